@@ -1,0 +1,72 @@
+use core::fmt;
+
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit};
+
+use super::Secret;
+
+/// Length of an AES-GCM nonce in bytes.
+pub const NONCE_LEN: usize = 12;
+/// Length of an AES-GCM tag in bytes.
+pub const TAG_LEN: usize = 16;
+
+/// An AES-256-GCM key with its key schedule, expanded once.
+pub struct MessageKey(Aes256Gcm);
+
+/// The tag does not fit, or the input is longer than AES-GCM allows (2^36 − 32 bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AeadError;
+
+impl fmt::Display for AeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("authenticated decryption failed: the bytes were altered or the key is another one")
+    }
+}
+
+impl core::error::Error for AeadError {}
+
+impl MessageKey {
+    /// Expands the key schedule.
+    #[must_use]
+    pub fn new(key: &Secret) -> Self {
+        Self(Aes256Gcm::new(key.expose().into()))
+    }
+
+    /// Encrypts `text` in place and returns the tag. The caller never uses a nonce twice.
+    ///
+    /// # Errors
+    /// The text is longer than AES-GCM allows.
+    pub fn seal_in_place(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], AeadError> {
+        self.0
+            .encrypt_inout_detached(nonce.into(), aad, text.into())
+            .map(Into::into)
+            .map_err(|_| AeadError)
+    }
+
+    /// Verifies the tag, then decrypts `text` in place. On failure `text` is still the ciphertext.
+    ///
+    /// # Errors
+    /// The tag does not fit.
+    pub fn open_in_place(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), AeadError> {
+        self.0
+            .decrypt_inout_detached(nonce.into(), aad, text.into(), tag.into())
+            .map_err(|_| AeadError)
+    }
+}
+
+impl fmt::Debug for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessageKey(..)")
+    }
+}

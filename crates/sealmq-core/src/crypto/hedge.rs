@@ -1,0 +1,123 @@
+use core::fmt;
+
+use super::{Secret, expand, extract};
+use zeroize::Zeroize;
+
+/// 32 bytes fresh from the platform's random number generator, for one use.
+///
+/// This crate has no RNG of its own: the caller draws, and an RNG that fails is the caller's
+/// error to return. All-zero bytes are refused, because that is how failing RNGs look.
+#[derive(Debug)]
+pub struct Entropy(Secret);
+
+/// The random number generator gave 32 zero bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntropyError;
+
+impl fmt::Display for EntropyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the random number generator returned only zeros: check the platform's RNG, nothing was sealed")
+    }
+}
+
+impl core::error::Error for EntropyError {}
+
+impl Entropy {
+    /// Takes over 32 bytes from the RNG and wipes the source.
+    ///
+    /// # Errors
+    /// All bytes are zero.
+    pub fn take(bytes: &mut [u8; 32]) -> Result<Self, EntropyError> {
+        if *bytes == [0; 32] {
+            return Err(EntropyError);
+        }
+        let secret = Secret::take(bytes);
+        bytes.zeroize();
+        Ok(Self(secret))
+    }
+}
+
+/// What a hedged seed is for (spec/envelope.md §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    /// The ephemeral key of a sender session.
+    Session = 1,
+    /// The one-time key of a key package.
+    KeyPackage = 2,
+    /// A nonce that proves freshness.
+    Nonce = 3,
+}
+
+/// The device's own secret, mixed into everything random and ratcheted after each use.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DeviceSecret(Secret);
+
+/// A seed, and the device secret that has to be durable before the seed is used.
+#[derive(Debug)]
+#[must_use = "persist `next` before `seed` is used"]
+pub struct Hedged {
+    /// 32 bytes for DeriveKeyPair.
+    pub seed: Secret,
+    /// The device secret from now on.
+    pub next: DeviceSecret,
+}
+
+impl DeviceSecret {
+    /// Wraps stored or freshly drawn bytes.
+    #[must_use]
+    pub const fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    /// The bytes, for encrypted storage.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// Mixes RNG output, this secret and a number that is never used twice (spec/envelope.md §6).
+    pub fn hedge(&self, entropy: &Entropy, purpose: Purpose, number: u64) -> Hedged {
+        let prk = extract(&self.0, entropy.0.expose());
+        let context = (&[purpose as u8][..], &number.to_be_bytes()[..]);
+        Hedged {
+            seed: expand(&prk, &[b"sealmq/1 hedge seed", context.0, context.1]),
+            next: Self(expand(&prk, &[b"sealmq/1 hedge next", context.0, context.1])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_refused() {
+        assert!(Entropy::take(&mut [0; 32]).is_err());
+    }
+
+    #[test]
+    fn a_stuck_rng_repeats_no_seed() {
+        let mut secret = DeviceSecret::new(Secret::new([7; 32]));
+        let mut seen = [[0; 32]; 64];
+        for i in 0..seen.len() {
+            let entropy = Entropy::take(&mut [9; 32]).unwrap();
+            // The number repeats as well: the ratcheted secret alone must be enough.
+            let hedged = secret.hedge(&entropy, Purpose::Session, 1);
+            assert!(!seen.contains(hedged.seed.expose()));
+            seen[i] = *hedged.seed.expose();
+            secret = hedged.next;
+        }
+    }
+
+    #[test]
+    fn purposes_and_numbers_separate() {
+        let secret = DeviceSecret::new(Secret::new([7; 32]));
+        let entropy = Entropy::take(&mut [9; 32]).unwrap();
+        let a = secret.hedge(&entropy, Purpose::Session, 1);
+        let b = secret.hedge(&entropy, Purpose::KeyPackage, 1);
+        let c = secret.hedge(&entropy, Purpose::Session, 2);
+        assert!(a.seed != b.seed && a.seed != c.seed && b.seed != c.seed);
+        assert!(a.next != b.next && a.next.0 != a.seed);
+    }
+}

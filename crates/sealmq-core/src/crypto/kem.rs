@@ -1,0 +1,275 @@
+use core::convert::Infallible;
+use core::fmt;
+
+use hpke::aead::{AeadTag, AesGcm256};
+use hpke::kdf::HkdfSha256;
+use hpke::kem::{Kem, X25519HkdfSha256};
+use hpke::rand_core::{TryCryptoRng, TryRng};
+use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
+
+use super::{Digest, MessageKey, NONCE_LEN, Secret, TAG_LEN};
+
+type Suite1 = X25519HkdfSha256;
+
+/// Length of an encapsulated key (RFC 9180, DHKEM(X25519)) in bytes.
+pub const ENC_LEN: usize = 32;
+
+/// Encapsulation or decapsulation failed: a low-order key, or a ciphertext that does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KemError;
+
+impl fmt::Display for KemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HPKE failed: the key is unusable, or the ciphertext is not for it")
+    }
+}
+
+impl core::error::Error for KemError {}
+
+/// An X25519 public key for HPKE, 32 bytes. Low-order keys fail when they are used (RFC 9180 §7.1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct KemPublicKey(pub [u8; 32]);
+
+/// An HPKE key pair, derived from a seed and kept as the seed's derivation only.
+pub struct KemKeyPair {
+    private: <Suite1 as Kem>::PrivateKey,
+    public: KemPublicKey,
+}
+
+impl KemKeyPair {
+    /// DeriveKeyPair(seed) of RFC 9180 §7.1.3.
+    #[must_use]
+    pub fn derive(seed: &Secret) -> Self {
+        let (private, public) = Suite1::derive_keypair(seed.expose());
+        Self { private, public: KemPublicKey(public.to_bytes().into()) }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> KemPublicKey {
+        self.public
+    }
+}
+
+impl fmt::Debug for KemKeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KemKeyPair").field(&self.public).finish()
+    }
+}
+
+/// What both ends of a session compute (spec/envelope.md §6).
+#[derive(Debug)]
+pub struct SessionSecrets {
+    /// The expanded message key.
+    pub key: MessageKey,
+    base_nonce: [u8; NONCE_LEN],
+}
+
+impl SessionSecrets {
+    /// The nonce of message `counter`: base nonce XOR counter.
+    #[must_use]
+    pub fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
+        let mut nonce = self.base_nonce;
+        for (byte, c) in nonce.iter_mut().skip(4).zip(counter.to_be_bytes()) {
+            *byte ^= c;
+        }
+        nonce
+    }
+
+    fn export(
+        export: impl Fn(&[u8], &mut [u8]) -> Result<(), hpke::HpkeError>,
+    ) -> Result<Self, KemError> {
+        let mut result = Ok(());
+        let key = Secret::init_with(|out| result = export(b"sealmq/1 message key", out));
+        result.map_err(|_| KemError)?;
+        let mut base_nonce = [0; NONCE_LEN];
+        export(b"sealmq/1 base nonce", &mut base_nonce).map_err(|_| KemError)?;
+        Ok(Self { key: MessageKey::new(&key), base_nonce })
+    }
+}
+
+/// Hands out the seed once. HPKE's Encap draws exactly 32 bytes.
+struct SeedRng<'a>(&'a Secret);
+
+impl TryRng for SeedRng<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        for (to, from) in out.iter_mut().zip(self.0.expose()) {
+            *to = *from;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for SeedRng<'_> {}
+
+const SESSION_INFO: &[u8] = b"sealmq/1 session";
+
+fn session_info(announcement: &Digest) -> [u8; 48] {
+    let mut info = [0; 48];
+    let (label, hash) = info.split_at_mut(SESSION_INFO.len());
+    label.copy_from_slice(SESSION_INFO);
+    hash.copy_from_slice(&announcement.0);
+    info
+}
+
+/// SetupPSKS and the exports of a sender session. `seed` is the hedged seed of its ephemeral key.
+///
+/// # Errors
+/// The group key is of low order.
+pub fn session_sender(
+    group_key: &KemPublicKey,
+    psk: &Secret,
+    announcement: &Digest,
+    seed: &Secret,
+) -> Result<([u8; ENC_LEN], SessionSecrets), KemError> {
+    let public = <Suite1 as Kem>::PublicKey::from_bytes(&group_key.0).map_err(|_| KemError)?;
+    let bundle = PskBundle::new(psk.expose(), &announcement.0).map_err(|_| KemError)?;
+    let (enc, context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
+        &OpModeS::Psk(bundle),
+        &public,
+        &session_info(announcement),
+        &mut SeedRng(seed),
+    )
+    .map_err(|_| KemError)?;
+    let secrets = SessionSecrets::export(|label, out| context.export(label, out))?;
+    Ok((enc.to_bytes().into(), secrets))
+}
+
+/// SetupPSKR and the exports of a received session.
+///
+/// # Errors
+/// `enc` is of low order.
+pub fn session_receiver(
+    group: &KemKeyPair,
+    psk: &Secret,
+    announcement: &Digest,
+    enc: &[u8; ENC_LEN],
+) -> Result<SessionSecrets, KemError> {
+    let enc = <Suite1 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
+    let bundle = PskBundle::new(psk.expose(), &announcement.0).map_err(|_| KemError)?;
+    let context = hpke::setup_receiver::<AesGcm256, HkdfSha256, Suite1>(
+        &OpModeR::Psk(bundle),
+        &group.private,
+        &enc,
+        &session_info(announcement),
+    )
+    .map_err(|_| KemError)?;
+    SessionSecrets::export(|label, out| context.export(label, out))
+}
+
+/// Single-shot HPKE in base mode, in place, aad empty: seals `text`, returns enc and tag.
+///
+/// # Errors
+/// The recipient's key is of low order.
+pub fn seal_base(
+    recipient: &KemPublicKey,
+    info: &[u8],
+    seed: &Secret,
+    text: &mut [u8],
+) -> Result<([u8; ENC_LEN], [u8; TAG_LEN]), KemError> {
+    let public = <Suite1 as Kem>::PublicKey::from_bytes(&recipient.0).map_err(|_| KemError)?;
+    let (enc, mut context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
+        &OpModeS::Base,
+        &public,
+        info,
+        &mut SeedRng(seed),
+    )
+    .map_err(|_| KemError)?;
+    let tag = context.seal_inout_detached(text.into(), &[]).map_err(|_| KemError)?;
+    Ok((enc.to_bytes().into(), tag.to_bytes().into()))
+}
+
+/// Opens what [`seal_base`] sealed, in place.
+///
+/// # Errors
+/// It was not sealed to this key and `info`; `text` is then not changed.
+pub fn open_base(
+    recipient: &KemKeyPair,
+    info: &[u8],
+    enc: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), KemError> {
+    let enc = <Suite1 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
+    let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| KemError)?;
+    let mut context = hpke::setup_receiver::<AesGcm256, HkdfSha256, Suite1>(
+        &OpModeR::Base,
+        &recipient.private,
+        &enc,
+        info,
+    )
+    .map_err(|_| KemError)?;
+    context.open_inout_detached(text.into(), &[], &tag).map_err(|_| KemError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group() -> KemKeyPair {
+        KemKeyPair::derive(&Secret::new([5; 32]))
+    }
+
+    #[test]
+    fn both_ends_agree() {
+        let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+        let (enc, sender) =
+            session_sender(&group().public(), &psk, &hash, &Secret::new([8; 32])).unwrap();
+        let receiver = session_receiver(&group(), &psk, &hash, &enc).unwrap();
+        let mut text = *b"hello";
+        let tag = sender.key.seal_in_place(&sender.nonce(3), b"aad", &mut text).unwrap();
+        assert_eq!(sender.nonce(3), receiver.nonce(3));
+        assert_ne!(sender.nonce(3), sender.nonce(4));
+        receiver.key.open_in_place(&receiver.nonce(3), b"aad", &mut text, &tag).unwrap();
+        assert_eq!(&text, b"hello");
+    }
+
+    #[test]
+    fn psk_and_announcement_matter() {
+        let hash = Digest([7; 32]);
+        let seed = Secret::new([8; 32]);
+        let (enc, sender) =
+            session_sender(&group().public(), &Secret::new([6; 32]), &hash, &seed).unwrap();
+        for (psk, hash) in [(1, hash), (6, Digest([0; 32]))] {
+            let other = session_receiver(&group(), &Secret::new([psk; 32]), &hash, &enc).unwrap();
+            assert_ne!(other.nonce(0), sender.nonce(0));
+        }
+    }
+
+    #[test]
+    fn low_order_keys_are_refused() {
+        // The seven encodings of points of order 1, 2, 4 and 8 that X25519 has to face.
+        let low = [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ];
+        for point in low {
+            let mut bytes: [u8; 32] = hex::decode(point).unwrap().try_into().unwrap();
+            for high_bit in [0, 0x80] {
+                bytes[31] |= high_bit;
+                let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+                let seed = Secret::new([8; 32]);
+                assert!(session_sender(&KemPublicKey(bytes), &psk, &hash, &seed).is_err());
+                assert!(session_receiver(&group(), &psk, &hash, &bytes).is_err());
+                assert!(seal_base(&KemPublicKey(bytes), b"", &seed, &mut []).is_err());
+                assert!(open_base(&group(), b"", &bytes, &mut [], &[0; 16]).is_err());
+            }
+        }
+    }
+}

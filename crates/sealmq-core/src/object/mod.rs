@@ -1,0 +1,250 @@
+//! Signed objects: framing, canonical encoding, lists (spec/keys.md §1).
+
+mod codec;
+mod list;
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::{Digest, IdentityKey, SIGNATURE_LEN, SignatureContext, VerifyingKey, sha256};
+use crate::ids::DomainId;
+
+pub use codec::{CodecError, decode, decode_prefix, encode};
+pub use list::{List, ListIter};
+
+/// First byte of every version 1 object of suite 1.
+pub const FORM_SUITE_1: u8 = 0x11;
+
+/// Bytes around a body: form, kind, signature.
+pub const OBJECT_OVERHEAD: usize = 2 + SIGNATURE_LEN;
+
+/// What an object is: its second byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Which keys act for the root.
+    Delegation = 1,
+    /// Who a member is and what it may do.
+    Credential = 2,
+    /// A member's one-time key.
+    KeyPackage = 3,
+    /// A leaf and its path keys.
+    Welcome = 4,
+    /// An epoch of a group.
+    Announcement = 5,
+    /// Members that a group no longer accepts.
+    RefusedList = 6,
+    /// A device's request to be enrolled.
+    EnrolmentRequest = 9,
+}
+
+impl Kind {
+    const fn context(self) -> SignatureContext {
+        match self {
+            Self::Delegation => SignatureContext::Delegation,
+            Self::Credential => SignatureContext::Credential,
+            Self::KeyPackage => SignatureContext::KeyPackage,
+            Self::Welcome => SignatureContext::Welcome,
+            Self::Announcement => SignatureContext::Announcement,
+            Self::RefusedList => SignatureContext::RefusedList,
+            Self::EnrolmentRequest => SignatureContext::EnrolmentRequest,
+        }
+    }
+}
+
+/// What a delegated authority key may do (spec/keys.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Sign credentials.
+    Issue = 1,
+    /// Sign welcomes, announcements and refused lists.
+    Groups = 2,
+    /// Sign heartbeats.
+    Heartbeat = 4,
+}
+
+/// The domain that a verifier belongs to, and its current delegation.
+pub trait Authorities {
+    /// The domain.
+    fn domain(&self) -> DomainId;
+
+    /// The key at index `signer` of the delegation with this serial, if that delegation is the
+    /// current one and gives the key this role.
+    fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey>;
+}
+
+/// Why an object was refused. The same for every kind, so that tests and vectors can name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// Another version or suite, or too short to be an object.
+    Form,
+    /// An object of another kind than expected.
+    Kind,
+    /// Not the canonical encoding of its fields.
+    Encoding,
+    /// A field has a value that the spec forbids.
+    Field(&'static str),
+    /// The object belongs to another domain.
+    Domain,
+    /// The signing key is unknown, from another delegation, or has not the role.
+    Role,
+    /// The signature does not fit.
+    Signature,
+    /// Its time has passed, or not come yet.
+    Expired,
+    /// A higher serial, or another object of this serial, is known.
+    Serial,
+    /// The output buffer is too small for the object.
+    TooLarge,
+}
+
+impl fmt::Display for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Form => "not a sealmq object of a known version: truncated, or from another program",
+            Self::Kind => "a sealmq object, but of another kind than expected here",
+            Self::Encoding => "the object is damaged: its fields do not decode",
+            Self::Field(name) => return write!(f, "the object's field `{name}` has a forbidden value"),
+            Self::Domain => "the object belongs to another domain: check which root key was pinned",
+            Self::Role => "the object was signed by a key that the current delegation does not allow: wait for a newer delegation",
+            Self::Signature => "the object's signature does not verify: it was altered or forged",
+            Self::Expired => "the object is not valid at this time: check the clock, or renew it at the authority",
+            Self::Serial => "the object is older than, or contradicts, one that is already known",
+            Self::TooLarge => "the object does not fit into the buffer given for it",
+        })
+    }
+}
+
+impl core::error::Error for ObjectError {}
+
+impl From<CodecError> for ObjectError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::Encoding => Self::Encoding,
+            CodecError::BufferTooSmall => Self::TooLarge,
+        }
+    }
+}
+
+/// A framed object whose signature has not been verified yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'a> {
+    kind: Kind,
+    signed: &'a [u8],
+    signature: &'a [u8; SIGNATURE_LEN],
+}
+
+impl<'a> Object<'a> {
+    /// Splits the frame and checks form and kind, nothing else.
+    ///
+    /// # Errors
+    /// [`ObjectError::Form`] or [`ObjectError::Kind`].
+    pub fn parse(bytes: &'a [u8], kind: Kind) -> Result<Self, ObjectError> {
+        let (signed, signature) = bytes.split_last_chunk().ok_or(ObjectError::Form)?;
+        match signed {
+            [FORM_SUITE_1, k, ..] if *k == kind as u8 => Ok(Self { kind, signed, signature }),
+            [FORM_SUITE_1, _, ..] => Err(ObjectError::Kind),
+            _ => Err(ObjectError::Form),
+        }
+    }
+
+    /// The encoded fields.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.signed.get(2..).unwrap_or_default()
+    }
+
+    /// Form, kind and body: what is hashed.
+    #[must_use]
+    pub const fn signed_bytes(&self) -> &'a [u8] {
+        self.signed
+    }
+
+    /// The object's hash, its name everywhere in the protocol.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        sha256(&[self.signed])
+    }
+
+    /// Verifies the signature over the bytes as received and returns the hash.
+    ///
+    /// # Errors
+    /// [`ObjectError::Signature`].
+    pub fn verify(&self, key: &VerifyingKey) -> Result<Digest, ObjectError> {
+        let hash = self.hash();
+        key.verify(self.kind.context(), &hash, self.signature)
+            .map_err(|_| ObjectError::Signature)?;
+        Ok(hash)
+    }
+}
+
+/// Encodes and signs an object into `out`; returns the written part and the hash.
+///
+/// # Errors
+/// [`ObjectError::TooLarge`].
+pub fn sign_object<'o, T: Serialize>(
+    kind: Kind,
+    body: &T,
+    key: &IdentityKey,
+    out: &'o mut [u8],
+) -> Result<(&'o [u8], Digest), ObjectError> {
+    let head = out.get_mut(..2).ok_or(ObjectError::TooLarge)?;
+    head.copy_from_slice(&[FORM_SUITE_1, kind as u8]);
+    let body_len = encode(body, out.get_mut(2..).unwrap_or_default())?.len();
+    sign_encoded(kind, body_len, key, out)
+}
+
+/// Signs an object whose form, kind and `body_len` bytes of body already stand in `out`.
+///
+/// # Errors
+/// [`ObjectError::TooLarge`].
+pub fn sign_encoded<'o>(
+    kind: Kind,
+    body_len: usize,
+    key: &IdentityKey,
+    out: &'o mut [u8],
+) -> Result<(&'o [u8], Digest), ObjectError> {
+    let signed_len = body_len.checked_add(2).ok_or(ObjectError::TooLarge)?;
+    let end = signed_len.checked_add(SIGNATURE_LEN).ok_or(ObjectError::TooLarge)?;
+    let out = out.get_mut(..end).ok_or(ObjectError::TooLarge)?;
+    let (signed, signature) = out.split_at_mut_checked(signed_len).ok_or(ObjectError::TooLarge)?;
+    let hash = sha256(&[signed]);
+    signature.copy_from_slice(&key.sign(kind.context(), &hash));
+    Ok((out, hash))
+}
+
+/// Grants of a credential, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Access(u8);
+
+impl Access {
+    /// May publish.
+    pub const PUBLISH: Self = Self(1);
+    /// May read.
+    pub const SUBSCRIBE: Self = Self(2);
+    /// May do both.
+    pub const BOTH: Self = Self(3);
+
+    /// Whether publishing is granted.
+    #[must_use]
+    pub const fn may_publish(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Whether reading is granted.
+    #[must_use]
+    pub const fn may_subscribe(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    /// Neither empty nor with unknown bits.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        matches!(self.0, 1..=3)
+    }
+}

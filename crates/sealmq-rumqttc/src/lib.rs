@@ -1,0 +1,1 @@
+//! sealmq for rumqttc: publish and subscribe as before, sealed end to end.

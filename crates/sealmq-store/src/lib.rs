@@ -1,0 +1,1 @@
+//! Stores for sealmq state: in memory, and an encrypted embedded database.

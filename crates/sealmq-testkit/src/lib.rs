@@ -1,0 +1,1 @@
+//! Test vectors, virtual clock, hostile broker and integration tests of sealmq.
