@@ -1,0 +1,248 @@
+//! Enrolment files (spec/keys.md §11): text in the armour of RFC 7468.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use pem_rfc7468::LineEnding;
+use sealmq_core::crypto::sha256;
+use sealmq_core::object::decode;
+use serde::{Deserialize, Serialize};
+
+use crate::reserved::check_prefix;
+
+const REQUEST_LABEL: &str = "SEALMQ REQUEST";
+const CREDENTIAL_LABEL: &str = "SEALMQ CREDENTIAL";
+
+/// Longest file that is read, in bytes of text.
+pub const MAX_FILE_LEN: usize = 256 * 1024;
+
+/// An enrolment file cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ArmourError {
+    /// No armour of RFC 7468, or damaged on the way.
+    Armour,
+    /// An armoured file, but not of the expected kind.
+    Label {
+        /// What stands after `BEGIN` in the file that is expected here.
+        expected: &'static str,
+    },
+    /// The armour is whole, its content is not what the label promises.
+    Content,
+    /// The file is longer than [`MAX_FILE_LEN`].
+    TooLong,
+}
+
+impl fmt::Display for ArmourError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Armour => f.write_str(
+                "not a sealmq file, or damaged: it must go from -----BEGIN SEALMQ …----- to the matching END line, copy it again",
+            ),
+            Self::Label { expected } => {
+                write!(f, "the wrong file: a file that begins with -----BEGIN {expected}----- is needed here")
+            }
+            Self::Content => f.write_str("the file's content is damaged, or from another version: make it again"),
+            Self::TooLong => write!(f, "the file is too long: at most {MAX_FILE_LEN} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for ArmourError {}
+
+/// What a device needs to know after the authority took it in. Not secret, but it pins the root:
+/// it has to reach the device on a way that the owner trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialFile {
+    /// The root's Ed25519 public key.
+    pub root_key: [u8; 32],
+    /// Prefix of the reserved topics.
+    pub prefix: String,
+    /// The delegation object.
+    pub delegation: Vec<u8>,
+    /// The member's credential object.
+    pub credential: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CredentialBody<'a> {
+    root_key: [u8; 32],
+    prefix: &'a str,
+    delegation: &'a [u8],
+    credential: &'a [u8],
+}
+
+/// Writes an enrolment request object as a file.
+///
+/// # Errors
+/// The object is too long for a file.
+pub fn encode_request(object: &[u8]) -> Result<String, ArmourError> {
+    armour(REQUEST_LABEL, object)
+}
+
+/// Reads the enrolment request object from a file. Nothing in it is verified yet.
+///
+/// # Errors
+/// Not such a file.
+pub fn decode_request(text: &str) -> Result<Vec<u8>, ArmourError> {
+    unarmour(REQUEST_LABEL, text)
+}
+
+/// Writes a credential file.
+///
+/// # Errors
+/// The prefix cannot be used, or the objects are too long for a file.
+pub fn encode_credential_file(file: &CredentialFile) -> Result<String, ArmourError> {
+    check_prefix(&file.prefix).map_err(|_| ArmourError::Content)?;
+    let body = CredentialBody {
+        root_key: file.root_key,
+        prefix: &file.prefix,
+        delegation: &file.delegation,
+        credential: &file.credential,
+    };
+    let bytes = postcard::to_allocvec(&body).map_err(|_| ArmourError::TooLong)?;
+    armour(CREDENTIAL_LABEL, &bytes)
+}
+
+/// Reads a credential file. Nothing in it is verified yet.
+///
+/// # Errors
+/// Not such a file.
+pub fn decode_credential_file(text: &str) -> Result<CredentialFile, ArmourError> {
+    let bytes = unarmour(CREDENTIAL_LABEL, text)?;
+    let body: CredentialBody<'_> = decode(&bytes).map_err(|_| ArmourError::Content)?;
+    check_prefix(body.prefix).map_err(|_| ArmourError::Content)?;
+    Ok(CredentialFile {
+        root_key: body.root_key,
+        prefix: body.prefix.to_owned(),
+        delegation: body.delegation.to_owned(),
+        credential: body.credential.to_owned(),
+    })
+}
+
+/// A key's fingerprint, for people to compare: 16 bytes of its SHA-256 in groups of four hex digits.
+///
+/// ```
+/// let shown = sealmq_keys::fingerprint(&[7; 32]);
+/// assert_eq!(shown.len(), 39);
+/// assert!(shown.split('-').all(|group| group.len() == 4));
+/// ```
+#[must_use]
+pub fn fingerprint(key: &[u8; 32]) -> String {
+    let hash = sha256(&[key]);
+    let mut text = String::with_capacity(39);
+    for (i, byte) in hash.0.iter().take(16).enumerate() {
+        if i != 0 && i % 2 == 0 {
+            text.push('-');
+        }
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+    }
+    text
+}
+
+fn armour(label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {
+    let text = pem_rfc7468::encode_string(label, LineEnding::LF, bytes)
+        .map_err(|_| ArmourError::TooLong)?;
+    if text.len() > MAX_FILE_LEN {
+        Err(ArmourError::TooLong)
+    } else {
+        Ok(text)
+    }
+}
+
+fn unarmour(label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+    if text.len() > MAX_FILE_LEN {
+        return Err(ArmourError::TooLong);
+    }
+    // Mail and editors add blank lines around; RFC 7468 wants none after the END line.
+    let text = text.trim();
+    let found = pem_rfc7468::decode_label(text.as_bytes()).map_err(|_| ArmourError::Armour)?;
+    if found != label {
+        return Err(ArmourError::Label { expected: label });
+    }
+    let (_, bytes) = pem_rfc7468::decode_vec(text.as_bytes()).map_err(|_| ArmourError::Armour)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    fn file() -> CredentialFile {
+        CredentialFile {
+            root_key: [3; 32],
+            prefix: "_sealmq/x".to_string(),
+            delegation: vec![1; 200],
+            credential: vec![2; 4000],
+        }
+    }
+
+    #[test]
+    fn round_trips() {
+        for len in [0, 1, 47, 48, 49, 5000] {
+            let object = vec![0x5a; len];
+            let text = encode_request(&object).unwrap();
+            assert!(text.starts_with("-----BEGIN SEALMQ REQUEST-----\n"));
+            if len > 0 {
+                assert_eq!(decode_request(&text).unwrap(), object);
+                assert_eq!(
+                    decode_request(&format!("\n  {}\n\n", text.replace('\n', "\r\n"))).unwrap(),
+                    object
+                );
+            }
+        }
+        let text = encode_credential_file(&file()).unwrap();
+        assert_eq!(decode_credential_file(&text).unwrap(), file());
+    }
+
+    #[test]
+    fn wrong_files_say_what_is_wrong() {
+        let request = encode_request(&[1; 100]).unwrap();
+        assert_eq!(
+            decode_credential_file(&request),
+            Err(ArmourError::Label {
+                expected: "SEALMQ CREDENTIAL"
+            })
+        );
+        assert_eq!(decode_request("hello"), Err(ArmourError::Armour));
+        assert_eq!(decode_request(""), Err(ArmourError::Armour));
+        assert_eq!(
+            decode_request(&request[..request.len() - 40]),
+            Err(ArmourError::Armour)
+        );
+        assert_eq!(
+            decode_request(&"x".repeat(MAX_FILE_LEN + 1)),
+            Err(ArmourError::TooLong)
+        );
+        assert_eq!(
+            encode_request(&vec![0; MAX_FILE_LEN]),
+            Err(ArmourError::TooLong)
+        );
+        let cut = armour(CREDENTIAL_LABEL, &[3; 40]).unwrap();
+        assert_eq!(decode_credential_file(&cut), Err(ArmourError::Content));
+        let bad_prefix = CredentialFile {
+            prefix: "a/#".to_string(),
+            ..file()
+        };
+        assert_eq!(
+            encode_credential_file(&bad_prefix),
+            Err(ArmourError::Content)
+        );
+    }
+
+    #[test]
+    fn trailing_bytes_are_refused() {
+        let text = encode_credential_file(&file()).unwrap();
+        let mut bytes = unarmour(CREDENTIAL_LABEL, &text).unwrap();
+        bytes.push(0);
+        let text = armour(CREDENTIAL_LABEL, &bytes).unwrap();
+        assert_eq!(decode_credential_file(&text), Err(ArmourError::Content));
+    }
+}
