@@ -1,0 +1,129 @@
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::builder::{BrokerBuilder, Settings};
+use crate::error::BrokerError;
+use crate::server;
+
+const MOST_WORKERS: usize = 4;
+/// For what mqtt5 left behind (a Will that waits for its delay, say): it ends with the threads.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
+
+/// A running broker.
+///
+/// Dropping it does the same as [`shutdown`](Self::shutdown), but blocks the calling thread meanwhile
+/// (milliseconds as a rule).
+#[derive(Debug)]
+pub struct Broker {
+    addresses: Addresses,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    /// The plain listener; the TLS one if there is no other.
+    pub(crate) main: SocketAddr,
+    pub(crate) tls: Option<SocketAddr>,
+}
+
+impl Broker {
+    /// Begins the settings; a broker with none listens on a free port of 127.0.0.1 and keeps
+    /// everything in memory.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
+
+    /// Where clients connect: the plain TCP listener, or the TLS one if there is no plain one.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses.main
+    }
+
+    /// Where clients connect with TLS, if the broker offers it.
+    #[must_use]
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addresses.tls
+    }
+
+    /// Stops: frees the ports, tells the clients and disconnects them, writes the data folder.
+    ///
+    /// Takes milliseconds as a rule, at most about four seconds if clients do not read, and in addition
+    /// the time to write what is queued (at most a minute).
+    pub async fn shutdown(mut self) {
+        drop(self.stop.take());
+        if let Some(stopped) = self.stopped.take() {
+            // An error means that the thread has ended, too.
+            let _ended = stopped.await;
+        }
+        self.join();
+    }
+
+    pub(crate) async fn launch(settings: Settings) -> Result<Self, BrokerError> {
+        let (ready_sender, ready) = oneshot::channel();
+        let (stop, stop_receiver) = oneshot::channel();
+        let (stopped_sender, stopped) = oneshot::channel();
+        let workers = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(MOST_WORKERS);
+        let thread = thread::Builder::new()
+            .name("sealmq-broker".to_owned())
+            .spawn(move || {
+                // A runtime of its own: mqtt5 leaves detached tasks behind that would keep sockets and
+                // the folder's lock; here they end with it.
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(workers)
+                    .thread_name("sealmq-broker")
+                    .enable_all()
+                    .build();
+                match runtime {
+                    Ok(runtime) => {
+                        runtime.block_on(server::run(settings, ready_sender, stop_receiver));
+                        runtime.shutdown_timeout(THREADS_END_WITHIN);
+                    }
+                    Err(source) => {
+                        let _caller_left = ready_sender.send(Err(BrokerError::Threads { source }));
+                    }
+                }
+                let _nobody_waits = stopped_sender.send(());
+            })
+            .map_err(|source| BrokerError::Threads { source })?;
+        match ready.await {
+            Ok(Ok(addresses)) => Ok(Self {
+                addresses,
+                stop: Some(stop),
+                stopped: Some(stopped),
+                thread: Some(thread),
+            }),
+            Ok(Err(error)) => {
+                // So that ports and folder are free again when the error is seen.
+                let _ended = stopped.await;
+                Err(error)
+            }
+            Err(_) => Err(BrokerError::Threads {
+                source: io::Error::other("the broker ended before it listened"),
+            }),
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the broker's thread panicked");
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.join();
+    }
+}

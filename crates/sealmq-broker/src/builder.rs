@@ -1,0 +1,207 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::broker::Broker;
+use crate::error::BrokerError;
+use crate::login::{Login, Users};
+use crate::tls::TlsSettings;
+
+/// 16 MiB: payloads of megabytes pass, and a stranger cannot make the broker buffer more per connection.
+const MAX_PACKET_SIZE: usize = 16 * 1024 * 1024;
+/// The largest packet that MQTT can express (MQTT 5, section 2.1.4), with its fixed header.
+const LARGEST_MQTT_PACKET: usize = 268_435_460;
+const SMALLEST_MAX_PACKET_SIZE: usize = 1024;
+const MAX_CONNECTIONS: usize = 10_000;
+const MAX_QUEUED_MESSAGES: usize = 10_000;
+
+/// Settings of a [`Broker`] that does not run yet; made by [`Broker::builder`].
+#[must_use = "a builder does nothing until start is called"]
+pub struct BrokerBuilder {
+    listen: Option<SocketAddr>,
+    tls: Option<(SocketAddr, TlsSettings)>,
+    data_folder: Option<PathBuf>,
+    users: Vec<(String, Zeroizing<String>)>,
+    password_files: Vec<PathBuf>,
+    anonymous: Option<bool>,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes, fixed header included.
+    pub(crate) packet_size: usize,
+    pub(crate) connections: usize,
+    pub(crate) queued_messages: usize,
+    pub(crate) session_expiry: Duration,
+}
+
+/// Checked, and ready for the broker's own threads.
+pub(crate) struct Settings {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) tls: Option<(SocketAddr, tokio_rustls::TlsAcceptor)>,
+    pub(crate) data_folder: Option<PathBuf>,
+    pub(crate) login: Login,
+    pub(crate) limits: Limits,
+}
+
+impl BrokerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            listen: None,
+            tls: None,
+            data_folder: None,
+            users: Vec::new(),
+            password_files: Vec::new(),
+            anonymous: None,
+            limits: Limits {
+                packet_size: MAX_PACKET_SIZE,
+                connections: MAX_CONNECTIONS,
+                queued_messages: MAX_QUEUED_MESSAGES,
+                session_expiry: Duration::from_secs(u64::from(u32::MAX)),
+            },
+        }
+    }
+
+    /// Listens for plain TCP here; port 0 takes a free one.
+    ///
+    /// Default: a free port of 127.0.0.1, or no plain TCP at all when
+    /// [`listen_tls`](Self::listen_tls) is given.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = Some(address);
+        self
+    }
+
+    /// Listens for TLS 1.2 and 1.3 here; port 0 takes a free one.
+    pub fn listen_tls(mut self, address: SocketAddr, settings: TlsSettings) -> Self {
+        self.tls = Some((address, settings));
+        self
+    }
+
+    /// Keeps retained messages, sessions and queued messages in this folder.
+    ///
+    /// It is created, for this user only, if just its last component is missing. One broker at a time
+    /// can use it. Default: nothing survives the broker.
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
+        self
+    }
+
+    /// Adds a user who logs in with this password. With at least one user, anonymous clients are
+    /// refused.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users
+            .push((name.into(), Zeroizing::new(password.into())));
+        self
+    }
+
+    /// Adds the users of a file with lines `NAME:HASH`, where the hash comes from
+    /// [`hash_password`](crate::hash_password). Empty lines and lines that begin with `#` are skipped.
+    pub fn password_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.password_files.push(path.into());
+        self
+    }
+
+    /// Whether clients without a user name may connect. Default: only if there are no users.
+    ///
+    /// A client that names a user always needs that user's password once there are users.
+    pub fn allow_anonymous(mut self, allow: bool) -> Self {
+        self.anonymous = Some(allow);
+        self
+    }
+
+    /// The largest packet accepted, in bytes: 1024 to 268,435,460. Default: 16 MiB.
+    ///
+    /// A larger one ends the connection; MQTT 5 clients are told the limit when they connect.
+    pub fn max_packet_size(mut self, bytes: usize) -> Self {
+        self.limits.packet_size = bytes;
+        self
+    }
+
+    /// Connections at the same time, those that did not log in yet included. Default: 10,000.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.connections = connections;
+        self
+    }
+
+    /// Messages that wait for one client: this many in memory while it is connected and slow, and this
+    /// many in its session; then QoS 0 messages are dropped and the oldest of QoS 1 and 2 go.
+    /// Default: 10,000. Sessions are also limited to 64 MiB of messages, or one packet if that is more.
+    pub fn max_queued_messages(mut self, messages: usize) -> Self {
+        self.limits.queued_messages = messages;
+        self
+    }
+
+    /// How long a disconnected client's session is kept at most, in whole seconds. Default: for ever, as
+    /// MQTT 3.1.1 has it; MQTT 5 clients ask for a time themselves (none if they say nothing).
+    pub fn max_session_expiry(mut self, duration: Duration) -> Self {
+        self.limits.session_expiry = duration;
+        self
+    }
+
+    /// Starts the broker. When this returns, clients can connect.
+    ///
+    /// # Errors
+    /// A [`BrokerError`] that names the setting or the address at fault; nothing keeps running then.
+    pub async fn start(self) -> Result<Broker, BrokerError> {
+        Broker::launch(self.check()?).await
+    }
+
+    fn check(self) -> Result<Settings, BrokerError> {
+        let limits = self.limits;
+        if !(SMALLEST_MAX_PACKET_SIZE..=LARGEST_MQTT_PACKET).contains(&limits.packet_size) {
+            return Err(BrokerError::Settings {
+                reason: "the largest packet must be 1024 to 268435460 bytes",
+            });
+        }
+        if limits.connections == 0 || limits.queued_messages == 0 {
+            return Err(BrokerError::Settings {
+                reason: "at least one connection and one queued message must be allowed",
+            });
+        }
+        let mut users = Users::default();
+        for path in &self.password_files {
+            users.add_file(path)?;
+        }
+        for (name, password) in &self.users {
+            users.add(name, password)?;
+        }
+        let anonymous = self
+            .anonymous
+            .unwrap_or(users.is_empty() && self.password_files.is_empty());
+        if users.is_empty() && !anonymous {
+            return Err(BrokerError::Settings {
+                reason: "nobody could connect: add a user, or allow anonymous clients",
+            });
+        }
+        let listen = self.listen.or_else(|| {
+            self.tls
+                .is_none()
+                .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        });
+        let tls = match self.tls {
+            None => None,
+            Some((address, settings)) => Some((address, settings.acceptor()?)),
+        };
+        Ok(Settings {
+            listen,
+            tls,
+            data_folder: self.data_folder,
+            login: Login::new(users, anonymous)?,
+            limits,
+        })
+    }
+}
+
+impl core::fmt::Debug for BrokerBuilder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("BrokerBuilder")
+            .field("listen", &self.listen)
+            .field("tls", &self.tls)
+            .field("data_folder", &self.data_folder)
+            .field("users", &self.users.len())
+            .finish_non_exhaustive()
+    }
+}

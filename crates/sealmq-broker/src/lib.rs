@@ -1,0 +1,57 @@
+//! The bundled MQTT broker of sealmq: it routes envelopes and knows no key.
+//!
+//! It is the broker of the [`mqtt5`] crate (MQTT 3.1.1 and 5 on one port), wrapped so that a program
+//! or a test starts it in one call, learns its address, and stops it cleanly:
+//!
+//! ```
+//! use sealmq_broker::Broker;
+//!
+//! # async fn example() -> Result<(), sealmq_broker::BrokerError> {
+//! let broker = Broker::builder().start().await?;
+//! println!("listening on {}", broker.local_addr());
+//! broker.shutdown().await;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! The broker runs in threads of its own: it works under any async runtime, and it ends completely.
+//!
+//! # What is kept
+//!
+//! Without a [data folder](BrokerBuilder::data_folder) everything is in memory. With one, retained
+//! messages, sessions and their queued QoS 1 and 2 messages survive a restart:
+//!
+//! * [`Broker::shutdown`] writes everything before it returns.
+//! * After a crash of the program, retained messages and subscriptions are there (written before the
+//!   acknowledgement), but queued messages of the last 250 ms, and those that were on their way to a
+//!   connected subscriber, may be missing. sealmq's adapters report the gap.
+//! * A retained message whose topic name is longer than about 220 bytes (each `/` counts three) is
+//!   delivered and retained, but too long for a file name: it is lost at the restart.
+//!
+//! # Limits to know
+//!
+//! * Topic access lists are not offered: sealmq's protection does not lean on them.
+//! * Deliveries to MQTT 5 subscribers carry the publisher's client identifier, and the user name if
+//!   it logged in, as the user properties `x-mqtt-client-id` and `x-mqtt-sender`; `mqtt5` cannot turn
+//!   that off. They are unauthenticated; sealmq's adapters ignore outer properties. Choose client
+//!   identifiers that may be seen.
+//! * Client identifiers are at most 128 bytes, without `/`, `\` and control characters.
+//! * Retained messages arrive in no particular order. At most
+//!   [`max_queued_messages`](BrokerBuilder::max_queued_messages) of them at QoS 0 per subscription
+//!   (twice as many at QoS 1 and 2).
+//! * A client that turned keep-alive off is disconnected after five silent minutes.
+
+mod broker;
+mod builder;
+mod error;
+mod login;
+mod server;
+mod storage;
+mod tls;
+
+pub use broker::Broker;
+pub use builder::BrokerBuilder;
+pub use error::BrokerError;
+pub use login::hash_password;
+pub use tls::TlsSettings;

@@ -1,0 +1,78 @@
+use std::fs::DirBuilder;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mqtt5::broker::storage::QueueLimits;
+use mqtt5::broker::{DynamicStorage, FileBackend, MemoryBackend};
+use tracing::warn;
+
+use crate::error::BrokerError;
+
+/// mqtt5 stops waiting for its writer after five seconds without saying so.
+const FLUSH_GIVES_UP: Duration = Duration::from_millis(4_900);
+const FLUSH_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Opens the folder, or memory. Sessions need one of them, even while the broker runs.
+pub(crate) async fn open(
+    folder: Option<&Path>,
+    limits: QueueLimits,
+) -> Result<DynamicStorage, BrokerError> {
+    let Some(folder) = folder else {
+        return Ok(DynamicStorage::Memory(MemoryBackend::with_queue_limits(
+            limits,
+        )));
+    };
+    create(folder).map_err(|source| BrokerError::DataFolder {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    match FileBackend::with_queue_limits(folder, limits).await {
+        Ok(backend) => Ok(DynamicStorage::File(backend)),
+        Err(error) => {
+            let reason = error.to_string();
+            let folder = folder.to_owned();
+            Err(if reason.contains("already in use") {
+                BrokerError::DataFolderInUse { folder }
+            } else {
+                BrokerError::Storage { folder, reason }
+            })
+        }
+    }
+}
+
+/// Only the last component: a missing parent is a typing error or a disk that is not mounted.
+fn create(folder: &Path) -> io::Result<()> {
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}
+
+/// Returns when everything accepted so far is written, or after a minute.
+pub(crate) async fn flush(storage: &DynamicStorage) {
+    let begun = Instant::now();
+    loop {
+        let attempt = Instant::now();
+        if let Err(error) = storage.shutdown().await {
+            warn!(%error, "the data folder was not written completely");
+            return;
+        }
+        if attempt.elapsed() < FLUSH_GIVES_UP {
+            return;
+        }
+        if begun.elapsed() >= FLUSH_AT_MOST {
+            warn!("the data folder was not written within a minute; queued messages may be lost");
+            return;
+        }
+    }
+}

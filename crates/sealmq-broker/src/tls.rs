@@ -1,0 +1,132 @@
+use core::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
+
+use crate::error::BrokerError;
+
+/// The broker's certificate and key, and whose client certificates it demands.
+#[derive(Clone)]
+pub struct TlsSettings {
+    certificates: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_authority: Option<Vec<u8>>,
+}
+
+impl TlsSettings {
+    /// From PEM texts: the certificate chain (the broker's own first) and its private key
+    /// (PKCS #8, PKCS #1 or SEC 1). They are checked when the broker starts.
+    #[must_use]
+    pub fn new(certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        Self {
+            certificates: certificates.into(),
+            key: Zeroizing::new(key.into()),
+            client_authority: None,
+        }
+    }
+
+    /// As [`TlsSettings::new`], from files.
+    ///
+    /// # Errors
+    /// [`BrokerError::Tls`] when a file cannot be read.
+    pub fn from_files(
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, BrokerError> {
+        Ok(Self::new(read(certificates.as_ref())?, read(key.as_ref())?))
+    }
+
+    /// Demands a certificate of every client, issued by one of these authorities (PEM).
+    #[must_use]
+    pub fn client_authority(mut self, certificates: impl Into<Vec<u8>>) -> Self {
+        self.client_authority = Some(certificates.into());
+        self
+    }
+
+    /// As [`TlsSettings::client_authority`], from a file.
+    ///
+    /// # Errors
+    /// [`BrokerError::Tls`] when the file cannot be read.
+    pub fn client_authority_file(self, path: impl AsRef<Path>) -> Result<Self, BrokerError> {
+        let certificates = read(path.as_ref())?;
+        Ok(self.client_authority(certificates))
+    }
+
+    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, BrokerError> {
+        let chain = certificates(&self.certificates, "certificate chain")?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
+            tls(format!("the private key is not usable PEM ({error}): give the key that belongs to the certificate"))
+        })?;
+        // The provider is named, because two linked ones would make rustls panic on its default.
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| tls(error.to_string()))?;
+        let builder = match &self.client_authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(authority, "client authority")? {
+                    roots.add(certificate).map_err(|error| {
+                        tls(format!("the client authority is refused: {error}"))
+                    })?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(|error| {
+                            tls(format!("the client authority is refused: {error}"))
+                        })?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+            tls(format!(
+                "certificate and private key do not work together: {error}"
+            ))
+        })?;
+        config.alpn_protocols = vec![b"mqtt".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("client_certificates", &self.client_authority.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, BrokerError> {
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| tls(format!("the {what} is not valid PEM: {error}")))?;
+    if certificates.is_empty() {
+        return Err(tls(format!(
+            "the {what} holds no certificate: give PEM text that contains BEGIN CERTIFICATE"
+        )));
+    }
+    Ok(certificates)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BrokerError> {
+    fs::read(path).map_err(|error| {
+        tls(format!(
+            "cannot read {}: {error}; check the path and the file's permissions",
+            path.display()
+        ))
+    })
+}
+
+fn tls(reason: String) -> BrokerError {
+    BrokerError::Tls { reason }
+}
