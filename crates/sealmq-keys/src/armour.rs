@@ -90,17 +90,23 @@ pub fn decode_request(text: &str) -> Result<Vec<u8>, ArmourError> {
     unarmour(REQUEST_LABEL, text)
 }
 
-/// Writes a credential file.
+/// Writes a credential file: the root's public key, the prefix of the reserved topics, the
+/// delegation object and the member's credential object.
 ///
 /// # Errors
 /// The prefix cannot be used, or the objects are too long for a file.
-pub fn encode_credential_file(file: &CredentialFile) -> Result<String, ArmourError> {
-    check_prefix(&file.prefix).map_err(|_| ArmourError::Content)?;
+pub fn encode_credential_file(
+    root_key: &[u8; 32],
+    prefix: &str,
+    delegation: &[u8],
+    credential: &[u8],
+) -> Result<String, ArmourError> {
+    check_prefix(prefix).map_err(|_| ArmourError::Content)?;
     let body = CredentialBody {
-        root_key: file.root_key,
-        prefix: &file.prefix,
-        delegation: &file.delegation,
-        credential: &file.credential,
+        root_key: *root_key,
+        prefix,
+        delegation,
+        credential,
     };
     let bytes = postcard::to_allocvec(&body).map_err(|_| ArmourError::TooLong)?;
     armour(CREDENTIAL_LABEL, &bytes)
@@ -127,7 +133,7 @@ pub fn decode_credential_file(text: &str) -> Result<CredentialFile, ArmourError>
 /// ```
 /// let shown = sealmq_keys::fingerprint(&[7; 32]);
 /// assert_eq!(shown.len(), 39);
-/// assert!(shown.split('-').all(|group| group.len() == 4));
+/// assert!(shown.split(' ').all(|group| group.len() == 4));
 /// ```
 #[must_use]
 pub fn fingerprint(key: &[u8; 32]) -> String {
@@ -135,7 +141,7 @@ pub fn fingerprint(key: &[u8; 32]) -> String {
     let mut text = String::with_capacity(39);
     for (i, byte) in hash.0.iter().take(16).enumerate() {
         if i != 0 && i % 2 == 0 {
-            text.push('-');
+            text.push(' ');
         }
         for nibble in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(u32::from(nibble), 16));
@@ -175,13 +181,8 @@ mod tests {
     use alloc::string::ToString;
     use alloc::vec;
 
-    fn file() -> CredentialFile {
-        CredentialFile {
-            root_key: [3; 32],
-            prefix: "_sealmq/x".to_string(),
-            delegation: vec![1; 200],
-            credential: vec![2; 4000],
-        }
+    fn file(prefix: &str) -> Result<String, ArmourError> {
+        encode_credential_file(&[3; 32], prefix, &[1; 200], &[2; 4000])
     }
 
     #[test]
@@ -198,8 +199,16 @@ mod tests {
                 );
             }
         }
-        let text = encode_credential_file(&file()).unwrap();
-        assert_eq!(decode_credential_file(&text).unwrap(), file());
+        let expected = CredentialFile {
+            root_key: [3; 32],
+            prefix: "_sealmq/x".to_string(),
+            delegation: vec![1; 200],
+            credential: vec![2; 4000],
+        };
+        assert_eq!(
+            decode_credential_file(&file("_sealmq/x").unwrap()),
+            Ok(expected)
+        );
     }
 
     #[test]
@@ -227,19 +236,12 @@ mod tests {
         );
         let cut = armour(CREDENTIAL_LABEL, &[3; 40]).unwrap();
         assert_eq!(decode_credential_file(&cut), Err(ArmourError::Content));
-        let bad_prefix = CredentialFile {
-            prefix: "a/#".to_string(),
-            ..file()
-        };
-        assert_eq!(
-            encode_credential_file(&bad_prefix),
-            Err(ArmourError::Content)
-        );
+        assert_eq!(file("a/#"), Err(ArmourError::Content));
     }
 
     #[test]
     fn trailing_bytes_are_refused() {
-        let text = encode_credential_file(&file()).unwrap();
+        let text = file("a").unwrap();
         let mut bytes = unarmour(CREDENTIAL_LABEL, &text).unwrap();
         bytes.push(0);
         let text = armour(CREDENTIAL_LABEL, &bytes).unwrap();
