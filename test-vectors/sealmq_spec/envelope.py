@@ -1,0 +1,221 @@
+"""The envelope: plaintext, properties, padding, sessions and sealing (envelope.md §3–§8)."""
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from . import hpke, topics
+from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, sign, signed_bytes, utf8, varint
+
+FORM, SUITE = 0x11, 1
+MAX_COUNTER = 2**21 - 1
+SMALLEST = 125
+SENT_AT, SEQUENCE, PROPERTIES, CREDENTIAL, PADDED, RETAIN, WILL = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
+LABEL = "sealmq/1 message"
+LIMITS = {"sender": 2**28, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**28}
+BY_ID = {0x01: "payload_format", 0x02: "message_expiry", 0x03: "content_type", 0x08: "response_topic", 0x09: "correlation_data", 0x26: "user"}
+IDS = {name: number for number, name in BY_ID.items()}
+
+
+# --- protected properties (§5): a list of (name, value) ---
+
+def encode_properties(properties):
+    out = b""
+    for name, value in properties:
+        out += be(1, IDS[name])
+        if name == "payload_format":
+            out += be(1, value)
+        elif name == "message_expiry":
+            out += be(4, value)
+        else:
+            for part in value if name == "user" else [value]:
+                part = part if isinstance(part, bytes) else part.encode()
+                require(len(part) < 65536, "field", "string above 65535 bytes")
+                out += be(2, len(part)) + part
+    return out
+
+
+def decode_properties(data, has_sent_at):
+    require(1 <= len(data) <= 16384, "field", "1 to 16384 bytes of properties")
+    cursor, out, last = Cursor(data), [], 0
+    while cursor.left():
+        number = cursor.u8()
+        require(number in BY_ID, "field", "unknown property")
+        require(number > last or number == last == IDS["user"], "field", "property order")
+        last, name = number, BY_ID[number]
+        if name == "payload_format":
+            value = cursor.u8()
+            require(value <= 1, "field", "payload format indicator")
+        elif name == "message_expiry":
+            value = cursor.be(4)
+            require(has_sent_at, "field", "message expiry without sent_at")
+        elif name == "correlation_data":
+            value = cursor.take(cursor.be(2))
+        elif name == "user":
+            value = (_string(cursor), _string(cursor))
+        else:
+            value = _string(cursor)
+            require(name != "response_topic" or topics.is_topic(value), "field", "response topic")
+        out.append((name, value))
+    return out
+
+
+def _string(cursor):
+    text = utf8(cursor.take(cursor.be(2)))
+    require("\0" not in text, "field", "U+0000")
+    return text
+
+
+# --- padding (§4) ---
+
+def padded_length(length, mode, bucket):
+    if mode == 1 and length > 2:
+        e = length.bit_length() - 1
+        s = e.bit_length()
+        mask = (1 << e - s) - 1 if e >= s else 0
+        return (length + mask) & ~mask
+    if mode == 2:
+        return -(-length // bucket) * bucket
+    return length
+
+
+# --- body (§4): a dict with the names of the spec ---
+
+def encode_body(m, padding_mode=0, bucket=0):
+    flags = (
+        (SENT_AT if m.get("sent_at") is not None else 0) | (SEQUENCE if m.get("sequence") is not None else 0)
+        | (PROPERTIES if m.get("properties") else 0) | (CREDENTIAL if m.get("credential") else 0)
+        | (PADDED if padding_mode else 0) | (RETAIN if m.get("retain") else 0) | (WILL if m.get("will") else 0))
+    body = be(1, flags) + varint(m["sender"]) + varint(m["session_number"])
+    if flags & SENT_AT:
+        body += varint(m["sent_at"])
+    if flags & SEQUENCE:
+        body += varint(m["sequence"])
+    if flags & CREDENTIAL:
+        body += blob(m["credential"])
+    if flags & PROPERTIES:
+        body += blob(encode_properties(m["properties"]))
+    body += blob(m["payload"]) if flags & PADDED else m["payload"]
+    return body.ljust(padded_length(len(body), padding_mode, bucket), b"\0")
+
+
+def decode_body(body):
+    c = Cursor(body)
+    flags = c.u8()
+    require(not flags & 0x80, "field", "unknown flag")
+    m = {"retain": bool(flags & RETAIN), "will": bool(flags & WILL)}
+    names = ["sender", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE)
+    for name in names:
+        m[name] = c.u64()
+        require(m[name] < LIMITS[name], "field", name)
+    if flags & CREDENTIAL:
+        m["credential"] = c.blob()
+        require(len(m["credential"]) <= 4096, "field", "credential above 4096 bytes")
+    if flags & PROPERTIES:
+        m["properties"] = decode_properties(c.blob(), "sent_at" in m)
+    m["payload"] = c.take(c.u64() if flags & PADDED else c.left())
+    require(not any(c.take(c.left())), "field", "padding is not zero")
+    return m
+
+
+# --- header (§3) ---
+
+def encode_header(key_id, enc, counter):
+    return be(1, FORM) + key_id + enc + varint(counter)
+
+
+def decode_header(envelope):
+    """(key_id, enc, counter, length of the header), or Refused with a reason of §10."""
+    form = envelope[:1]
+    if form in (b"\x12", b"\x91", b"\x92"):
+        raise Refused("Unsupported")
+    require(form == be(1, FORM), "NotSealed")
+    require(len(envelope) >= SMALLEST, "Malformed", "too short")
+    c = Cursor(envelope)
+    c.take(1)
+    try:
+        key_id, enc, counter = c.take(8), c.take(32), c.varint()
+    except Refused as refused:
+        raise Refused("Malformed", str(refused)) from None
+    require(counter <= MAX_COUNTER, "Malformed", "counter")
+    return key_id, enc, counter, c.at
+
+
+# --- sessions (§6) ---
+
+def hedge(device_secret, rng, purpose, number):
+    """(prk, seed, next device secret)"""
+    require(any(rng), "rng", "32 zero bytes")
+    prk = extract(device_secret, rng)
+    tail = be(1, purpose) + be(8, number)
+    return prk, expand(prk, b"sealmq/1 hedge seed" + tail), expand(prk, b"sealmq/1 hedge next" + tail)
+
+
+def session_number(previous, now):
+    return max(previous + 1, now or 0)
+
+
+def session_info(announcement_hash):
+    return b"sealmq/1 session" + announcement_hash
+
+
+def session_keys(context):
+    return context.export(b"sealmq/1 message key", 32), context.export(b"sealmq/1 base nonce", 12)
+
+
+def nonce(base_nonce, counter):
+    return bytes(a ^ b for a, b in zip(base_nonce, bytes(4) + be(8, counter)))
+
+
+def transcript(announcement_hash, enc, counter, topic, credential_hash, body):
+    return (be(1, SUITE) + announcement_hash + enc + be(8, counter) + be(8, len(topic)) + topic
+            + credential_hash + be(8, len(body)) + body)
+
+
+# --- sealing (§7) ---
+
+def seal(i):
+    """From the inputs of a `seal` vector to all its intermediate values and the envelope."""
+    _require_sealable(i)
+    prk, seed, next_secret = hedge(i["device_secret"], i["rng"], 1, i["session_number"])
+    h, topic = i["announcement_hash"], i["topic"].encode()
+    enc, context = hpke.setup_sender(seed, i["group_key"], session_info(h), i["psk"], h)
+    message_key, base_nonce = session_keys(context)
+    header = encode_header(h[:8], enc, i["counter"])
+    body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
+    signed = transcript(h, enc, i["counter"], topic, i["credential_hash"], body)
+    signature = sign(i["identity_seed"], LABEL, sha256(signed))
+    n, aad = nonce(base_nonce, i["counter"]), header + topic
+    out = {
+        "prk": prk, "seed": seed, "next_device_secret": next_secret, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
+        "nonce": n, "header": header, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
+        "signature_input": signed_bytes(LABEL, sha256(signed)), "signature": signature,
+        "envelope": header + AESGCM(message_key).encrypt(n, body + signature, aad),
+    }
+    if i.get("properties"):
+        out["properties"] = encode_properties(i["properties"])
+    return out
+
+
+def _require_sealable(i):
+    require(i["counter"] <= MAX_COUNTER, "field", "counter")
+    for name, limit in LIMITS.items():
+        require((i.get(name) or 0) < limit, "field", name)
+    require(i["sender"] >= 1, "field", "sender")
+    require(topics.is_topic(i["topic"]), "field", "topic")
+    require(len(i.get("credential") or b"") <= 4096, "field", "credential above 4096 bytes")
+    if i.get("properties"):
+        try:
+            decode_properties(encode_properties(i["properties"]), i.get("sent_at") is not None)
+        except Refused as refused:
+            raise Refused("field", str(refused)) from None
+    if i.get("will"):
+        require(i["counter"] == 0 and i.get("sent_at") is not None, "field", "will")
+
+
+# --- gaps (§8) ---
+
+def gap(last, sequence, later_session):
+    """(missed messages or None, restarted)"""
+    if later_session and sequence == 0:
+        return None, True
+    missed = (sequence - last - 1) % 2**28
+    return (missed if missed < 2**27 else None), False

@@ -1,0 +1,179 @@
+"""Opening: the pipeline and the replay rules of a reader (envelope.md §9)."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from . import hpke, objects, topics, tree
+from .envelope import LABEL, decode_body, decode_header, nonce, session_info, session_keys, transcript
+from .wire import Refused, require, sha256, verify
+
+WINDOW = 1024  # hosts; devices have 128, and no vector tells the two apart
+PUBLISH = 1
+
+
+class Session:
+    def __init__(self, number):
+        self.number, self.top, self.seen = number, -1, set()
+
+
+class SenderState:
+    """Replay state of one sender in one group. It belongs to one credential serial."""
+
+    def __init__(self, serial, floor=0):
+        self.serial, self.floor = serial, floor
+        self.sessions = {}       # enc → Session
+        self.highest_will = -1
+        self.retained = {}       # topic → (session number, counter)
+
+
+class Reader:
+    def __init__(self, authority, group, filters, policy, not_after, epochs, credentials, number, refused=(), own_messages=False,
+                 floors=(), sessions=4):
+        self.authority, self.group, self.filters, self.policy, self.not_after = authority, group, filters, policy, not_after
+        self.epochs = {epoch["hash"][:8]: (epoch, tree.GroupKeys(epoch["reader_secret"])) for epoch in epochs}
+        known = [objects.check("credential", data, authority=authority) for data in credentials]
+        self.credentials = {credential.fields["member"]: credential for credential in known}
+        self.number, self.own_messages, self.capacity = number, own_messages, sessions
+        self.lowest_serial = {entry["member"]: entry["lowest_serial"] for entry in refused}
+        self.states = {entry["sender"]: SenderState(entry["credential_serial"], entry["floor"]) for entry in floors}
+
+    def open(self, topic, retained, now_ms, envelope):
+        """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
+        # 1 header, 2 key
+        key_id, enc, counter, header_length = decode_header(envelope)
+        require(key_id in self.epochs, "UnknownKey")
+        epoch, keys = self.epochs[key_id]
+        self._require_keys_fresh(now_ms)
+        # 3 session keys, 4 AEAD, 5 plaintext
+        header, sealed = envelope[:header_length], envelope[header_length:]
+        plaintext = self._decrypt(epoch["hash"], keys, enc, counter, sealed, header + topic.encode())
+        try:
+            m = decode_body(plaintext[:-64])
+        except Refused as refused:
+            raise Refused("Rejected", str(refused)) from None
+        require(m["sender"] != self.number or self.own_messages, "Own")
+        # The credential is chosen before the pre-check, because replay state belongs to a credential serial.
+        credential = self._credential(m)
+        state = self._state(m["sender"], credential)
+        # 6 replay pre-check
+        self._require_new(state, m, topic, retained, enc, counter)
+        # 7 sender
+        self._require_allowed(credential, state.serial, m, topic, now_ms)
+        self._require_fresh(m, retained, now_ms)
+        # 8 signature
+        signed = transcript(epoch["hash"], enc, counter, topic.encode(), credential.hash, plaintext[:-64])
+        require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
+        # 9 commit
+        self.credentials[m["sender"]], self.states[m["sender"]] = credential, state
+        self._commit(state, m, topic, retained, enc, counter)
+        message = {"epoch": epoch["epoch"], "name": credential.fields["name"], "credential_serial": state.serial, "counter": counter, **m}
+        message.pop("credential", None)
+        return message, plaintext
+
+    def _decrypt(self, announcement_hash, keys, enc, counter, sealed, aad):
+        try:
+            context = hpke.setup_receiver(keys.secret_key, enc, session_info(announcement_hash), keys.psk, announcement_hash)
+            message_key, base_nonce = session_keys(context)
+            plaintext = AESGCM(message_key).decrypt(nonce(base_nonce, counter), sealed, aad)
+        except (Refused, InvalidTag) as fault:
+            raise Refused("Rejected", str(fault)) from None
+        require(len(plaintext) >= 64, "Rejected", "no room for a signature")
+        return plaintext
+
+    # --- sender ---
+
+    def _credential(self, m):
+        """The known credential, or the one inside the message if that verifies and is newer."""
+        known = self.credentials.get(m["sender"])
+        if "credential" in m:
+            try:
+                inside = objects.check("credential", m["credential"], authority=self.authority, member=m["sender"])
+                if known is None or inside.fields["credential_serial"] > known.fields["credential_serial"]:
+                    return inside
+            except Refused:
+                pass
+        return known
+
+    def _state(self, sender, credential):
+        serial = credential.fields["credential_serial"] if credential else -1
+        state = self.states.get(sender)
+        return state if state and state.serial >= serial else SenderState(serial)
+
+    def _require_allowed(self, credential, serial, m, topic, now_ms):
+        require(credential is not None, "UnknownSender")
+        f = credential.fields
+        require(f["credential_serial"] >= max(serial, self.lowest_serial.get(f["member"], 0)), "Revoked")
+        if now_ms is not None:
+            now = now_ms // 1000
+            require(f["issued_at"] <= now + self.policy["skew"] and now <= f["not_after"], "Stale", "credential")
+        require(any(topics.matches(text, topic) for text in self.filters), "NotAllowed", "not a topic of the group")
+        grant = next((grant for grant in f["grants"] if grant["group"] == self.group), None)
+        require(grant and grant["access"] & PUBLISH, "NotAllowed", "no grant")
+        narrowed = grant["publish_filter"]
+        require(not narrowed or topics.matches(topics.own_filter(narrowed, f["name"]), topic), "NotAllowed", "publish filter")
+
+    # --- replay ---
+
+    def _require_new(self, state, m, topic, retained, enc, counter):
+        number = m["session_number"]
+        if m["will"]:
+            require(counter == 0, "Rejected", "a will has counter 0")
+        if retained:
+            require(m["retain"], "Replay", "was not published with retain")
+            if m["will"]:
+                require(number >= state.highest_will, "Replay", "an older will")
+            else:
+                require((number, counter) >= state.retained.get(topic, (-1, -1)), "Replay", "an older retained value")
+        elif m["will"]:
+            require(number > state.highest_will, "Replay", "a will again")
+        elif enc in state.sessions:
+            session = state.sessions[enc]
+            require(session.number == number, "Replay", "another session number")
+            require(counter not in session.seen, "Replay")
+            require(counter > session.top - WINDOW, "Replay", "below the window")
+            if 128 <= session.top - counter < 1024:
+                raise ValueError("this vector depends on the size of the replay window")
+        else:
+            require(number > state.floor, "Replay", "at or below the floor")
+            require(all(session.number != number for session in state.sessions.values()), "Replay", "a session number twice")
+
+    def _commit(self, state, m, topic, retained, enc, counter):
+        number = m["session_number"]
+        if m["will"]:
+            state.highest_will = max(state.highest_will, number)
+            return
+        if m["retain"]:
+            state.retained[topic] = max((number, counter), state.retained.get(topic, (-1, -1)))
+        if retained:
+            return
+        if enc not in state.sessions:
+            if len(state.sessions) == self.capacity:
+                lowest = min(state.sessions, key=lambda known: state.sessions[known].number)
+                state.floor = max(state.floor, state.sessions.pop(lowest).number)
+            state.sessions[enc] = Session(number)
+        session = state.sessions[enc]
+        session.seen.add(counter)
+        session.top = max(session.top, counter)
+
+    # --- time; all off for a reader without a clock ---
+
+    def _require_keys_fresh(self, now_ms):
+        if now_ms is not None:
+            last = self.not_after + self.policy["grace"] + self.policy["skew"]
+            require(now_ms <= last * 1000, "Stale", "the keys ran out")
+
+    def _require_fresh(self, m, retained, now_ms):
+        sent_at, policy = m.get("sent_at"), self.policy
+        if m["will"]:
+            require(sent_at is not None, "Stale", "a will without sent_at")
+        if now_ms is None:
+            return
+        if sent_at is not None:
+            require(sent_at <= now_ms + policy["skew"] * 1000, "Stale", "from the future")
+            for name, value in m.get("properties", []):
+                require(name != "message_expiry" or now_ms <= sent_at + value * 1000, "Stale", "expired")
+        if m["will"]:
+            require(now_ms - sent_at <= policy["will_age"] * 1000, "Stale", "an old will")
+        elif policy["freshness"] and not retained:
+            age = (policy["freshness"] + policy["skew"]) * 1000
+            require(sent_at is not None and now_ms - sent_at <= age, "Stale", "not fresh")

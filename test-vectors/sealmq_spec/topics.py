@@ -1,0 +1,77 @@
+"""Topic names, filters and names (constants.md §4, keys.md §1, §9)."""
+
+import string
+
+from .wire import require
+
+NAME_CHARACTERS = set(string.ascii_letters + string.digits + "._-")
+
+
+def is_name(text):
+    return 1 <= len(text) <= 64 and set(text) <= NAME_CHARACTERS
+
+
+def is_short_utf8(text):
+    try:
+        return 1 <= len(text.encode()) <= 65535 and "\0" not in text
+    except UnicodeEncodeError:  # made with surrogateescape from bytes that are not UTF-8
+        return False
+
+
+def is_topic(text):
+    return is_short_utf8(text) and not set(text) & set("+#")
+
+
+def is_filter(text):
+    if not is_short_utf8(text):
+        return False
+    *parents, last = text.split("/")
+    return all(level == "+" or not set(level) & set("+#") for level in parents) and (
+        last in ("+", "#") or not set(last) & set("+#"))
+
+
+def matches(topic_filter, topic):
+    levels, names = topic_filter.split("/"), topic.split("/")
+    if levels[0] in ("+", "#") and topic.startswith("$"):
+        return False
+    if levels[-1] == "#":
+        levels.pop()
+        if len(names) < len(levels):
+            return False
+        names = names[:len(levels)]
+    return len(levels) == len(names) and all(a in ("+", b) for a, b in zip(levels, names))
+
+
+def overlap(one, other):
+    """Whether some topic matches both filters."""
+    a, b = one.split("/"), other.split("/")
+    for x, y in ((a, b), (b, a)):
+        if x[0] in ("+", "#") and y[0].startswith("$"):
+            return False
+        if x == ["", "#"] and y == ["+"]:
+            return False  # only the empty string matches both, and it is no topic
+    while a and b and a[0] != "#" and b[0] != "#":
+        if a[0] != b[0] and "+" not in (a[0], b[0]):
+            return False
+        a, b = a[1:], b[1:]
+    return a[:1] == ["#"] or b[:1] == ["#"] or not (a or b)
+
+
+def own_filter(publish_filter, name):
+    """The publish filter of a grant, `%c` levels replaced by the member's name (keys.md §4)."""
+    return "/".join(name if level == "%c" else level for level in publish_filter.split("/"))
+
+
+def reserved(what, domain, prefix=None, member=None, group=None, epoch=None):
+    prefix = prefix or "_sealmq/" + domain.hex()
+    return prefix + {
+        "delegation": lambda: "/delegation",
+        "credential": lambda: f"/m/{member}/credential",
+        "welcome": lambda: f"/m/{member}/w/{group.hex()}",
+        "announcement": lambda: f"/g/{group.hex()}/a/{epoch}",
+        "refused_list": lambda: f"/g/{group.hex()}/r",
+    }[what]()
+
+
+def require_filter(text, detail):
+    require(is_filter(text), "field", detail)

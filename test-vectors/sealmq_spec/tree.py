@@ -1,0 +1,211 @@
+"""Group keys, the key tree, covers, welcomes, and following announcements (keys.md §6, §7)."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from . import hpke, objects
+from .wire import Refused, be, expand, extract, require
+
+ORDINARY, HEALING = 0, 1
+MAX_CATCH_UP = 65536
+
+
+class GroupKeys:
+    """What follows from an epoch's reader_secret."""
+
+    def __init__(self, reader_secret):
+        self.reader_secret = reader_secret
+        self.psk = expand(reader_secret, b"sealmq/1 group psk")
+        self.psk_check = psk_check(self.psk)
+        self.kem_ikm = expand(reader_secret, b"sealmq/1 group kem")
+        self.secret_key, self.group_key = hpke.derive_key_pair(self.kem_ikm)
+        self.heal_r = expand(reader_secret, b"sealmq/1 heal r")
+        self.heal_w = heal_w(self.psk)
+
+
+def psk_check(psk):
+    return expand(psk, b"sealmq/1 psk check")
+
+
+def heal_w(psk):
+    return expand(psk, b"sealmq/1 heal w")
+
+
+# --- the tree ---
+
+def half(node):
+    """2 for nodes of the readers' half, 3 for the publish-only half."""
+    return node >> (node.bit_length() - 2)
+
+
+def path_of(leaf):
+    """The nodes from a leaf up to 2 or 3."""
+    return [leaf >> i for i in range(leaf.bit_length() - 1)]
+
+
+def first_key(tree_secret, node):
+    return expand(tree_secret, b"sealmq/1 node" + be(4, node))
+
+
+def next_key(key, heal=None):
+    """The same node's key in the next epoch; `heal` after a healing epoch, the secret of the node's half."""
+    return expand(key, b"sealmq/1 ratchet") if heal is None else extract(key, heal)
+
+
+def wrap_key(key, node, head_hash):
+    return expand(key, b"sealmq/1 wrap" + be(4, node) + head_hash)
+
+
+def wrap(key, secret):
+    return AESGCM(key).encrypt(bytes(12), secret, None)
+
+
+def unwrap(key, sealed):
+    try:
+        return AESGCM(key).decrypt(bytes(12), sealed, None)
+    except InvalidTag:
+        return None
+
+
+def healing_cover(depth, removed):
+    """The largest subtrees without a removed leaf, in the order of their leaves."""
+    tainted = {node for leaf in removed for node in path_of(leaf)}
+
+    def below(node):
+        if node not in tainted:
+            return [node]
+        return below(2 * node) + below(2 * node + 1) if node >> depth == 0 else []
+
+    return below(2) + below(3)
+
+
+# --- welcomes ---
+
+def welcome_info(f):
+    return (b"sealmq/1 welcome" + f["domain"] + f["group"] + be(4, f["member"]) + be(4, f["generation"])
+            + be(1, f["depth"]) + be(4, f["leaf"]) + be(8, f["epoch"]) + f["package"])
+
+
+def open_welcome(authority, member, welcome, package, package_seed, installed=None):
+    """Returns (secret key of the package, info, plaintext, path keys by node)."""
+    f = objects.check("welcome", welcome, authority=authority, member=member).fields
+    package = objects.check("key_package", package)
+    require((f["package_number"], f["package"]) == (package.fields["number"], package.hash), "package")
+    if installed:
+        require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old", "already installed")
+    secret_key, init_key = hpke.derive_key_pair(package_seed)
+    require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
+    info = welcome_info(f)
+    plaintext = hpke.setup_receiver(secret_key, f["enc"], info).open_first(b"", f["sealed"])
+    keys = [plaintext[i:i + 32] for i in range(0, len(plaintext), 32)]
+    return secret_key, info, plaintext, dict(zip(path_of(f["leaf"]), keys))
+
+
+# --- following announcements ---
+
+class Slot:
+    """What a member keeps of one epoch."""
+
+    def __init__(self, announcement, secret):
+        f = announcement.fields
+        self.hash, self.previous = announcement.hash, f["previous"]
+        self.healed, self.healing_epoch, self.group_key = f["epoch_kind"] == HEALING, f["healing_epoch"], f["group_key"]
+        self.secret = secret
+
+
+class Member:
+    """A member's group state, from its welcome on (keys.md §7)."""
+
+    def __init__(self, authority, group, generation, depth, leaf, base, previous, healing_epoch, healing, path_keys):
+        self.authority, self.group = authority, group
+        self.generation, self.depth, self.leaf = generation, depth, leaf
+        self.base = base
+        self.current = base - 1
+        self.before_base = previous                     # hash of the announcement of epoch base − 1
+        self.last_healing = (healing_epoch, healing)    # the last one before base
+        self.path = dict(zip(path_of(leaf), path_keys))  # at epoch base
+        self.slots = {}
+
+    @property
+    def is_reader(self):
+        return half(self.leaf) == 2
+
+    def follow(self, data, now, skew):
+        """Takes one announcement object; returns whether it is new. Raises Refused, and changes nothing then."""
+        announcement = objects.check("announcement", data, authority=self.authority, group=self.group, now=now, skew=skew)
+        f, e = announcement.fields, announcement.fields["epoch"]
+        if e in self.slots and self.slots[e].hash == announcement.hash:
+            return False
+        self._require_no_fork(announcement)
+        require(e >= self.base, "too_old")
+        require(e <= self.base + MAX_CATCH_UP, "too_far")
+        self._require_healing(f)
+        secret = self._unwrap(announcement)
+        self.slots[e] = Slot(announcement, secret)
+        if e > self.current:
+            self.current = e
+            self._move_base(max(self.base, e - f["policy"]["window"]))
+        return True
+
+    def _require_no_fork(self, announcement):
+        f, e = announcement.fields, announcement.fields["epoch"]
+        require(e not in self.slots, "fork", "two announcements of one epoch")
+        before = self.slots[e - 1].hash if e - 1 in self.slots else self.before_base if e == self.base else None
+        require(before is None or f["previous"] == before, "fork", "another previous announcement")
+        require(e + 1 not in self.slots or self.slots[e + 1].previous == announcement.hash, "fork", "the next one has another previous")
+
+    def _require_healing(self, f):
+        """Every healing epoch from base up to this epoch was applied, and nothing that was applied is denied."""
+        e, healing_epoch = f["epoch"], f["healing_epoch"]
+        if healing_epoch < self.base:
+            require((healing_epoch, f["healing"]) == self.last_healing, "fork", "another last healing epoch")
+        elif healing_epoch not in self.slots:
+            raise Refused("needs_healing", ask_epoch=healing_epoch)
+        else:
+            slot = self.slots[healing_epoch]
+            require(slot.healed and slot.hash == f["healing"], "fork", "another healing announcement")
+        for other, slot in self.slots.items():
+            require(not (slot.healed and healing_epoch < other < e), "fork", "denies a healing epoch")
+            require(not (f["epoch_kind"] == HEALING and other > e > slot.healing_epoch), "fork", "a later one denies this healing")
+
+    def _path_at(self, epoch):
+        """The path keys, taken from base to `epoch`; epochs without a slot are ordinary."""
+        path = self.path
+        for e in range(self.base, epoch):
+            heal = self._heal(self.slots[e]) if e in self.slots and self.slots[e].healed else None
+            path = {node: next_key(key, heal) for node, key in path.items()}
+        return path
+
+    def _heal(self, slot):
+        return GroupKeys(slot.secret).heal_r if self.is_reader else heal_w(slot.secret)
+
+    def _unwrap(self, announcement):
+        f = announcement.fields
+        covers = {generation["number"]: (generation["depth"], cover["inline"]) for generation, cover in zip(f["generations"], f["covers"])}
+        require(self.generation in covers, "not_covered", "this generation is covered no longer")
+        depth, entries = covers[self.generation]
+        require(depth == self.depth, "field", "another depth")
+        entry = next((entry for entry in entries if entry["node"] in self.path), None)
+        require(entry is not None, "not_covered")
+        node = entry["node"]
+        key = wrap_key(self._path_at(f["epoch"])[node], node, announcement.head_hash)
+        secret = unwrap(key, entry["wrapped"] + entry["tag"])
+        require(secret is not None, "wrong_secret", "the entry does not open")
+        psk = secret
+        if self.is_reader:
+            keys = GroupKeys(secret)
+            psk = keys.psk
+            require(keys.group_key == f["group_key"], "wrong_secret", "another group key")
+        require(psk_check(psk) == f["psk_check"], "wrong_secret", "psk_check")
+        return secret
+
+    def _move_base(self, base):
+        if base == self.base:
+            return
+        self.path = self._path_at(base)
+        for e in range(self.base, base):
+            slot = self.slots.pop(e, None)
+            if slot and slot.healed:
+                self.last_healing = (e, slot.hash)
+        self.before_base = slot.hash if slot else None
+        self.base = base

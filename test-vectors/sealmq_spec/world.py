@@ -1,0 +1,163 @@
+"""A small domain made in Python, for the self-test: a root, an authority, a group with a tree, its members."""
+
+from . import envelope, hpke, objects, tree
+from .wire import be, blob, expand, public_key, sha256, sign, varint
+
+NOW = 1762949760
+POLICY = {"window": 2, "lease": 0, "grace": 3600, "freshness": 0, "skew": 300, "padding": 0, "bucket": 0, "session_messages": 2**20,
+          "session_bytes": 2**36, "session_seconds": 86400, "will_age": 604800}
+
+
+def bytes_of(name, size=32):
+    """Reproducible bytes: the self-test needs no randomness."""
+    return expand(sha256(b"sealmq self-test"), name.encode(), size)
+
+
+def encode(kind, body, seed):
+    unsigned = bytes([objects.FORM, objects.KINDS[kind]]) + body
+    return unsigned + sign(seed, objects.LABELS[kind], sha256(unsigned))
+
+
+def items(encoded):
+    return blob(b"".join(encoded))
+
+
+def text(string):
+    return blob(string.encode())
+
+
+ROOT = bytes_of("root")
+ROOT_KEY = public_key(ROOT)
+DOMAIN = objects.domain_of(ROOT_KEY)
+ISSUER, CONTROLLER = bytes_of("issuer"), bytes_of("controller")
+AUTHORITY = {"domain": DOMAIN, "serial": 1, "keys": [{"key": public_key(ISSUER), "roles": 1}, {"key": public_key(CONTROLLER), "roles": 2}]}
+GROUP = bytes_of("group", 16)
+LEAD_ISSUER, LEAD_CONTROLLER = DOMAIN + varint(1) + be(1, 0), DOMAIN + varint(1) + be(1, 1)
+
+
+def delegation(serial=1):
+    keys = items(entry["key"] + be(1, entry["roles"]) for entry in AUTHORITY["keys"])
+    body = DOMAIN + ROOT_KEY + varint(serial) + varint(NOW - 10) + varint(NOW + 10**7) + keys + items([varint(0x20) + blob(bytes_of("kem"))])
+    return encode("delegation", body, ROOT)
+
+
+def identity(name):
+    return bytes_of("identity " + name)
+
+
+def credential(number, name, serial=1, access=3, publish_filter="", seed=ISSUER, lead=LEAD_ISSUER):
+    grants = items([GROUP + be(1, access) + text(publish_filter)])
+    body = (lead + varint(number) + varint(serial) + text(name) + public_key(identity(name)) + bytes_of("request " + name)
+            + varint(NOW - 100) + varint(NOW + 10**7) + grants)
+    return encode("credential", body, seed)
+
+
+def key_package(name, number):
+    seed = bytes_of(f"package {name} {number}")
+    init_key = hpke.derive_key_pair(seed)[1]
+    body = DOMAIN + public_key(identity(name)) + varint(number) + varint(0x20) + blob(init_key) + varint(NOW - 10) + varint(NOW + 10**6)
+    return seed, encode("key_package", body, identity(name))
+
+
+def enrolment_request(name):
+    body = DOMAIN + text(name) + public_key(identity(name)) + varint(NOW) + items(blob(key_package(name, n)[1]) for n in (1, 2))
+    return encode("enrolment_request", body, identity(name))
+
+
+def refused_list(members):
+    return encode("refused_list", LEAD_CONTROLLER + GROUP + blob(b"".join(be(4, m) + be(4, objects.REMOVED) for m in members)), CONTROLLER)
+
+
+class Group:
+    """An authority's side of one group: draws epochs, makes announcements and welcomes."""
+
+    def __init__(self, depth=4, window=2, label="tree"):
+        self.depth, self.window, self.label = depth, window, label
+        self.tree_secret = bytes_of(label)
+        self.epochs = []     # (kind, GroupKeys, announcement bytes, hash), of epoch 1, 2, …
+        self.healing = (0, bytes(32))
+        self.removed = []
+
+    def next_epoch(self):
+        return len(self.epochs) + 1
+
+    def node_key(self, node, epoch):
+        key = tree.first_key(self.tree_secret, node)
+        for kind, keys, _, _ in self.epochs[:epoch - 1]:
+            key = tree.next_key(key, (keys.heal_r if tree.half(node) == 2 else keys.heal_w) if kind else None)
+        return key
+
+    def announce(self, kind=tree.ORDINARY, **change):
+        """The announcement of the next epoch. `change` replaces values, for announcements that are wrong."""
+        epoch = change.get("epoch", self.next_epoch())
+        secret = change.get("reader_secret", bytes_of(f"{self.label} reader secret {epoch}"))
+        keys = tree.GroupKeys(secret)
+        previous = change.get("previous", self.epochs[epoch - 2][3] if epoch > 1 else bytes(32))
+        policy = {**POLICY, "window": self.window, **change.get("policy", {})}
+        encoded = b"".join(be(1, value) if name in ("window", "padding") else varint(value) for name, value in policy.items())
+        healing_epoch, healing = change.get("healing", self.healing)
+        issued_at = change.get("issued_at", NOW + epoch)
+        head = (LEAD_CONTROLLER + be(1, kind) + GROUP + text("plant") + varint(epoch) + bytes_of(f"salt {epoch}") + previous
+                + varint(healing_epoch) + healing + varint(issued_at) + varint(issued_at + 604800) + encoded
+                + items(text(f) for f in change.get("filters", ["plant/#", "shared/+/x"])) + change.get("group_key", keys.group_key)
+                + change.get("psk_check", keys.psk_check) + bytes(32)
+                + items([varint(change.get("generation", 1)) + be(1, self.depth) + varint(1) + varint(0)]))
+        head_hash = sha256(bytes([objects.FORM, objects.KINDS["announcement"]]), head)
+        nodes = change.get("nodes", tree.healing_cover(self.depth, self.removed) if kind else [2, 3])
+        entries = b""
+        for node in nodes:
+            secret = keys.reader_secret if tree.half(node) == 2 else keys.psk
+            entries += be(4, node) + tree.wrap(tree.wrap_key(self.node_key(node, epoch), node, head_hash), secret)
+        data = encode("announcement", head + items([varint(0) + blob(entries)]), CONTROLLER)
+        if not change:
+            self.epochs.append((kind, keys, data, sha256(data[:-64])))
+            if kind:
+                self.healing = (epoch, self.epochs[-1][3])
+        return data
+
+    def remove(self, leaf):
+        self.removed.append(leaf)
+        return self.announce(tree.HEALING)
+
+    def welcome_state(self, leaf, epoch=None):
+        """What a welcome for `epoch` (the next one) gives to the member at this leaf."""
+        epoch = epoch or self.next_epoch()
+        path = [self.node_key(node, epoch) for node in tree.path_of(leaf)]
+        healed = [e for e, entry in enumerate(self.epochs[:epoch - 1], 1) if entry[0]]
+        return {"generation": 1, "depth": self.depth, "leaf": leaf, "base": epoch, "previous": self.epochs[epoch - 2][3] if epoch > 1 else bytes(32),
+                "healing_epoch": healed[-1] if healed else 0, "healing": self.epochs[healed[-1] - 1][3] if healed else bytes(32), "path_keys": path}
+
+    def welcome(self, number, name, package_number, leaf):
+        state = self.welcome_state(leaf)
+        package = key_package(name, package_number)[1]
+        f = {"domain": DOMAIN, "group": GROUP, "member": number, "generation": 1, "depth": self.depth, "leaf": leaf, "epoch": state["base"],
+             "package": sha256(package[:-64])}
+        init_key = objects.Object("key_package", package).fields["init_key"]
+        enc, context = hpke.setup_sender(bytes_of(f"welcome {name} {package_number}"), init_key, tree.welcome_info(f))
+        sealed = context.seal_first(b"", b"".join(state["path_keys"]))
+        body = (LEAD_CONTROLLER + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
+                + varint(state["healing_epoch"]) + state["healing"] + varint(package_number) + f["package"] + blob(enc) + blob(sealed))
+        return encode("welcome", body, CONTROLLER)
+
+
+def seal_input(keys, announcement_hash, name="sensor", number=7, **change):
+    known = credential(number, name, change.pop("serial", 1))
+    return {"announcement_hash": announcement_hash, "group_key": keys.group_key, "psk": keys.psk, "device_secret": bytes_of("device " + name),
+            "rng": bytes_of("rng"), "session_number": NOW, "identity_seed": identity(name), "credential_hash": sha256(known[:-64]), "sender": number,
+            "counter": 0, "topic": "plant/a/temp", "padding": {"mode": 0, "bucket": 0}, "payload": b"21.5C", **change}
+
+
+def reader_input(keys, announcement_hash, **change):
+    return {"authority": AUTHORITY, "group": GROUP, "filters": ["plant/#"], "policy": {name: POLICY[name] for name in ("grace", "freshness", "skew", "will_age")},
+            "not_after": NOW + 604800, "epochs": [{"epoch": 1, "hash": announcement_hash, "reader_secret": keys.reader_secret}],
+            "credentials": [credential(7, "sensor")], "number": 1, **change}
+
+
+def outcome(reader, sealed, topic="plant/a/temp", retained=False, now_ms=NOW * 1000):
+    """`ok`, or the reason of a rejection."""
+    from .wire import Refused
+    try:
+        reader.open(topic, retained, now_ms, sealed if isinstance(sealed, bytes) else envelope.seal(sealed)["envelope"])
+        return "ok"
+    except Refused as refused:
+        return refused.reason

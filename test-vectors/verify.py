@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""Checks envelope.json and keys.json against sealmq_spec/, which was written from spec/ alone.
+
+    verify.py [FILE…]      default: both files beside this program. Exit code 1 on any disagreement.
+    verify.py --self-test  checks the Python code itself: RFC 9180 vectors, round trips, bit flips.
+"""
+
+import json
+import pathlib
+import sys
+from collections import Counter
+
+from sealmq_spec import envelope, objects, topics, tree
+from sealmq_spec.files import credential_file, differences, resolve, schema_faults, to_python, unarmour
+from sealmq_spec.reader import Reader
+from sealmq_spec.wire import Cursor, Refused, require
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Disagreement(Exception):
+    pass
+
+
+def agree(want, got, path):
+    found = list(differences(want, got, path))
+    if found:
+        raise Disagreement("; ".join(found[:3]))
+
+
+# --- one function per kind: from `input` to everything that the vector may state. Raises Refused. ---
+
+def open_(i):
+    reader = Reader(**{**i["reader"], **i.get("with", {})})
+    for n, delivery in enumerate(i["deliveries"]):
+        refused = None
+        try:
+            message, plaintext = reader.open(delivery["topic"], delivery["retained"], delivery["now_ms"], delivery["envelope"])
+            got = {"message": message}
+            if "plaintext" in delivery:
+                agree(delivery["plaintext"], plaintext, "plaintext")
+        except Refused as fault:
+            refused, got = fault, {"reason": fault.reason}
+        agree(delivery["expect"], got, f"deliveries.{n}.expect")
+    if refused:
+        raise refused
+    return {}
+
+
+def gap(i):
+    missed, restart = envelope.gap(i["last"], i["sequence"], i["later_session"])
+    return {"missed": missed, "restart": restart}
+
+
+def derive(i):
+    return vars(tree.GroupKeys(i["reader_secret"]))
+
+
+def tree_(i):
+    """Computes every row that the vector asks for: see `run`."""
+    def row(asked):
+        node, epoch, first = asked["node"], asked["epoch"], i["first_epoch"]
+        key = tree.first_key(i["tree_secret"], node)
+        for before in i["epochs"][:epoch - first]:
+            keys = tree.GroupKeys(before["reader_secret"])
+            heal = (keys.heal_r if tree.half(node) == 2 else keys.heal_w) if before["epoch_kind"] == tree.HEALING else None
+            key = tree.next_key(key, heal)
+        out = {"epoch": epoch, "node": node, "key": key}
+        if epoch - first < len(i["epochs"]):
+            now = i["epochs"][epoch - first]
+            keys = tree.GroupKeys(now["reader_secret"])
+            out["wrap_key"] = tree.wrap_key(key, node, now["head_hash"])
+            out["entry"] = node.to_bytes(4, "big") + tree.wrap(out["wrap_key"], keys.reader_secret if tree.half(node) == 2 else keys.psk)
+        return {name: out[name] for name in asked if name in out}
+
+    def rows(result):
+        return {"rows": [row(asked) for asked in result["rows"]]}
+    return rows
+
+
+def hedge(i):
+    prk, seed, following = envelope.hedge(i["device_secret"], i["rng"], i["purpose"], i["number"])
+    return {"prk": prk, "seed": seed, "next_device_secret": following}
+
+
+def object_(i):
+    context = {"named_hash" if name == "hash" else name: value for name, value in i["context"].items()}
+    obj = objects.check(i["expected"], i["object"], **context)
+    return {**vars(obj), "fields": obj.fields}
+
+
+def welcome_open(i):
+    secret_key, info, plaintext, path = tree.open_welcome(**i)
+    return {"secret_key": secret_key, "info": info, "plaintext": plaintext, "path": [{"node": node, "key": key} for node, key in path.items()]}
+
+
+def announcement_follow(i):
+    member = tree.Member(i["authority"], i["group"], **i["member"])
+    for n, step in enumerate(i["steps"]):
+        refused = None
+        try:
+            if member.follow(step["object"], step["now"], i["skew"]):
+                h = objects.Object("announcement", step["object"])
+                got = {"accepted": {
+                    "epoch": h.fields["epoch"], "hash": h.hash, "secret": member.slots[h.fields["epoch"]].secret,
+                    "current": member.current, "base": member.base, "path_keys": list(member.path.values()),
+                    "slots": [{"epoch": e, "hash": slot.hash, "secret": slot.secret} for e, slot in sorted(member.slots.items())]}}
+                stated = step["expect"].get("accepted", {})
+                got["accepted"] = {name: value for name, value in got["accepted"].items() if name not in ("path_keys", "slots") or name in stated}
+            else:
+                got = {"known": True}
+        except Refused as fault:
+            refused, got = fault, {"reason": fault.reason, **fault.more}
+        agree(step["expect"], got, f"steps.{n}.expect")
+    if refused:
+        raise refused
+    return {}
+
+
+def topic_match(i):
+    require(topics.is_filter(i["filter"]) and topics.is_topic(i["topic"]), "field")
+    return {"matches": topics.matches(i["filter"], i["topic"])}
+
+
+def filter_overlap(i):
+    require(topics.is_filter(i["a"]) and topics.is_filter(i["b"]), "field")
+    return {"overlap": topics.overlap(i["a"], i["b"])}
+
+
+def name(i):
+    require(topics.is_name(i["name"]), "field")
+    return {}
+
+
+def varint(i):
+    cursor = Cursor(i["bytes"])
+    value = cursor.varint({"u16": 16, "u32": 32, "u64": 64}[i["type"]])
+    cursor.end()
+    return {"value": value}
+
+
+def armour(i):
+    data = unarmour(i["text"], i["label"])
+    return {"bytes": data, **({"fields": credential_file(data)} if i["label"].endswith("CREDENTIAL") else {})}
+
+
+KINDS = {
+    "envelope": {
+        "seal": envelope.seal, "open": open_, "gap": gap,
+        "session_number": lambda i: {"session_number": envelope.session_number(i["previous"], i["now"])},
+    },
+    "keys": {
+        "derive": derive, "tree": tree_, "hedge": hedge, "domain": lambda i: {"domain": objects.domain_of(i["root_key"])},
+        "object": object_, "welcome_open": welcome_open, "announcement_follow": announcement_follow,
+        "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
+        "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
+        "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},
+        "reserved_topic": lambda i: {"topic": topics.reserved(**i)}, "armour": armour,
+    },
+}
+
+
+# --- running ---
+
+def run(check, vector):
+    """Raises Disagreement unless the vector and the Python code say the same."""
+    want = to_python({name: vector.get(name, {}) for name in ("input", "intermediate", "result")})
+    try:
+        got = check(want["input"])
+        if callable(got):
+            got = got(want["result"])
+    except Refused as refused:
+        if vector["valid"]:
+            raise Disagreement(f"refused here: {refused}") from None
+        if refused.reason != vector["reason"]:
+            raise Disagreement(f"the vector says {vector['reason']}, here it is {refused}") from None
+        return
+    if not vector["valid"]:
+        raise Disagreement(f"should be refused as {vector['reason']}")
+    agree(want["intermediate"], got, "intermediate")
+    agree(want["result"], got, "result")
+
+
+def verify(data, kinds, schema):
+    """Checks one file. Returns (vectors per kind and validity, faults)."""
+    counts, used, ids, inputs = Counter(), set(), set(), {}
+    faults = list(schema_faults({**schema, "properties": {**schema["properties"], "vectors": {"type": "array"}}}, data, schema))
+    if faults:
+        return counts, faults
+    vectors = data["vectors"]
+    for vector in vectors:
+        identity = vector.get("id", "?")
+        kind = vector.get("kind")
+        if kind not in kinds:
+            faults.append(f"{identity}: unknown kind {kind!r} in this file")
+            continue
+        shape = list(schema_faults(schema["$defs"]["vector"], vector, schema))
+        if shape:
+            faults.append(f"{identity}: schema: {'; '.join(shape[:3])}")
+            continue
+        if identity in ids:
+            faults.append(f"{identity}: the id is used twice")
+        ids.add(identity)
+        try:
+            vector = resolve(vector, data.get("fixtures", {}), used)
+            twin = inputs.setdefault(json.dumps([kind, vector["input"]], sort_keys=True), identity)
+            if twin != identity:
+                faults.append(f"{identity}: the same input as {twin}")
+            run(kinds[kind], vector)
+        except Exception as fault:  # whatever happens to one vector, the others are checked too
+            what = "" if isinstance(fault, Disagreement) else type(fault).__name__ + ": "
+            faults.append(f"{identity}: {what}{fault}")
+        counts[kind, vector["valid"]] += 1
+    if not vectors:
+        faults.append("no vectors")
+    faults += [f"no vector of kind {kind}" for kind in kinds if not counts[kind, True] + counts[kind, False]]
+    faults += [f"fixture {name} is not used" for name in data.get("fixtures", {}) if name not in used]
+    return counts, faults
+
+
+def verify_file(path, schema):
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        print(f"{path.name}: FAULT cannot be read: {fault}")
+        return False
+    stem = "keys" if "keys" in path.name else "envelope"
+    counts, faults = verify(data, KINDS[stem], schema)
+    print(f"{path.name}: {sum(counts.values())} vectors")
+    for kind in KINDS[stem]:
+        print(f"  {kind:<20} {counts[kind, True]:>4} valid  {counts[kind, False]:>4} invalid")
+    for fault in faults:
+        print(f"  FAULT {fault}")
+    return not faults
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        from sealmq_spec import selftest
+        return selftest.main()
+    schema = json.loads((HERE / "schema.json").read_text(encoding="utf-8"))
+    paths = [pathlib.Path(argument) for argument in arguments] or [HERE / "envelope.json", HERE / "keys.json"]
+    agreed = [verify_file(path, schema) for path in paths]
+    return 0 if all(agreed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
