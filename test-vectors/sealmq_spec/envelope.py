@@ -165,9 +165,8 @@ def nonce(base_nonce, counter):
     return bytes(a ^ b for a, b in zip(base_nonce, bytes(4) + be(8, counter)))
 
 
-def transcript(announcement_hash, enc, counter, topic, credential_hash, body):
-    return (be(1, SUITE) + announcement_hash + enc + be(8, counter) + be(8, len(topic)) + topic
-            + credential_hash + be(8, len(body)) + body)
+def transcript(announcement_hash, enc, counter, topic_hash, credential_hash, body):
+    return be(1, SUITE) + announcement_hash + enc + be(8, counter) + topic_hash + credential_hash + be(8, len(body)) + body
 
 
 # --- sealing (§7) ---
@@ -176,17 +175,17 @@ def seal(i):
     """From the inputs of a `seal` vector to all its intermediate values and the envelope."""
     _require_sealable(i)
     prk, seed, next_secret = hedge(i["device_secret"], i["rng"], 1, i["session_number"])
-    h, topic = i["announcement_hash"], i["topic"].encode()
+    h, topic_hash = i["announcement_hash"], sha256(i["topic"].encode())
     enc, context = hpke.setup_sender(seed, i["group_key"], session_info(h), i["psk"], h)
     message_key, base_nonce = session_keys(context)
     header = encode_header(h[:8], enc, i["counter"])
     body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
-    signed = transcript(h, enc, i["counter"], topic, i["credential_hash"], body)
+    signed = transcript(h, enc, i["counter"], topic_hash, i["credential_hash"], body)
     signature = sign(i["identity_seed"], LABEL, sha256(signed))
-    n, aad = nonce(base_nonce, i["counter"]), header + topic
+    n, aad = nonce(base_nonce, i["counter"]), header + topic_hash
     out = {
         "prk": prk, "seed": seed, "next_device_secret": next_secret, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
-        "nonce": n, "header": header, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
+        "nonce": n, "header": header, "topic_hash": topic_hash, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
         "signature_input": signed_bytes(LABEL, sha256(signed)), "signature": signature,
         "envelope": header + AESGCM(message_key).encrypt(n, body + signature, aad),
     }

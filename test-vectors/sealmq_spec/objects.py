@@ -4,7 +4,7 @@ An object is decoded to a dict with the names and the order of the spec. Every f
 """
 
 from . import topics
-from .wire import Cursor, is_strong, require, sha256, verify
+from .wire import Cursor, Refused, blob, is_strong, require, sha256, verify
 
 FORM = 0x11
 ISSUE, GROUPS = 1, 2
@@ -21,11 +21,10 @@ class Object:
 
     def __init__(self, kind, data):
         self.kind, self.data = kind, data
-        require(len(data) >= 2, "encoding", "no form and kind")
+        require(len(data) >= 66, "form", "too short for an object")
         require(data[0] == FORM, "form")
         require(data[1] == KINDS[kind], "kind")
         require(len(data) <= MAX_SIZE.get(kind, len(data)), "size")
-        require(len(data) >= 66, "encoding", "no signature")
         self.signature = data[-64:]
         self.hash = sha256(data[:-64])
         cursor = Cursor(data[:-64])
@@ -41,7 +40,7 @@ class Object:
         """Signed by the key that the object names, of the delegation that the verifier holds."""
         f = self.fields
         require(f["domain"] == authority["domain"], "domain")
-        require(f["serial"] == authority["serial"], "serial")
+        require(f["serial"] == authority["serial"], "role", "a key of another delegation")
         require(f["signer"] < len(authority["keys"]), "role", "no such key")
         named = authority["keys"][f["signer"]]
         require(named["roles"] & role, "role")
@@ -49,7 +48,7 @@ class Object:
 
     def require_times(self, now, skew, expiry=True):
         if now is not None:
-            require(self.fields["issued_at"] <= now + (skew or 0), "not_yet")
+            require(self.fields["issued_at"] <= now + (skew or 0), "expired", "not valid yet")
             require(not expiry or now <= self.fields["not_after"], "expired")
 
 
@@ -107,9 +106,9 @@ def _cover(c):
     require(variant <= 1, "encoding", "unknown kind of cover")
     if variant == 1:
         c.list(lambda e: (e.u32(), e.take(32)))
-        require(False, "field", "chunked covers are reserved")
+        raise Refused("unsupported", "chunked covers are reserved")
     entries = Cursor(c.blob())
-    require(entries.left() <= 8192, "field", "inline cover above 8192 bytes")
+    require(entries.left() <= 8192 and entries.left() % 52 == 0, "field", "length of the cover")
     out = []
     while entries.left():
         out.append({"node": entries.be(4), "wrapped": entries.take(32), "tag": entries.take(16)})
@@ -132,6 +131,7 @@ def _announcement(c, obj):
 def _refused_list(c, _):
     fields = {**_lead(c), "group": c.take(16)}
     entries, out = Cursor(c.blob()), []
+    require(entries.left() % 8 == 0, "field", "length of the entries")
     while entries.left():
         out.append({"member": entries.be(4), "lowest_serial": entries.be(4)})
     return {**fields, "entries": out}
@@ -153,14 +153,28 @@ def _is_member(number):
     return 1 <= number <= MAX_NUMBER
 
 
+def _time_rules(f):
+    require(f["not_after"] > f["issued_at"], "field", "not_after")
+
+
+def _chain_rules(f):
+    """How an epoch refers to the ones before it, in announcements and welcomes."""
+    require(f["epoch"] >= 1, "field", "epochs begin with 1")
+    require((f["epoch"] == 1) == (f["previous"] == NOBODY), "field", "only the first epoch has no previous")
+    require(f["healing_epoch"] < f["epoch"], "field", "healing_epoch")
+    require((f["healing_epoch"] == 0) == (f["healing"] == NOBODY), "field", "healing")
+    require(not 0 < f["healing_epoch"] == f["epoch"] - 1 or f["healing"] == f["previous"], "field", "two hashes for the previous epoch")
+
+
 def _delegation_rules(f):
-    require(f["domain"] == domain_of(f["root_key"]), "domain", "not the domain of root_key")
+    _time_rules(f)
     keys = [entry["key"] for entry in f["keys"]]
     require(1 <= len(keys) <= 8, "field", "1 to 8 keys")
     require(all(map(is_strong, keys)), "field", "weak key")
     require(len(set(keys)) == len(keys), "field", "a key twice")
     require(all(entry["roles"] < 8 for entry in f["keys"]), "field", "unknown role")
     require(len(f["kem_keys"]) <= 4, "field", "more than 4 KEM keys")
+    require(all(entry["kem"] == 0x0020 and len(entry["key"]) == 32 for entry in f["kem_keys"]), "field", "KEM key")
 
 
 def _credential_rules(f):
@@ -168,6 +182,7 @@ def _credential_rules(f):
     require(f["credential_serial"] != REMOVED, "field", "serial that stands for removed")
     require(topics.is_name(f["name"]), "field", "name")
     require(is_strong(f["key"]), "field", "weak key")
+    _time_rules(f)
     require(len(f["grants"]) <= 64, "field", "more than 64 grants")
     _ascending([grant["group"] for grant in f["grants"]], "groups ascending, each once")
     for grant in f["grants"]:
@@ -179,23 +194,26 @@ def _credential_rules(f):
 
 def _key_package_rules(f):
     require(f["number"] >= 1, "field", "numbers begin with 1")
+    _time_rules(f)
     require(f["kem"] == 0x0020 and len(f["init_key"]) == 32, "field", "KEM")
 
 
 def _enrolment_request_rules(f):
     require(topics.is_name(f["name"]), "field", "name")
+    require(is_strong(f["key"]), "field", "weak key")
 
 
 def _welcome_rules(f):
     require(_is_member(f["member"]), "field", "member number")
     require(2 <= f["depth"] <= 24, "field", "depth")
     require(f["leaf"] >> f["depth"] == 1, "field", "not a leaf")
-    require(f["epoch"] >= 1, "field", "epoch")
+    _chain_rules(f)
+    require(f["package_number"] >= 1, "field", "package numbers begin with 1")
     require(len(f["enc"]) == 32 and len(f["sealed"]) == 32 * f["depth"] + 16, "field", "length of enc or sealed")
 
 
 POLICY = {  # constants.md §3; `bucket` depends on `padding`
-    "window": (0, 16), "lease": (0, 0), "grace": (0, 2**31), "freshness": (0, 2**31), "skew": (0, 86400), "padding": (0, 2),
+    "window": (0, 16), "grace": (0, 2**31), "freshness": (0, 2**31), "skew": (0, 86400), "padding": (0, 2),
     "session_messages": (1, 2**21 - 1), "session_bytes": (1024, 2**36), "session_seconds": (60, 604800), "will_age": (0, 2**31),
 }
 
@@ -203,11 +221,9 @@ POLICY = {  # constants.md §3; `bucket` depends on `padding`
 def _announcement_rules(f):
     require(f["epoch_kind"] <= 1, "field", "epoch_kind")
     require(topics.is_name(f["name"]), "field", "name")
-    require(f["epoch"] >= 1, "field", "epochs begin with 1")
-    require((f["epoch"] == 1) <= (f["previous"] == NOBODY), "field", "the first epoch has no previous")
-    require(f["healing_epoch"] < f["epoch"], "field", "healing_epoch")
-    require((f["healing_epoch"] == 0) == (f["healing"] == NOBODY), "field", "healing")
-    require(f["not_after"] > f["issued_at"], "field", "not_after")
+    _chain_rules(f)
+    _time_rules(f)
+    require(f["policy"]["lease"] == 0, "unsupported", "heartbeats are reserved")
     for name, (low, high) in POLICY.items():
         require(low <= f["policy"][name] <= high, "field", "policy " + name)
     low, high = (16, 65536) if f["policy"]["padding"] == 2 else (0, 0)
@@ -216,12 +232,13 @@ def _announcement_rules(f):
     for text in f["filters"]:
         topics.require_filter(text, "filter")
         require(not text.startswith("$"), "field", "filter begins with $")
-    require(sum(len(text.encode()) for text in f["filters"]) <= 1024, "field", "filters above 1024 bytes")
+    require(sum(len(blob(text.encode())) for text in f["filters"]) <= 1024, "field", "filters above 1024 bytes as encoded")
     generations = f["generations"]
     require(1 <= len(generations) <= 2 and len(generations) == len(f["covers"]), "field", "generations and covers")
     _ascending([generation["number"] for generation in generations], "generations ascending")
     for generation, cover in zip(generations, f["covers"]):
         require(2 <= generation["depth"] <= 24, "field", "depth")
+        require(1 <= generation["first_epoch"] <= f["epoch"], "field", "first_epoch")
         _cover_rules(cover["inline"], generation["depth"])
 
 
@@ -257,19 +274,23 @@ def domain_of(root_key):
 
 
 def check(expected, data, root_key=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
-          named_hash=None, now=None, skew=None):
+          named_hash=None,
+          identity=None, now=None, skew=None):
     """Decodes and verifies one object; what is not given is not checked. Returns the Object."""
     obj = Object(expected, data)
     f = obj.fields
-    require(domain is None or f["domain"] == domain, "domain")
+    unknown_is_fine = expected == "enrolment_request" and not any(f["domain"])
+    require(domain is None or f["domain"] == domain or unknown_is_fine, "domain")
     if expected == "delegation":
-        require(root_key is None or f["root_key"] == root_key, "domain", "another root")
-        obj.require_signed(root_key or f["root_key"])
+        root_key = root_key or f["root_key"]
+        require(f["domain"] == domain_of(root_key), "domain", "not the domain of the root")
+        require(f["root_key"] == root_key, "field", "root_key")
+        obj.require_signed(root_key)
         if held:
-            require(f["serial"] >= held["serial"], "serial", "an older delegation")
-            require(f["serial"] > held["serial"] or obj.hash == held["hash"], "fork", "two delegations of one serial")
+            require(f["serial"] > held["serial"] or obj.hash == held["hash"], "serial", "older than, or not, the one held")
     elif expected == "key_package":
-        obj.require_signed(f["identity"])
+        obj.require_signed(identity or f["identity"])
+        require(identity is None or f["identity"] == identity, "field", "identity")
     elif expected == "enrolment_request":
         obj.require_signed(f["key"])
         _check_packages(f)
@@ -280,8 +301,8 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(member is None or f["member"] == member, "recipient")
     if expected == "announcement":
         prefix = prefix or "_sealmq/" + f["domain"].hex()
-        require(not any(topics.overlap(text, prefix + "/#") for text in f["filters"]), "field", "filter reaches the reserved topics")
-    require(named_hash is None or obj.hash == named_hash, "fork", "not the list that the announcement names")
+        require(not any(topics.overlap(text, prefix + "/+/#") for text in f["filters"]), "field", "filter reaches the reserved topics")
+    require(named_hash is None or obj.hash == named_hash, "serial", "not the list that the announcement names")
     if "not_after" in f:
         obj.require_times(now, skew, expiry=expected != "announcement")
     return obj
@@ -291,7 +312,6 @@ def _check_packages(request):
     """Every package inside: of the same key and domain, signed by it, numbers rising (keys.md §4)."""
     numbers = []
     for data in request["packages"]:
-        package = check("key_package", data, domain=request["domain"])
-        require(package.fields["identity"] == request["key"], "signature", "a package of another key")
+        package = check("key_package", data, domain=request["domain"], identity=request["key"])
         numbers.append(package.fields["number"])
     _ascending(numbers, "package numbers rise")

@@ -45,8 +45,8 @@ class Reader:
         epoch, keys = self.epochs[key_id]
         self._require_keys_fresh(now_ms)
         # 3 session keys, 4 AEAD, 5 plaintext
-        header, sealed = envelope[:header_length], envelope[header_length:]
-        plaintext = self._decrypt(epoch["hash"], keys, enc, counter, sealed, header + topic.encode())
+        header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
+        plaintext = self._decrypt(epoch["hash"], keys, enc, counter, sealed, header + topic_hash)
         try:
             m = decode_body(plaintext[:-64])
         except Refused as refused:
@@ -61,7 +61,7 @@ class Reader:
         self._require_allowed(credential, state.serial, m, topic, now_ms)
         self._require_fresh(m, retained, now_ms)
         # 8 signature
-        signed = transcript(epoch["hash"], enc, counter, topic.encode(), credential.hash, plaintext[:-64])
+        signed = transcript(epoch["hash"], enc, counter, topic_hash, credential.hash, plaintext[:-64])
         require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
         # 9 commit
         self.credentials[m["sender"]], self.states[m["sender"]] = credential, state

@@ -129,7 +129,7 @@ def test_objects_refuse_every_bit_flip():
             assert reason_of(objects.check, kind, bytes(flipped), **context) != "ok", (kind, bit)
         for other, elsewhere, _ in checks:
             same("ok" if other == kind else "kind", reason_of(objects.check, other, data, **(context if other == kind else {})))
-        same("encoding", reason_of(objects.check, kind, data[:40], **context))
+        same("form", reason_of(objects.check, kind, data[:40], **context))
         same("form", reason_of(objects.check, kind, b"\x12" + data[1:], **context))
 
 
