@@ -100,6 +100,8 @@ pub enum ObjectError {
     Serial,
     /// The output buffer is too small for the object.
     TooLarge,
+    /// The object uses a reserved feature that this version does not implement.
+    Unsupported(&'static str),
 }
 
 impl fmt::Display for ObjectError {
@@ -115,6 +117,7 @@ impl fmt::Display for ObjectError {
             Self::Expired => "the object is not valid at this time: check the clock, or renew it at the authority",
             Self::Serial => "the object is older than, or contradicts, one that is already known",
             Self::TooLarge => "the object does not fit into the buffer given for it",
+            Self::Unsupported(name) => return write!(f, "the object uses `{name}`, which this version does not implement: update this program"),
         })
     }
 }

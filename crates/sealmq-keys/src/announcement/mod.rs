@@ -1,0 +1,198 @@
+//! Announcements (spec/keys.md §5): one per epoch of a group, everything that a member needs to
+//! follow.
+
+mod cover;
+mod filters;
+mod head;
+mod policy;
+mod sign;
+
+use sealmq_core::crypto::{Digest, sha256};
+use sealmq_core::object::{
+    Authorities, Kind, List, Object, ObjectError, Role, decode, decode_prefix,
+};
+use sealmq_core::{DomainId, GroupId, KeyId};
+
+use self::cover::Cover;
+
+pub use cover::{CoverEntries, CoverEntry, ENTRY_LEN, MAX_INLINE_ENTRIES, MAX_INLINE_LEN};
+pub use filters::{MAX_FILTERS, MAX_FILTERS_LEN};
+pub use head::{EpochKind, Generation, Head, MAX_GENERATIONS};
+pub use policy::{MAX_WINDOW, Policy};
+pub use sign::CoverKey;
+
+/// Longest announcement in bytes.
+pub const MAX_ANNOUNCEMENT_LEN: usize = 65536;
+
+/// An announcement that was decoded, and nothing more: believe nothing in it.
+#[derive(Clone, Copy)]
+pub struct UnverifiedAnnouncement<'a> {
+    object: Object<'a>,
+    hash: Digest,
+    head_hash: Digest,
+    head: Head<'a>,
+    covers: List<'a, Cover<'a>>,
+}
+
+impl<'a> UnverifiedAnnouncement<'a> {
+    /// Decodes an announcement.
+    ///
+    /// # Errors
+    /// [`ObjectError::TooLarge`] above 65536 bytes, `Form`, `Kind` or `Encoding`.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_ANNOUNCEMENT_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let object = Object::parse(bytes, Kind::Announcement)?;
+        let (head, covers) = decode_prefix::<Head<'a>>(object.body())?;
+        let signed = object.signed_bytes();
+        let head_bytes = signed
+            .len()
+            .checked_sub(covers.len())
+            .and_then(|len| signed.get(..len));
+        Ok(Self {
+            object,
+            hash: object.hash(),
+            head_hash: sha256(&[head_bytes.ok_or(ObjectError::Encoding)?]),
+            head,
+            covers: decode(covers)?,
+        })
+    }
+
+    /// The group that it claims to be of.
+    #[must_use]
+    pub const fn group(&self) -> &GroupId {
+        &self.head.group
+    }
+
+    /// The epoch that it claims to be.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.head.epoch
+    }
+
+    /// The hash of what was received.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// Verifies signer, signature and fields. `prefix` is the one of the reserved topics. Times
+    /// are not checked here.
+    ///
+    /// # Errors
+    /// `Domain`, `Role`, `Signature`, `Field` or `Unsupported`.
+    pub fn verify(
+        self,
+        authorities: &impl Authorities,
+        prefix: &str,
+    ) -> Result<Announcement<'a>, ObjectError> {
+        if self.head.domain != authorities.domain() {
+            return Err(ObjectError::Domain);
+        }
+        let signer = authorities
+            .authority_key(self.head.serial, self.head.signer, Role::Groups)
+            .ok_or(ObjectError::Role)?;
+        self.object.verify(signer)?;
+        self.checked(prefix)
+    }
+
+    /// Takes an announcement that a verified one refers to by `hash`. The hash covers
+    /// everything, so this also holds for one that was signed under an older delegation
+    /// (spec/keys.md §3).
+    ///
+    /// # Errors
+    /// [`ObjectError::Serial`] if it is another one, `Domain`, `Field` or `Unsupported`.
+    pub fn verify_referenced(
+        self,
+        domain: &DomainId,
+        hash: &Digest,
+        prefix: &str,
+    ) -> Result<Announcement<'a>, ObjectError> {
+        if self.head.domain != *domain {
+            return Err(ObjectError::Domain);
+        }
+        if self.hash != *hash {
+            return Err(ObjectError::Serial);
+        }
+        self.checked(prefix)
+    }
+
+    fn checked(self, prefix: &str) -> Result<Announcement<'a>, ObjectError> {
+        self.head.check(prefix)?;
+        let mut covers = self.covers.iter();
+        let mut entries = [CoverEntries::NONE; MAX_GENERATIONS];
+        for (slot, generation) in entries.iter_mut().zip(self.head.generations.iter()) {
+            let cover = covers.next().ok_or(ObjectError::Field("covers"))?;
+            *slot = cover.check(generation.depth)?;
+        }
+        if covers.next().is_some() {
+            return Err(ObjectError::Field("covers"));
+        }
+        Ok(Announcement {
+            head: self.head,
+            hash: self.hash,
+            head_hash: self.head_hash,
+            entries,
+        })
+    }
+}
+
+/// An announcement whose signature (or place in a verified hash chain) and fields were verified.
+#[derive(Debug, Clone, Copy)]
+pub struct Announcement<'a> {
+    head: Head<'a>,
+    hash: Digest,
+    head_hash: Digest,
+    entries: [CoverEntries<'a>; MAX_GENERATIONS],
+}
+
+impl<'a> Announcement<'a> {
+    /// Decodes and verifies: [`UnverifiedAnnouncement::decode`], then
+    /// [`UnverifiedAnnouncement::verify`].
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Expired` and `Serial`.
+    pub fn verify(
+        bytes: &'a [u8],
+        authorities: &impl Authorities,
+        prefix: &str,
+    ) -> Result<Self, ObjectError> {
+        UnverifiedAnnouncement::decode(bytes)?.verify(authorities, prefix)
+    }
+
+    /// The head.
+    #[must_use]
+    pub const fn head(&self) -> &Head<'a> {
+        &self.head
+    }
+
+    /// The announcement's hash.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// The hash of the head, which wrap keys are bound to.
+    #[must_use]
+    pub const fn head_hash(&self) -> &Digest {
+        &self.head_hash
+    }
+
+    /// The key id of the epoch.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        KeyId::of(&self.hash)
+    }
+
+    /// A generation and its cover, by the generation's number.
+    #[must_use]
+    pub fn cover(&self, generation: u32) -> Option<(Generation, CoverEntries<'a>)> {
+        self.covers().find(|(g, _)| g.number == generation)
+    }
+
+    /// The generations with their covers, in order.
+    pub fn covers(&self) -> impl Iterator<Item = (Generation, CoverEntries<'a>)> + use<'a> {
+        self.head.generations.iter().zip(self.entries)
+    }
+}

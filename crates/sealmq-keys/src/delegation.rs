@@ -1,0 +1,250 @@
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
+use sealmq_core::object::{
+    Authorities, Kind, List, Object, ObjectError, Role, decode, sign_object,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::key_package::KEM_X25519;
+
+/// Longest delegation in bytes.
+pub const MAX_DELEGATION_LEN: usize = 4096;
+/// Most authority keys in one delegation.
+pub const MAX_AUTHORITY_KEYS: usize = 8;
+/// Most KEM keys in one delegation.
+pub const MAX_KEM_KEYS: usize = 4;
+
+/// The roles of an authority key, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Roles(u8);
+
+impl Roles {
+    /// No role at all.
+    pub const NONE: Self = Self(0);
+    /// Every role of version 1.
+    pub const ALL: Self = Self(7);
+
+    /// With one more role.
+    #[must_use]
+    pub const fn with(self, role: Role) -> Self {
+        Self(self.0 | role as u8)
+    }
+
+    /// Whether the role is among them.
+    #[must_use]
+    pub const fn has(self, role: Role) -> bool {
+        self.0 & role as u8 != 0
+    }
+
+    const fn is_valid(self) -> bool {
+        self.0 & !Self::ALL.0 == 0
+    }
+}
+
+/// One authority key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelegatedKey {
+    /// Ed25519.
+    pub key: [u8; 32],
+    /// What it may sign.
+    pub roles: Roles,
+}
+
+/// A key that receives join requests (reserved).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelegatedKemKey<'a> {
+    /// HPKE KEM id: 0x0020.
+    pub kem: u16,
+    /// The public key, 32 bytes.
+    pub key: &'a [u8],
+}
+
+/// The fields of a delegation (spec/keys.md §3): which keys act for the root.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Delegation<'a> {
+    /// The domain of the root key.
+    pub domain: DomainId,
+    /// The root's Ed25519 key.
+    pub root_key: [u8; 32],
+    /// Rises with each delegation.
+    pub serial: u32,
+    /// Unix seconds.
+    pub issued_at: u64,
+    /// Unix seconds.
+    pub not_after: u64,
+    /// 1 to 8 authority keys; other objects name them by their index here.
+    #[serde(borrow)]
+    pub keys: List<'a, DelegatedKey>,
+    /// 0 to 4 keys for join requests.
+    #[serde(borrow)]
+    pub kem_keys: List<'a, DelegatedKemKey<'a>>,
+}
+
+type AuthorityKeys = [Option<(VerifyingKey, Roles)>; MAX_AUTHORITY_KEYS];
+
+impl Delegation<'_> {
+    /// Checks the fields and signs with the root key.
+    ///
+    /// # Errors
+    /// A field that the spec forbids, or [`ObjectError::TooLarge`].
+    pub fn sign<'o>(
+        &self,
+        root: &IdentityKey,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        self.check_root(&root.verifying_key())?;
+        self.check()?;
+        let signed = sign_object(Kind::Delegation, self, root, out)?;
+        if signed.0.len() > MAX_DELEGATION_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        Ok(signed)
+    }
+
+    fn check_root(&self, root: &VerifyingKey) -> Result<(), ObjectError> {
+        if self.domain != DomainId::of_root(root) {
+            return Err(ObjectError::Domain);
+        }
+        if self.root_key != *root.as_bytes() {
+            return Err(ObjectError::Field("root_key"));
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<AuthorityKeys, ObjectError> {
+        if self.not_after <= self.issued_at {
+            return Err(ObjectError::Field("not_after"));
+        }
+        let mut keys: AuthorityKeys = [None; MAX_AUTHORITY_KEYS];
+        for (index, entry) in self.keys.iter().enumerate() {
+            let key =
+                VerifyingKey::from_bytes(&entry.key).map_err(|_| ObjectError::Field("keys"))?;
+            let twice = keys.iter().flatten().any(|(other, _)| *other == key);
+            if twice || !entry.roles.is_valid() {
+                return Err(ObjectError::Field("keys"));
+            }
+            *keys.get_mut(index).ok_or(ObjectError::Field("keys"))? = Some((key, entry.roles));
+        }
+        if self.keys.is_empty() {
+            return Err(ObjectError::Field("keys"));
+        }
+        let kem_ok = |k: DelegatedKemKey<'_>| k.kem == KEM_X25519 && k.key.len() == 32;
+        if self.kem_keys.iter().count() > MAX_KEM_KEYS || !self.kem_keys.iter().all(kem_ok) {
+            return Err(ObjectError::Field("kem_keys"));
+        }
+        Ok(keys)
+    }
+}
+
+/// A delegation that was verified under the pinned root key, with its keys decompressed.
+#[derive(Debug, Clone)]
+pub struct VerifiedDelegation {
+    domain: DomainId,
+    root: VerifyingKey,
+    serial: u32,
+    issued_at: u64,
+    not_after: u64,
+    hash: Digest,
+    keys: AuthorityKeys,
+}
+
+impl VerifiedDelegation {
+    /// Verifies a delegation under the pinned root key. Times are not checked here, because they
+    /// have to be checked again at each use.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
+    pub fn verify(bytes: &[u8], root: &VerifyingKey) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_DELEGATION_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let object = Object::parse(bytes, Kind::Delegation)?;
+        let body: Delegation<'_> = decode(object.body())?;
+        body.check_root(root)?;
+        let hash = object.verify(root)?;
+        let keys = body.check()?;
+        Ok(Self {
+            domain: body.domain,
+            root: *root,
+            serial: body.serial,
+            issued_at: body.issued_at,
+            not_after: body.not_after,
+            hash,
+            keys,
+        })
+    }
+
+    /// Whether this one takes the place of `current`: `false` for the same object again.
+    ///
+    /// # Errors
+    /// [`ObjectError::Serial`] for a lower serial, or a different object of the same serial;
+    /// [`ObjectError::Domain`] for another root.
+    pub fn supersedes(&self, current: &Self) -> Result<bool, ObjectError> {
+        if self.root != current.root {
+            return Err(ObjectError::Domain);
+        }
+        if self.hash == current.hash {
+            return Ok(false);
+        }
+        if self.serial > current.serial {
+            Ok(true)
+        } else {
+            Err(ObjectError::Serial)
+        }
+    }
+
+    /// Whether `now` (Unix seconds) lies between issue (minus `skew` seconds) and expiry.
+    #[must_use]
+    pub fn is_valid_at(&self, now: u64, skew: u32) -> bool {
+        self.issued_at <= now.saturating_add(u64::from(skew)) && now <= self.not_after
+    }
+
+    /// The root key under which it was verified.
+    #[must_use]
+    pub const fn root(&self) -> &VerifyingKey {
+        &self.root
+    }
+
+    /// The serial, which every other authority object names.
+    #[must_use]
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Unix seconds.
+    #[must_use]
+    pub const fn issued_at(&self) -> u64 {
+        self.issued_at
+    }
+
+    /// Unix seconds.
+    #[must_use]
+    pub const fn not_after(&self) -> u64 {
+        self.not_after
+    }
+
+    /// The object's hash.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// The authority keys with their index (`signer` of other objects) and roles.
+    pub fn keys(&self) -> impl Iterator<Item = (u8, &VerifyingKey, Roles)> {
+        (0_u8..)
+            .zip(self.keys.iter().flatten())
+            .map(|(i, (key, roles))| (i, key, *roles))
+    }
+}
+
+impl Authorities for VerifiedDelegation {
+    fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
+        let (key, roles) = self.keys.get(usize::from(signer))?.as_ref()?;
+        (serial == self.serial && roles.has(role)).then_some(key)
+    }
+}

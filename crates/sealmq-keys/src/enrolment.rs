@@ -1,0 +1,118 @@
+use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
+use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object};
+use sealmq_core::{DomainId, check_name};
+use serde::{Deserialize, Serialize};
+
+use crate::key_package::{KeyPackage, VerifiedKeyPackage};
+
+/// The domain of a request whose device does not know its domain yet: 16 zero bytes.
+pub const UNKNOWN_DOMAIN: DomainId = DomainId([0; 16]);
+
+/// The fields of an enrolment request (spec/keys.md §4).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentRequest<'a> {
+    /// The domain, or [`UNKNOWN_DOMAIN`].
+    pub domain: DomainId,
+    /// The name that the device wants.
+    pub name: &'a str,
+    /// The device's Ed25519 key, which signs the request.
+    pub key: [u8; 32],
+    /// Unix seconds.
+    pub issued_at: u64,
+    /// Key package objects with rising numbers.
+    #[serde(borrow)]
+    pub packages: List<'a, &'a [u8]>,
+}
+
+impl EnrolmentRequest<'_> {
+    /// Checks the fields and packages, and signs with the device's key.
+    ///
+    /// # Errors
+    /// A field that the spec forbids, a package that does not verify, or
+    /// [`ObjectError::TooLarge`].
+    pub fn sign<'o>(
+        &self,
+        identity: &IdentityKey,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        if self.key != *identity.verifying_key().as_bytes() {
+            return Err(ObjectError::Field("key"));
+        }
+        self.check(&identity.verifying_key())?;
+        sign_object(Kind::EnrolmentRequest, self, identity, out)
+    }
+
+    fn check(&self, key: &VerifyingKey) -> Result<(), ObjectError> {
+        check_name(self.name).map_err(|_| ObjectError::Field("name"))?;
+        let mut last = 0;
+        for bytes in &self.packages {
+            let package = VerifiedKeyPackage::verify(bytes, &self.domain, key)?;
+            if package.number() <= last {
+                return Err(ObjectError::Field("packages"));
+            }
+            last = package.number();
+        }
+        Ok(())
+    }
+}
+
+/// A request that was signed by the key inside it, with packages signed by the same key.
+///
+/// That neither key nor name is in use is for the authority to check.
+#[derive(Debug, Clone)]
+pub struct VerifiedEnrolment<'a> {
+    fields: EnrolmentRequest<'a>,
+    key: VerifyingKey,
+    hash: Digest,
+}
+
+impl<'a> VerifiedEnrolment<'a> {
+    /// Verifies a request that names `domain`, or none.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`; [`ObjectError::Domain`] if it names
+    /// another domain.
+    pub fn verify(bytes: &'a [u8], domain: &DomainId) -> Result<Self, ObjectError> {
+        let object = Object::parse(bytes, Kind::EnrolmentRequest)?;
+        let fields: EnrolmentRequest<'a> = decode(object.body())?;
+        if fields.domain != *domain && fields.domain != UNKNOWN_DOMAIN {
+            return Err(ObjectError::Domain);
+        }
+        let key = VerifyingKey::from_bytes(&fields.key).map_err(|_| ObjectError::Field("key"))?;
+        let hash = object.verify(&key)?;
+        fields.check(&key)?;
+        Ok(Self { fields, key, hash })
+    }
+
+    /// The fields.
+    #[must_use]
+    pub const fn fields(&self) -> &EnrolmentRequest<'a> {
+        &self.fields
+    }
+
+    /// The device's key.
+    #[must_use]
+    pub const fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// The object's hash, which the credential names.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// The packages by rising number, each with its bytes.
+    pub fn packages(&self) -> impl Iterator<Item = (&'a [u8], VerifiedKeyPackage)> {
+        let (domain, key) = (self.fields.domain, self.key);
+        // Their signatures were verified with the request.
+        self.fields.packages.iter().filter_map(move |bytes| {
+            let object = Object::parse(bytes, Kind::KeyPackage).ok()?;
+            let package = KeyPackage::decode(&object).ok()?;
+            Some((
+                bytes,
+                package.into_verified(object.hash(), &domain, &key).ok()?,
+            ))
+        })
+    }
+}

@@ -1,0 +1,278 @@
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::{Authorities, ObjectError};
+
+use super::GroupState;
+use super::error::{FollowError, Fork};
+use super::newest::{Newest, NewestRecord};
+use super::slot::{Slot, SlotSecret};
+use crate::announcement::{Announcement, UnverifiedAnnouncement};
+use crate::epoch::{EpochSecret, Psk, ReaderSecret};
+use crate::tree::{Half, NodeKey};
+
+/// Most epochs that a member catches up at once: bounds what a stolen signing key can cost it.
+pub const MAX_CATCH_UP: u64 = 65536;
+
+/// What following an announcement needs from outside.
+#[derive(Debug)]
+pub struct FollowContext<'a, A> {
+    /// The domain's current delegation.
+    pub authorities: &'a A,
+    /// Prefix of the reserved topics.
+    pub prefix: &'a str,
+    /// Unix seconds; `None` without a clock.
+    pub now: Option<u64>,
+    /// The hash from [`FollowError::NeedsHealing`] when this is the announcement that it asked
+    /// for, else `None`. The announcement must then have this hash; in return it may be signed
+    /// under an older delegation.
+    pub referenced: Option<Digest>,
+}
+
+/// What an announcement changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// Nothing: it was followed before.
+    AlreadyKnown,
+    /// A skipped epoch of the window can be read now.
+    Filled {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// A new current epoch: sessions start again, filters, policy and refused list may differ.
+    Current {
+        /// The epoch.
+        epoch: u64,
+        /// Whether it heals.
+        healed: bool,
+    },
+}
+
+impl GroupState {
+    /// Follows an announcement: the steps of spec/keys.md §7. Store the state before it is used,
+    /// unless the result is [`Followed::AlreadyKnown`].
+    ///
+    /// Costs at most 65536 × depth hash steps, and these only after the announcement verified.
+    ///
+    /// # Errors
+    /// The state is unchanged then.
+    pub fn follow<A: Authorities>(
+        &mut self,
+        bytes: &[u8],
+        context: &FollowContext<'_, A>,
+    ) -> Result<Followed, FollowError> {
+        let announcement = self.authenticate(bytes, context)?;
+        let head = announcement.head();
+        if let Some(now) = context.now {
+            if head.issued_at > now.saturating_add(u64::from(head.policy.skew)) {
+                return Err(ObjectError::Expired.into());
+            }
+        }
+        if self.check_fork(&announcement)? {
+            return Ok(Followed::AlreadyKnown);
+        }
+        let epoch = head.epoch;
+        if epoch < self.base {
+            return Err(FollowError::TooOld);
+        }
+        if epoch > self.base.saturating_add(MAX_CATCH_UP) {
+            return Err(FollowError::TooFar);
+        }
+        self.check_healing(&announcement)?;
+        let slot = self.unwrap(&announcement)?;
+
+        if epoch < self.current_epoch() {
+            self.slots.insert(slot);
+            return Ok(Followed::Filled { epoch });
+        }
+        if self
+            .newest
+            .as_ref()
+            .is_some_and(|newest| head.serial < newest.serial)
+        {
+            return Err(ObjectError::Serial.into());
+        }
+        let newest = Newest::new(&NewestRecord::of(head)).ok_or(ObjectError::Field("filters"))?;
+        let healed = slot.healed;
+        self.advance(slot, newest);
+        Ok(Followed::Current { epoch, healed })
+    }
+
+    /// Step 1. An announcement that a verified one refers to by its hash needs no signature of
+    /// the current delegation: by `referenced`, by the slot of the next epoch, or because it is
+    /// known already.
+    fn authenticate<'a, A: Authorities>(
+        &self,
+        bytes: &'a [u8],
+        context: &FollowContext<'_, A>,
+    ) -> Result<Announcement<'a>, FollowError> {
+        let unverified = UnverifiedAnnouncement::decode(bytes)?;
+        if *unverified.group() != self.group {
+            return Err(FollowError::OtherGroup);
+        }
+        if context.authorities.domain() != self.domain {
+            return Err(ObjectError::Domain.into());
+        }
+        let (epoch, hash) = (unverified.epoch(), *unverified.hash());
+        let next = epoch.checked_add(1).and_then(|next| self.slots.get(next));
+        let vouched = next.is_some_and(|slot| slot.previous == hash)
+            || self.slots.get(epoch).is_some_and(|slot| slot.hash == hash);
+        let referenced = context.referenced.or_else(|| vouched.then_some(hash));
+        Ok(match referenced {
+            Some(hash) => unverified.verify_referenced(&self.domain, &hash, context.prefix)?,
+            None => unverified.verify(context.authorities, context.prefix)?,
+        })
+    }
+
+    /// Step 3. `true` if the announcement is known.
+    fn check_fork(&self, announcement: &Announcement<'_>) -> Result<bool, FollowError> {
+        let (head, hash) = (announcement.head(), *announcement.hash());
+        let epoch = head.epoch;
+        let last = epoch.saturating_sub(1);
+        let next = epoch.checked_add(1).and_then(|next| self.slots.get(next));
+
+        let here = self.slots.get(epoch).map(|slot| slot.hash);
+        if here == Some(hash) {
+            return Ok(true);
+        }
+        let before = self
+            .slots
+            .get(last)
+            .map(|slot| slot.hash)
+            .or_else(|| self.before.filter(|_| epoch == self.base));
+        let claims = [
+            (epoch, here, hash),
+            (epoch, next.map(|slot| slot.previous), hash),
+            (last, before, head.previous),
+        ];
+        for (epoch, known, other) in claims {
+            if let Some(known) = known.filter(|known| *known != other) {
+                return Err(FollowError::Fork(Fork {
+                    epoch,
+                    known,
+                    other,
+                }));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Step 5, for an epoch from `base` on that has no slot.
+    fn check_healing(&self, announcement: &Announcement<'_>) -> Result<(), FollowError> {
+        let head = announcement.head();
+        let claimed = (head.healing_epoch, head.healing);
+        let current = self.current_epoch();
+        let skipped = head.epoch < current;
+
+        // The last healing epoch before this one. All up to the current epoch are known.
+        let known = if self.healing.0 < head.epoch {
+            Some(self.healing)
+        } else {
+            let healed =
+                |slot: &&Slot| slot.healed && (self.base..head.epoch).contains(&slot.epoch);
+            let last = self
+                .slots
+                .iter()
+                .filter(healed)
+                .max_by_key(|slot| slot.epoch);
+            last.map(|slot| (slot.epoch, slot.hash))
+        };
+        let consistent = match known {
+            Some(known) => claimed == known,
+            None => claimed.0 < self.base,
+        };
+        // A skipped epoch is ordinary, or it would have been asked for.
+        if consistent && !(skipped && head.epoch_kind.is_healing()) {
+            return Ok(());
+        }
+        if !skipped && claimed.0 >= self.base && claimed.0 > current {
+            let (epoch, hash) = claimed;
+            return Err(FollowError::NeedsHealing { epoch, hash });
+        }
+        let (epoch, known) = known.unwrap_or(self.healing);
+        Err(FollowError::Fork(Fork {
+            epoch,
+            known,
+            other: head.healing,
+        }))
+    }
+
+    /// Steps 6 and 7.
+    fn unwrap(&self, announcement: &Announcement<'_>) -> Result<Slot, FollowError> {
+        let head = announcement.head();
+        let (generation, entries) = announcement
+            .cover(self.generation)
+            .ok_or(FollowError::NotCovered)?;
+        if generation.depth != self.path.depth() {
+            return Err(ObjectError::Field("generations").into());
+        }
+        let entry = entries
+            .iter()
+            .find(|entry| self.path.get(entry.node).is_some());
+        let entry = entry.ok_or(FollowError::NotCovered)?;
+        let key = self
+            .key_at(entry.node, head.epoch)
+            .ok_or(FollowError::NotCovered)?;
+        let secret = key
+            .unwrap(entry.node, announcement.head_hash(), entry.wrapped)
+            .map_err(|_| FollowError::WrongSecret)?;
+        let secret = match self.path.half() {
+            Half::Readers => EpochSecret::Reader(ReaderSecret::new(secret)),
+            Half::Publishers => EpochSecret::Publisher(Psk::new(secret)),
+        };
+        if !secret.psk().matches(&head.psk_check) {
+            return Err(FollowError::WrongSecret);
+        }
+        Ok(Slot {
+            epoch: head.epoch,
+            hash: *announcement.hash(),
+            previous: head.previous,
+            healed: head.epoch_kind.is_healing(),
+            secret: SlotSecret::new(secret, &head.group_key).ok_or(FollowError::WrongSecret)?,
+        })
+    }
+
+    /// `N[node, epoch]` for a node on the path.
+    fn key_at(&self, node: u32, epoch: u64) -> Option<NodeKey> {
+        let mut key = self.path.get(node)?.duplicate();
+        for passed in self.base..epoch {
+            key = match self.healed(passed) {
+                Some(slot) => key.heal(&slot.heal()),
+                None => key.ratchet(),
+            };
+        }
+        Some(key)
+    }
+
+    fn healed(&self, epoch: u64) -> Option<&Slot> {
+        self.slots.get(epoch).filter(|slot| slot.healed)
+    }
+
+    /// Step 8. Cannot fail: everything was checked.
+    fn advance(&mut self, slot: Slot, newest: Newest) {
+        let oldest = slot.epoch.saturating_sub(u64::from(newest.policy.window));
+        let base = self.base.max(oldest);
+        if slot.healed {
+            self.healing = (slot.epoch, slot.hash);
+        }
+        if base > self.base {
+            let last = base.saturating_sub(1);
+            let next = if base == slot.epoch {
+                Some(&slot)
+            } else {
+                self.slots.get(base)
+            };
+            self.before = self
+                .slots
+                .get(last)
+                .map(|s| s.hash)
+                .or(next.map(|s| s.previous));
+            for passed in self.base..base {
+                let heal = self.slots.get(passed).filter(|s| s.healed).map(Slot::heal);
+                self.path.advance(heal.as_ref());
+            }
+            self.base = base;
+        }
+        self.slots.retain(|kept| kept.epoch >= oldest);
+        self.slots.insert(slot);
+        self.newest = Some(newest);
+    }
+}

@@ -1,0 +1,196 @@
+use sealmq_core::crypto::{Digest, KemPublicKey, Secret};
+use sealmq_core::object::{CodecError, List, ObjectError, decode, encode};
+use sealmq_core::{DomainId, GroupId};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::GroupState;
+use super::error::StateError;
+use super::newest::{Newest, NewestRecord};
+use super::slot::{MAX_SLOTS, Slot, SlotSecret, Slots};
+use crate::announcement::MAX_WINDOW;
+use crate::cursor::Cursor;
+use crate::epoch::{EpochSecret, Psk, ReaderSecret};
+use crate::tree::{MAX_PATH_LEN, PathKeys};
+
+/// Longest encoding of a [`GroupState`] in bytes.
+pub const MAX_STATE_LEN: usize = 5120;
+
+const VERSION: u8 = 1;
+const MAX_SLOT_LEN: usize = 144;
+
+#[derive(Serialize, Deserialize)]
+struct StateRecord<'a> {
+    version: u8,
+    domain: DomainId,
+    group: GroupId,
+    generation: u32,
+    installed: u64,
+    depth: u8,
+    leaf: u32,
+    keys: &'a [u8],
+    base: u64,
+    before: Option<Digest>,
+    healing_epoch: u64,
+    healing: Digest,
+    #[serde(borrow)]
+    slots: List<'a, SlotRecord<'a>>,
+    #[serde(borrow)]
+    newest: Option<NewestRecord<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SlotRecord<'a> {
+    epoch: u64,
+    hash: Digest,
+    previous: Digest,
+    healed: bool,
+    reader: bool,
+    secret: &'a [u8],
+    group_key: KemPublicKey,
+}
+
+impl<'a> SlotRecord<'a> {
+    fn of(slot: &'a Slot) -> Self {
+        let (reader, secret) = match &slot.secret {
+            SlotSecret::Reader { secret, .. } => (true, secret.secret()),
+            SlotSecret::Publisher { psk, .. } => (false, psk.secret()),
+        };
+        Self {
+            epoch: slot.epoch,
+            hash: slot.hash,
+            previous: slot.previous,
+            healed: slot.healed,
+            reader,
+            secret: secret.expose(),
+            group_key: slot.group_key(),
+        }
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        let bytes = self.secret.first_chunk::<{ Secret::LEN }>()?;
+        if bytes.len() != self.secret.len() {
+            return None;
+        }
+        let secret = Secret::init_with(|out| out.copy_from_slice(bytes));
+        let secret = match self.reader {
+            true => EpochSecret::Reader(ReaderSecret::new(secret)),
+            false => EpochSecret::Publisher(Psk::new(secret)),
+        };
+        Some(Slot {
+            epoch: self.epoch,
+            hash: self.hash,
+            previous: self.previous,
+            healed: self.healed,
+            secret: SlotSecret::new(secret, &self.group_key)?,
+        })
+    }
+}
+
+impl GroupState {
+    /// Encodes the state into the start of `out` and returns that part. It contains secrets:
+    /// store it encrypted and wipe `out`. [`MAX_STATE_LEN`] bytes are always enough.
+    ///
+    /// # Errors
+    /// [`ObjectError::TooLarge`].
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o mut [u8], ObjectError> {
+        let mut keys = Zeroizing::new([0; MAX_PATH_LEN]);
+        self.path.write(keys.as_mut_slice());
+        let mut slots = Zeroizing::new([0; MAX_SLOTS * MAX_SLOT_LEN]);
+        let mut cursor = Cursor::new(slots.as_mut_slice());
+        let mut last = None;
+        let after = |slot: &&Slot, last: Option<u64>| last.is_none_or(|epoch| epoch < slot.epoch);
+        while let Some(slot) = self
+            .slots
+            .iter()
+            .filter(|slot| after(slot, last))
+            .min_by_key(|slot| slot.epoch)
+        {
+            cursor.encode(&SlotRecord::of(slot))?;
+            last = Some(slot.epoch);
+        }
+        let record = StateRecord {
+            version: VERSION,
+            domain: self.domain,
+            group: self.group,
+            generation: self.generation,
+            installed: self.installed,
+            depth: self.path.depth(),
+            leaf: self.path.leaf(),
+            keys: keys
+                .get(..self.path.encoded_len())
+                .ok_or(ObjectError::TooLarge)?,
+            base: self.base,
+            before: self.before,
+            healing_epoch: self.healing.0,
+            healing: self.healing.1,
+            slots: List::from_encoded(cursor.written())?,
+            newest: self.newest.as_ref().map(Newest::record),
+        };
+        Ok(encode(&record, out)?)
+    }
+
+    /// [`GroupState::encode`] into memory of its own.
+    ///
+    /// # Errors
+    /// None that a valid state can cause.
+    #[cfg(feature = "alloc")]
+    pub fn to_bytes(&self) -> Result<Zeroizing<alloc::vec::Vec<u8>>, ObjectError> {
+        let mut out = Zeroizing::new(alloc::vec![0; MAX_STATE_LEN]);
+        let len = self.encode(&mut out)?.len();
+        out.truncate(len);
+        Ok(out)
+    }
+
+    /// Decodes a stored state. Costs one X25519 multiplication for each epoch of a reader.
+    ///
+    /// # Errors
+    /// [`StateError`]: not the canonical encoding of a state that a member can be in.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
+        let record: StateRecord<'_> = decode(bytes)?;
+        Self::from_record(&record).ok_or(StateError)
+    }
+
+    fn from_record(record: &StateRecord<'_>) -> Option<Self> {
+        let mut slots = Slots::empty();
+        let mut oldest = None;
+        let mut last = 0;
+        for slot in &record.slots {
+            let slot = slot.slot()?;
+            let within = *oldest.get_or_insert(slot.epoch);
+            if slot.epoch <= last || slot.epoch.checked_sub(within)? > u64::from(MAX_WINDOW) {
+                return None;
+            }
+            last = slot.epoch;
+            if !slots.insert(slot) {
+                return None;
+            }
+        }
+        let newest = match &record.newest {
+            Some(newest) => Some(Newest::new(newest)?),
+            None => None,
+        };
+        let valid = record.version == VERSION
+            && (1..=record.base).contains(&record.installed)
+            && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
+            && (last == 0 || newest.is_some());
+        valid.then_some(Self {
+            domain: record.domain,
+            group: record.group,
+            generation: record.generation,
+            installed: record.installed,
+            path: PathKeys::from_bytes(record.depth, record.leaf, record.keys)?,
+            base: record.base,
+            before: record.before,
+            healing: (record.healing_epoch, record.healing),
+            slots,
+            newest,
+        })
+    }
+}
+
+impl From<CodecError> for StateError {
+    fn from(_: CodecError) -> Self {
+        Self
+    }
+}

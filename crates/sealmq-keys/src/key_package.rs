@@ -1,0 +1,153 @@
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, VerifyingKey};
+use sealmq_core::object::{Kind, Object, ObjectError, decode, sign_object};
+use serde::{Deserialize, Serialize};
+
+/// HPKE KEM id of DHKEM(X25519, HKDF-SHA256).
+pub const KEM_X25519: u16 = 0x0020;
+
+/// Longest key package object in bytes (form, kind, fields, signature).
+pub const MAX_KEY_PACKAGE_LEN: usize = 256;
+
+/// The fields of a key package (spec/keys.md §4): a one-time KEM key for one welcome, later.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct KeyPackage<'a> {
+    /// The domain; zeros in the packages of a request whose device does not know it yet.
+    pub domain: DomainId,
+    /// The member's Ed25519 key, which signs the package.
+    pub identity: [u8; 32],
+    /// From 1, one more for each package of the member.
+    pub number: u32,
+    /// HPKE KEM id: 0x0020.
+    pub kem: u16,
+    /// The public key, 32 bytes.
+    pub init_key: &'a [u8],
+    /// Unix seconds.
+    pub issued_at: u64,
+    /// Unix seconds.
+    pub not_after: u64,
+}
+
+impl<'a> KeyPackage<'a> {
+    /// Checks the fields and signs with the member's identity key.
+    ///
+    /// # Errors
+    /// A field that the spec forbids, or [`ObjectError::TooLarge`].
+    pub fn sign<'o>(
+        &self,
+        identity: &IdentityKey,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        self.check(&self.domain, &identity.verifying_key())?;
+        sign_object(Kind::KeyPackage, self, identity, out)
+    }
+
+    fn check(
+        &self,
+        domain: &DomainId,
+        identity: &VerifyingKey,
+    ) -> Result<KemPublicKey, ObjectError> {
+        if self.domain != *domain {
+            return Err(ObjectError::Domain);
+        }
+        if self.identity != *identity.as_bytes() {
+            return Err(ObjectError::Field("identity"));
+        }
+        if self.number == 0 {
+            return Err(ObjectError::Field("number"));
+        }
+        if self.kem != KEM_X25519 {
+            return Err(ObjectError::Field("kem"));
+        }
+        if self.not_after <= self.issued_at {
+            return Err(ObjectError::Field("not_after"));
+        }
+        self.init_key
+            .try_into()
+            .map(KemPublicKey)
+            .map_err(|_| ObjectError::Field("init_key"))
+    }
+
+    pub(crate) fn decode(object: &Object<'a>) -> Result<Self, ObjectError> {
+        Ok(decode(object.body())?)
+    }
+
+    pub(crate) fn into_verified(
+        self,
+        hash: Digest,
+        domain: &DomainId,
+        identity: &VerifyingKey,
+    ) -> Result<VerifiedKeyPackage, ObjectError> {
+        Ok(VerifiedKeyPackage {
+            init_key: self.check(domain, identity)?,
+            number: self.number,
+            issued_at: self.issued_at,
+            not_after: self.not_after,
+            hash,
+        })
+    }
+}
+
+/// A key package whose signature and fields were verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedKeyPackage {
+    number: u32,
+    init_key: KemPublicKey,
+    issued_at: u64,
+    not_after: u64,
+    hash: Digest,
+}
+
+impl VerifiedKeyPackage {
+    /// Verifies a package of the member with this identity key. `domain` is the one expected:
+    /// zeros for a package in a request that does not name the domain. Times are not checked.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
+    pub fn verify(
+        bytes: &[u8],
+        domain: &DomainId,
+        identity: &VerifyingKey,
+    ) -> Result<Self, ObjectError> {
+        let object = Object::parse(bytes, Kind::KeyPackage)?;
+        let body = KeyPackage::decode(&object)?;
+        let hash = object.verify(identity)?;
+        body.into_verified(hash, domain, identity)
+    }
+
+    /// The package's number.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The one-time key. One of low order fails when a welcome is sealed to it.
+    #[must_use]
+    pub const fn init_key(&self) -> &KemPublicKey {
+        &self.init_key
+    }
+
+    /// The object's hash, which the welcome names.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// Unix seconds.
+    #[must_use]
+    pub const fn issued_at(&self) -> u64 {
+        self.issued_at
+    }
+
+    /// Unix seconds.
+    #[must_use]
+    pub const fn not_after(&self) -> u64 {
+        self.not_after
+    }
+
+    /// Whether `now` (Unix seconds) lies between issue (minus `skew` seconds) and expiry.
+    #[must_use]
+    pub fn is_valid_at(&self, now: u64, skew: u32) -> bool {
+        self.issued_at <= now.saturating_add(u64::from(skew)) && now <= self.not_after
+    }
+}

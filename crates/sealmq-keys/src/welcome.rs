@@ -1,0 +1,234 @@
+use sealmq_core::crypto::{
+    Digest, ENC_LEN, IdentityKey, KemError, KemKeyPair, Secret, TAG_LEN, open_base, seal_base,
+};
+use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode, sign_object};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::chain::check_chain;
+use crate::cursor::Cursor;
+use crate::key_package::VerifiedKeyPackage;
+use crate::tree::{MAX_PATH_LEN, PathKeys, is_depth, is_leaf};
+
+/// Longest welcome in bytes.
+pub const MAX_WELCOME_LEN: usize = 4096;
+
+const INFO_LABEL: &[u8] = b"sealmq/1 welcome";
+const INFO_LEN: usize = 101;
+const MAX_SEALED_LEN: usize = MAX_PATH_LEN + TAG_LEN;
+
+/// The public fields of a welcome (spec/keys.md §6): who gets which leaf of which tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WelcomeFields {
+    /// The domain.
+    pub domain: DomainId,
+    /// Serial of the delegation that the signer belongs to.
+    pub serial: u32,
+    /// Index of the signing key in that delegation.
+    pub signer: u8,
+    /// The recipient.
+    pub member: MemberNumber,
+    /// The group.
+    pub group: GroupId,
+    /// Number of the generation that the tree belongs to.
+    pub generation: u32,
+    /// Depth of the tree.
+    pub depth: u8,
+    /// The leaf's node number.
+    pub leaf: u32,
+    /// The epoch of the path keys: the first one that the member can read.
+    pub epoch: u64,
+    /// Hash of the announcement of epoch − 1; zeros at 1.
+    pub previous: Digest,
+    /// The last healing epoch before `epoch`; 0 if none.
+    pub healing_epoch: u64,
+    /// Hash of its announcement; zeros if none.
+    pub healing: Digest,
+    /// Number of the key package that it is sealed to.
+    pub package_number: u32,
+    /// Hash of that key package.
+    pub package: Digest,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Body<'a> {
+    fields: WelcomeFields,
+    enc: &'a [u8],
+    sealed: &'a [u8],
+}
+
+impl WelcomeFields {
+    fn check(&self) -> Result<(), ObjectError> {
+        if !self.member.is_valid() {
+            return Err(ObjectError::Field("member"));
+        }
+        if !is_depth(self.depth) {
+            return Err(ObjectError::Field("depth"));
+        }
+        if !is_leaf(self.depth, self.leaf) {
+            return Err(ObjectError::Field("leaf"));
+        }
+        check_chain(
+            self.epoch,
+            &self.previous,
+            self.healing_epoch,
+            &self.healing,
+        )?;
+        if self.package_number == 0 {
+            return Err(ObjectError::Field("package_number"));
+        }
+        Ok(())
+    }
+
+    fn info(&self) -> Result<[u8; INFO_LEN], ObjectError> {
+        let mut info = [0; INFO_LEN];
+        let mut cursor = Cursor::new(&mut info);
+        cursor.put(INFO_LABEL)?;
+        cursor.put(&self.domain.0)?;
+        cursor.put(&self.group.0)?;
+        cursor.put(&self.member.0.to_be_bytes())?;
+        cursor.put(&self.generation.to_be_bytes())?;
+        cursor.put(&[self.depth])?;
+        cursor.put(&self.leaf.to_be_bytes())?;
+        cursor.put(&self.epoch.to_be_bytes())?;
+        cursor.put(&self.package.0)?;
+        Ok(info)
+    }
+
+    /// Seals path keys to a key package and signs: the welcome. `seed` is 32 fresh random bytes,
+    /// used for nothing else.
+    ///
+    /// # Errors
+    /// A field that the spec forbids or that does not fit to `path` (`depth`, `leaf`) or `package`
+    /// (`package_number`, `package`), an `init_key` of low order, or [`ObjectError::TooLarge`].
+    pub fn seal<'o>(
+        &self,
+        path: &PathKeys,
+        package: &VerifiedKeyPackage,
+        seed: &Secret,
+        signer: &IdentityKey,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        self.check()?;
+        if self.depth != path.depth() {
+            return Err(ObjectError::Field("depth"));
+        }
+        if self.leaf != path.leaf() {
+            return Err(ObjectError::Field("leaf"));
+        }
+        if self.package_number != package.number() {
+            return Err(ObjectError::Field("package_number"));
+        }
+        if self.package != *package.hash() {
+            return Err(ObjectError::Field("package"));
+        }
+        let mut buffer = Zeroizing::new([0; MAX_SEALED_LEN]);
+        let len = path.encoded_len();
+        let (text, rest) = buffer
+            .split_at_mut_checked(len)
+            .ok_or(ObjectError::TooLarge)?;
+        path.write(text);
+        let (enc, tag) = seal_base(package.init_key(), &self.info()?, seed, text)
+            .map_err(|_| ObjectError::Field("init_key"))?;
+        rest.first_chunk_mut()
+            .map(|at| *at = tag)
+            .ok_or(ObjectError::TooLarge)?;
+        let sealed = buffer
+            .get(..len.saturating_add(TAG_LEN))
+            .ok_or(ObjectError::TooLarge)?;
+        sign_object(
+            Kind::Welcome,
+            &Body {
+                fields: *self,
+                enc: &enc,
+                sealed,
+            },
+            signer,
+            out,
+        )
+    }
+}
+
+/// A welcome whose signature and fields were verified; its keys are still sealed.
+#[derive(Clone, Copy)]
+pub struct VerifiedWelcome<'a> {
+    body: Body<'a>,
+    hash: Digest,
+}
+
+impl<'a> VerifiedWelcome<'a> {
+    /// Verifies a welcome under the domain's current delegation. That `member` is the own number
+    /// and that the package is unused is for the caller to check.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Expired` and `Serial`.
+    pub fn verify(bytes: &'a [u8], authorities: &impl Authorities) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_WELCOME_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let object = Object::parse(bytes, Kind::Welcome)?;
+        let body: Body<'a> = decode(object.body())?;
+        if body.fields.domain != authorities.domain() {
+            return Err(ObjectError::Domain);
+        }
+        let signer = authorities
+            .authority_key(body.fields.serial, body.fields.signer, Role::Groups)
+            .ok_or(ObjectError::Role)?;
+        let hash = object.verify(signer)?;
+        body.fields.check()?;
+        if body.enc.len() != ENC_LEN {
+            return Err(ObjectError::Field("enc"));
+        }
+        let expected = usize::from(body.fields.depth)
+            .saturating_mul(32)
+            .saturating_add(TAG_LEN);
+        if body.sealed.len() != expected {
+            return Err(ObjectError::Field("sealed"));
+        }
+        Ok(Self { body, hash })
+    }
+
+    /// The public fields.
+    #[must_use]
+    pub const fn fields(&self) -> &WelcomeFields {
+        &self.body.fields
+    }
+
+    /// The object's hash.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// Opens the path keys with the private key of the package.
+    ///
+    /// # Errors
+    /// The welcome was sealed to another key, or to other fields.
+    pub fn open(&self, init_key: &KemKeyPair) -> Result<OpenedWelcome, KemError> {
+        let fields = self.body.fields;
+        let (sealed, tag) = self.body.sealed.split_last_chunk().ok_or(KemError)?;
+        let mut buffer = Zeroizing::new([0; MAX_PATH_LEN]);
+        let text = buffer.get_mut(..sealed.len()).ok_or(KemError)?;
+        text.copy_from_slice(sealed);
+        let info = fields.info().map_err(|_| KemError)?;
+        open_base(init_key, &info, self.body.enc, text, tag)?;
+        let path = PathKeys::from_bytes(fields.depth, fields.leaf, text).ok_or(KemError)?;
+        Ok(OpenedWelcome { fields, path })
+    }
+}
+
+/// A welcome with its path keys, ready to be installed.
+#[derive(Debug)]
+pub struct OpenedWelcome {
+    pub(crate) fields: WelcomeFields,
+    pub(crate) path: PathKeys,
+}
+
+impl OpenedWelcome {
+    /// The public fields.
+    #[must_use]
+    pub const fn fields(&self) -> &WelcomeFields {
+        &self.fields
+    }
+}
