@@ -8,14 +8,47 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod announcement;
+mod chain;
+mod cursor;
+mod delegation;
+mod enrolment;
+mod epoch;
+mod group;
+mod key_package;
+mod refused;
+pub mod tree;
+mod welcome;
+
 #[cfg(feature = "alloc")]
 mod armour;
+#[cfg(feature = "alloc")]
+pub mod authority;
 #[cfg(feature = "alloc")]
 mod outputs;
 #[cfg(feature = "alloc")]
 mod reserved;
 #[cfg(feature = "alloc")]
 mod store;
+
+pub use announcement::{
+    Announcement, CoverEntries, CoverEntry, CoverKey, ENTRY_LEN, EpochKind, Generation, Head,
+    MAX_ANNOUNCEMENT_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
+    MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement,
+};
+pub use delegation::{
+    DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
+    MAX_KEM_KEYS, Roles, VerifiedDelegation,
+};
+pub use enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN, VerifiedEnrolment};
+pub use epoch::{EpochSecret, Psk, ReaderSecret};
+pub use group::{
+    EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError, MAX_CATCH_UP,
+    MAX_STATE_LEN, StateError,
+};
+pub use key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN, VerifiedKeyPackage};
+pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
+pub use welcome::{MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeFields};
 
 #[cfg(feature = "alloc")]
 pub use armour::{

@@ -1,0 +1,148 @@
+use alloc::string::String;
+use core::fmt;
+
+use sealmq_core::crypto::{EntropyError, KemError};
+use sealmq_core::object::ObjectError;
+use sealmq_core::{MemberNumber, NameError};
+
+/// Why the authority refused to act. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// A stored record does not decode.
+    Record,
+    /// There is no domain in this store yet.
+    NotInitialised,
+    /// A name is not in the closed alphabet.
+    Name(NameError),
+    /// No group has this name.
+    NoSuchGroup(String),
+    /// The name is taken by another group.
+    GroupExists(String),
+    /// A topic filter is not valid for a group.
+    Filter(String),
+    /// The filter overlaps with a filter of another group, so a topic would have two groups.
+    FilterOverlap {
+        /// The new filter.
+        filter: String,
+        /// The filter it overlaps with.
+        other: String,
+        /// The group that has the other filter.
+        group: String,
+    },
+    /// A policy value is out of the range of spec/constants.md §3.
+    Policy(ObjectError),
+    /// A setting of a group is out of its range.
+    Setting(&'static str),
+    /// No member has this name or number, or it was removed already.
+    NoSuchMember(String),
+    /// A member with this name is enrolled.
+    MemberExists(String),
+    /// The key was enrolled before; keys are never enrolled twice, removed ones included.
+    KeyEnrolled(MemberNumber),
+    /// The request is damaged, forged, or not for this domain.
+    Request(ObjectError),
+    /// A grant makes no sense.
+    Grant(String),
+    /// The request brings fewer one-time keys than the grants need.
+    Packages {
+        /// One per group.
+        needed: usize,
+    },
+    /// Every leaf of the half was assigned once: a new generation is needed.
+    TreeFull(String),
+    /// So many removed members are scattered over the tree that the announcement would be too large.
+    CoverTooLarge {
+        /// Entries that the cover would need.
+        entries: usize,
+    },
+    /// Member numbers are used up.
+    NumbersUsedUp,
+    /// An object could not be made.
+    Object(ObjectError),
+    /// A one-time key of the request is unusable.
+    Kem(KemError),
+    /// The random number generator failed.
+    Random,
+    /// The delegation of this authority's key has expired.
+    DelegationExpired,
+    /// A topic prefix is not usable.
+    Prefix(String),
+}
+
+impl fmt::Display for AuthorityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record => f.write_str("a record of the authority's store is damaged or from a newer version: restore a backup"),
+            Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
+            Self::Name(e) => write!(f, "{e}"),
+            Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),
+            Self::GroupExists(name) => write!(f, "a group called `{name}` exists already"),
+            Self::Filter(filter) => write!(f, "`{filter}` cannot be a group's topic filter: it must be a valid MQTT filter that does not start with `$` and does not match the reserved topics"),
+            Self::FilterOverlap { filter, other, group } => write!(f, "`{filter}` overlaps with `{other}` of group `{group}`: a topic must belong to one group only"),
+            Self::Policy(e) => write!(f, "the policy cannot be used: {e}"),
+            Self::Setting(what) => f.write_str(what),
+            Self::NoSuchMember(name) => write!(f, "no member `{name}`: `sealmq member list` shows them"),
+            Self::MemberExists(name) => write!(f, "a member called `{name}` exists already: choose another name"),
+            Self::KeyEnrolled(number) => write!(f, "this key was enrolled before as member {number}: the device has to make new keys"),
+            Self::Request(e) => write!(f, "the enrolment request was refused: {e}"),
+            Self::Grant(why) => write!(f, "the grant is not possible: {why}"),
+            Self::Packages { needed } => write!(f, "the request brings too few one-time keys, {needed} are needed: make a new request with more"),
+            Self::TreeFull(group) => write!(f, "the key tree of group `{group}` has no free leaf left: a new generation with a deeper tree is needed"),
+            Self::CoverTooLarge { entries } => write!(f, "shutting out everyone removed so far needs {entries} cover entries, which is none or more than one announcement holds: the group needs a new generation"),
+            Self::NumbersUsedUp => f.write_str("all 2^28 - 1 member numbers were assigned: a new domain is needed"),
+            Self::Object(e) => write!(f, "an object could not be made: {e}"),
+            Self::Kem(e) => write!(f, "a one-time key of the request is unusable: {e}"),
+            Self::Random => f.write_str("the random number generator failed: nothing was changed, check the platform's RNG"),
+            Self::DelegationExpired => f.write_str("the authority's delegation has expired: the root has to sign a new one"),
+            Self::Prefix(prefix) => write!(f, "`{prefix}` cannot be the prefix of the reserved topics: a valid topic name without a leading `$` or a trailing `/` is needed"),
+        }
+    }
+}
+
+impl core::error::Error for AuthorityError {}
+
+impl From<ObjectError> for AuthorityError {
+    fn from(error: ObjectError) -> Self {
+        Self::Object(error)
+    }
+}
+
+impl From<KemError> for AuthorityError {
+    fn from(error: KemError) -> Self {
+        Self::Kem(error)
+    }
+}
+
+impl From<EntropyError> for AuthorityError {
+    fn from(_: EntropyError) -> Self {
+        Self::Random
+    }
+}
+
+impl From<NameError> for AuthorityError {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+/// Loading failed: in the store, or in what it holds.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The store could not be read.
+    Store(E),
+    /// Its content cannot be used.
+    Authority(AuthorityError),
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(e) => e.fmt(f),
+            Self::Authority(e) => e.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for LoadError<E> {}

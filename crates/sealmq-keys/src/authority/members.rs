@@ -1,0 +1,308 @@
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::object::{Access, Kind, List, sign_object};
+use sealmq_core::topic::Filter;
+use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumber};
+
+use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord, Refused};
+use super::{Authority, AuthorityError, AuthorityEvent, Plan, SIGNER};
+use crate::enrolment::VerifiedEnrolment;
+use crate::outputs::Publication;
+use crate::reserved::ReservedTopic;
+
+/// What a new member may do in one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantSpec {
+    /// The group's name.
+    pub group: String,
+    /// Publish, subscribe, or both.
+    pub access: Access,
+    /// Narrows publishing; empty for the whole group. A level `%c` is the member's own name.
+    pub publish_filter: String,
+}
+
+/// The answer to an enrolment request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The new member's number.
+    pub number: MemberNumber,
+    /// Its name.
+    pub name: String,
+    /// Content of the credential file for the device (spec/keys.md §11).
+    pub credential_file: String,
+}
+
+/// A member as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Its number, never reused.
+    pub number: MemberNumber,
+    /// Its name.
+    pub name: String,
+    /// Its Ed25519 key.
+    pub key: [u8; 32],
+    /// End of its credential, Unix seconds.
+    pub not_after: u64,
+    /// What it may do, by group name.
+    pub grants: Vec<GrantSpec>,
+    /// When it was removed, Unix seconds.
+    pub removed_at: Option<u64>,
+}
+
+impl Authority {
+    /// All members ever enrolled, removed ones included, by number.
+    pub fn members(&self) -> impl Iterator<Item = MemberInfo> + '_ {
+        self.members.values().map(|member| MemberInfo {
+            number: member.number,
+            name: member.name.clone(),
+            key: member.key,
+            not_after: member.not_after,
+            grants: member
+                .grants
+                .iter()
+                .map(|grant| GrantSpec {
+                    group: self
+                        .groups
+                        .get(&grant.group)
+                        .map(|g| g.name.clone())
+                        .unwrap_or_default(),
+                    access: grant.access,
+                    publish_filter: grant.publish_filter.clone(),
+                })
+                .collect(),
+            removed_at: member.removed_at,
+        })
+    }
+
+    /// Enrols a device: checks its request, gives it a number, a credential and, for each group, a
+    /// leaf and a welcome. The welcomes are for the next epoch, which the next
+    /// [`Authority::tick`] starts: a joiner reads nothing from before (spec/keys.md §6).
+    ///
+    /// # Errors
+    /// A bad request, a name or key in use, or grants that make no sense; nothing was changed.
+    pub fn enrol(
+        &mut self,
+        request: &[u8],
+        grants: &[GrantSpec],
+        valid_seconds: u64,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Enrolled, Plan), AuthorityError> {
+        let verified = VerifiedEnrolment::verify(request, &self.domain.domain)
+            .map_err(AuthorityError::Request)?;
+        let fields = verified.fields();
+        let taken = |m: &&MemberRecord| m.name == fields.name && m.removed_at.is_none();
+        if self.members.values().any(|m| taken(&m)) {
+            return Err(AuthorityError::MemberExists(fields.name.into()));
+        }
+        if let Some(known) = self.members.values().find(|m| m.key == fields.key) {
+            return Err(AuthorityError::KeyEnrolled(known.number));
+        }
+        let packages: Vec<PackageRecord> = verified
+            .packages()
+            .filter(|(_, package)| package.not_after() >= now)
+            .map(|(object, package)| PackageRecord {
+                number: package.number(),
+                object: object.to_vec(),
+            })
+            .collect();
+        let grants = self.resolve_grants(grants, rng)?;
+        if packages.len() < grants.len() {
+            return Err(AuthorityError::Packages {
+                needed: grants.len(),
+            });
+        }
+        let number = MemberNumber(self.domain.next_member);
+        if !number.is_valid() {
+            return Err(AuthorityError::NumbersUsedUp);
+        }
+
+        let mut member = MemberRecord {
+            number,
+            name: fields.name.into(),
+            key: fields.key,
+            request: *verified.hash(),
+            credential_serial: 1,
+            issued_at: now,
+            not_after: now.saturating_add(valid_seconds),
+            grants,
+            package_domain: fields.domain,
+            packages,
+            last_package: 0,
+            removed_at: None,
+        };
+        let mut plan = Plan::default();
+        let credential = self.credential(&member)?;
+        let topic = ReservedTopic::Credential(number).name(&self.domain.prefix);
+        plan.publish(Publication::retained(topic, credential.clone()));
+        self.issue_welcomes(&mut member, &mut plan, rng)?;
+        let credential_file = crate::armour::encode_credential_file(
+            &self.domain.root_key,
+            &self.domain.prefix,
+            &self.domain.delegation,
+            &credential,
+        )
+        .map_err(|_| AuthorityError::Record)?;
+
+        // From here on nothing can fail but the store.
+        self.domain.next_member = self.domain.next_member.saturating_add(1);
+        record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain)?;
+        record::put(&mut plan.changes, member.key(), &member)?;
+        for grant in &member.grants {
+            if let Some(group) = self.groups.get_mut(&grant.group) {
+                group.joins_waiting = true;
+                record::put(&mut plan.changes, group.key(), group)?;
+            }
+        }
+        plan.events.push(AuthorityEvent::Enrolled {
+            member: number,
+            name: member.name.clone(),
+        });
+        let enrolled = Enrolled {
+            number,
+            name: member.name.clone(),
+            credential_file,
+        };
+        self.members.insert(number, member);
+        Ok((enrolled, plan))
+    }
+
+    /// Removes a member: each of its groups enters a healing epoch whose cover leaves it out, and
+    /// names it in the refused list (spec/keys.md §6, §7).
+    ///
+    /// # Errors
+    /// No such member; nothing was changed.
+    pub fn remove(
+        &mut self,
+        member: MemberNumber,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        let record = self
+            .members
+            .get_mut(&member)
+            .filter(|m| m.removed_at.is_none());
+        let record = record.ok_or_else(|| AuthorityError::NoSuchMember(format!("{member}")))?;
+        record.removed_at = Some(now);
+        let (name, grants, until) = (record.name.clone(), record.grants.clone(), record.not_after);
+        let mut plan = Plan::default();
+        record::put(&mut plan.changes, record.key(), record)?;
+        for grant in &grants {
+            let topic = ReservedTopic::Welcome(member, grant.group).name(&self.domain.prefix);
+            plan.publish(Publication::clear(topic));
+            if let Some(group) = self.groups.get_mut(&grant.group) {
+                insert_sorted(&mut group.generation.removed, grant.leaf);
+                group.refused_hash = None;
+                let refused = Refused {
+                    member,
+                    lowest_serial: u32::MAX,
+                    until,
+                };
+                match group.refused.binary_search_by_key(&member, |r| r.member) {
+                    Ok(at) => group
+                        .refused
+                        .get_mut(at)
+                        .into_iter()
+                        .for_each(|r| *r = refused),
+                    Err(at) => group.refused.insert(at, refused),
+                }
+            }
+            plan.append(self.next_epoch(grant.group, true, now, rng)?);
+        }
+        plan.events.push(AuthorityEvent::Removed { member, name });
+        Ok(plan)
+    }
+
+    /// The number of an active member, by its name or decimal number.
+    ///
+    /// # Errors
+    /// No such member.
+    pub fn find_member(&self, name: &str) -> Result<MemberNumber, AuthorityError> {
+        let number = name.parse().ok().map(MemberNumber);
+        self.members
+            .values()
+            .filter(|m| m.removed_at.is_none())
+            .find(|m| m.name == name || Some(m.number) == number)
+            .map(|m| m.number)
+            .ok_or_else(|| AuthorityError::NoSuchMember(name.into()))
+    }
+
+    fn resolve_grants(
+        &self,
+        specs: &[GrantSpec],
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Vec<GrantRecord>, AuthorityError> {
+        let why = |text: &str| AuthorityError::Grant(text.into());
+        if specs.is_empty() || specs.len() > MAX_GRANTS {
+            return Err(why("a member needs 1 to 64 groups"));
+        }
+        let mut grants = Vec::with_capacity(specs.len());
+        let mut seen = BTreeSet::new();
+        for spec in specs {
+            let group = self.group_by_name(&spec.group)?;
+            if !seen.insert(group) {
+                return Err(why("the same group twice"));
+            }
+            if !spec.publish_filter.is_empty() {
+                if !spec.access.may_publish() {
+                    return Err(why(
+                        "a filter narrows publishing only; reading always covers the whole group, because every reader holds its key",
+                    ));
+                }
+                Filter::new(&spec.publish_filter)
+                    .map_err(|_| AuthorityError::Filter(spec.publish_filter.clone()))?;
+            }
+            let leaf = self.free_leaf(&group, spec.access, rng)?;
+            grants.push(GrantRecord {
+                group,
+                access: spec.access,
+                publish_filter: spec.publish_filter.clone(),
+                leaf,
+            });
+        }
+        grants.sort_by_key(|grant| grant.group);
+        Ok(grants)
+    }
+
+    fn credential(&self, member: &MemberRecord) -> Result<Vec<u8>, AuthorityError> {
+        let mut list = vec![0; MAX_CREDENTIAL_LEN];
+        let grants: Vec<Grant<'_>> = member
+            .grants
+            .iter()
+            .map(|g| Grant {
+                group: g.group,
+                access: g.access,
+                publish_filter: &g.publish_filter,
+            })
+            .collect();
+        let too_large =
+            |_| AuthorityError::Grant("the filters are too long for one credential".into());
+        let fields = Credential {
+            domain: self.domain.domain,
+            serial: self.delegation.serial(),
+            signer: SIGNER,
+            member: member.number,
+            credential_serial: member.credential_serial,
+            name: &member.name,
+            key: member.key,
+            request: member.request,
+            issued_at: member.issued_at,
+            not_after: member.not_after,
+            grants: List::encode(&grants, &mut list).map_err(too_large)?,
+        };
+        let mut buffer = vec![0; MAX_CREDENTIAL_LEN];
+        let (object, _) = sign_object(Kind::Credential, &fields, &self.signing_key, &mut buffer)?;
+        Ok(object.to_vec())
+    }
+}
+
+fn insert_sorted(list: &mut Vec<u32>, value: u32) {
+    if let Err(at) = list.binary_search(&value) {
+        list.insert(at, value);
+    }
+}

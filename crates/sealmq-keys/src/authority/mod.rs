@@ -1,0 +1,325 @@
+//! The authority machine: owns the domain's groups and members, and says what to persist and
+//! what to publish. Sans-IO: time and randomness are arguments.
+
+mod announce;
+mod error;
+mod groups;
+mod members;
+mod record;
+mod tree;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
+use sealmq_core::object::List;
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+
+pub use error::{AuthorityError, LoadError};
+pub use groups::{DEFAULT_DEPTH, DEFAULT_VALIDITY, GroupInfo, NewGroup};
+pub use members::{Enrolled, GrantSpec, MemberInfo};
+
+use crate::delegation::{DelegatedKey, Delegation, Roles, VerifiedDelegation};
+use crate::outputs::Publication;
+use crate::reserved::{ReservedTopic, check_prefix, default_prefix};
+use crate::store::{Changes, Store};
+use record::{
+    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, MEMBER_PREFIX, MemberRecord,
+    OUTBOX_PREFIX, SecretBytes,
+};
+
+/// Index of the one signing key in the delegation.
+const SIGNER: u8 = 0;
+
+/// What a call decided: commit `changes`, then publish `publications` in order.
+#[derive(Default)]
+#[must_use = "commit the changes, then publish"]
+pub struct Plan {
+    /// To be committed before anything is published.
+    pub changes: Changes,
+    /// In the order in which members can use them.
+    pub publications: Vec<Publication>,
+    /// What happened, for logs.
+    pub events: Vec<AuthorityEvent>,
+}
+
+/// Something worth a log line. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthorityEvent {
+    /// A group entered an epoch.
+    Epoch {
+        /// The group's name.
+        group: String,
+        /// Its new epoch.
+        epoch: u64,
+        /// Whether the epoch shuts somebody out.
+        healing: bool,
+        /// Size of the announcement in bytes.
+        bytes: usize,
+    },
+    /// A member was enrolled.
+    Enrolled {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+    },
+    /// A member was removed.
+    Removed {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The authority of one domain, loaded into memory.
+///
+/// Every call that changes something returns a [`Plan`]. When its commit fails, drop the
+/// `Authority` and load it again: memory is then ahead of the store.
+pub struct Authority {
+    domain: DomainRecord,
+    signing_key: IdentityKey,
+    delegation: VerifiedDelegation,
+    groups: BTreeMap<GroupId, GroupRecord>,
+    members: BTreeMap<MemberNumber, MemberRecord>,
+}
+
+/// A new domain: what `create` made.
+pub struct NewDomain {
+    /// The authority, ready to use.
+    pub authority: Authority,
+    /// Seed of the root key. Store it offline: whoever has it is the domain's owner.
+    pub root_seed: Secret,
+    /// To be committed to the authority's store; the root's seed is not among them.
+    pub plan: Plan,
+}
+
+impl Authority {
+    /// Makes a domain: root key, an authority key with all roles, and the delegation between them
+    /// (spec/keys.md §2, §3). `prefix` is where the reserved topics live; the default is
+    /// `_sealmq/<domain>`.
+    ///
+    /// # Errors
+    /// The RNG failed, or the prefix is not usable.
+    pub fn create(
+        prefix: Option<&str>,
+        delegation_seconds: u64,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<NewDomain, AuthorityError> {
+        let root_seed = draw(rng)?;
+        let signing_seed = draw(rng)?;
+        let root = IdentityKey::from_seed(&root_seed);
+        let signing_key = IdentityKey::from_seed(&signing_seed);
+        let domain = DomainId::of_root(&root.verifying_key());
+        let prefix = prefix.map_or_else(|| default_prefix(&domain), String::from);
+        check_prefix(&prefix).map_err(|_| AuthorityError::Prefix(prefix.clone()))?;
+
+        let key = DelegatedKey {
+            key: *signing_key.verifying_key().as_bytes(),
+            roles: Roles::ALL,
+        };
+        let mut list = [0; 64];
+        let fields = Delegation {
+            domain,
+            root_key: *root.verifying_key().as_bytes(),
+            serial: 1,
+            issued_at: now,
+            not_after: now.saturating_add(delegation_seconds),
+            keys: List::encode(&[key], &mut list).map_err(|_| AuthorityError::Record)?,
+            kem_keys: List::EMPTY,
+        };
+        let mut buffer = [0; 512];
+        let delegation = fields.sign(&root, &mut buffer)?.0.to_vec();
+        let record = DomainRecord {
+            domain,
+            root_key: *root.verifying_key().as_bytes(),
+            prefix,
+            signing_seed: SecretBytes::of(&signing_seed),
+            delegation,
+            next_member: 1,
+        };
+        let mut plan = Plan::default();
+        let topic = ReservedTopic::Delegation.name(&record.prefix);
+        plan.publish(Publication::retained(topic, record.delegation.clone()));
+        record::put(&mut plan.changes, DOMAIN_KEY.into(), &record)?;
+        let authority = Self::assemble(record, Vec::new(), Vec::new())?;
+        Ok(NewDomain {
+            authority,
+            root_seed,
+            plan,
+        })
+    }
+
+    /// Loads the authority from its store.
+    ///
+    /// # Errors
+    /// The store cannot be read, holds no domain, or is damaged.
+    pub fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
+        let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
+        let domain = domain.ok_or(LoadError::Authority(AuthorityError::NotInitialised))?;
+        let domain = record::read(&domain).map_err(LoadError::Authority)?;
+        let groups = record::read_all(store, GROUP_PREFIX)?;
+        let members = record::read_all(store, MEMBER_PREFIX)?;
+        Self::assemble(domain, groups, members).map_err(LoadError::Authority)
+    }
+
+    fn assemble(
+        domain: DomainRecord,
+        groups: Vec<GroupRecord>,
+        members: Vec<MemberRecord>,
+    ) -> Result<Self, AuthorityError> {
+        let root =
+            VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
+        let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
+        Ok(Self {
+            signing_key: IdentityKey::from_seed(&domain.signing_seed.secret()),
+            delegation,
+            domain,
+            groups: groups.into_iter().map(|g| (g.id, g)).collect(),
+            members: members.into_iter().map(|m| (m.number, m)).collect(),
+        })
+    }
+
+    /// The domain.
+    #[must_use]
+    pub const fn domain(&self) -> DomainId {
+        self.domain.domain
+    }
+
+    /// The prefix of the reserved topics.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.domain.prefix
+    }
+
+    /// The root's public key, which members pin.
+    #[must_use]
+    pub const fn root_key(&self) -> &[u8; 32] {
+        &self.domain.root_key
+    }
+
+    /// The current delegation object.
+    #[must_use]
+    pub fn delegation(&self) -> &[u8] {
+        &self.domain.delegation
+    }
+
+    /// Everything that should stand retained at the broker, and what should be cleared there, in
+    /// the order in which members can use it. The same bytes at every call, so that publishing
+    /// again after a crash forks nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn outbox<S: Store>(&self, store: &S) -> Result<Vec<Publication>, S::Error> {
+        let mut all: Vec<Publication> = store
+            .list(OUTBOX_PREFIX)?
+            .into_iter()
+            .filter_map(|(key, payload)| {
+                let topic = key.strip_prefix(OUTBOX_PREFIX)?;
+                Some(Publication::retained(topic, payload.to_vec()))
+            })
+            .collect();
+        all.sort_by_cached_key(|publication| self.order(publication));
+        Ok(all)
+    }
+
+    /// Forgets that a topic had to be cleared, once the broker has confirmed it.
+    pub fn cleared(topic: &str) -> Changes {
+        let mut changes = Changes::new();
+        changes.delete(format!("{OUTBOX_PREFIX}{topic}"));
+        changes
+    }
+
+    /// Does what is due at `now` (Unix seconds): scheduled rotations, and those that joins wait for.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
+        let mut plan = Plan::default();
+        let due: Vec<GroupId> = self
+            .groups
+            .values()
+            .filter(|g| g.is_due(now))
+            .map(|g| g.id)
+            .collect();
+        for group in due {
+            plan.append(self.next_epoch(group, false, now, rng)?);
+        }
+        Ok(plan)
+    }
+
+    /// When [`Authority::tick`] has something to do next, Unix seconds.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.groups.values().map(GroupRecord::due_at).min()
+    }
+
+    /// Order of publishing (spec/keys.md §9): delegation, credentials, welcomes, refused lists,
+    /// announcements by epoch, clears.
+    fn order(&self, publication: &Publication) -> (u8, u64) {
+        if publication.payload.is_empty() {
+            return (6, 0);
+        }
+        match ReservedTopic::parse(&self.domain.prefix, &publication.topic) {
+            Some(ReservedTopic::Delegation) => (0, 0),
+            Some(ReservedTopic::Credential(_)) => (1, 0),
+            Some(ReservedTopic::Welcome(..)) => (2, 0),
+            Some(ReservedTopic::RefusedList(_)) => (3, 0),
+            Some(ReservedTopic::Announcement(_, epoch)) => (4, epoch),
+            None => (5, 0),
+        }
+    }
+
+    fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {
+        self.groups
+            .values()
+            .find(|group| group.name == name)
+            .map(|group| group.id)
+            .ok_or_else(|| AuthorityError::NoSuchGroup(name.into()))
+    }
+}
+
+impl Plan {
+    /// Adds a retained publication and its outbox record.
+    fn publish(&mut self, publication: Publication) {
+        self.changes.put(
+            format!("{OUTBOX_PREFIX}{}", publication.topic),
+            publication.payload.clone(),
+        );
+        self.publications.push(publication);
+    }
+
+    /// Adds what a later step decided.
+    fn append(&mut self, later: Self) {
+        self.changes.append(later.changes);
+        self.publications.extend(later.publications);
+        self.events.extend(later.events);
+    }
+}
+
+/// 32 fresh bytes; an RNG that fails or gives only zeros is an error.
+fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, AuthorityError> {
+    let mut failed = false;
+    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
+    if failed || *secret.expose() == [0; 32] {
+        return Err(AuthorityError::Random);
+    }
+    Ok(secret)
+}
+
+/// 16 or 32 fresh public bytes.
+fn draw_public<const N: usize>(rng: &mut impl TryCryptoRng) -> Result<[u8; N], AuthorityError> {
+    let mut out = [0; N];
+    rng.try_fill_bytes(&mut out)
+        .map_err(|_| AuthorityError::Random)?;
+    if out == [0; N] {
+        return Err(AuthorityError::Random);
+    }
+    Ok(out)
+}

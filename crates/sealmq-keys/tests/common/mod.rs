@@ -1,0 +1,150 @@
+//! What the integration tests share: a store in memory, a deterministic RNG, a device's request.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "tests; not every test uses everything"
+)]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+
+use rand_core::{TryCryptoRng, TryRng};
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, sha256};
+use sealmq_core::object::List;
+
+use sealmq_keys::{Change, Changes, EnrolmentRequest, KEM_X25519, KeyPackage, Store};
+use zeroize::Zeroizing;
+
+/// A store that loses everything with the process.
+#[derive(Default, Clone)]
+pub struct MemoryStore(pub BTreeMap<String, Vec<u8>>);
+
+impl Store for MemoryStore {
+    type Error = Infallible;
+
+    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
+        Ok(self.0.get(key).cloned().map(Zeroizing::new))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Infallible> {
+        let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(all
+            .map(|(k, v)| (k.clone(), Zeroizing::new(v.clone())))
+            .collect())
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), Infallible> {
+        for change in changes {
+            match change {
+                Change::Put { key, value } => drop(self.0.insert(key.clone(), value.to_vec())),
+                Change::Delete { key } => drop(self.0.remove(key)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 in counter mode over a seed; can be told to fail.
+pub struct TestRng {
+    seed: u64,
+    counter: u64,
+    broken: bool,
+}
+
+impl TestRng {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            counter: 0,
+            broken: false,
+        }
+    }
+
+    /// From now on every call fails.
+    pub fn break_down(&mut self) {
+        self.broken = true;
+    }
+}
+
+/// The RNG was told to fail.
+#[derive(Debug)]
+pub struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+impl TryRng for TestRng {
+    type Error = Broken;
+
+    fn try_next_u32(&mut self) -> Result<u32, Broken> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Broken> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Broken> {
+        if self.broken {
+            return Err(Broken);
+        }
+        for chunk in out.chunks_mut(32) {
+            self.counter += 1;
+            let block = sha256(&[&self.seed.to_be_bytes(), &self.counter.to_be_bytes()]);
+            chunk.copy_from_slice(&block.0[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for TestRng {}
+
+/// An enrolment request object as a device would make it, without the member machine.
+pub fn request(seed: u8, name: &str, packages: u32, now: u64) -> Vec<u8> {
+    let identity = IdentityKey::from_seed(&Secret::new([seed; 32]));
+    let unknown = DomainId([0; 16]);
+    let objects: Vec<Vec<u8>> = (1..=packages)
+        .map(|number| {
+            let mut init_seed = [seed; 32];
+            init_seed[0] = number as u8;
+            let package = KeyPackage {
+                domain: unknown,
+                identity: *identity.verifying_key().as_bytes(),
+                number,
+                kem: KEM_X25519,
+                init_key: &KemKeyPair::derive(&Secret::new(init_seed)).public().0,
+                issued_at: now,
+                not_after: now + 86_400,
+            };
+            package.sign(&identity, &mut [0; 512]).unwrap().0.to_vec()
+        })
+        .collect();
+    let packages: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+    let mut list = vec![0; 8192];
+    let request = EnrolmentRequest {
+        domain: unknown,
+        name,
+        key: *identity.verifying_key().as_bytes(),
+        issued_at: now,
+        packages: List::encode(&packages, &mut list).unwrap(),
+    };
+    request
+        .sign(&identity, &mut vec![0; 8192])
+        .unwrap()
+        .0
+        .to_vec()
+}
