@@ -7,10 +7,10 @@ from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, s
 
 FORM, SUITE = 0x11, 1
 MAX_COUNTER = 2**21 - 1
-SMALLEST = 125
+SMALLEST = 126
 SENT_AT, SEQUENCE, PROPERTIES, CREDENTIAL, PADDED, RETAIN, WILL = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
 LABEL = "sealmq/1 message"
-LIMITS = {"sender": 2**28, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**28}
+LIMITS = {"sender": 2**28, "hint": 128, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**21}
 BY_ID = {0x01: "payload_format", 0x02: "message_expiry", 0x03: "content_type", 0x08: "response_topic", 0x09: "correlation_data", 0x26: "user"}
 IDS = {name: number for number, name in BY_ID.items()}
 
@@ -84,7 +84,7 @@ def encode_body(m, padding_mode=0, bucket=0):
         (SENT_AT if m.get("sent_at") is not None else 0) | (SEQUENCE if m.get("sequence") is not None else 0)
         | (PROPERTIES if m.get("properties") else 0) | (CREDENTIAL if m.get("credential") else 0)
         | (PADDED if padding_mode else 0) | (RETAIN if m.get("retain") else 0) | (WILL if m.get("will") else 0))
-    body = be(1, flags) + varint(m["sender"]) + varint(m["session_number"])
+    body = be(1, flags) + varint(m["sender"]) + be(1, m["credential_serial"] % 128) + varint(m["session_number"])
     if flags & SENT_AT:
         body += varint(m["sent_at"])
     if flags & SEQUENCE:
@@ -102,10 +102,11 @@ def decode_body(body):
     flags = c.u8()
     require(not flags & 0x80, "field", "unknown flag")
     m = {"retain": bool(flags & RETAIN), "will": bool(flags & WILL)}
-    names = ["sender", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE)
+    names = ["sender", "hint", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE)
     for name in names:
-        m[name] = c.u64()
+        m[name] = c.u8() if name == "hint" else c.u64()
         require(m[name] < LIMITS[name], "field", name)
+    require(m["sender"] >= 1, "field", "sender")
     if flags & CREDENTIAL:
         m["credential"] = c.blob()
         require(len(m["credential"]) <= 4096, "field", "credential above 4096 bytes")
@@ -127,7 +128,7 @@ def decode_header(envelope):
     form = envelope[:1]
     if form in (b"\x12", b"\x91", b"\x92"):
         raise Refused("Unsupported")
-    require(form == be(1, FORM), "NotSealed")
+    require(form == be(1, FORM), "NotSealed", "empty, or not a form of §3")
     require(len(envelope) >= SMALLEST, "Malformed", "too short")
     c = Cursor(envelope)
     c.take(1)
@@ -216,5 +217,5 @@ def gap(last, sequence, later_session):
     """(missed messages or None, restarted)"""
     if later_session and sequence == 0:
         return None, True
-    missed = (sequence - last - 1) % 2**28
-    return (missed if missed < 2**27 else None), False
+    missed = (sequence - last - 1) % 2**21
+    return (missed if missed < 2**20 else None), False

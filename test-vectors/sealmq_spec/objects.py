@@ -108,7 +108,7 @@ def _cover(c):
         c.list(lambda e: (e.u32(), e.take(32)))
         raise Refused("unsupported", "chunked covers are reserved")
     entries = Cursor(c.blob())
-    require(entries.left() <= 8192 and entries.left() % 52 == 0, "field", "length of the cover")
+    require(entries.left() <= 49152 and entries.left() % 52 == 0, "field", "length of the cover")
     out = []
     while entries.left():
         out.append({"node": entries.be(4), "wrapped": entries.take(32), "tag": entries.take(16)})
@@ -274,9 +274,11 @@ def domain_of(root_key):
 
 
 def check(expected, data, root_key=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
-          named_hash=None,
-          identity=None, now=None, skew=None):
-    """Decodes and verifies one object; what is not given is not checked. Returns the Object."""
+          named_hash=None, named=(), identity=None, now=None, skew=None):
+    """Decodes and verifies one object; what is not given is not checked. Returns the Object.
+
+    An announcement whose hash is `named`, by another that counts, counts under an older delegation, too (keys.md §3).
+    """
     obj = Object(expected, data)
     f = obj.fields
     unknown_is_fine = expected == "enrolment_request" and not any(f["domain"])
@@ -295,7 +297,9 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         obj.require_signed(f["key"])
         _check_packages(f)
     else:
-        if authority:
+        if authority and obj.hash in named and f["serial"] < authority["serial"]:
+            require(f["domain"] == authority["domain"], "domain")
+        elif authority:
             obj.require_signed_by(authority, ISSUE if expected == "credential" else GROUPS)
         require(group is None or f["group"] == group, "group")
         require(member is None or f["member"] == member, "recipient")

@@ -34,7 +34,7 @@ class Reader:
         known = [objects.check("credential", data, authority=authority) for data in credentials]
         self.credentials = {credential.fields["member"]: credential for credential in known}
         self.number, self.own_messages, self.capacity = number, own_messages, sessions
-        self.lowest_serial = {entry["member"]: entry["lowest_serial"] for entry in refused}
+        self.lowest_serial = None if refused is None else {entry["member"]: entry["lowest_serial"] for entry in refused}
         self.states = {entry["sender"]: SenderState(entry["credential_serial"], entry["floor"]) for entry in floors}
 
     def open(self, topic, retained, now_ms, envelope):
@@ -52,21 +52,23 @@ class Reader:
         except Refused as refused:
             raise Refused("Rejected", str(refused)) from None
         require(m["sender"] != self.number or self.own_messages, "Own")
-        # The credential is chosen before the pre-check, because replay state belongs to a credential serial.
+        # 6 sender
         credential = self._credential(m)
-        state = self._state(m["sender"], credential)
-        # 6 replay pre-check
-        self._require_new(state, m, topic, retained, enc, counter)
-        # 7 sender
+        require(self.lowest_serial is not None, "UnknownList")
+        state = self._state(credential)
         self._require_allowed(credential, state.serial, m, topic, now_ms)
+        # 7 freshness
         self._require_fresh(m, retained, now_ms)
-        # 8 signature
+        # 8 replay pre-check
+        self._require_new(state, m, topic, retained, enc, counter)
+        # 9 signature
         signed = transcript(epoch["hash"], enc, counter, topic_hash, credential.hash, plaintext[:-64])
         require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
-        # 9 commit
+        # 10 commit
         self.credentials[m["sender"]], self.states[m["sender"]] = credential, state
         self._commit(state, m, topic, retained, enc, counter)
         message = {"epoch": epoch["epoch"], "name": credential.fields["name"], "credential_serial": state.serial, "counter": counter, **m}
+        del message["hint"]
         message.pop("credential", None)
         return message, plaintext
 
@@ -92,17 +94,22 @@ class Reader:
                     return inside
             except Refused:
                 pass
+        require(known is not None, "UnknownSender")
         return known
 
-    def _state(self, sender, credential):
-        serial = credential.fields["credential_serial"] if credential else -1
-        state = self.states.get(sender)
+    def _state(self, credential):
+        """The sender's replay state, a fresh one for a higher credential serial."""
+        serial = credential.fields["credential_serial"]
+        state = self.states.get(credential.fields["member"])
         return state if state and state.serial >= serial else SenderState(serial)
 
-    def _require_allowed(self, credential, serial, m, topic, now_ms):
-        require(credential is not None, "UnknownSender")
+    def _require_allowed(self, credential, lowest, m, topic, now_ms):
+        """`lowest` is the serial that the replay state belongs to: a lower one is refused from then on."""
         f = credential.fields
-        require(f["credential_serial"] >= max(serial, self.lowest_serial.get(f["member"], 0)), "Revoked")
+        ahead = (m["hint"] - f["credential_serial"]) % 128
+        require(not 1 <= ahead < 64, "UnknownSender", "made under a newer credential")
+        require(ahead < 64, "Revoked", "made under an older credential")
+        require(f["credential_serial"] >= max(lowest, self.lowest_serial.get(f["member"], 0)), "Revoked")
         if now_ms is not None:
             now = now_ms // 1000
             require(f["issued_at"] <= now + self.policy["skew"] and now <= f["not_after"], "Stale", "credential")
@@ -117,7 +124,7 @@ class Reader:
     def _require_new(self, state, m, topic, retained, enc, counter):
         number = m["session_number"]
         if m["will"]:
-            require(counter == 0, "Rejected", "a will has counter 0")
+            require(counter == 0, "Rejected", "the counter of a will is 0")
         if retained:
             require(m["retain"], "Replay", "was not published with retain")
             if m["will"]:
@@ -155,25 +162,24 @@ class Reader:
         session.seen.add(counter)
         session.top = max(session.top, counter)
 
-    # --- time; all off for a reader without a clock ---
+    # --- time ---
 
     def _require_keys_fresh(self, now_ms):
-        if now_ms is not None:
-            last = self.not_after + self.policy["grace"] + self.policy["skew"]
-            require(now_ms <= last * 1000, "Stale", "the keys ran out")
+        last = self.not_after + self.policy["grace"] + self.policy["skew"]
+        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")
 
     def _require_fresh(self, m, retained, now_ms):
         sent_at, policy = m.get("sent_at"), self.policy
         if m["will"]:
-            require(sent_at is not None, "Stale", "a will without sent_at")
+            require(sent_at is not None and policy["will_age"] > 0, "Stale", "a will without sent_at, or no wills here")
         if now_ms is None:
-            return
+            return  # a reader without a clock
         if sent_at is not None:
             require(sent_at <= now_ms + policy["skew"] * 1000, "Stale", "from the future")
             for name, value in m.get("properties", []):
                 require(name != "message_expiry" or now_ms <= sent_at + value * 1000, "Stale", "expired")
         if m["will"]:
-            require(now_ms - sent_at <= policy["will_age"] * 1000, "Stale", "an old will")
+            require(now_ms - sent_at <= (policy["will_age"] + policy["skew"]) * 1000, "Stale", "an old will")
         elif policy["freshness"] and not retained:
             age = (policy["freshness"] + policy["skew"]) * 1000
             require(sent_at is not None and now_ms - sent_at <= age, "Stale", "not fresh")

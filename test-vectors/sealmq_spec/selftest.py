@@ -215,8 +215,8 @@ def test_sizes():
     group.announce()
     _, keys, _, h = group.epochs[0]
     smallest = envelope.seal(seal_input(keys, h, sender=1, session_number=1, payload=b""))["envelope"]
-    same(125, len(smallest))
-    largest = envelope.seal(seal_input(keys, h, counter=2**21 - 1, sender=2**28 - 1, session_number=2**35 - 1, sent_at=2**42 - 1, sequence=2**28 - 1, payload=b""))
+    same(126, len(smallest))
+    largest = envelope.seal(seal_input(keys, h, counter=2**21 - 1, sender=2**28 - 1, session_number=2**35 - 1, sent_at=2**42 - 1, sequence=2**21 - 1, payload=b""))
     same(144, len(largest["envelope"]))
 
 
@@ -244,11 +244,18 @@ def test_replay_rules():
 
     reader = Reader(**reader_input(keys, h))
     will = sent(will=True, session_number=NOW - 5)
-    late = NOW * 1000 + 604800 * 1000
-    same(["Stale", "ok", "Replay"], [outcome(reader, will, now_ms=late + 1), outcome(reader, will), outcome(reader, will)])
+    late = (NOW + 604800 + 300) * 1000
+    same(["Stale", "ok", "Replay"], [outcome(reader, will, now_ms=late + 1), outcome(reader, will, now_ms=late), outcome(reader, will)])
+    reader = Reader(**reader_input(keys, h, policy={"grace": 3600, "freshness": 0, "skew": 300, "will_age": 0}))
+    same(["Stale", "Stale"], [outcome(reader, will, now_ms=now) for now in (NOW * 1000, None)], "will_age 0 accepts no will")
 
     reader = Reader(**reader_input(keys, h, number=7))
     same("Own", outcome(reader, sent()))
+    same("UnknownList", outcome(Reader(**reader_input(keys, h, refused=None)), sent()))
+    same("UnknownSender", outcome(Reader(**reader_input(keys, h, refused=None, credentials=[])), sent()))
+    stale = {"grace": 3600, "freshness": 1, "skew": 0, "will_age": 0}
+    reader = Reader(**reader_input(keys, h, policy=stale))
+    same(["ok", "Stale"], [outcome(reader, sent(), now_ms=NOW * 1000 + age) for age in (0, 1001)], "freshness comes before replay")
 
 
 def test_credential_inside_and_serials():
@@ -256,11 +263,13 @@ def test_credential_inside_and_serials():
     group.announce()
     _, keys, _, h = group.epochs[0]
     fresh = credential(7, "sensor", serial=2)
-    inside = {"credential": fresh, "credential_hash": wire.sha256(fresh[:-64])}
+    inside = {"credential": fresh, "credential_hash": wire.sha256(fresh[:-64]), "serial": 2}
     reader = Reader(**reader_input(keys, h, floors=[{"sender": 7, "credential_serial": 1, "floor": NOW}]))
     same("Replay", outcome(reader, seal_input(keys, h, session_number=1)))
     same("ok", outcome(reader, seal_input(keys, h, session_number=1, **inside)), "a higher serial starts with floor 0")
-    same("Rejected", outcome(reader, seal_input(keys, h, session_number=NOW + 9)), "the lower serial is refused from then on")
+    same("Revoked", outcome(reader, seal_input(keys, h, session_number=NOW + 9)), "the lower serial is refused from then on")
+    for hint, want in ((2, "UnknownSender"), (64, "UnknownSender"), (65, "Revoked"), (128, "Revoked"), (129, "Rejected")):
+        same(want, outcome(Reader(**reader_input(keys, h)), seal_input(keys, h, serial=hint)), f"known serial 1, the sender has {hint}")
     same("UnknownSender", outcome(Reader(**reader_input(keys, h, credentials=[])), seal_input(keys, h)))
     same("ok", outcome(Reader(**reader_input(keys, h, credentials=[])), seal_input(keys, h, **inside)))
     forged = credential(7, "sensor", serial=2, seed=CONTROLLER)

@@ -125,6 +125,7 @@ class Member:
         self.last_healing = (healing_epoch, healing)    # the last one before base
         self.path = dict(zip(path_of(leaf), path_keys))  # at epoch base
         self.slots = {}
+        self.named = set()                              # hashes in the `previous` and `healing` of announcements that count
 
     @property
     def is_reader(self):
@@ -132,7 +133,7 @@ class Member:
 
     def follow(self, data, now, skew):
         """Takes one announcement object; returns whether it is new. Raises Refused, and changes nothing then."""
-        announcement = objects.check("announcement", data, authority=self.authority, group=self.group, now=now, skew=skew)
+        announcement = objects.check("announcement", data, authority=self.authority, group=self.group, named=self.named, now=now, skew=skew)
         f, e = announcement.fields, announcement.fields["epoch"]
         if e in self.slots and self.slots[e].hash == announcement.hash:
             return False
@@ -140,6 +141,7 @@ class Member:
         require(e >= self.base, "too_old")
         require(e <= self.base + MAX_CATCH_UP, "too_far")
         self._require_healing(f)
+        self.named |= {f["previous"], f["healing"]}
         secret = self._unwrap(announcement)
         self.slots[e] = Slot(announcement, secret)
         if e > self.current:
@@ -160,6 +162,7 @@ class Member:
         if healing_epoch < self.base:
             require((healing_epoch, f["healing"]) == self.last_healing, "fork", "another last healing epoch")
         elif healing_epoch not in self.slots:
+            self.named |= {f["healing"]}
             raise Refused("needs_healing", ask_epoch=healing_epoch)
         else:
             slot = self.slots[healing_epoch]

@@ -141,10 +141,11 @@ class Group:
 
 
 def seal_input(keys, announcement_hash, name="sensor", number=7, **change):
-    known = credential(number, name, change.pop("serial", 1))
+    serial = change.pop("serial", 1)
+    known = credential(number, name, serial)
     return {"announcement_hash": announcement_hash, "group_key": keys.group_key, "psk": keys.psk, "device_secret": bytes_of("device " + name),
-            "rng": bytes_of("rng"), "session_number": NOW, "identity_seed": identity(name), "credential_hash": sha256(known[:-64]), "sender": number,
-            "counter": 0, "topic": "plant/a/temp", "padding": {"mode": 0, "bucket": 0}, "payload": b"21.5C", **change}
+            "rng": bytes_of("rng"), "session_number": NOW, "identity_seed": identity(name), "credential_hash": sha256(known[:-64]), "credential_serial": serial,
+            "sender": number, "counter": 0, "topic": "plant/a/temp", "padding": {"mode": 0, "bucket": 0}, "payload": b"21.5C", **change}
 
 
 def reader_input(keys, announcement_hash, **change):
