@@ -2,7 +2,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{VerifyingKey, sha256};
+use crate::crypto::{Digest, VerifyingKey, sha256};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -51,6 +51,15 @@ impl DomainId {
             *to = from;
         }
         Self(id)
+    }
+}
+
+impl KeyId {
+    /// The key id of an announcement's hash (spec/keys.md §5).
+    #[must_use]
+    pub const fn of(announcement: &Digest) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = announcement.0;
+        Self([a, b, c, d, e, f, g, h])
     }
 }
 

@@ -1,0 +1,157 @@
+use crate::crypto::{Digest, KemKeyPair, Secret, VerifyingKey};
+use crate::ids::{GroupId, KeyId, MemberNumber};
+use crate::topic::Topic;
+use crate::wire::Suite;
+
+/// How an envelope arrived, and who reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The topic on which the broker delivered it (behind a renaming bridge the logical name).
+    pub topic: Topic<'a>,
+    /// Whether the broker delivered it with the retain flag.
+    pub retained: bool,
+    /// The reader's clock, Unix milliseconds. `None` without a clock: times are then not checked.
+    pub now: Option<u64>,
+    /// The reader's own number, whose messages are dropped as `Own`; `None` to receive them too.
+    pub drop_own: Option<MemberNumber>,
+    /// Whether to report gaps; off where several readers share a subscription.
+    pub report_gaps: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A live delivery to a reader without a clock, own messages included, gaps reported.
+    #[must_use]
+    pub const fn new(topic: Topic<'a>) -> Self {
+        Self {
+            topic,
+            retained: false,
+            now: None,
+            drop_own: None,
+            report_gaps: true,
+        }
+    }
+}
+
+/// Time limits of a group's newest policy, in seconds (spec/constants.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadPolicy {
+    /// Tolerated difference of clocks.
+    pub skew: u32,
+    /// How long keys are accepted after `not_after`.
+    pub grace: u32,
+    /// Highest age of a message; 0 for any.
+    pub freshness: u32,
+    /// Highest age of a Last Will.
+    pub will_age: u32,
+}
+
+impl Default for ReadPolicy {
+    fn default() -> Self {
+        Self {
+            skew: 300,
+            grace: 3600,
+            freshness: 0,
+            will_age: 604_800,
+        }
+    }
+}
+
+/// An epoch whose messages this member can read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadingEpoch<'a> {
+    /// The group.
+    pub group: GroupId,
+    /// The epoch's number, for the application.
+    pub epoch: u64,
+    /// Hash of the epoch's announcement.
+    pub announcement: Digest,
+    /// Its suite.
+    pub suite: Suite,
+    /// The group's key pair in this epoch.
+    pub key_pair: &'a KemKeyPair,
+    /// The psk of this epoch.
+    pub psk: &'a Secret,
+    /// Unix seconds: `not_after` of the group's newest announcement.
+    pub not_after: u64,
+    /// The group's newest policy.
+    pub policy: ReadPolicy,
+}
+
+/// The epochs in the windows of all groups.
+pub trait Epochs {
+    /// The one epoch with this key id (spec/envelope.md §9 step 2). Never a guess: there is no
+    /// trial decryption (ATTACKS D5).
+    fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>>;
+}
+
+impl<E: Epochs + ?Sized> Epochs for &E {
+    fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
+        (**self).find(key_id)
+    }
+}
+
+/// What is asked about a sender.
+#[derive(Debug, Clone, Copy)]
+pub struct SenderQuery<'a> {
+    /// The group in whose epoch the message was sealed.
+    pub group: GroupId,
+    /// The number inside the message; not proven yet.
+    pub member: MemberNumber,
+    /// The topic.
+    pub topic: Topic<'a>,
+}
+
+/// What a verified credential says about a sender, for one query.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender {
+    /// The number in the credential.
+    pub member: MemberNumber,
+    /// The key in the credential.
+    pub key: VerifyingKey,
+    /// Hash of the credential object.
+    pub credential_hash: Digest,
+    /// The credential's own serial.
+    pub serial: u32,
+    /// Unix seconds.
+    pub issued_at: u64,
+    /// Unix seconds.
+    pub not_after: u64,
+    /// Whether one of the group's filters and the credential's publish grant match the topic.
+    pub may_publish: bool,
+    /// The lowest serial that the group's refused list accepts of this member: 0 if it is not on
+    /// the list, `None` while the list that the newest announcement names has not arrived.
+    pub lowest_serial: Option<u32>,
+}
+
+/// The members that a reader knows. Called once per message, so answers should be prepared when a
+/// credential arrives and not decoded each time.
+pub trait Directory {
+    /// The credential with the highest serial known of this member.
+    fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender>;
+
+    /// Judges a credential object that came inside a message. It counts only if it verifies under
+    /// the current delegation, and only above the serial already `known`, so that its signature
+    /// need not be checked otherwise. Nothing may be stored here: the message is not verified
+    /// yet. [`crate::open::Opened::credential`] gives it out afterwards.
+    fn admit(
+        &self,
+        query: &SenderQuery<'_>,
+        credential: &[u8],
+        known: Option<u32>,
+    ) -> Option<Sender>;
+}
+
+impl<D: Directory + ?Sized> Directory for &D {
+    fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        (**self).sender(query)
+    }
+
+    fn admit(
+        &self,
+        query: &SenderQuery<'_>,
+        credential: &[u8],
+        known: Option<u32>,
+    ) -> Option<Sender> {
+        (**self).admit(query, credential, known)
+    }
+}

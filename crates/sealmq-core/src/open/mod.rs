@@ -1,0 +1,20 @@
+//! Opening: the pipeline of spec/envelope.md §9, from bytes to a message whose sender is proven.
+
+mod bucket;
+mod keys;
+mod lookup;
+mod opened;
+mod receiver;
+mod rejection;
+mod stages;
+mod time;
+mod verify;
+
+pub use bucket::DecapsulationLimit;
+pub use keys::KeySlot;
+pub use lookup::{Directory, Epochs, ReadPolicy, ReadingEpoch, Request, Sender, SenderQuery};
+pub use opened::Opened;
+pub use receiver::{DeviceReceiver, Receiver};
+pub use rejection::{Missing, Rejection, Staleness};
+pub use stages::{Keyed, Parsed};
+pub use verify::{Decrypted, Verified};

@@ -1,0 +1,158 @@
+use super::bucket::Bucket;
+use super::keys::{KeyCache, KeyPlace, KeySlot};
+use super::{
+    DecapsulationLimit, Directory, Epochs, Opened, Parsed, ReadingEpoch, Rejection, Request,
+};
+use crate::crypto::Digest;
+use crate::ids::{GroupId, MemberNumber};
+use crate::replay::{Record, ReplayState, SenderRecord, SenderSlot, Table, TopicSlot};
+
+/// A receiver over arrays, with the smallest window of 128 counters.
+pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: usize> =
+    Receiver<[SenderSlot<2>; SENDERS], [TopicSlot; TOPICS], [KeySlot; KEYS], 2>;
+
+/// Opens envelopes of all groups of one member, and remembers what it has opened.
+///
+/// The tables are the caller's: arrays on devices ([`DeviceReceiver`]), `Vec` or `Box<[_]>` on
+/// hosts. `W` is the replay window in 64-bit words: 2 (128 counters) on devices, 16 (1024) on
+/// hosts.
+///
+/// Replay protection is as durable as the caller makes it. After each opened message, store what
+/// [`Receiver::next_dirty`] hands out before the payload is used, and nothing can be replayed
+/// after a crash; store it every n messages, and up to n can be replayed once.
+#[derive(Debug)]
+pub struct Receiver<S, T, K, const W: usize> {
+    replay: ReplayState<S, T, W>,
+    keys: KeyCache<K>,
+    bucket: Bucket,
+}
+
+impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
+    DeviceReceiver<SENDERS, TOPICS, KEYS>
+{
+    /// A receiver without an allocator.
+    #[must_use]
+    pub const fn on_device(limit: DecapsulationLimit) -> Self {
+        Self {
+            replay: ReplayState::new(
+                [const { SenderSlot::EMPTY }; SENDERS],
+                [const { TopicSlot::EMPTY }; TOPICS],
+            ),
+            keys: KeyCache::new([const { KeySlot::EMPTY }; KEYS]),
+            bucket: Bucket::new(limit),
+        }
+    }
+}
+
+impl<S, T, K, const W: usize> Receiver<S, T, K, W>
+where
+    S: Table<SenderSlot<W>>,
+    T: Table<TopicSlot>,
+    K: Table<KeySlot>,
+{
+    /// A receiver over the caller's tables, all places free: one per sender and group, one per
+    /// sender and topic (for retained values and gap reports), one per session (for its keys).
+    /// Give each about twice as many places as are needed at a time.
+    #[must_use]
+    pub const fn new(senders: S, topics: T, keys: K, limit: DecapsulationLimit) -> Self {
+        Self {
+            replay: ReplayState::new(senders, topics),
+            keys: KeyCache::new(keys),
+            bucket: Bucket::new(limit),
+        }
+    }
+
+    /// Opens an envelope in place: `buf` holds one MQTT payload.
+    ///
+    /// On success the message counts as seen, and the payload stands in `buf`. On failure nothing
+    /// was recorded. A rejection that [may wait](Rejection::may_wait) leaves the envelope in
+    /// `buf`, so that it can be kept and offered again; after any other rejection `buf` is
+    /// ciphertext or wiped.
+    ///
+    /// # Errors
+    /// See [`Rejection`].
+    pub fn open<'b>(
+        &mut self,
+        request: &Request<'_>,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+        buf: &'b mut [u8],
+    ) -> Result<Opened<'b>, Rejection> {
+        let result = self.run(request, epochs, directory, buf);
+        // Keys of a session that did not verify are not kept (ATTACKS F1).
+        self.keys.drop_scratch();
+        result
+    }
+
+    fn run<'b>(
+        &mut self,
+        request: &Request<'_>,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+        buf: &'b mut [u8],
+    ) -> Result<Opened<'b>, Rejection> {
+        let parsed = Parsed::parse(buf)?;
+        let key_id = parsed.header().key_id;
+        let epoch = epochs
+            .find(&key_id)
+            .ok_or(Rejection::UnknownKey { key_id })?;
+        parsed.check_epoch(&epoch, request)?;
+        let place = self.session_keys(&parsed, &epoch, request.now)?;
+        let keyed = parsed.with_keys(&epoch, place);
+        let secrets = self.keys.get(keyed.place()).ok_or(Rejection::Rejected)?;
+        let decrypted = keyed.decrypt(secrets, request)?;
+        let verified = decrypted.verify(request, directory, &self.replay, secrets)?;
+        if matches!(verified.place(), KeyPlace::Scratch) {
+            self.keys.keep_scratch();
+            self.bucket.give_back();
+        }
+        Ok(verified.release(&mut self.replay))
+    }
+
+    fn session_keys(
+        &mut self,
+        parsed: &Parsed<'_>,
+        epoch: &ReadingEpoch<'_>,
+        now: Option<u64>,
+    ) -> Result<KeyPlace, Rejection> {
+        let enc = &parsed.header().enc;
+        if let Some(place) = self.keys.find(&epoch.announcement, enc) {
+            return Ok(place);
+        }
+        if !self.bucket.take(now) {
+            return Err(Rejection::Busy);
+        }
+        self.keys
+            .derive(epoch, enc)
+            .map_err(|_| Rejection::Rejected)
+    }
+
+    /// Wipes the session keys of every epoch whose announcement `keep` does not name. Call it
+    /// when epochs leave the window: the forward secrecy of the window ends with these keys.
+    pub fn retain_epochs(&mut self, keep: impl Fn(&Digest) -> bool) {
+        self.keys.retain(keep);
+    }
+
+    /// What is remembered of a sender.
+    #[must_use]
+    pub fn sender(&self, group: &GroupId, member: MemberNumber) -> Option<&SenderRecord<W>> {
+        self.replay.sender(group, member)
+    }
+
+    /// All replay state, for a full copy into a store.
+    pub fn records(&self) -> impl Iterator<Item = Record<W>> + '_ {
+        self.replay.records()
+    }
+
+    /// One record that changed since it was last handed out here; call it until `None`. After an
+    /// opened message these are one to three.
+    pub fn next_dirty(&mut self) -> Option<Record<W>> {
+        self.replay.next_dirty()
+    }
+
+    /// Takes back a stored record, before the first message is opened. Nothing that would be
+    /// refused now becomes acceptable by it.
+    pub fn restore(&mut self, record: Record<W>) {
+        self.replay.restore(record);
+    }
+}

@@ -1,0 +1,184 @@
+use core::fmt;
+
+use crate::ids::{GroupId, KeyId, MemberNumber};
+use crate::wire::HeaderError;
+
+/// What has to be fetched before a sender's messages can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Its credential.
+    Credential,
+    /// The refused list that the group's newest announcement names.
+    RefusedList,
+}
+
+/// Why a message or its keys are out of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Staleness {
+    /// The group's keys ran out and no newer announcement arrived.
+    Keys,
+    /// The sender's credential is not valid now.
+    Credential,
+    /// `sent_at` lies ahead of this reader's clock.
+    Future,
+    /// Older than the policy allows.
+    Old,
+    /// Its message expiry interval has run out.
+    Expired,
+    /// The policy asks for a time and there is none inside.
+    NoTime,
+}
+
+/// A message was not accepted (spec/envelope.md §10). Local information only: nothing of it goes
+/// back to the network, and a QoS 1 or 2 message is acknowledged all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The payload is no envelope.
+    NotSealed,
+    /// It starts like an envelope and is not one.
+    Malformed,
+    /// A form or suite that this reader does not implement.
+    Unsupported {
+        /// The first byte.
+        form: u8,
+    },
+    /// No epoch in the window has this key id. The buffer still holds the envelope.
+    UnknownKey {
+        /// First bytes of the announcement's hash.
+        key_id: KeyId,
+    },
+    /// The sender cannot be judged yet. The buffer holds the envelope again.
+    UnknownSender {
+        /// The group.
+        group: GroupId,
+        /// The number that the message claims; not proven.
+        member: MemberNumber,
+        /// What to fetch.
+        missing: Missing,
+    },
+    /// The sender may not publish on this topic.
+    NotAllowed {
+        /// The sender's number.
+        member: MemberNumber,
+    },
+    /// The sender was removed, or uses an old credential.
+    Revoked {
+        /// The sender's number.
+        member: MemberNumber,
+    },
+    /// Seen before, or older than what was seen.
+    Replay {
+        /// The sender's number.
+        member: MemberNumber,
+    },
+    /// Out of time.
+    Stale(Staleness),
+    /// This reader's own message came back.
+    Own,
+    /// Altered, misdirected or forged. Deliberately not more precise (ATTACKS B26).
+    Rejected,
+    /// Too many envelopes of unknown sessions at once. The buffer still holds the envelope.
+    Busy,
+}
+
+impl Rejection {
+    /// Whether the same envelope may be accepted later, so that it is worth keeping. The buffer
+    /// then holds it unchanged; after every other rejection it must be thrown away.
+    #[must_use]
+    pub const fn may_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKey { .. } | Self::UnknownSender { .. } | Self::Busy
+        )
+    }
+
+    /// The reason's name in the spec, for counters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotSealed => "NotSealed",
+            Self::Malformed => "Malformed",
+            Self::Unsupported { .. } => "Unsupported",
+            Self::UnknownKey { .. } => "UnknownKey",
+            Self::UnknownSender { .. } => "UnknownSender",
+            Self::NotAllowed { .. } => "NotAllowed",
+            Self::Revoked { .. } => "Revoked",
+            Self::Replay { .. } => "Replay",
+            Self::Stale(_) => "Stale",
+            Self::Own => "Own",
+            Self::Rejected => "Rejected",
+            Self::Busy => "Busy",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSealed => f.write_str("not sealed: the publisher does not use sealmq on this topic"),
+            Self::Malformed => f.write_str(
+                "malformed envelope: it was cut short on the way, or the publisher is incompatible",
+            ),
+            Self::Unsupported { form } => {
+                write!(f, "envelope form {form:#04x} is newer than this reader: update it")
+            }
+            Self::UnknownKey { key_id } => write!(
+                f,
+                "unknown key {key_id}: its announcement has not arrived yet, or its epoch has left the window for good"
+            ),
+            Self::UnknownSender { group, member, missing: Missing::Credential } => write!(
+                f,
+                "unknown sender {member} in group {group}: its credential has not arrived yet"
+            ),
+            Self::UnknownSender { group, member, missing: Missing::RefusedList } => write!(
+                f,
+                "sender {member} in group {group} cannot be judged: the group's refused list has not arrived yet"
+            ),
+            Self::NotAllowed { member } => {
+                write!(f, "member {member} may not publish here: check its grant")
+            }
+            Self::Revoked { member } => write!(
+                f,
+                "member {member} was removed or uses an old credential: enrol it again if it should publish"
+            ),
+            Self::Replay { member } => write!(
+                f,
+                "replay of a message of member {member}: already seen, or older than what was seen (a device that lost its state needs a new credential)"
+            ),
+            Self::Stale(why) => f.write_str(match why {
+                Staleness::Keys => {
+                    "stale: the group's keys have run out; check the way to the authority, and the clock"
+                }
+                Staleness::Credential => {
+                    "stale: the sender's credential is not valid now; renew it, and check the clocks"
+                }
+                Staleness::Future => "stale: sent in the future; check both clocks",
+                Staleness::Old => "stale: older than the group's policy allows",
+                Staleness::Expired => "stale: its message expiry interval has run out",
+                Staleness::NoTime => {
+                    "stale: the group's policy asks for a time and the sender gave none; give it a clock"
+                }
+            }),
+            Self::Own => f.write_str("own message: ask for own messages to receive it"),
+            Self::Rejected => f.write_str("rejected: altered, misdirected or forged"),
+            Self::Busy => f.write_str(
+                "too many unknown sessions at once: try again in a moment; if it lasts, somebody floods this topic",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Rejection {}
+
+impl From<HeaderError> for Rejection {
+    fn from(error: HeaderError) -> Self {
+        match error {
+            HeaderError::NotSealed => Self::NotSealed,
+            HeaderError::Unsupported { form } => Self::Unsupported { form },
+            HeaderError::Malformed => Self::Malformed,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What a reader remembers so that nothing is accepted twice (spec/envelope.md §8, §9): bounded,
+//! durable on request, and changed by verified messages only.
+
+mod probe;
+mod record;
+mod sender;
+mod state;
+mod topic;
+mod window;
+
+pub use record::{RECORD_KEY_LEN, Record, RecordError};
+pub use sender::{RECENT_SESSIONS, SenderRecord, SenderSlot};
+pub use state::{Floors, Gap};
+pub use topic::{TopicRecord, TopicSlot};
+pub use window::Window;
+
+pub(crate) use probe::probe;
+pub(crate) use state::{Class, Message, ReplayState, Verdict};
+pub(crate) use topic::TopicKey;
+
+/// Storage for one of the tables: an array on devices, `Vec` or `Box<[_]>` on hosts.
+///
+/// A table finds its entries by hash within a run of at most 64 places. Give it about twice as
+/// many places as there are senders (or topics, or sessions): entries that find no place push
+/// out others, and what is pushed out is refused from then on until it starts a newer session.
+pub trait Table<T>: AsRef<[T]> + AsMut<[T]> {}
+
+impl<T, S: AsRef<[T]> + AsMut<[T]>> Table<T> for S {}

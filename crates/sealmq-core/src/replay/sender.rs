@@ -1,0 +1,205 @@
+use super::probe::mix;
+use super::window::Window;
+use crate::crypto::ENC_LEN;
+use crate::ids::{GroupId, MemberNumber};
+
+/// Sessions of one sender and group that are remembered with a window.
+pub const RECENT_SESSIONS: usize = 4;
+
+/// Session number and counter: the order of a sender's retained values.
+pub(crate) type Order = (u64, u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recent<const W: usize> {
+    pub(crate) number: u64,
+    pub(crate) enc: [u8; ENC_LEN],
+    pub(crate) window: Window<W>,
+}
+
+/// Everything remembered of one sender in one group. `W` is the window's length in 64-bit words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderRecord<const W: usize> {
+    pub(crate) group: GroupId,
+    pub(crate) member: MemberNumber,
+    /// Serial of the credential that all this belongs to (ATTACKS C12).
+    pub(crate) serial: u32,
+    /// Sessions up to here are refused unless they are in `recent`.
+    pub(crate) floor: u64,
+    /// The highest session of a Will.
+    pub(crate) will_floor: u64,
+    /// Retained values on topics without a record of their own are refused below this.
+    pub(crate) retained_floor: Order,
+    /// Descending by number, then empty.
+    pub(crate) recent: [Option<Recent<W>>; RECENT_SESSIONS],
+}
+
+impl<const W: usize> SenderRecord<W> {
+    pub(crate) const fn new(group: GroupId, member: MemberNumber, serial: u32) -> Self {
+        Self {
+            group,
+            member,
+            serial,
+            floor: 0,
+            will_floor: 0,
+            retained_floor: (0, 0),
+            recent: [const { None }; RECENT_SESSIONS],
+        }
+    }
+
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// The sender.
+    #[must_use]
+    pub const fn member(&self) -> MemberNumber {
+        self.member
+    }
+
+    /// Serial of the credential.
+    #[must_use]
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Sessions numbered up to here are refused, unless they are remembered.
+    #[must_use]
+    pub const fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The highest session number that must never be accepted again once this record is gone.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.recent
+            .iter()
+            .flatten()
+            .map(|r| r.number)
+            .fold(self.floor, u64::max)
+    }
+
+    pub(crate) fn is_new(&self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
+        for recent in self.recent.iter().flatten() {
+            if recent.enc == *enc {
+                return recent.number == number && recent.window.is_new(counter);
+            }
+            // Two sessions of one sender never share a number.
+            if recent.number == number {
+                return false;
+            }
+        }
+        number > self.floor
+    }
+
+    /// Marks a counter; a new session may push out the one with the lowest number, itself
+    /// included, and then raises the floor (ATTACKS A11).
+    pub(crate) fn mark(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) {
+        if let Some(recent) = self.recent.iter_mut().flatten().find(|r| r.enc == *enc) {
+            recent.window.mark(counter);
+            return;
+        }
+        let mut new = Some(Recent {
+            number,
+            enc: *enc,
+            window: Window::starting_at(counter),
+        });
+        for place in &mut self.recent {
+            let rank = |r: &Option<Recent<W>>| r.as_ref().map_or(0, |r| r.number);
+            if rank(place) < rank(&new) {
+                core::mem::swap(place, &mut new);
+            }
+        }
+        if let Some(out) = new {
+            self.floor = self.floor.max(out.number);
+        }
+    }
+}
+
+pub(crate) fn sender_hash(group: &GroupId, member: MemberNumber) -> u64 {
+    let (half, _) = group.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    mix(u64::from_le_bytes(*half) ^ mix(u64::from(member.0)))
+}
+
+/// A place for one sender in a [`super::Table`].
+#[derive(Debug, Clone)]
+pub struct SenderSlot<const W: usize> {
+    pub(crate) record: Option<SenderRecord<W>>,
+    pub(crate) dirty: bool,
+}
+
+impl<const W: usize> SenderSlot<W> {
+    /// A free place.
+    pub const EMPTY: Self = Self {
+        record: None,
+        dirty: false,
+    };
+}
+
+impl<const W: usize> Default for SenderSlot<W> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> SenderRecord<2> {
+        SenderRecord::new(GroupId([1; 16]), MemberNumber(7), 1)
+    }
+
+    #[test]
+    fn numbers_and_encs_belong_together() {
+        let mut record = record();
+        assert!(!record.is_new(&[1; 32], 0, 0), "session numbers start at 1");
+        assert!(record.is_new(&[1; 32], 10, 0));
+        record.mark(&[1; 32], 10, 0);
+        assert!(!record.is_new(&[1; 32], 10, 0));
+        assert!(record.is_new(&[1; 32], 10, 1));
+        assert!(
+            !record.is_new(&[1; 32], 11, 1),
+            "another number for the same enc"
+        );
+        assert!(
+            !record.is_new(&[2; 32], 10, 1),
+            "another enc for the same number"
+        );
+        assert!(
+            record.is_new(&[2; 32], 9, 1),
+            "an older session that is not below the floor"
+        );
+    }
+
+    #[test]
+    fn the_lowest_session_is_pushed_out() {
+        let mut record = record();
+        for number in [30, 10, 40, 20] {
+            record.mark(&[number as u8; 32], number, 0);
+        }
+        assert_eq!(record.floor, 0);
+        record.mark(&[50; 32], 50, 0);
+        assert_eq!(record.floor, 10);
+        assert!(!record.is_new(&[10; 32], 10, 1));
+        assert!(record.is_new(&[20; 32], 20, 1));
+        // A late session below all others is accepted once, and then is the floor itself.
+        assert!(record.is_new(&[15; 32], 15, 0));
+        record.mark(&[15; 32], 15, 0);
+        assert_eq!(record.floor, 15);
+        assert!(!record.is_new(&[15; 32], 15, 1));
+        assert_eq!(record.highest(), 50);
+        let numbers: Vec<_> = record.recent.iter().flatten().map(|r| r.number).collect();
+        assert_eq!(numbers, [50, 40, 30, 20]);
+    }
+
+    #[test]
+    fn a_session_in_memory_outlives_the_floor() {
+        let mut record = record();
+        record.mark(&[5; 32], 5, 0);
+        record.floor = 9;
+        assert!(record.is_new(&[5; 32], 5, 1));
+        assert!(!record.is_new(&[6; 32], 9, 0));
+    }
+}

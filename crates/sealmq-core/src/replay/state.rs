@@ -1,0 +1,499 @@
+use super::probe::probe;
+use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
+use super::topic::{TopicKey, TopicRecord, TopicSlot};
+use super::{Record, Table};
+use crate::crypto::ENC_LEN;
+use crate::ids::{GroupId, MemberNumber};
+
+/// Floors for senders that have no record: what was pushed out of a full table stays refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Floors {
+    pub(crate) session: u64,
+    pub(crate) will: u64,
+    pub(crate) retained: Order,
+}
+
+impl Floors {
+    /// Sessions numbered up to here are refused from senders without a record.
+    #[must_use]
+    pub const fn session(&self) -> u64 {
+        self.session
+    }
+
+    fn raise(&mut self, other: &Self) {
+        self.session = self.session.max(other.session);
+        self.will = self.will.max(other.will);
+        self.retained = self.retained.max(other.retained);
+    }
+}
+
+/// What the topic sequence says about messages that did not arrive (spec/envelope.md §8). Reports
+/// are information, not protection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// The first numbered message of this sender on this topic that this reader saw.
+    First,
+    /// This many messages of this sender on this topic are missing before this one; 0 is none.
+    Missed(u32),
+    /// The sender started again.
+    Restarted,
+    /// An older message that arrived late.
+    Late,
+}
+
+/// How a message is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Ordinary,
+    /// Delivered as retained, and published so.
+    Retained,
+    Will,
+    /// A Will that the broker delivers as retained.
+    RetainedWill,
+}
+
+/// What replay protection needs to know of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) topic: TopicKey,
+    pub(crate) serial: u32,
+    pub(crate) enc: &'a [u8; ENC_LEN],
+    pub(crate) number: u64,
+    pub(crate) counter: u32,
+    pub(crate) class: Class,
+    /// The RETAIN flag inside.
+    pub(crate) retain: bool,
+    /// The topic sequence, if gaps are to be reported.
+    pub(crate) sequence: Option<u32>,
+}
+
+impl Message<'_> {
+    const fn order(&self) -> Order {
+        (self.number, self.counter)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    New,
+    Replay,
+    /// Sealed under a credential that was replaced.
+    OldCredential,
+}
+
+/// The tables. Only [`ReplayState::commit`] and [`ReplayState::restore`] change what is refused.
+#[derive(Debug)]
+pub(crate) struct ReplayState<S, T, const W: usize> {
+    senders: S,
+    topics: T,
+    floors: Floors,
+    floors_dirty: bool,
+    /// Where to look first for records that are not durable yet.
+    dirty_sender: Dirty,
+    dirty_topic: Dirty,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Dirty {
+    count: usize,
+    hint: usize,
+}
+
+impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
+    pub(crate) const fn new(senders: S, topics: T) -> Self {
+        Self {
+            senders,
+            topics,
+            floors: Floors {
+                session: 0,
+                will: 0,
+                retained: (0, 0),
+            },
+            floors_dirty: false,
+            dirty_sender: Dirty { count: 0, hint: 0 },
+            dirty_topic: Dirty { count: 0, hint: 0 },
+        }
+    }
+
+    /// Judges a message and changes nothing.
+    pub(crate) fn check(&self, message: &Message<'_>) -> Verdict {
+        let sender = self.sender(&message.topic.group, message.topic.member);
+        if sender.is_some_and(|s| message.serial < s.serial) {
+            return Verdict::OldCredential;
+        }
+        // A higher serial starts with nothing seen.
+        let same = sender.filter(|s| s.serial == message.serial);
+        let floors = match (sender, same) {
+            (_, Some(s)) => Floors {
+                session: s.floor,
+                will: s.will_floor,
+                retained: s.retained_floor,
+            },
+            (Some(_), None) => Floors::default(),
+            (None, None) => self.floors,
+        };
+        let new = match message.class {
+            Class::Ordinary => match same {
+                Some(s) => s.is_new(message.enc, message.number, message.counter),
+                None => message.number > floors.session,
+            },
+            Class::Will => message.number > floors.will,
+            // The value of a Will that was seen live may be read again.
+            Class::RetainedWill => message.number >= floors.will,
+            Class::Retained => {
+                let topic = self
+                    .topic(&message.topic)
+                    .filter(|t| t.serial >= message.serial);
+                message.order() >= topic.map_or(floors.retained, |t| t.retained)
+            }
+        };
+        if new { Verdict::New } else { Verdict::Replay }
+    }
+
+    /// Records a verified message.
+    pub(crate) fn commit(&mut self, message: &Message<'_>) -> Option<Gap> {
+        self.commit_sender(message);
+        let will = matches!(message.class, Class::Will | Class::RetainedWill);
+        let sequence = message
+            .sequence
+            .filter(|_| message.class == Class::Ordinary);
+        if will || !(message.retain || sequence.is_some()) {
+            return None;
+        }
+        self.commit_topic(message, sequence)
+    }
+
+    fn commit_sender(&mut self, message: &Message<'_>) {
+        let TopicKey { group, member, .. } = message.topic;
+        let Some(index) = self.claim_sender(group, member, message.serial) else {
+            // No table at all: the message itself is what is pushed out.
+            self.floors.raise(&match message.class {
+                Class::Ordinary => Floors {
+                    session: message.number,
+                    ..Floors::default()
+                },
+                Class::Retained => Floors {
+                    retained: message.order(),
+                    ..Floors::default()
+                },
+                Class::Will | Class::RetainedWill => Floors {
+                    will: message.number,
+                    ..Floors::default()
+                },
+            });
+            self.floors_dirty = true;
+            return;
+        };
+        let Some(slot) = self.senders.as_mut().get_mut(index) else {
+            return;
+        };
+        let Some(record) = slot.record.as_mut() else {
+            return;
+        };
+        match message.class {
+            Class::Ordinary => record.mark(message.enc, message.number, message.counter),
+            Class::Retained => {}
+            Class::Will | Class::RetainedWill => {
+                record.will_floor = record.will_floor.max(message.number);
+            }
+        }
+        mark_dirty(&mut slot.dirty, &mut self.dirty_sender, index);
+    }
+
+    fn commit_topic(&mut self, message: &Message<'_>, sequence: Option<u32>) -> Option<Gap> {
+        let key = message.topic;
+        let Some(index) = self.claim_topic(&key, message.serial) else {
+            if message.retain {
+                self.raise_retained(&key, message.order());
+            }
+            return sequence.map(|_| Gap::First);
+        };
+        let slot = self.topics.as_mut().get_mut(index)?;
+        let record = slot.record.as_mut()?;
+        if message.retain && message.order() > record.retained {
+            record.retained = message.order();
+            mark_dirty(&mut slot.dirty, &mut self.dirty_topic, index);
+        }
+        let gap = judge_sequence(record.sequence, message.number, sequence?);
+        if gap != Gap::Late {
+            record.sequence = sequence.map(|s| (message.number, s));
+        }
+        Some(gap)
+    }
+
+    pub(crate) fn sender(&self, group: &GroupId, member: MemberNumber) -> Option<&SenderRecord<W>> {
+        self.senders
+            .as_ref()
+            .get(self.find_sender(group, member)?)?
+            .record
+            .as_ref()
+    }
+
+    fn find_sender(&self, group: &GroupId, member: MemberNumber) -> Option<usize> {
+        let slots = self.senders.as_ref();
+        for index in probe(sender_hash(group, member), slots.len()) {
+            // Places are never freed, so nothing stands behind a free one.
+            let record = slots.get(index)?.record.as_ref()?;
+            if record.member == member && record.group == *group {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    fn topic(&self, key: &TopicKey) -> Option<&TopicRecord> {
+        self.topics
+            .as_ref()
+            .get(self.find_topic(key)?)?
+            .record
+            .as_ref()
+    }
+
+    fn find_topic(&self, key: &TopicKey) -> Option<usize> {
+        let slots = self.topics.as_ref();
+        for index in probe(key.hash(), slots.len()) {
+            if slots.get(index)?.record.as_ref()?.key() == *key {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The sender's place, which may have been another's; its record is of `serial`.
+    fn claim_sender(&mut self, group: GroupId, member: MemberNumber, serial: u32) -> Option<usize> {
+        let index = match self.find_sender(&group, member) {
+            Some(index) => index,
+            None => {
+                let slots = self.senders.as_ref();
+                // The sender whose newest session is the oldest: the floor rises least.
+                let rank = |i: &usize| {
+                    slots
+                        .get(*i)
+                        .and_then(|s| s.record.as_ref())
+                        .map(SenderRecord::highest)
+                };
+                let index = probe(sender_hash(&group, member), slots.len()).min_by_key(rank)?;
+                self.push_out_sender(index);
+                index
+            }
+        };
+        let floors = self.floors;
+        let record = &mut self.senders.as_mut().get_mut(index)?.record;
+        if record.as_ref().is_none_or(|r| r.serial < serial) {
+            let mut fresh = SenderRecord::new(group, member, serial);
+            if record.is_none() {
+                fresh.floor = floors.session;
+                fresh.will_floor = floors.will;
+                fresh.retained_floor = floors.retained;
+            }
+            *record = Some(fresh);
+        }
+        Some(index)
+    }
+
+    fn push_out_sender(&mut self, index: usize) {
+        let Some(slot) = self.senders.as_mut().get_mut(index) else {
+            return;
+        };
+        let Some(out) = slot.record.take() else {
+            return;
+        };
+        if core::mem::take(&mut slot.dirty) {
+            self.dirty_sender.count = self.dirty_sender.count.saturating_sub(1);
+        }
+        self.floors.raise(&Floors {
+            session: out.highest(),
+            will: out.will_floor,
+            retained: out.retained_floor,
+        });
+        self.floors_dirty = true;
+    }
+
+    fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
+        let index = match self.find_topic(key) {
+            Some(index) => index,
+            None => {
+                let slots = self.topics.as_ref();
+                // Records that only count the sequence go first, then the oldest value.
+                let rank = |i: &usize| slots.get(*i).and_then(|s| s.record).map(|r| r.retained);
+                let index = probe(key.hash(), slots.len()).min_by_key(rank)?;
+                self.push_out_topic(index);
+                index
+            }
+        };
+        let floor = self
+            .sender(&key.group, key.member)
+            .map_or(self.floors.retained, |sender| sender.retained_floor);
+        let record = &mut self.topics.as_mut().get_mut(index)?.record;
+        if record.as_ref().is_none_or(|r| r.serial < serial) {
+            let mut fresh = TopicRecord::new(*key, serial);
+            fresh.retained = floor;
+            *record = Some(fresh);
+        }
+        Some(index)
+    }
+
+    fn push_out_topic(&mut self, index: usize) {
+        let Some(slot) = self.topics.as_mut().get_mut(index) else {
+            return;
+        };
+        let Some(out) = slot.record.take() else {
+            return;
+        };
+        if core::mem::take(&mut slot.dirty) {
+            self.dirty_topic.count = self.dirty_topic.count.saturating_sub(1);
+        }
+        // An older serial's values are refused by the serial.
+        let sender = self.sender(&out.group, out.member);
+        if out.retained != (0, 0) && sender.is_none_or(|s| s.serial == out.serial) {
+            self.raise_retained(&out.key(), out.retained);
+        }
+    }
+
+    fn raise_retained(&mut self, key: &TopicKey, order: Order) {
+        let index = self.find_sender(&key.group, key.member);
+        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
+        if let Some((index, slot)) = slot
+            && let Some(record) = slot.record.as_mut()
+        {
+            record.retained_floor = record.retained_floor.max(order);
+            mark_dirty(&mut slot.dirty, &mut self.dirty_sender, index);
+        } else {
+            self.floors.raise(&Floors {
+                retained: order,
+                ..Floors::default()
+            });
+            self.floors_dirty = true;
+        }
+    }
+
+    /// All records, for a full copy.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<W>> + '_ {
+        let senders = self
+            .senders
+            .as_ref()
+            .iter()
+            .filter_map(|s| s.record)
+            .map(Record::Sender);
+        let topics = self
+            .topics
+            .as_ref()
+            .iter()
+            .filter_map(|s| s.record)
+            .map(Record::Topic);
+        core::iter::once(Record::Floors(self.floors))
+            .chain(senders)
+            .chain(topics)
+    }
+
+    /// One record that changed since it was last handed out.
+    pub(crate) fn next_dirty(&mut self) -> Option<Record<W>> {
+        if core::mem::take(&mut self.floors_dirty) {
+            return Some(Record::Floors(self.floors));
+        }
+        let senders = self.senders.as_mut();
+        if let Some(index) = self
+            .dirty_sender
+            .take(senders.len(), |i| senders.get(i).is_some_and(|s| s.dirty))
+        {
+            let slot = senders.get_mut(index)?;
+            slot.dirty = false;
+            return slot.record.map(Record::Sender);
+        }
+        let topics = self.topics.as_mut();
+        let index = self
+            .dirty_topic
+            .take(topics.len(), |i| topics.get(i).is_some_and(|s| s.dirty))?;
+        let slot = topics.get_mut(index)?;
+        slot.dirty = false;
+        slot.record.map(Record::Topic)
+    }
+
+    /// Takes back a stored record. Nothing that is refused now becomes acceptable by it.
+    pub(crate) fn restore(&mut self, record: Record<W>) {
+        match record {
+            Record::Floors(floors) => self.floors.raise(&floors),
+            Record::Sender(stored) => self.restore_sender(stored),
+            Record::Topic(stored) => {
+                if let Some(index) = self.claim_topic(&stored.key(), stored.serial) {
+                    let slot = self.topics.as_mut().get_mut(index);
+                    if let Some(record) = slot.and_then(|s| s.record.as_mut())
+                        && record.serial == stored.serial
+                    {
+                        record.retained = record.retained.max(stored.retained);
+                    }
+                } else {
+                    self.raise_retained(&stored.key(), stored.retained);
+                }
+            }
+        }
+    }
+
+    fn restore_sender(&mut self, stored: SenderRecord<W>) {
+        let known = self.sender(&stored.group, stored.member).copied();
+        let Some(index) = self.claim_sender(stored.group, stored.member, stored.serial) else {
+            self.floors.raise(&Floors {
+                session: stored.highest(),
+                will: stored.will_floor,
+                retained: stored.retained_floor,
+            });
+            return;
+        };
+        let slot = self.senders.as_mut().get_mut(index);
+        let Some(record) = slot.and_then(|s| s.record.as_mut()) else {
+            return;
+        };
+        match known {
+            Some(known) if known.serial > stored.serial => {}
+            Some(known) if known.serial == stored.serial => {
+                // Used already: what was stored counts as seen as a whole.
+                record.floor = record.floor.max(stored.highest());
+                record.will_floor = record.will_floor.max(stored.will_floor);
+                record.retained_floor = record.retained_floor.max(stored.retained_floor);
+            }
+            _ => *record = stored,
+        }
+    }
+}
+
+impl Dirty {
+    /// The next dirty index at or behind the hint; the caller clears its mark.
+    fn take(&mut self, len: usize, is_dirty: impl Fn(usize) -> bool) -> Option<usize> {
+        if self.count == 0 {
+            return None;
+        }
+        let index = (self.hint..len)
+            .chain(0..self.hint.min(len))
+            .find(|&i| is_dirty(i))?;
+        self.count = self.count.saturating_sub(1);
+        self.hint = index;
+        Some(index)
+    }
+}
+
+fn mark_dirty(mark: &mut bool, dirty: &mut Dirty, index: usize) {
+    if !core::mem::replace(mark, true) {
+        dirty.count = dirty.count.saturating_add(1);
+    }
+    dirty.hint = index;
+}
+
+fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
+    const MODULUS: u32 = 1 << 28;
+    let Some((last_number, last_sequence)) = last else {
+        return Gap::First;
+    };
+    if number < last_number {
+        return Gap::Late;
+    }
+    if number > last_number && sequence == 0 {
+        return Gap::Restarted;
+    }
+    // Both are below 2^28, so the sum cannot wrap.
+    let ahead = sequence.wrapping_sub(last_sequence).wrapping_sub(1) & MODULUS.wrapping_sub(1);
+    if ahead < MODULUS / 2 {
+        Gap::Missed(ahead)
+    } else {
+        Gap::Late
+    }
+}

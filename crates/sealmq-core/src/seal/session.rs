@@ -1,0 +1,427 @@
+use core::ops::Range;
+
+use zeroize::Zeroize;
+
+use super::{EndReason, Membership, Outgoing, Publisher, Room, SealError};
+use crate::crypto::{
+    Digest, ENC_LEN, KemPublicKey, SIGNATURE_LEN, Secret, SessionSecrets, SignatureContext,
+    TAG_LEN, session_sender,
+};
+use crate::ids::{GroupId, KeyId};
+use crate::transcript::{Aad, Transcript};
+use crate::wire::{BodyPrefix, Header, MAX_COUNTER, MAX_SESSION_NUMBER, Padding, Suite, Writer};
+
+/// Bytes that every envelope has behind payload and padding: signature and tag.
+pub const TAILROOM: usize = SIGNATURE_LEN + TAG_LEN;
+
+/// NIST SP 800-38D: at most 2^39 − 256 bits under one nonce.
+const MAX_PLAINTEXT_LEN: u64 = (1 << 36) - 32;
+
+/// Soft limits of a session, from the announcement's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes of plaintext. A session at the limit takes no further message; one message may
+    /// cross it.
+    pub bytes: u64,
+    /// Seconds, for senders with a clock.
+    pub seconds: u32,
+}
+
+impl Default for SessionLimits {
+    /// The defaults of spec/constants.md §3.
+    fn default() -> Self {
+        Self {
+            messages: 1 << 20,
+            bytes: 1 << 36,
+            seconds: 86400,
+        }
+    }
+}
+
+/// What a session starts from. Everything but `number`, `seed` and `now` comes from the
+/// announcement of the group's current epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionStart<'a> {
+    /// The group.
+    pub group: GroupId,
+    /// Hash of the announcement.
+    pub announcement: &'a Digest,
+    /// The announcement's suite.
+    pub suite: Suite,
+    /// The announcement's group key.
+    pub group_key: &'a KemPublicKey,
+    /// The epoch's psk.
+    pub psk: &'a Secret,
+    /// Unix seconds after which nothing may be sealed.
+    pub not_after: u64,
+    /// Limits of the policy.
+    pub limits: SessionLimits,
+    /// The session's number, durable before use (spec/envelope.md §6).
+    pub number: u64,
+    /// The hedged seed of this session ([`crate::crypto::DeviceSecret::hedge`]); never used twice.
+    pub seed: &'a Secret,
+    /// The sender's clock, Unix milliseconds.
+    pub now: Option<u64>,
+}
+
+/// A sender's session in one epoch of one group.
+///
+/// It owns the counter that makes AES-GCM nonces unique, so it cannot be cloned, and sealing
+/// takes it exclusively. Using one session from two places does not compile:
+///
+/// ```compile_fail,E0382
+/// use sealmq_core::seal::SenderSession;
+/// fn split(session: SenderSession) -> (SenderSession, SenderSession) {
+///     (session, session)
+/// }
+/// ```
+///
+/// while handing it on does:
+///
+/// ```
+/// use sealmq_core::seal::SenderSession;
+/// fn hand_on(session: SenderSession) -> (SenderSession, ()) {
+///     (session, ())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct SenderSession {
+    group: GroupId,
+    announcement: Digest,
+    suite: Suite,
+    key_id: KeyId,
+    enc: [u8; ENC_LEN],
+    secrets: SessionSecrets,
+    number: u64,
+    /// The next counter; `MAX_COUNTER + 1` when all are used.
+    counter: u32,
+    bytes: u64,
+    limits: SessionLimits,
+    started_at: Option<u64>,
+    not_after: u64,
+}
+
+impl SenderSession {
+    /// Encapsulates to the group.
+    ///
+    /// # Errors
+    /// [`SealError::SessionNumber`], [`SealError::KeysExpired`] or [`SealError::GroupKey`].
+    pub fn start(start: &SessionStart<'_>) -> Result<Self, SealError> {
+        if start.number == 0 || start.number > MAX_SESSION_NUMBER {
+            return Err(SealError::SessionNumber);
+        }
+        check_validity(start.now, start.not_after)?;
+        let (enc, secrets) =
+            session_sender(start.group_key, start.psk, start.announcement, start.seed)
+                .map_err(|_| SealError::GroupKey)?;
+        Ok(Self {
+            group: start.group,
+            announcement: *start.announcement,
+            suite: start.suite,
+            key_id: KeyId::of(start.announcement),
+            enc,
+            secrets,
+            number: start.number,
+            counter: 0,
+            bytes: 0,
+            limits: start.limits,
+            started_at: start.now,
+            not_after: start.not_after,
+        })
+    }
+
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// Hash of the epoch's announcement. A session ends when the epoch changes.
+    #[must_use]
+    pub const fn announcement(&self) -> &Digest {
+        &self.announcement
+    }
+
+    /// The session's number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The encapsulated key, public, as it stands in every envelope.
+    #[must_use]
+    pub const fn enc(&self) -> &[u8; ENC_LEN] {
+        &self.enc
+    }
+
+    /// How many counters are used, burnt ones included.
+    #[must_use]
+    pub const fn sealed(&self) -> u32 {
+        self.counter
+    }
+
+    /// Room around a payload of `payload_len` bytes for sealing it in place now.
+    ///
+    /// # Errors
+    /// [`SealError::Field`] if the message cannot be encoded.
+    pub fn room<M: Membership>(
+        &self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        payload_len: usize,
+    ) -> Result<Room, SealError> {
+        Ok(self.layout(publisher, message, false, payload_len)?.room)
+    }
+
+    /// Seals in place: `buf[payload]` is the payload; the rest of the envelope is written before
+    /// and behind it, and its range in `buf` is returned. The payload is encrypted where it
+    /// stands. `now` is the sender's clock in Unix milliseconds.
+    ///
+    /// # Errors
+    /// See [`SealError`]. With [`SealError::Encryption`] a counter was used up and `buf` was wiped;
+    /// with every other error nothing has changed.
+    pub fn seal_in_place<M: Membership>(
+        &mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        now: Option<u64>,
+        buf: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
+        self.seal_class(publisher, message, false, now, buf, payload)
+    }
+
+    /// Copies `payload` into `out` and seals it there. Returns the envelope's length; it starts
+    /// at the first byte of `out`.
+    ///
+    /// # Errors
+    /// As [`SenderSession::seal_in_place`].
+    pub fn seal_into<M: Membership>(
+        &mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        now: Option<u64>,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        self.copy_and_seal(publisher, message, false, now, payload, out)
+    }
+
+    /// Seals a Last Will, which takes a session of its own (ATTACKS A25): the session is used up.
+    /// Call it at CONNECT, with the time in `message.sent_at`, and start the session for ordinary
+    /// messages afterwards.
+    ///
+    /// # Errors
+    /// [`SealError::WillNeedsOwnSession`] if the session has sealed before,
+    /// [`SealError::WillNeedsTime`], or as [`SenderSession::seal_in_place`].
+    pub fn seal_will_into<M: Membership>(
+        mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        now: Option<u64>,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        if self.counter != 0 {
+            return Err(SealError::WillNeedsOwnSession);
+        }
+        if message.sent_at.is_none() {
+            return Err(SealError::WillNeedsTime);
+        }
+        self.copy_and_seal(publisher, message, true, now, payload, out)
+    }
+
+    fn copy_and_seal<M: Membership>(
+        &mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        will: bool,
+        now: Option<u64>,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let room = self.layout(publisher, message, will, payload.len())?.room;
+        let no_room = SealError::Room {
+            headroom: room.headroom,
+            tailroom: room.tailroom,
+        };
+        let end = room.headroom.checked_add(payload.len()).ok_or(no_room)?;
+        out.get_mut(room.headroom..end)
+            .ok_or(no_room)?
+            .copy_from_slice(payload);
+        match self.seal_class(publisher, message, will, now, out, room.headroom..end) {
+            Ok(envelope) => Ok(envelope.end),
+            Err(error) => {
+                // The copy is ours to remove, whatever the error was.
+                out.zeroize();
+                Err(error)
+            }
+        }
+    }
+
+    fn seal_class<M: Membership>(
+        &mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        will: bool,
+        now: Option<u64>,
+        buf: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
+        let membership = publisher.membership();
+        if membership.group() != self.group {
+            return Err(SealError::WrongGroup);
+        }
+        if !membership.covers(message.topic) {
+            return Err(SealError::NotAllowed);
+        }
+        check_validity(now, self.not_after)?;
+        self.check_limits(now)?;
+        let layout = self.layout(publisher, message, will, payload.len())?;
+        let room = layout.room;
+        let no_room = SealError::Room {
+            headroom: room.headroom,
+            tailroom: room.tailroom,
+        };
+        let start = payload.start.checked_sub(room.headroom).ok_or(no_room)?;
+        let end = payload.end.checked_add(room.tailroom).ok_or(no_room)?;
+        if payload.start > payload.end {
+            return Err(no_room);
+        }
+        let envelope = buf.get_mut(start..end).ok_or(no_room)?;
+
+        // From here on the counter is used up, whatever happens (ATTACKS D2, A22).
+        let header = self.header();
+        self.counter = self.counter.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(layout.plaintext_len as u64);
+        let sealed = self.write(publisher, message, &layout, &header, envelope);
+        if sealed.is_none() {
+            buf.zeroize();
+            return Err(SealError::Encryption);
+        }
+        Ok(start..end)
+    }
+
+    /// Writes everything around the payload, signs and encrypts. Never `None` in practice, since
+    /// `layout` has measured everything.
+    fn write<M: Membership>(
+        &self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        layout: &Layout<'_>,
+        header: &Header,
+        envelope: &mut [u8],
+    ) -> Option<()> {
+        let (head, rest) = envelope.split_at_mut_checked(header.encoded_len())?;
+        header.emit(&mut Writer::new(head)).ok()?;
+        let (plaintext, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;
+        layout.prefix.emit(&mut Writer::new(plaintext)).ok()?;
+        let (body, signature) = plaintext.split_last_chunk_mut::<SIGNATURE_LEN>()?;
+        let padding = body.len().checked_sub(layout.padding)?;
+        body.get_mut(padding..)?.fill(0);
+
+        let topic_hash = message.topic.hash();
+        let transcript = Transcript {
+            suite: self.suite,
+            announcement: &self.announcement,
+            enc: &self.enc,
+            counter: header.counter,
+            topic_hash: &topic_hash,
+            credential_hash: &publisher.membership().credential_hash(),
+        };
+        let digest = transcript.digest(body).ok()?;
+        *signature = publisher.key().sign(SignatureContext::Message, &digest);
+
+        let aad = Aad::new(head, &topic_hash).ok()?;
+        let nonce = self.secrets.nonce(header.counter.into());
+        *tag = self
+            .secrets
+            .key
+            .seal_in_place(&nonce, aad.as_bytes(), plaintext)
+            .ok()?;
+        Some(())
+    }
+
+    const fn header(&self) -> Header {
+        Header {
+            suite: self.suite,
+            key_id: self.key_id,
+            enc: self.enc,
+            counter: self.counter,
+        }
+    }
+
+    fn check_limits(&self, now: Option<u64>) -> Result<(), SealError> {
+        let lasted = now
+            .zip(self.started_at)
+            .map(|(now, start)| now.saturating_sub(start) / 1000);
+        let reason = if self.counter > MAX_COUNTER {
+            EndReason::Counter
+        } else if self.counter >= self.limits.messages {
+            EndReason::Messages
+        } else if self.bytes >= self.limits.bytes {
+            EndReason::Bytes
+        } else if lasted.is_some_and(|seconds| seconds >= self.limits.seconds.into()) {
+            EndReason::Time
+        } else {
+            return Ok(());
+        };
+        Err(SealError::SessionEnded(reason))
+    }
+
+    fn layout<'m, M: Membership>(
+        &self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'m>,
+        will: bool,
+        payload_len: usize,
+    ) -> Result<Layout<'m>, SealError> {
+        let padded = message.padding != Padding::None;
+        let prefix = BodyPrefix {
+            sender: publisher.membership().member(),
+            session_number: self.number,
+            sent_at: message.sent_at,
+            sequence: message.sequence,
+            credential: message.credential,
+            properties: message.properties,
+            retain: message.retain,
+            will,
+            payload_len: padded.then_some(payload_len),
+        };
+        let prefix_len = prefix.encoded_len()?;
+        let measure = || {
+            let body = prefix_len.checked_add(payload_len)?;
+            let padded_body = message.padding.padded_len(body)?;
+            let padding = padded_body.checked_sub(body)?;
+            Some(Layout {
+                prefix,
+                padding,
+                plaintext_len: padded_body.checked_add(SIGNATURE_LEN)?,
+                room: Room {
+                    headroom: self.header().encoded_len().checked_add(prefix_len)?,
+                    tailroom: padding.checked_add(TAILROOM)?,
+                },
+            })
+        };
+        measure()
+            .filter(|layout| layout.plaintext_len as u64 <= MAX_PLAINTEXT_LEN)
+            .ok_or(SealError::TooLong)
+    }
+}
+
+/// Where everything of one envelope goes.
+struct Layout<'a> {
+    prefix: BodyPrefix<'a>,
+    padding: usize,
+    plaintext_len: usize,
+    room: Room,
+}
+
+fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {
+    match now {
+        Some(now) if now / 1000 > not_after => Err(SealError::KeysExpired),
+        _ => Ok(()),
+    }
+}

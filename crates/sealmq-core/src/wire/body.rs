@@ -1,0 +1,435 @@
+use core::fmt;
+use core::ops::Range;
+
+use super::header::MAX_SESSION_NUMBER;
+use super::properties::{Properties, PropertiesError};
+use super::{Reader, Truncated, Writer, varint_len};
+use crate::ids::MemberNumber;
+
+/// Most bytes of a credential inside an envelope.
+pub const MAX_EMBEDDED_CREDENTIAL_LEN: usize = 4096;
+
+const MAX_SENT_AT: u64 = (1 << 42) - 1;
+const MAX_SEQUENCE: u64 = (1 << 28) - 1;
+
+/// Bits of the first byte of a body (spec/envelope.md §4).
+pub mod flags {
+    /// The sender's clock is inside.
+    pub const SENT_AT: u8 = 0x01;
+    /// The topic sequence is inside.
+    pub const SEQUENCE: u8 = 0x02;
+    /// Protected properties are inside.
+    pub const PROPERTIES: u8 = 0x04;
+    /// The sender's credential is inside.
+    pub const CREDENTIAL: u8 = 0x08;
+    /// The payload's length and padding are inside.
+    pub const PADDED: u8 = 0x10;
+    /// The sender published with retain set.
+    pub const RETAIN: u8 = 0x20;
+    /// This is a Last Will.
+    pub const WILL: u8 = 0x40;
+    /// No meaning; must be 0.
+    pub const RESERVED: u8 = 0x80;
+}
+
+/// A body that breaks a rule of spec/envelope.md §4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Bytes end too early, or a number is not minimal.
+    Truncated,
+    /// The reserved flag is set, or a message expiry stands without a sent-at time.
+    Flags,
+    /// A number is above its limit.
+    Range,
+    /// Padding that is not zero.
+    Padding,
+    /// The properties are not well-formed.
+    Properties(PropertiesError),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("a field reaches past the end or is not minimal"),
+            Self::Flags => f.write_str("flags that do not go together or have no meaning"),
+            Self::Range => f.write_str("a number is above its limit (spec/constants.md §2)"),
+            Self::Padding => f.write_str("padding is not zero"),
+            Self::Properties(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for BodyError {}
+
+impl From<Truncated> for BodyError {
+    fn from(_: Truncated) -> Self {
+        Self::Truncated
+    }
+}
+
+/// The body of an envelope, checked: numbers, and where the byte fields stand. Positions instead
+/// of slices, so that the buffer can still be wiped while the signature is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyFields {
+    /// [`flags`].
+    pub flags: u8,
+    /// The sender's number; below 2^28, 0 included (no credential has it).
+    pub sender: MemberNumber,
+    /// The session's number.
+    pub session_number: u64,
+    /// Unix milliseconds.
+    pub sent_at: Option<u64>,
+    /// Number among the sender's messages on this topic.
+    pub sequence: Option<u32>,
+    /// Seconds after `sent_at`, from the properties.
+    pub message_expiry: Option<u32>,
+    /// Where the credential stands.
+    pub credential: Option<Range<usize>>,
+    /// Where the properties stand.
+    pub properties: Option<Range<usize>>,
+    /// Where the payload stands.
+    pub payload: Range<usize>,
+}
+
+impl BodyFields {
+    /// Reads and checks a body (the plaintext without its signature).
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        let mut reader = Reader::new(body);
+        let flags = reader.u8()?;
+        if flags & flags::RESERVED != 0 {
+            return Err(BodyError::Flags);
+        }
+        let has = |flag| flags & flag != 0;
+        let sender = bounded(reader.varint()?, u64::from(MemberNumber::MAX.0))?;
+        let session_number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
+        let sent_at = match has(flags::SENT_AT) {
+            true => Some(bounded(reader.varint()?, MAX_SENT_AT)?),
+            false => None,
+        };
+        let sequence = match has(flags::SEQUENCE) {
+            true => Some(narrow(bounded(reader.varint()?, MAX_SEQUENCE)?)?),
+            false => None,
+        };
+        let credential = match has(flags::CREDENTIAL) {
+            true => Some(field(&mut reader, MAX_EMBEDDED_CREDENTIAL_LEN)?.0),
+            false => None,
+        };
+        let (mut properties, mut message_expiry) = (None, None);
+        if has(flags::PROPERTIES) {
+            let (range, bytes) = field(&mut reader, super::MAX_PROPERTIES_LEN)?;
+            let parsed = Properties::parse(bytes).map_err(BodyError::Properties)?;
+            message_expiry = parsed.message_expiry();
+            if message_expiry.is_some() && sent_at.is_none() {
+                return Err(BodyError::Flags);
+            }
+            properties = Some(range);
+        }
+        let payload = if has(flags::PADDED) {
+            let (range, _) = field(&mut reader, usize::MAX)?;
+            if !is_zero(reader.rest()) {
+                return Err(BodyError::Padding);
+            }
+            range
+        } else {
+            reader.position()..body.len()
+        };
+        let sender = MemberNumber(narrow(sender)?);
+        Ok(Self {
+            flags,
+            sender,
+            session_number,
+            sent_at,
+            sequence,
+            message_expiry,
+            credential,
+            properties,
+            payload,
+        })
+    }
+
+    /// Whether a bit of [`flags`] is set.
+    #[must_use]
+    pub const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+fn bounded(value: u64, max: u64) -> Result<u64, BodyError> {
+    if value > max {
+        Err(BodyError::Range)
+    } else {
+        Ok(value)
+    }
+}
+
+fn narrow(value: u64) -> Result<u32, BodyError> {
+    u32::try_from(value).map_err(|_| BodyError::Range)
+}
+
+/// varint(len) ‖ bytes: where they stand, and the bytes.
+fn field<'a>(reader: &mut Reader<'a>, max: usize) -> Result<(Range<usize>, &'a [u8]), BodyError> {
+    let len = reader.length()?;
+    if len > max {
+        return Err(BodyError::Range);
+    }
+    let start = reader.position();
+    let bytes = reader.take(len)?;
+    Ok((start..reader.position(), bytes))
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // Without an early exit the loop runs on whole vectors; this is not about timing.
+    bytes.iter().fold(0, |all, byte| all | byte) == 0
+}
+
+/// Everything of a body that stands before the payload.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyPrefix<'a> {
+    /// The sender's number.
+    pub sender: MemberNumber,
+    /// The session's number.
+    pub session_number: u64,
+    /// Unix milliseconds, below 2^42.
+    pub sent_at: Option<u64>,
+    /// Number among the sender's messages on this topic, below 2^28.
+    pub sequence: Option<u32>,
+    /// The sender's credential object.
+    pub credential: Option<&'a [u8]>,
+    /// Protected properties.
+    pub properties: Option<Properties<'a>>,
+    /// The sender publishes with retain set.
+    pub retain: bool,
+    /// This is a Last Will.
+    pub will: bool,
+    /// The payload's length, if padding follows it.
+    pub payload_len: Option<usize>,
+}
+
+impl BodyPrefix<'_> {
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// A field is above its limit, or an expiry stands without a sent-at time.
+    pub fn encoded_len(&self) -> Result<usize, BodyError> {
+        let mut len = 1_usize;
+        let mut add = |bytes: usize| -> Result<(), BodyError> {
+            len = len.checked_add(bytes).ok_or(BodyError::Range)?;
+            Ok(())
+        };
+        add(varint_len(bounded(
+            self.sender.0.into(),
+            MemberNumber::MAX.0.into(),
+        )?))?;
+        add(varint_len(bounded(
+            self.session_number,
+            MAX_SESSION_NUMBER,
+        )?))?;
+        if let Some(sent_at) = self.sent_at {
+            add(varint_len(bounded(sent_at, MAX_SENT_AT)?))?;
+        }
+        if let Some(sequence) = self.sequence {
+            add(varint_len(bounded(sequence.into(), MAX_SEQUENCE)?))?;
+        }
+        if let Some(credential) = self.credential {
+            if credential.len() > MAX_EMBEDDED_CREDENTIAL_LEN {
+                return Err(BodyError::Range);
+            }
+            add(varint_len(len_u64(credential.len())))?;
+            add(credential.len())?;
+        }
+        if let Some(properties) = self.properties {
+            if properties.message_expiry().is_some() && self.sent_at.is_none() {
+                return Err(BodyError::Flags);
+            }
+            add(varint_len(len_u64(properties.as_bytes().len())))?;
+            add(properties.as_bytes().len())?;
+        }
+        if let Some(payload_len) = self.payload_len {
+            add(varint_len(len_u64(payload_len)))?;
+        }
+        Ok(len)
+    }
+
+    /// Writes the prefix.
+    ///
+    /// # Errors
+    /// `out` is too small. Limits are checked by [`BodyPrefix::encoded_len`].
+    pub fn emit(&self, out: &mut Writer<'_>) -> Result<(), Truncated> {
+        let bit = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.put(&[bit(self.sent_at.is_some(), flags::SENT_AT)
+            | bit(self.sequence.is_some(), flags::SEQUENCE)
+            | bit(self.properties.is_some(), flags::PROPERTIES)
+            | bit(self.credential.is_some(), flags::CREDENTIAL)
+            | bit(self.payload_len.is_some(), flags::PADDED)
+            | bit(self.retain, flags::RETAIN)
+            | bit(self.will, flags::WILL)])?;
+        out.varint(self.sender.0.into())?;
+        out.varint(self.session_number)?;
+        if let Some(sent_at) = self.sent_at {
+            out.varint(sent_at)?;
+        }
+        if let Some(sequence) = self.sequence {
+            out.varint(sequence.into())?;
+        }
+        if let Some(credential) = self.credential {
+            out.varint(len_u64(credential.len()))?;
+            out.put(credential)?;
+        }
+        if let Some(properties) = self.properties {
+            out.varint(len_u64(properties.as_bytes().len()))?;
+            out.put(properties.as_bytes())?;
+        }
+        if let Some(payload_len) = self.payload_len {
+            out.varint(len_u64(payload_len))?;
+        }
+        Ok(())
+    }
+}
+
+const fn len_u64(len: usize) -> u64 {
+    len as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: BodyPrefix<'_> = BodyPrefix {
+        sender: MemberNumber(7),
+        session_number: 1_762_949_760,
+        sent_at: None,
+        sequence: None,
+        credential: None,
+        properties: None,
+        retain: false,
+        will: false,
+        payload_len: None,
+    };
+
+    fn emit(prefix: &BodyPrefix<'_>, rest: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; prefix.encoded_len().unwrap()];
+        let mut writer = Writer::new(&mut out);
+        prefix.emit(&mut writer).unwrap();
+        assert_eq!(writer.position(), out.len());
+        out.extend_from_slice(rest);
+        out
+    }
+
+    #[test]
+    fn round_trip_of_all_flag_combinations() {
+        let properties = Properties::parse(b"\x01\x01\x03\x00\x01x").unwrap();
+        for flags in 0..0x80_u8 {
+            let has = |flag: u8| flags & flag != 0;
+            let prefix = BodyPrefix {
+                sent_at: has(flags::SENT_AT).then_some(MAX_SENT_AT),
+                sequence: has(flags::SEQUENCE).then_some((1 << 28) - 1),
+                credential: has(flags::CREDENTIAL).then_some(b"credential"),
+                properties: has(flags::PROPERTIES).then_some(properties),
+                retain: has(flags::RETAIN),
+                will: has(flags::WILL),
+                payload_len: has(flags::PADDED).then_some(3),
+                ..PLAIN
+            };
+            let rest = if has(flags::PADDED) {
+                &b"abc\0\0"[..]
+            } else {
+                b"abc"
+            };
+            let body = emit(&prefix, rest);
+            let fields = BodyFields::parse(&body).unwrap();
+            assert_eq!(fields.flags, flags);
+            assert_eq!(fields.sender, prefix.sender);
+            assert_eq!(fields.session_number, prefix.session_number);
+            assert_eq!(fields.sent_at, prefix.sent_at);
+            assert_eq!(fields.sequence, prefix.sequence);
+            assert_eq!(fields.credential.map(|r| &body[r]), prefix.credential);
+            assert_eq!(
+                fields.properties.map(|r| &body[r]),
+                prefix.properties.map(|p| p.as_bytes())
+            );
+            assert_eq!(&body[fields.payload], b"abc");
+        }
+    }
+
+    #[test]
+    fn bounds_on_both_sides() {
+        let number = (1_u64 << 35) - 1;
+        assert!(
+            BodyFields::parse(&emit(
+                &BodyPrefix {
+                    session_number: number,
+                    ..PLAIN
+                },
+                b""
+            ))
+            .is_ok()
+        );
+        for bad in [
+            BodyPrefix {
+                session_number: number + 1,
+                ..PLAIN
+            },
+            BodyPrefix {
+                sender: MemberNumber(1 << 28),
+                ..PLAIN
+            },
+            BodyPrefix {
+                sent_at: Some(1 << 42),
+                ..PLAIN
+            },
+            BodyPrefix {
+                sequence: Some(1 << 28),
+                ..PLAIN
+            },
+            BodyPrefix {
+                credential: Some(&[0; 4097]),
+                ..PLAIN
+            },
+        ] {
+            assert_eq!(bad.encoded_len(), Err(BodyError::Range));
+            let mut out = [0; 5000];
+            let mut writer = Writer::new(&mut out);
+            bad.emit(&mut writer).unwrap();
+            assert_eq!(BodyFields::parse(&out), Err(BodyError::Range));
+        }
+        let expiry = Properties::parse(b"\x02\0\0\0\x01").unwrap();
+        let bad = BodyPrefix {
+            properties: Some(expiry),
+            ..PLAIN
+        };
+        assert_eq!(bad.encoded_len(), Err(BodyError::Flags));
+        let good = BodyPrefix {
+            properties: Some(expiry),
+            sent_at: Some(1),
+            ..PLAIN
+        };
+        let fields = BodyFields::parse(&emit(&good, b"")).unwrap();
+        assert_eq!(fields.message_expiry, Some(1));
+    }
+
+    #[test]
+    fn bad_bodies() {
+        for (body, error) in [
+            (&b""[..], BodyError::Truncated),
+            (b"\x80\x01\x01", BodyError::Flags),
+            (b"\x00\x81\x00\x01", BodyError::Truncated),
+            (b"\x00\x01", BodyError::Truncated),
+            (b"\x10\x01\x01\x03ab", BodyError::Truncated),
+            (b"\x10\x01\x01\x02ab\0\x01", BodyError::Padding),
+            (b"\x08\x01\x01\x03ab", BodyError::Truncated),
+            (
+                b"\x04\x01\x01\x00",
+                BodyError::Properties(PropertiesError::Length),
+            ),
+            (b"\x04\x01\x01\x05\x02\0\0\0\x01", BodyError::Flags),
+        ] {
+            assert_eq!(BodyFields::parse(body), Err(error), "{body:?}");
+        }
+        assert!(BodyFields::parse(b"\x10\x01\x01\x02ab\0\0").is_ok());
+        assert!(BodyFields::parse(b"\x00\x01\x01").is_ok());
+    }
+}

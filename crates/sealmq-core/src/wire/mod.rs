@@ -1,0 +1,18 @@
+//! The bytes of an envelope: checked views and total emitters, no cryptography (spec/envelope.md
+//! §1, §3–§5).
+
+mod body;
+mod cursor;
+mod header;
+mod padding;
+mod properties;
+
+pub use body::{BodyError, BodyFields, BodyPrefix, MAX_EMBEDDED_CREDENTIAL_LEN, flags};
+pub use cursor::{MAX_VARINT_LEN, Reader, Truncated, Writer, varint_len};
+pub use header::{
+    Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN, MAX_SESSION_NUMBER, MIN_ENVELOPE_LEN, Suite,
+};
+pub use padding::Padding;
+pub use properties::{
+    MAX_PROPERTIES_LEN, Properties, PropertiesBuilder, PropertiesError, Property, PropertyIter,
+};
