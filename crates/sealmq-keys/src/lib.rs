@@ -25,6 +25,8 @@ mod armour;
 #[cfg(feature = "alloc")]
 pub mod authority;
 #[cfg(feature = "alloc")]
+pub mod member;
+#[cfg(feature = "alloc")]
 mod outputs;
 #[cfg(feature = "alloc")]
 mod reserved;
@@ -63,4 +65,4 @@ pub use reserved::{
     is_reserved, member_filter,
 };
 #[cfg(feature = "alloc")]
-pub use store::{Change, Changes, Store};
+pub use store::{Change, Changes, Store, StoredRecord};

@@ -1,5 +1,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use zeroize::Zeroizing;
 
@@ -32,7 +33,10 @@ impl Changes {
 
     /// Sets a record.
     pub fn put(&mut self, key: impl Into<String>, value: impl Into<Vec<u8>>) {
-        self.0.push(Change::Put { key: key.into(), value: Zeroizing::new(value.into()) });
+        self.0.push(Change::Put {
+            key: key.into(),
+            value: Zeroizing::new(value.into()),
+        });
     }
 
     /// Removes a record.
@@ -57,6 +61,22 @@ impl Changes {
     }
 }
 
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put { key, .. } => write!(f, "Put({key})"),
+            Self::Delete { key } => write!(f, "Delete({key})"),
+        }
+    }
+}
+
+impl fmt::Debug for Changes {
+    /// Keys only: values are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
 impl<'a> IntoIterator for &'a Changes {
     type Item = &'a Change;
     type IntoIter = core::slice::Iter<'a, Change>;
@@ -65,6 +85,9 @@ impl<'a> IntoIterator for &'a Changes {
         self.iter()
     }
 }
+
+/// A record's key and value.
+pub type StoredRecord = (String, Zeroizing<Vec<u8>>);
 
 /// Where a machine keeps its state: a map from keys to secret values with atomic, durable commits.
 ///
@@ -84,7 +107,7 @@ pub trait Store {
     ///
     /// # Errors
     /// As [`Store::get`].
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Self::Error>;
+    fn list(&self, prefix: &str) -> Result<Vec<StoredRecord>, Self::Error>;
 
     /// Applies all changes, or none, durably: after a crash the old or the new state is there.
     ///

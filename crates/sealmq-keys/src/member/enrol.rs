@@ -1,0 +1,279 @@
+//! Enrolment, the device's side (spec/keys.md §4, §11).
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::{DeviceSecret, Entropy, IdentityKey, KemKeyPair, Purpose, Secret};
+use sealmq_core::object::{Access, Kind, List, Object};
+use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
+
+use super::records::{
+    self, CredentialRecord, DeviceRecord, DomainRecord, IdentityRecord, PackageRecord, SecretBytes,
+};
+use super::types::Now;
+use super::{Member, MemberError, seconds};
+use crate::armour::{decode_credential_file, encode_request};
+use crate::delegation::VerifiedDelegation;
+use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
+use crate::key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN};
+use crate::store::{Changes, Store};
+
+/// Most key packages in one request.
+pub const MAX_PACKAGES: u32 = 256;
+
+/// How long the key packages of a request can be used, in seconds: a year.
+const PACKAGE_VALIDITY: u64 = 365 * 86_400;
+
+/// Clock tolerance before a group's policy is known, in seconds (spec/constants.md §3, default).
+pub(super) const DEFAULT_SKEW: u32 = 300;
+
+/// What a device learned from its credential file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolledAs {
+    /// Its number.
+    pub number: MemberNumber,
+    /// Its name: the authority may have chosen another one than the request had.
+    pub name: String,
+    /// The domain.
+    pub domain: DomainId,
+    /// Prefix of the reserved topics.
+    pub prefix: String,
+    /// The root's public key, which is pinned from now on.
+    pub root_key: [u8; 32],
+    /// Serial of the credential.
+    pub credential_serial: u32,
+    /// End of the credential, Unix seconds.
+    pub not_after: u64,
+    /// Group, access, and the narrower publish filter (empty for the whole group).
+    pub grants: Vec<(GroupId, Access, String)>,
+}
+
+impl Member {
+    /// Makes a device's keys: identity, device secret, and `packages` one-time keys (one is used
+    /// up for each group that the device joins). Returns what to commit, and the request file for
+    /// the authority. Nothing in the file is secret.
+    ///
+    /// # Errors
+    /// The store holds keys already, the name or number of packages is not allowed, or the RNG
+    /// failed.
+    pub fn request<S: Store>(
+        store: &S,
+        name: &str,
+        packages: u32,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Changes, String), MemberError> {
+        check_name(name)?;
+        if packages == 0 || packages > MAX_PACKAGES {
+            return Err(MemberError::Packages { most: MAX_PACKAGES });
+        }
+        if records::get(store, records::IDENTITY)?.is_some() {
+            return Err(MemberError::AlreadyRequested);
+        }
+        let identity = IdentityKey::from_seed(&draw(rng)?);
+        let mut device = DeviceSecret::new(draw(rng)?);
+        let issued_at = seconds(now).unwrap_or(0);
+        // Without a clock the authority decides alone how long the packages are good.
+        let not_after = seconds(now).map_or(u64::MAX, |s| s.saturating_add(PACKAGE_VALIDITY));
+
+        let mut changes = Changes::new();
+        let mut objects = Vec::new();
+        for number in 1..=packages {
+            let hedged = device.hedge(&entropy(rng)?, Purpose::KeyPackage, number.into());
+            device = hedged.next;
+            let package = KeyPackage {
+                domain: UNKNOWN_DOMAIN,
+                identity: *identity.verifying_key().as_bytes(),
+                number,
+                kem: KEM_X25519,
+                init_key: &KemKeyPair::derive(&hedged.seed).public().0,
+                issued_at,
+                not_after,
+            };
+            let mut buffer = [0; MAX_KEY_PACKAGE_LEN];
+            let (object, hash) = package
+                .sign(&identity, &mut buffer)
+                .map_err(MemberError::Object)?;
+            objects.push(object.to_vec());
+            let seed = SecretBytes::of(hedged.seed.expose());
+            let record = PackageRecord { number, hash, seed };
+            records::put(&mut changes, records::package_key(number), &record)?;
+        }
+
+        let borrowed: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+        let room = objects
+            .len()
+            .saturating_add(2)
+            .saturating_mul(MAX_KEY_PACKAGE_LEN + 8);
+        let mut list = vec![0; room];
+        let fields = EnrolmentRequest {
+            domain: UNKNOWN_DOMAIN,
+            name,
+            key: *identity.verifying_key().as_bytes(),
+            issued_at,
+            packages: List::encode(&borrowed, &mut list)
+                .map_err(|e| MemberError::Object(e.into()))?,
+        };
+        let mut buffer = vec![0; room.saturating_add(512)];
+        let (request, _) = fields
+            .sign(&identity, &mut buffer)
+            .map_err(MemberError::Object)?;
+        let file = encode_request(request).map_err(MemberError::File)?;
+
+        let record = IdentityRecord {
+            seed: SecretBytes::of(identity.seed().expose()),
+            request: request.to_vec(),
+        };
+        records::put(&mut changes, records::IDENTITY, &record)?;
+        let secret = SecretBytes::of(device.expose());
+        let record = DeviceRecord {
+            secret,
+            session: 0,
+            package: packages,
+        };
+        records::put(&mut changes, records::DEVICE, &record)?;
+        Ok((changes, file))
+    }
+
+    /// The request file of [`Member::request`] once more.
+    ///
+    /// # Errors
+    /// No request was made in this store, or it cannot be read.
+    pub fn request_file<S: Store>(store: &S) -> Result<String, MemberError> {
+        let identity = load_identity(store)?;
+        encode_request(&identity.request).map_err(MemberError::File)
+    }
+
+    /// Checks the credential file that answers this device's request, and says what to commit:
+    /// from then on the root key in the file is pinned. A newer file of the same domain may be
+    /// imported later.
+    ///
+    /// # Errors
+    /// The file is damaged, for another device, of another domain than before, expired, or older
+    /// than what is known.
+    pub fn enrol<S: Store>(
+        store: &S,
+        credential_file: &str,
+        now: Now,
+    ) -> Result<(Changes, EnrolledAs), MemberError> {
+        let identity = load_identity(store)?;
+        let key = IdentityKey::from_seed(&identity.seed.secret()).verifying_key();
+        let file = decode_credential_file(credential_file).map_err(MemberError::File)?;
+        let root = sealmq_core::crypto::VerifyingKey::from_bytes(&file.root_key)
+            .map_err(|_| MemberError::RootKey)?;
+        let mut delegation_bytes = file.delegation;
+        let mut delegation = VerifiedDelegation::verify(&delegation_bytes, &root)
+            .map_err(MemberError::Delegation)?;
+        if let Some(value) = records::get(store, records::DOMAIN)? {
+            let known: DomainRecord = records::read(records::DOMAIN, &value)?;
+            if known.root_key != file.root_key {
+                return Err(MemberError::OtherDomain);
+            }
+            let current = VerifiedDelegation::verify(&known.delegation, &root)
+                .map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
+            // A file that was made before the newest delegation arrived is still good if its
+            // credential is; the check below decides.
+            if !matches!(delegation.supersedes(&current), Ok(true)) {
+                (delegation, delegation_bytes) = (current, known.delegation);
+            }
+        }
+        let credential = VerifiedCredential::verify(file.credential.as_slice(), &delegation)
+            .map_err(MemberError::Credential)?;
+        let fields = credential.fields();
+        if fields.key != *key.as_bytes() || fields.request != request_hash(&identity)? {
+            return Err(MemberError::OtherDevice);
+        }
+        if let Some(now) = seconds(now) {
+            let expired = sealmq_core::object::ObjectError::Expired;
+            if !delegation.is_valid_at(now, DEFAULT_SKEW) {
+                return Err(MemberError::Delegation(expired));
+            }
+            if !credential.is_valid_at(now, DEFAULT_SKEW) {
+                return Err(MemberError::Credential(expired));
+            }
+        }
+        if let Some(value) = records::get(store, records::CREDENTIAL)? {
+            let known: CredentialRecord = records::read(records::CREDENTIAL, &value)?;
+            check_newer(&known.credential, &credential)?;
+        }
+        let enrolled = EnrolledAs {
+            number: fields.member,
+            name: fields.name.to_string(),
+            domain: fields.domain,
+            prefix: file.prefix.clone(),
+            root_key: file.root_key,
+            credential_serial: fields.credential_serial,
+            not_after: fields.not_after,
+            grants: fields
+                .grants
+                .iter()
+                .map(|g| (g.group, g.access, g.publish_filter.to_string()))
+                .collect(),
+        };
+        let mut changes = Changes::new();
+        let domain = DomainRecord {
+            root_key: file.root_key,
+            prefix: file.prefix,
+            delegation: delegation_bytes.clone(),
+        };
+        records::put(&mut changes, records::DOMAIN, &domain)?;
+        let credential = CredentialRecord {
+            delegation: delegation_bytes,
+            credential: credential.bytes().to_vec(),
+        };
+        records::put(&mut changes, records::CREDENTIAL, &credential)?;
+        Ok((changes, enrolled))
+    }
+}
+
+pub(super) fn load_identity<S: Store>(store: &S) -> Result<IdentityRecord, MemberError> {
+    let value = records::get(store, records::IDENTITY)?.ok_or(MemberError::NotRequested)?;
+    records::read(records::IDENTITY, &value)
+}
+
+fn request_hash(identity: &IdentityRecord) -> Result<sealmq_core::crypto::Digest, MemberError> {
+    let request = Object::parse(&identity.request, Kind::EnrolmentRequest);
+    Ok(request
+        .map_err(|_| MemberError::Record(records::IDENTITY.to_string()))?
+        .hash())
+}
+
+/// A member's number never changes, and its highest credential serial wins (ATTACKS C12).
+fn check_newer(known: &[u8], new: &VerifiedCredential<&[u8]>) -> Result<(), MemberError> {
+    let damaged = || MemberError::Record(records::CREDENTIAL.to_string());
+    let object = Object::parse(known, Kind::Credential).map_err(|_| damaged())?;
+    let fields: sealmq_core::Credential<'_> =
+        sealmq_core::object::decode(object.body()).map_err(|_| damaged())?;
+    if fields.member != new.fields().member {
+        return Err(MemberError::OtherDevice);
+    }
+    let older = new.fields().credential_serial < fields.credential_serial;
+    let other =
+        new.fields().credential_serial == fields.credential_serial && object.hash() != *new.hash();
+    if older || other {
+        return Err(MemberError::Credential(
+            sealmq_core::object::ObjectError::Serial,
+        ));
+    }
+    Ok(())
+}
+
+/// 32 fresh secret bytes.
+fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, MemberError> {
+    let mut failed = false;
+    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
+    if failed || *secret.expose() == [0; 32] {
+        return Err(MemberError::Random);
+    }
+    Ok(secret)
+}
+
+/// 32 fresh bytes for one hedged seed.
+pub(super) fn entropy(rng: &mut impl TryCryptoRng) -> Result<Entropy, MemberError> {
+    let mut bytes = [0; 32];
+    rng.try_fill_bytes(&mut bytes)
+        .map_err(|_| MemberError::Random)?;
+    Entropy::take(&mut bytes).map_err(|_| MemberError::Random)
+}

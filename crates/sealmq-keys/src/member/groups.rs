@@ -1,0 +1,358 @@
+//! One group at a member: its key state, the refused list, and announcements that wait for others.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sealmq_core::crypto::{Digest, Secret};
+use sealmq_core::seal::SenderSession;
+use sealmq_core::topic::Topic;
+use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
+
+use super::MemberError;
+use super::records;
+use super::types::Now;
+use crate::announcement::{MAX_WINDOW, Policy};
+use crate::epoch::Psk;
+use crate::group::{EpochView, GroupState};
+use crate::refused::{Refusal, RefusedList};
+use crate::store::{Changes, Store};
+
+/// Most announcements that wait for a welcome or for an older one, and their bytes in all. Only
+/// verified ones are kept; what does not fit is fetched again when it is needed.
+const MAX_CANDIDATES: usize = 1024;
+const MAX_CANDIDATE_BYTES: usize = 4 << 20;
+/// Most refused lists that wait for the announcement that names them.
+const MAX_LISTS: usize = 4;
+/// Milliseconds until something missing is asked for again.
+const ASK_AFTER: u64 = 2_000;
+const ASK_AGAIN: u64 = 30_000;
+
+/// An announcement that others refer to, and that has not come yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) epoch: u64,
+    pub(super) hash: Digest,
+}
+
+/// When something missing is asked for (again).
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    next: Option<u64>,
+    asked: bool,
+}
+
+impl Asking {
+    /// Whether to ask now; the retained copy usually comes by itself within moments.
+    pub(super) fn is_due(&mut self, now: Now) -> bool {
+        let Some(now) = now else {
+            // Without a clock: once.
+            return !core::mem::replace(&mut self.asked, true);
+        };
+        let next = *self
+            .next
+            .get_or_insert_with(|| now.saturating_add(ASK_AFTER));
+        // A clock that was set back must not postpone it for ever.
+        if now < next && next.saturating_sub(now) <= ASK_AGAIN {
+            return false;
+        }
+        self.asked = true;
+        self.next = Some(now.saturating_add(ASK_AGAIN));
+        true
+    }
+
+    /// Ends the asking; `true` if it had begun.
+    pub(super) fn reset(&mut self) -> bool {
+        core::mem::take(self).asked
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Group {
+    /// `None` until a welcome was installed.
+    pub(super) state: Option<Box<GroupState>>,
+    /// The refused list that the newest announcement names, ascending by member; `None` while it
+    /// is missing.
+    refused: Option<Vec<Refusal>>,
+    refused_hash: Digest,
+    /// Verified lists that no announcement names yet.
+    lists: Vec<(Digest, Vec<u8>)>,
+    pub(super) asking_refused: Asking,
+    psks: Vec<(Digest, Psk)>,
+    candidates: BTreeMap<u64, Vec<u8>>,
+    candidate_bytes: usize,
+    pub(super) wanted: Option<Wanted>,
+    pub(super) asking_wanted: Asking,
+    pub(super) session: Option<SenderSession>,
+    /// The newest epoch that has no key for this member.
+    pub(super) removed_at: Option<u64>,
+}
+
+impl Group {
+    pub(super) fn current(&self) -> Option<EpochView<'_>> {
+        self.state.as_ref()?.current()
+    }
+
+    pub(super) fn current_epoch(&self) -> u64 {
+        self.state.as_ref().map_or(0, |state| state.current_epoch())
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.state.as_ref().map_or("", |state| state.name())
+    }
+
+    pub(super) fn filters(&self) -> Vec<String> {
+        let filters = self.state.iter().flat_map(|state| state.filters());
+        filters.map(|filter| filter.as_str().to_string()).collect()
+    }
+
+    pub(super) fn covers(&self, topic: Topic<'_>) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.covers_topic(topic))
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.state
+            .as_ref()
+            .and_then(|state| state.policy())
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed_at
+            .is_some_and(|epoch| epoch > self.current_epoch())
+    }
+
+    fn named(&self) -> Option<(DomainId, GroupId, Digest)> {
+        let state = self.state.as_ref()?;
+        Some((*state.domain(), *state.group(), *state.refused()?))
+    }
+
+    /// The lowest credential serial that is accepted of a member: 0 if the refused list does not
+    /// name it, `None` while the list that the newest announcement names is missing.
+    pub(super) fn lowest_serial(&self, member: MemberNumber) -> Option<u32> {
+        if !self.refused_is_known() {
+            return None;
+        }
+        let at = self
+            .refused
+            .as_ref()?
+            .binary_search_by_key(&member, |r| r.member);
+        Some(
+            at.ok()
+                .and_then(|at| self.refused.as_ref()?.get(at))
+                .map_or(0, |r| r.lowest_serial),
+        )
+    }
+
+    pub(super) fn refused_is_known(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Installs the list that the newest announcement names, if it is missing and this is it.
+    pub(super) fn take_missing_list(
+        &mut self,
+        id: &GroupId,
+        bytes: &[u8],
+        changes: &mut Changes,
+    ) -> bool {
+        if self.refused.is_some() {
+            return false;
+        }
+        let list = self
+            .named()
+            .and_then(|(d, g, h)| RefusedList::named(bytes, &d, &g, &h).ok());
+        let Some(list) = list else { return false };
+        self.refused = Some(list.iter().collect());
+        self.asking_refused.reset();
+        records::put_bytes(changes, records::group_refused_key(id), bytes);
+        true
+    }
+
+    /// Keeps a verified list for the announcement that will name it.
+    pub(super) fn keep_list(&mut self, hash: Digest, bytes: &[u8]) {
+        if self.lists.iter().all(|(known, _)| *known != hash) {
+            if self.lists.len() >= MAX_LISTS {
+                self.lists.remove(0);
+            }
+            self.lists.push((hash, bytes.to_vec()));
+        }
+    }
+
+    /// After a new epoch: keeps the list if it is still the one that the announcement names, or
+    /// takes it from those waiting.
+    pub(super) fn settle_lists(&mut self, id: &GroupId, changes: &mut Changes) {
+        let Some((_, _, hash)) = self.named() else {
+            return;
+        };
+        if self.refused_hash == hash && self.refused.is_some() {
+            return;
+        }
+        self.refused_hash = hash;
+        self.refused = None;
+        if hash == Digest::ZERO {
+            // Nobody is refused: there is no list.
+            self.refused = Some(Vec::new());
+            changes.delete(records::group_refused_key(id));
+        } else if let Some(at) = self.lists.iter().position(|(known, _)| *known == hash) {
+            let (_, bytes) = self.lists.remove(at);
+            self.take_missing_list(id, &bytes, changes);
+        }
+    }
+
+    /// The psk of an epoch that this member can read.
+    pub(super) fn reading_psk(&self, announcement: &Digest) -> Option<&Secret> {
+        let found = self.psks.iter().find(|(hash, _)| hash == announcement);
+        found.map(|(_, psk)| psk.secret())
+    }
+
+    /// After the state changed: derives the psks of the window once, not for each message.
+    pub(super) fn refresh(&mut self) {
+        self.psks.clear();
+        let Some(state) = &self.state else { return };
+        let current = state.current_epoch();
+        for epoch in current.saturating_sub(u64::from(MAX_WINDOW))..=current {
+            if let Some(hash) = state.announcement_hash(epoch)
+                && let Some(view) = state.by_key_id(&KeyId::of(hash))
+                && view.key_pair.is_some()
+            {
+                self.psks.push((*hash, view.psk));
+            }
+        }
+    }
+
+    /// Keeps a verified announcement that cannot be followed yet.
+    pub(super) fn keep_candidate(&mut self, epoch: u64, bytes: &[u8]) {
+        self.drop_candidate(epoch);
+        self.candidate_bytes = self.candidate_bytes.saturating_add(bytes.len());
+        self.candidates.insert(epoch, bytes.to_vec());
+        while self.candidates.len() > MAX_CANDIDATES || self.candidate_bytes > MAX_CANDIDATE_BYTES {
+            // The newest says what is needed, and the oldest is needed first.
+            let Some((&epoch, _)) = self.candidates.iter().nth_back(1) else {
+                break;
+            };
+            self.drop_candidate(epoch);
+        }
+    }
+
+    pub(super) fn drop_candidate(&mut self, epoch: u64) {
+        if let Some(bytes) = self.candidates.remove(&epoch) {
+            self.candidate_bytes = self.candidate_bytes.saturating_sub(bytes.len());
+        }
+    }
+
+    pub(super) fn candidate(&self, epoch: u64) -> Option<&Vec<u8>> {
+        self.candidates.get(&epoch)
+    }
+
+    pub(super) fn candidate_epochs(&self) -> Vec<u64> {
+        self.candidates.keys().copied().collect()
+    }
+
+    /// Forgets candidates that are too old to be followed.
+    pub(super) fn prune_candidates(&mut self) {
+        let base = self.state.as_ref().map_or(0, |state| state.base_epoch());
+        while let Some((&epoch, _)) = self.candidates.first_key_value() {
+            if epoch >= base {
+                break;
+            }
+            self.drop_candidate(epoch);
+        }
+    }
+
+    pub(super) fn put_state(&self, changes: &mut Changes) {
+        if let Some(state) = &self.state
+            // Fails for states only that cannot be.
+            && let Ok(bytes) = state.to_bytes()
+        {
+            records::put_bytes(changes, records::group_state_key(state.group()), &bytes);
+        }
+    }
+}
+
+/// All groups in a store.
+pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, MemberError> {
+    let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
+    let mut lists = Vec::new();
+    for (key, value) in records::list(store, records::GROUP_PREFIX)? {
+        let body = records::body(&key, &value)?;
+        if key.ends_with(records::STATE_SUFFIX) {
+            let damaged = || MemberError::Record(key.clone());
+            let state = Box::new(GroupState::decode(body).map_err(|_| damaged())?);
+            let id = *state.group();
+            groups.entry(id).or_default().state = Some(state);
+        } else if key.ends_with(records::REFUSED_SUFFIX) {
+            lists.push((key, body.to_vec()));
+        }
+    }
+    for (id, group) in &mut groups {
+        group.refresh();
+        let mut scratch = Changes::new();
+        group.settle_lists(id, &mut scratch);
+        // A list that the newest announcement does not name is of no use; the right one is
+        // retained at the broker.
+        let key = records::group_refused_key(id);
+        if let Some((_, list)) = lists.iter().find(|(list, _)| *list == key) {
+            group.take_missing_list(id, list, &mut scratch);
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn candidates_are_bounded_by_count_and_bytes() {
+        let mut group = Group::default();
+        for epoch in (1..=MAX_CANDIDATES as u64 + 1).rev() {
+            group.keep_candidate(epoch, &[0; 10]);
+        }
+        assert_eq!(group.candidates.len(), MAX_CANDIDATES);
+        // The newest and the oldest are there.
+        assert!(group.candidate(1).is_some());
+        assert!(group.candidate(MAX_CANDIDATES as u64 + 1).is_some());
+        assert!(group.candidate(MAX_CANDIDATES as u64).is_none());
+        assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10);
+        group.keep_candidate(1, &[0; 20]);
+        assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10 + 10);
+
+        let mut group = Group::default();
+        for epoch in 1..=65 {
+            group.keep_candidate(epoch, &vec![0; 65536]);
+        }
+        assert_eq!(group.candidates.len(), 64);
+        assert_eq!(group.candidate_bytes, MAX_CANDIDATE_BYTES);
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let mut group = Group::default();
+        for i in 0..=MAX_LISTS {
+            group.keep_list(Digest([i as u8; 32]), &[i as u8]);
+            group.keep_list(Digest([i as u8; 32]), &[i as u8]);
+        }
+        let kept: Vec<u8> = group.lists.iter().map(|(_, bytes)| bytes[0]).collect();
+        assert_eq!(kept, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn asking_waits_a_moment_and_repeats() {
+        let mut asking = Asking::default();
+        assert!(!asking.is_due(Some(1_000)));
+        assert!(!asking.is_due(Some(2_999)));
+        assert!(asking.is_due(Some(3_000)));
+        assert!(!asking.is_due(Some(32_999)));
+        assert!(asking.is_due(Some(33_000)));
+        assert!(asking.is_due(Some(100)), "the clock was set back");
+        assert!(asking.reset());
+        assert!(!asking.reset());
+        assert!(asking.is_due(None));
+        assert!(!asking.is_due(None));
+    }
+}

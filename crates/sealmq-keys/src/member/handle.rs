@@ -1,0 +1,591 @@
+//! Objects on reserved topics. Whatever is bad is counted and changes nothing (spec/keys.md §9).
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+
+use sealmq_core::crypto::{Digest, KemError, KemKeyPair};
+use sealmq_core::object::ObjectError;
+use sealmq_core::open::{Missing, Rejection};
+use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+
+use super::enrol::DEFAULT_SKEW;
+use super::groups::Wanted;
+use super::peers::PeerUpdate;
+use super::records::{self, CredentialRecord, DomainRecord};
+use super::types::{Action, MemberEvent, Now};
+use super::{Member, seconds};
+use crate::announcement::UnverifiedAnnouncement;
+use crate::delegation::VerifiedDelegation;
+use crate::group::{FollowContext, FollowError, Followed, Fork, GroupState, InstallError};
+use crate::refused::RefusedList;
+use crate::reserved::ReservedTopic;
+use crate::store::Changes;
+use crate::welcome::VerifiedWelcome;
+
+/// Why an object on a reserved topic was refused.
+#[derive(Debug)]
+enum Refusal {
+    Object(ObjectError),
+    Follow(FollowError),
+    Install(InstallError),
+    Sealed(KemError),
+    Package,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(e) => e.fmt(f),
+            Self::Follow(e) => e.fmt(f),
+            Self::Install(e) => e.fmt(f),
+            Self::Sealed(e) => write!(f, "the welcome does not open: {e}"),
+            Self::Package => f.write_str(
+                "the welcome is sealed to a key package that this device never made: check that no two devices share an identity",
+            ),
+        }
+    }
+}
+
+impl From<ObjectError> for Refusal {
+    fn from(error: ObjectError) -> Self {
+        Self::Object(error)
+    }
+}
+
+/// What became of an object.
+enum Handled {
+    /// Nothing to do: known, used, cleared, or not for this member.
+    Ignored,
+    /// Kept until what it depends on arrives.
+    Kept,
+    /// Installed; the actions say what follows.
+    Installed,
+}
+
+/// What became of one announcement.
+enum Step {
+    Followed,
+    /// Known before.
+    Known,
+    /// Kept, for a reason that only time can change.
+    Kept,
+    /// Kept until this healing announcement was followed.
+    Needs(Wanted),
+}
+
+impl Member {
+    /// Takes what arrived on a reserved topic, live or retained. Bad content changes nothing.
+    pub fn handle_reserved(&mut self, topic: &str, payload: &[u8], now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(parsed) = ReservedTopic::parse(&self.prefix, topic) else {
+            self.stats.reserved_ignored = self.stats.reserved_ignored.saturating_add(1);
+            return actions;
+        };
+        let result = if payload.is_empty() {
+            // A cleared topic never deletes anything here (ATTACKS B4).
+            Ok(Handled::Ignored)
+        } else if payload.len() > parsed.max_len() {
+            Err(ObjectError::TooLarge.into())
+        } else {
+            self.dispatch(parsed, payload, now, &mut actions)
+        };
+        let stats = &mut self.stats;
+        match result {
+            Ok(Handled::Ignored | Handled::Kept) => {
+                stats.reserved_ignored = stats.reserved_ignored.saturating_add(1);
+            }
+            Ok(Handled::Installed) => {
+                stats.reserved_installed = stats.reserved_installed.saturating_add(1);
+            }
+            Err(error) => {
+                stats.reserved_refused = stats.reserved_refused.saturating_add(1);
+                actions.push(Action::Event(MemberEvent::BadReserved {
+                    topic: topic.to_owned(),
+                    error: error.to_string(),
+                }));
+            }
+        }
+        actions
+    }
+
+    fn dispatch(
+        &mut self,
+        topic: ReservedTopic,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        if topic == ReservedTopic::Delegation {
+            return self.handle_delegation(payload, now, actions);
+        }
+        // A delegation that has expired gives no key a role any more (spec/keys.md §3).
+        if seconds(now).is_some_and(|now| now > self.delegation.not_after()) {
+            return Err(ObjectError::Expired.into());
+        }
+        match topic {
+            ReservedTopic::Delegation => Ok(Handled::Ignored),
+            ReservedTopic::Credential(member) if member == self.number() => {
+                self.handle_own_credential(payload, actions)
+            }
+            ReservedTopic::Credential(member) => {
+                self.handle_credential(member, payload, now, actions)
+            }
+            ReservedTopic::Welcome(member, group) if member == self.number() => {
+                self.handle_welcome(group, payload, now, actions)
+            }
+            ReservedTopic::Welcome(..) => Ok(Handled::Ignored),
+            ReservedTopic::Announcement(group, epoch) => {
+                self.handle_announcement(group, epoch, payload, now, actions)
+            }
+            ReservedTopic::RefusedList(group) => {
+                self.handle_refused_list(group, payload, now, actions)
+            }
+        }
+    }
+
+    fn handle_delegation(
+        &mut self,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let delegation = VerifiedDelegation::verify(payload, &self.root)?;
+        if !delegation.supersedes(&self.delegation)? {
+            return Ok(Handled::Ignored);
+        }
+        if seconds(now).is_some_and(|now| !delegation.is_valid_at(now, DEFAULT_SKEW)) {
+            return Err(ObjectError::Expired.into());
+        }
+        let mut changes = Changes::new();
+        let record = DomainRecord {
+            root_key: *self.root.as_bytes(),
+            prefix: self.prefix.clone(),
+            delegation: payload.to_vec(),
+        };
+        records::put(&mut changes, records::DOMAIN, &record).map_err(|_| ObjectError::Encoding)?;
+        self.peers.delegation_changed(&delegation);
+        actions.push(Action::Commit(changes));
+        actions.push(Action::Event(MemberEvent::Delegation {
+            serial: delegation.serial(),
+        }));
+        self.delegation = delegation;
+        self.delegation_bytes = payload.to_vec();
+        Ok(Handled::Installed)
+    }
+
+    fn handle_own_credential(
+        &mut self,
+        payload: &[u8],
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        if self.own.bytes() == payload {
+            return Ok(Handled::Ignored);
+        }
+        let credential = VerifiedCredential::verify(payload.to_vec(), &self.delegation)?;
+        let fields = credential.fields();
+        if fields.member != self.number() {
+            return Err(ObjectError::Field("member").into());
+        }
+        if fields.key != *self.own.key().as_bytes() {
+            return Err(ObjectError::Field("key").into());
+        }
+        let serial = fields.credential_serial;
+        if serial <= self.own.fields().credential_serial {
+            return Err(ObjectError::Serial.into());
+        }
+        let mut changes = Changes::new();
+        let record = CredentialRecord {
+            delegation: self.delegation_bytes.clone(),
+            credential: payload.to_vec(),
+        };
+        records::put(&mut changes, records::CREDENTIAL, &record)
+            .map_err(|_| ObjectError::Encoding)?;
+        let before = self.group_ids();
+        self.own = credential;
+        actions.push(Action::Commit(changes));
+        actions.push(Action::Event(MemberEvent::Credential { serial }));
+        for group in self.group_ids().iter().filter(|id| !before.contains(id)) {
+            actions.extend(self.group_subscriptions(group).map(Action::Subscribe));
+        }
+        Ok(Handled::Installed)
+    }
+
+    fn handle_credential(
+        &mut self,
+        member: MemberNumber,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let mut changes = Changes::new();
+        match self
+            .peers
+            .offer(member, payload, &self.delegation, &mut changes)?
+        {
+            PeerUpdate::Ignored => Ok(Handled::Ignored),
+            PeerUpdate::Installed { first } => {
+                actions.push(Action::Commit(changes));
+                if first {
+                    actions.push(self.sender_known(member));
+                }
+                self.retry(now, actions, |cause| {
+                    matches!(cause, Rejection::UnknownSender { member: m, missing: Missing::Credential, .. }
+                        if *m == member)
+                });
+                Ok(Handled::Installed)
+            }
+        }
+    }
+
+    pub(super) fn sender_known(&self, member: MemberNumber) -> Action {
+        let name = self.peers.get(member).map(|c| c.fields().name.to_owned());
+        Action::Event(MemberEvent::SenderKnown {
+            member,
+            name: name.unwrap_or_default(),
+        })
+    }
+
+    fn handle_welcome(
+        &mut self,
+        id: GroupId,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let welcome = VerifiedWelcome::verify(payload, &self.delegation)?;
+        let fields = *welcome.fields();
+        if fields.member != self.number() {
+            return Err(ObjectError::Field("member").into());
+        }
+        if fields.group != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        let state = self.groups.get(&id).and_then(|group| group.state.as_ref());
+        if state.is_some_and(|state| !state.is_newer(&fields)) {
+            return Ok(Handled::Ignored);
+        }
+        let Some(package) = self.packages.get(&fields.package_number) else {
+            // Used already: a second install must never reset anything (ATTACKS B5).
+            return if fields.package_number <= self.package_number {
+                Ok(Handled::Ignored)
+            } else {
+                Err(Refusal::Package)
+            };
+        };
+        if package.hash != fields.package {
+            return Err(Refusal::Package);
+        }
+        let opened = welcome
+            .open(&KemKeyPair::derive(&package.seed))
+            .map_err(Refusal::Sealed)?;
+
+        let mut changes = Changes::new();
+        let known = self.group_ids().contains(&id);
+        let group = self.groups.entry(id).or_default();
+        match &mut group.state {
+            Some(state) => match state.reinstall(opened) {
+                Ok(()) => {}
+                Err(InstallError::Fork(fork)) => {
+                    actions.push(fork_event(id, &fork, payload));
+                    return Err(Refusal::Install(InstallError::Fork(fork)));
+                }
+                Err(error) => return Err(Refusal::Install(error)),
+            },
+            None => group.state = Some(Box::new(GroupState::install(opened))),
+        }
+        group.refresh();
+        group.put_state(&mut changes);
+        changes.delete(records::package_key(fields.package_number));
+        self.packages.remove(&fields.package_number);
+        actions.push(Action::Commit(changes));
+        actions.push(Action::Event(MemberEvent::Joined {
+            group: id,
+            epoch: fields.epoch,
+        }));
+        if !known {
+            actions.extend(self.group_subscriptions(&id).map(Action::Subscribe));
+        }
+        self.follow_candidates(id, now, actions);
+        Ok(Handled::Installed)
+    }
+
+    fn handle_refused_list(
+        &mut self,
+        id: GroupId,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Handled::Ignored);
+        };
+        let mut changes = Changes::new();
+        if group.take_missing_list(&id, payload, &mut changes) {
+            actions.push(Action::Commit(changes));
+            self.retry_refused(id, now, actions);
+            return Ok(Handled::Installed);
+        }
+        let list = RefusedList::verify(payload, &self.delegation)?;
+        if *list.group() != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        group.keep_list(*list.hash(), payload);
+        Ok(Handled::Kept)
+    }
+
+    fn handle_announcement(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let granted = self.own.fields().grant(&id).is_some();
+        if !granted && !self.groups.contains_key(&id) {
+            return Ok(Handled::Ignored);
+        }
+        let unverified = UnverifiedAnnouncement::decode(payload)?;
+        if *unverified.group() != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        if unverified.epoch() != epoch {
+            return Err(ObjectError::Field("epoch").into());
+        }
+        let group = self.groups.entry(id).or_default();
+        let Some(state) = &group.state else {
+            // The welcome has not come yet. Verified before it is kept (ATTACKS F4).
+            unverified.verify(&self.delegation, &self.prefix)?;
+            group.keep_candidate(epoch, payload);
+            return Ok(Handled::Kept);
+        };
+        if epoch < state.base_epoch() {
+            return Ok(Handled::Ignored);
+        }
+        let hash = *unverified.hash();
+        let referenced = group
+            .wanted
+            .filter(|w| *w == Wanted { epoch, hash })
+            .map(|w| w.hash);
+        match self.follow_one(id, epoch, payload, referenced, now, actions)? {
+            Step::Known => Ok(Handled::Ignored),
+            Step::Kept => Ok(Handled::Kept),
+            Step::Needs(_) => {
+                self.follow_candidates(id, now, actions);
+                Ok(Handled::Kept)
+            }
+            Step::Followed => {
+                self.follow_candidates(id, now, actions);
+                Ok(Handled::Installed)
+            }
+        }
+    }
+
+    /// Follows one announcement, or keeps it for later.
+    fn follow_one(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        bytes: &[u8],
+        referenced: Option<Digest>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Step, Refusal> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Step::Known);
+        };
+        let Some(state) = &mut group.state else {
+            return Ok(Step::Known);
+        };
+        let context = FollowContext {
+            authorities: &self.delegation,
+            prefix: &self.prefix,
+            now: seconds(now),
+            referenced,
+        };
+        let result = state.follow(bytes, &context);
+        let skipped = state.missing().any(|missing| missing == epoch);
+        match result {
+            Ok(Followed::AlreadyKnown) => {
+                group.drop_candidate(epoch);
+                Ok(Step::Known)
+            }
+            Ok(followed) => {
+                let mut changes = Changes::new();
+                group.drop_candidate(epoch);
+                group.prune_candidates();
+                group.refresh();
+                group.put_state(&mut changes);
+                let mut event = None;
+                if let Followed::Current { epoch, healed } = followed {
+                    group.settle_lists(&id, &mut changes);
+                    let name = group.name().to_owned();
+                    event = Some(MemberEvent::Epoch {
+                        group: id,
+                        name,
+                        epoch,
+                        healing: healed,
+                    });
+                }
+                actions.push(Action::Commit(changes));
+                actions.extend(event.map(Action::Event));
+                self.keys_changed(id, now, actions);
+                Ok(Step::Followed)
+            }
+            Err(FollowError::NeedsHealing {
+                epoch: wanted,
+                hash,
+            }) => {
+                group.keep_candidate(epoch, bytes);
+                Ok(Step::Needs(Wanted {
+                    epoch: wanted,
+                    hash,
+                }))
+            }
+            Err(FollowError::NotCovered) => {
+                // A new welcome may follow that makes use of it.
+                group.keep_candidate(epoch, bytes);
+                if epoch > group.current_epoch() && group.removed_at.is_none_or(|at| at < epoch) {
+                    group.removed_at = Some(epoch);
+                    actions.push(Action::Event(MemberEvent::Removed { group: id, epoch }));
+                }
+                Ok(Step::Kept)
+            }
+            Err(FollowError::Object(ObjectError::Role))
+                if skipped && group.candidate(epoch).is_none() =>
+            {
+                // Perhaps of an older delegation: the epoch after it may vouch for it later.
+                group.keep_candidate(epoch, bytes);
+                Ok(Step::Kept)
+            }
+            Err(error) => {
+                group.drop_candidate(epoch);
+                if let FollowError::Fork(fork) = &error {
+                    actions.push(fork_event(id, fork, bytes));
+                }
+                Err(Refusal::Follow(error))
+            }
+        }
+    }
+
+    /// Follows kept announcements as long as that leads on. From the newest to the oldest, because
+    /// a later one says which healing epochs have to come first, and vouches for the one before it.
+    fn follow_candidates(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        let mut progress = true;
+        while progress {
+            progress = false;
+            let mut missing = None;
+            let epochs = self
+                .groups
+                .get(&id)
+                .map(|g| g.candidate_epochs())
+                .unwrap_or_default();
+            for epoch in epochs.into_iter().rev() {
+                progress |= self.follow_chain(id, epoch, &mut missing, now, actions);
+            }
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.wanted = missing.or(group.wanted);
+            }
+        }
+    }
+
+    /// Follows one kept announcement after the healing ones that it needs. `true` if any was
+    /// followed; the first one that is needed and not here goes into `missing`.
+    fn follow_chain(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        missing: &mut Option<Wanted>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let mut progress = false;
+        let mut chain = alloc::vec![(epoch, None)];
+        while let Some((epoch, referenced)) = chain.last().copied() {
+            let kept = self
+                .groups
+                .get(&id)
+                .and_then(|group| group.candidate(epoch))
+                .cloned();
+            let Some(bytes) = kept else {
+                // Needed, and not here; or followed on the way, and the next one is due.
+                if let Some(hash) = referenced {
+                    missing.get_or_insert(Wanted { epoch, hash });
+                    return progress;
+                }
+                chain.pop();
+                continue;
+            };
+            // Refusals were counted when the object came in.
+            match self.follow_one(id, epoch, &bytes, referenced, now, actions) {
+                Ok(Step::Followed) => {
+                    progress = true;
+                    chain.pop();
+                }
+                Ok(Step::Needs(wanted)) if wanted.epoch < epoch => {
+                    chain.push((wanted.epoch, Some(wanted.hash)));
+                }
+                Err(_) if referenced.is_some() => {
+                    // The one that was kept is another one than the one referred to.
+                    missing.get_or_insert_with(|| Wanted {
+                        epoch,
+                        hash: referenced.unwrap_or_default(),
+                    });
+                    return progress;
+                }
+                Ok(Step::Known) => {
+                    chain.pop();
+                }
+                _ => return progress,
+            }
+        }
+        progress
+    }
+
+    /// After an epoch was installed: what was asked for, old session keys, waiting messages.
+    fn keys_changed(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && let Some(wanted) = group.wanted
+            && let Some(state) = &group.state
+            && (state.announcement_hash(wanted.epoch).is_some()
+                || wanted.epoch < state.base_epoch())
+        {
+            group.wanted = None;
+            if group.asking_wanted.reset() {
+                let topic = ReservedTopic::Announcement(id, wanted.epoch).name(&self.prefix);
+                actions.push(Action::Unsubscribe(topic));
+            }
+        }
+        self.forget_old_sessions();
+        self.retry(now, actions, |cause| {
+            matches!(cause, Rejection::UnknownKey { .. })
+        });
+        self.retry_refused(id, now, actions);
+    }
+
+    fn retry_refused(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        if self
+            .groups
+            .get(&id)
+            .is_some_and(super::Group::refused_is_known)
+        {
+            self.retry(now, actions, |cause| {
+                matches!(cause, Rejection::UnknownSender { group, missing: Missing::RefusedList, .. }
+                    if *group == id)
+            });
+        }
+    }
+}
+
+fn fork_event(group: GroupId, fork: &Fork, evidence: &[u8]) -> Action {
+    Action::Event(MemberEvent::Fork {
+        group,
+        epoch: fork.epoch,
+        known: fork.known,
+        other: fork.other,
+        evidence: evidence.to_vec(),
+    })
+}

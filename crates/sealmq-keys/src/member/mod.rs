@@ -1,0 +1,276 @@
+//! The member machine: follows its groups, seals, opens, and says what to persist, subscribe and
+//! publish. Sans-IO: time and randomness are arguments.
+//!
+//! The caller
+//! 1. subscribes [`Member::reserved_subscriptions`] after every (re)connect, *before* its own
+//!    topics, so that keys arrive before messages;
+//! 2. gives messages on topics for which [`Member::is_reserved`] to [`Member::handle_reserved`],
+//!    all others to [`Member::open`];
+//! 3. carries out the [`Action`]s in order; a [`Action::Commit`] that fails ends the `Member`:
+//!    memory is then ahead of the store, so drop it and load it again;
+//! 4. calls [`Member::tick`] about once a second, and commits [`Member::flush`] at shutdown.
+
+mod enrol;
+mod error;
+mod groups;
+mod handle;
+mod open;
+mod peers;
+mod pending;
+mod properties;
+mod records;
+mod replay;
+mod send;
+mod types;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
+
+pub use enrol::{EnrolledAs, MAX_PACKAGES};
+pub use error::MemberError;
+pub use peers::MAX_WANTED;
+pub use send::SealError;
+pub use types::{
+    Action, GroupInfo, MemberEvent, MemberOptions, Now, Opened, OutgoingMessage, Properties,
+    Received, Sealed, Stats,
+};
+
+use crate::delegation::VerifiedDelegation;
+use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
+use crate::store::Store;
+use groups::Group;
+use peers::Peers;
+use pending::Pending;
+use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
+use replay::Reader;
+use send::Sequences;
+
+/// A member of one domain, loaded into memory.
+pub struct Member {
+    identity: IdentityKey,
+    device: DeviceSecret,
+    /// Highest session number used, in any group.
+    session_number: u64,
+    /// Highest key package number used.
+    package_number: u32,
+    prefix: String,
+    root: VerifyingKey,
+    delegation: VerifiedDelegation,
+    delegation_bytes: Vec<u8>,
+    own: VerifiedCredential<Vec<u8>>,
+    packages: BTreeMap<u32, Package>,
+    groups: BTreeMap<GroupId, Group>,
+    peers: Peers,
+    reader: Reader,
+    pending: Pending,
+    sequences: Sequences,
+    options: MemberOptions,
+    stats: Stats,
+}
+
+/// An unused key package.
+struct Package {
+    hash: Digest,
+    seed: Secret,
+}
+
+impl Member {
+    /// Loads an enrolled member from its store. One process at a time: two that share a store
+    /// would use the same session numbers.
+    ///
+    /// # Errors
+    /// The store cannot be read, holds no enrolment, or is damaged.
+    pub fn load<S: Store>(store: &S, options: MemberOptions) -> Result<Self, MemberError> {
+        let identity = enrol::load_identity(store)?;
+        let damaged = |key: &str| MemberError::Record(key.to_string());
+        let device = records::get(store, records::DEVICE)?;
+        let device = device.ok_or_else(|| damaged(records::DEVICE))?;
+        let device: DeviceRecord = records::read(records::DEVICE, &device)?;
+        let domain = records::get(store, records::DOMAIN)?.ok_or(MemberError::NotEnrolled)?;
+        let domain: DomainRecord = records::read(records::DOMAIN, &domain)?;
+        let own = records::get(store, records::CREDENTIAL)?.ok_or(MemberError::NotEnrolled)?;
+        let own: CredentialRecord = records::read(records::CREDENTIAL, &own)?;
+
+        let root = VerifyingKey::from_bytes(&domain.root_key);
+        let root = root.map_err(|_| damaged(records::DOMAIN))?;
+        let delegation = VerifiedDelegation::verify(&domain.delegation, &root)
+            .map_err(|_| damaged(records::DOMAIN))?;
+        // After a new delegation the own credential stays in use until the authority renews it.
+        let issuer = VerifiedDelegation::verify(&own.delegation, &root)
+            .map_err(|_| damaged(records::CREDENTIAL))?;
+        let own = VerifiedCredential::verify(own.credential, &issuer)
+            .map_err(|_| damaged(records::CREDENTIAL))?;
+
+        let mut packages = BTreeMap::new();
+        for (key, value) in records::list(store, records::PACKAGE_PREFIX)? {
+            let record: PackageRecord = records::read(&key, &value)?;
+            let package = Package {
+                hash: record.hash,
+                seed: record.seed.secret(),
+            };
+            packages.insert(record.number, package);
+        }
+        let mut peers = Peers::default();
+        for (key, value) in records::list(store, records::PEER_PREFIX)? {
+            peers.load(&key, &value, &delegation)?;
+        }
+        let groups = groups::load(store)?;
+        let reader = Reader::load(store, &options)?;
+        Ok(Self {
+            identity: IdentityKey::from_seed(&identity.seed.secret()),
+            device: DeviceSecret::new(device.secret.secret()),
+            session_number: device.session,
+            package_number: device.package,
+            prefix: domain.prefix,
+            root,
+            delegation,
+            delegation_bytes: domain.delegation,
+            own,
+            packages,
+            groups,
+            peers,
+            reader,
+            pending: Pending::new(&options),
+            sequences: Sequences::default(),
+            options,
+            stats: Stats::default(),
+        })
+    }
+
+    /// This member's number.
+    #[must_use]
+    pub fn number(&self) -> MemberNumber {
+        self.own.fields().member
+    }
+
+    /// This member's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.own.fields().name
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        DomainId::of_root(&self.root)
+    }
+
+    /// The pinned root key.
+    #[must_use]
+    pub fn root_key(&self) -> &[u8; 32] {
+        self.root.as_bytes()
+    }
+
+    /// Prefix of the reserved topics.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// End of this member's credential, Unix seconds.
+    #[must_use]
+    pub fn credential_not_after(&self) -> u64 {
+        self.own.fields().not_after
+    }
+
+    /// Key packages that are left: each new group needs one.
+    #[must_use]
+    pub fn packages_left(&self) -> usize {
+        self.packages.len()
+    }
+
+    /// How this member was configured.
+    #[must_use]
+    pub const fn options(&self) -> &MemberOptions {
+        &self.options
+    }
+
+    /// Counters.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The groups that the credential grants, and those whose keys are still there.
+    pub fn groups(&self) -> impl Iterator<Item = GroupInfo> + '_ {
+        self.group_ids().into_iter().map(|id| self.group_info(id))
+    }
+
+    fn group_info(&self, id: GroupId) -> GroupInfo {
+        let grant = self.own.fields().grant(&id);
+        let group = self.groups.get(&id);
+        let current = group.and_then(Group::current);
+        GroupInfo {
+            id,
+            name: group.map(|g| g.name().to_string()).unwrap_or_default(),
+            filters: group.map(Group::filters).unwrap_or_default(),
+            access: grant.map(|g| g.access),
+            publish_filter: grant
+                .map(|g| g.publish_filter.to_string())
+                .unwrap_or_default(),
+            epoch: current.as_ref().map(|c| c.epoch),
+            not_after: current.as_ref().map(|c| c.not_after),
+            window: group.map_or(0, |g| g.policy().window),
+            removed: group.is_some_and(Group::is_removed),
+            ready: group.is_some_and(Group::refused_is_known),
+        }
+    }
+
+    /// Filters to subscribe with QoS 1 after every (re)connect, before the application's own.
+    #[must_use]
+    pub fn reserved_subscriptions(&self) -> Vec<String> {
+        let mut filters = alloc::vec![
+            ReservedTopic::Delegation.name(&self.prefix),
+            member_filter(&self.prefix, self.number()),
+        ];
+        for group in self.group_ids() {
+            filters.extend(self.group_subscriptions(&group));
+        }
+        let credential = |m| ReservedTopic::Credential(m).name(&self.prefix);
+        filters.extend(
+            self.peers
+                .subscribed()
+                .filter(|m| *m != self.number())
+                .map(credential),
+        );
+        filters
+    }
+
+    fn group_subscriptions(&self, group: &GroupId) -> [String; 2] {
+        [
+            ReservedTopic::RefusedList(*group).name(&self.prefix),
+            announcements_filter(&self.prefix, group),
+        ]
+    }
+
+    /// Whether a topic belongs to key management: for [`Member::handle_reserved`], not for
+    /// [`Member::open`].
+    #[must_use]
+    pub fn is_reserved(&self, topic: &str) -> bool {
+        is_reserved(&self.prefix, topic)
+    }
+
+    /// Granted groups and groups with keys, ascending.
+    fn group_ids(&self) -> Vec<GroupId> {
+        let mut ids: Vec<GroupId> = self.own.fields().grants.iter().map(|g| g.group).collect();
+        ids.extend(self.groups.keys().copied());
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Granted groups whose filters are not known yet.
+    fn groups_without_keys(&self) -> impl Iterator<Item = GroupId> + '_ {
+        let known = |id: &GroupId| self.groups.get(id).is_some_and(|g| g.current().is_some());
+        self.group_ids().into_iter().filter(move |id| !known(id))
+    }
+}
+
+/// Whole seconds.
+fn seconds(now: Now) -> Option<u64> {
+    now.map(|ms| ms / 1000)
+}

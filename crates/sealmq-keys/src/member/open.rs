@@ -1,0 +1,428 @@
+//! Opening: what arrives on the application's topics (spec/envelope.md §9).
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::open::{
+    Directory, Epochs, Missing, ReadPolicy, ReadingEpoch, Rejection, Request, Sender, SenderQuery,
+};
+use sealmq_core::seal::Membership;
+use sealmq_core::topic::Topic;
+use sealmq_core::wire::Suite;
+use sealmq_core::{Credential, GroupId, KeyId, MemberNumber, VerifiedCredential};
+
+use super::groups::Group;
+use super::peers::{PeerUpdate, Peers};
+use super::pending::Waiting;
+use super::send::Standing;
+use super::types::{Action, Now, Opened, Properties, Received};
+use super::{Member, seconds};
+use crate::delegation::VerifiedDelegation;
+use crate::reserved::ReservedTopic;
+use crate::store::Changes;
+
+impl Member {
+    /// Opens what arrived on one of the application's topics; `retain` is the retain flag with
+    /// which the broker delivered it. A message whose key or sender is not known yet waits, and an
+    /// action of this or a later call ends the wait.
+    pub fn open(
+        &mut self,
+        topic: &str,
+        envelope: &[u8],
+        retain: bool,
+        now: Now,
+    ) -> (Opened, Vec<Action>) {
+        let mut actions = Vec::new();
+        let mut buffer = envelope.to_vec();
+        let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions) {
+            Ok(opened) => {
+                let received = opened.with_buffer(topic, buffer);
+                return (Opened::Message(Box::new(received)), actions);
+            }
+            Err(rejection) if self.is_worth_waiting(&rejection) => rejection,
+            Err(rejection) => {
+                self.count_rejection(&rejection);
+                return (Opened::Rejected(rejection), actions);
+            }
+        };
+        let waiting = Waiting {
+            topic: topic.to_owned(),
+            envelope: buffer,
+            retain,
+            since: now,
+            cause,
+        };
+        let Ok((ticket, dropped)) = self.pending.push(waiting) else {
+            self.count_rejection(&cause);
+            return (Opened::Rejected(cause), actions);
+        };
+        self.stats.waited = self.stats.waited.saturating_add(1);
+        self.ask_for(&cause, &mut actions);
+        for (ticket, waiting) in dropped {
+            self.give_up(ticket, waiting, &mut actions);
+        }
+        self.count_waiting();
+        (Opened::Waiting(ticket), actions)
+    }
+
+    /// What is due by time: waits that are over, snapshots of the replay windows (at most one per
+    /// second), asking again for what is missing. Call it about once a second.
+    pub fn tick(&mut self, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.retry(now, &mut actions, |cause| matches!(cause, Rejection::Busy));
+        for (ticket, waiting) in self.pending.expire(now) {
+            self.give_up(ticket, waiting, &mut actions);
+        }
+        self.count_waiting();
+        if let Some(changes) = self.reader.tick(now) {
+            actions.push(Action::Commit(changes));
+        }
+        for (id, group) in &mut self.groups {
+            if let Some(wanted) = group.wanted
+                && group.asking_wanted.is_due(now)
+            {
+                let topic = ReservedTopic::Announcement(*id, wanted.epoch).name(&self.prefix);
+                actions.push(Action::Subscribe(topic));
+            }
+            if group.current().is_some()
+                && !group.refused_is_known()
+                && group.asking_refused.is_due(now)
+            {
+                let topic = ReservedTopic::RefusedList(*id).name(&self.prefix);
+                actions.push(Action::Subscribe(topic));
+            }
+        }
+        actions
+    }
+
+    /// The replay state that is not stored yet: commit it at shutdown.
+    pub fn flush(&mut self) -> Changes {
+        self.reader.snapshot(None)
+    }
+
+    /// Tries the waiting messages whose cause fits once more, oldest first.
+    pub(super) fn retry(
+        &mut self,
+        now: Now,
+        actions: &mut Vec<Action>,
+        fits: impl Fn(&Rejection) -> bool,
+    ) {
+        for ticket in self.pending.waiting_for(fits) {
+            let Some(mut waiting) = self.pending.take(ticket) else {
+                continue;
+            };
+            let Waiting {
+                topic,
+                envelope,
+                retain,
+                ..
+            } = &mut waiting;
+            match self.open_buffer(topic, envelope, *retain, now, actions) {
+                Ok(opened) => {
+                    let received = opened.with_buffer(&waiting.topic, waiting.envelope);
+                    actions.push(Action::Message(ticket, Box::new(received)));
+                }
+                Err(rejection) if self.is_worth_waiting(&rejection) => {
+                    if rejection != waiting.cause {
+                        self.ask_for(&rejection, actions);
+                    }
+                    waiting.cause = rejection;
+                    self.pending.insert(ticket, waiting);
+                }
+                Err(rejection) => {
+                    self.count_rejection(&rejection);
+                    actions.push(Action::Rejected(ticket, waiting.topic, rejection));
+                }
+            }
+        }
+        self.count_waiting();
+    }
+
+    /// Drops the keys of epochs that left the window: forward secrecy ends with them.
+    pub(super) fn forget_old_sessions(&mut self) {
+        for group in self.groups.values_mut() {
+            let current = group.current().map(|current| *current.hash);
+            if group
+                .session
+                .as_ref()
+                .is_some_and(|s| Some(*s.announcement()) != current)
+            {
+                group.session = None;
+            }
+        }
+        let groups = &self.groups;
+        let in_window = |hash: &_| {
+            groups
+                .values()
+                .any(|group| group.reading_psk(hash).is_some())
+        };
+        self.reader.receiver.retain_epochs(in_window);
+    }
+
+    fn open_buffer(
+        &mut self,
+        topic: &str,
+        buffer: &mut [u8],
+        retained: bool,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<OpenedParts, Rejection> {
+        // A broker that delivers on a name that is none has made it up.
+        let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
+        let view = View {
+            groups: &self.groups,
+            peers: &self.peers,
+            own: &self.own,
+            delegation: &self.delegation,
+            now,
+        };
+        let request = Request {
+            topic,
+            retained,
+            now,
+            drop_own: (!self.options.accept_own).then(|| self.own.fields().member),
+            report_gaps: self.options.report_gaps,
+        };
+        let opened = self.reader.receiver.open(&request, &view, &view, buffer)?;
+        let member = opened.sender();
+        let credential = opened.credential().map(<[u8]>::to_vec);
+        let group = opened.group();
+        let mut parts = OpenedParts(Received {
+            topic: String::new(),
+            sender: member,
+            sender_name: String::new(),
+            group,
+            group_name: self
+                .groups
+                .get(&group)
+                .map(|g| g.name().to_owned())
+                .unwrap_or_default(),
+            epoch: opened.epoch(),
+            session: opened.session_number(),
+            counter: opened.counter().into(),
+            sent_at: opened.sent_at(),
+            gap: opened.gap(),
+            retained: opened.is_retained_delivery(),
+            will: opened.is_will(),
+            properties: Properties::from_wire(opened.properties()),
+            buffer: Vec::new(),
+            range: opened.payload_range(),
+        });
+        let mut changes = self.reader.accepted(now).unwrap_or_default();
+        let first = credential.is_some_and(|c| self.learn(member, &c, &mut changes));
+        if !changes.is_empty() {
+            actions.push(Action::Commit(changes));
+        }
+        if first {
+            actions.push(self.sender_known(member));
+            let topic = ReservedTopic::Credential(member).name(&self.prefix);
+            actions.push(Action::Subscribe(topic));
+        }
+        parts.0.sender_name = self.name_of(member);
+        self.stats.opened = self.stats.opened.saturating_add(1);
+        Ok(parts)
+    }
+
+    /// Keeps a credential that came inside a message which verified under it. `true` if the
+    /// sender was not known.
+    fn learn(&mut self, member: MemberNumber, credential: &[u8], changes: &mut Changes) -> bool {
+        if member == self.number() {
+            return false;
+        }
+        let update = self
+            .peers
+            .learn(member, credential, &self.delegation, changes);
+        matches!(update, Ok(PeerUpdate::Installed { first: true }))
+    }
+
+    fn name_of(&self, member: MemberNumber) -> String {
+        let credential = match self.own.fields().member == member {
+            true => Some(&self.own),
+            false => self.peers.get(member),
+        };
+        credential
+            .map(|c| c.fields().name.to_owned())
+            .unwrap_or_default()
+    }
+
+    fn is_worth_waiting(&self, rejection: &Rejection) -> bool {
+        match rejection {
+            // A publish-only member never gets a key to read with.
+            Rejection::UnknownKey { key_id } => !self
+                .groups
+                .values()
+                .filter_map(|group| group.state.as_ref())
+                .any(|state| state.by_key_id(key_id).is_some()),
+            // No credential ever has such a number.
+            Rejection::UnknownSender {
+                member,
+                missing: Missing::Credential,
+                ..
+            } => member.is_valid(),
+            other => other.may_wait(),
+        }
+    }
+
+    fn ask_for(&mut self, cause: &Rejection, actions: &mut Vec<Action>) {
+        if let Rejection::UnknownSender {
+            member,
+            missing: Missing::Credential,
+            ..
+        } = cause
+            && self.peers.want(*member)
+        {
+            let topic = ReservedTopic::Credential(*member).name(&self.prefix);
+            actions.push(Action::Subscribe(topic));
+        }
+    }
+
+    fn give_up(&mut self, ticket: u64, waiting: Waiting, actions: &mut Vec<Action>) {
+        let cause = waiting.cause;
+        self.count_rejection(&cause);
+        actions.push(Action::Rejected(ticket, waiting.topic, cause));
+        if let Rejection::UnknownSender {
+            member,
+            missing: Missing::Credential,
+            ..
+        } = cause
+        {
+            let same = |other: &Rejection| {
+                matches!(other, Rejection::UnknownSender { member: m, missing: Missing::Credential, .. }
+                    if *m == member)
+            };
+            // An insider can make up senders: nobody waits for this one any more.
+            if self.pending.waiting_for(same).is_empty() && self.peers.forget_want(member) {
+                let topic = ReservedTopic::Credential(member).name(&self.prefix);
+                actions.push(Action::Unsubscribe(topic));
+            }
+        }
+    }
+
+    fn count_rejection(&mut self, rejection: &Rejection) {
+        let count = self.stats.rejected.entry(rejection.name()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn count_waiting(&mut self) {
+        self.stats.waiting = self.pending.len();
+        self.stats.waiting_bytes = self.pending.bytes();
+    }
+}
+
+/// A message without its topic and buffer.
+struct OpenedParts(Received);
+
+impl OpenedParts {
+    fn with_buffer(self, topic: &str, buffer: Vec<u8>) -> Received {
+        Received {
+            topic: topic.to_owned(),
+            buffer,
+            ..self.0
+        }
+    }
+}
+
+/// What the receiver looks things up in.
+struct View<'a> {
+    groups: &'a BTreeMap<GroupId, Group>,
+    peers: &'a Peers,
+    own: &'a VerifiedCredential<Vec<u8>>,
+    delegation: &'a VerifiedDelegation,
+    now: Now,
+}
+
+impl Epochs for View<'_> {
+    fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
+        self.groups.iter().find_map(|(id, group)| {
+            let view = group.state.as_ref()?.by_key_id(key_id)?;
+            let policy = group.policy();
+            Some(ReadingEpoch {
+                group: *id,
+                epoch: view.epoch,
+                announcement: *view.hash,
+                suite: Suite::One,
+                key_pair: view.key_pair?,
+                psk: group.reading_psk(view.hash)?,
+                not_after: view.not_after,
+                policy: ReadPolicy {
+                    skew: policy.skew,
+                    grace: policy.grace,
+                    freshness: policy.freshness,
+                    will_age: policy.will_age,
+                },
+            })
+        })
+    }
+}
+
+impl View<'_> {
+    fn judge<B: AsRef<[u8]>>(
+        &self,
+        query: &SenderQuery<'_>,
+        credential: &VerifiedCredential<B>,
+    ) -> Option<Sender> {
+        let group = self.groups.get(&query.group)?;
+        let standing = Standing {
+            group: query.group,
+            credential,
+            topics: group,
+        };
+        let fields = credential.fields();
+        Some(Sender {
+            member: fields.member,
+            key: *credential.key(),
+            credential_hash: *credential.hash(),
+            serial: fields.credential_serial,
+            issued_at: fields.issued_at,
+            not_after: fields.not_after,
+            may_publish: standing.covers(query.topic),
+            lowest_serial: group.lowest_serial(fields.member),
+        })
+    }
+
+    fn known(&self, member: MemberNumber) -> Option<&VerifiedCredential<Vec<u8>>> {
+        if self.own.fields().member == member {
+            return Some(self.own);
+        }
+        self.peers.get(member)
+    }
+}
+
+impl Directory for View<'_> {
+    fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        self.judge(query, self.known(query.member)?)
+    }
+
+    fn admit(
+        &self,
+        query: &SenderQuery<'_>,
+        credential: &[u8],
+        known: Option<u32>,
+    ) -> Option<Sender> {
+        // First what costs no signature.
+        let object = Object::parse(credential, Kind::Credential).ok()?;
+        let fields: Credential<'_> = decode(object.body()).ok()?;
+        let newer = known.is_none_or(|known| fields.credential_serial > known)
+            && self
+                .peers
+                .serial(query.member)
+                .is_none_or(|known| fields.credential_serial > known);
+        let in_time = seconds(self.now).is_none_or(|now| now <= self.delegation.not_after());
+        if fields.member != query.member || !newer || !in_time {
+            return None;
+        }
+        let verified = VerifiedCredential::verify(credential, self.delegation).ok()?;
+        // A number is bound to its key for life.
+        let same_key = self
+            .known(query.member)
+            .is_none_or(|known| known.key() == verified.key());
+        if !same_key {
+            return None;
+        }
+        self.judge(query, &verified)
+    }
+}

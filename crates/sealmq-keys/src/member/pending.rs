@@ -1,0 +1,191 @@
+//! Messages that cannot be opened yet, bounded by count, bytes and time.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sealmq_core::open::Rejection;
+
+use super::types::{MemberOptions, Now};
+
+pub(super) struct Waiting {
+    pub(super) topic: String,
+    pub(super) envelope: Vec<u8>,
+    pub(super) retain: bool,
+    pub(super) since: Now,
+    /// What it waits for: [`Rejection::may_wait`] holds.
+    pub(super) cause: Rejection,
+}
+
+impl Waiting {
+    fn size(&self) -> usize {
+        self.topic.len().saturating_add(self.envelope.len())
+    }
+}
+
+/// The queue; tickets rise, so that iterating goes from the oldest to the newest.
+pub(super) struct Pending {
+    queue: BTreeMap<u64, Waiting>,
+    bytes: usize,
+    next_ticket: u64,
+    most_messages: usize,
+    most_bytes: usize,
+    most_ms: u64,
+}
+
+impl Pending {
+    pub(super) const fn new(options: &MemberOptions) -> Self {
+        Self {
+            queue: BTreeMap::new(),
+            bytes: 0,
+            next_ticket: 1,
+            most_messages: options.pending_messages,
+            most_bytes: options.pending_bytes,
+            most_ms: options.pending_ms,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Queues a message under a new ticket. Returns `Err` with it if it can never fit; otherwise
+    /// the ticket, and the oldest messages that had to make room.
+    pub(super) fn push(&mut self, message: Waiting) -> Result<(u64, Vec<(u64, Waiting)>), Waiting> {
+        let size = message.size();
+        if size > self.most_bytes || self.most_messages == 0 {
+            return Err(message);
+        }
+        let mut dropped = Vec::new();
+        while self.queue.len() >= self.most_messages
+            || self.bytes.saturating_add(size) > self.most_bytes
+        {
+            let Some((&oldest, _)) = self.queue.first_key_value() else {
+                break;
+            };
+            dropped.extend(self.take(oldest).map(|waiting| (oldest, waiting)));
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.wrapping_add(1);
+        self.insert(ticket, message);
+        Ok((ticket, dropped))
+    }
+
+    /// Puts a message back under the ticket that it had.
+    pub(super) fn insert(&mut self, ticket: u64, message: Waiting) {
+        self.bytes = self.bytes.saturating_add(message.size());
+        self.queue.insert(ticket, message);
+    }
+
+    pub(super) fn take(&mut self, ticket: u64) -> Option<Waiting> {
+        let message = self.queue.remove(&ticket)?;
+        self.bytes = self.bytes.saturating_sub(message.size());
+        Some(message)
+    }
+
+    /// Tickets of the messages that wait for this, oldest first.
+    pub(super) fn waiting_for(&self, cause: impl Fn(&Rejection) -> bool) -> Vec<u64> {
+        self.queue
+            .iter()
+            .filter(|(_, m)| cause(&m.cause))
+            .map(|(ticket, _)| *ticket)
+            .collect()
+    }
+
+    /// Removes the messages whose time is over. Without a clock nothing times out.
+    pub(super) fn expire(&mut self, now: Now) -> Vec<(u64, Waiting)> {
+        let Some(now) = now else { return Vec::new() };
+        let mut over = Vec::new();
+        for (ticket, message) in &mut self.queue {
+            // A clock that was set, or set back, must not keep a message for ever.
+            let since = message.since.map_or(now, |since| since.min(now));
+            message.since = Some(since);
+            if now.saturating_sub(since) >= self.most_ms {
+                over.push(*ticket);
+            }
+        }
+        over.into_iter()
+            .filter_map(|t| self.take(t).map(|m| (t, m)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn message(len: usize, since: Now) -> Waiting {
+        Waiting {
+            topic: String::new(),
+            envelope: vec![0; len],
+            retain: false,
+            since,
+            cause: Rejection::Busy,
+        }
+    }
+
+    fn pending(messages: usize, bytes: usize, ms: u64) -> Pending {
+        Pending::new(&MemberOptions {
+            pending_messages: messages,
+            pending_bytes: bytes,
+            pending_ms: ms,
+            ..MemberOptions::default()
+        })
+    }
+
+    #[test]
+    fn count_is_bounded_and_the_oldest_goes() {
+        let mut queue = pending(3, 1000, 10);
+        for ticket in 1..=3 {
+            let (got, dropped) = queue.push(message(1, None)).ok().unwrap();
+            assert_eq!((got, dropped.len()), (ticket, 0));
+        }
+        let (_, dropped) = queue.push(message(1, None)).ok().unwrap();
+        assert_eq!(dropped.iter().map(|d| d.0).collect::<Vec<_>>(), [1]);
+        assert_eq!((queue.len(), queue.bytes()), (3, 3));
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let mut queue = pending(100, 10, 10);
+        assert!(queue.push(message(11, None)).is_err());
+        for _ in 0..2 {
+            assert!(
+                queue
+                    .push(message(5, None))
+                    .is_ok_and(|(_, dropped)| dropped.is_empty())
+            );
+        }
+        let (_, dropped) = queue.push(message(1, None)).ok().unwrap();
+        assert_eq!(dropped.len(), 1);
+        assert_eq!(queue.bytes(), 6);
+        let (_, dropped) = queue.push(message(10, None)).ok().unwrap();
+        assert_eq!((dropped.len(), queue.bytes()), (2, 10));
+    }
+
+    #[test]
+    fn nothing_is_kept_when_switched_off() {
+        assert!(pending(0, 10, 10).push(message(1, None)).is_err());
+    }
+
+    #[test]
+    fn time_is_bounded_even_when_the_clock_jumps() {
+        let mut queue = pending(100, 1000, 10);
+        for since in [Some(100), Some(105), Some(1_000_000), None] {
+            assert!(queue.push(message(1, since)).is_ok());
+        }
+        assert!(queue.expire(None).is_empty());
+        assert!(queue.expire(Some(109)).is_empty());
+        let over: Vec<u64> = queue.expire(Some(110)).into_iter().map(|o| o.0).collect();
+        assert_eq!(over, [1]);
+        // The one from the future and the one without a time count from 109.
+        assert_eq!(queue.expire(Some(118)).len(), 1);
+        assert_eq!(queue.expire(Some(119)).len(), 2);
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+}

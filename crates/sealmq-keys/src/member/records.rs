@@ -1,0 +1,149 @@
+//! What a member keeps, as stored records. Internal to one implementation: not on the wire.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sealmq_core::crypto::{Digest, Secret};
+use sealmq_core::{GroupId, MemberNumber};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::MemberError;
+use crate::store::{Changes, Store, StoredRecord};
+
+/// Version of the records; the first byte of each.
+const VERSION: u8 = 1;
+
+pub(super) const IDENTITY: &str = "member/identity";
+pub(super) const DEVICE: &str = "member/device";
+pub(super) const DOMAIN: &str = "member/domain";
+pub(super) const CREDENTIAL: &str = "member/credential";
+pub(super) const PACKAGE_PREFIX: &str = "member/package/";
+pub(super) const GROUP_PREFIX: &str = "group/";
+pub(super) const STATE_SUFFIX: &str = "/state";
+pub(super) const REFUSED_SUFFIX: &str = "/refused";
+pub(super) const PEER_PREFIX: &str = "peer/";
+pub(super) const REPLAY_PREFIX: &str = "replay/";
+
+pub(super) fn package_key(number: u32) -> String {
+    format!("{PACKAGE_PREFIX}{number:010}")
+}
+
+pub(super) fn group_state_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{STATE_SUFFIX}")
+}
+
+pub(super) fn group_refused_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{REFUSED_SUFFIX}")
+}
+
+pub(super) fn peer_key(member: MemberNumber) -> String {
+    format!("{PEER_PREFIX}{member}")
+}
+
+/// 32 secret bytes in a record.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct SecretBytes([u8; 32]);
+
+impl SecretBytes {
+    pub(super) const fn of(secret: &[u8; 32]) -> Self {
+        Self(*secret)
+    }
+
+    pub(super) const fn secret(&self) -> Secret {
+        Secret::new(self.0)
+    }
+}
+
+/// The device's identity, made once.
+#[derive(Serialize, Deserialize)]
+pub(super) struct IdentityRecord {
+    pub(super) seed: SecretBytes,
+    /// The enrolment request object, to write it out again and to recognise the answer.
+    pub(super) request: Vec<u8>,
+}
+
+/// What hedges randomness, and the numbers that are never used twice (spec/envelope.md §6).
+#[derive(Serialize, Deserialize)]
+pub(super) struct DeviceRecord {
+    pub(super) secret: SecretBytes,
+    /// Highest session number used, in any group.
+    pub(super) session: u64,
+    /// Highest key package number used.
+    pub(super) package: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct DomainRecord {
+    pub(super) root_key: [u8; 32],
+    pub(super) prefix: String,
+    /// The current delegation object.
+    pub(super) delegation: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CredentialRecord {
+    /// The delegation under which the credential was verified.
+    pub(super) delegation: Vec<u8>,
+    pub(super) credential: Vec<u8>,
+}
+
+/// An unused key package: deleted in the same commit that installs the welcome.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PackageRecord {
+    pub(super) number: u32,
+    /// Hash of the key package object.
+    pub(super) hash: Digest,
+    /// Seed of the one-time key pair.
+    pub(super) seed: SecretBytes,
+}
+
+/// Encodes a record; the intermediate copy is wiped.
+pub(super) fn put<T: Serialize>(
+    changes: &mut Changes,
+    key: impl Into<String>,
+    record: &T,
+) -> Result<(), MemberError> {
+    let key = key.into();
+    let Ok(body) = postcard::to_allocvec(record).map(Zeroizing::new) else {
+        return Err(MemberError::Record(key));
+    };
+    put_bytes(changes, key, &body);
+    Ok(())
+}
+
+/// Stores bytes that have an encoding of their own.
+pub(super) fn put_bytes(changes: &mut Changes, key: impl Into<String>, body: &[u8]) {
+    let mut value = Vec::with_capacity(body.len().saturating_add(1));
+    value.push(VERSION);
+    value.extend_from_slice(body);
+    changes.put(key, value);
+}
+
+/// The body of a stored value.
+pub(super) fn body<'a>(key: &str, value: &'a [u8]) -> Result<&'a [u8], MemberError> {
+    match value.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        _ => Err(MemberError::Record(key.to_string())),
+    }
+}
+
+pub(super) fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, MemberError> {
+    postcard::from_bytes(body(key, value)?).map_err(|_| MemberError::Record(key.to_string()))
+}
+
+pub(super) fn get<S: Store>(
+    store: &S,
+    key: &str,
+) -> Result<Option<Zeroizing<Vec<u8>>>, MemberError> {
+    store.get(key).map_err(|e| MemberError::Store(Box::new(e)))
+}
+
+pub(super) fn list<S: Store>(store: &S, prefix: &str) -> Result<Vec<StoredRecord>, MemberError> {
+    store
+        .list(prefix)
+        .map_err(|e| MemberError::Store(Box::new(e)))
+}

@@ -1,0 +1,511 @@
+//! Sealing (spec/envelope.md §6, §7).
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::{Digest, Purpose, VerifyingKey};
+use sealmq_core::seal::{
+    Membership, Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession,
+    SessionLimits, SessionStart,
+};
+use sealmq_core::topic::{Filter, Topic, TopicError, matches_grant};
+use sealmq_core::wire::{MAX_SESSION_NUMBER, Padding, PropertiesError, Suite};
+use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+
+use super::enrol::entropy;
+use super::groups::Group;
+use super::records::{self, DeviceRecord, SecretBytes};
+use super::types::{Now, OutgoingMessage, Sealed};
+use super::{Member, MemberError, seconds};
+use crate::announcement::Policy;
+use crate::reserved::is_reserved;
+use crate::store::Changes;
+
+/// Most topics whose messages are numbered; messages on further topics carry no sequence.
+const MAX_SEQUENCES: usize = 65_536;
+
+/// A message was not sealed, and must not be sent (nothing is ever sent in clear instead).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The topic is not a valid MQTT topic name.
+    Topic(TopicError),
+    /// The topic lies under the prefix that key management uses.
+    Reserved,
+    /// No group of this member covers the topic.
+    NoGroup,
+    /// Groups that this member belongs to are not known completely yet: the welcome or the
+    /// announcement has not arrived. The topic may belong to one of them.
+    NoKeysYet {
+        /// The groups.
+        groups: Vec<GroupId>,
+    },
+    /// The credential does not grant publishing on this topic.
+    NotGranted {
+        /// The group's name.
+        group: String,
+    },
+    /// The group's newest announcement has expired.
+    KeysExpired {
+        /// The group's name.
+        group: String,
+        /// Unix seconds.
+        not_after: u64,
+    },
+    /// This member's credential has expired.
+    CredentialExpired {
+        /// Unix seconds.
+        not_after: u64,
+    },
+    /// The properties cannot be sealed.
+    Properties(PropertiesError),
+    /// A message expiry or a Last Will needs a clock, and there is none.
+    NeedsClock,
+    /// The random number generator failed.
+    Random,
+    /// All 2^35 session numbers were used.
+    SessionNumbersUsedUp,
+    /// The message cannot be sealed.
+    Message(SessionError),
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(e) => e.fmt(f),
+            Self::Reserved => f.write_str(
+                "the topic is reserved for key management: publish on another one",
+            ),
+            Self::NoGroup => f.write_str(
+                "no group covers the topic, so it cannot be sealed: have the authority add a filter to a group, or allow this topic in clear explicitly",
+            ),
+            Self::NoKeysYet { groups } => write!(
+                f,
+                "the keys of {} group(s) have not arrived yet: wait for them, and check that the authority is running and that the client subscribed the reserved topics",
+                groups.len()
+            ),
+            Self::NotGranted { group } => write!(
+                f,
+                "this member may not publish on the topic in group `{group}`: ask the authority for a new grant"
+            ),
+            Self::KeysExpired { group, not_after } => write!(
+                f,
+                "the keys of group `{group}` expired at {not_after} (Unix seconds): check the clock and the way to the authority"
+            ),
+            Self::CredentialExpired { not_after } => write!(
+                f,
+                "this member's credential expired at {not_after} (Unix seconds): ask the authority for a new one"
+            ),
+            Self::Properties(e) => e.fmt(f),
+            Self::NeedsClock => f.write_str(
+                "a Last Will and a message expiry need the time of sealing, and this device has no clock: set it, or leave them out",
+            ),
+            Self::Random => f.write_str(
+                "the random number generator failed: nothing was sealed, check the platform's RNG",
+            ),
+            Self::SessionNumbersUsedUp => f.write_str(
+                "this member used up its session numbers: it needs a new identity (check whether the clock was far in the future)",
+            ),
+            Self::Message(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SealError {}
+
+/// What credential and announcement of a member say about one group.
+pub(super) struct Standing<'a, B> {
+    pub(super) group: GroupId,
+    pub(super) credential: &'a VerifiedCredential<B>,
+    pub(super) topics: &'a Group,
+}
+
+impl<B: AsRef<[u8]>> Membership for Standing<'_, B> {
+    fn group(&self) -> GroupId {
+        self.group
+    }
+
+    fn member(&self) -> MemberNumber {
+        self.credential.fields().member
+    }
+
+    fn key(&self) -> &VerifyingKey {
+        self.credential.key()
+    }
+
+    fn credential_hash(&self) -> Digest {
+        *self.credential.hash()
+    }
+
+    fn may_publish(&self) -> bool {
+        self.credential
+            .fields()
+            .grant(&self.group)
+            .is_some_and(|g| g.access.may_publish())
+    }
+
+    fn may_subscribe(&self) -> bool {
+        self.credential
+            .fields()
+            .grant(&self.group)
+            .is_some_and(|g| g.access.may_subscribe())
+    }
+
+    fn covers(&self, topic: Topic<'_>) -> bool {
+        let fields = self.credential.fields();
+        let Some(grant) = fields.grant(&self.group).filter(|g| g.access.may_publish()) else {
+            return false;
+        };
+        let narrowed = grant.publish_filter.is_empty()
+            || Filter::new(grant.publish_filter)
+                .is_ok_and(|filter| matches_grant(filter, fields.name, topic));
+        narrowed && self.topics.covers(topic)
+    }
+}
+
+impl Member {
+    /// Seals a message for the group that covers its topic. Begins a session when one is needed:
+    /// then `changes` holds what has to be durable before the payload goes out. If that commit
+    /// fails, drop the payload and this `Member`.
+    ///
+    /// # Errors
+    /// Nothing was sealed, and no counter was used up.
+    pub fn seal(
+        &mut self,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Sealed, SealError> {
+        let topic = Topic::new(message.topic).map_err(SealError::Topic)?;
+        if is_reserved(&self.prefix, message.topic) {
+            return Err(SealError::Reserved);
+        }
+        let id = self.group_for(topic)?;
+        self.check_own_credential(now)?;
+        let needs_clock = message.will || message.properties.expiry.is_some();
+        if needs_clock && now.is_none() {
+            return Err(SealError::NeedsClock);
+        }
+        let mut changes = Changes::new();
+        let epoch = if message.will {
+            let session = self.begin_session(id, now, rng, &mut changes)?;
+            let (payload, epoch) = self.seal_will(session, id, topic, message, now)?;
+            return Ok(self.sealed(changes, payload, id, epoch));
+        } else {
+            self.ready_session(id, now, rng, &mut changes)?
+        };
+        let payload = match self.seal_once(id, topic, message, now) {
+            Err(SealError::Message(SessionError::SessionEnded(_))) => {
+                let session = self.begin_session(id, now, rng, &mut changes)?;
+                self.set_session(id, session);
+                self.seal_once(id, topic, message, now)?
+            }
+            result => result?,
+        };
+        Ok(self.sealed(changes, payload, id, epoch))
+    }
+
+    fn sealed(&mut self, changes: Changes, payload: Vec<u8>, group: GroupId, epoch: u64) -> Sealed {
+        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        Sealed {
+            changes,
+            payload,
+            group,
+            epoch,
+        }
+    }
+
+    /// The one group whose filters match; filters of different groups do not overlap.
+    fn group_for(&self, topic: Topic<'_>) -> Result<GroupId, SealError> {
+        let found = self.groups.iter().find(|(_, group)| group.covers(topic));
+        let Some((id, group)) = found else {
+            let unknown: Vec<GroupId> = self.groups_without_keys().collect();
+            return Err(if unknown.is_empty() {
+                SealError::NoGroup
+            } else {
+                SealError::NoKeysYet { groups: unknown }
+            });
+        };
+        let standing = Standing {
+            group: *id,
+            credential: &self.own,
+            topics: group,
+        };
+        if !standing.covers(topic) {
+            return Err(SealError::NotGranted {
+                group: group.name().into(),
+            });
+        }
+        Ok(*id)
+    }
+
+    fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
+        let not_after = self.own.fields().not_after;
+        match seconds(now) {
+            Some(now) if now > not_after => Err(SealError::CredentialExpired { not_after }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that the group has a session of its current epoch; returns the epoch.
+    fn ready_session(
+        &mut self,
+        id: GroupId,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        changes: &mut Changes,
+    ) -> Result<u64, SealError> {
+        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
+        let group = self.groups.get(&id).ok_or_else(no_keys)?;
+        let current = group.current().ok_or_else(no_keys)?;
+        let (epoch, hash) = (current.epoch, *current.hash);
+        if group
+            .session
+            .as_ref()
+            .is_none_or(|session| *session.announcement() != hash)
+        {
+            let session = self.begin_session(id, now, rng, changes)?;
+            self.set_session(id, session);
+        }
+        Ok(epoch)
+    }
+
+    fn set_session(&mut self, id: GroupId, session: SenderSession) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.session = Some(session);
+        }
+    }
+
+    /// Begins a session with a number that was never used, and hedged randomness. Both are in
+    /// `changes`, durable before anything of the session goes out (ATTACKS A22, A23).
+    fn begin_session(
+        &mut self,
+        id: GroupId,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        changes: &mut Changes,
+    ) -> Result<SenderSession, SealError> {
+        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
+        let group = self.groups.get(&id).ok_or_else(no_keys)?;
+        let current = group.current().ok_or_else(no_keys)?;
+        if seconds(now).is_some_and(|now| now > current.not_after) {
+            return Err(SealError::KeysExpired {
+                group: group.name().into(),
+                not_after: current.not_after,
+            });
+        }
+        let number = self
+            .session_number
+            .saturating_add(1)
+            .max(seconds(now).unwrap_or(0));
+        if number > MAX_SESSION_NUMBER {
+            return Err(SealError::SessionNumbersUsedUp);
+        }
+        let entropy = entropy(rng).map_err(|_| SealError::Random)?;
+        let hedged = self.device.hedge(&entropy, Purpose::Session, number);
+        let policy = group.policy();
+        let session = SenderSession::start(&SessionStart {
+            group: id,
+            announcement: current.hash,
+            suite: Suite::One,
+            group_key: &current.group_key,
+            psk: current.psk.secret(),
+            not_after: current.not_after,
+            limits: SessionLimits {
+                messages: policy.session_messages,
+                bytes: policy.session_bytes,
+                seconds: policy.session_seconds,
+            },
+            number,
+            seed: &hedged.seed,
+            now,
+        })
+        .map_err(SealError::Message)?;
+        let record = DeviceRecord {
+            secret: SecretBytes::of(hedged.next.expose()),
+            session: number,
+            package: self.package_number,
+        };
+        records::put(changes, records::DEVICE, &record)
+            .map_err(|_: MemberError| SealError::Message(SessionError::TooLong))?;
+        self.device = hedged.next;
+        self.session_number = number;
+        self.stats.sessions = self.stats.sessions.saturating_add(1);
+        Ok(session)
+    }
+
+    fn seal_once(
+        &mut self,
+        id: GroupId,
+        topic: Topic<'_>,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+    ) -> Result<Vec<u8>, SealError> {
+        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
+        let group = self.groups.get_mut(&id).ok_or_else(no_keys)?;
+        let mut session = group.session.take().ok_or_else(no_keys)?;
+        let sequence = if self.options.sequence {
+            self.sequences.next(message.topic)
+        } else {
+            None
+        };
+        let result = with_parts(&self.identity, &self.own, group, id, |publisher, policy| {
+            let mut buffer = Vec::new();
+            let outgoing = outgoing(
+                topic,
+                message,
+                now,
+                sequence,
+                &self.own,
+                policy,
+                &mut buffer,
+            )?;
+            let room = session
+                .room(publisher, &outgoing, message.payload.len())
+                .map_err(SealError::Message)?;
+            let len = room.headroom.saturating_add(message.payload.len());
+            let mut out = vec![0; len.saturating_add(room.tailroom)];
+            let len = session
+                .seal_into(publisher, &outgoing, now, message.payload, &mut out)
+                .map_err(SealError::Message)?;
+            out.truncate(len);
+            Ok(out)
+        });
+        // The session stays whatever happened: its counter must not go back.
+        group.session = Some(session);
+        if result.is_ok() {
+            self.sequences.advance(message.topic);
+        }
+        result
+    }
+
+    fn seal_will(
+        &self,
+        session: SenderSession,
+        id: GroupId,
+        topic: Topic<'_>,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+    ) -> Result<(Vec<u8>, u64), SealError> {
+        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
+        let group = self.groups.get(&id).ok_or_else(no_keys)?;
+        let epoch = group.current().ok_or_else(no_keys)?.epoch;
+        let payload = with_parts(&self.identity, &self.own, group, id, |publisher, policy| {
+            let mut buffer = Vec::new();
+            let outgoing = outgoing(topic, message, now, None, &self.own, policy, &mut buffer)?;
+            let room = session
+                .room(publisher, &outgoing, message.payload.len())
+                .map_err(SealError::Message)?;
+            let len = room.headroom.saturating_add(message.payload.len());
+            let mut out = vec![0; len.saturating_add(room.tailroom)];
+            let len = session
+                .seal_will_into(publisher, &outgoing, now, message.payload, &mut out)
+                .map_err(SealError::Message)?;
+            out.truncate(len);
+            Ok(out)
+        })?;
+        Ok((payload, epoch))
+    }
+}
+
+fn with_parts<T>(
+    identity: &sealmq_core::crypto::IdentityKey,
+    own: &VerifiedCredential<Vec<u8>>,
+    group: &Group,
+    id: GroupId,
+    seal: impl FnOnce(&Publisher<'_, Standing<'_, Vec<u8>>>, &Policy) -> Result<T, SealError>,
+) -> Result<T, SealError> {
+    let standing = Standing {
+        group: id,
+        credential: own,
+        topics: group,
+    };
+    let publisher = Publisher::new(identity, standing).map_err(|error| match error {
+        PublisherError::ReadOnly => SealError::NotGranted {
+            group: group.name().into(),
+        },
+        _ => SealError::Message(SessionError::NotAllowed),
+    })?;
+    seal(&publisher, &group.policy())
+}
+
+fn outgoing<'a>(
+    topic: Topic<'a>,
+    message: &OutgoingMessage<'_>,
+    now: Now,
+    sequence: Option<u32>,
+    own: &'a VerifiedCredential<Vec<u8>>,
+    policy: &Policy,
+    buffer: &'a mut Vec<u8>,
+) -> Result<Outgoing<'a>, SealError> {
+    Ok(Outgoing {
+        sent_at: now,
+        sequence,
+        retain: message.retain,
+        properties: message
+            .properties
+            .encode(buffer)
+            .map_err(SealError::Properties)?,
+        credential: message.announce_credential.then(|| own.bytes()),
+        padding: match policy.padding {
+            1 => Padding::Padme,
+            2 => Padding::Bucket(policy.bucket),
+            _ => Padding::None,
+        },
+        ..Outgoing::new(topic)
+    })
+}
+
+/// Numbers of the messages on each topic (spec/envelope.md §8).
+#[derive(Default)]
+pub(super) struct Sequences(BTreeMap<String, u32>);
+
+impl Sequences {
+    /// The number of the next message; `None` when too many topics are numbered already.
+    fn next(&self, topic: &str) -> Option<u32> {
+        match self.0.get(topic) {
+            Some(next) => Some(*next),
+            None => (self.0.len() < MAX_SEQUENCES).then_some(0),
+        }
+    }
+
+    fn advance(&mut self, topic: &str) {
+        if let Some(next) = self.0.get_mut(topic) {
+            *next = next.wrapping_add(1) & ((1 << 21) - 1);
+        } else if self.0.len() < MAX_SEQUENCES {
+            self.0.insert(topic.into(), 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn sequences_wrap_and_are_bounded() {
+        let mut sequences = Sequences::default();
+        assert_eq!(sequences.next("a"), Some(0));
+        assert_eq!(sequences.next("a"), Some(0));
+        sequences.advance("a");
+        assert_eq!(
+            (sequences.next("a"), sequences.next("b")),
+            (Some(1), Some(0))
+        );
+        sequences.0.insert("a".into(), (1 << 21) - 1);
+        sequences.advance("a");
+        assert_eq!(sequences.next("a"), Some(0));
+        for i in 1..MAX_SEQUENCES {
+            sequences.advance(&format!("t/{i}"));
+        }
+        assert_eq!(sequences.next("t/1"), Some(1));
+        assert_eq!(sequences.next("one more"), None);
+        sequences.advance("one more");
+        assert_eq!(sequences.0.len(), MAX_SEQUENCES);
+    }
+}
