@@ -103,7 +103,14 @@ impl Rejection {
             Self::Malformed => "Malformed",
             Self::Unsupported { .. } => "Unsupported",
             Self::UnknownKey { .. } => "UnknownKey",
-            Self::UnknownSender { .. } => "UnknownSender",
+            Self::UnknownSender {
+                missing: Missing::Credential,
+                ..
+            } => "UnknownSender",
+            Self::UnknownSender {
+                missing: Missing::RefusedList,
+                ..
+            } => "UnknownList",
             Self::NotAllowed { .. } => "NotAllowed",
             Self::Revoked { .. } => "Revoked",
             Self::Replay { .. } => "Replay",

@@ -70,7 +70,8 @@ pub(crate) fn check_message(
         return Err(Staleness::Future);
     }
     if times.will {
-        if older_than(sent_at, millis(policy.will_age.into())) {
+        let age = millis(policy.will_age.into()).saturating_add(skew);
+        if policy.will_age == 0 || older_than(sent_at, age) {
             return Err(Staleness::Old);
         }
     } else if policy.freshness > 0
@@ -152,8 +153,16 @@ mod tests {
             will: true,
             ..times(age)
         };
-        assert_eq!(check(will(1_000_000)), Ok(()));
-        assert_eq!(check(will(1_000_001)), Err(Staleness::Old));
+        assert_eq!(check(will(1_010_000)), Ok(()));
+        assert_eq!(check(will(1_010_001)), Err(Staleness::Old));
+        let off = ReadPolicy {
+            will_age: 0,
+            ..POLICY
+        };
+        assert_eq!(
+            check_message(Some(NOW), &will(0), &off),
+            Err(Staleness::Old)
+        );
         assert_eq!(check(will(-10_001)), Err(Staleness::Future));
         let none = MessageTimes {
             sent_at: None,

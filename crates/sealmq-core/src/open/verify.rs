@@ -1,4 +1,4 @@
-//! Steps 6 to 9: from something that decrypts to a message whose sender is proven.
+//! Steps 5 to 10: from something that decrypts to a message whose sender is proven.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use crate::replay::{
     Class, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
 };
 use crate::transcript::Transcript;
-use crate::wire::{BodyFields, flags};
+use crate::wire::{BodyFields, CredentialAge, credential_age, flags};
 
 /// An envelope that opened under its session's keys (steps 4 and 5). Every reader of the group
 /// could have made it, so there is no way to its payload; dropping it wipes the buffer.
@@ -23,7 +23,7 @@ pub struct Decrypted<'b> {
     pub(crate) context: Context,
 }
 
-/// An envelope whose sender is proven (step 8). Only [`Opened`], which the receiver makes of it
+/// An envelope whose sender is proven (step 9). Only [`Opened`], which the receiver makes of it
 /// when it has recorded it, gives out the payload.
 pub struct Verified<'b> {
     message: Decrypted<'b>,
@@ -34,7 +34,7 @@ pub struct Verified<'b> {
 }
 
 impl<'b> Decrypted<'b> {
-    /// Steps 6 to 8. Nothing is recorded here. If something is missing that may still arrive, the
+    /// Steps 6 to 9. Nothing is recorded here. If something is missing that may still arrive, the
     /// buffer holds the envelope again.
     pub(crate) fn verify<S, T, const W: usize>(
         self,
@@ -62,6 +62,19 @@ impl<'b> Decrypted<'b> {
         let Some(lowest_serial) = sender.lowest_serial else {
             return Err(self.wait_for(Missing::RefusedList, secrets));
         };
+        match credential_age(self.fields.hint, sender.serial) {
+            CredentialAge::Known => {}
+            CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
+            CredentialAge::Older => return Err(Rejection::Revoked { member }),
+        }
+        if sender.serial < lowest_serial {
+            return Err(Rejection::Revoked { member });
+        }
+        self.check_credential_time(request, &sender)?;
+        if !sender.may_publish {
+            return Err(Rejection::NotAllowed { member });
+        }
+        self.check_times(request)?;
         let class = self
             .class(request.retained)
             .ok_or(Rejection::Replay { member })?;
@@ -70,13 +83,6 @@ impl<'b> Decrypted<'b> {
             Verdict::New => {}
             Verdict::Replay => return Err(Rejection::Replay { member }),
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
-        }
-        if sender.serial < lowest_serial {
-            return Err(Rejection::Revoked { member });
-        }
-        self.check_times(request, &sender)?;
-        if !sender.may_publish {
-            return Err(Rejection::NotAllowed { member });
         }
         self.check_signature(&sender).ok_or(Rejection::Rejected)?;
         let report_gaps = request.report_gaps;
@@ -141,17 +147,22 @@ impl<'b> Decrypted<'b> {
         }
     }
 
-    fn check_times(&self, request: &Request<'_>, sender: &Sender) -> Result<(), Rejection> {
-        let policy = &self.context.policy;
+    fn check_credential_time(
+        &self,
+        request: &Request<'_>,
+        sender: &Sender,
+    ) -> Result<(), Rejection> {
+        time::check_credential(request.now, sender, &self.context.policy).map_err(Rejection::Stale)
+    }
+
+    fn check_times(&self, request: &Request<'_>) -> Result<(), Rejection> {
         let times = MessageTimes {
             sent_at: self.fields.sent_at,
             expiry: self.fields.message_expiry,
             will: self.fields.has(flags::WILL),
             retained_delivery: request.retained,
         };
-        time::check_credential(request.now, sender, policy)
-            .and_then(|()| time::check_message(request.now, &times, policy))
-            .map_err(Rejection::Stale)
+        time::check_message(request.now, &times, &self.context.policy).map_err(Rejection::Stale)
     }
 
     fn check_signature(&self, sender: &Sender) -> Option<()> {
@@ -177,7 +188,7 @@ impl<'b> Verified<'b> {
         self.message.context.place
     }
 
-    /// Step 9: records the message, then releases it.
+    /// Step 10: records the message, then releases it.
     pub(crate) fn release<S, T, const W: usize>(
         self,
         replay: &mut ReplayState<S, T, W>,

@@ -1,3 +1,5 @@
+use core::cmp::Reverse;
+
 use super::probe::mix;
 use super::window::Window;
 use crate::crypto::ENC_LEN;
@@ -93,27 +95,27 @@ impl<const W: usize> SenderRecord<W> {
         number > self.floor
     }
 
-    /// Marks a counter; a new session may push out the one with the lowest number, itself
-    /// included, and then raises the floor (ATTACKS A11).
+    /// Marks a counter. A new session takes the place of the one with the lowest number, and the
+    /// floor rises to that (ATTACKS A11).
     pub(crate) fn mark(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) {
         if let Some(recent) = self.recent.iter_mut().flatten().find(|r| r.enc == *enc) {
             recent.window.mark(counter);
             return;
         }
-        let mut new = Some(Recent {
-            number,
-            enc: *enc,
-            window: Window::starting_at(counter),
-        });
-        for place in &mut self.recent {
-            let rank = |r: &Option<Recent<W>>| r.as_ref().map_or(0, |r| r.number);
-            if rank(place) < rank(&new) {
-                core::mem::swap(place, &mut new);
+        // Descending order, so the lowest stands last.
+        if let Some(place) = self.recent.last_mut() {
+            if let Some(out) = place.as_ref() {
+                self.floor = self.floor.max(out.number);
             }
+            let window = Window::starting_at(counter);
+            *place = Some(Recent {
+                number,
+                enc: *enc,
+                window,
+            });
         }
-        if let Some(out) = new {
-            self.floor = self.floor.max(out.number);
-        }
+        self.recent
+            .sort_unstable_by_key(|r| Reverse(r.as_ref().map(|r| r.number)));
     }
 }
 
@@ -184,14 +186,16 @@ mod tests {
         assert_eq!(record.floor, 10);
         assert!(!record.is_new(&[10; 32], 10, 1));
         assert!(record.is_new(&[20; 32], 20, 1));
-        // A late session below all others is accepted once, and then is the floor itself.
+        // A late session below all others stays, and the floor rises above it.
         assert!(record.is_new(&[15; 32], 15, 0));
         record.mark(&[15; 32], 15, 0);
-        assert_eq!(record.floor, 15);
-        assert!(!record.is_new(&[15; 32], 15, 1));
+        assert_eq!(record.floor, 20);
+        assert!(!record.is_new(&[15; 32], 15, 0));
+        assert!(record.is_new(&[15; 32], 15, 1));
+        assert!(!record.is_new(&[20; 32], 20, 1));
         assert_eq!(record.highest(), 50);
         let numbers: Vec<_> = record.recent.iter().flatten().map(|r| r.number).collect();
-        assert_eq!(numbers, [50, 40, 30, 20]);
+        assert_eq!(numbers, [50, 40, 30, 15]);
     }
 
     #[test]

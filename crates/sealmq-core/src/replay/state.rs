@@ -479,7 +479,7 @@ fn mark_dirty(mark: &mut bool, dirty: &mut Dirty, index: usize) {
 }
 
 fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
-    const MODULUS: u32 = 1 << 28;
+    const MODULUS: u32 = 1 << 21;
     let Some((last_number, last_sequence)) = last else {
         return Gap::First;
     };
@@ -489,7 +489,7 @@ fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
     if number > last_number && sequence == 0 {
         return Gap::Restarted;
     }
-    // Both are below 2^28, so the sum cannot wrap.
+    // Both are below 2^21, so the sum cannot wrap.
     let ahead = sequence.wrapping_sub(last_sequence).wrapping_sub(1) & MODULUS.wrapping_sub(1);
     if ahead < MODULUS / 2 {
         Gap::Missed(ahead)

@@ -20,7 +20,7 @@ pub struct Outgoing<'a> {
     pub topic: Topic<'a>,
     /// The sender's clock, Unix milliseconds below 2^42. `None` without a clock.
     pub sent_at: Option<u64>,
-    /// Number among this sender's messages on this topic, below 2^28 (spec/envelope.md §8).
+    /// Number among this sender's messages on this topic, below 2^21 (spec/envelope.md §8).
     pub sequence: Option<u32>,
     /// Whether the message is published with MQTT's retain flag. It must be the same.
     pub retain: bool,

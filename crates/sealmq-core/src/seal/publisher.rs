@@ -15,6 +15,8 @@ pub trait Membership {
     fn key(&self) -> &VerifyingKey;
     /// Hash of the credential object, which every signature covers.
     fn credential_hash(&self) -> Digest;
+    /// The credential's own serial.
+    fn credential_serial(&self) -> u32;
     /// Whether the credential grants publishing in this group at all.
     fn may_publish(&self) -> bool;
     /// Whether the credential grants reading in this group.
@@ -35,6 +37,9 @@ impl<M: Membership + ?Sized> Membership for &M {
     }
     fn credential_hash(&self) -> Digest {
         (**self).credential_hash()
+    }
+    fn credential_serial(&self) -> u32 {
+        (**self).credential_serial()
     }
     fn may_publish(&self) -> bool {
         (**self).may_publish()

@@ -9,7 +9,9 @@ use crate::crypto::{
 };
 use crate::ids::{GroupId, KeyId};
 use crate::transcript::{Aad, Transcript};
-use crate::wire::{BodyPrefix, Header, MAX_COUNTER, MAX_SESSION_NUMBER, Padding, Suite, Writer};
+use crate::wire::{
+    BodyPrefix, Header, MAX_COUNTER, MAX_SESSION_NUMBER, Padding, Suite, Writer, hint_of,
+};
 
 /// Bytes that every envelope has behind payload and padding: signature and tag.
 pub const TAILROOM: usize = SIGNATURE_LEN + TAG_LEN;
@@ -381,6 +383,7 @@ impl SenderSession {
         let padded = message.padding != Padding::None;
         let prefix = BodyPrefix {
             sender: publisher.membership().member(),
+            hint: hint_of(publisher.membership().credential_serial()),
             session_number: self.number,
             sent_at: message.sent_at,
             sequence: message.sequence,
@@ -425,3 +428,7 @@ fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

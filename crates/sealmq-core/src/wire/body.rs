@@ -9,8 +9,9 @@ use crate::ids::MemberNumber;
 /// Most bytes of a credential inside an envelope.
 pub const MAX_EMBEDDED_CREDENTIAL_LEN: usize = 4096;
 
+const HINT_MODULUS: u8 = 128;
 const MAX_SENT_AT: u64 = (1 << 42) - 1;
-const MAX_SEQUENCE: u64 = (1 << 28) - 1;
+const MAX_SEQUENCE: u64 = (1 << 21) - 1;
 
 /// Bits of the first byte of a body (spec/envelope.md §4).
 pub mod flags {
@@ -74,8 +75,10 @@ impl From<Truncated> for BodyError {
 pub struct BodyFields {
     /// [`flags`].
     pub flags: u8,
-    /// The sender's number; below 2^28, 0 included (no credential has it).
+    /// The sender's number, 1 to 2^28 − 1.
     pub sender: MemberNumber,
+    /// The serial of the sender's credential modulo 128.
+    pub hint: u8,
     /// The session's number.
     pub session_number: u64,
     /// Unix milliseconds.
@@ -104,7 +107,11 @@ impl BodyFields {
             return Err(BodyError::Flags);
         }
         let has = |flag| flags & flag != 0;
-        let sender = bounded(reader.varint()?, u64::from(MemberNumber::MAX.0))?;
+        let sender = MemberNumber(narrow(bounded(reader.varint()?, MemberNumber::MAX.0.into())?)?);
+        let hint = reader.u8()?;
+        if !sender.is_valid() || hint >= HINT_MODULUS {
+            return Err(BodyError::Range);
+        }
         let session_number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
         let sent_at = match has(flags::SENT_AT) {
             true => Some(bounded(reader.varint()?, MAX_SENT_AT)?),
@@ -137,10 +144,10 @@ impl BodyFields {
         } else {
             reader.position()..body.len()
         };
-        let sender = MemberNumber(narrow(sender)?);
         Ok(Self {
             flags,
             sender,
+            hint,
             session_number,
             sent_at,
             sequence,
@@ -191,11 +198,13 @@ fn is_zero(bytes: &[u8]) -> bool {
 pub struct BodyPrefix<'a> {
     /// The sender's number.
     pub sender: MemberNumber,
+    /// The serial of the sender's credential modulo 128 ([`hint_of`]).
+    pub hint: u8,
     /// The session's number.
     pub session_number: u64,
     /// Unix milliseconds, below 2^42.
     pub sent_at: Option<u64>,
-    /// Number among the sender's messages on this topic, below 2^28.
+    /// Number among the sender's messages on this topic, below 2^21.
     pub sequence: Option<u32>,
     /// The sender's credential object.
     pub credential: Option<&'a [u8]>,
@@ -215,7 +224,11 @@ impl BodyPrefix<'_> {
     /// # Errors
     /// A field is above its limit, or an expiry stands without a sent-at time.
     pub fn encoded_len(&self) -> Result<usize, BodyError> {
-        let mut len = 1_usize;
+        if self.hint >= HINT_MODULUS {
+            return Err(BodyError::Range);
+        }
+        // Flags and hint.
+        let mut len = 2_usize;
         let mut add = |bytes: usize| -> Result<(), BodyError> {
             len = len.checked_add(bytes).ok_or(BodyError::Range)?;
             Ok(())
@@ -268,6 +281,7 @@ impl BodyPrefix<'_> {
             | bit(self.retain, flags::RETAIN)
             | bit(self.will, flags::WILL)])?;
         out.varint(self.sender.0.into())?;
+        out.put(&[self.hint])?;
         out.varint(self.session_number)?;
         if let Some(sent_at) = self.sent_at {
             out.varint(sent_at)?;
@@ -290,6 +304,30 @@ impl BodyPrefix<'_> {
     }
 }
 
+/// What the hint says about a reader that knows another credential of the sender
+/// (spec/envelope.md §9 step 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CredentialAge {
+    Known,
+    Newer,
+    Older,
+}
+
+/// The hint of a credential serial.
+pub(crate) const fn hint_of(serial: u32) -> u8 {
+    // The low 7 bits.
+    serial.to_le_bytes()[0] & (HINT_MODULUS - 1)
+}
+
+/// Compares the hint in a message with the serial that the reader knows.
+pub(crate) const fn credential_age(hint: u8, known: u32) -> CredentialAge {
+    match hint.wrapping_sub(hint_of(known)) & (HINT_MODULUS - 1) {
+        0 => CredentialAge::Known,
+        1..64 => CredentialAge::Newer,
+        _ => CredentialAge::Older,
+    }
+}
+
 const fn len_u64(len: usize) -> u64 {
     len as u64
 }
@@ -300,6 +338,7 @@ mod tests {
 
     const PLAIN: BodyPrefix<'_> = BodyPrefix {
         sender: MemberNumber(7),
+        hint: 1,
         session_number: 1_762_949_760,
         sent_at: None,
         sequence: None,
@@ -326,7 +365,7 @@ mod tests {
             let has = |flag: u8| flags & flag != 0;
             let prefix = BodyPrefix {
                 sent_at: has(flags::SENT_AT).then_some(MAX_SENT_AT),
-                sequence: has(flags::SEQUENCE).then_some((1 << 28) - 1),
+                sequence: has(flags::SEQUENCE).then_some((1 << 21) - 1),
                 credential: has(flags::CREDENTIAL).then_some(b"credential"),
                 properties: has(flags::PROPERTIES).then_some(properties),
                 retain: has(flags::RETAIN),
@@ -343,6 +382,7 @@ mod tests {
             let fields = BodyFields::parse(&body).unwrap();
             assert_eq!(fields.flags, flags);
             assert_eq!(fields.sender, prefix.sender);
+            assert_eq!(fields.hint, prefix.hint);
             assert_eq!(fields.session_number, prefix.session_number);
             assert_eq!(fields.sent_at, prefix.sent_at);
             assert_eq!(fields.sequence, prefix.sequence);
@@ -378,11 +418,15 @@ mod tests {
                 ..PLAIN
             },
             BodyPrefix {
+                hint: 128,
+                ..PLAIN
+            },
+            BodyPrefix {
                 sent_at: Some(1 << 42),
                 ..PLAIN
             },
             BodyPrefix {
-                sequence: Some(1 << 28),
+                sequence: Some(1 << 21),
                 ..PLAIN
             },
             BodyPrefix {
@@ -415,21 +459,37 @@ mod tests {
     fn bad_bodies() {
         for (body, error) in [
             (&b""[..], BodyError::Truncated),
-            (b"\x80\x01\x01", BodyError::Flags),
-            (b"\x00\x81\x00\x01", BodyError::Truncated),
-            (b"\x00\x01", BodyError::Truncated),
-            (b"\x10\x01\x01\x03ab", BodyError::Truncated),
-            (b"\x10\x01\x01\x02ab\0\x01", BodyError::Padding),
-            (b"\x08\x01\x01\x03ab", BodyError::Truncated),
+            (b"\x80\x01\x01\x01", BodyError::Flags),
+            (b"\x00\x81\x00\x01\x01", BodyError::Truncated),
+            (b"\x00\x01\x01", BodyError::Truncated),
+            (b"\x00\x00\x01\x01", BodyError::Range),
+            (b"\x10\x01\x01\x01\x03ab", BodyError::Truncated),
+            (b"\x10\x01\x01\x01\x02ab\0\x01", BodyError::Padding),
+            (b"\x08\x01\x01\x01\x03ab", BodyError::Truncated),
             (
-                b"\x04\x01\x01\x00",
+                b"\x04\x01\x01\x01\x00",
                 BodyError::Properties(PropertiesError::Length),
             ),
-            (b"\x04\x01\x01\x05\x02\0\0\0\x01", BodyError::Flags),
+            (b"\x04\x01\x01\x01\x05\x02\0\0\0\x01", BodyError::Flags),
         ] {
             assert_eq!(BodyFields::parse(body), Err(error), "{body:?}");
         }
-        assert!(BodyFields::parse(b"\x10\x01\x01\x02ab\0\0").is_ok());
-        assert!(BodyFields::parse(b"\x00\x01\x01").is_ok());
+        assert!(BodyFields::parse(b"\x10\x01\x01\x01\x02ab\0\0").is_ok());
+        assert!(BodyFields::parse(b"\x00\x01\x01\x01").is_ok());
+    }
+
+    #[test]
+    fn the_hint_orders_serials_around_the_known_one() {
+        for known in [1_u32, 63, 64, 127, 128, 200, 1000] {
+            assert_eq!(credential_age(hint_of(known), known), CredentialAge::Known);
+            for ahead in 1..64 {
+                let newer = credential_age(hint_of(known + ahead), known);
+                assert_eq!(newer, CredentialAge::Newer);
+            }
+            for behind in 1..=64.min(known) {
+                let older = credential_age(hint_of(known - behind), known);
+                assert_eq!(older, CredentialAge::Older);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::crypto::ENC_LEN;
 use crate::ids::KeyId;
 
 /// Fewest bytes of an envelope (spec/envelope.md §3).
-pub const MIN_ENVELOPE_LEN: usize = 125;
+pub const MIN_ENVELOPE_LEN: usize = 126;
 
 /// Highest counter of a session: 2^21 − 1, three bytes on the wire.
 pub const MAX_COUNTER: u32 = (1 << 21) - 1;

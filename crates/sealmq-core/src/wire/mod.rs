@@ -7,6 +7,7 @@ mod header;
 mod padding;
 mod properties;
 
+pub(crate) use body::{CredentialAge, credential_age, hint_of};
 pub use body::{BodyError, BodyFields, BodyPrefix, MAX_EMBEDDED_CREDENTIAL_LEN, flags};
 pub use cursor::{MAX_VARINT_LEN, Reader, Truncated, Writer, varint_len};
 pub use header::{
