@@ -1,1 +1,63 @@
+#![forbid(unsafe_code)]
 //! Stores for sealmq state: in memory, and an encrypted embedded database.
+//!
+//! Both implement [`sealmq_keys::Store`], whose commits apply together or not at all.
+//!
+//! * [`MemoryStore`]: for tests and for programs that keep no state.
+//! * [`FileStore`]: a [redb](https://docs.rs/redb) database in one file, every value encrypted.
+//!   A [`Vault`] unlocks it (Argon2id or a key file) once per process and opens it as often as
+//!   needed; a store is open in one process at a time.
+//!
+//! ```
+//! use sealmq_keys::{Changes, Store};
+//! use sealmq_store::{StoreRole, Unlock, Vault, create_key_file};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let folder = folder.path();
+//! create_key_file(&folder.join("store.key"))?;
+//! let unlock = Unlock::KeyFile(folder.join("store.key"));
+//! let vault = Vault::create(&folder.join("member.store"), StoreRole::Member, &unlock)?;
+//!
+//! let mut store = vault.open()?;
+//! let mut changes = Changes::new();
+//! changes.put("identity/seed", [7; 32]);
+//! store.commit(&changes)?;
+//! assert_eq!(store.get("identity/seed")?.as_deref(), Some(&vec![7; 32]));
+//! store.close()?;
+//! # Ok::<(), sealmq_store::StoreError>(())
+//! ```
+//!
+//! # What the file protects
+//!
+//! Each value is sealed with AES-256-GCM under a key of its own, bound to the format version, the
+//! store's role and the record's key. A sealed manifest binds the set of records, so that a record
+//! which was removed, or put back to an earlier value, is noticed when the store is opened. Record
+//! keys and lengths of values are visible. A whole file that was put back to an earlier state
+//! cannot be told from the genuine one after a restart (within a process it is:
+//! [`StoreError::RolledBack`]). Deleted values stay in unused parts of the file, sealed, until they
+//! are overwritten; [`Vault::rekey`] leaves them behind. The format is in `spec/store.md`.
+//!
+//! A damaged file can make the database panic; this crate turns that into
+//! [`StoreError::Corrupt`], so programs that open stores must not be built with `panic = "abort"`.
+
+mod database;
+mod error;
+mod file;
+mod files;
+mod header;
+mod limits;
+mod manifest;
+mod memory;
+mod role;
+mod seal;
+mod unlock;
+mod vault;
+
+pub use error::StoreError;
+pub use file::FileStore;
+pub use limits::{MAX_KEY_LEN, MAX_VALUE_LEN};
+pub use manifest::Stamp;
+pub use memory::MemoryStore;
+pub use role::StoreRole;
+pub use unlock::{Unlock, UnlockMethod, create_key_file};
+pub use vault::Vault;

@@ -1,0 +1,227 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealmq_keys::{Changes, Store as _};
+
+use crate::database::{self, Database};
+use crate::files::{self, Draft};
+use crate::header::Header;
+use crate::manifest::{Manifest, Stamp};
+use crate::seal::{StoreKey, random_secret};
+use crate::{FileStore, StoreError, StoreRole, Unlock};
+
+/// An unlocked store: keeps the store's key (wiped on drop), so that Argon2id runs once, and
+/// opens the file only for as long as it is needed. Cheap to share by reference between threads.
+///
+/// Processes take turns: each opens, reads, commits and closes.
+pub struct Vault {
+    shared: Arc<Shared>,
+}
+
+/// What a vault and its open store have in common.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) key: StoreKey,
+    /// The newest commit that this process knows of.
+    seen: Mutex<Option<Stamp>>,
+}
+
+impl Shared {
+    fn new(path: &Path, key: StoreKey) -> Arc<Self> {
+        Arc::new(Self {
+            path: path.to_path_buf(),
+            key,
+            seen: Mutex::new(None),
+        })
+    }
+
+    /// Notes a commit; refuses one from before the newest.
+    pub(crate) fn see(&self, stamp: Stamp) -> Result<(), StoreError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|seen| !seen.can_precede(&stamp)) {
+            return Err(StoreError::RolledBack {
+                path: self.path.clone(),
+            });
+        }
+        *seen = Some(stamp);
+        Ok(())
+    }
+}
+
+impl Vault {
+    /// Creates an empty store under a new key, complete or not at all, with mode 0600. Missing
+    /// folders are made with mode 0700.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`], [`StoreError::EmptyPassphrase`], those of reading the key
+    /// file, [`StoreError::Io`].
+    pub fn create(path: &Path, role: StoreRole, unlock: &Unlock) -> Result<Self, StoreError> {
+        let shared = Shared::new(path, StoreKey::new(random_secret()?, role));
+        // Before anything is made, and before the seconds of Argon2id.
+        if path.symlink_metadata().is_ok() {
+            return Err(StoreError::AlreadyExists {
+                path: path.to_path_buf(),
+            });
+        }
+        let header = Header::new(&shared.key, unlock)?;
+        files::create_folders(path)?;
+        let (draft, file) = Draft::new(path)?;
+        let database = Database::create(draft.temporary(), file)?;
+        FileStore::create(Arc::clone(&shared), draft.temporary(), database, &header, 0)?.close()?;
+        draft.publish()?;
+        Ok(Self { shared })
+    }
+
+    /// Unlocks a store. This is what takes Argon2id's time (about 0.15 s) and memory (64 MiB).
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Busy`], [`StoreError::WrongRole`],
+    /// [`StoreError::Version`], [`StoreError::OtherMethod`], [`StoreError::WrongKey`],
+    /// [`StoreError::Corrupt`], those of reading the key file, [`StoreError::Io`].
+    pub fn unlock(path: &Path, role: StoreRole, unlock: &Unlock) -> Result<Self, StoreError> {
+        Self::unlock_wait(path, role, unlock, Duration::ZERO)
+    }
+
+    /// Like [`Vault::unlock`], but waits while another process has the store open.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock`]; [`StoreError::Busy`] after `timeout`.
+    pub fn unlock_wait(
+        path: &Path,
+        role: StoreRole,
+        unlock: &Unlock,
+        timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let meta = retry(timeout, || database::read_meta(path))?;
+        let key = Header::parse(path, &meta.header, role)?.unlock(path, unlock)?;
+        Ok(Self {
+            shared: Shared::new(path, key),
+        })
+    }
+
+    /// The store's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// The store's role.
+    #[must_use]
+    pub fn role(&self) -> StoreRole {
+        self.shared.key.role()
+    }
+
+    /// Opens the store and verifies the whole file; a crash's traces are repaired.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Corrupt`], [`StoreError::Altered`],
+    /// [`StoreError::RolledBack`], [`StoreError::NotFound`], [`StoreError::Io`].
+    pub fn open(&self) -> Result<FileStore, StoreError> {
+        FileStore::open(Arc::clone(&self.shared))
+    }
+
+    /// Like [`Vault::open`], but waits while another process has the store open. Blocks the
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; [`StoreError::Busy`] after `timeout`.
+    pub fn open_wait(&self, timeout: Duration) -> Result<FileStore, StoreError> {
+        retry(timeout, || self.open())
+    }
+
+    /// Which commit the store stands at, read from the file without a change to it.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn stamp(&self) -> Result<Stamp, StoreError> {
+        let meta = database::peek(&self.shared.path)?;
+        Manifest::open(&self.shared.key, &meta.manifest)
+            .map(|manifest| manifest.stamp())
+            .map_err(|_| StoreError::altered(&self.shared.path, "manifest"))
+    }
+
+    /// Whether anything was committed since `stamp`, by any process. Counts commits and does
+    /// not look at file times, which miss changes in quick succession.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; at [`StoreError::Busy`] another process is at work: ask again.
+    pub fn changed_since(&self, stamp: &Stamp) -> Result<bool, StoreError> {
+        Ok(self.stamp()? != *stamp)
+    }
+
+    /// Seals everything anew under a new store key and a new passphrase or key file, in a new
+    /// file that takes the old one's place: a crash leaves the old or the new one. Deleted values
+    /// and the old wrapping stay behind in the old file's blocks on the disk, outside of the
+    /// store. Other processes that have the store unlocked must unlock it again.
+    ///
+    /// # Errors
+    /// As [`Vault::open`] and [`Vault::create`].
+    pub fn rekey(self, unlock: &Unlock) -> Result<Self, StoreError> {
+        let path = &self.shared.path;
+        let shared = Shared::new(path, StoreKey::new(random_secret()?, self.role()));
+        let header = Header::new(&shared.key, unlock)?;
+        let old = self.open()?;
+        let mut changes = Changes::new();
+        for key in old.keys() {
+            // Every key of the index has a record, or `get` says that it was altered.
+            if let Some(mut value) = old.get(key)? {
+                changes.put(key, core::mem::take(&mut *value));
+            }
+        }
+        // Beside the file itself, should the path be a symbolic link.
+        let target = path
+            .canonicalize()
+            .map_err(|e| StoreError::io(path, "find", e))?;
+        let (draft, file) = Draft::new(&target)?;
+        let database = Database::create(draft.temporary(), file)?;
+        let after = old.stamp().counter();
+        let mut new = FileStore::create(
+            Arc::clone(&shared),
+            draft.temporary(),
+            database,
+            &header,
+            after,
+        )?;
+        new.commit(&changes)?;
+        new.close()?;
+        draft.replace()?;
+        // Held until here, so that nobody commits to the file that goes away.
+        drop(old);
+        Ok(Self { shared })
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault")
+            .field("path", &self.shared.path)
+            .field("role", &self.shared.key.role())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Repeats while the store is busy.
+fn retry<T>(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(StoreError::Busy { path }) => {
+                let left = timeout.saturating_sub(start.elapsed());
+                if left.is_zero() {
+                    return Err(StoreError::Busy { path });
+                }
+                thread::sleep(pause.min(left));
+                // Short, because holders close within milliseconds.
+                pause = pause.saturating_mul(2).min(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
