@@ -247,7 +247,10 @@ fn a_credential_inside_counts_only_if_it_is_newer_and_verifies() {
     assert_eq!(opened.credential, None, "nothing new");
     let distrusts = Reader::new(&group, &[&old]);
     let result = distrusts.open(&mut receiver(), &live(TOPIC), &sealed(1));
-    assert!(matches!(result, Err(Rejection::UnknownSender { .. })), "it needs the newer one");
+    assert!(
+        matches!(result, Err(Rejection::UnknownSender { .. })),
+        "it needs the newer one"
+    );
     // Somebody else's valid credential inside a message is no help to its sender.
     let bob = Member {
         serial: 9,
@@ -455,10 +458,19 @@ fn gaps_are_reported() {
         "no restart in a session"
     );
     let mut restarted = group.session(11);
-    assert_eq!(see(&mut restarted, &number(0), &request), Some(Gap::Restarted));
-    let shared = Request { report_gaps: false, ..request };
+    assert_eq!(
+        see(&mut restarted, &number(0), &request),
+        Some(Gap::Restarted)
+    );
+    let shared = Request {
+        report_gaps: false,
+        ..request
+    };
     assert_eq!(see(&mut restarted, &number(9), &shared), None);
-    assert_eq!(see(&mut restarted, &number(1), &request), Some(Gap::Missed(0)));
+    assert_eq!(
+        see(&mut restarted, &number(1), &request),
+        Some(Gap::Missed(0))
+    );
     let elsewhere = Outgoing {
         sequence: Some(77),
         ..Outgoing::new(topic("plant/b"))

@@ -246,7 +246,11 @@ fn senders_are_judged_by_what_is_known_of_them() {
     };
     let mut reader = Reader::new(&group, &[&other_key]);
     assert_eq!(open(&reader), Rejection::Rejected);
-    let other_request = Member { issued_at: 0, publish_filter: "#", ..Member::new(7, &group) };
+    let other_request = Member {
+        issued_at: 0,
+        publish_filter: "#",
+        ..Member::new(7, &group)
+    };
     reader = Reader::new(&group, &[&other_request]);
     assert_eq!(open(&reader), Rejection::Rejected);
     // A credential newer or older than the one known, as the hint tells.
@@ -256,8 +260,15 @@ fn senders_are_judged_by_what_is_known_of_them() {
         (64, Rejection::Revoked { member }),
         (66, unknown(Missing::Credential)),
     ] {
-        let other = Member { serial, ..Member::new(7, &group) };
-        assert_eq!(open(&Reader::new(&group, &[&other])), expected, "serial {serial}");
+        let other = Member {
+            serial,
+            ..Member::new(7, &group)
+        };
+        assert_eq!(
+            open(&Reader::new(&group, &[&other])),
+            expected,
+            "serial {serial}"
+        );
     }
     // Its own.
     let request = sealmq_core::open::Request {
@@ -284,14 +295,27 @@ fn a_grant_narrows_what_readers_accept() {
     };
     let reader = Reader::new(&group, &[&narrow]);
     let sealed = |member: &Member, name| {
-        member.seal(&mut group.session(9), &Outgoing::new(topic(name)), b"payload")
+        member.seal(
+            &mut group.session(9),
+            &Outgoing::new(topic(name)),
+            b"payload",
+        )
     };
     let own = sealed(&narrow, "plant/member7/temp");
-    assert!(reader.open(&mut receiver(), &live("plant/member7/temp"), &own).is_ok());
+    assert!(
+        reader
+            .open(&mut receiver(), &live("plant/member7/temp"), &own)
+            .is_ok()
+    );
     // A device whose software does not check its own grant.
     let foreign = sealed(&wide, "plant/member8/temp");
     let result = reader.open(&mut receiver(), &live("plant/member8/temp"), &foreign);
-    assert_eq!(result, Err(Rejection::NotAllowed { member: wide.number }));
+    assert_eq!(
+        result,
+        Err(Rejection::NotAllowed {
+            member: wide.number
+        })
+    );
     // The sender's side refuses as well.
     let mut out = [0; 500];
     let outgoing = Outgoing::new(topic("plant/member8/temp"));

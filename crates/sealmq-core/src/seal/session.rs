@@ -430,5 +430,4 @@ fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;
