@@ -12,6 +12,7 @@
 
 mod enrol;
 mod error;
+mod follow;
 mod groups;
 mod handle;
 mod open;
@@ -20,8 +21,10 @@ mod pending;
 mod properties;
 mod records;
 mod replay;
+mod seal_error;
 mod send;
 mod types;
+mod view;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -33,7 +36,7 @@ use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
 pub use peers::MAX_WANTED;
-pub use send::SealError;
+pub use seal_error::SealError;
 pub use types::{
     Action, GroupInfo, MemberEvent, MemberOptions, Now, Opened, OutgoingMessage, Properties,
     Received, Sealed, Stats,

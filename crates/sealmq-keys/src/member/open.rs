@@ -2,26 +2,18 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::object::{Kind, Object, decode};
-use sealmq_core::open::{
-    Directory, Epochs, Missing, ReadPolicy, ReadingEpoch, Rejection, Request, Sender, SenderQuery,
-};
-use sealmq_core::seal::Membership;
+use sealmq_core::MemberNumber;
+use sealmq_core::open::{Missing, Rejection, Request};
 use sealmq_core::topic::Topic;
-use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, GroupId, KeyId, MemberNumber, VerifiedCredential};
 
-use super::groups::Group;
-use super::peers::{PeerUpdate, Peers};
+use super::Member;
+use super::peers::PeerUpdate;
 use super::pending::Waiting;
-use super::send::Standing;
 use super::types::{Action, Now, Opened, Properties, Received};
-use super::{Member, seconds};
-use crate::delegation::VerifiedDelegation;
+use super::view::View;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
@@ -323,106 +315,5 @@ impl OpenedParts {
             buffer,
             ..self.0
         }
-    }
-}
-
-/// What the receiver looks things up in.
-struct View<'a> {
-    groups: &'a BTreeMap<GroupId, Group>,
-    peers: &'a Peers,
-    own: &'a VerifiedCredential<Vec<u8>>,
-    delegation: &'a VerifiedDelegation,
-    now: Now,
-}
-
-impl Epochs for View<'_> {
-    fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
-        self.groups.iter().find_map(|(id, group)| {
-            let view = group.state.as_ref()?.by_key_id(key_id)?;
-            let policy = group.policy();
-            Some(ReadingEpoch {
-                group: *id,
-                epoch: view.epoch,
-                announcement: *view.hash,
-                suite: Suite::One,
-                key_pair: view.key_pair?,
-                psk: group.reading_psk(view.hash)?,
-                not_after: view.not_after,
-                policy: ReadPolicy {
-                    skew: policy.skew,
-                    grace: policy.grace,
-                    freshness: policy.freshness,
-                    will_age: policy.will_age,
-                },
-            })
-        })
-    }
-}
-
-impl View<'_> {
-    fn judge<B: AsRef<[u8]>>(
-        &self,
-        query: &SenderQuery<'_>,
-        credential: &VerifiedCredential<B>,
-    ) -> Option<Sender> {
-        let group = self.groups.get(&query.group)?;
-        let standing = Standing {
-            group: query.group,
-            credential,
-            topics: group,
-        };
-        let fields = credential.fields();
-        Some(Sender {
-            member: fields.member,
-            key: *credential.key(),
-            credential_hash: *credential.hash(),
-            serial: fields.credential_serial,
-            issued_at: fields.issued_at,
-            not_after: fields.not_after,
-            may_publish: standing.covers(query.topic),
-            lowest_serial: group.lowest_serial(fields.member),
-        })
-    }
-
-    fn known(&self, member: MemberNumber) -> Option<&VerifiedCredential<Vec<u8>>> {
-        if self.own.fields().member == member {
-            return Some(self.own);
-        }
-        self.peers.get(member)
-    }
-}
-
-impl Directory for View<'_> {
-    fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
-        self.judge(query, self.known(query.member)?)
-    }
-
-    fn admit(
-        &self,
-        query: &SenderQuery<'_>,
-        credential: &[u8],
-        known: Option<u32>,
-    ) -> Option<Sender> {
-        // First what costs no signature.
-        let object = Object::parse(credential, Kind::Credential).ok()?;
-        let fields: Credential<'_> = decode(object.body()).ok()?;
-        let newer = known.is_none_or(|known| fields.credential_serial > known)
-            && self
-                .peers
-                .serial(query.member)
-                .is_none_or(|known| fields.credential_serial > known);
-        let in_time = seconds(self.now).is_none_or(|now| now <= self.delegation.not_after());
-        if fields.member != query.member || !newer || !in_time {
-            return None;
-        }
-        let verified = VerifiedCredential::verify(credential, self.delegation).ok()?;
-        // A number is bound to its key for life.
-        let same_key = self
-            .known(query.member)
-            .is_none_or(|known| known.key() == verified.key());
-        if !same_key {
-            return None;
-        }
-        self.judge(query, &verified)
     }
 }

@@ -100,6 +100,7 @@ impl Member {
         }
         let id = self.group_for(topic)?;
         self.check_own_credential(now)?;
+        self.check_keys(&id, now)?;
         let needs_clock = message.will || message.properties.expiry.is_some();
         if needs_clock && now.is_none() {
             return Err(SealError::NeedsClock);
@@ -157,6 +158,21 @@ impl Member {
         Ok(*id)
     }
 
+    /// After its newest announcement's end a group takes no message (spec/keys.md §8).
+    fn check_keys(&self, id: &GroupId, now: Now) -> Result<(), SealError> {
+        let group = self.groups.get(id);
+        let current = group.and_then(|group| Some((group, group.current()?)));
+        match (seconds(now), current) {
+            (Some(now), Some((group, current))) if now > current.not_after => {
+                Err(SealError::KeysExpired {
+                    group: group.name().into(),
+                    not_after: current.not_after,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
         let not_after = self.own.fields().not_after;
         match seconds(now) {
@@ -206,12 +222,6 @@ impl Member {
         let no_keys = || SealError::NoKeysYet { groups: vec![id] };
         let group = self.groups.get(&id).ok_or_else(no_keys)?;
         let current = group.current().ok_or_else(no_keys)?;
-        if seconds(now).is_some_and(|now| now > current.not_after) {
-            return Err(SealError::KeysExpired {
-                group: group.name().into(),
-                not_after: current.not_after,
-            });
-        }
         let number = self
             .session_number
             .saturating_add(1)

@@ -1,0 +1,261 @@
+//! Announcements at a member: in any order, as far as they lead (spec/keys.md §7).
+
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+
+use sealmq_core::GroupId;
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::ObjectError;
+use sealmq_core::open::Rejection;
+
+use super::groups::Wanted;
+use super::handle::{Handled, Refusal, fork_event};
+use super::types::{Action, MemberEvent, Now};
+use super::{Member, seconds};
+use crate::announcement::UnverifiedAnnouncement;
+use crate::group::{FollowContext, FollowError, Followed};
+use crate::reserved::ReservedTopic;
+use crate::store::Changes;
+
+/// What became of one announcement.
+enum Step {
+    Followed,
+    /// Known before.
+    Known,
+    /// Kept, for a reason that only time can change.
+    Kept,
+    /// Kept until this healing announcement was followed.
+    Needs(Wanted),
+}
+
+impl Member {
+    pub(super) fn handle_announcement(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let granted = self.own.fields().grant(&id).is_some();
+        if !granted && !self.groups.contains_key(&id) {
+            return Ok(Handled::Ignored);
+        }
+        let unverified = UnverifiedAnnouncement::decode(payload)?;
+        if *unverified.group() != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        if unverified.epoch() != epoch {
+            return Err(ObjectError::Field("epoch").into());
+        }
+        let group = self.groups.entry(id).or_default();
+        let Some(state) = &group.state else {
+            // The welcome has not come yet. Verified before it is kept (ATTACKS F4).
+            unverified.verify(&self.delegation, &self.prefix)?;
+            group.keep_candidate(epoch, payload);
+            return Ok(Handled::Kept);
+        };
+        if epoch < state.base_epoch() {
+            return Ok(Handled::Ignored);
+        }
+        let hash = *unverified.hash();
+        let referenced = group
+            .wanted
+            .filter(|w| *w == Wanted { epoch, hash })
+            .map(|w| w.hash);
+        match self.follow_one(id, epoch, payload, referenced, now, actions)? {
+            Step::Known => Ok(Handled::Ignored),
+            Step::Kept => Ok(Handled::Kept),
+            Step::Needs(_) => {
+                self.follow_candidates(id, now, actions);
+                Ok(Handled::Kept)
+            }
+            Step::Followed => {
+                self.follow_candidates(id, now, actions);
+                Ok(Handled::Installed)
+            }
+        }
+    }
+
+    /// Follows one announcement, or keeps it for later.
+    fn follow_one(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        bytes: &[u8],
+        referenced: Option<Digest>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Step, Refusal> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Step::Known);
+        };
+        let Some(state) = &mut group.state else {
+            return Ok(Step::Known);
+        };
+        let context = FollowContext {
+            authorities: &self.delegation,
+            prefix: &self.prefix,
+            now: seconds(now),
+            referenced,
+        };
+        let result = state.follow(bytes, &context);
+        let skipped = state.missing().any(|missing| missing == epoch);
+        match result {
+            Ok(Followed::AlreadyKnown) => {
+                group.drop_candidate(epoch);
+                Ok(Step::Known)
+            }
+            Ok(followed) => {
+                let mut changes = Changes::new();
+                group.drop_candidate(epoch);
+                group.prune_candidates();
+                group.refresh();
+                group.put_state(&mut changes);
+                let mut event = None;
+                if let Followed::Current { epoch, healed } = followed {
+                    group.settle_lists(&id, &mut changes);
+                    let name = group.name().to_owned();
+                    event = Some(MemberEvent::Epoch {
+                        group: id,
+                        name,
+                        epoch,
+                        healing: healed,
+                    });
+                }
+                actions.push(Action::Commit(changes));
+                actions.extend(event.map(Action::Event));
+                self.keys_changed(id, now, actions);
+                Ok(Step::Followed)
+            }
+            Err(FollowError::NeedsHealing {
+                epoch: wanted,
+                hash,
+            }) => {
+                group.keep_candidate(epoch, bytes);
+                Ok(Step::Needs(Wanted {
+                    epoch: wanted,
+                    hash,
+                }))
+            }
+            Err(FollowError::NotCovered) => {
+                // A new welcome may follow that makes use of it.
+                group.keep_candidate(epoch, bytes);
+                if epoch > group.current_epoch() && group.removed_at.is_none_or(|at| at < epoch) {
+                    group.removed_at = Some(epoch);
+                    actions.push(Action::Event(MemberEvent::Removed { group: id, epoch }));
+                }
+                Ok(Step::Kept)
+            }
+            Err(FollowError::Object(ObjectError::Role))
+                if skipped && group.candidate(epoch).is_none() =>
+            {
+                // Perhaps of an older delegation: the epoch after it may vouch for it later.
+                group.keep_candidate(epoch, bytes);
+                Ok(Step::Kept)
+            }
+            Err(error) => {
+                group.drop_candidate(epoch);
+                if let FollowError::Fork(fork) = &error {
+                    actions.push(fork_event(id, fork, bytes));
+                }
+                Err(Refusal::Follow(error))
+            }
+        }
+    }
+
+    /// Follows kept announcements as long as that leads on. From the newest to the oldest, because
+    /// a later one says which healing epochs have to come first, and vouches for the one before it.
+    pub(super) fn follow_candidates(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        let mut progress = true;
+        while progress {
+            progress = false;
+            let mut missing = None;
+            let epochs = self
+                .groups
+                .get(&id)
+                .map(|g| g.candidate_epochs())
+                .unwrap_or_default();
+            for epoch in epochs.into_iter().rev() {
+                progress |= self.follow_chain(id, epoch, &mut missing, now, actions);
+            }
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.wanted = missing.or(group.wanted);
+            }
+        }
+    }
+
+    /// Follows one kept announcement after the healing ones that it needs. `true` if any was
+    /// followed; the first one that is needed and not here goes into `missing`.
+    fn follow_chain(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        missing: &mut Option<Wanted>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let mut progress = false;
+        let mut chain = alloc::vec![(epoch, None)];
+        while let Some((epoch, referenced)) = chain.last().copied() {
+            let kept = self
+                .groups
+                .get(&id)
+                .and_then(|group| group.candidate(epoch))
+                .cloned();
+            let Some(bytes) = kept else {
+                // Needed, and not here; or followed on the way, and the next one is due.
+                if let Some(hash) = referenced {
+                    missing.get_or_insert(Wanted { epoch, hash });
+                    return progress;
+                }
+                chain.pop();
+                continue;
+            };
+            // Refusals were counted when the object came in.
+            match self.follow_one(id, epoch, &bytes, referenced, now, actions) {
+                Ok(Step::Followed) => {
+                    progress = true;
+                    chain.pop();
+                }
+                Ok(Step::Needs(wanted)) if wanted.epoch < epoch => {
+                    chain.push((wanted.epoch, Some(wanted.hash)));
+                }
+                Err(_) if referenced.is_some() => {
+                    // The one that was kept is another one than the one referred to.
+                    missing.get_or_insert_with(|| Wanted {
+                        epoch,
+                        hash: referenced.unwrap_or_default(),
+                    });
+                    return progress;
+                }
+                Ok(Step::Known) => {
+                    chain.pop();
+                }
+                _ => return progress,
+            }
+        }
+        progress
+    }
+
+    /// After an epoch was installed: what was asked for, old session keys, waiting messages.
+    fn keys_changed(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        if let Some(group) = self.groups.get_mut(&id)
+            && let Some(wanted) = group.wanted
+            && let Some(state) = &group.state
+            && (state.announcement_hash(wanted.epoch).is_some()
+                || wanted.epoch < state.base_epoch())
+        {
+            group.wanted = None;
+            if group.asking_wanted.reset() {
+                let topic = ReservedTopic::Announcement(id, wanted.epoch).name(&self.prefix);
+                actions.push(Action::Unsubscribe(topic));
+            }
+        }
+        self.forget_old_sessions();
+        self.retry(now, actions, |cause| {
+            matches!(cause, Rejection::UnknownKey { .. })
+        });
+        self.retry_refused(id, now, actions);
+    }
+}

@@ -1,0 +1,97 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use sealmq_core::GroupId;
+use sealmq_core::seal::SealError as SessionError;
+use sealmq_core::topic::TopicError;
+use sealmq_core::wire::PropertiesError;
+
+/// A message was not sealed, and must not be sent (nothing is ever sent in clear instead).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The topic is not a valid MQTT topic name.
+    Topic(TopicError),
+    /// The topic lies under the prefix that key management uses.
+    Reserved,
+    /// No group of this member covers the topic.
+    NoGroup,
+    /// Groups that this member belongs to are not known completely yet: the welcome or the
+    /// announcement has not arrived. The topic may belong to one of them.
+    NoKeysYet {
+        /// The groups.
+        groups: Vec<GroupId>,
+    },
+    /// The credential does not grant publishing on this topic.
+    NotGranted {
+        /// The group's name.
+        group: String,
+    },
+    /// The group's newest announcement has expired.
+    KeysExpired {
+        /// The group's name.
+        group: String,
+        /// Unix seconds.
+        not_after: u64,
+    },
+    /// This member's credential has expired.
+    CredentialExpired {
+        /// Unix seconds.
+        not_after: u64,
+    },
+    /// The properties cannot be sealed.
+    Properties(PropertiesError),
+    /// A message expiry or a Last Will needs a clock, and there is none.
+    NeedsClock,
+    /// The random number generator failed.
+    Random,
+    /// All 2^35 session numbers were used.
+    SessionNumbersUsedUp,
+    /// The message cannot be sealed.
+    Message(SessionError),
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(e) => e.fmt(f),
+            Self::Reserved => f.write_str(
+                "the topic is reserved for key management: publish on another one",
+            ),
+            Self::NoGroup => f.write_str(
+                "no group covers the topic, so it cannot be sealed: have the authority add a filter to a group, or allow this topic in clear explicitly",
+            ),
+            Self::NoKeysYet { groups } => write!(
+                f,
+                "the keys of {} group(s) have not arrived yet: wait for them, and check that the authority is running and that the client subscribed the reserved topics",
+                groups.len()
+            ),
+            Self::NotGranted { group } => write!(
+                f,
+                "this member may not publish on the topic in group `{group}`: ask the authority for a new grant"
+            ),
+            Self::KeysExpired { group, not_after } => write!(
+                f,
+                "the keys of group `{group}` expired at {not_after} (Unix seconds): check the clock and the way to the authority"
+            ),
+            Self::CredentialExpired { not_after } => write!(
+                f,
+                "this member's credential expired at {not_after} (Unix seconds): ask the authority for a new one"
+            ),
+            Self::Properties(e) => e.fmt(f),
+            Self::NeedsClock => f.write_str(
+                "a Last Will and a message expiry need the time of sealing, and this device has no clock: set it, or leave them out",
+            ),
+            Self::Random => f.write_str(
+                "the random number generator failed: nothing was sealed, check the platform's RNG",
+            ),
+            Self::SessionNumbersUsedUp => f.write_str(
+                "this member used up its session numbers: it needs a new identity (check whether the clock was far in the future)",
+            ),
+            Self::Message(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SealError {}
