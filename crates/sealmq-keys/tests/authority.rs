@@ -430,3 +430,25 @@ fn an_expired_delegation_stops_the_authority() {
         .rotate("plant", NOW + YEAR + 1, &mut world.rng);
     assert_eq!(rotated.err(), Some(AuthorityError::DelegationExpired));
 }
+
+#[test]
+fn removed_members_keep_their_leaves() {
+    let mut world = World::new();
+    let mut group = NewGroup::new("plant", ["plant/#"]);
+    group.depth = 2; // two leaves in each half
+    let plan = world
+        .authority
+        .add_group(&group, NOW, &mut world.rng)
+        .unwrap();
+    world.commit(plan);
+    let first = world.enrol(1, Access::SUBSCRIBE).unwrap();
+    world.enrol(2, Access::SUBSCRIBE).unwrap();
+    world.tick(NOW);
+    world.remove(first);
+    let full = AuthorityError::TreeFull("plant".into());
+    assert_eq!(world.enrol(3, Access::SUBSCRIBE), Err(full));
+    assert!(
+        world.enrol(4, Access::PUBLISH).is_ok(),
+        "the other half has room"
+    );
+}

@@ -1,0 +1,90 @@
+//! The threat model answers every known attack by its number, and the tests it names exist.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Attacks by section: letter and how many there are.
+const SECTIONS: [(char, u32); 7] = [
+    ('A', 34),
+    ('B', 26),
+    ('C', 14),
+    ('D', 20),
+    ('E', 6),
+    ('F', 10),
+    ('G', 10),
+];
+
+/// Answers that need no test, because the spec says that nothing is promised, or the types do.
+const WITHOUT_TEST: [&str; 5] = [
+    "out of scope",
+    "not applicable",
+    "by type",
+    "by design",
+    "cargo deny",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The cells of each row whose first cell is the number of an attack.
+fn rows() -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("spec/threat-model.md")).unwrap();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .map(|line| line.trim_end_matches('|').split(" | "))
+        .map(|cells| cells.map(|cell| cell.trim().to_owned()).collect())
+        .filter(|cells: &Vec<String>| {
+            let (letter, digits) = cells[0].split_at_checked(1).unwrap_or_default();
+            letter.chars().all(char::is_alphabetic) && digits.parse::<u32>().is_ok()
+        })
+        .collect()
+}
+
+/// Names of all functions in the crates' sources.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            let names = source.split("fn ").skip(1);
+            let word = |c: char| c.is_alphanumeric() || c == '_';
+            found.extend(names.map(|rest| rest.chars().take_while(|c| word(*c)).collect()));
+        }
+    }
+}
+
+#[test]
+fn every_attack_has_an_answer() {
+    let answered: Vec<String> = rows().into_iter().map(|cells| cells[0].clone()).collect();
+    let expected: Vec<String> = SECTIONS
+        .iter()
+        .flat_map(|(letter, count)| (1..=*count).map(move |n| format!("{letter}{n}")))
+        .collect();
+    assert_eq!(answered, expected);
+}
+
+#[test]
+fn every_named_test_exists() {
+    let mut have = BTreeSet::new();
+    functions(&root().join("crates"), &mut have);
+    for cells in rows() {
+        assert_eq!(cells.len(), 4, "{}", cells[0]);
+        let named: Vec<&str> = cells[3].split('`').skip(1).step_by(2).collect();
+        let excused = WITHOUT_TEST.iter().any(|why| cells[3].contains(why));
+        assert!(excused || !named.is_empty(), "{}: no test", cells[0]);
+        for name in named.iter().filter(|_| !excused) {
+            assert!(have.contains(*name), "{}: no test `{name}`", cells[0]);
+        }
+    }
+}
