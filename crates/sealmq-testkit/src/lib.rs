@@ -1,1 +1,3 @@
 //! Test vectors, virtual clock, hostile broker and integration tests of sealmq.
+
+pub mod fuzz;

@@ -1,0 +1,260 @@
+//! Objects that authorities sign. Fuzz bytes are a *body*: it is put under this module's own
+//! authority, framed and signed, so that what lies behind the signature is reached too.
+
+use std::sync::OnceLock;
+
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{Digest, IdentityKey, Secret};
+use sealmq_core::object::{
+    FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, decode, decode_prefix, encode, sign_encoded,
+};
+use sealmq_keys::{
+    Announcement, CoverEntry, DelegatedKey, Delegation, Generation, Head, MAX_ANNOUNCEMENT_LEN,
+    MAX_INLINE_ENTRIES, MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedList, Roles,
+    UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome, WelcomeFields,
+};
+
+/// An authority whose keys this module has.
+pub(super) struct Signer {
+    pub(super) root: IdentityKey,
+    pub(super) key: IdentityKey,
+    pub(super) delegation: VerifiedDelegation,
+    pub(super) domain: DomainId,
+}
+
+impl Signer {
+    pub(super) const SERIAL: u32 = 1;
+
+    pub(super) fn get() -> &'static Self {
+        static SIGNER: OnceLock<Signer> = OnceLock::new();
+        SIGNER.get_or_init(|| {
+            let root = IdentityKey::from_seed(&Secret::new([0xa1; 32]));
+            let key = IdentityKey::from_seed(&Secret::new([0xa2; 32]));
+            let delegated = DelegatedKey {
+                key: *key.verifying_key().as_bytes(),
+                roles: Roles::ALL,
+            };
+            let domain = DomainId::of_root(&root.verifying_key());
+            let mut list = [0; 64];
+            let fields = Delegation {
+                domain,
+                root_key: *root.verifying_key().as_bytes(),
+                serial: Self::SERIAL,
+                issued_at: 1,
+                not_after: u64::MAX,
+                keys: List::encode(&[delegated], &mut list).unwrap(),
+                kem_keys: List::EMPTY,
+            };
+            let mut out = [0; 512];
+            let object = fields.sign(&root, &mut out).unwrap().0;
+            let delegation = VerifiedDelegation::verify(object, &root.verifying_key()).unwrap();
+            Self {
+                root,
+                key,
+                delegation,
+                domain,
+            }
+        })
+    }
+}
+
+/// Frames and signs a body.
+pub(super) fn frame(kind: Kind, body: &[u8], key: &IdentityKey) -> Vec<u8> {
+    let mut out = vec![0; body.len() + OBJECT_OVERHEAD];
+    out[0] = FORM_SUITE_1;
+    out[1] = kind as u8;
+    out[2..2 + body.len()].copy_from_slice(body);
+    sign_encoded(kind, body.len(), key, &mut out).unwrap();
+    out
+}
+
+/// Every cut and every bit flip of an object is refused; a few of each, chosen by its hash.
+pub(super) fn refuse_damaged(object: &[u8], hash: &Digest, accepts: impl Fn(&[u8]) -> bool) {
+    let [a, b, bit, ..] = hash.0;
+    let at = usize::from(u16::from_be_bytes([a, b])) % object.len();
+    let mut flipped = object.to_vec();
+    flipped[at] ^= 1 << (bit & 7);
+    assert!(!accepts(&flipped), "byte {at} flipped");
+    assert!(!accepts(&object[..at]), "cut at {at}");
+    assert!(!accepts(&[object, &[0]].concat()), "a byte too many");
+}
+
+/// Welcomes (kind 4).
+pub fn welcome(data: &[u8]) -> bool {
+    let signer = Signer::get();
+    assert!(
+        VerifiedWelcome::verify(data, &signer.delegation).is_err(),
+        "not ours"
+    );
+    let Ok((fields, rest)) = decode_prefix::<WelcomeFields>(data) else {
+        return false;
+    };
+    let fields = WelcomeFields {
+        domain: signer.domain,
+        serial: Signer::SERIAL,
+        signer: 0,
+        ..fields
+    };
+    let mut body = vec![0; data.len() + 64];
+    let len = encode(&fields, &mut body).unwrap().len();
+    body.truncate(len);
+    body.extend_from_slice(rest);
+    let object = frame(Kind::Welcome, &body, &signer.key);
+    let Ok(verified) = VerifiedWelcome::verify(&object, &signer.delegation) else {
+        return false;
+    };
+    assert!(object.len() <= MAX_WELCOME_LEN);
+    assert_eq!(*verified.fields(), fields);
+    assert!(fields.member.is_valid() && fields.epoch > 0 && (2..=24).contains(&fields.depth));
+    assert_eq!(fields.leaf.checked_ilog2(), Some(u32::from(fields.depth)));
+    assert!(fields.healing_epoch < fields.epoch);
+    // What follows is `enc` and `sealed`, and nothing else.
+    let (enc, sealed) = decode::<(&[u8], &[u8])>(rest).unwrap();
+    assert_eq!(
+        (enc.len(), sealed.len()),
+        (32, usize::from(fields.depth) * 32 + 16)
+    );
+    refuse_damaged(&object, verified.hash(), |bytes| {
+        VerifiedWelcome::verify(bytes, &signer.delegation).is_ok()
+    });
+    true
+}
+
+/// Refused lists (kind 6): what is accepted is what signing the same entries gives.
+pub fn refused_list(data: &[u8]) -> bool {
+    let signer = Signer::get();
+    assert!(
+        RefusedList::verify(data, &signer.delegation).is_err(),
+        "not ours"
+    );
+    type Body<'a> = (DomainId, u32, u8, sealmq_core::GroupId, &'a [u8]);
+    let Ok((_, _, _, group, entries)) = decode::<Body<'_>>(data) else {
+        return false;
+    };
+    let fields: Body<'_> = (signer.domain, Signer::SERIAL, 0, group, entries);
+    let mut body = vec![0; data.len() + 64];
+    let len = encode(&fields, &mut body).unwrap().len();
+    let object = frame(Kind::RefusedList, &body[..len], &signer.key);
+    let Ok(list) = RefusedList::verify(&object, &signer.delegation) else {
+        return false;
+    };
+    let refusals: Vec<Refusal> = list.iter().collect();
+    assert_eq!(refusals.len() * 8, entries.len());
+    assert!(
+        refusals
+            .windows(2)
+            .all(|pair| pair[0].member < pair[1].member)
+    );
+    for refusal in refusals.iter().take(64) {
+        assert!(refusal.member.is_valid());
+        assert_eq!(
+            list.lowest_serial(refusal.member),
+            Some(refusal.lowest_serial)
+        );
+        assert!(
+            refusal.lowest_serial == 0 || !list.accepts(refusal.member, refusal.lowest_serial - 1)
+        );
+    }
+    let mut out = vec![0; MAX_REFUSED_LEN];
+    let (again, hash) = RefusedList::sign(
+        signer.domain,
+        Signer::SERIAL,
+        0,
+        group,
+        &refusals,
+        &signer.key,
+        &mut out,
+    )
+    .unwrap();
+    assert_eq!(again, object);
+    assert!(RefusedList::named(&object, &signer.domain, &group, &hash).is_ok());
+    refuse_damaged(&object, &hash, |bytes| {
+        RefusedList::verify(bytes, &signer.delegation).is_ok()
+    });
+    true
+}
+
+/// Announcements (kind 5): what is accepted is rebuilt from its parts to the same bytes.
+pub fn announcement(data: &[u8]) -> bool {
+    const PREFIX: &str = "_sealmq/fuzz";
+    let signer = Signer::get();
+    assert!(
+        Announcement::verify(data, &signer.delegation, PREFIX).is_err(),
+        "not ours"
+    );
+    let Ok((head, covers)) = decode_prefix::<Head<'_>>(data) else {
+        return false;
+    };
+    let head = Head {
+        domain: signer.domain,
+        serial: Signer::SERIAL,
+        signer: 0,
+        ..head
+    };
+    let mut body = vec![0; data.len() + 64];
+    let len = encode(&head, &mut body).unwrap().len();
+    body.truncate(len);
+    body.extend_from_slice(covers);
+    let object = frame(Kind::Announcement, &body, &signer.key);
+    if let Ok(unverified) = UnverifiedAnnouncement::decode(&object) {
+        assert_eq!(
+            (*unverified.group(), unverified.epoch()),
+            (head.group, head.epoch)
+        );
+    }
+    let Ok(announcement) = Announcement::verify(&object, &signer.delegation, PREFIX) else {
+        return false;
+    };
+    assert!(object.len() <= MAX_ANNOUNCEMENT_LEN);
+    assert_eq!(*announcement.head(), head);
+    assert_eq!(rebuild(&announcement), body);
+    assert!(head.epoch > 0 && head.healing_epoch < head.epoch && head.not_after > head.issued_at);
+    for (generation, entries) in announcement.covers() {
+        check_cover(&generation, &entries.iter().collect::<Vec<_>>());
+    }
+    refuse_damaged(&object, announcement.hash(), |bytes| {
+        Announcement::verify(bytes, &signer.delegation, PREFIX).is_ok()
+    });
+    true
+}
+
+fn rebuild(announcement: &Announcement<'_>) -> Vec<u8> {
+    let head = announcement.head();
+    let filters: Vec<&str> = head.filters.iter().collect();
+    let generations: Vec<Generation> = head.generations.iter().collect();
+    let (mut filter_bytes, mut generation_bytes) = ([0; 2048], [0; 256]);
+    let again = Head {
+        filters: List::encode(&filters, &mut filter_bytes).unwrap(),
+        generations: List::encode(&generations, &mut generation_bytes).unwrap(),
+        ..*head
+    };
+    let mut covers = Vec::new();
+    for (_, entries) in announcement.covers() {
+        let mut bytes = Vec::new();
+        for CoverEntry { node, wrapped } in entries.iter() {
+            bytes.extend_from_slice(&node.to_be_bytes());
+            bytes.extend_from_slice(wrapped);
+        }
+        let mut out = vec![0; bytes.len() + 16];
+        covers.extend_from_slice(encode(&(0_u8, bytes.as_slice()), &mut out).unwrap());
+    }
+    let mut out = vec![0; MAX_ANNOUNCEMENT_LEN];
+    encode(&(again, covers.as_slice()), &mut out)
+        .unwrap()
+        .to_vec()
+}
+
+/// Ascending by leaves, without overlap, inside the tree: counted leaf by leaf where that is cheap.
+fn check_cover(generation: &Generation, entries: &[CoverEntry<'_>]) {
+    assert!((1..=MAX_INLINE_ENTRIES).contains(&entries.len()));
+    let mut next = 0_u64;
+    for entry in entries {
+        let level = entry.node.ilog2();
+        assert!(level >= 1 && level <= u32::from(generation.depth));
+        let height = u32::from(generation.depth) - level;
+        let first = u64::from(entry.node) << height;
+        assert!(first >= next, "sorted and disjoint");
+        next = first + (1 << height);
+    }
+    assert!(next <= 2 << generation.depth);
+}
