@@ -1,6 +1,7 @@
 //! What a reader remembers so that nothing is accepted twice (spec/envelope.md §8, §9): bounded,
 //! durable on request, and changed by verified messages only.
 
+mod durable;
 mod probe;
 mod record;
 mod sender;

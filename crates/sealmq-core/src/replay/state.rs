@@ -1,7 +1,8 @@
+use super::Table;
+use super::durable::{Dirty, mark_dirty};
 use super::probe::probe;
 use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
 use super::topic::{TopicKey, TopicRecord, TopicSlot};
-use super::{Record, Table};
 use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
 
@@ -20,7 +21,7 @@ impl Floors {
         self.session
     }
 
-    fn raise(&mut self, other: &Self) {
+    pub(super) fn raise(&mut self, other: &Self) {
         self.session = self.session.max(other.session);
         self.will = self.will.max(other.will);
         self.retained = self.retained.max(other.retained);
@@ -84,19 +85,13 @@ pub(crate) enum Verdict {
 /// The tables. Only [`ReplayState::commit`] and [`ReplayState::restore`] change what is refused.
 #[derive(Debug)]
 pub(crate) struct ReplayState<S, T, const W: usize> {
-    senders: S,
-    topics: T,
-    floors: Floors,
-    floors_dirty: bool,
+    pub(super) senders: S,
+    pub(super) topics: T,
+    pub(super) floors: Floors,
+    pub(super) floors_dirty: bool,
     /// Where to look first for records that are not durable yet.
-    dirty_sender: Dirty,
-    dirty_topic: Dirty,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Dirty {
-    count: usize,
-    hint: usize,
+    pub(super) dirty_sender: Dirty,
+    pub(super) dirty_topic: Dirty,
 }
 
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
@@ -260,7 +255,12 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     }
 
     /// The sender's place, which may have been another's; its record is of `serial`.
-    fn claim_sender(&mut self, group: GroupId, member: MemberNumber, serial: u32) -> Option<usize> {
+    pub(super) fn claim_sender(
+        &mut self,
+        group: GroupId,
+        member: MemberNumber,
+        serial: u32,
+    ) -> Option<usize> {
         let index = match self.find_sender(&group, member) {
             Some(index) => index,
             None => {
@@ -309,7 +309,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         self.floors_dirty = true;
     }
 
-    fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
+    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
         let index = match self.find_topic(key) {
             Some(index) => index,
             None => {
@@ -350,7 +350,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         }
     }
 
-    fn raise_retained(&mut self, key: &TopicKey, order: Order) {
+    pub(super) fn raise_retained(&mut self, key: &TopicKey, order: Order) {
         let index = self.find_sender(&key.group, key.member);
         let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
         if let Some((index, slot)) = slot
@@ -366,116 +366,6 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             self.floors_dirty = true;
         }
     }
-
-    /// All records, for a full copy.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record<W>> + '_ {
-        let senders = self
-            .senders
-            .as_ref()
-            .iter()
-            .filter_map(|s| s.record)
-            .map(Record::Sender);
-        let topics = self
-            .topics
-            .as_ref()
-            .iter()
-            .filter_map(|s| s.record)
-            .map(Record::Topic);
-        core::iter::once(Record::Floors(self.floors))
-            .chain(senders)
-            .chain(topics)
-    }
-
-    /// One record that changed since it was last handed out.
-    pub(crate) fn next_dirty(&mut self) -> Option<Record<W>> {
-        if core::mem::take(&mut self.floors_dirty) {
-            return Some(Record::Floors(self.floors));
-        }
-        let senders = self.senders.as_mut();
-        if let Some(index) = self
-            .dirty_sender
-            .take(senders.len(), |i| senders.get(i).is_some_and(|s| s.dirty))
-        {
-            let slot = senders.get_mut(index)?;
-            slot.dirty = false;
-            return slot.record.map(Record::Sender);
-        }
-        let topics = self.topics.as_mut();
-        let index = self
-            .dirty_topic
-            .take(topics.len(), |i| topics.get(i).is_some_and(|s| s.dirty))?;
-        let slot = topics.get_mut(index)?;
-        slot.dirty = false;
-        slot.record.map(Record::Topic)
-    }
-
-    /// Takes back a stored record. Nothing that is refused now becomes acceptable by it.
-    pub(crate) fn restore(&mut self, record: Record<W>) {
-        match record {
-            Record::Floors(floors) => self.floors.raise(&floors),
-            Record::Sender(stored) => self.restore_sender(stored),
-            Record::Topic(stored) => {
-                if let Some(index) = self.claim_topic(&stored.key(), stored.serial) {
-                    let slot = self.topics.as_mut().get_mut(index);
-                    if let Some(record) = slot.and_then(|s| s.record.as_mut())
-                        && record.serial == stored.serial
-                    {
-                        record.retained = record.retained.max(stored.retained);
-                    }
-                } else {
-                    self.raise_retained(&stored.key(), stored.retained);
-                }
-            }
-        }
-    }
-
-    fn restore_sender(&mut self, stored: SenderRecord<W>) {
-        let known = self.sender(&stored.group, stored.member).copied();
-        let Some(index) = self.claim_sender(stored.group, stored.member, stored.serial) else {
-            self.floors.raise(&Floors {
-                session: stored.highest(),
-                will: stored.will_floor,
-                retained: stored.retained_floor,
-            });
-            return;
-        };
-        let slot = self.senders.as_mut().get_mut(index);
-        let Some(record) = slot.and_then(|s| s.record.as_mut()) else {
-            return;
-        };
-        match known {
-            Some(known) if known.serial > stored.serial => {}
-            Some(known) if known.serial == stored.serial => {
-                // Used already: what was stored counts as seen as a whole.
-                record.floor = record.floor.max(stored.highest());
-                record.will_floor = record.will_floor.max(stored.will_floor);
-                record.retained_floor = record.retained_floor.max(stored.retained_floor);
-            }
-            _ => *record = stored,
-        }
-    }
-}
-
-impl Dirty {
-    /// The next dirty index at or behind the hint; the caller clears its mark.
-    fn take(&mut self, len: usize, is_dirty: impl Fn(usize) -> bool) -> Option<usize> {
-        if self.count == 0 {
-            return None;
-        }
-        let index = (self.hint..len)
-            .chain(0..self.hint.min(len))
-            .find(|&i| is_dirty(i))?;
-        self.count = self.count.saturating_sub(1);
-        self.hint = index;
-        Some(index)
-    }
-}
-
-fn mark_dirty(mark: &mut bool, dirty: &mut Dirty, index: usize) {
-    if !core::mem::replace(mark, true) {
-        dirty.count = dirty.count.saturating_add(1);
-    }
-    dirty.hint = index;
 }
 
 fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
@@ -495,5 +385,47 @@ fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
         Gap::Missed(ahead)
     } else {
         Gap::Late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sha256;
+
+    #[test]
+    fn ten_thousand_senders_find_their_places() {
+        const SENDERS: u32 = 10_000;
+        let places = SENDERS as usize * 2;
+        let mut state: ReplayState<_, _, 2> = ReplayState::new(
+            vec![SenderSlot::EMPTY; places],
+            vec![TopicSlot::EMPTY; places],
+        );
+        let group = GroupId([1; 16]);
+        for counter in 0..3 {
+            for member in 1..=SENDERS {
+                let hash = sha256(&[&member.to_be_bytes()]);
+                let message = Message {
+                    topic: TopicKey::new(group, MemberNumber(member), &hash),
+                    serial: 1,
+                    enc: &hash.0,
+                    number: u64::from(member),
+                    counter,
+                    class: Class::Ordinary,
+                    retain: true,
+                    sequence: Some(counter),
+                };
+                assert_eq!(state.check(&message), Verdict::New);
+                let expected = if counter == 0 {
+                    Gap::First
+                } else {
+                    Gap::Missed(0)
+                };
+                assert_eq!(state.commit(&message), Some(expected));
+                assert_eq!(state.check(&message), Verdict::Replay);
+            }
+        }
+        assert_eq!(state.floors, Floors::default(), "nobody was pushed out");
+        assert_eq!(core::iter::from_fn(|| state.next_dirty()).count(), places);
     }
 }

@@ -1,11 +1,13 @@
 //! Sealing: a publisher, its session, and the messages that go out (spec/envelope.md §6, §7).
 
 mod error;
+mod number;
 mod outgoing;
 mod publisher;
 mod session;
 
 pub use error::{EndReason, SealError};
+pub use number::next_session_number;
 pub use outgoing::{Outgoing, Room};
 pub use publisher::{Membership, Publisher, PublisherError, Subscriber};
 pub use session::{SenderSession, SessionLimits, SessionStart, TAILROOM};

@@ -198,7 +198,7 @@ fn is_zero(bytes: &[u8]) -> bool {
 pub struct BodyPrefix<'a> {
     /// The sender's number.
     pub sender: MemberNumber,
-    /// The serial of the sender's credential modulo 128 ([`hint_of`]).
+    /// The serial of the sender's credential modulo 128.
     pub hint: u8,
     /// The session's number.
     pub session_number: u64,

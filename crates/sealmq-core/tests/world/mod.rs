@@ -351,3 +351,34 @@ pub fn retained(name: &str) -> Request<'_> {
         ..live(name)
     }
 }
+
+/// Nothing but a topic.
+pub fn plain() -> Outgoing<'static> {
+    Outgoing::new(topic(TOPIC))
+}
+
+/// With the RETAIN flag.
+pub fn kept() -> Outgoing<'static> {
+    Outgoing {
+        retain: true,
+        ..plain()
+    }
+}
+
+/// With the time that a will needs.
+pub fn will() -> Outgoing<'static> {
+    Outgoing {
+        sent_at: Some(NOW),
+        ..plain()
+    }
+}
+
+pub fn seal_will(member: &Member, session: SenderSession, message: &Outgoing<'_>) -> Vec<u8> {
+    let mut out = vec![0; 1000];
+    let publisher = member.publisher();
+    let len = session
+        .seal_will_into(&publisher, message, Some(NOW), b"gone", &mut out)
+        .unwrap();
+    out.truncate(len);
+    out
+}
