@@ -8,7 +8,8 @@ use sealmq_core::object::ObjectError;
 pub struct Fork {
     /// The epoch.
     pub epoch: u64,
-    /// Hash of the announcement that is known, or was referred to, before.
+    /// Hash of the announcement that is known, or was referred to, before. Zeros if it is known
+    /// that there is none like it.
     pub known: Digest,
     /// Hash of the announcement that contradicts it. Zeros if it denies that there is one.
     pub other: Digest,

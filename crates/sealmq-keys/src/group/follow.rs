@@ -12,6 +12,9 @@ use crate::tree::{Half, NodeKey};
 /// Most epochs that a member catches up at once: bounds what a stolen signing key can cost it.
 pub const MAX_CATCH_UP: u64 = 65536;
 
+/// Tolerated difference of clocks in seconds before a policy is known.
+const FIRST_SKEW: u32 = 300;
+
 /// What following an announcement needs from outside.
 #[derive(Debug)]
 pub struct FollowContext<'a, A> {
@@ -61,10 +64,10 @@ impl GroupState {
     ) -> Result<Followed, FollowError> {
         let announcement = self.authenticate(bytes, context)?;
         let head = announcement.head();
-        if let Some(now) = context.now {
-            if head.issued_at > now.saturating_add(u64::from(head.policy.skew)) {
-                return Err(ObjectError::Expired.into());
-            }
+        let skew = self.policy().map_or(FIRST_SKEW, |policy| policy.skew);
+        let from_the_future = |now: u64| head.issued_at > now.saturating_add(u64::from(skew));
+        if context.now.is_some_and(from_the_future) {
+            return Err(ObjectError::Expired.into());
         }
         if self.check_fork(&announcement)? {
             return Ok(Followed::AlreadyKnown);
@@ -159,39 +162,36 @@ impl GroupState {
     fn check_healing(&self, announcement: &Announcement<'_>) -> Result<(), FollowError> {
         let head = announcement.head();
         let claimed = (head.healing_epoch, head.healing);
-        let current = self.current_epoch();
-        let skipped = head.epoch < current;
-
-        // The last healing epoch before this one. All up to the current epoch are known.
-        let known = if self.healing.0 < head.epoch {
-            Some(self.healing)
-        } else {
-            let healed =
-                |slot: &&Slot| slot.healed && (self.base..head.epoch).contains(&slot.epoch);
-            let last = self
-                .slots
-                .iter()
-                .filter(healed)
-                .max_by_key(|slot| slot.epoch);
-            last.map(|slot| (slot.epoch, slot.hash))
-        };
-        let consistent = match known {
-            Some(known) => claimed == known,
-            None => claimed.0 < self.base,
-        };
-        // A skipped epoch is ordinary, or it would have been asked for.
-        if consistent && !(skipped && head.epoch_kind.is_healing()) {
+        let known = self.last_healed(head.epoch);
+        // What was skipped up to the current epoch is ordinary: a healing epoch would have been
+        // asked for.
+        let late = head.epoch_kind.is_healing() && head.epoch < self.current_epoch();
+        if claimed == known && !late {
             return Ok(());
         }
-        if !skipped && claimed.0 >= self.base && claimed.0 > current {
-            let (epoch, hash) = claimed;
-            return Err(FollowError::NeedsHealing { epoch, hash });
+        let slot = self.slots.get(claimed.0);
+        if claimed.0 >= self.base && claimed.0 > known.0 && slot.is_none() {
+            return Err(FollowError::NeedsHealing {
+                epoch: claimed.0,
+                hash: claimed.1,
+            });
         }
-        let (epoch, known) = known.unwrap_or(self.healing);
-        Err(FollowError::Fork(Fork {
-            epoch,
-            known,
-            other: head.healing,
+        Err(FollowError::Fork(match slot {
+            _ if claimed == known => Fork {
+                epoch: head.epoch,
+                known: Digest::ZERO,
+                other: *announcement.hash(),
+            },
+            Some(slot) if slot.hash != claimed.1 => Fork {
+                epoch: slot.epoch,
+                known: slot.hash,
+                other: claimed.1,
+            },
+            _ => Fork {
+                epoch: known.0.max(claimed.0),
+                known: known.1,
+                other: claimed.1,
+            },
         }))
     }
 
@@ -250,10 +250,8 @@ impl GroupState {
     fn advance(&mut self, slot: Slot, newest: Newest) {
         let oldest = slot.epoch.saturating_sub(u64::from(newest.policy.window));
         let base = self.base.max(oldest);
-        if slot.healed {
-            self.healing = (slot.epoch, slot.hash);
-        }
         if base > self.base {
+            self.healed_before = self.last_healed(base);
             let last = base.saturating_sub(1);
             let next = if base == slot.epoch {
                 Some(&slot)

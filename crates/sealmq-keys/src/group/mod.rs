@@ -14,7 +14,7 @@ use sealmq_core::{DomainId, GroupId, KeyId};
 
 use self::newest::Newest;
 use self::slot::{Slot, Slots};
-use crate::announcement::{MAX_WINDOW, Policy};
+use crate::announcement::Policy;
 use crate::epoch::Psk;
 use crate::tree::{Half, PathKeys};
 use crate::welcome::{OpenedWelcome, WelcomeFields};
@@ -40,8 +40,9 @@ pub struct GroupState {
     base: u64,
     /// Hash of the announcement of `base − 1`, if known.
     before: Option<Digest>,
-    /// The last healing epoch known and the hash of its announcement; 0 and zeros if none.
-    healing: (u64, Digest),
+    /// The last healing epoch before `base` and the hash of its announcement; 0 and zeros if
+    /// none. Those from `base` on have slots.
+    healed_before: (u64, Digest),
     slots: Slots,
     newest: Option<Newest>,
 }
@@ -77,7 +78,7 @@ impl GroupState {
             path,
             base: fields.epoch,
             before: before(&fields),
-            healing: (fields.healing_epoch, fields.healing),
+            healed_before: (fields.healing_epoch, fields.healing),
             slots: Slots::empty(),
             newest: None,
         }
@@ -104,28 +105,21 @@ impl GroupState {
         if !self.is_newer(&fields) {
             return Err(InstallError::NotNewer);
         }
-        let current = self.current_epoch();
-        let window = self
-            .newest
-            .as_ref()
-            .map_or(MAX_WINDOW, |newest| newest.policy.window);
-        if fields.epoch < current.saturating_sub(u64::from(window)) {
+        if fields.epoch < self.base {
             return Err(InstallError::TooOld);
         }
         self.check_welcome(&fields).map_err(InstallError::Fork)?;
 
-        let healing = (fields.healing_epoch, fields.healing);
-        if path.half() == self.path.half() {
-            self.healing = self.healing.max(healing);
-        } else {
+        if path.half() != self.path.half() {
+            // Their secrets are those of the other half and do not ratchet the new path.
             self.slots.retain(|slot| slot.epoch < fields.epoch);
-            self.healing = healing;
         }
         self.generation = fields.generation;
         self.installed = fields.epoch;
         self.path = path;
         self.base = fields.epoch;
         self.before = before(&fields);
+        self.healed_before = (fields.healing_epoch, fields.healing);
         Ok(())
     }
 
@@ -145,24 +139,37 @@ impl GroupState {
             });
         }
         // A healing epoch that is known and that the welcome passes over or has another hash for.
-        let (epoch, known) = self.healing;
-        let passed_over = epoch < welcome.epoch && epoch > welcome.healing_epoch;
-        let other_hash = epoch == welcome.healing_epoch && known != welcome.healing;
-        if passed_over || other_hash {
-            return Err(Fork {
+        let claimed = (welcome.healing_epoch, welcome.healing);
+        let known = self.last_healed(welcome.epoch);
+        match self
+            .slots
+            .get(claimed.0)
+            .map(|slot| (slot.epoch, slot.hash))
+        {
+            _ if known.0 > claimed.0 || (known.0 == claimed.0 && known != claimed) => Err(Fork {
+                epoch: known.0,
+                known: known.1,
+                other: claimed.1,
+            }),
+            Some((epoch, hash)) if known != (epoch, hash) => Err(Fork {
                 epoch,
-                known,
-                other: welcome.healing,
-            });
-        }
-        match self.slots.get(welcome.healing_epoch) {
-            Some(slot) if slot.hash != welcome.healing || !slot.healed => Err(Fork {
-                epoch: slot.epoch,
-                known: slot.hash,
-                other: welcome.healing,
+                known: hash,
+                other: claimed.1,
             }),
             _ => Ok(()),
         }
+    }
+
+    /// The last healing epoch below `epoch` and the hash of its announcement, for an epoch from
+    /// `base` on.
+    fn last_healed(&self, epoch: u64) -> (u64, Digest) {
+        let from_base = |slot: &&Slot| slot.healed && (self.base..epoch).contains(&slot.epoch);
+        let last = self
+            .slots
+            .iter()
+            .filter(from_base)
+            .max_by_key(|slot| slot.epoch);
+        last.map_or(self.healed_before, |slot| (slot.epoch, slot.hash))
     }
 
     /// The domain.
@@ -197,8 +204,8 @@ impl GroupState {
 
     /// The last healing epoch known and the hash of its announcement; 0 and zeros if none.
     #[must_use]
-    pub const fn last_healing(&self) -> (u64, Digest) {
-        self.healing
+    pub fn last_healing(&self) -> (u64, Digest) {
+        self.last_healed(u64::MAX)
     }
 
     /// The current epoch; 0 until the first announcement was followed.

@@ -122,8 +122,8 @@ impl GroupState {
                 .ok_or(ObjectError::TooLarge)?,
             base: self.base,
             before: self.before,
-            healing_epoch: self.healing.0,
-            healing: self.healing.1,
+            healing_epoch: self.healed_before.0,
+            healing: self.healed_before.1,
             slots: List::from_encoded(cursor.written())?,
             newest: self.newest.as_ref().map(Newest::record),
         };
@@ -172,6 +172,7 @@ impl GroupState {
         };
         let valid = record.version == VERSION
             && (1..=record.base).contains(&record.installed)
+            && record.healing_epoch < record.base
             && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
             && (last == 0 || newest.is_some());
         valid.then_some(Self {
@@ -182,7 +183,7 @@ impl GroupState {
             path: PathKeys::from_bytes(record.depth, record.leaf, record.keys)?,
             base: record.base,
             before: record.before,
-            healing: (record.healing_epoch, record.healing),
+            healed_before: (record.healing_epoch, record.healing),
             slots,
             newest,
         })

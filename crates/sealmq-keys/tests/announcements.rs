@@ -1,0 +1,285 @@
+//! Every field rule of announcements (spec/keys.md §5), one fault at a time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod sim;
+
+use sealmq_core::DomainId;
+use sealmq_core::crypto::KemPublicKey;
+use sealmq_core::object::{Kind, List, ObjectError, encode};
+use sealmq_keys::*;
+use sim::faults::{chain_rules, only_itself, overlong, raw};
+use sim::{PREFIX, Sim, authorities, secret, signer};
+
+fn verify(bytes: &[u8]) -> Result<(), ObjectError> {
+    Announcement::verify(bytes, &authorities(1), PREFIX).map(|_| ())
+}
+
+fn good() -> Vec<u8> {
+    let mut sim = Sim::new(4);
+    sim.rotate();
+    sim.bytes(1).to_vec()
+}
+
+/// A head with a change and raw covers, signed without a look at them.
+fn resigned<'a>(change: impl FnOnce(&mut Head<'a>), covers: &[u8]) -> Vec<u8> {
+    let good: &'static [u8] = good().leak();
+    let mut head: Head<'a> = *Announcement::verify(good, &authorities(1), PREFIX)
+        .unwrap()
+        .head();
+    change(&mut head);
+    raw(Kind::Announcement, &(head, covers), &signer(1))
+}
+
+fn inline(entries: &[u8]) -> Vec<u8> {
+    let mut len = [0; 5];
+    let len = encode(&u32::try_from(entries.len()).unwrap(), &mut len).unwrap();
+    [&[0], &*len, entries].concat()
+}
+
+fn entries(nodes: &[u32]) -> Vec<u8> {
+    nodes
+        .iter()
+        .flat_map(|node| [&node.to_be_bytes()[..], &[0; 48]].concat())
+        .collect()
+}
+
+fn check<'a>(change: impl FnOnce(&mut Head<'a>)) -> Result<(), ObjectError> {
+    verify(&resigned(change, &inline(&entries(&[2, 3]))))
+}
+
+#[test]
+fn only_the_authority_signs() {
+    let good = good();
+    only_itself(&good, verify);
+    let overlong = overlong(&good, 16, Kind::Announcement, &signer(1));
+    assert_eq!(verify(&overlong), Err(ObjectError::Encoding));
+    assert_eq!(check(|_| ()), Ok(()));
+    assert_eq!(
+        check(|h| h.domain = DomainId([1; 16])),
+        Err(ObjectError::Domain)
+    );
+    assert_eq!(check(|h| h.serial = 2), Err(ObjectError::Role));
+    assert_eq!(check(|h| h.signer = 1), Err(ObjectError::Role));
+    assert_eq!(check(|h| h.signer = 2), Err(ObjectError::Role));
+    // The issuer's own signature, without the role.
+    let announcement = Announcement::verify(&good, &authorities(1), PREFIX).map(|a| *a.head());
+    let mut head = announcement.unwrap();
+    head.signer = 1;
+    let bytes = raw(
+        Kind::Announcement,
+        &(head, inline(&entries(&[2])).as_slice()),
+        &sim::issuer(),
+    );
+    assert_eq!(verify(&bytes), Err(ObjectError::Role));
+}
+
+#[test]
+fn head_fields() {
+    let field = |name| Err(ObjectError::Field(name));
+    chain_rules(&|epoch, previous, healing_epoch, healing| {
+        check(|h| {
+            (h.epoch, h.previous) = (epoch, previous);
+            (h.healing_epoch, h.healing) = (healing_epoch, healing);
+        })
+    });
+    assert_eq!(check(|h| h.not_after = h.issued_at), field("not_after"));
+    assert_eq!(check(|h| h.not_after = h.issued_at + 1), Ok(()));
+    assert_eq!(check(|h| h.name = "a b"), field("name"));
+    assert_eq!(check(|h| h.policy.window = 17), field("policy.window"));
+    assert_eq!(
+        check(|h| h.policy.lease = 1),
+        Err(ObjectError::Unsupported("lease"))
+    );
+    assert_eq!(check(|h| h.epoch_kind = EpochKind::HEALING), Ok(()));
+    let unknown = sealmq_core::object::decode::<EpochKind>(&[2]).unwrap();
+    assert_eq!(check(|h| h.epoch_kind = unknown), field("epoch_kind"));
+    let mut buffer = [0; 64];
+    let reserved = List::encode(&["plant/#", "_sealmq/+/x"], &mut buffer).unwrap();
+    assert_eq!(
+        verify(&resigned(|h| h.filters = reserved, &inline(&entries(&[2])))),
+        field("filters")
+    );
+}
+
+#[test]
+fn generations() {
+    let generation = |number, depth, first_epoch| Generation {
+        number,
+        depth,
+        first_epoch,
+        deadline: 0,
+    };
+    let check = |generations: &[Generation], covers: usize| {
+        let mut buffer = [0; 128];
+        let list = List::encode(generations, &mut buffer).unwrap();
+        let cover = inline(&entries(&[2, 3]));
+        verify(&resigned(|h| h.generations = list, &cover.repeat(covers)))
+    };
+    let (one, two) = (generation(1, 4, 1), generation(2, 24, 1));
+    let field = |name| Err(ObjectError::Field(name));
+    assert_eq!(check(&[one], 1), Ok(()));
+    assert_eq!(check(&[one, two], 2), Ok(()));
+    assert_eq!(check(&[], 0), field("generations"));
+    assert_eq!(check(&[two, one], 2), field("generations"));
+    assert_eq!(check(&[one, one], 2), field("generations"));
+    assert_eq!(
+        check(&[one, two, generation(3, 4, 1)], 3),
+        field("generations")
+    );
+    assert_eq!(check(&[generation(1, 1, 1)], 1), field("generations"));
+    assert_eq!(check(&[generation(1, 25, 1)], 1), field("generations"));
+    assert_eq!(check(&[generation(1, 4, 0)], 1), field("generations"));
+    assert_eq!(check(&[generation(1, 4, 2)], 1), field("generations")); // the epoch is 1
+    assert_eq!(check(&[one], 0), field("covers"));
+    assert_eq!(check(&[one], 2), field("covers"));
+    assert_eq!(check(&[one, two], 1), field("covers"));
+}
+
+#[test]
+fn covers() {
+    let check = |covers: &[u8]| verify(&resigned(|_| (), covers));
+    let field = Err(ObjectError::Field("covers"));
+    assert_eq!(check(&inline(&entries(&[4, 11, 3]))), Ok(()));
+    for nodes in [&[][..], &[1], &[32], &[3, 2], &[2, 4], &[2, 2]] {
+        assert_eq!(check(&inline(&entries(nodes))), field, "{nodes:?}");
+    }
+    assert_eq!(check(&inline(&entries(&[2])[1..])), field);
+    // Chunks are reserved; other variants do not exist.
+    assert_eq!(
+        check(&[1, 0]),
+        Err(ObjectError::Unsupported("chunked covers"))
+    );
+    let chunk = [&[1, 33, 16][..], &[7; 32]].concat();
+    assert_eq!(
+        check(&chunk),
+        Err(ObjectError::Unsupported("chunked covers"))
+    );
+    assert_eq!(check(&[2, 0]), Err(ObjectError::Encoding));
+    assert_eq!(check(&[0, 52]), Err(ObjectError::Encoding));
+}
+
+#[test]
+fn what_is_too_large() {
+    let leaves: Vec<u32> = (1 << 16..).take(MAX_INLINE_ENTRIES + 1).collect();
+    let with = |count: usize| {
+        let generation = Generation {
+            number: 1,
+            depth: 16,
+            first_epoch: 1,
+            deadline: 0,
+        };
+        let mut buffer = [0; 32];
+        let list = List::encode(&[generation], &mut buffer).unwrap();
+        verify(&resigned(
+            |h| h.generations = list,
+            &inline(&entries(&leaves[..count])),
+        ))
+    };
+    assert_eq!(with(MAX_INLINE_ENTRIES), Ok(()));
+    assert_eq!(
+        with(MAX_INLINE_ENTRIES + 1),
+        Err(ObjectError::Field("covers"))
+    );
+    let huge = vec![0; MAX_ANNOUNCEMENT_LEN + 1];
+    assert_eq!(verify(&huge), Err(ObjectError::TooLarge));
+}
+
+#[test]
+fn signing_checks_its_input() {
+    let sim = Sim::new(4);
+    let secret = ReaderSecret::new(secret(&[1]));
+    let good = good();
+    let authorities = authorities(1);
+    let head = *Announcement::verify(&good, &authorities, PREFIX)
+        .unwrap()
+        .head();
+    let sign = |head: &Head<'_>, prefix, covers: &[&[CoverKey]]| {
+        let mut out = vec![0; MAX_ANNOUNCEMENT_LEN];
+        head.sign(prefix, &secret, covers, &signer(1), &mut out)
+            .map(|(bytes, _)| bytes.to_vec())
+    };
+    let keys = |nodes: &[u32]| -> Vec<CoverKey> {
+        nodes
+            .iter()
+            .map(|node| CoverKey {
+                node: *node,
+                key: sim.node_key(*node, 1),
+            })
+            .collect()
+    };
+    let cover = keys(&[2, 3]);
+    let bytes = sign(&head, PREFIX, &[&cover]).unwrap();
+    let announcement = Announcement::verify(&bytes, &authorities, PREFIX).unwrap();
+    assert_eq!(
+        announcement.head().group_key,
+        secret.group_key_pair().public()
+    );
+    assert_eq!(announcement.head().psk_check, secret.psk().check());
+    assert_eq!(announcement.key_id().0, announcement.hash().0[..8]);
+    let (generation, entries) = announcement.cover(1).unwrap();
+    assert_eq!((generation.depth, entries.iter().count()), (4, 2));
+    assert!(announcement.cover(2).is_none());
+
+    let field = |name| Err(ObjectError::Field(name));
+    for nodes in [&[][..], &[1], &[32], &[3, 2]] {
+        assert_eq!(
+            sign(&head, PREFIX, &[&keys(nodes)]),
+            field("covers"),
+            "{nodes:?}"
+        );
+    }
+    assert_eq!(sign(&head, PREFIX, &[]), field("covers"));
+    assert_eq!(sign(&head, PREFIX, &[&cover, &cover]), field("covers"));
+    assert_eq!(sign(&head, "plant/x", &[&cover]), field("filters"));
+    let bad = Head {
+        not_after: head.issued_at,
+        ..head
+    };
+    assert_eq!(sign(&bad, PREFIX, &[&cover]), field("not_after"));
+    // Whatever stood in the computed fields is replaced.
+    let other = Head {
+        group_key: KemPublicKey([9; 32]),
+        psk_check: [9; 32],
+        ..head
+    };
+    assert_eq!(sign(&other, PREFIX, &[&cover]).unwrap(), bytes);
+    let mut short = [0; 300];
+    let result = head.sign(PREFIX, &secret, &[&cover], &signer(1), &mut short);
+    assert_eq!(result, Err(ObjectError::TooLarge));
+}
+
+/// Two announcements never share a wrap key, even with the same node keys (A13).
+#[test]
+fn a_redone_epoch_shares_no_key_stream() {
+    let sim = Sim::new(4);
+    let (a, b) = (
+        ReaderSecret::new(secret(&[1])),
+        ReaderSecret::new(secret(&[2])),
+    );
+    let wrapped = |secret: &ReaderSecret, salt: u8| -> Vec<u8> {
+        let bytes = sim.build(false, secret, |head| head.salt = [salt; 32]);
+        let authorities = authorities(1);
+        let announcement = Announcement::verify(&bytes, &authorities, PREFIX).unwrap();
+        announcement
+            .cover(1)
+            .unwrap()
+            .1
+            .iter()
+            .next()
+            .unwrap()
+            .wrapped[..32]
+            .to_vec()
+    };
+    let xor = |x: &[u8], y: &[u8]| x.iter().zip(y).map(|(x, y)| x ^ y).collect::<Vec<u8>>();
+    let secrets = xor(a.secret().expose(), b.secret().expose());
+    // A zero nonce under one key would give the XOR of the secrets away.
+    assert_ne!(xor(&wrapped(&a, 1), &wrapped(&b, 1)), secrets);
+    assert_ne!(xor(&wrapped(&a, 1), &wrapped(&b, 2)), secrets);
+    assert_ne!(wrapped(&a, 1), wrapped(&a, 2));
+}
