@@ -8,6 +8,15 @@ use sealmq_core::wire::{self, MAX_PROPERTIES_LEN, PropertiesBuilder, PropertiesE
 use super::types::Properties;
 
 impl Properties {
+    /// Whether they can be sealed (spec/envelope.md §5).
+    ///
+    /// # Errors
+    /// A value is not valid, or they are longer than 16384 bytes together.
+    pub fn check(&self) -> Result<(), PropertiesError> {
+        let mut buffer = Vec::new();
+        self.encode(&mut buffer).map(|_| ())
+    }
+
     /// Encodes them into `buffer`; `None` if there are none.
     pub(super) fn encode<'b>(
         &self,
