@@ -1,1 +1,67 @@
-//! sealmq for rumqttc: publish and subscribe as before, sealed end to end.
+#![forbid(unsafe_code)]
+//! sealmq for [rumqttc](rumqttc): publish and subscribe as before, sealed end to end.
+//!
+//! The calls are rumqttc's; what differs is that every message is sealed for the group that covers
+//! its topic, that a received [`Message`] says who sent it, and that keys are followed on the way.
+//! The broker is any MQTT 5 broker: it sees envelopes.
+//!
+//! ```no_run
+//! use rumqttc::v5::{MqttOptions, mqttbytes::QoS};
+//! use sealmq_rumqttc::{AsyncClient, Event};
+//!
+//! # async fn example(store: sealmq_store::FileStore) -> Result<(), Box<dyn std::error::Error>> {
+//! // `store` holds an enrolled member (`sealmq enrol`, or `sealmq_keys::Member::enrol`).
+//! let options = MqttOptions::new("app-1", "broker.example", 1883);
+//! let (client, mut eventloop) = AsyncClient::new(options, store, 100)?;
+//! client.subscribe("plant/+/temp", QoS::AtLeastOnce).await?;
+//! loop {
+//!     match eventloop.poll().await {
+//!         Ok(Event::Message(m)) => println!("{} from {}: {:?}", m.topic, m.sender_name, m.payload),
+//!         Ok(Event::Rejected { topic, reason }) => eprintln!("{topic}: {reason}"),
+//!         Ok(_) => {}
+//!         Err(error) if error.is_temporary() => eprintln!("{error}"),
+//!         Err(error) => return Err(error.into()),
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! * A topic that no group covers is refused, unless [`SealOptions::allow_plaintext`] lets it pass.
+//! * What [`AsyncClient::publish`](v5::AsyncClient::publish) accepted at QoS 1 or 2 is sent until
+//!   the broker acknowledges it, also when the broker restarts without its sessions. The bytes stay
+//!   the same; readers drop duplicates. It lives in memory: a program that ends loses what is
+//!   [outstanding](v5::AsyncClient::outstanding).
+//! * State is durable before anything that depends on it is sent or acknowledged. A failed commit
+//!   ends the event loop.
+//! * A message is acknowledged when it was opened, rejected or given up, and handed to the queue
+//!   that `poll` empties (at most `capacity` events). Messages that wait for a credential or an
+//!   announcement are acknowledged when the wait ends, except when more than 8 do: a broker that
+//!   limits open messages would else not deliver what they wait for.
+//! * Keys, credentials and announcements arrive on reserved topics that are subscribed after every
+//!   connect and never surface as messages.
+//!
+//! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
+
+mod clock;
+mod engine;
+mod error;
+mod ledger;
+mod message;
+mod options;
+mod outbox;
+pub mod v5;
+mod will;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{ClientError, OpenError, StoreFailure};
+pub use message::Message;
+pub use options::SealOptions;
+pub use v5::{AsyncClient, Event, EventLoop, PollError};
+pub use will::Will;
+
+/// What appears in this crate's types.
+pub use sealmq_core::open::Rejection;
+pub use sealmq_core::replay::Gap;
+pub use sealmq_keys::member::{MemberEvent, MemberOptions, Properties, SealError, Stats};

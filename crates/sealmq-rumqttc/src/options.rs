@@ -1,0 +1,134 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealmq_keys::member::MemberOptions;
+
+use crate::clock::{Clock, SystemClock};
+use crate::will::Will;
+
+/// How sealing, waiting and reconnecting behave. The defaults suit a service on a host.
+#[derive(Clone)]
+#[must_use = "options do nothing until a client is made with them"]
+pub struct SealOptions {
+    pub(crate) capacity: usize,
+    pub(crate) member: MemberOptions,
+    pub(crate) plaintext: Vec<String>,
+    pub(crate) wait_for_keys: Duration,
+    pub(crate) announce_credential: bool,
+    pub(crate) reconnect_delay: (Duration, Duration),
+    pub(crate) max_inflight: u16,
+    pub(crate) mqtt_events: bool,
+    pub(crate) will: Option<Will>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl SealOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            capacity: 100,
+            member: MemberOptions::default(),
+            plaintext: Vec::new(),
+            wait_for_keys: Duration::ZERO,
+            announce_credential: false,
+            reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
+            max_inflight: 100,
+            mqtt_events: false,
+            will: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Most published messages that are not acknowledged yet; `publish` waits for room. Also the
+    /// most events that wait for `poll`. 1 to 1,000,000. Default: 100.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = messages.clamp(1, 1_000_000);
+        self
+    }
+
+    /// The member machine's options: replay snapshots, bounds of waiting messages, own messages.
+    pub fn member(mut self, options: MemberOptions) -> Self {
+        self.member = options;
+        self
+    }
+
+    /// Lets messages on topics that match this filter, and that no group covers, pass in clear,
+    /// both ways; they arrive as `Unsealed`. Without it they are refused. A topic that a group
+    /// covers is never sent or accepted in clear.
+    pub fn allow_plaintext(mut self, filter: impl Into<String>) -> Self {
+        self.plaintext.push(filter.into());
+        self
+    }
+
+    /// How long `publish` waits when the keys for a topic have not arrived yet, for example right
+    /// after the first connection. Default: not at all.
+    pub fn wait_for_keys(mut self, most: Duration) -> Self {
+        self.wait_for_keys = most;
+        self
+    }
+
+    /// Put this member's credential into every message, so that readers who do not know it yet
+    /// need not fetch it: 150 to 300 bytes more each. For links where publishers come and go.
+    pub fn announce_credential(mut self, announce: bool) -> Self {
+        self.announce_credential = announce;
+        self
+    }
+
+    /// Pause before connecting again: the first, and the longest after doubling. A random part
+    /// keeps a fleet from returning in step. Default: 200 ms, 30 s.
+    pub fn reconnect_delay(mut self, first: Duration, longest: Duration) -> Self {
+        self.reconnect_delay = (first, longest.max(first));
+        self
+    }
+
+    /// Most QoS 1 and 2 publishes on their way at a time; a broker that allows fewer is obeyed.
+    /// 1 to 1000. Default: 100.
+    pub fn max_inflight(mut self, messages: u16) -> Self {
+        self.max_inflight = messages.clamp(1, 1000);
+        self
+    }
+
+    /// Also pass on rumqttc's own events (packets in and out, without incoming publishes).
+    /// Default: off.
+    pub fn mqtt_events(mut self, pass_on: bool) -> Self {
+        self.mqtt_events = pass_on;
+        self
+    }
+
+    /// A Last Will ([`rumqttc::v5::mqttbytes::v5::LastWill`]), sealed for each connection. Without
+    /// keys, as on the very first connection, there is none; when they arrive, and whenever its
+    /// epoch is about to leave the readers' window, the client connects again to renew it: use a
+    /// session that survives that (`set_clean_start(false)` and a session expiry).
+    pub fn last_will(mut self, will: impl Into<Will>) -> Self {
+        self.will = Some(will.into());
+        self
+    }
+
+    /// Another clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+}
+
+impl Default for SealOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SealOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealOptions")
+            .field("capacity", &self.capacity)
+            .field("member", &self.member)
+            .field("plaintext", &self.plaintext)
+            .field("wait_for_keys", &self.wait_for_keys)
+            .field("announce_credential", &self.announce_credential)
+            .field("reconnect_delay", &self.reconnect_delay)
+            .field("max_inflight", &self.max_inflight)
+            .field("mqtt_events", &self.mqtt_events)
+            .finish_non_exhaustive()
+    }
+}

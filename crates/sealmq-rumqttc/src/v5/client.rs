@@ -1,0 +1,285 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use rumqttc::v5::MqttOptions;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, PublishProperties};
+use sealmq_core::topic::{self, Topic};
+use sealmq_keys::{Store, is_reserved};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+
+use super::EventLoop;
+use super::convert::{properties_from, qos_from};
+use crate::engine::Draft;
+use crate::error::{ClientError, OpenError};
+use crate::options::SealOptions;
+
+/// Publishes and subscribes, like [`rumqttc::v5::AsyncClient`], sealed. Clones share one
+/// connection; any number of tasks may use them.
+///
+/// Nothing moves until [`EventLoop::poll`] was called for the first time, so call `publish` in
+/// another task than `poll`, as with rumqttc.
+#[derive(Debug, Clone)]
+pub struct AsyncClient {
+    commands: mpsc::UnboundedSender<Command>,
+    /// One permit for each message that is not acknowledged yet.
+    room: Arc<Semaphore>,
+    outstanding: Arc<AtomicUsize>,
+    prefix: Arc<str>,
+}
+
+/// What clients ask the driver to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Publish(Request),
+    Subscribe(Vec<Filter>),
+    Unsubscribe(String),
+    Flush(oneshot::Sender<()>),
+    Disconnect(oneshot::Sender<()>),
+}
+
+/// A message to be sealed.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) draft: Draft,
+    pub(super) room: OwnedSemaphorePermit,
+    /// `None` for `try_publish`: then an error becomes an event.
+    pub(super) reply: Option<oneshot::Sender<Result<(), ClientError>>>,
+}
+
+impl AsyncClient {
+    /// A client and its event loop, for the member whose state is in `store`. At most `capacity`
+    /// messages are accepted and not acknowledged; `publish` then waits.
+    ///
+    /// `mqtt` is used as it is, with these exceptions: acknowledgements are sent by the event
+    /// loop, incoming packets may have 2 MiB if no limit is set, topic aliases are off, the limit
+    /// of outgoing publishes is that of the options, and TCP_NODELAY is on. A Last Will goes into
+    /// [`SealOptions::last_will`].
+    ///
+    /// # Errors
+    /// [`OpenError`]: the store holds no enrolled member, or an option makes no sense.
+    pub fn new<S>(
+        mqtt: MqttOptions,
+        store: S,
+        capacity: usize,
+    ) -> Result<(Self, EventLoop), OpenError>
+    where
+        S: Store + Send + 'static,
+    {
+        Self::with_options(mqtt, store, SealOptions::new().capacity(capacity))
+    }
+
+    /// As [`AsyncClient::new`], with all options.
+    ///
+    /// # Errors
+    /// As [`AsyncClient::new`].
+    pub fn with_options<S>(
+        mqtt: MqttOptions,
+        store: S,
+        options: SealOptions,
+    ) -> Result<(Self, EventLoop), OpenError>
+    where
+        S: Store + Send + 'static,
+    {
+        EventLoop::make(mqtt, store, &options)
+    }
+
+    pub(super) fn assemble(
+        commands: mpsc::UnboundedSender<Command>,
+        room: Arc<Semaphore>,
+        outstanding: Arc<AtomicUsize>,
+        prefix: &str,
+    ) -> Self {
+        Self {
+            commands,
+            room,
+            outstanding,
+            prefix: prefix.into(),
+        }
+    }
+
+    /// Seals and publishes. When this returns without an error, the message was accepted: QoS 1
+    /// and 2 are sent, again after every reconnect, until the broker acknowledges them, as long as
+    /// the program runs. Waits for room, and, if so configured, for keys.
+    ///
+    /// # Errors
+    /// [`ClientError`], at once: nothing was sent, nothing is ever sent in clear instead.
+    pub async fn publish(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), ClientError> {
+        self.send(draft(topic.into(), qos, retain, payload.into(), None)?)
+            .await
+    }
+
+    /// As [`AsyncClient::publish`], with properties. They travel sealed; only the message expiry
+    /// is also told to the broker. Topic aliases are ignored.
+    ///
+    /// # Errors
+    /// As [`AsyncClient::publish`].
+    pub async fn publish_with_properties(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Bytes>,
+        properties: PublishProperties,
+    ) -> Result<(), ClientError> {
+        self.send(draft(
+            topic.into(),
+            qos,
+            retain,
+            payload.into(),
+            Some(properties),
+        )?)
+        .await
+    }
+
+    /// Publishes if there is room now. Whether it can be sealed shows later: an
+    /// [`Event::NotPublished`](super::Event::NotPublished) says that it could not.
+    ///
+    /// # Errors
+    /// The topic is no topic name, there is no room, or the event loop has ended.
+    pub fn try_publish(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), ClientError> {
+        let draft = draft(topic.into(), qos, retain, payload.into(), None)?;
+        let room = Arc::clone(&self.room)
+            .try_acquire_owned()
+            .map_err(|error| match error {
+                TryAcquireError::NoPermits => ClientError::Full,
+                TryAcquireError::Closed => ClientError::Closed,
+            })?;
+        self.command(Command::Publish(Request {
+            draft,
+            room,
+            reply: None,
+        }))
+    }
+
+    /// Subscribes; again by itself after a reconnect. The broker's answer is an
+    /// [`Event::Subscribed`](super::Event::Subscribed) or
+    /// [`Event::SubscribeRefused`](super::Event::SubscribeRefused). Key management's topics are
+    /// subscribed anyway, and never surface, whatever the filter.
+    ///
+    /// # Errors
+    /// The filter is not valid or reserved, or the event loop has ended.
+    pub async fn subscribe(&self, filter: impl Into<String>, qos: QoS) -> Result<(), ClientError> {
+        self.subscribe_many([Filter::new(filter, qos)]).await
+    }
+
+    /// As [`AsyncClient::subscribe`], for several filters with all their options.
+    ///
+    /// # Errors
+    /// As [`AsyncClient::subscribe`]; then none was subscribed.
+    pub async fn subscribe_many(
+        &self,
+        filters: impl IntoIterator<Item = Filter>,
+    ) -> Result<(), ClientError> {
+        let filters: Vec<Filter> = filters.into_iter().collect();
+        for filter in &filters {
+            self.check_filter(&filter.path)?;
+        }
+        self.command(Command::Subscribe(filters))
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    /// As [`AsyncClient::subscribe`].
+    pub async fn unsubscribe(&self, filter: impl Into<String>) -> Result<(), ClientError> {
+        let filter = filter.into();
+        self.check_filter(&filter)?;
+        self.command(Command::Unsubscribe(filter))
+    }
+
+    /// Accepted messages that the broker has not acknowledged (QoS 1, 2) or that were not written
+    /// (QoS 0) yet.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything accepted so far was acknowledged. Waits for ever while the broker
+    /// is away: put a timeout around it.
+    ///
+    /// # Errors
+    /// The event loop has ended.
+    pub async fn flush(&self) -> Result<(), ClientError> {
+        let (reply, flushed) = oneshot::channel();
+        self.command(Command::Flush(reply))?;
+        flushed.await.map_err(|_| ClientError::Closed)
+    }
+
+    /// Writes replay state, says goodbye to the broker, and ends the event loop. What is not
+    /// acknowledged yet is dropped: [`AsyncClient::flush`] first.
+    ///
+    /// # Errors
+    /// The event loop has ended already.
+    pub async fn disconnect(&self) -> Result<(), ClientError> {
+        let (reply, done) = oneshot::channel();
+        self.command(Command::Disconnect(reply))?;
+        done.await.map_err(|_| ClientError::Closed)
+    }
+
+    async fn send(&self, draft: Draft) -> Result<(), ClientError> {
+        let room = Arc::clone(&self.room)
+            .acquire_owned()
+            .await
+            .map_err(|_| ClientError::Closed)?;
+        let (reply, result) = oneshot::channel();
+        self.command(Command::Publish(Request {
+            draft,
+            room,
+            reply: Some(reply),
+        }))?;
+        result.await.map_err(|_| ClientError::Closed)?
+    }
+
+    fn command(&self, command: Command) -> Result<(), ClientError> {
+        self.commands.send(command).map_err(|_| ClientError::Closed)
+    }
+
+    fn check_filter(&self, filter: &str) -> Result<(), ClientError> {
+        let topics = match filter.strip_prefix("$share/") {
+            // A share name is one level without wildcards, and not empty.
+            Some(rest) => match rest.split_once('/') {
+                Some((name, topics)) if !name.is_empty() && !name.contains(['+', '#']) => topics,
+                _ => return Err(ClientError::Topic(topic::TopicError::WildcardPosition)),
+            },
+            None => filter,
+        };
+        topic::Filter::new(topics).map_err(ClientError::Topic)?;
+        if is_reserved(&self.prefix, topics) {
+            Err(ClientError::Reserved)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn draft(
+    topic: String,
+    qos: QoS,
+    retain: bool,
+    payload: Bytes,
+    properties: Option<PublishProperties>,
+) -> Result<Draft, ClientError> {
+    Topic::new(&topic).map_err(ClientError::Topic)?;
+    Ok(Draft {
+        topic,
+        payload,
+        qos: qos_from(qos),
+        retain,
+        will: false,
+        properties: properties_from(properties),
+    })
+}

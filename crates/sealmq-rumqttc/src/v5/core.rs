@@ -1,0 +1,456 @@
+//! Everything of a client except the connection itself: what commands, packets and time do.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Publish};
+use sealmq_keys::Publication;
+use sealmq_keys::member::{Properties, SealError};
+use tokio::sync::mpsc::Permit;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::client::{Command, Request};
+use super::settle::Settling;
+use super::state::States;
+use super::subscriptions::Subscriptions;
+use super::{Event, PollError, convert};
+use crate::engine::{Draft, Engine, Output, Token};
+use crate::error::{ClientError, StoreFailure};
+use crate::ledger::Ledger;
+use crate::options::SealOptions;
+use crate::outbox::{Accepted, Content, Outbox, Qos, Wire};
+use crate::will::Will;
+
+/// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
+const FILTERS_PER_PACKET: usize = 16;
+/// A broker that does not take DISCONNECT keeps nobody.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) struct Core {
+    pub(super) engine: Engine,
+    pub(super) outbox: Outbox,
+    pub(super) ledger: Ledger,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) states: States,
+    /// Requests to rumqttc; its queue is never full.
+    pub(super) mqtt: rumqttc::v5::AsyncClient,
+    pub(super) connection: Option<Connection>,
+    pub(super) connections: u64,
+    /// Publishes are held back.
+    pub(super) settling: Option<Settling>,
+    /// For the application, each with what is acknowledged when it was handed over.
+    pub(super) out: VecDeque<(Result<Event, PollError>, Option<Token>)>,
+    /// Messages whose keys have not arrived.
+    parked: VecDeque<Parked>,
+    wait_for_keys: Duration,
+    pub(super) mqtt_events: bool,
+    pub(super) will: Option<Will>,
+    /// Epoch and window of the Will of this connection.
+    pub(super) will_epoch: Option<u64>,
+    /// DISCONNECT was sent in order to connect again with a new Will.
+    pub(super) renewing: bool,
+    goodbye: Option<Goodbye>,
+    pub(super) done: bool,
+}
+
+pub(super) struct Connection {
+    pub(super) number: u64,
+    pub(super) connack: ConnAck,
+}
+
+struct Parked {
+    request: Request,
+    id: u64,
+    until: Instant,
+}
+
+struct Goodbye {
+    reply: oneshot::Sender<()>,
+    until: Instant,
+}
+
+impl Core {
+    pub(super) fn new(
+        engine: Engine,
+        mqtt: rumqttc::v5::AsyncClient,
+        options: &SealOptions,
+        most_inflight: u16,
+    ) -> Self {
+        Self {
+            engine,
+            outbox: Outbox::default(),
+            ledger: Ledger::default(),
+            subscriptions: Subscriptions::default(),
+            states: States::new(most_inflight),
+            mqtt,
+            connection: None,
+            connections: 0,
+            settling: None,
+            out: VecDeque::new(),
+            parked: VecDeque::new(),
+            wait_for_keys: options.wait_for_keys,
+            mqtt_events: options.mqtt_events,
+            will: options.will.clone(),
+            will_epoch: None,
+            renewing: false,
+            goodbye: None,
+            done: false,
+        }
+    }
+
+    pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
+        self.ledger.count()
+    }
+
+    pub(super) const fn is_closing(&self) -> bool {
+        self.goodbye.is_some()
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Publish(request) => self.publish(request),
+            Command::Subscribe(filters) => {
+                for filter in &filters {
+                    self.subscriptions.add(filter.clone());
+                }
+                self.engine.set_shared(self.subscriptions.shared());
+                self.send_subscribe(filters);
+            }
+            Command::Unsubscribe(filter) => {
+                self.subscriptions.remove(&filter);
+                self.engine.set_shared(self.subscriptions.shared());
+                self.send_unsubscribe(filter);
+            }
+            Command::Flush(reply) => self.ledger.wait(reply),
+            Command::Disconnect(reply) => self.say_goodbye(reply),
+        }
+    }
+
+    /// Snapshots and timeouts.
+    pub(super) async fn tick(&mut self) -> Result<(), StoreFailure> {
+        let outputs = self.engine.tick().await?;
+        self.apply(outputs);
+        let now = Instant::now();
+        self.done |= self
+            .goodbye
+            .as_ref()
+            .is_some_and(|goodbye| goodbye.until <= now);
+        if self
+            .parked
+            .front()
+            .is_some_and(|parked| parked.until <= now)
+        {
+            self.retry_parked();
+        }
+        Ok(())
+    }
+
+    /// Hands the next event to the application, and acknowledges it to the broker.
+    pub(super) fn deliver(&mut self, permit: Permit<'_, Result<Event, PollError>>) {
+        if let Some((event, token)) = self.out.pop_front() {
+            permit.send(event);
+            if let Some(token) = token {
+                self.acknowledge(token);
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.out.push_back((Ok(event), None));
+    }
+
+    pub(super) fn apply(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Notice(notice, token) => self.out.push_back((Ok(notice.into()), token)),
+                Output::Acknowledge(token) => self.acknowledge(token),
+                Output::Subscribe(filter) => self.send_subscribe(vec![reserved(filter)]),
+                Output::Unsubscribe(filter) => self.send_unsubscribe(filter),
+                Output::Publish(publication) => self.publish_object(publication),
+            }
+        }
+    }
+
+    fn publish(&mut self, request: Request) {
+        if self.is_closing() {
+            refuse(request, ClientError::Closed, &mut self.out);
+            return;
+        }
+        match self.engine.check(&request.draft) {
+            Err(error) if self.worth_waiting(&error) => {
+                let until = Instant::now().checked_add(self.wait_for_keys);
+                let until = until.unwrap_or_else(Instant::now);
+                let id = self.ledger.accept();
+                self.parked.push_back(Parked { request, id, until });
+            }
+            Err(error) => refuse(request, error.into(), &mut self.out),
+            Ok(()) => {
+                let id = self.ledger.accept();
+                self.accept(request, id);
+            }
+        }
+    }
+
+    fn worth_waiting(&self, error: &SealError) -> bool {
+        !self.wait_for_keys.is_zero()
+            && matches!(
+                error,
+                SealError::NoKeysYet { .. } | SealError::KeysExpired { .. }
+            )
+    }
+
+    fn accept(&mut self, request: Request, id: u64) {
+        if let Err(error) = self.check_limits(request.draft.smallest_size(), request.draft.qos) {
+            self.ledger.done(id);
+            refuse(request, error, &mut self.out);
+            return;
+        }
+        let content = Content::Draft(request.draft);
+        self.outbox.push(Accepted {
+            content,
+            id,
+            _room: Some(request.room),
+        });
+        if let Some(reply) = request.reply {
+            // A caller that left has had its message accepted all the same.
+            let _caller_left = reply.send(Ok(()));
+        }
+    }
+
+    /// New keys may have arrived, or somebody has waited long enough.
+    pub(super) fn retry_parked(&mut self) {
+        for parked in std::mem::take(&mut self.parked) {
+            if parked
+                .request
+                .reply
+                .as_ref()
+                .is_some_and(oneshot::Sender::is_closed)
+            {
+                self.ledger.done(parked.id); // the caller gave up, and sends it again perhaps
+                continue;
+            }
+            match self.engine.check(&parked.request.draft) {
+                Ok(()) => self.accept(parked.request, parked.id),
+                Err(error) if self.worth_waiting(&error) && parked.until > Instant::now() => {
+                    self.parked.push_back(parked);
+                }
+                Err(error) => {
+                    self.ledger.done(parked.id);
+                    refuse(parked.request, error.into(), &mut self.out);
+                }
+            }
+        }
+    }
+
+    fn publish_object(&mut self, publication: Publication) {
+        let wire = Wire {
+            topic: publication.topic,
+            payload: publication.payload.into(),
+            qos: Qos::AtLeastOnce,
+            retain: publication.retain,
+            properties: Properties::default(),
+        };
+        let id = self.ledger.accept();
+        let content = Content::Wire(wire);
+        self.outbox.push(Accepted {
+            content,
+            id,
+            _room: None,
+        });
+    }
+
+    /// Gives rumqttc what may go out now.
+    pub(super) async fn pump(&mut self) -> Result<(), StoreFailure> {
+        if self.settling.as_ref().is_some_and(Settling::is_over) {
+            self.settling = None;
+        }
+        while self.may_send() {
+            let wire = match self.outbox.next() {
+                None => break,
+                Some(Content::Wire(wire)) => wire.clone(),
+                Some(Content::Draft(draft)) => {
+                    let draft = draft.clone();
+                    match self.engine.seal(&draft).await? {
+                        Ok(wire) => self.outbox.sealed(wire),
+                        Err(error) => {
+                            let dropped = self.outbox.drop_next();
+                            self.finished(dropped);
+                            let Draft { topic, .. } = draft;
+                            self.event(Event::NotPublished {
+                                topic,
+                                error: error.into(),
+                            });
+                        }
+                    }
+                    continue;
+                }
+            };
+            if let Err(error) = self.check_limits(convert::size(&wire), wire.qos) {
+                let dropped = self.outbox.drop_next();
+                self.give_up(dropped, error.to_string());
+            } else if self.hand(wire) {
+                self.outbox.hand();
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    const fn may_send(&self) -> bool {
+        self.connection.is_some() && self.settling.is_none() && !self.renewing && !self.is_closing()
+    }
+
+    fn hand(&self, wire: Wire) -> bool {
+        let properties = convert::properties_to(&wire.properties);
+        let Wire {
+            topic,
+            payload,
+            qos,
+            retain,
+            ..
+        } = wire;
+        let qos = convert::qos_to(qos);
+        let result = match properties {
+            Some(p) => self
+                .mqtt
+                .try_publish_with_properties(topic, qos, retain, payload, p),
+            None => self.mqtt.try_publish(topic, qos, retain, payload),
+        };
+        result.is_ok()
+    }
+
+    /// What this broker would refuse: rumqttc would end the connection, again and again.
+    pub(super) fn check_limits(&self, size: usize, qos: Qos) -> Result<(), ClientError> {
+        let connection = self.connection.as_ref();
+        let Some(limits) = connection.and_then(|c| c.connack.properties.as_ref()) else {
+            return Ok(());
+        };
+        let most = limits
+            .max_packet_size
+            .and_then(|most| usize::try_from(most).ok());
+        if let Some(most) = most.filter(|most| size > *most) {
+            return Err(ClientError::TooLarge { size, most });
+        }
+        match limits.max_qos {
+            Some(most) if qos as u8 > most => Err(ClientError::QosNotSupported { most }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn finished(&mut self, accepted: Option<Accepted>) {
+        if let Some(accepted) = accepted {
+            self.ledger.done(accepted.id);
+        }
+    }
+
+    pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
+        if let Some(accepted) = accepted {
+            self.ledger.done(accepted.id);
+            let topic = accepted.content.topic().to_owned();
+            self.event(Event::PublishRefused { topic, reason });
+        }
+    }
+
+    fn acknowledge(&mut self, token: Token) {
+        if self
+            .connection
+            .as_ref()
+            .is_some_and(|c| c.number == token.connection)
+        {
+            let qos = convert::qos_to(token.qos);
+            let delivery = Publish {
+                pkid: token.packet,
+                qos,
+                ..Publish::default()
+            };
+            let _connection_lost = self.mqtt.try_ack(&delivery);
+        }
+    }
+
+    /// Key management first, so that keys arrive before messages.
+    pub(super) fn restore_subscriptions(&mut self, session_present: bool) {
+        let member = self.engine.member();
+        let reserved: Vec<Filter> = member
+            .reserved_subscriptions()
+            .into_iter()
+            .map(reserved)
+            .collect();
+        let packets = reserved.len().div_ceil(FILTERS_PER_PACKET);
+        self.settling = Some(Settling::begin(packets));
+        self.send_subscribe(reserved);
+        let (missing, ended) = self.subscriptions.connected(session_present);
+        self.send_subscribe(missing);
+        for filter in ended {
+            self.send_unsubscribe(filter);
+        }
+    }
+
+    fn send_subscribe(&mut self, filters: Vec<Filter>) {
+        if self.connection.is_none() {
+            return; // it is done when there is one
+        }
+        for chunk in filters.chunks(FILTERS_PER_PACKET) {
+            if self.mqtt.try_subscribe_many(chunk.to_vec()).is_ok() {
+                self.outbox.use_identifier();
+                self.subscriptions
+                    .hand(chunk.iter().map(|filter| filter.path.clone()).collect());
+            }
+        }
+    }
+
+    fn send_unsubscribe(&mut self, filter: String) {
+        if self.connection.is_some() && self.mqtt.try_unsubscribe(filter.clone()).is_ok() {
+            self.outbox.use_identifier();
+            self.subscriptions.hand_end(filter);
+        }
+    }
+
+    fn say_goodbye(&mut self, reply: oneshot::Sender<()>) {
+        let now = Instant::now();
+        let until = now.checked_add(GOODBYE_WITHIN).unwrap_or(now);
+        self.goodbye = Some(Goodbye { reply, until });
+        self.done |= self.connection.is_none() || self.mqtt.try_disconnect().is_err();
+    }
+
+    /// The last events, when nothing is sent or received any more.
+    pub(super) fn end(&mut self, result: Result<(), StoreFailure>) {
+        if let Err(error) = result {
+            self.out.push_back((Err(PollError::Store(error)), None));
+        } else if self.goodbye.is_some() {
+            self.event(Event::Disconnected);
+        }
+        if let Some(goodbye) = self.goodbye.take() {
+            let _caller_left = goodbye.reply.send(());
+        }
+    }
+}
+
+fn reserved(filter: String) -> Filter {
+    Filter::new(filter, rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
+}
+
+/// Tells the caller, or the event loop if the caller does not wait.
+fn refuse(
+    request: Request,
+    error: ClientError,
+    out: &mut VecDeque<(Result<Event, PollError>, Option<Token>)>,
+) {
+    match request.reply {
+        Some(reply) => {
+            let _caller_left = reply.send(Err(error));
+        }
+        None => {
+            out.push_back((
+                Ok(Event::NotPublished {
+                    topic: request.draft.topic,
+                    error,
+                }),
+                None,
+            ));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use rumqttc::v5::MqttOptions;
+use sealmq_keys::Store;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::client::AsyncClient;
+use super::driver::Driver;
+use super::{Event, PollError};
+use crate::error::OpenError;
+use crate::options::SealOptions;
+
+/// Larger than any object of key management, with room for payloads of a mebibyte; rumqttc's own
+/// default is 10 KiB.
+const MAX_INCOMING_PACKET: u32 = 2 * 1024 * 1024;
+
+/// The receiving end. [`EventLoop::poll`] has to be called again and again.
+///
+/// The connection itself is driven by a task of its own, which starts with the first `poll` and
+/// ends when this is dropped: keep-alives and acknowledgements do not depend on how often `poll`
+/// is called, as long as it is called before `capacity` events have piled up.
+#[derive(Debug)]
+pub struct EventLoop {
+    events: mpsc::Receiver<Result<Event, PollError>>,
+    driver: Option<Box<Driver>>,
+}
+
+impl EventLoop {
+    pub(super) fn make<S>(
+        mut mqtt: MqttOptions,
+        store: S,
+        options: &SealOptions,
+    ) -> Result<(AsyncClient, Self), OpenError>
+    where
+        S: Store + Send + 'static,
+    {
+        if mqtt.last_will().is_some() {
+            return Err(OpenError::WillInClear);
+        }
+        mqtt.set_manual_acks(true);
+        mqtt.set_topic_alias_max(None);
+        if mqtt.max_packet_size().is_none() {
+            mqtt.set_max_packet_size(Some(MAX_INCOMING_PACKET));
+        }
+        let most = mqtt.get_outgoing_inflight_upper_limit().unwrap_or(u16::MAX);
+        mqtt.set_outgoing_inflight_upper_limit(most.min(options.max_inflight).max(1));
+        let mut network = mqtt.network_options();
+        // Otherwise small packets wait for the acknowledgement of the one before.
+        network.set_tcp_nodelay(true);
+        mqtt.set_network_options(network);
+
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(options.capacity);
+        let room = Arc::new(Semaphore::new(options.capacity.min(Semaphore::MAX_PERMITS)));
+        let driver = Driver::new(mqtt, store, options, receiver, sender, Arc::clone(&room))?;
+        let client = AsyncClient::assemble(commands, room, driver.outstanding(), driver.prefix());
+        Ok((
+            client,
+            Self {
+                events,
+                driver: Some(Box::new(driver)),
+            },
+        ))
+    }
+
+    /// The next event. Must be called in a tokio runtime with time and I/O enabled. Safe to
+    /// cancel: a `poll` that is dropped loses nothing.
+    ///
+    /// # Errors
+    /// [`PollError::Connection`] reports that the connection broke or could not be made: polling
+    /// on connects again. The other errors are final.
+    pub async fn poll(&mut self) -> Result<Event, PollError> {
+        if let Some(driver) = self.driver.take() {
+            tokio::spawn(driver.run());
+        }
+        self.events.recv().await.unwrap_or(Err(PollError::Closed))
+    }
+}

@@ -1,0 +1,19 @@
+//! For MQTT 5: [`rumqttc::v5`].
+
+mod client;
+mod convert;
+mod core;
+mod driver;
+mod event;
+mod eventloop;
+mod packets;
+mod poll_error;
+mod settle;
+mod state;
+mod subscriptions;
+mod will;
+
+pub use client::AsyncClient;
+pub use event::Event;
+pub use eventloop::EventLoop;
+pub use poll_error::PollError;

@@ -1,0 +1,421 @@
+//! A domain with its authority, raw MQTT clients, and sealed ones that collect their events.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "each test file uses its part, and may fail loudly"
+)]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use getrandom::SysRng;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, Publish};
+use rumqttc::v5::{self, MqttOptions};
+use sealmq_core::object::Access;
+use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
+use sealmq_keys::member::Member;
+use sealmq_keys::{Changes, Store, StoredRecord, decode_request};
+use sealmq_rumqttc::{AsyncClient, Event, Message, PollError, SealOptions};
+use sealmq_store::{MemoryStore, StoreError};
+use tokio::sync::mpsc;
+
+/// How long a test waits for anything before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// A store that outlives the client, as a file does.
+#[derive(Clone, Default)]
+pub struct SharedStore(pub Arc<Mutex<MemoryStore>>);
+
+impl Store for SharedStore {
+    type Error = StoreError;
+
+    fn get(&self, key: &str) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, StoreError> {
+        self.0.lock().unwrap().get(key)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<StoredRecord>, StoreError> {
+        self.0.lock().unwrap().list(prefix)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.0.lock().unwrap().commit(changes)
+    }
+}
+
+/// The authority, with a raw client that publishes what it decides.
+pub struct Domain {
+    pub authority: Authority,
+    pub store: MemoryStore,
+    pub client: Raw,
+}
+
+pub const BOTH: Access = Access::BOTH;
+pub const PUBLISH: Access = Access::PUBLISH;
+pub const SUBSCRIBE: Access = Access::SUBSCRIBE;
+
+impl Domain {
+    /// With one group, `plant`, for `plant/#`.
+    pub async fn new(broker: SocketAddr) -> Self {
+        let mut store = MemoryStore::new();
+        let domain = Authority::create(None, 30 * 86_400, now(), &mut SysRng).unwrap();
+        store.commit(&domain.plan.changes).unwrap();
+        let client = Raw::connect(options("authority", broker)).await;
+        let mut domain = Self {
+            authority: domain.authority,
+            store,
+            client,
+        };
+        domain.add_group("plant", &["plant/#"]).await;
+        domain
+    }
+
+    pub async fn add_group(&mut self, name: &str, filters: &[&str]) {
+        let group = NewGroup::new(name, filters.iter().copied());
+        let plan = self
+            .authority
+            .add_group(&group, now(), &mut SysRng)
+            .unwrap();
+        self.carry_out(plan).await;
+    }
+
+    /// Commits, publishes in order, and waits until the broker has everything.
+    pub async fn carry_out(&mut self, plan: Plan) {
+        self.store.commit(&plan.changes).unwrap();
+        for publication in plan.publications {
+            self.client
+                .publish(&publication.topic, 1, true, publication.payload)
+                .await;
+        }
+    }
+
+    /// Everything that should stand at the broker, as after a restart of the authority.
+    pub async fn publish_outbox(&mut self) {
+        for publication in self.authority.outbox(&self.store).unwrap() {
+            self.client
+                .publish(&publication.topic, 1, true, publication.payload)
+                .await;
+        }
+    }
+
+    pub async fn reconnect(&mut self, broker: SocketAddr) {
+        self.client = Raw::connect(options("authority", broker)).await;
+    }
+
+    /// Enrols a member without starting the epoch in which it can read.
+    pub async fn enrol_only(&mut self, name: &str, grants: &[(&str, Access, &str)]) -> SharedStore {
+        let mut store = SharedStore::default();
+        let milliseconds = Some(now() * 1000);
+        let (changes, request) =
+            Member::request(&store, name, 4, milliseconds, &mut SysRng).unwrap();
+        store.commit(&changes).unwrap();
+        let grants: Vec<GrantSpec> = grants
+            .iter()
+            .map(|(group, access, filter)| GrantSpec {
+                group: (*group).to_owned(),
+                access: *access,
+                publish_filter: (*filter).to_owned(),
+            })
+            .collect();
+        let request = decode_request(&request).unwrap();
+        let (enrolled, plan) = self
+            .authority
+            .enrol(&request, &grants, 86_400, now(), &mut SysRng)
+            .unwrap();
+        self.carry_out(plan).await;
+        let (changes, _) = Member::enrol(&store, &enrolled.credential_file, milliseconds).unwrap();
+        store.commit(&changes).unwrap();
+        store
+    }
+
+    /// Starts the epochs that enrolments wait for.
+    pub async fn tick(&mut self) {
+        let plan = self.authority.tick(now(), &mut SysRng).unwrap();
+        self.carry_out(plan).await;
+    }
+
+    pub async fn enrol(&mut self, name: &str, access: Access) -> SharedStore {
+        let store = self.enrol_only(name, &[("plant", access, "")]).await;
+        self.tick().await;
+        store
+    }
+
+    pub async fn rotate(&mut self) {
+        let plan = self.authority.rotate("plant", now(), &mut SysRng).unwrap();
+        self.carry_out(plan).await;
+    }
+
+    pub async fn remove(&mut self, name: &str) {
+        let number = self.authority.find_member(name).unwrap();
+        let plan = self.authority.remove(number, now(), &mut SysRng).unwrap();
+        self.carry_out(plan).await;
+    }
+}
+
+pub fn options(id: &str, broker: SocketAddr) -> MqttOptions {
+    let mut options = MqttOptions::new(id, broker.ip().to_string(), broker.port());
+    let mut network = rumqttc::NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options
+        .set_network_options(network)
+        .set_keep_alive(Duration::from_secs(30))
+        .set_max_packet_size(Some(4 << 20));
+    options
+}
+
+/// A session that outlives the connection.
+pub fn persistent(id: &str, broker: SocketAddr) -> MqttOptions {
+    let mut options = options(id, broker);
+    options
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(3600));
+    options
+}
+
+pub const fn qos(level: u8) -> QoS {
+    match level {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+/// A client that knows nothing of sealmq: the broker's view, and an attacker's.
+pub struct Raw {
+    client: v5::AsyncClient,
+    packets: mpsc::UnboundedReceiver<Packet>,
+    messages: VecDeque<Publish>,
+}
+
+impl Raw {
+    pub async fn connect(options: MqttOptions) -> Self {
+        let (client, mut eventloop) = v5::AsyncClient::new(options, 1000);
+        let (sender, packets) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(event) = eventloop.poll().await {
+                if let v5::Event::Incoming(packet) = event {
+                    if sender.send(packet).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        let mut raw = Self {
+            client,
+            packets,
+            messages: VecDeque::new(),
+        };
+        raw.until(|packet| matches!(packet, Packet::ConnAck(_)))
+            .await;
+        raw
+    }
+
+    async fn until(&mut self, found: impl Fn(&Packet) -> bool) {
+        loop {
+            let packet = within("a packet", self.packets.recv())
+                .await
+                .expect("connected");
+            if found(&packet) {
+                return;
+            }
+            if let Packet::Publish(publish) = packet {
+                self.messages.push_back(publish);
+            }
+        }
+    }
+
+    /// Returns when the broker has it.
+    pub async fn publish(
+        &mut self,
+        topic: &str,
+        level: u8,
+        retain: bool,
+        payload: impl Into<Vec<u8>>,
+    ) {
+        self.client
+            .publish(topic, qos(level), retain, payload.into())
+            .await
+            .unwrap();
+        match level {
+            0 => {}
+            1 => {
+                self.until(|packet| matches!(packet, Packet::PubAck(_)))
+                    .await
+            }
+            _ => {
+                self.until(|packet| matches!(packet, Packet::PubComp(_)))
+                    .await
+            }
+        }
+    }
+
+    pub async fn subscribe(&mut self, filter: &str) {
+        self.client
+            .subscribe(filter, QoS::AtLeastOnce)
+            .await
+            .unwrap();
+        self.until(|packet| matches!(packet, Packet::SubAck(_)))
+            .await;
+    }
+
+    pub async fn next(&mut self) -> Publish {
+        loop {
+            if let Some(message) = self.messages.pop_front() {
+                return message;
+            }
+            let packet = within("a message", self.packets.recv())
+                .await
+                .expect("connected");
+            if let Packet::Publish(publish) = packet {
+                return publish;
+            }
+        }
+    }
+}
+
+/// A sealed client whose events are collected.
+pub struct Node {
+    pub client: AsyncClient,
+    events: mpsc::UnboundedReceiver<Result<Event, PollError>>,
+    /// Events that were passed over while looking for another one.
+    pub seen: Vec<Event>,
+}
+
+impl Node {
+    pub fn start(mqtt: MqttOptions, store: SharedStore) -> Self {
+        // So that a test need not wait for the first keys itself.
+        let options = SealOptions::new()
+            .wait_for_keys(PATIENCE)
+            .reconnect_delay(Duration::from_millis(50), Duration::from_millis(200));
+        Self::with_options(mqtt, store, options)
+    }
+
+    pub fn with_options(mqtt: MqttOptions, store: SharedStore, options: SealOptions) -> Self {
+        let (client, mut eventloop) = AsyncClient::with_options(mqtt, store, options).unwrap();
+        let (sender, events) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            loop {
+                let event = eventloop.poll().await;
+                let end = matches!(&event, Err(e) if !e.is_temporary());
+                if sender.send(event).is_err() || end {
+                    break;
+                }
+            }
+        });
+        Self {
+            client,
+            events,
+            seen: Vec::new(),
+        }
+    }
+
+    /// A reader that subscribed the filters, with the broker's confirmation.
+    pub async fn reader(mqtt: MqttOptions, store: SharedStore, filters: &[&str]) -> Self {
+        let mut node = Self::start(mqtt, store);
+        for filter in filters {
+            node.subscribe(filter).await;
+        }
+        node
+    }
+
+    pub async fn subscribe(&mut self, filter: &str) {
+        self.client
+            .subscribe(filter, QoS::AtLeastOnce)
+            .await
+            .unwrap();
+        self.until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
+            .await;
+    }
+
+    /// The next event for which `found` gives something.
+    pub async fn until<T>(&mut self, found: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            match within("an event", self.events.recv())
+                .await
+                .expect("running")
+            {
+                Ok(event) => {
+                    let result = found(&event);
+                    if let Some(result) = result {
+                        return result;
+                    }
+                    self.seen.push(event);
+                }
+                Err(error) => assert!(error.is_temporary(), "{error}"),
+            }
+        }
+    }
+
+    pub async fn message(&mut self) -> Message {
+        self.until(|event| match event {
+            Event::Message(message) => Some(message.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn rejection(&mut self) -> (String, &'static str) {
+        self.until(|event| match event {
+            Event::Rejected { topic, reason } => Some((topic.clone(), reason.name())),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until this member can use the group's `epoch`.
+    pub async fn epoch(&mut self, wanted: u64) {
+        self.until(|event| match event {
+            Event::Key(sealmq_rumqttc::MemberEvent::Epoch { epoch, .. }) if *epoch >= wanted => {
+                Some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Nothing arrives for a while.
+    pub async fn silence(&mut self) {
+        let quiet = Duration::from_millis(500);
+        if let Ok(Some(event)) = tokio::time::timeout(quiet, self.events.recv()).await {
+            panic!("unexpected: {event:?}");
+        }
+    }
+
+    pub async fn publish(&self, topic: &str, payload: &str) {
+        within(
+            "publish",
+            self.client
+                .publish(topic, QoS::AtLeastOnce, false, payload.to_owned()),
+        )
+        .await
+        .unwrap();
+    }
+
+    pub async fn flush(&self) {
+        within("flush", self.client.flush()).await.unwrap();
+    }
+}
+
+pub fn text(message: &Message) -> &str {
+    std::str::from_utf8(&message.payload).unwrap()
+}
