@@ -1,1 +1,25 @@
-//! The sealmq program.
+#![forbid(unsafe_code)]
+//! The `sealmq` program as a library with one entry: [`run`].
+//!
+//! Each command has a module of its own; `sealmq --help` is the manual.
+
+mod args;
+mod authority;
+mod clock;
+mod connection;
+mod demo;
+mod device;
+mod failure;
+mod files;
+mod inspect;
+mod link;
+mod output;
+mod program;
+mod publish;
+mod server;
+mod session;
+mod signals;
+mod subscribe;
+mod unlock;
+
+pub use program::run;

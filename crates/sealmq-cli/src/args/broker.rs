@@ -1,0 +1,64 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Args)]
+pub(crate) struct BrokerArgs {
+    /// Address and port to listen on; port 0 takes a free one. With --tls-cert this is the TLS listener
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
+    pub(crate) listen: SocketAddr,
+    /// Folder where retained messages and sessions survive a restart; in memory only if not given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// PEM file with the broker's certificate chain; turns TLS on
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file: only clients with a certificate from one of these authorities may connect
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// File with lines NAME:HASH from `sealmq passwd`; without it everybody may connect
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Largest packet in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
+    pub(crate) max_packet_size: usize,
+}
+
+/// Prints NAME:HASH. The password is read from the terminal, or as the first line of standard input.
+#[derive(Args)]
+pub(crate) struct PasswdArgs {
+    /// The user's name
+    pub(crate) name: String,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Reads an MQTT payload (as `mosquitto_sub -N` gives it), or its hex digits. \
+    Needs no keys: this is what the broker sees, too."
+)]
+pub(crate) struct InspectArgs {
+    /// A file, - for standard input, or hex digits
+    #[arg(value_name = "FILE|-|HEX", default_value = "-")]
+    pub(crate) input: String,
+}
+
+#[derive(Args)]
+#[command(long_about = "Run everything once, over a real broker, and check it.
+
+Starts the bundled broker on a free port, makes a domain, a group, a publish-only sensor and two readers \
+with real keys in a temporary folder, and publishes each line of FILE as one message. Keys rotate while \
+messages flow; then one reader is removed. An outsider subscribes to everything and then attacks: \
+replays, alters, moves and forges. Prints what the broker saw beside what the readers read, then what was \
+checked. Ends with 0 if every check passed, with 5 otherwise.")]
+pub(crate) struct DemoArgs {
+    /// One message per line, any bytes; - for standard input; shipped sensor readings if not given
+    #[arg(value_name = "FILE|-")]
+    pub(crate) input: Option<String>,
+    /// Use the broker at this address instead of the bundled one; anonymous, without TLS
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) broker: Option<String>,
+}

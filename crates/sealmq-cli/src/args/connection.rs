@@ -1,0 +1,75 @@
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+/// The way to the broker, with the options of mosquitto_pub and mosquitto_sub.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct ConnectionArgs {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    pub(crate) help: Option<bool>,
+    /// The broker's name or address
+    #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost")]
+    pub(crate) host: String,
+    /// The broker's port; 1883, or 8883 with TLS, if not given
+    #[arg(short, long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Client identifier; a random one if not given
+    #[arg(short = 'i', long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// User name for the broker
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+    /// Password for the broker; better in the environment variable, where other users do not see it
+    #[arg(
+        short = 'P',
+        long = "pw",
+        visible_alias = "password",
+        value_name = "PASSWORD",
+        env = "SEALMQ_MQTT_PASSWORD",
+        hide_env_values = true,
+        requires = "username"
+    )]
+    pub(crate) password: Option<String>,
+    /// Keep-alive in seconds, at least 5
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..))]
+    pub(crate) keepalive: u16,
+    /// PEM file with the authorities that may vouch for the broker; turns TLS on
+    ///
+    /// For a broker with a public certificate: /etc/ssl/certs/ca-certificates.crt on most systems.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cafile: Option<PathBuf>,
+    /// PEM file with this client's certificate, for brokers that ask for one
+    #[arg(long, value_name = "FILE", requires = "cafile", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file with the key of --cert
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Protocol version; only mqttv5 so far
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "mqttv5", value_parser = protocol)]
+    pub(crate) protocol_version: Mqtt5,
+}
+
+/// The one version so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Mqtt5;
+
+fn protocol(text: &str) -> Result<Mqtt5, String> {
+    match text {
+        "5" | "mqttv5" => Ok(Mqtt5),
+        _ => Err("sealmq speaks MQTT 5 only so far: leave the option out".to_owned()),
+    }
+}
+
+impl ConnectionArgs {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+            .unwrap_or(if self.cafile.is_some() { 8883 } else { 1883 })
+    }
+
+    /// For messages.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port())
+    }
+}

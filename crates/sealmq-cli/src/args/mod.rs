@@ -1,0 +1,94 @@
+//! What the user can type. The texts here are the program's manual.
+
+mod broker;
+mod connection;
+mod device;
+mod domain;
+mod duration;
+mod messages;
+mod unlock;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use broker::{BrokerArgs, DemoArgs, InspectArgs, PasswdArgs};
+pub(crate) use connection::{ConnectionArgs, Mqtt5};
+pub(crate) use device::DeviceArgs;
+pub(crate) use domain::{
+    AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, InitArgs, MemberAdd, MemberCommand,
+    MemberInstall, MemberRemove, MemberRequest, RotateArgs, RunArgs,
+};
+pub(crate) use messages::{PubArgs, PubInput, SubArgs};
+pub(crate) use unlock::UnlockArgs;
+
+use crate::failure::EXIT_CODES;
+
+const ABOUT: &str = "End-to-end encryption for MQTT, with key management";
+
+const LONG_ABOUT: &str = "End-to-end encryption for MQTT, with key management.
+
+The broker routes; it never sees a payload, cannot forge one and cannot replay one.
+An authority says who may publish and who may read, and hands out keys through the broker.
+See it work: sealmq demo";
+
+const STEPS: &str =
+    "From nothing to sealed messages (secrets of all stores: export SEALMQ_KEY_FILE=./sealmq.key):
+  sealmq init                                                  a domain, in ./sealmq-authority
+  sealmq group add plant --topic 'plant/#'                     topics that share keys
+  sealmq member request sensor --dir ./sensor -o sensor.req    on the device: keys, request
+  sealmq member add sensor.req --publish plant -o sensor.cred  at the authority
+  sealmq member install sensor.cred --dir ./sensor             on the device
+  sealmq broker                                                or any MQTT 5 broker
+  sealmq authority run -h localhost                            hands out the keys
+  sealmq pub --dir ./sensor -t plant/a/temp -m 21.5
+  sealmq sub --dir ./reader -t 'plant/#' -v                    a member with --subscribe plant";
+
+#[derive(Parser)]
+#[command(name = "sealmq", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{STEPS}\n\n{EXIT_CODES}"))]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a domain: the root key, the authority's key and its store
+    Init(InitArgs),
+    /// Add and list groups: sets of topics that share keys
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Enrol, remove and list members: devices, gateways, applications
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Give a group new keys now
+    Rotate(RotateArgs),
+    /// Publish the authority's objects and rotate on schedule
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// Run the bundled MQTT broker
+    Broker(BrokerArgs),
+    /// Print a line for the bundled broker's --password-file
+    Passwd(PasswdArgs),
+    /// Seal and publish messages
+    #[command(disable_help_flag = true)]
+    Pub(PubArgs),
+    /// Receive and open messages
+    #[command(disable_help_flag = true)]
+    Sub(SubArgs),
+    /// Show what an envelope or key object tells an outsider
+    Inspect(InspectArgs),
+    /// Run everything once, over a real broker, and check it
+    Demo(DemoArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

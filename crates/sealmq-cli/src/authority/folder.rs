@@ -1,0 +1,69 @@
+use getrandom::SysRng;
+use sealmq_keys::Store as _;
+use sealmq_keys::authority::{Authority, AuthorityEvent, Plan};
+use sealmq_store::{FileStore, StoreRole, Vault};
+
+use crate::args::AuthorityArgs;
+use crate::failure::Failure;
+use crate::unlock::{PATIENCE, open_vault};
+
+/// The authority's store in its folder.
+pub(crate) const AUTHORITY_STORE: &str = "authority.store";
+/// The root key's store in the same folder, until it is taken away.
+pub(super) const ROOT_STORE: &str = "root.store";
+
+pub(super) fn vault(args: &AuthorityArgs) -> Result<Vault, Failure> {
+    open_vault(
+        &args.dir.join(AUTHORITY_STORE),
+        StoreRole::Authority,
+        &args.unlock,
+    )
+}
+
+/// Looks at the authority.
+pub(super) fn look(vault: &Vault) -> Result<Authority, Failure> {
+    let store = vault.open_wait(PATIENCE)?;
+    Ok(Authority::load(&store)?)
+}
+
+/// Lets `work` change the authority and commits what it decided. The running `sealmq authority run`
+/// notices and publishes it.
+pub(crate) fn change<T, E>(
+    vault: &Vault,
+    work: impl FnOnce(&mut Authority, &mut SysRng) -> Result<(T, Plan), E>,
+) -> Result<(T, Vec<AuthorityEvent>), Failure>
+where
+    Failure: From<E>,
+{
+    let mut store = vault.open_wait(PATIENCE)?;
+    let mut authority = Authority::load(&store)?;
+    let (value, plan) = work(&mut authority, &mut SysRng)?;
+    commit(&mut store, &plan)?;
+    store.close()?;
+    Ok((value, plan.events))
+}
+
+pub(super) fn commit(store: &mut FileStore, plan: &Plan) -> Result<(), Failure> {
+    if !plan.changes.is_empty() {
+        store.commit(&plan.changes)?;
+    }
+    Ok(())
+}
+
+/// One line for people.
+pub(super) fn describe(event: &AuthorityEvent) -> String {
+    match event {
+        AuthorityEvent::Epoch {
+            group,
+            epoch,
+            healing,
+            bytes,
+        } => {
+            let kind = if *healing { "healing epoch" } else { "epoch" };
+            format!("group {group}: {kind} {epoch}, announcement of {bytes} bytes")
+        }
+        AuthorityEvent::Enrolled { member, name } => format!("member {member} {name}: enrolled"),
+        AuthorityEvent::Removed { member, name } => format!("member {member} {name}: removed"),
+        other => format!("{other:?}"),
+    }
+}

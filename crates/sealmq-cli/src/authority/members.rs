@@ -1,0 +1,188 @@
+use sealmq_core::MemberNumber;
+use sealmq_core::object::Access;
+use sealmq_keys::authority::{AuthorityError, GrantSpec};
+use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
+
+use super::folder::{change, describe, look, vault};
+use crate::args::{AuthorityArgs, MemberAdd, MemberRemove};
+use crate::failure::Failure;
+use crate::output::{note, say};
+use crate::{clock, device, files};
+
+const DAY: u64 = 86_400;
+
+pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
+    files::check_new(&args.output)?;
+    let request = decode_request(&files::read_text(&args.request, MAX_FILE_LEN)?)?;
+    let grants = grants(&args.publish, &args.subscribe)?;
+    let valid = u64::from(args.days).saturating_mul(DAY);
+    let vault = vault(&args.authority)?;
+    let domain = look(&vault)?.domain();
+    let key = *VerifiedEnrolment::verify(&request, &domain)
+        .map_err(|error| {
+            Failure::refused(format_args!("the enrolment request was refused: {error}"))
+        })?
+        .key()
+        .as_bytes();
+    device::compare("the request's key", &key, args.fingerprint.as_deref())?;
+    let mut written = false;
+    let enrolled = change(&vault, |authority, rng| {
+        let (enrolled, plan) = authority.enrol(&request, &grants, valid, clock::seconds(), rng)?;
+        // Before the commit: a member without its credential file could not be enrolled again.
+        files::write_new(&args.output, &enrolled.credential_file)?;
+        written = true;
+        Ok::<_, Failure>((enrolled, plan))
+    });
+    let (enrolled, _) = enrolled.inspect_err(|_| {
+        if written && !files::is_dash(&args.output) {
+            let _kept = std::fs::remove_file(&args.output);
+        }
+    })?;
+    let line = format!(
+        "member {} {}: enrolled\nkey fingerprint  {}",
+        enrolled.number,
+        enrolled.name,
+        fingerprint(&key)
+    );
+    if files::is_dash(&args.output) {
+        note(line);
+        return Ok(());
+    }
+    say(line)?;
+    say(format_args!(
+        "credential file  {}, for the device (it holds no secret)",
+        args.output.display()
+    ))?;
+    say("Compare the fingerprint with the one that the device showed.")
+}
+
+pub(crate) fn member_remove(args: &MemberRemove) -> Result<(), Failure> {
+    let vault = vault(&args.authority)?;
+    let ((), events) = change(&vault, |authority, rng| {
+        let member = authority.find_member(&args.member)?;
+        let plan = authority.remove(member, clock::seconds(), rng)?;
+        Ok::<_, AuthorityError>(((), plan))
+    })?;
+    events.iter().try_for_each(|event| say(describe(event)))
+}
+
+pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
+    let authority = look(&vault(args)?)?;
+    let mut any = false;
+    for member in authority.members() {
+        any = true;
+        let state = member.removed_at.map_or_else(
+            || format!("valid until {}", clock::iso_seconds(member.not_after)),
+            |at| format!("removed at {}", clock::iso_seconds(at)),
+        );
+        say(format_args!(
+            "{:<5} {}: {state}",
+            number(member.number),
+            member.name
+        ))?;
+        say(format_args!("      key {}", fingerprint(&member.key)))?;
+        for grant in &member.grants {
+            say(format_args!("      {}", describe_grant(grant)))?;
+        }
+    }
+    if any {
+        Ok(())
+    } else {
+        say("no members yet: sealmq member request, then sealmq member add")
+    }
+}
+
+fn number(member: MemberNumber) -> u32 {
+    member.0
+}
+
+fn describe_grant(grant: &GrantSpec) -> String {
+    let access = match (grant.access.may_publish(), grant.access.may_subscribe()) {
+        (true, true) => "publish and subscribe",
+        (true, false) => "publish",
+        _ => "subscribe",
+    };
+    let narrowed = if grant.publish_filter.is_empty() {
+        String::new()
+    } else {
+        format!(", publishing on {} only", grant.publish_filter)
+    };
+    format!("{}: {access}{narrowed}", grant.group)
+}
+
+/// `--publish GROUP[:FILTER]` and `--subscribe GROUP`, one grant per group.
+fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Failure> {
+    let mut grants: Vec<GrantSpec> = Vec::new();
+    for text in publish {
+        // Names of groups contain no colon.
+        let (group, filter) = text.split_once(':').unwrap_or((text, ""));
+        if text.ends_with(':') {
+            return Err(Failure::usage(format_args!(
+                "--publish {text}: the filter after the colon is missing"
+            )));
+        }
+        if grants.iter().any(|grant| grant.group == group) {
+            return Err(Failure::usage(format_args!(
+                "--publish names group {group} twice: one filter per group"
+            )));
+        }
+        grants.push(GrantSpec {
+            group: group.to_owned(),
+            access: Access::PUBLISH,
+            publish_filter: filter.to_owned(),
+        });
+    }
+    for group in subscribe {
+        if group.contains(':') {
+            return Err(Failure::usage(format_args!(
+                "--subscribe {group}: reading cannot be narrowed, every reader of a group holds its key; make a group of its own for those topics"
+            )));
+        }
+        match grants.iter_mut().find(|grant| grant.group == *group) {
+            Some(grant) if grant.access == Access::PUBLISH => grant.access = Access::BOTH,
+            Some(_) => {
+                return Err(Failure::usage(format_args!(
+                    "--subscribe names group {group} twice"
+                )));
+            }
+            None => grants.push(GrantSpec {
+                group: group.clone(),
+                access: Access::SUBSCRIBE,
+                publish_filter: String::new(),
+            }),
+        }
+    }
+    Ok(grants)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(publish: &[&str], subscribe: &[&str]) -> Option<Vec<String>> {
+        let own = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let parsed = grants(&own(publish), &own(subscribe)).ok()?;
+        Some(parsed.iter().map(describe_grant).collect())
+    }
+
+    #[test]
+    fn one_grant_per_group() {
+        assert_eq!(
+            parse(&["a", "b:x/%c/#", "c"], &["c", "d"]).unwrap(),
+            [
+                "a: publish",
+                "b: publish, publishing on x/%c/# only",
+                "c: publish and subscribe",
+                "d: subscribe"
+            ]
+        );
+        for (publish, subscribe) in [
+            (&["a:"][..], &[][..]),
+            (&["a", "a:x"], &[]),
+            (&[], &["a", "a"]),
+            (&[], &["a:x"]),
+        ] {
+            assert_eq!(parse(publish, subscribe), None, "{publish:?} {subscribe:?}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The authority's commands.
+
+mod folder;
+mod groups;
+mod init;
+mod members;
+mod outbox;
+mod run;
+mod source;
+
+pub(crate) use folder::{AUTHORITY_STORE, change};
+pub(crate) use groups::{group_add, group_list, rotate};
+pub(crate) use init::init;
+pub(crate) use members::{member_add, member_list, member_remove};
+pub(crate) use run::{Ended, Keeper, run};
+pub(crate) use source::Source;

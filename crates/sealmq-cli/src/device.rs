@@ -1,0 +1,128 @@
+//! The device's side of enrolment.
+
+use getrandom::SysRng;
+use sealmq_core::check_name;
+use sealmq_keys::member::Member;
+use sealmq_keys::{
+    MAX_FILE_LEN, Store as _, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file,
+    decode_request, fingerprint,
+};
+use sealmq_store::{StoreRole, Vault};
+
+use crate::args::{DeviceArgs, MemberInstall, MemberRequest};
+use crate::failure::Failure;
+use crate::output::{note, say};
+use crate::unlock::{PATIENCE, Secret, open_vault};
+use crate::{clock, files};
+
+/// The device's store in its folder.
+pub(crate) const MEMBER_STORE: &str = "member.store";
+
+pub(crate) fn vault(args: &DeviceArgs) -> Result<Vault, Failure> {
+    open_vault(
+        &args.dir.join(MEMBER_STORE),
+        StoreRole::Member,
+        &args.unlock,
+    )
+}
+
+pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
+    files::check_new(&args.output)?;
+    let path = args.device.dir.join(MEMBER_STORE);
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::refused(format_args!(
+            "{} exists already: this folder is a device with keys; use another --dir for another device",
+            path.display()
+        )));
+    }
+    // Before somebody thinks of a passphrase in vain.
+    check_name(&args.name).map_err(Failure::usage)?;
+    let secret = Secret::for_new(&args.device.unlock, &path.display().to_string())?;
+    let mut store = Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?;
+    let (changes, file) = Member::request(
+        &store,
+        &args.name,
+        args.packages,
+        Some(clock::millis()),
+        &mut SysRng,
+    )?;
+    store.commit(&changes)?;
+    store.close()?;
+    files::write_new(&args.output, &file)?;
+
+    let key = own_key(&file)?;
+    let lines = format!(
+        "device keys      {}\nkey fingerprint  {}",
+        path.display(),
+        fingerprint(&key)
+    );
+    if files::is_dash(&args.output) {
+        note(lines);
+        return Ok(());
+    }
+    say(lines)?;
+    say(format_args!(
+        "request file     {}, for `sealmq member add` (it holds no secret)",
+        args.output.display()
+    ))
+}
+
+pub(crate) fn install(args: &MemberInstall) -> Result<(), Failure> {
+    let text = files::read_text(&args.credential, MAX_FILE_LEN)?;
+    let root_key = decode_credential_file(&text)?.root_key;
+    compare("the root key", &root_key, args.root.as_deref())?;
+    let mut store = vault(&args.device)?.open_wait(PATIENCE)?;
+    let (changes, enrolled) = Member::enrol(&store, &text, Some(clock::millis()))?;
+    store.commit(&changes)?;
+    store.close()?;
+    say(format_args!("member {} {}", enrolled.number, enrolled.name))?;
+    say(format_args!("domain            {}", enrolled.domain))?;
+    say(format_args!("root fingerprint  {}", fingerprint(&root_key)))?;
+    if args.root.is_none() {
+        say("Compare the root fingerprint with the one that `sealmq init` showed.")?;
+    }
+    Ok(())
+}
+
+/// Refuses a key whose fingerprint is not the one that was typed; spaces and case do not count.
+pub(crate) fn compare(what: &str, key: &[u8; 32], typed: Option<&str>) -> Result<(), Failure> {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| !c.is_whitespace())
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let shown = fingerprint(key);
+    match typed {
+        Some(typed) if plain(typed) != plain(&shown) => Err(Failure::refused(format_args!(
+            "{what} has the fingerprint {shown}, not the one that you gave: it is not from whom you think, nothing was changed"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn own_key(request: &str) -> Result<[u8; 32], Failure> {
+    let object = decode_request(request)?;
+    let verified = VerifiedEnrolment::verify(&object, &UNKNOWN_DOMAIN).map_err(|error| {
+        Failure::refused(format_args!(
+            "the request that was just made is refused: {error}"
+        ))
+    })?;
+    Ok(*verified.key().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_compared_as_people_type_them() {
+        let key = [7; 32];
+        let shown = fingerprint(&key);
+        assert!(compare("x", &key, None).is_ok());
+        assert!(compare("x", &key, Some(&shown)).is_ok());
+        assert!(compare("x", &key, Some(&shown.replace(' ', "").to_uppercase())).is_ok());
+        assert!(compare("x", &key, Some("")).is_err());
+        assert!(compare("x", &[8; 32], Some(&shown)).is_err());
+    }
+}

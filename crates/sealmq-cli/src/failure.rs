@@ -1,0 +1,124 @@
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use sealmq_broker::BrokerError;
+use sealmq_keys::ArmourError;
+use sealmq_keys::authority::{AuthorityError, LoadError};
+use sealmq_keys::member::MemberError;
+use sealmq_store::StoreError;
+
+/// How the program ends. The numbers are documented in `sealmq --help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Refused, or not possible.
+    Refused = 1,
+    /// Wrong arguments, or input that cannot be read. Also clap's code.
+    Usage = 2,
+    /// The broker cannot be reached or refuses the connection.
+    Network = 3,
+    /// A store cannot be unlocked, opened or written.
+    Store = 4,
+    /// A check of the demo failed.
+    Check = 5,
+    /// `sub -W` ran out of time, as mosquitto_sub says it.
+    TimedOut = 27,
+    /// Stopped by a signal before the work was done.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The exit codes, for `--help`.
+pub(crate) const EXIT_CODES: &str = "Exit codes:
+    0  done
+    1  refused or not possible; the message says why
+    2  wrong arguments, or input that cannot be read
+    3  the broker cannot be reached, or refuses the connection
+    4  a store cannot be unlocked, opened or written
+    5  demo: a check failed
+   27  sub: the time of -W is over
+  130  stopped by a signal before the work was done";
+
+/// Why the program ends early: one line that says what happened and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// Empty when there is nothing to say.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Refused, message.to_string())
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, message.to_string())
+    }
+
+    pub(crate) fn network(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Network, message.to_string())
+    }
+
+    /// Standard output cannot be written. Silent when its reader left (`sealmq sub | head`).
+    pub(crate) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::new(Exit::Refused, "")
+        } else {
+            Self::refused(format_args!("standard output cannot be written: {error}"))
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Exit::Store, error.to_string())
+    }
+}
+
+impl From<LoadError<StoreError>> for Failure {
+    fn from(error: LoadError<StoreError>) -> Self {
+        Self::new(Exit::Store, error.to_string())
+    }
+}
+
+impl From<AuthorityError> for Failure {
+    fn from(error: AuthorityError) -> Self {
+        Self::refused(error)
+    }
+}
+
+impl From<MemberError> for Failure {
+    fn from(error: MemberError) -> Self {
+        let exit = match error {
+            MemberError::Store(_) | MemberError::Record(_) => Exit::Store,
+            MemberError::File(_) => Exit::Usage,
+            _ => Exit::Refused,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<ArmourError> for Failure {
+    fn from(error: ArmourError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        Self::refused(error)
+    }
+}

@@ -1,0 +1,87 @@
+use sealmq_core::wire::{Header, Suite};
+
+use super::Line;
+
+const SIGNATURE_LEN: usize = 64;
+const TAG_LEN: usize = 16;
+/// Flags, sender and session number take at least this (spec/envelope.md §4).
+const LEAST_BODY: usize = 3;
+
+/// What everybody on the way can tell, and what not.
+pub(super) const REMARKS: &str = "An outsider sees: the topic, when and how much is sent, which envelopes share a session (enc) and an epoch (key id).
+Hidden and signed: the payload, who sent it, when it was sealed, its properties, whether it is padded.";
+
+pub(super) fn describe(header: &Header, envelope: &[u8]) -> (String, Vec<Line>) {
+    let suite = match header.suite {
+        Suite::One => "DHKEM(X25519, HKDF-SHA256), AES-256-GCM, Ed25519, SHA-256",
+        Suite::Two => "X-Wing for welcomes; AES-256-GCM, Ed25519, SHA-256",
+        _ => "unknown",
+    };
+    let sealed = envelope.len().saturating_sub(header.encoded_len());
+    let ciphertext = sealed.saturating_sub(TAG_LEN);
+    let most = ciphertext
+        .saturating_sub(SIGNATURE_LEN)
+        .saturating_sub(LEAST_BODY);
+    let lines = vec![
+        (
+            "form",
+            format!(
+                "{:#04x}: version 1, suite {} ({suite}), full form",
+                header.suite.form(),
+                header.suite.number()
+            ),
+        ),
+        (
+            "key id",
+            format!(
+                "{} (8 bytes): names the announcement, i.e. group and epoch",
+                header.key_id
+            ),
+        ),
+        (
+            "enc",
+            format!(
+                "{} (32 bytes): the sender's session",
+                hex::encode(header.enc)
+            ),
+        ),
+        (
+            "counter",
+            format!(
+                "{} ({} bytes): the message's number in its session",
+                header.counter,
+                header.encoded_len().saturating_sub(41)
+            ),
+        ),
+        (
+            "ciphertext",
+            format!(
+                "{ciphertext} bytes: sender, times, payload (at most {most} bytes) and a signature of {SIGNATURE_LEN}"
+            ),
+        ),
+        ("tag", format!("{TAG_LEN} bytes")),
+    ];
+    (format!("sealmq envelope, {} bytes", envelope.len()), lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_add_up() {
+        let mut envelope = vec![7; 300];
+        envelope[0] = 0x11;
+        envelope[41] = 5;
+        let header = Header::parse(&envelope).unwrap();
+        let (title, lines) = describe(&header, &envelope);
+        assert_eq!(title, "sealmq envelope, 300 bytes");
+        let ciphertext = &lines
+            .iter()
+            .find(|(name, _)| *name == "ciphertext")
+            .unwrap()
+            .1;
+        assert!(ciphertext.starts_with("242 bytes"), "{ciphertext}");
+        assert!(ciphertext.contains("at most 175 bytes"), "{ciphertext}");
+    }
+}

@@ -1,0 +1,70 @@
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use crate::args::{AuthorityCommand, Cli, Command, GroupCommand, MemberCommand};
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::{authority, demo, device, inspect, publish, server, subscribe};
+
+/// How long to wait, after the work is done, for threads that hang in a system call.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
+
+/// Runs the program with these arguments (the first is its name) and says how it ended.
+pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _closed = error.print();
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
+            return ExitCode::from(code);
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                note(format_args!("sealmq: {}", failure.message));
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => authority::init(&args),
+        Command::Group(GroupCommand::Add(args)) => authority::group_add(&args),
+        Command::Group(GroupCommand::List(args)) => authority::group_list(&args),
+        Command::Member(MemberCommand::Request(args)) => device::request(&args),
+        Command::Member(MemberCommand::Add(args)) => authority::member_add(&args),
+        Command::Member(MemberCommand::Install(args)) => device::install(&args),
+        Command::Member(MemberCommand::Remove(args)) => authority::member_remove(&args),
+        Command::Member(MemberCommand::List(args)) => authority::member_list(&args),
+        Command::Rotate(args) => authority::rotate(&args),
+        Command::Authority(AuthorityCommand::Run(args)) => in_runtime(authority::run(args)),
+        Command::Broker(args) => in_runtime(server::run(args)),
+        Command::Passwd(args) => server::passwd(&args),
+        Command::Pub(args) => in_runtime(publish::run(args)),
+        Command::Sub(args) => in_runtime(subscribe::run(args)),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Demo(args) => in_runtime(demo::run(args)),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::refused(format_args!(
+                "no threads for the network: {error}; check the limits on threads and open files"
+            ))
+        })?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(THREADS_END_WITHIN);
+    result
+}

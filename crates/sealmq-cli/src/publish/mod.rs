@@ -1,0 +1,150 @@
+//! `sealmq pub`.
+
+mod input;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use sealmq_core::topic::Topic;
+use sealmq_keys::member::MemberEvent;
+use sealmq_rumqttc::SealOptions;
+use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
+use tokio::time::{sleep, timeout};
+
+use crate::args::PubArgs;
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::session;
+use crate::signals::Stop;
+use crate::unlock::PATIENCE;
+use crate::{connection, device};
+use input::Payloads;
+
+const LAST_EVENTS: Duration = Duration::from_secs(6);
+
+pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
+    let mut stop = Stop::new()?;
+    Topic::new(&args.topic)
+        .map_err(|error| Failure::usage(format_args!("-t {}: {error}", args.topic)))?;
+    let payloads = Payloads::new(&args.input)?;
+    let mqtt = connection::options(&args.connection)?;
+    let store = device::vault(&args.device)?.open_wait(PATIENCE)?;
+    let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
+    let (client, mut events) =
+        AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;
+
+    let refused = AtomicUsize::new(0);
+    let watching = watch(&mut events, &args, &refused);
+    tokio::select! {
+        sent = send(&client, &args, payloads) => sent?,
+        failure = watching => return Err(failure),
+        () = stop.requested() => {
+            let left = client.outstanding();
+            return Err(Failure::new(Exit::Interrupted, format!("stopped: {left} messages were not acknowledged")));
+        }
+    }
+    // The last refusals may still be on their way from the event loop.
+    let rest = timeout(LAST_EVENTS, watch(&mut events, &args, &refused));
+    let ((), ended) = tokio::join!(session::leave(&client), rest);
+    match refused.load(Ordering::Relaxed) {
+        0 => match ended {
+            Ok(failure) if failure.exit == Exit::Store => Err(failure),
+            _ => Ok(()),
+        },
+        count => Err(Failure::refused(format_args!(
+            "the broker refused {count} messages: see above"
+        ))),
+    }
+}
+
+/// Publishes everything and waits for the acknowledgements.
+async fn send(client: &AsyncClient, args: &PubArgs, payloads: Payloads) -> Result<(), Failure> {
+    match payloads {
+        Payloads::One(payload) => {
+            for number in 0..args.repeat {
+                if number > 0 && args.repeat_delay > 0.0 {
+                    sleep(Duration::from_secs_f64(args.repeat_delay)).await;
+                }
+                publish(client, args, payload.clone()).await?;
+            }
+        }
+        Payloads::Lines(mut lines) => {
+            while let Some(line) = lines.recv().await {
+                publish(client, args, line?).await?;
+            }
+        }
+    }
+    match timeout(Duration::from_secs(args.patience), client.flush()).await {
+        Ok(flushed) => flushed.map_err(Failure::network),
+        Err(_) => Err(Failure::network(format_args!(
+            "{} did not acknowledge {} messages within {} s: they may or may not have arrived",
+            args.connection.address(),
+            client.outstanding(),
+            args.patience
+        ))),
+    }
+}
+
+async fn publish(client: &AsyncClient, args: &PubArgs, payload: Vec<u8>) -> Result<(), Failure> {
+    let qos = session::qos(args.qos);
+    let published = match properties(args) {
+        Some(properties) => {
+            client
+                .publish_with_properties(&args.topic, qos, args.retain, payload, properties)
+                .await
+        }
+        None => client.publish(&args.topic, qos, args.retain, payload).await,
+    };
+    published.map_err(|error| Failure::refused(format_args!("{}: {error}", args.topic)))
+}
+
+fn properties(args: &PubArgs) -> Option<PublishProperties> {
+    let properties = PublishProperties {
+        content_type: args.content_type.clone(),
+        response_topic: args.response_topic.clone(),
+        correlation_data: args.correlation_data.clone().map(Into::into),
+        message_expiry_interval: args.expiry,
+        user_properties: args.user_property.clone(),
+        ..PublishProperties::default()
+    };
+    (properties != PublishProperties::default()).then_some(properties)
+}
+
+/// Follows the connection; returns when it makes no sense to go on.
+async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) -> Failure {
+    let mut was_connected = false;
+    loop {
+        match events.poll().await {
+            Ok(Event::Connected { .. }) => {
+                was_connected = true;
+                if args.debug {
+                    note(format_args!("connected to {}", args.connection.address()));
+                }
+            }
+            Ok(Event::PublishRefused { topic, reason }) => {
+                refused.fetch_add(1, Ordering::Relaxed);
+                note(format_args!(
+                    "sealmq: {topic}: the broker refused a message: {reason}"
+                ));
+            }
+            Ok(Event::SubscribeRefused { filter, reason }) => {
+                note(format_args!(
+                    "sealmq: {}",
+                    session::refused_subscription(&filter, reason)
+                ));
+            }
+            Ok(Event::Key(MemberEvent::Epoch { name, epoch, .. })) if args.debug => {
+                note(format_args!("group {name}: epoch {epoch}"));
+            }
+            Ok(Event::Key(event)) => session::warn(&event),
+            Ok(Event::Disconnected) => return Failure::network(""),
+            Ok(_) => {}
+            Err(error) => {
+                if let Err(failure) = session::after(&error, was_connected, &args.connection) {
+                    return failure;
+                }
+            }
+        }
+    }
+}

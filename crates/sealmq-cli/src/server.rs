@@ -1,0 +1,74 @@
+//! `sealmq broker` and `sealmq passwd`.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use sealmq_broker::{Broker, TlsSettings, hash_password};
+use zeroize::Zeroizing;
+
+use crate::args::{BrokerArgs, PasswdArgs};
+use crate::failure::Failure;
+use crate::output::{note, say};
+use crate::signals::Stop;
+
+pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
+    let mut stop = Stop::new()?;
+    let mut builder = Broker::builder().max_packet_size(args.max_packet_size);
+    builder = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let mut settings = TlsSettings::from_files(certificate, key)?;
+            if let Some(authority) = &args.client_ca {
+                settings = settings.client_authority_file(authority)?;
+            }
+            builder.listen_tls(args.listen, settings)
+        }
+        _ => builder.listen(args.listen),
+    };
+    if let Some(folder) = args.data {
+        builder = builder.data_folder(folder);
+    }
+    let open = args.password_file.is_none() && args.client_ca.is_none();
+    if let Some(file) = args.password_file {
+        builder = builder.password_file(file);
+    }
+    let broker = builder.start().await?;
+    let tls = if broker.tls_addr().is_some() {
+        " (TLS)"
+    } else {
+        ""
+    };
+    say(format_args!("listening on {}{tls}", broker.local_addr()))?;
+    if open && !broker.local_addr().ip().is_loopback() {
+        note("everybody may connect: give --password-file or --client-ca to change that");
+    }
+    stop.requested().await;
+    note("stopping");
+    broker.shutdown().await;
+    Ok(())
+}
+
+pub(crate) fn passwd(args: &PasswdArgs) -> Result<(), Failure> {
+    if args.name.is_empty() || args.name.contains([':', '\n', '\r']) || args.name.starts_with('#') {
+        return Err(Failure::usage(
+            "a user name is not empty, does not begin with # and contains no colon",
+        ));
+    }
+    let unreadable =
+        |error: io::Error| Failure::usage(format_args!("no password could be read: {error}"));
+    let mut password = Zeroizing::new(String::new());
+    if io::stdin().is_terminal() {
+        *password = rpassword::prompt_password(format!("Password for {}: ", args.name))
+            .map_err(unreadable)?;
+    } else {
+        io::stdin()
+            .lock()
+            .read_line(&mut password)
+            .map_err(unreadable)?;
+    }
+    let password = password.trim_end_matches(['\n', '\r']);
+    if password.is_empty() {
+        return Err(Failure::usage(
+            "the password is empty: type one, or give it as a line on standard input",
+        ));
+    }
+    say(format_args!("{}:{}", args.name, hash_password(password)?))
+}

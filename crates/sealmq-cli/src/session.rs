@@ -1,0 +1,80 @@
+//! What `pub` and `sub` have in common.
+
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
+use sealmq_keys::member::MemberEvent;
+use sealmq_rumqttc::OpenError;
+use sealmq_rumqttc::v5::{AsyncClient, PollError};
+use tokio::time::timeout;
+
+use crate::args::ConnectionArgs;
+use crate::connection;
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+
+const GOODBYE: Duration = Duration::from_secs(5);
+
+pub(crate) const fn qos(level: u8) -> QoS {
+    match level {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+/// The member cannot be started.
+pub(crate) fn open_failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Member(error) => error.into(),
+        other => Failure::usage(other),
+    }
+}
+
+/// After an error of the event loop: a first connection that fails ends the program, later ones
+/// are made again.
+pub(crate) fn after(
+    error: &PollError,
+    was_connected: bool,
+    args: &ConnectionArgs,
+) -> Result<(), Failure> {
+    match error {
+        PollError::Connection(error) => {
+            let reason = connection::describe(error, &args.address());
+            if !was_connected {
+                return Err(Failure::network(reason));
+            }
+            note(format_args!("sealmq: {reason}; connecting again"));
+            Ok(())
+        }
+        PollError::Store(error) => Err(Failure::new(Exit::Store, error.to_string())),
+        other => Err(Failure::network(other)),
+    }
+}
+
+/// Writes replay state and says goodbye, as far as the broker still listens.
+pub(crate) async fn leave(client: &AsyncClient) {
+    let _closed = timeout(GOODBYE, client.disconnect()).await;
+}
+
+pub(crate) fn refused_subscription(filter: &str, reason: SubscribeReasonCode) -> String {
+    format!("the broker refuses the subscription to {filter} ({reason:?}): check its access rules")
+}
+
+/// Events of key management that the user should know of.
+pub(crate) fn warn(event: &MemberEvent) {
+    match event {
+        MemberEvent::Removed { .. } => note(
+            "sealmq: this member was removed from a group: what is sent there from now on stays closed to it",
+        ),
+        MemberEvent::Fork { group, epoch, .. } => note(format_args!(
+            "sealmq: ALARM: two different announcements for epoch {epoch} of group {group}: somebody shows members different keys; \
+             ask the authority's operator"
+        )),
+        MemberEvent::BadReserved { topic, error } => {
+            note(format_args!("sealmq: {topic}: refused: {error}"));
+        }
+        _ => {}
+    }
+}

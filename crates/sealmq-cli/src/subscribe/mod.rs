@@ -1,0 +1,170 @@
+//! `sealmq sub`.
+
+mod format;
+mod json;
+mod message;
+mod tally;
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use sealmq_core::replay::Gap;
+use sealmq_core::topic::{Filter, Topic};
+use sealmq_keys::member::MemberOptions;
+use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
+use sealmq_rumqttc::{Message, SealOptions};
+use tokio::time::sleep;
+
+use crate::args::SubArgs;
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::signals::Stop;
+use crate::unlock::PATIENCE;
+use crate::{clock, connection, device, session};
+use format::Format;
+use message::Shown;
+use tally::Tally;
+
+pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
+    let mut stop = Stop::new()?;
+    let format = Format::new(&args)?;
+    for filter in args.topic.iter().chain(&args.filter_out) {
+        let topics = filter
+            .strip_prefix("$share/")
+            .and_then(|rest| rest.split_once('/'));
+        Filter::new(topics.map_or(filter.as_str(), |(_, topics)| topics))
+            .map_err(|error| Failure::usage(format_args!("{filter}: {error}")))?;
+    }
+    let mut mqtt = connection::options(&args.connection)?;
+    if args.keep_session {
+        mqtt.set_clean_start(false);
+        mqtt.set_session_expiry_interval(Some(args.session_expiry_interval));
+    }
+    let member = MemberOptions {
+        accept_own: args.own,
+        replay_persist_every: if args.strict {
+            1
+        } else {
+            MemberOptions::default().replay_persist_every
+        },
+        ..MemberOptions::default()
+    };
+    let store = device::vault(&args.device)?.open_wait(PATIENCE)?;
+    let (client, mut events) =
+        AsyncClient::with_options(mqtt, store, SealOptions::new().member(member))
+            .map_err(session::open_failure)?;
+    for filter in &args.topic {
+        client
+            .subscribe(filter, session::qos(args.qos))
+            .await
+            .map_err(|error| Failure::usage(format_args!("-t {filter}: {error}")))?;
+    }
+
+    let mut tally = Tally::default();
+    let time_is_over = async {
+        match args.timeout {
+            Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        result = receive(&mut events, &args, &format, &mut tally) => result,
+        () = time_is_over => Err(Failure::new(Exit::TimedOut, "")),
+        () = stop.requested() => Ok(()),
+    };
+    // Keeps reading meanwhile: the event loop must be able to get rid of its events.
+    let drain = async { while !matches!(events.poll().await, Ok(Event::Disconnected) | Err(_)) {} };
+    tokio::select! {
+        () = session::leave(&client) => {}
+        () = async { drain.await; std::future::pending().await } => {}
+    }
+    if !args.quiet {
+        note(tally);
+    }
+    result
+}
+
+/// Prints messages until there is a reason to end.
+async fn receive(
+    events: &mut EventLoop,
+    args: &SubArgs,
+    format: &Format,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let mut was_connected = false;
+    loop {
+        match events.poll().await {
+            Ok(Event::Connected { .. }) => was_connected = true,
+            Ok(Event::Message(message)) => {
+                tally.received(&message);
+                if args.retained_only && !message.retained {
+                    return Ok(());
+                }
+                if is_wanted(&message, args) {
+                    print(&message, format)?;
+                    if args.count == Some(tally.printed()) {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(Event::Rejected { topic, reason }) => {
+                if tally.rejected(&reason) && !args.quiet {
+                    note(format_args!("sealmq: {topic}: not accepted: {reason}"));
+                }
+            }
+            Ok(Event::Cleared { topic }) if !args.quiet => {
+                note(format_args!(
+                    "sealmq: {topic}: somebody cleared the retained message (not authenticated)"
+                ));
+            }
+            Ok(Event::SubscribeRefused { filter, reason }) => {
+                let text = session::refused_subscription(&filter, reason);
+                if args.topic.contains(&filter) {
+                    return Err(Failure::refused(text));
+                }
+                note(format_args!("sealmq: {text}"));
+            }
+            Ok(Event::Key(event)) => session::warn(&event),
+            Ok(Event::Disconnected) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => session::after(&error, was_connected, &args.connection)?,
+        }
+    }
+}
+
+fn is_wanted(message: &Message, args: &SubArgs) -> bool {
+    let filtered_out = Topic::new(&message.topic).is_ok_and(|topic| {
+        args.filter_out
+            .iter()
+            .any(|text| Filter::new(text).is_ok_and(|filter| filter.matches(topic)))
+    });
+    let too_old = args.no_retained && message.retained;
+    !filtered_out && !too_old
+}
+
+fn print(message: &Message, format: &Format) -> Result<(), Failure> {
+    let shown = Shown {
+        topic: &message.topic,
+        payload: &message.payload,
+        sender: message.sender.0,
+        sender_name: &message.sender_name,
+        group: &message.group,
+        epoch: message.epoch,
+        session: message.session,
+        counter: message.counter,
+        sent_at: message.sent_at,
+        received_at: clock::millis(),
+        missed: match message.gap {
+            Some(Gap::Missed(count)) => Some(u64::from(count)),
+            _ => None,
+        },
+        retained: message.retained,
+        will: message.will,
+        properties: &message.properties,
+    };
+    let mut out = io::stdout().lock();
+    format
+        .write(&shown, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::output(&error))
+}
