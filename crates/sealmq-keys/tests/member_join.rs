@@ -30,8 +30,10 @@ fn request(store: &mut MemoryStore, name: &str) -> String {
 fn approve(net: &mut Net, file: &str) -> String {
     let request = decode_request(file).unwrap();
     let grants = [grant("plant", Access::BOTH)];
-    let (enrolled, plan) =
-        net.authority.enrol(&request, &grants, YEAR, START, &mut net.rng).unwrap();
+    let (enrolled, plan) = net
+        .authority
+        .enrol(&request, &grants, YEAR, START, &mut net.rng)
+        .unwrap();
     net.carry_out(plan);
     enrolled.credential_file
 }
@@ -57,9 +59,15 @@ fn enrolment_round_trip() {
     assert_eq!(enrolled.domain, net.authority.domain());
     assert_eq!(enrolled.prefix, net.authority.prefix());
     assert_eq!(&enrolled.root_key, net.authority.root_key());
-    assert_eq!(enrolled.grants, [(net.group("plant"), Access::BOTH, String::new())]);
+    assert_eq!(
+        enrolled.grants,
+        [(net.group("plant"), Access::BOTH, String::new())]
+    );
     let member = Member::load(&store, MemberOptions::default()).unwrap();
-    assert_eq!((member.name(), member.number()), ("sensor-1", enrolled.number));
+    assert_eq!(
+        (member.name(), member.number()),
+        ("sensor-1", enrolled.number)
+    );
     assert_eq!(member.packages_left(), 3);
     // The same file again is fine.
     assert!(Member::enrol(&store, &credential, NOW).is_ok());
@@ -109,7 +117,10 @@ fn files_that_are_not_the_answer() {
         Member::enrol(&one, &credential_two, NOW),
         Err(MemberError::OtherDevice)
     ));
-    assert!(matches!(Member::enrol(&one, &file_one, NOW), Err(MemberError::File(_))));
+    assert!(matches!(
+        Member::enrol(&one, &file_one, NOW),
+        Err(MemberError::File(_))
+    ));
     let late = Some((START + 2 * YEAR) * 1000);
     assert!(matches!(
         Member::enrol(&one, &credential_one, late),
@@ -129,13 +140,23 @@ fn files_that_are_not_the_answer() {
     other.authority = domain.authority;
     other.add_group("plant", &["plant/#"], sealmq_keys::Policy::default());
     let foreign = approve(&mut other, &file_one);
-    assert!(matches!(Member::enrol(&one, &foreign, NOW), Err(MemberError::OtherDomain)));
+    assert!(matches!(
+        Member::enrol(&one, &foreign, NOW),
+        Err(MemberError::OtherDomain)
+    ));
 }
 
 /// The reserved messages that a joiner finds, in every order.
 #[test]
 fn join_in_every_order() {
-    let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1], [3, 0, 1, 2], [1, 0, 3, 2]];
+    let orders = [
+        [0, 1, 2, 3],
+        [3, 2, 1, 0],
+        [1, 3, 0, 2],
+        [2, 0, 3, 1],
+        [3, 0, 1, 2],
+        [1, 0, 3, 2],
+    ];
     for order in orders {
         let mut net = Net::new();
         let old = net.join("old", Access::BOTH);
@@ -169,10 +190,20 @@ fn without_keys_sealing_says_what_is_missing() {
     let device = net.enrol("new", &[grant("plant", Access::PUBLISH)]);
     let group = net.group("plant");
     let message = OutgoingMessage::new("plant/a", b"x");
-    assert_eq!(net.seal(device, &message), Err(SealError::NoKeysYet { groups: vec![group] }));
+    assert_eq!(
+        net.seal(device, &message),
+        Err(SealError::NoKeysYet {
+            groups: vec![group]
+        })
+    );
     net.connect(device);
     // The welcome is here; the announcement of its epoch is not.
-    assert_eq!(net.seal(device, &message), Err(SealError::NoKeysYet { groups: vec![group] }));
+    assert_eq!(
+        net.seal(device, &message),
+        Err(SealError::NoKeysYet {
+            groups: vec![group]
+        })
+    );
     net.tick_authority();
     assert!(net.seal(device, &message).is_ok());
     let elsewhere = OutgoingMessage::new("office/a", b"x");
@@ -200,7 +231,10 @@ fn the_private_half_of_a_package_goes_with_the_welcome() {
     assert!(matches!(this.events[0], MemberEvent::Joined { .. }));
     assert!(!this.store.0.contains_key("member/package/0000000001"));
     let held = |store: &MemoryStore| {
-        store.0.values().any(|v| v.windows(32).any(|window| window == seed))
+        store
+            .0
+            .values()
+            .any(|v| v.windows(32).any(|window| window == seed))
     };
     assert!(held(&this.history[0]));
     assert!(!held(&this.store));
@@ -214,8 +248,14 @@ fn the_private_half_of_a_package_goes_with_the_welcome() {
 #[test]
 fn a_welcome_again_resets_nothing() {
     let mut net = Net::new();
-    let (alice, bob) = (net.join("alice", Access::BOTH), net.join("bob", Access::BOTH));
-    let welcome = net.topic(ReservedTopic::Welcome(net.number(alice), net.group("plant")));
+    let (alice, bob) = (
+        net.join("alice", Access::BOTH),
+        net.join("bob", Access::BOTH),
+    );
+    let welcome = net.topic(ReservedTopic::Welcome(
+        net.number(alice),
+        net.group("plant"),
+    ));
     let payload = net.retained[&welcome].clone();
     let first = net.send(bob, "plant/a", b"one");
     net.rotate();
@@ -257,7 +297,10 @@ fn somebody_elses_welcome_is_not_mine() {
 fn two_groups_and_a_later_one() {
     let mut net = Net::new();
     net.add_group("office", &["office/#"], sealmq_keys::Policy::default());
-    let grants = [grant("plant", Access::PUBLISH), grant("office", Access::BOTH)];
+    let grants = [
+        grant("plant", Access::PUBLISH),
+        grant("office", Access::BOTH),
+    ];
     let device = net.enrol("both", &grants);
     let reader = net.enrol("reader", &[grant("office", Access::SUBSCRIBE)]);
     net.tick_authority();
@@ -267,14 +310,22 @@ fn two_groups_and_a_later_one() {
     }
     net.send(device, "office/x", b"hi");
     assert_eq!(net.texts(reader), ["hi"]);
-    assert!(net.seal(device, &OutgoingMessage::new("plant/x", b"hi")).is_ok());
+    assert!(
+        net.seal(device, &OutgoingMessage::new("plant/x", b"hi"))
+            .is_ok()
+    );
     assert_eq!(
         net.seal(reader, &OutgoingMessage::new("office/x", b"no")),
-        Err(SealError::NotGranted { group: "office".into() })
+        Err(SealError::NotGranted {
+            group: "office".into()
+        })
     );
     let info: Vec<_> = net.devices[device].member.groups().collect();
     assert_eq!(info.len(), 2);
-    assert!(info.iter().all(|g| g.epoch == Some(2) && g.ready && !g.removed && g.window == 2));
+    assert!(
+        info.iter()
+            .all(|g| g.epoch == Some(2) && g.ready && !g.removed && g.window == 2)
+    );
 }
 
 #[test]
@@ -285,10 +336,15 @@ fn narrowed_publishing() {
     let device = net.enrol("boiler-7", &[narrow]);
     net.tick_authority();
     net.connect(device);
-    assert!(net.seal(device, &OutgoingMessage::new("plant/boiler-7/temp", b"x")).is_ok());
+    assert!(
+        net.seal(device, &OutgoingMessage::new("plant/boiler-7/temp", b"x"))
+            .is_ok()
+    );
     assert_eq!(
         net.seal(device, &OutgoingMessage::new("plant/boiler-8/temp", b"x")),
-        Err(SealError::NotGranted { group: "plant".into() })
+        Err(SealError::NotGranted {
+            group: "plant".into()
+        })
     );
 }
 
@@ -297,8 +353,12 @@ fn cleared_topics_change_nothing() {
     let mut net = Net::new();
     let alice = net.join("alice", Access::BOTH);
     let before = net.devices[alice].store.0.clone();
-    let topics: Vec<String> =
-        net.retained.keys().filter(|t| t.starts_with("_sealmq/")).cloned().collect();
+    let topics: Vec<String> = net
+        .retained
+        .keys()
+        .filter(|t| t.starts_with("_sealmq/"))
+        .cloned()
+        .collect();
     assert!(topics.len() >= 4);
     for topic in topics {
         net.publish(Publication::clear(topic));
@@ -306,5 +366,8 @@ fn cleared_topics_change_nothing() {
     assert_eq!(net.devices[alice].store.0, before);
     net.restart(alice);
     net.connect(alice);
-    assert!(net.seal(alice, &OutgoingMessage::new("plant/a", b"x")).is_ok());
+    assert!(
+        net.seal(alice, &OutgoingMessage::new("plant/a", b"x"))
+            .is_ok()
+    );
 }

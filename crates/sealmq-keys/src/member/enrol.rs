@@ -249,10 +249,11 @@ fn check_newer(known: &[u8], new: &VerifiedCredential<&[u8]>) -> Result<(), Memb
     if fields.member != new.fields().member {
         return Err(MemberError::OtherDevice);
     }
-    let older = new.fields().credential_serial < fields.credential_serial;
-    let other =
-        new.fields().credential_serial == fields.credential_serial && object.hash() != *new.hash();
-    if older || other {
+    let (before, after) = (fields.credential_serial, new.fields().credential_serial);
+    let other = before == after && object.hash() != *new.hash();
+    // One that an older delegation's key signed does not stand in the way of a new one.
+    let same_delegation = fields.serial == new.fields().serial;
+    if same_delegation && (after < before || other) {
         return Err(MemberError::Credential(
             sealmq_core::object::ObjectError::Serial,
         ));

@@ -180,7 +180,9 @@ impl Member {
             return Err(ObjectError::Field("key").into());
         }
         let serial = fields.credential_serial;
-        if serial <= self.own.fields().credential_serial {
+        // One that an older delegation's key signed does not stand in the way of a new one.
+        let own = self.own.fields();
+        if fields.serial == own.serial && serial <= own.credential_serial {
             return Err(ObjectError::Serial.into());
         }
         let mut changes = Changes::new();

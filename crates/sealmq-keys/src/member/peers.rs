@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
 use sealmq_core::{Credential, MemberNumber, VerifiedCredential};
-use serde::{Deserialize, Serialize};
 
 use super::MemberError;
 use super::records;
@@ -15,20 +14,6 @@ use crate::store::Changes;
 /// Most senders whose credentials are asked for at the same time. Sender numbers are asked for
 /// before a signature can be checked, so an insider could make them up.
 pub const MAX_WANTED: usize = 4096;
-
-/// The record of a peer: the highest serial outlives the credential, so that an old credential
-/// does not come back after a new delegation (ATTACKS C12).
-#[derive(Serialize, Deserialize)]
-struct PeerRecord {
-    serial: u32,
-    credential: Vec<u8>,
-}
-
-struct Peer {
-    serial: u32,
-    /// `None` once a new delegation made it void: a thief of the old issuing key may have made it.
-    credential: Option<VerifiedCredential<Vec<u8>>>,
-}
 
 /// What a credential means for what is known.
 pub(super) enum PeerUpdate {
@@ -43,7 +28,9 @@ pub(super) enum PeerUpdate {
 
 #[derive(Default)]
 pub(super) struct Peers {
-    known: BTreeMap<MemberNumber, Peer>,
+    /// `None` once a new delegation made it void: a thief of the old issuing key may have made
+    /// it, so neither its key nor its serial bind the member any more.
+    known: BTreeMap<MemberNumber, Option<VerifiedCredential<Vec<u8>>>>,
     wanted: BTreeSet<MemberNumber>,
 }
 
@@ -55,24 +42,16 @@ impl Peers {
         delegation: &VerifiedDelegation,
     ) -> Result<(), MemberError> {
         let damaged = || MemberError::Record(key.into());
-        let record: PeerRecord = records::read(key, value)?;
-        let object = Object::parse(&record.credential, Kind::Credential).map_err(|_| damaged())?;
+        let bytes = records::body(key, value)?;
+        let object = Object::parse(bytes, Kind::Credential).map_err(|_| damaged())?;
         let fields: Credential<'_> = decode(object.body()).map_err(|_| damaged())?;
-        let member = fields.member;
-        // One that was signed under an older delegation does not verify any more.
-        let credential = VerifiedCredential::verify(record.credential, delegation).ok();
-        self.known.insert(
-            member,
-            Peer {
-                serial: record.serial,
-                credential,
-            },
-        );
+        let credential = VerifiedCredential::verify(bytes.to_vec(), delegation).ok();
+        self.known.insert(fields.member, credential);
         Ok(())
     }
 
     pub(super) fn get(&self, member: MemberNumber) -> Option<&VerifiedCredential<Vec<u8>>> {
-        self.known.get(&member)?.credential.as_ref()
+        self.known.get(&member)?.as_ref()
     }
 
     /// Everyone whose credential topic is worth a subscription, in ascending order.
@@ -90,11 +69,6 @@ impl Peers {
     /// Gives up asking; `true` if the subscription is to end.
     pub(super) fn forget_want(&mut self, member: MemberNumber) -> bool {
         self.wanted.remove(&member) && !self.known.contains_key(&member)
-    }
-
-    /// The highest serial ever seen of a member.
-    pub(super) fn serial(&self, member: MemberNumber) -> Option<u32> {
-        self.known.get(&member).map(|peer| peer.serial)
     }
 
     /// A credential from inside a message that verified under it.
@@ -123,7 +97,8 @@ impl Peers {
         if known.is_none() && !self.wanted.contains(&member) {
             return Ok(PeerUpdate::Ignored);
         }
-        let current = known.and_then(|peer| peer.credential.as_ref());
+        let first = known.is_none();
+        let current = known.and_then(Option::as_ref);
         if current.is_some_and(|current| current.bytes() == bytes) {
             return Ok(PeerUpdate::Ignored);
         }
@@ -132,39 +107,47 @@ impl Peers {
         if fields.member != member {
             return Err(ObjectError::Field("member"));
         }
-        // A number is bound to its key for life.
-        if current.is_some_and(|current| current.key() != credential.key()) {
-            return Err(ObjectError::Field("key"));
+        if let Some(current) = current {
+            // A number is bound to its key for life, and the highest serial wins (ATTACKS C12).
+            if current.key() != credential.key() {
+                return Err(ObjectError::Field("key"));
+            }
+            if fields.credential_serial <= current.fields().credential_serial {
+                return Err(ObjectError::Serial);
+            }
         }
-        let serial = fields.credential_serial;
-        if known.is_some_and(|peer| serial <= peer.serial) {
-            return Err(ObjectError::Serial);
-        }
-        let record = PeerRecord {
-            serial,
-            credential: bytes.to_vec(),
-        };
-        records::put(changes, records::peer_key(member), &record)
-            .map_err(|_| ObjectError::Encoding)?;
-        let first = known.is_none();
-        self.known.insert(
-            member,
-            Peer {
-                serial,
-                credential: Some(credential),
-            },
-        );
+        records::put_bytes(changes, records::peer_key(member), bytes);
+        self.known.insert(member, Some(credential));
         self.wanted.remove(&member);
         Ok(PeerUpdate::Installed { first })
     }
 
     /// Under a new delegation only what it signs counts (spec/keys.md §3).
     pub(super) fn delegation_changed(&mut self, delegation: &VerifiedDelegation) {
-        for peer in self.known.values_mut() {
-            let serial = peer.credential.as_ref().map(|c| c.fields().serial);
+        for known in self.known.values_mut() {
+            let serial = known.as_ref().map(|credential| credential.fields().serial);
             if serial.is_some_and(|serial| serial != delegation.serial()) {
-                peer.credential = None;
+                *known = None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_bounded() {
+        let mut peers = Peers::default();
+        let most = MAX_WANTED as u32;
+        assert!((1..=most).all(|number| peers.want(MemberNumber(number))));
+        assert!(!peers.want(MemberNumber(1)), "once each");
+        assert!(!peers.want(MemberNumber(most + 1)));
+        assert!(!peers.want(MemberNumber(0)));
+        assert_eq!(peers.subscribed().count(), MAX_WANTED);
+        assert!(peers.forget_want(MemberNumber(7)));
+        assert!(!peers.forget_want(MemberNumber(7)));
+        assert!(peers.want(MemberNumber(most + 1)));
     }
 }

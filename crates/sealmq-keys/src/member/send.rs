@@ -9,10 +9,10 @@ use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{Digest, Purpose, VerifyingKey};
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession,
-    SessionLimits, SessionStart,
+    SessionLimits, SessionStart, next_session_number,
 };
 use sealmq_core::topic::{Filter, Topic, matches_grant};
-use sealmq_core::wire::{MAX_SESSION_NUMBER, Padding, Suite};
+use sealmq_core::wire::{Padding, Suite};
 use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
 
 use super::enrol::entropy;
@@ -222,13 +222,8 @@ impl Member {
         let no_keys = || SealError::NoKeysYet { groups: vec![id] };
         let group = self.groups.get(&id).ok_or_else(no_keys)?;
         let current = group.current().ok_or_else(no_keys)?;
-        let number = self
-            .session_number
-            .saturating_add(1)
-            .max(seconds(now).unwrap_or(0));
-        if number > MAX_SESSION_NUMBER {
-            return Err(SealError::SessionNumbersUsedUp);
-        }
+        let number =
+            next_session_number(self.session_number, now).ok_or(SealError::SessionNumbersUsedUp)?;
         let entropy = entropy(rng).map_err(|_| SealError::Random)?;
         let hedged = self.device.hedge(&entropy, Purpose::Session, number);
         let policy = group.policy();

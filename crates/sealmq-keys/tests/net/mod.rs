@@ -59,7 +59,11 @@ pub struct Net {
 }
 
 pub fn grant(group: &str, access: Access) -> GrantSpec {
-    GrantSpec { group: group.into(), access, publish_filter: String::new() }
+    GrantSpec {
+        group: group.into(),
+        access,
+        publish_filter: String::new(),
+    }
 }
 
 impl Net {
@@ -87,8 +91,15 @@ impl Net {
     }
 
     pub fn add_group(&mut self, name: &str, filters: &[&str], policy: Policy) -> GroupId {
-        let group = NewGroup { policy, depth: 8, ..NewGroup::new(name, filters.iter().copied()) };
-        let plan = self.authority.add_group(&group, self.now / 1000, &mut self.rng).unwrap();
+        let group = NewGroup {
+            policy,
+            depth: 8,
+            ..NewGroup::new(name, filters.iter().copied())
+        };
+        let plan = self
+            .authority
+            .add_group(&group, self.now / 1000, &mut self.rng)
+            .unwrap();
         self.carry_out(plan);
         self.group(name)
     }
@@ -112,7 +123,11 @@ impl Net {
     }
 
     pub fn publish(&mut self, publication: Publication) {
-        let Publication { topic, payload, retain } = &publication;
+        let Publication {
+            topic,
+            payload,
+            retain,
+        } = &publication;
         if *retain {
             if payload.is_empty() {
                 self.retained.remove(topic);
@@ -189,18 +204,27 @@ impl Net {
     }
 
     pub fn rotate(&mut self) {
-        let plan = self.authority.rotate("plant", self.now / 1000, &mut self.rng).unwrap();
+        let plan = self
+            .authority
+            .rotate("plant", self.now / 1000, &mut self.rng)
+            .unwrap();
         self.carry_out(plan);
     }
 
     pub fn heal(&mut self) {
-        let plan = self.authority.heal("plant", self.now / 1000, &mut self.rng).unwrap();
+        let plan = self
+            .authority
+            .heal("plant", self.now / 1000, &mut self.rng)
+            .unwrap();
         self.carry_out(plan);
     }
 
     pub fn remove(&mut self, device: usize) {
         let number = self.devices[device].member.number();
-        let plan = self.authority.remove(number, self.now / 1000, &mut self.rng).unwrap();
+        let plan = self
+            .authority
+            .remove(number, self.now / 1000, &mut self.rng)
+            .unwrap();
         self.carry_out(plan);
     }
 
@@ -294,7 +318,11 @@ impl Net {
     }
 
     /// Seals without publishing.
-    pub fn seal(&mut self, device: usize, message: &OutgoingMessage<'_>) -> Result<Vec<u8>, SealError> {
+    pub fn seal(
+        &mut self,
+        device: usize,
+        message: &OutgoingMessage<'_>,
+    ) -> Result<Vec<u8>, SealError> {
         let this = &mut self.devices[device];
         let sealed = this.member.seal(message, Some(self.now), &mut this.rng)?;
         if !sealed.changes.is_empty() {
@@ -306,8 +334,14 @@ impl Net {
 
     /// Seals and publishes.
     pub fn send(&mut self, device: usize, topic: &str, payload: &[u8]) -> Vec<u8> {
-        let envelope = self.seal(device, &OutgoingMessage::new(topic, payload)).unwrap();
-        self.publish(Publication { topic: topic.into(), payload: envelope.clone(), retain: false });
+        let envelope = self
+            .seal(device, &OutgoingMessage::new(topic, payload))
+            .unwrap();
+        self.publish(Publication {
+            topic: topic.into(),
+            payload: envelope.clone(),
+            retain: false,
+        });
         envelope
     }
 
@@ -317,11 +351,17 @@ impl Net {
 
     /// Payloads in the inbox, as text.
     pub fn texts(&mut self, device: usize) -> Vec<String> {
-        self.inbox(device).iter().map(|m| String::from_utf8(m.payload().to_vec()).unwrap()).collect()
+        self.inbox(device)
+            .iter()
+            .map(|m| String::from_utf8(m.payload().to_vec()).unwrap())
+            .collect()
     }
 
     pub fn rejections(&mut self, device: usize) -> Vec<&'static str> {
-        std::mem::take(&mut self.devices[device].rejected).iter().map(Rejection::name).collect()
+        std::mem::take(&mut self.devices[device].rejected)
+            .iter()
+            .map(Rejection::name)
+            .collect()
     }
 
     pub fn topic(&self, topic: ReservedTopic) -> String {
@@ -335,16 +375,25 @@ impl Net {
     /// The epoch whose keys a device has.
     pub fn epoch(&self, device: usize) -> Option<u64> {
         let group = self.group("plant");
-        self.devices[device].member.groups().find(|g| g.id == group).unwrap().epoch
+        self.devices[device]
+            .member
+            .groups()
+            .find(|g| g.id == group)
+            .unwrap()
+            .epoch
     }
 }
 
 impl Device {
     fn matches(&self, topic: &str) -> bool {
-        self.subscriptions.iter().any(|filter| matches(filter, topic))
+        self.subscriptions
+            .iter()
+            .any(|filter| matches(filter, topic))
     }
 }
 
 fn matches(filter: &str, topic: &str) -> bool {
-    Filter::new(filter).unwrap().matches(Topic::new(topic).unwrap())
+    Filter::new(filter)
+        .unwrap()
+        .matches(Topic::new(topic).unwrap())
 }
