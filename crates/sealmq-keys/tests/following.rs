@@ -185,6 +185,35 @@ fn a_generation_that_is_not_covered() {
 }
 
 #[test]
+fn a_healing_epoch_that_left_the_window_is_remembered() {
+    let mut sim = Sim::new(4);
+    sim.policy.window = 1;
+    let mut member = sim.join(READER);
+    sim.rotate();
+    sim.heal_now();
+    for epoch in 1..=8 {
+        if epoch > 2 {
+            sim.rotate();
+        }
+        sim.follow(&mut member, epoch).unwrap();
+    }
+    assert_eq!(member.last_healing(), (2, sim.epoch(2).hash));
+    sim.heal_now();
+    sim.follow(&mut member, 9).unwrap();
+    assert_eq!(member.last_healing(), (9, sim.epoch(9).hash));
+}
+
+#[test]
+fn a_tree_does_not_change_its_depth() {
+    let mut sim = Sim::new(4);
+    let mut member = sim.join(READER);
+    sim.depth = 5;
+    sim.rotate();
+    let error = FollowError::Object(ObjectError::Field("generations"));
+    assert_eq!(refused(&mut member, sim.bytes(1)), error);
+}
+
+#[test]
 fn catching_up_is_bounded() {
     let mut sim = Sim::new(2);
     let mut member = sim.join(4);
@@ -366,7 +395,8 @@ fn an_older_serial_counts_only_by_reference() {
     sim.rotate(); // 6
 
     let role = FollowError::Object(ObjectError::Role);
-    // With the new delegation, nothing of the old one counts by itself.
+    // With the new delegation, what is known stays known; nothing else of the old one counts.
+    assert_eq!(sim.follow(&mut member, 1), Ok(Followed::AlreadyKnown));
     for epoch in 2..=5 {
         assert_eq!(sim.follow(&mut member, epoch), Err(role));
     }

@@ -185,6 +185,22 @@ fn the_welcome_sets_the_floor() {
         })
     );
     assert_eq!(member.last_healing(), (2, sim.epoch(2).hash));
+    // A healing epoch between the welcome's last one and the welcome.
+    let mut healed = sim.clone();
+    healed.epochs.pop();
+    let secret = ReaderSecret::new(Secret::new([1; 32]));
+    let three = healed.epoch(3).hash;
+    let bytes = healed.build(false, &secret, |head| {
+        (head.healing_epoch, head.healing) = (3, three)
+    });
+    assert_eq!(
+        refused(&mut member, &bytes),
+        FollowError::Fork(Fork {
+            epoch: 3,
+            known: sim.epoch(2).hash,
+            other: three
+        })
+    );
     sim.follow(&mut member, 4).unwrap();
     assert!(sim.opens(&member, 4));
 }

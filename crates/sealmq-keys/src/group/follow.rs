@@ -252,17 +252,7 @@ impl GroupState {
         let base = self.base.max(oldest);
         if base > self.base {
             self.healed_before = self.last_healed(base);
-            let last = base.saturating_sub(1);
-            let next = if base == slot.epoch {
-                Some(&slot)
-            } else {
-                self.slots.get(base)
-            };
-            self.before = self
-                .slots
-                .get(last)
-                .map(|s| s.hash)
-                .or(next.map(|s| s.previous));
+            self.before = self.slots.get(base.saturating_sub(1)).map(|last| last.hash);
             for passed in self.base..base {
                 let heal = self.slots.get(passed).filter(|s| s.healed).map(Slot::heal);
                 self.path.advance(heal.as_ref());

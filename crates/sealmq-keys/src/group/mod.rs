@@ -38,7 +38,7 @@ pub struct GroupState {
     /// Epoch of the path keys. Slots from here on tell how to ratchet them: an epoch up to the
     /// current one without a slot is ordinary, because healing announcements are never skipped.
     base: u64,
-    /// Hash of the announcement of `base − 1`, if known.
+    /// Hash of the announcement of `base − 1`, if known: what the first slot has to continue.
     before: Option<Digest>,
     /// The last healing epoch before `base` and the hash of its announcement; 0 and zeros if
     /// none. Those from `base` on have slots.
