@@ -174,7 +174,9 @@ impl GroupState {
             && (1..=record.base).contains(&record.installed)
             && record.healing_epoch < record.base
             && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
-            && (last == 0 || newest.is_some());
+            && (last == 0 || newest.is_some())
+            // Following moves the base along, so that a slot filled later is still near the rest.
+            && last.saturating_sub(record.base) <= u64::from(MAX_WINDOW);
         valid.then_some(Self {
             domain: record.domain,
             group: record.group,
