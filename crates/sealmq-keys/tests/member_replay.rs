@@ -15,7 +15,7 @@ use net::{Net, grant};
 use sealmq_core::object::Access;
 use sealmq_core::replay::Gap;
 use sealmq_core::wire::Header;
-use sealmq_keys::member::{Action, MemberOptions, Opened, OutgoingMessage, SealError};
+use sealmq_keys::member::{Action, MemberOptions, Opened, OutgoingMessage, Properties, SealError};
 
 #[test]
 fn replays_are_refused_also_after_a_restart() {
@@ -238,4 +238,30 @@ fn the_message_that_came_with_a_commit_is_given_after_it() {
             .open("plant/a", &envelope, false, Some(net.now));
     assert!(matches!(opened, Opened::Message(_)));
     assert!(matches!(actions.as_slice(), [Action::Commit(changes)] if !changes.is_empty()));
+}
+
+/// A session that began with a message that could not be sealed: its record still goes out with
+/// the next one, so the number and the seed are never used again.
+#[test]
+fn a_failed_seal_loses_no_session_record() {
+    let mut net = Net::new();
+    let bob = net.join("bob", Access::BOTH);
+    net.devices[bob].rng = common::TestRng::new(7);
+    let impossible = OutgoingMessage {
+        properties: Properties {
+            content_type: Some("y".repeat(20_000)),
+            ..Properties::default()
+        },
+        ..OutgoingMessage::new("plant/a", b"x")
+    };
+    assert!(matches!(
+        net.seal(bob, &impossible),
+        Err(SealError::Properties(_))
+    ));
+    let message = OutgoingMessage::new("plant/a", b"x");
+    let first = Header::parse(&net.seal(bob, &message).unwrap()).unwrap();
+    net.crash(bob);
+    net.devices[bob].rng = common::TestRng::new(7);
+    let second = Header::parse(&net.seal(bob, &message).unwrap()).unwrap();
+    assert_ne!(first.enc, second.enc);
 }

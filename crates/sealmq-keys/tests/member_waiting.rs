@@ -233,3 +233,25 @@ fn a_missing_refused_list_makes_messages_wait() {
         "it is stored"
     );
 }
+
+/// A flood of made-up key ids, which anybody can send, costs nobody's message.
+#[test]
+fn strangers_cannot_flood_the_queue() {
+    let mut net = Net::new();
+    let options = MemberOptions {
+        pending_messages: 8,
+        ..MemberOptions::default()
+    };
+    let alice = net.join_with("alice", Access::BOTH, options);
+    let bob = net.join("bob", Access::BOTH);
+    let credential = hide_credential(&mut net, bob);
+    let envelope = net.send(bob, "plant/a", b"genuine");
+    for number in 0..100_u32 {
+        let mut junk = envelope.clone();
+        junk[1..5].copy_from_slice(&number.to_be_bytes());
+        net.deliver(alice, "plant/a", &junk, false);
+    }
+    assert_eq!(net.rejections(alice), ["UnknownKey"; 93]);
+    net.publish(credential);
+    assert_eq!(net.texts(alice), ["genuine"]);
+}

@@ -48,17 +48,22 @@ impl Member {
             since: now,
             cause,
         };
-        let Ok((ticket, dropped)) = self.pending.push(waiting) else {
-            self.count_rejection(&cause);
-            return (Opened::Rejected(cause), actions);
-        };
-        self.stats.waited = self.stats.waited.saturating_add(1);
-        self.ask_for(&cause, &mut actions);
+        let (ticket, dropped) = self.pending.push(waiting);
+        if ticket.is_some() {
+            self.stats.waited = self.stats.waited.saturating_add(1);
+            self.ask_for(&cause, &mut actions);
+        }
         for (ticket, waiting) in dropped {
             self.give_up(ticket, waiting, &mut actions);
         }
         self.count_waiting();
-        (Opened::Waiting(ticket), actions)
+        match ticket {
+            Some(ticket) => (Opened::Waiting(ticket), actions),
+            None => {
+                self.count_rejection(&cause);
+                (Opened::Rejected(cause), actions)
+            }
+        }
     }
 
     /// What is due by time: waits that are over, snapshots of the replay windows (at most one per

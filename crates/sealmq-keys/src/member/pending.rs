@@ -18,6 +18,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// Whether it decrypted under a group's keys.
+    const fn is_from_a_member(&self) -> bool {
+        matches!(self.cause, Rejection::UnknownSender { .. })
+    }
+
     fn size(&self) -> usize {
         self.topic.len().saturating_add(self.envelope.len())
     }
@@ -53,26 +58,34 @@ impl Pending {
         self.bytes
     }
 
-    /// Queues a message under a new ticket. Returns `Err` with it if it can never fit; otherwise
-    /// the ticket, and the oldest messages that had to make room.
-    pub(super) fn push(&mut self, message: Waiting) -> Result<(u64, Vec<(u64, Waiting)>), Waiting> {
+    /// Queues a message under a new ticket. Returns the ticket, or `None` if there is no room for
+    /// it, and the oldest messages that had to make room.
+    ///
+    /// Anybody can make up an unknown key id, but only members make messages that decrypt: the
+    /// former never push out the latter.
+    pub(super) fn push(&mut self, message: Waiting) -> (Option<u64>, Vec<(u64, Waiting)>) {
         let size = message.size();
-        if size > self.most_bytes || self.most_messages == 0 {
-            return Err(message);
-        }
         let mut dropped = Vec::new();
+        if size > self.most_bytes || self.most_messages == 0 {
+            return (None, dropped);
+        }
         while self.queue.len() >= self.most_messages
             || self.bytes.saturating_add(size) > self.most_bytes
         {
-            let Some((&oldest, _)) = self.queue.first_key_value() else {
-                break;
+            let anonymous = self.queue.iter().find(|(_, m)| !m.is_from_a_member());
+            let oldest = match anonymous {
+                None if message.is_from_a_member() => self.queue.first_key_value(),
+                other => other,
+            };
+            let Some((&oldest, _)) = oldest else {
+                return (None, dropped);
             };
             dropped.extend(self.take(oldest).map(|waiting| (oldest, waiting)));
         }
         let ticket = self.next_ticket;
         self.next_ticket = ticket.wrapping_add(1);
         self.insert(ticket, message);
-        Ok((ticket, dropped))
+        (Some(ticket), dropped)
     }
 
     /// Puts a message back under the ticket that it had.
@@ -142,10 +155,10 @@ mod tests {
     fn count_is_bounded_and_the_oldest_goes() {
         let mut queue = pending(3, 1000, 10);
         for ticket in 1..=3 {
-            let (got, dropped) = queue.push(message(1, None)).ok().unwrap();
-            assert_eq!((got, dropped.len()), (ticket, 0));
+            let (got, dropped) = queue.push(message(1, None));
+            assert_eq!((got, dropped.len()), (Some(ticket), 0));
         }
-        let (_, dropped) = queue.push(message(1, None)).ok().unwrap();
+        let (_, dropped) = queue.push(message(1, None));
         assert_eq!(dropped.iter().map(|d| d.0).collect::<Vec<_>>(), [1]);
         assert_eq!((queue.len(), queue.bytes()), (3, 3));
     }
@@ -153,31 +166,52 @@ mod tests {
     #[test]
     fn bytes_are_bounded() {
         let mut queue = pending(100, 10, 10);
-        assert!(queue.push(message(11, None)).is_err());
+        assert!(queue.push(message(11, None)).0.is_none());
         for _ in 0..2 {
-            assert!(
-                queue
-                    .push(message(5, None))
-                    .is_ok_and(|(_, dropped)| dropped.is_empty())
-            );
+            assert!(queue.push(message(5, None)).1.is_empty());
         }
-        let (_, dropped) = queue.push(message(1, None)).ok().unwrap();
+        let (_, dropped) = queue.push(message(1, None));
         assert_eq!(dropped.len(), 1);
         assert_eq!(queue.bytes(), 6);
-        let (_, dropped) = queue.push(message(10, None)).ok().unwrap();
+        let (_, dropped) = queue.push(message(10, None));
         assert_eq!((dropped.len(), queue.bytes()), (2, 10));
     }
 
     #[test]
+    fn strangers_push_out_strangers_only() {
+        use sealmq_core::open::Missing;
+        use sealmq_core::{GroupId, MemberNumber};
+        let from_a_member = || Waiting {
+            cause: Rejection::UnknownSender {
+                group: GroupId([0; 16]),
+                member: MemberNumber(1),
+                missing: Missing::Credential,
+            },
+            ..message(1, None)
+        };
+        let mut queue = pending(3, 1000, 10);
+        assert!(queue.push(message(1, None)).0.is_some());
+        assert!(queue.push(from_a_member()).0.is_some());
+        assert!(queue.push(from_a_member()).0.is_some());
+        let dropped = |(ticket, dropped): (Option<u64>, Vec<(u64, Waiting)>)| {
+            (ticket, dropped.iter().map(|d| d.0).collect::<Vec<_>>())
+        };
+        assert_eq!(dropped(queue.push(message(1, None))), (Some(4), vec![1]));
+        assert_eq!(dropped(queue.push(from_a_member())), (Some(5), vec![4]));
+        assert_eq!(dropped(queue.push(message(1, None))), (None, vec![]));
+        assert_eq!(dropped(queue.push(from_a_member())), (Some(6), vec![2]));
+    }
+
+    #[test]
     fn nothing_is_kept_when_switched_off() {
-        assert!(pending(0, 10, 10).push(message(1, None)).is_err());
+        assert!(pending(0, 10, 10).push(message(1, None)).0.is_none());
     }
 
     #[test]
     fn time_is_bounded_even_when_the_clock_jumps() {
         let mut queue = pending(100, 1000, 10);
         for since in [Some(100), Some(105), Some(1_000_000), None] {
-            assert!(queue.push(message(1, since)).is_ok());
+            assert!(queue.push(message(1, since)).0.is_some());
         }
         assert!(queue.expire(None).is_empty());
         assert!(queue.expire(Some(109)).is_empty());
