@@ -16,7 +16,7 @@ use crate::announcement::{
 use crate::epoch::ReaderSecret;
 use crate::key_package::VerifiedKeyPackage;
 use crate::outputs::Publication;
-use crate::refused::{MAX_REFUSED_LEN, Refusal, RefusedList};
+use crate::refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
 use crate::reserved::ReservedTopic;
 use crate::tree::cover;
 use crate::welcome::{MAX_WELCOME_LEN, WelcomeFields};
@@ -39,9 +39,7 @@ impl Authority {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get(&id).ok_or_else(missing)?;
         let epoch = group.epoch.checked_add(1).ok_or(AuthorityError::Record)?;
-        // An authority whose clock went back must not make a fresh announcement look stale.
-        let issued_at = now.max(group.issued_at);
-        let not_after = issued_at
+        let not_after = now
             .saturating_add(group.validity)
             .min(self.delegation.not_after());
 
@@ -74,7 +72,7 @@ impl Authority {
             previous: group.announcement,
             healing_epoch: group.healing_epoch,
             healing: group.healing,
-            issued_at,
+            issued_at: now,
             not_after,
             policy: group.policy,
             filters: List::encode(&texts, &mut filters).map_err(too_long)?,
@@ -102,10 +100,12 @@ impl Authority {
             bytes: object.len(),
         });
         plan.publish(Publication::retained(topic, object));
+        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.epoch = epoch;
         group.announcement = hash;
-        group.issued_at = issued_at;
+        group.issued_at = now;
+        group.refused = refused;
         group.not_after = not_after;
         group.joins_waiting = false;
         group.retained.push(epoch);
@@ -126,33 +126,25 @@ impl Authority {
     }
 
     /// Publishes the refused list when it changed; returns the hash that the announcement names.
+    ///
+    /// The list is made anew from the members' records each time, so that a clock that was wrong
+    /// for a while has forgotten nobody for good.
     fn publish_refused(
-        &mut self,
+        &self,
         id: GroupId,
         now: u64,
         plan: &mut Plan,
     ) -> Result<Digest, AuthorityError> {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
-        let group = self.groups.get_mut(&id).ok_or_else(missing)?;
-        let before = group.refused.len();
-        group.refused.retain(|refused| refused.until >= now);
-        if let (Some(hash), true) = (group.refused_hash, group.refused.len() == before) {
-            return Ok(hash);
-        }
+        let group = self.groups.get(&id).ok_or_else(missing)?;
+        let refusals = self.refusals(group, now);
         let topic = ReservedTopic::RefusedList(id).name(&self.domain.prefix);
-        if group.refused.is_empty() {
-            group.refused_hash = Some(Digest::ZERO);
-            plan.publish(Publication::clear(topic));
+        if refusals.is_empty() {
+            if group.refused != Digest::ZERO {
+                plan.publish(Publication::clear(topic));
+            }
             return Ok(Digest::ZERO);
         }
-        let refusals: Vec<Refusal> = group
-            .refused
-            .iter()
-            .map(|r| Refusal {
-                member: r.member,
-                lowest_serial: r.lowest_serial,
-            })
-            .collect();
         let mut buffer = vec![0; MAX_REFUSED_LEN];
         let (object, hash) = RefusedList::sign(
             self.domain.domain,
@@ -163,9 +155,25 @@ impl Authority {
             &self.signing_key,
             &mut buffer,
         )?;
-        plan.publish(Publication::retained(topic, object));
-        group.refused_hash = Some(hash);
+        if hash != group.refused {
+            plan.publish(Publication::retained(topic, object));
+        }
         Ok(hash)
+    }
+
+    /// Whom a group refuses: everyone removed, until no reader accepts the credential any more,
+    /// whose clock may be behind by the policy's skew.
+    pub(super) fn refusals(&self, group: &GroupRecord, now: u64) -> Vec<Refusal> {
+        let skew = u64::from(group.policy.skew);
+        self.members
+            .values()
+            .filter(|m| m.removed_at.is_some() && m.latest_expiry.saturating_add(skew) >= now)
+            .filter(|m| m.grants.iter().any(|grant| grant.group == group.id))
+            .map(|m| Refusal {
+                member: m.number,
+                lowest_serial: REMOVED,
+            })
+            .collect()
     }
 
     /// A welcome for each grant of a new member, for the next epoch of its group.
@@ -246,11 +254,7 @@ fn cover_keys(
         &[]
     };
     let nodes = cover(generation.depth, removed);
-    if nodes.is_empty() || nodes.len() > MAX_INLINE_ENTRIES {
-        return Err(AuthorityError::CoverTooLarge {
-            entries: nodes.len(),
-        });
-    }
+    check_cover(nodes.len())?;
     let keys = NodeKeys::at(generation, epoch);
     Ok(nodes
         .into_iter()
@@ -259,4 +263,13 @@ fn cover_keys(
             key: keys.key(node),
         })
         .collect())
+}
+
+/// Whether an announcement can hold a cover of so many entries.
+pub(super) fn check_cover(entries: usize) -> Result<(), AuthorityError> {
+    if (1..=MAX_INLINE_ENTRIES).contains(&entries) {
+        Ok(())
+    } else {
+        Err(AuthorityError::CoverTooLarge { entries })
+    }
 }

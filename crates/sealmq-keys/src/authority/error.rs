@@ -11,6 +11,10 @@ use sealmq_core::{MemberNumber, NameError};
 pub enum AuthorityError {
     /// A stored record does not decode.
     Record,
+    /// An earlier call failed halfway, so memory and store differ.
+    Reload,
+    /// Only digits: it could not be told from a member's number.
+    NumericName,
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -74,6 +78,8 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record => f.write_str("a record of the authority's store is damaged or from a newer version: restore a backup"),
+            Self::Reload => f.write_str("an earlier change failed halfway: load the authority from its store again, nothing of it was kept"),
+            Self::NumericName => f.write_str("a member's name cannot be only digits, it would look like a member number: choose another name"),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),

@@ -9,6 +9,7 @@ use sealmq_core::{GroupId, check_name};
 use super::record::{Generation, GroupRecord, SecretBytes};
 use super::{Authority, AuthorityError, Plan, draw, draw_public};
 use crate::announcement::Policy;
+use crate::tree::cover;
 
 /// Seconds that an announcement is valid unless configured otherwise: 7 days.
 pub const DEFAULT_VALIDITY: u64 = 7 * 86_400;
@@ -71,6 +72,9 @@ pub struct GroupInfo {
     pub members: usize,
     /// Members that it refuses.
     pub refused: usize,
+    /// Entries that the next removal's cover needs at least, of [`crate::MAX_INLINE_ENTRIES`] that
+    /// an announcement holds: everyone removed so far is left out of each.
+    pub cover_entries: usize,
     /// A removal binds everyone after at most this many seconds (spec/keys.md §8).
     pub removal_latency: u64,
 }
@@ -78,7 +82,9 @@ pub struct GroupInfo {
 impl GroupRecord {
     /// Whether a rotation is due.
     pub(super) fn is_due(&self, now: u64) -> bool {
-        now >= self.due_at()
+        // An announcement from the future was made while the clock was wrong; members refuse it.
+        let from_the_future = self.issued_at > now.saturating_add(self.policy.skew.into());
+        from_the_future || now >= self.due_at()
     }
 
     /// When the next rotation is due: at once when joiners wait, else by schedule, and in any
@@ -104,7 +110,8 @@ impl Authority {
             announcement: group.announcement,
             not_after: group.not_after,
             members: self.active_in(&group.id),
-            refused: group.refused.len(),
+            refused: self.refusals(group, group.issued_at).len(),
+            cover_entries: cover(group.generation.depth, &group.generation.removed).len(),
             removal_latency: group
                 .validity
                 .saturating_add(u64::from(group.policy.grace))
@@ -129,6 +136,7 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
         check_name(&new.name)?;
         if self.group_by_name(&new.name).is_ok() {
             return Err(AuthorityError::GroupExists(new.name.clone()));
@@ -168,8 +176,7 @@ impl Authority {
                 healings: Vec::new(),
                 removed: Vec::new(),
             },
-            refused: Vec::new(),
-            refused_hash: Some(Digest::ZERO),
+            refused: Digest::ZERO,
             retained: Vec::new(),
         };
         self.groups.insert(id, group);
@@ -177,7 +184,7 @@ impl Authority {
         if plan.is_err() {
             self.groups.remove(&id);
         }
-        plan
+        self.settle(plan)
     }
 
     /// Starts the next epoch of a group now (a rotation).
@@ -190,8 +197,10 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
         let id = self.group_by_name(group)?;
-        self.next_epoch(id, false, now, rng)
+        let plan = self.next_epoch(id, false, now, rng);
+        self.settle(plan)
     }
 
     /// Starts a healing epoch although nobody is removed: it bounds what a one-time leak of
@@ -205,8 +214,10 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
         let id = self.group_by_name(group)?;
-        self.next_epoch(id, true, now, rng)
+        let plan = self.next_epoch(id, true, now, rng);
+        self.settle(plan)
     }
 
     fn check_filters(&self, filters: &[String]) -> Result<(), AuthorityError> {

@@ -9,11 +9,13 @@ use sealmq_core::object::{Access, Kind, List, sign_object};
 use sealmq_core::topic::Filter;
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumber};
 
-use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord, Refused};
+use super::announce::check_cover;
+use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, Plan, SIGNER};
 use crate::enrolment::VerifiedEnrolment;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
+use crate::tree::cover;
 
 /// What a new member may do in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +95,13 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Enrolled, Plan), AuthorityError> {
+        self.check_usable()?;
         let verified = VerifiedEnrolment::verify(request, &self.domain.domain)
             .map_err(AuthorityError::Request)?;
         let fields = verified.fields();
+        if fields.name.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AuthorityError::NumericName);
+        }
         let taken = |m: &&MemberRecord| m.name == fields.name && m.removed_at.is_none();
         if self.members.values().any(|m| taken(&m)) {
             return Err(AuthorityError::MemberExists(fields.name.into()));
@@ -130,6 +136,7 @@ impl Authority {
             credential_serial: 1,
             issued_at: now,
             not_after: now.saturating_add(valid_seconds),
+            latest_expiry: now.saturating_add(valid_seconds),
             grants,
             package_domain: fields.domain,
             packages,
@@ -183,13 +190,37 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
-        let record = self
-            .members
-            .get_mut(&member)
-            .filter(|m| m.removed_at.is_none());
-        let record = record.ok_or_else(|| AuthorityError::NoSuchMember(format!("{member}")))?;
+        self.check_usable()?;
+        self.check_removal(member)?;
+        let plan = self.remove_checked(member, now, rng);
+        self.settle(plan)
+    }
+
+    /// Whether every group of the member can shut it out, before anything changes.
+    fn check_removal(&self, member: MemberNumber) -> Result<(), AuthorityError> {
+        let record = self.active(member)?;
+        for grant in &record.grants {
+            if let Some(group) = self.groups.get(&grant.group) {
+                let generation = &group.generation;
+                let mut removed = generation.removed.clone();
+                removed.push(grant.leaf);
+                check_cover(cover(generation.depth, &removed).len())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_checked(
+        &mut self,
+        member: MemberNumber,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        let missing = || AuthorityError::NoSuchMember(format!("{member}"));
+        let record = self.members.get_mut(&member).ok_or_else(missing)?;
+        self.touched = true;
         record.removed_at = Some(now);
-        let (name, grants, until) = (record.name.clone(), record.grants.clone(), record.not_after);
+        let (name, grants) = (record.name.clone(), record.grants.clone());
         let mut plan = Plan::default();
         record::put(&mut plan.changes, record.key(), record)?;
         for grant in &grants {
@@ -197,25 +228,65 @@ impl Authority {
             plan.publish(Publication::clear(topic));
             if let Some(group) = self.groups.get_mut(&grant.group) {
                 insert_sorted(&mut group.generation.removed, grant.leaf);
-                group.refused_hash = None;
-                let refused = Refused {
-                    member,
-                    lowest_serial: u32::MAX,
-                    until,
-                };
-                match group.refused.binary_search_by_key(&member, |r| r.member) {
-                    Ok(at) => group
-                        .refused
-                        .get_mut(at)
-                        .into_iter()
-                        .for_each(|r| *r = refused),
-                    Err(at) => group.refused.insert(at, refused),
-                }
             }
             plan.append(self.next_epoch(grant.group, true, now, rng)?);
         }
         plan.events.push(AuthorityEvent::Removed { member, name });
         Ok(plan)
+    }
+
+    /// A new credential with the next serial for a member, before the old one expires. Number, key
+    /// and grants stay; the device takes it from its reserved topic by itself.
+    ///
+    /// # Errors
+    /// No such member, or its serials are used up.
+    pub fn renew(
+        &mut self,
+        member: MemberNumber,
+        valid_seconds: u64,
+        now: u64,
+    ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
+        self.active(member)?;
+        let missing = || AuthorityError::NoSuchMember(format!("{member}"));
+        let mut record = self.members.remove(&member).ok_or_else(missing)?;
+        self.touched = true;
+        let result = self.renew_record(&mut record, valid_seconds, now);
+        self.members.insert(member, record);
+        self.settle(result)
+    }
+
+    fn renew_record(
+        &self,
+        record: &mut MemberRecord,
+        valid_seconds: u64,
+        now: u64,
+    ) -> Result<Plan, AuthorityError> {
+        // The highest serial stands for "removed" in refused lists.
+        let next = record.credential_serial.checked_add(1);
+        record.credential_serial = next
+            .filter(|serial| *serial < u32::MAX)
+            .ok_or(AuthorityError::NumbersUsedUp)?;
+        record.issued_at = now;
+        record.not_after = now.saturating_add(valid_seconds);
+        record.latest_expiry = record.latest_expiry.max(record.not_after);
+        let mut plan = Plan::default();
+        let topic = ReservedTopic::Credential(record.number).name(&self.domain.prefix);
+        plan.publish(Publication::retained(topic, self.credential(record)?));
+        record::put(&mut plan.changes, record.key(), record)?;
+        plan.events.push(AuthorityEvent::Renewed {
+            member: record.number,
+            name: record.name.clone(),
+            serial: record.credential_serial,
+        });
+        Ok(plan)
+    }
+
+    fn active(&self, member: MemberNumber) -> Result<&MemberRecord, AuthorityError> {
+        self.members
+            .get(&member)
+            .filter(|m| m.removed_at.is_none())
+            .ok_or_else(|| AuthorityError::NoSuchMember(format!("{member}")))
     }
 
     /// The number of an active member, by its name or decimal number.

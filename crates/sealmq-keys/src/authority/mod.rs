@@ -68,6 +68,15 @@ pub enum AuthorityEvent {
         /// Its name.
         name: String,
     },
+    /// A member got a new credential.
+    Renewed {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+        /// The new credential's serial.
+        serial: u32,
+    },
     /// A member was removed.
     Removed {
         /// Its number.
@@ -80,13 +89,18 @@ pub enum AuthorityEvent {
 /// The authority of one domain, loaded into memory.
 ///
 /// Every call that changes something returns a [`Plan`]. When its commit fails, drop the
-/// `Authority` and load it again: memory is then ahead of the store.
+/// `Authority` and load it again: memory is then ahead of the store. A call that fails halfway by
+/// itself makes all later ones fail with [`AuthorityError::Reload`].
 pub struct Authority {
     domain: DomainRecord,
     signing_key: IdentityKey,
     delegation: VerifiedDelegation,
     groups: BTreeMap<GroupId, GroupRecord>,
     members: BTreeMap<MemberNumber, MemberRecord>,
+    /// Something in memory changed since the last call that succeeded.
+    touched: bool,
+    /// A call failed after it had changed something: memory is ahead of the store.
+    unusable: bool,
 }
 
 /// A new domain: what `create` made.
@@ -183,6 +197,8 @@ impl Authority {
             domain,
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
+            touched: false,
+            unusable: false,
         })
     }
 
@@ -241,17 +257,19 @@ impl Authority {
     /// # Errors
     /// Nothing was changed.
     pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
-        let mut plan = Plan::default();
+        self.check_usable()?;
         let due: Vec<GroupId> = self
             .groups
             .values()
             .filter(|g| g.is_due(now))
             .map(|g| g.id)
             .collect();
-        for group in due {
+        let mut plan = Plan::default();
+        let result = due.into_iter().try_for_each(|group| {
             plan.append(self.next_epoch(group, false, now, rng)?);
-        }
-        Ok(plan)
+            Ok(())
+        });
+        self.settle(result.map(|()| plan))
     }
 
     /// When [`Authority::tick`] has something to do next, Unix seconds.
@@ -274,6 +292,20 @@ impl Authority {
             Some(ReservedTopic::Announcement(_, epoch)) => (4, epoch),
             None => (5, 0),
         }
+    }
+
+    fn check_usable(&self) -> Result<(), AuthorityError> {
+        if self.unusable {
+            return Err(AuthorityError::Reload);
+        }
+        Ok(())
+    }
+
+    /// Ends a call: what failed halfway must not be built upon.
+    fn settle<T>(&mut self, result: Result<T, AuthorityError>) -> Result<T, AuthorityError> {
+        let touched = core::mem::take(&mut self.touched);
+        self.unusable |= touched && result.is_err();
+        result
     }
 
     fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {

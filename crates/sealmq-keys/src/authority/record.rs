@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{Digest, Secret};
@@ -9,7 +10,7 @@ use sealmq_core::object::Access;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::AuthorityError;
 use crate::announcement::Policy;
@@ -66,15 +67,6 @@ pub(super) struct Generation {
     pub(super) removed: Vec<u32>,
 }
 
-/// A member that the group refuses, and until when that matters.
-#[derive(Serialize, Deserialize, Clone, Copy)]
-pub(super) struct Refused {
-    pub(super) member: MemberNumber,
-    pub(super) lowest_serial: u32,
-    /// Expiry of the last credential concerned, Unix seconds.
-    pub(super) until: u64,
-}
-
 #[derive(Serialize, Deserialize)]
 pub(super) struct GroupRecord {
     pub(super) id: GroupId,
@@ -94,10 +86,8 @@ pub(super) struct GroupRecord {
     /// Welcomes were issued for the next epoch.
     pub(super) joins_waiting: bool,
     pub(super) generation: Generation,
-    /// Ascending by member.
-    pub(super) refused: Vec<Refused>,
-    /// Hash of the published refused list; `None` when it has to be made anew.
-    pub(super) refused_hash: Option<Digest>,
+    /// Hash of the refused list at the broker; zeros if nobody is refused.
+    pub(super) refused: Digest,
     /// Epochs whose announcements are retained at the broker, ascending.
     pub(super) retained: Vec<u64>,
 }
@@ -125,6 +115,8 @@ pub(super) struct MemberRecord {
     pub(super) credential_serial: u32,
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
+    /// The latest expiry of any of its credentials: a removal is remembered until then.
+    pub(super) latest_expiry: u64,
     pub(super) grants: Vec<GrantRecord>,
     /// The domain that its packages name: zeros when the device did not know it.
     pub(super) package_domain: DomainId,
@@ -152,10 +144,12 @@ pub(super) fn put<T: Serialize>(
     key: String,
     record: &T,
 ) -> Result<(), AuthorityError> {
-    let body = Zeroizing::new(postcard::to_allocvec(record).map_err(|_| AuthorityError::Record)?);
-    let mut value = Vec::with_capacity(body.len().saturating_add(1));
-    value.push(VERSION);
-    value.extend_from_slice(&body);
+    // Sized first: a vector that grows would leave copies of secrets behind.
+    let size =
+        postcard::experimental::serialized_size(record).map_err(|_| AuthorityError::Record)?;
+    let mut value = vec![VERSION; size.saturating_add(1)];
+    let body = value.get_mut(1..).unwrap_or_default();
+    postcard::to_slice(record, body).map_err(|_| AuthorityError::Record)?;
     changes.put(key, value);
     Ok(())
 }

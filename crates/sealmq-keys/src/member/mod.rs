@@ -44,7 +44,7 @@ pub use types::{
 
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
-use crate::store::Store;
+use crate::store::{Changes, Store};
 use groups::Group;
 use peers::Peers;
 use pending::Pending;
@@ -71,6 +71,8 @@ pub struct Member {
     reader: Reader,
     pending: Pending,
     sequences: Sequences,
+    /// Records of sessions that began and have sealed nothing yet.
+    unsaved: Changes,
     options: MemberOptions,
     stats: Stats,
 }
@@ -139,6 +141,7 @@ impl Member {
             reader,
             pending: Pending::new(&options),
             sequences: Sequences::default(),
+            unsaved: Changes::new(),
             options,
             stats: Stats::default(),
         })

@@ -105,29 +105,28 @@ impl Member {
         if needs_clock && now.is_none() {
             return Err(SealError::NeedsClock);
         }
-        let mut changes = Changes::new();
         let epoch = if message.will {
-            let session = self.begin_session(id, now, rng, &mut changes)?;
+            let session = self.begin_session(id, now, rng)?;
             let (payload, epoch) = self.seal_will(session, id, topic, message, now)?;
-            return Ok(self.sealed(changes, payload, id, epoch));
+            return Ok(self.sealed(payload, id, epoch));
         } else {
-            self.ready_session(id, now, rng, &mut changes)?
+            self.ready_session(id, now, rng)?
         };
         let payload = match self.seal_once(id, topic, message, now) {
             Err(SealError::Message(SessionError::SessionEnded(_))) => {
-                let session = self.begin_session(id, now, rng, &mut changes)?;
+                let session = self.begin_session(id, now, rng)?;
                 self.set_session(id, session);
                 self.seal_once(id, topic, message, now)?
             }
             result => result?,
         };
-        Ok(self.sealed(changes, payload, id, epoch))
+        Ok(self.sealed(payload, id, epoch))
     }
 
-    fn sealed(&mut self, changes: Changes, payload: Vec<u8>, group: GroupId, epoch: u64) -> Sealed {
+    fn sealed(&mut self, payload: Vec<u8>, group: GroupId, epoch: u64) -> Sealed {
         self.stats.sealed = self.stats.sealed.saturating_add(1);
         Sealed {
-            changes,
+            changes: core::mem::take(&mut self.unsaved),
             payload,
             group,
             epoch,
@@ -162,19 +161,23 @@ impl Member {
     fn check_keys(&self, id: &GroupId, now: Now) -> Result<(), SealError> {
         let group = self.groups.get(id);
         let current = group.and_then(|group| Some((group, group.current()?)));
-        match (seconds(now), current) {
-            (Some(now), Some((group, current))) if now > current.not_after => {
-                Err(SealError::KeysExpired {
-                    group: group.name().into(),
-                    not_after: current.not_after,
-                })
-            }
-            _ => Ok(()),
+        let (Some(now), Some((group, current))) = (seconds(now), current) else {
+            return Ok(());
+        };
+        // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
+        let not_after = current.not_after.min(self.delegation.not_after());
+        if now > not_after {
+            return Err(SealError::KeysExpired {
+                group: group.name().into(),
+                not_after,
+            });
         }
+        Ok(())
     }
 
     fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
         let not_after = self.own.fields().not_after;
+        let not_after = not_after.min(self.delegation.not_after());
         match seconds(now) {
             Some(now) if now > not_after => Err(SealError::CredentialExpired { not_after }),
             _ => Ok(()),
@@ -187,7 +190,6 @@ impl Member {
         id: GroupId,
         now: Now,
         rng: &mut impl TryCryptoRng,
-        changes: &mut Changes,
     ) -> Result<u64, SealError> {
         let no_keys = || SealError::NoKeysYet { groups: vec![id] };
         let group = self.groups.get(&id).ok_or_else(no_keys)?;
@@ -198,7 +200,7 @@ impl Member {
             .as_ref()
             .is_none_or(|session| *session.announcement() != hash)
         {
-            let session = self.begin_session(id, now, rng, changes)?;
+            let session = self.begin_session(id, now, rng)?;
             self.set_session(id, session);
         }
         Ok(epoch)
@@ -210,14 +212,14 @@ impl Member {
         }
     }
 
-    /// Begins a session with a number that was never used, and hedged randomness. Both are in
-    /// `changes`, durable before anything of the session goes out (ATTACKS A22, A23).
+    /// Begins a session with a number that was never used, and hedged randomness. Both wait in
+    /// `unsaved` until something is sealed, whichever call that is, so that they are durable
+    /// before anything of the session goes out (ATTACKS A22, A23).
     fn begin_session(
         &mut self,
         id: GroupId,
         now: Now,
         rng: &mut impl TryCryptoRng,
-        changes: &mut Changes,
     ) -> Result<SenderSession, SealError> {
         let no_keys = || SealError::NoKeysYet { groups: vec![id] };
         let group = self.groups.get(&id).ok_or_else(no_keys)?;
@@ -233,7 +235,7 @@ impl Member {
             suite: Suite::One,
             group_key: &current.group_key,
             psk: current.psk.secret(),
-            not_after: current.not_after,
+            not_after: current.not_after.min(self.delegation.not_after()),
             limits: SessionLimits {
                 messages: policy.session_messages,
                 bytes: policy.session_bytes,
@@ -249,8 +251,10 @@ impl Member {
             session: number,
             package: self.package_number,
         };
-        records::put(changes, records::DEVICE, &record)
+        let mut changes = Changes::new();
+        records::put(&mut changes, records::DEVICE, &record)
             .map_err(|_: MemberError| SealError::Message(SessionError::TooLong))?;
+        self.unsaved.append(changes);
         self.device = hedged.next;
         self.session_number = number;
         self.stats.sessions = self.stats.sessions.saturating_add(1);

@@ -13,6 +13,7 @@ use super::seconds;
 use super::send::Standing;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
+use crate::refused::REMOVED;
 
 /// What the receiver looks things up in.
 pub(super) struct View<'a> {
@@ -35,7 +36,8 @@ impl Epochs for View<'_> {
                 suite: Suite::One,
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
-                not_after: view.not_after,
+                // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
+                not_after: view.not_after.min(self.delegation.not_after()),
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -60,15 +62,23 @@ impl View<'_> {
             topics: group,
         };
         let fields = credential.fields();
+        // Without a clock the newest announcement says what time it is at least: a credential that
+        // has expired by then is refused, because the refused list forgets it (ATTACKS A29).
+        let at_least = group.state.as_ref().and_then(|state| state.issued_at());
+        let over = self.now.is_none() && at_least.is_some_and(|time| fields.not_after < time);
         Some(Sender {
             member: fields.member,
             key: *credential.key(),
             credential_hash: *credential.hash(),
             serial: fields.credential_serial,
             issued_at: fields.issued_at,
-            not_after: fields.not_after,
+            not_after: fields.not_after.min(self.delegation.not_after()),
             may_publish: standing.covers(query.topic),
-            lowest_serial: group.lowest_serial(fields.member),
+            lowest_serial: if over {
+                Some(REMOVED)
+            } else {
+                group.lowest_serial(fields.member)
+            },
         })
     }
 

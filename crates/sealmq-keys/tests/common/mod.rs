@@ -54,7 +54,8 @@ impl Store for MemoryStore {
 pub struct TestRng {
     seed: u64,
     counter: u64,
-    broken: bool,
+    /// Calls that still succeed.
+    left: u64,
 }
 
 impl TestRng {
@@ -62,13 +63,18 @@ impl TestRng {
         Self {
             seed,
             counter: 0,
-            broken: false,
+            left: u64::MAX,
         }
     }
 
     /// From now on every call fails.
     pub fn break_down(&mut self) {
-        self.broken = true;
+        self.left = 0;
+    }
+
+    /// After so many more calls every call fails.
+    pub fn break_down_after(&mut self, calls: u64) {
+        self.left = calls;
     }
 }
 
@@ -100,9 +106,7 @@ impl TryRng for TestRng {
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Broken> {
-        if self.broken {
-            return Err(Broken);
-        }
+        self.left = self.left.checked_sub(1).ok_or(Broken)?;
         for chunk in out.chunks_mut(32) {
             self.counter += 1;
             let block = sha256(&[&self.seed.to_be_bytes(), &self.counter.to_be_bytes()]);
