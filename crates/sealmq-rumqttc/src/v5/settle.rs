@@ -4,8 +4,9 @@ use tokio::time::Instant;
 
 /// Longest hold after a connect.
 const AT_MOST: Duration = Duration::from_secs(5);
-/// Shortest silence that counts as "that was all".
-const SILENCE: Duration = Duration::from_millis(50);
+/// Shortest silence that counts as "that was all". Mosquitto's retained messages come 40 ms after
+/// its SUBACK (Nagle's algorithm against delayed acknowledgements), on a busy machine later.
+const SILENCE: Duration = Duration::from_millis(150);
 
 /// After a connect, publishes are held back until the retained announcements have arrived: a
 /// device that slept would else seal for an epoch that readers have left. MQTT does not say when
