@@ -1,0 +1,24 @@
+//! What the benchmarks share: a group with one sender and one reader, the same work done by the
+//! primitives alone, and a way to compare the two.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a benchmark that cannot run as meant has to stop"
+)]
+
+mod domain;
+mod floor;
+mod group;
+mod measure;
+
+pub use domain::{CountingRng, Domain, NOW};
+pub use floor::Floor;
+pub use group::{Group, HEADROOM, Message, Reader, SenderNumbers};
+pub use measure::{Paired, Stopwatch, paired, per_call};
+
+/// Payload sizes that the table shows.
+pub const SIZES: [usize; 5] = [64, 256, 1024, 16 * 1024, 1024 * 1024];
