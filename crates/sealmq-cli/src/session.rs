@@ -62,18 +62,30 @@ pub(crate) fn refused_subscription(filter: &str, reason: SubscribeReasonCode) ->
     format!("the broker refuses the subscription to {filter} ({reason:?}): check its access rules")
 }
 
-/// Events of key management that the user should know of.
-pub(crate) fn warn(event: &MemberEvent) {
+/// Events of key management: those that the user should know of, and with `debug` the usual ones.
+pub(crate) fn tell(event: &MemberEvent, debug: bool) {
     match event {
         MemberEvent::Removed { .. } => note(
             "sealmq: this member was removed from a group: what is sent there from now on stays closed to it",
         ),
         MemberEvent::Fork { group, epoch, .. } => note(format_args!(
-            "sealmq: ALARM: two different announcements for epoch {epoch} of group {group}: somebody shows members different keys; \
-             ask the authority's operator"
+            "sealmq: ALARM: two different announcements for epoch {epoch} of group {group}: somebody shows \
+             members different keys; ask the authority's operator"
         )),
         MemberEvent::BadReserved { topic, error } => {
             note(format_args!("sealmq: {topic}: refused: {error}"));
+        }
+        MemberEvent::Epoch {
+            name,
+            epoch,
+            healing,
+            ..
+        } if debug => {
+            let kind = if *healing { "healing epoch" } else { "epoch" };
+            note(format_args!("group {name}: {kind} {epoch}"));
+        }
+        MemberEvent::SenderKnown { member, name } if debug => {
+            note(format_args!("sender {member} is {name}"));
         }
         _ => {}
     }

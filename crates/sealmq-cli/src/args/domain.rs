@@ -109,6 +109,8 @@ pub(crate) enum MemberCommand {
     Add(MemberAdd),
     /// On the device: take the authority's answer
     Install(MemberInstall),
+    /// At the authority: a new credential for a member, before the old one runs out
+    Renew(MemberRenew),
     /// At the authority: shut a member out
     Remove(MemberRemove),
     /// At the authority: show the members
@@ -167,6 +169,17 @@ pub(crate) struct MemberInstall {
     pub(crate) root: Option<String>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct MemberRenew {
+    /// Its name or number
+    pub(crate) member: String,
+    /// Days that the new credential is valid
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) days: u32,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
 }
 
 #[derive(Args)]

@@ -154,8 +154,11 @@ pub(crate) struct SubArgs {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Report nothing on standard error but failures
-    #[arg(long)]
+    #[arg(long, conflicts_with = "debug")]
     pub(crate) quiet: bool,
+    /// Say what happens, on standard error
+    #[arg(short, long)]
+    pub(crate) debug: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]

@@ -15,7 +15,7 @@ pub(crate) use connection::{ConnectionArgs, Mqtt5};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
     AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, InitArgs, MemberAdd, MemberCommand,
-    MemberInstall, MemberRemove, MemberRequest, RotateArgs, RunArgs,
+    MemberInstall, MemberRemove, MemberRenew, MemberRequest, RotateArgs, RunArgs,
 };
 pub(crate) use messages::{PubArgs, PubInput, SubArgs};
 pub(crate) use unlock::UnlockArgs;

@@ -63,6 +63,13 @@ pub(super) fn describe(event: &AuthorityEvent) -> String {
             format!("group {group}: {kind} {epoch}, announcement of {bytes} bytes")
         }
         AuthorityEvent::Enrolled { member, name } => format!("member {member} {name}: enrolled"),
+        AuthorityEvent::Renewed {
+            member,
+            name,
+            serial,
+        } => format!(
+            "member {member} {name}: credential {serial} issued, the device gets it from the broker"
+        ),
         AuthorityEvent::Removed { member, name } => format!("member {member} {name}: removed"),
         other => format!("{other:?}"),
     }

@@ -1,5 +1,5 @@
-use sealmq_keys::Policy;
 use sealmq_keys::authority::{AuthorityError, NewGroup};
+use sealmq_keys::{MAX_INLINE_ENTRIES, Policy};
 
 use super::folder::{change, describe, look, vault};
 use crate::args::{AuthorityArgs, GroupAdd, RotateArgs};
@@ -62,6 +62,10 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
         say(format_args!(
             "  members          {} ({} refused)",
             group.members, group.refused
+        ))?;
+        say(format_args!(
+            "  removals         {} of {} cover entries used; at the limit nobody can be removed, and a new group is needed",
+            group.cover_entries, MAX_INLINE_ENTRIES
         ))?;
         say(format_args!(
             "  window           {} epochs before the current one",

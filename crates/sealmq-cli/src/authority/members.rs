@@ -4,7 +4,7 @@ use sealmq_keys::authority::{AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::folder::{change, describe, look, vault};
-use crate::args::{AuthorityArgs, MemberAdd, MemberRemove};
+use crate::args::{AuthorityArgs, MemberAdd, MemberRemove, MemberRenew};
 use crate::failure::Failure;
 use crate::output::{note, say};
 use crate::{clock, device, files};
@@ -54,6 +54,18 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
         args.output.display()
     ))?;
     say("Compare the fingerprint with the one that the device showed.")
+}
+
+/// The device takes the new credential from the broker by itself.
+pub(crate) fn member_renew(args: &MemberRenew) -> Result<(), Failure> {
+    let valid = u64::from(args.days).saturating_mul(DAY);
+    let vault = vault(&args.authority)?;
+    let ((), events) = change(&vault, |authority, _| {
+        let member = authority.find_member(&args.member)?;
+        let plan = authority.renew(member, valid, clock::seconds())?;
+        Ok::<_, AuthorityError>(((), plan))
+    })?;
+    events.iter().try_for_each(|event| say(describe(event)))
 }
 
 pub(crate) fn member_remove(args: &MemberRemove) -> Result<(), Failure> {

@@ -11,6 +11,6 @@ mod source;
 pub(crate) use folder::{AUTHORITY_STORE, change};
 pub(crate) use groups::{group_add, group_list, rotate};
 pub(crate) use init::init;
-pub(crate) use members::{member_add, member_list, member_remove};
+pub(crate) use members::{member_add, member_list, member_remove, member_renew};
 pub(crate) use run::{Ended, Keeper, run};
 pub(crate) use source::Source;

@@ -5,12 +5,25 @@ use crate::output::say;
 
 #[derive(Default)]
 pub(super) struct Checks {
-    lines: Vec<(bool, String)>,
+    lines: Vec<Line>,
+}
+
+enum Line {
+    Section(&'static str),
+    Check { holds: bool, text: String },
 }
 
 impl Checks {
-    pub(super) fn add(&mut self, holds: bool, what: impl Into<String>) {
-        self.lines.push((holds, what.into()));
+    /// Begins a part of the summary.
+    pub(super) fn section(&mut self, title: &'static str) {
+        self.lines.push(Line::Section(title));
+    }
+
+    pub(super) fn add(&mut self, holds: bool, text: impl Into<String>) {
+        self.lines.push(Line::Check {
+            holds,
+            text: text.into(),
+        });
     }
 
     /// A count that has to be a certain one.
@@ -25,12 +38,18 @@ impl Checks {
 
     /// Prints the summary; fails if a check failed.
     pub(super) fn finish(self) -> Result<(), Failure> {
-        let failed = self.lines.iter().filter(|(holds, _)| !holds).count();
-        for (holds, text) in &self.lines {
-            say(format_args!("  {} {text}", if *holds { '✓' } else { '✗' }))?;
+        let (mut all, mut failed) = (0_usize, 0_usize);
+        for line in &self.lines {
+            match line {
+                Line::Section(title) => say(title)?,
+                Line::Check { holds, text } => {
+                    all = all.saturating_add(1);
+                    failed = failed.saturating_add(usize::from(!holds));
+                    say(format_args!("  {} {text}", if *holds { '✓' } else { '✗' }))?;
+                }
+            }
         }
         say("")?;
-        let all = self.lines.len();
         if failed == 0 {
             return say(format_args!("All {all} checks passed."));
         }

@@ -1,6 +1,7 @@
 //! `sealmq demo`: the main job on real input, checked.
 
 mod attacks;
+mod cast;
 mod checks;
 mod domain;
 mod input;
@@ -11,5 +12,6 @@ mod report;
 mod run;
 mod states;
 mod table;
+mod verify;
 
 pub(crate) use run::run;

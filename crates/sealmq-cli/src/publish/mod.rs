@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use sealmq_core::topic::Topic;
-use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::time::{sleep, timeout};
@@ -134,10 +133,7 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) ->
                     session::refused_subscription(&filter, reason)
                 ));
             }
-            Ok(Event::Key(MemberEvent::Epoch { name, epoch, .. })) if args.debug => {
-                note(format_args!("group {name}: epoch {epoch}"));
-            }
-            Ok(Event::Key(event)) => session::warn(&event),
+            Ok(Event::Key(event)) => session::tell(&event, args.debug),
             Ok(Event::Disconnected) => return Failure::network(""),
             Ok(_) => {}
             Err(error) => {

@@ -94,7 +94,15 @@ async fn receive(
     let mut was_connected = false;
     loop {
         match events.poll().await {
-            Ok(Event::Connected { .. }) => was_connected = true,
+            Ok(Event::Connected { .. }) => {
+                was_connected = true;
+                if args.debug {
+                    note(format_args!("connected to {}", args.connection.address()));
+                }
+            }
+            Ok(Event::Subscribed { filter, .. }) if args.debug => {
+                note(format_args!("subscribed to {filter}"));
+            }
             Ok(Event::Message(message)) => {
                 tally.received(&message);
                 if args.retained_only && !message.retained {
@@ -124,7 +132,7 @@ async fn receive(
                 }
                 note(format_args!("sealmq: {text}"));
             }
-            Ok(Event::Key(event)) => session::warn(&event),
+            Ok(Event::Key(event)) => session::tell(&event, args.debug),
             Ok(Event::Disconnected) => return Ok(()),
             Ok(_) => {}
             Err(error) => session::after(&error, was_connected, &args.connection)?,

@@ -1,0 +1,198 @@
+//! Who takes part, and the course of the publishing.
+
+use rumqttc::v5::MqttOptions;
+use sealmq_core::object::Access;
+use tokio::task::{JoinHandle, block_in_place};
+use tokio::time::timeout;
+
+use super::domain::{Domain, Enrolled};
+use super::input::Input;
+use super::node::{LIMIT, Node};
+use super::outsider::{Carried, Outsider};
+use crate::authority::{Ended, Keeper, Source};
+use crate::connection::{describe, plain_options, random_id};
+use crate::failure::Failure;
+use crate::output::note;
+use crate::session;
+
+pub(super) struct Cast {
+    /// First, so that it ends before what it needs.
+    keeper: Keeping,
+    pub(super) domain: Domain,
+    pub(super) sensor: Node,
+    /// The reader that stays.
+    pub(super) reader: Node,
+    /// The reader that is removed.
+    pub(super) removed: Node,
+    /// A reader that never connects.
+    pub(super) sleeper: Enrolled,
+    pub(super) outsider: Outsider,
+    /// The topic of the readings.
+    pub(super) topic: String,
+}
+
+/// Which messages belong to which epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Course {
+    /// The epoch before the rotation.
+    pub(super) first: u64,
+    /// The one after it.
+    pub(super) rotated: u64,
+    /// The one after the removal.
+    pub(super) healed: u64,
+    /// Index of the first message after the removal.
+    pub(super) removed_from: usize,
+}
+
+/// Where the broker is.
+pub(super) struct Place<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}
+
+impl Place<'_> {
+    fn options(&self) -> Result<MqttOptions, Failure> {
+        Ok(plain_options(&random_id()?, self.host, self.port))
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+impl Cast {
+    /// Enrols and connects everybody, and waits until all follow the first epoch.
+    pub(super) async fn assemble(
+        domain: Domain,
+        base: &str,
+        place: Place<'_>,
+    ) -> Result<Self, Failure> {
+        let enrol = |name, access| block_in_place(|| domain.enrol(name, access));
+        let sensor = enrol("sensor", Access::PUBLISH)?;
+        let reader = enrol("reader-a", Access::SUBSCRIBE)?;
+        let removed = enrol("reader-b", Access::SUBSCRIBE)?;
+        let sleeper = enrol("sleeper", Access::SUBSCRIBE)?;
+
+        let roots = [format!("{base}/"), format!("{}/", domain.prefix)];
+        let outsider = Outsider::start(place.options()?, &place.address(), roots).await?;
+        let source = Source::new(block_in_place(|| domain.vault_again())?);
+        let keeper = Keeping(tokio::spawn(keep(
+            source,
+            place.options()?,
+            place.address(),
+        )));
+        let filter = format!("{base}/#");
+        let cast = Self {
+            keeper,
+            sensor: Node::start(sensor, place.options()?, None).await?,
+            reader: Node::start(reader, place.options()?, Some(&filter)).await?,
+            removed: Node::start(removed, place.options()?, Some(&filter)).await?,
+            sleeper,
+            outsider,
+            topic: format!("{base}/line1/readings"),
+            domain,
+        };
+        for node in [&cast.sensor, &cast.reader, &cast.removed] {
+            node.wait_for_epoch(1).await?;
+        }
+        for node in [&cast.reader, &cast.removed] {
+            if !node
+                .wait(|log| log.epoch, |log| log.subscriptions > 0)
+                .await
+            {
+                return Err(Failure::refused(format_args!(
+                    "demo: {} could not subscribe",
+                    node.name
+                )));
+            }
+        }
+        Ok(cast)
+    }
+
+    /// Publishes every line; rotates and removes on the way.
+    pub(super) async fn publish_all(&self, input: &Input) -> Result<Course, Failure> {
+        let [before, between, _] = input.parts();
+        let first = self.sensor.log().epoch;
+        let rotated = first.saturating_add(1);
+        let removed_from = before.saturating_add(between);
+        let course = Course {
+            first,
+            rotated,
+            healed: rotated.saturating_add(1),
+            removed_from,
+        };
+        // Half of the messages between flow while the rotation is under way.
+        let switch = before.midpoint(removed_from);
+        for (index, line) in input.lines.iter().enumerate() {
+            if index == before {
+                block_in_place(|| self.domain.rotate())?;
+            }
+            if index == switch {
+                self.sensor.wait_for_epoch(course.rotated).await?;
+            }
+            if index == removed_from {
+                block_in_place(|| self.domain.remove(self.removed.number))?;
+                self.sensor.wait_for_epoch(course.healed).await?;
+            }
+            let published =
+                self.sensor
+                    .client
+                    .publish(&self.topic, session::qos(1), false, line.clone());
+            published.await.map_err(|error| {
+                Failure::refused(format_args!(
+                    "demo: line {}: {error}",
+                    index.saturating_add(1)
+                ))
+            })?;
+        }
+        match timeout(LIMIT, self.sensor.client.flush()).await {
+            Ok(flushed) => flushed.map_err(Failure::network)?,
+            Err(_) => {
+                return Err(Failure::network(
+                    "demo: the broker does not acknowledge the messages",
+                ));
+            }
+        }
+        Ok(course)
+    }
+
+    /// Readings, and key objects, in the order in which they were carried so far.
+    pub(super) fn carried(&self) -> (Vec<Carried>, Vec<Carried>) {
+        let all = self.outsider.carried().clone();
+        let (envelopes, rest): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|message| message.topic == self.topic);
+        let objects = rest
+            .into_iter()
+            .filter(|message| message.topic.starts_with(&self.domain.prefix));
+        (envelopes, objects.collect())
+    }
+
+    /// The authority publishes nothing any more.
+    pub(super) async fn stop_authority(&mut self) {
+        self.keeper.0.abort();
+        let _aborted = (&mut self.keeper.0).await;
+    }
+}
+
+/// Ends with its owner.
+struct Keeping(JoinHandle<()>);
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The authority's loop, as `sealmq authority run` has it.
+async fn keep(source: Source, options: MqttOptions, address: String) {
+    let mut keeper = Keeper::new(source, |_| Ok(()));
+    let reason = match keeper.connection(options, false, || Ok(())).await {
+        Ended::Failed(failure) => failure.message,
+        Ended::Lost(error) => describe(&error, &address),
+        Ended::Done => return,
+    };
+    note(format_args!(
+        "sealmq: demo: the authority stopped: {reason}"
+    ));
+}
