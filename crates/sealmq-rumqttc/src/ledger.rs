@@ -51,6 +51,11 @@ impl Ledger {
         }
     }
 
+    /// Nothing will be done any more.
+    pub(crate) fn close(&mut self) {
+        self.waiting.clear();
+    }
+
     fn publish_count(&self) {
         self.count.store(self.outstanding.len(), Ordering::Release);
     }

@@ -10,9 +10,14 @@
 
 mod common;
 
-use common::{BOTH, Domain, Node, PUBLISH, Raw, SUBSCRIBE, options, text};
+use std::time::Duration;
+
+use common::{BOTH, Domain, Node, PUBLISH, Raw, SUBSCRIBE, options, qos, text, within};
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use sealmq_broker::Broker;
-use sealmq_rumqttc::Gap;
+use sealmq_keys::Store;
+use sealmq_keys::member::{Member, OutgoingMessage};
+use sealmq_rumqttc::{Event, Gap, MemberEvent, MemberOptions, SealOptions};
 
 #[tokio::test]
 async fn a_sensor_and_two_readers() {
@@ -60,6 +65,435 @@ async fn a_sensor_and_two_readers() {
     }
     let seen = outsider.next().await;
     assert!(!seen.payload.windows(4).any(|w| w == b"21.5"));
-    assert!(seen.properties.is_none_or(|p| p.content_type.is_none()));
+    broker.shutdown().await;
+}
+
+/// The epochs in which `count` numbered messages arrived: each once, in order, none missing.
+async fn receive_all(reader: &mut Node, count: usize) -> Vec<u64> {
+    let mut epochs = Vec::new();
+    for number in 0..count {
+        let message = reader.message().await;
+        assert_eq!(text(&message), number.to_string());
+        assert!(
+            matches!(message.gap, Some(Gap::First | Gap::Missed(0))),
+            "{message:?}"
+        );
+        epochs.push(message.epoch);
+    }
+    epochs.dedup();
+    epochs
+}
+
+#[tokio::test]
+async fn rotation_in_mid_flow_loses_nothing() {
+    const COUNT: usize = 400;
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sensor_store = domain.enrol("sensor", PUBLISH).await;
+    let stores = [
+        domain.enrol("r1", SUBSCRIBE).await,
+        domain.enrol("r2", SUBSCRIBE).await,
+    ];
+    let mut readers = Vec::new();
+    for (n, store) in stores.into_iter().enumerate() {
+        readers.push(Node::reader(options(&format!("r{n}"), at), store, &["plant/#"]).await);
+    }
+    let sensor = Node::start(options("sensor", at), sensor_store);
+    // Once this is through, everybody knows the keys.
+    sensor.publish("plant/first", "x").await;
+    for reader in &mut readers {
+        reader.message().await;
+    }
+    let publisher = sensor.client.clone();
+    let publishing = tokio::spawn(async move {
+        for number in 0..COUNT {
+            let payload = number.to_string();
+            publisher
+                .publish("plant/x", qos(1), false, payload)
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        domain.rotate().await;
+    }
+    within("publishing", publishing).await.unwrap();
+    sensor.flush().await;
+    for reader in &mut readers {
+        let epochs = receive_all(reader, COUNT).await;
+        assert!(epochs.len() >= 4, "{epochs:?}");
+        assert!(epochs.is_sorted());
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_before() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sensor_store = domain.enrol("sensor", PUBLISH).await;
+    let (out, stays) = (
+        domain.enrol("out", BOTH).await,
+        domain.enrol("stays", SUBSCRIBE).await,
+    );
+    let mut stays = Node::reader(options("stays", at), stays, &["plant/#"]).await;
+    let quick = SealOptions::new()
+        .wait_for_keys(common::PATIENCE)
+        .member(MemberOptions {
+            pending_ms: 300,
+            ..MemberOptions::default()
+        });
+    let mut out = Node::with_options(options("out", at), out, quick);
+    out.subscribe("plant/#").await;
+    let sensor = Node::start(options("sensor", at), sensor_store);
+
+    sensor.publish("plant/x", "for both").await;
+    assert_eq!(text(&out.message().await), "for both");
+    assert_eq!(text(&stays.message().await), "for both");
+
+    domain.remove("out").await;
+    out.until(|event| matches!(event, Event::Key(MemberEvent::Removed { .. })).then_some(()))
+        .await;
+    let mut sensor = sensor;
+    sensor
+        .until(|event| match event {
+            Event::Key(MemberEvent::Epoch { healing: true, .. }) => Some(()),
+            _ => None,
+        })
+        .await;
+    sensor.publish("plant/x", "secret").await;
+    assert_eq!(text(&stays.message().await), "secret");
+    // The envelope waits for keys that never come, and is given up.
+    assert_eq!(out.rejection().await, ("plant/x".to_owned(), "UnknownKey"));
+    assert!(
+        !out.seen
+            .iter()
+            .any(|event| matches!(event, Event::Message(_)))
+    );
+    // What the removed member seals, nobody opens.
+    out.publish("plant/x", "from outside").await;
+    assert_eq!(stays.rejection().await, ("plant/x".to_owned(), "Revoked"));
+
+    let late = domain.enrol("late", SUBSCRIBE).await;
+    let mut late = Node::reader(options("late", at), late, &["plant/#"]).await;
+    sensor.epoch(6).await;
+    sensor.publish("plant/x", "for the late one, too").await;
+    for reader in [&mut late, &mut stays] {
+        assert_eq!(text(&reader.message().await), "for the late one, too");
+    }
+    broker.shutdown().await;
+}
+
+/// A device that slept seals for the epoch of today: readers have left the one that it stored.
+#[tokio::test]
+async fn a_sensor_that_slept_through_rotations_catches_up_before_it_sends() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let store = domain.enrol("sensor", PUBLISH).await;
+    let reader = domain.enrol("reader", SUBSCRIBE).await;
+    let mut reader = Node::reader(options("reader", at), reader, &["plant/#"]).await;
+    let sensor = Node::start(options("sensor", at), store.clone());
+    sensor.publish("plant/x", "awake").await;
+    assert_eq!(reader.message().await.epoch, 3);
+    sensor.flush().await;
+    within("goodbye", sensor.client.disconnect()).await.unwrap();
+
+    for _ in 0..5 {
+        domain.rotate().await;
+    }
+    let sensor = Node::start(options("sensor", at), store);
+    sensor.publish("plant/x", "awake again").await;
+    let message = reader.message().await;
+    assert_eq!((text(&message), message.epoch), ("awake again", 8));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_quality_of_service_and_properties() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sender = domain.enrol("sender", PUBLISH).await;
+    let reader = domain.enrol("reader", SUBSCRIBE).await;
+    let mut outsider = Raw::connect(options("outsider", at)).await;
+    outsider.subscribe("plant/#").await;
+    let mut reader = Node::start(options("reader", at), reader);
+    reader.client.subscribe("plant/#", qos(2)).await.unwrap();
+    let granted = reader
+        .until(|event| match event {
+            Event::Subscribed { filter, qos } => Some((filter.clone(), *qos)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(granted, ("plant/#".to_owned(), qos(2)));
+    let sender = Node::start(options("sender", at), sender);
+    for level in 0..=2 {
+        for part in 0..3 {
+            let topic = format!("plant/{level}");
+            within(
+                "publish",
+                sender
+                    .client
+                    .publish(topic, qos(level), false, format!("{part}")),
+            )
+            .await
+            .unwrap();
+        }
+    }
+    sender.flush().await;
+    // MQTT keeps the order within a topic.
+    let mut parts = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for _ in 0..9 {
+        let message = reader.message().await;
+        parts
+            .entry(message.topic.clone())
+            .or_default()
+            .push(text(&message).to_owned());
+    }
+    assert!(
+        parts.len() == 3 && parts.values().all(|parts| parts == &["0", "1", "2"]),
+        "{parts:?}"
+    );
+
+    let properties = PublishProperties {
+        payload_format_indicator: Some(1),
+        message_expiry_interval: Some(600),
+        topic_alias: None,
+        response_topic: Some("plant/answers".to_owned()),
+        correlation_data: Some(vec![0, 1, 255].into()),
+        user_properties: vec![
+            ("unit".to_owned(), "K".to_owned()),
+            ("unit".to_owned(), "°C".to_owned()),
+        ],
+        subscription_identifiers: Vec::new(),
+        content_type: Some("text/plain".to_owned()),
+    };
+    within(
+        "publish",
+        sender
+            .client
+            .publish_with_properties("plant/p", qos(1), false, "payload", properties),
+    )
+    .await
+    .unwrap();
+    let inside = reader.message().await.properties;
+    assert_eq!((inside.payload_format, inside.expiry), (Some(1), Some(600)));
+    assert_eq!(inside.response_topic.as_deref(), Some("plant/answers"));
+    assert_eq!(inside.correlation_data, Some(vec![0, 1, 255]));
+    assert_eq!(inside.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(inside.user[1], ("unit".to_owned(), "°C".to_owned()));
+    let outside = loop {
+        let publish = outsider.next().await;
+        if &publish.topic[..] == b"plant/p" {
+            break publish.properties.unwrap();
+        }
+    };
+    assert_eq!(outside.content_type.or(outside.response_topic), None);
+    assert_eq!(outside.correlation_data, None);
+    assert!(
+        !outside
+            .user_properties
+            .iter()
+            .any(|(name, _)| name == "unit")
+    );
+    // The broker needs it to drop what it queues.
+    assert!(
+        outside
+            .message_expiry_interval
+            .is_some_and(|left| left <= 600)
+    );
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn retained_values_wildcards_and_reserved_topics() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sender = domain.enrol("sender", PUBLISH).await;
+    let reader = domain.enrol("reader", SUBSCRIBE).await;
+    let sender = Node::start(options("sender", at), sender);
+    let retained = |payload: &'static str| {
+        within(
+            "publish",
+            sender.client.publish("plant/state", qos(1), true, payload),
+        )
+    };
+    retained("old").await.unwrap();
+    retained("on").await.unwrap();
+    sender.flush().await;
+
+    // Late, and with a wildcard that takes everything: key management stays inside.
+    let mut reader = Node::reader(options("reader", at), reader, &["#"]).await;
+    let message = reader.message().await;
+    assert_eq!((text(&message), message.retained), ("on", true));
+    domain.rotate().await;
+    reader.epoch(4).await;
+    // Overlapping subscriptions: one message, however many copies the broker sends.
+    reader.subscribe("plant/+").await;
+    reader.subscribe("plant/state").await;
+    sender.publish("plant/live", "once").await;
+    let messages = |event: &Event| match event {
+        Event::Message(message) if !message.retained => Some(message.clone()),
+        _ => None,
+    };
+    assert_eq!(text(&reader.until(messages).await), "once");
+    retained("").await.unwrap();
+    let cleared = reader
+        .until(|event| match event {
+            Event::Cleared { topic } => Some(topic.clone()),
+            Event::Message(message) => panic!("{message:?}"),
+            _ => None,
+        })
+        .await;
+    assert_eq!(cleared, "plant/state");
+    for event in &reader.seen {
+        match event {
+            Event::Rejected { topic, reason } => {
+                assert_eq!(
+                    (topic.starts_with("plant/"), reason.name()),
+                    (true, "Replay")
+                );
+            }
+            Event::Message(message) => assert_eq!((text(message), message.retained), ("on", true)),
+            Event::Connected { .. }
+            | Event::Key(_)
+            | Event::Subscribed { .. }
+            | Event::Cleared { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_message_of_a_mebibyte() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sender = domain.enrol("sender", PUBLISH).await;
+    let reader = domain.enrol("reader", SUBSCRIBE).await;
+    let plain = |id: &str| rumqttc::v5::MqttOptions::new(id, at.ip().to_string(), at.port());
+    let mut reader = Node::reader(plain("reader"), reader, &["plant/#"]).await;
+    let sender = Node::start(plain("sender"), sender);
+    let payload: Vec<u8> = (0..1 << 20)
+        .map(|n: u32| n.to_le_bytes()[n as usize % 3])
+        .collect();
+    within(
+        "publish",
+        sender
+            .client
+            .publish("plant/file", qos(1), false, payload.clone()),
+    )
+    .await
+    .unwrap();
+    assert!(reader.message().await.payload == payload);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn shared_subscriptions_have_no_gaps() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sender = domain.enrol("sender", PUBLISH).await;
+    let stores = [
+        domain.enrol("w1", SUBSCRIBE).await,
+        domain.enrol("w2", SUBSCRIBE).await,
+    ];
+    let mut workers = Vec::new();
+    for (n, store) in stores.into_iter().enumerate() {
+        let id = format!("worker-{n}");
+        workers.push(Node::reader(options(&id, at), store, &["$share/workers/plant/#"]).await);
+    }
+    let sender = Node::start(options("sender", at), sender);
+    for number in 0..20 {
+        sender.publish("plant/jobs", &number.to_string()).await;
+    }
+    sender.flush().await;
+    let mut seen = Vec::new();
+    let [first, second] = &mut workers[..] else {
+        unreachable!()
+    };
+    while seen.len() < 20 {
+        let message = tokio::select! {
+            message = first.message() => message,
+            message = second.message() => message,
+        };
+        assert_eq!(message.gap, None);
+        seen.push(text(&message).parse::<u32>().unwrap());
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..20).collect::<Vec<u32>>());
+    broker.shutdown().await;
+}
+
+/// The sensor's whole store opens nothing, not even what it sent itself.
+#[tokio::test]
+async fn a_publish_only_store_opens_nothing() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let store = domain.enrol("sensor", PUBLISH).await;
+    let sensor = Node::start(options("sensor", at), store.clone());
+    sensor.publish("plant/x", "21.5").await;
+    sensor.flush().await;
+    within("goodbye", sensor.client.disconnect()).await.unwrap();
+    assert!(!store.list("").unwrap().is_empty());
+    let accept_own = MemberOptions {
+        accept_own: true,
+        pending_messages: 0,
+        ..MemberOptions::default()
+    };
+    let mut member = Member::load(&store, accept_own).unwrap();
+    let now = Some(common::now() * 1000);
+    let message = OutgoingMessage::new("plant/x", b"21.6");
+    let sealed = member.seal(&message, now, &mut getrandom::SysRng).unwrap();
+    let (opened, _) = member.open("plant/x", &sealed.payload, false, now);
+    assert!(
+        matches!(opened, sealmq_keys::member::Opened::Rejected(_)),
+        "{opened:?}"
+    );
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn unsubscribing_and_the_events_of_rumqttc() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sender = domain.enrol("sender", PUBLISH).await;
+    let reader = domain.enrol("reader", SUBSCRIBE).await;
+    let curious = SealOptions::new().mqtt_events(true);
+    let mut reader = Node::with_options(options("reader", at), reader, curious);
+    for filter in ["plant/a", "plant/b"] {
+        reader.subscribe(filter).await;
+    }
+    reader.client.unsubscribe("plant/a").await.unwrap();
+    let ended = reader
+        .until(|event| match event {
+            Event::Unsubscribed { filter } => Some(filter.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(ended, "plant/a");
+    let sender = Node::start(options("sender", at), sender);
+    sender.publish("plant/a", "unheard").await;
+    sender.publish("plant/b", "heard").await;
+    assert_eq!(text(&reader.message().await), "heard");
+    let raw = |event: &Event| matches!(event, Event::Mqtt(_));
+    assert!(reader.seen.iter().filter(|event| raw(event)).count() > 5);
+    let envelopes = |event: &Event| format!("{event:?}").contains("Publish(");
+    assert!(
+        !reader
+            .seen
+            .iter()
+            .any(|event| raw(event) && envelopes(event))
+    );
     broker.shutdown().await;
 }

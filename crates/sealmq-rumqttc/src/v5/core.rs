@@ -22,7 +22,6 @@ use crate::error::{ClientError, StoreFailure};
 use crate::ledger::Ledger;
 use crate::options::SealOptions;
 use crate::outbox::{Accepted, Content, Outbox, Qos, Wire};
-use crate::will::Will;
 
 /// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
 const FILTERS_PER_PACKET: usize = 16;
@@ -41,14 +40,17 @@ pub(super) struct Core {
     pub(super) connections: u64,
     /// Publishes are held back.
     pub(super) settling: Option<Settling>,
+    /// When waiting for what an earlier process left behind ends.
+    pub(super) resume_until: Option<Instant>,
     /// For the application, each with what is acknowledged when it was handed over.
     pub(super) out: VecDeque<(Result<Event, PollError>, Option<Token>)>,
     /// Messages whose keys have not arrived.
     parked: VecDeque<Parked>,
     wait_for_keys: Duration,
     pub(super) mqtt_events: bool,
-    pub(super) will: Option<Will>,
-    /// Epoch and window of the Will of this connection.
+    /// And seconds that the broker waits before it publishes it.
+    pub(super) will: Option<(Draft, Option<u32>)>,
+    /// Epoch of the Will of this connection.
     pub(super) will_epoch: Option<u64>,
     /// DISCONNECT was sent in order to connect again with a new Will.
     pub(super) renewing: bool,
@@ -89,11 +91,16 @@ impl Core {
             connection: None,
             connections: 0,
             settling: None,
+            resume_until: None,
             out: VecDeque::new(),
             parked: VecDeque::new(),
             wait_for_keys: options.wait_for_keys,
             mqtt_events: options.mqtt_events,
-            will: options.will.clone(),
+            // Its topic was checked when the engine was opened.
+            will: options
+                .will
+                .as_ref()
+                .and_then(|will| Some((will.draft().ok()?, will.delay))),
             will_epoch: None,
             renewing: false,
             goodbye: None,
@@ -134,6 +141,10 @@ impl Core {
         let outputs = self.engine.tick().await?;
         self.apply(outputs);
         let now = Instant::now();
+        if self.resume_until.is_some_and(|until| until <= now) {
+            self.resume_until = None;
+            self.outbox.abandon_orphans();
+        }
         self.done |= self
             .goodbye
             .as_ref()
@@ -418,6 +429,8 @@ impl Core {
 
     /// The last events, when nothing is sent or received any more.
     pub(super) fn end(&mut self, result: Result<(), StoreFailure>) {
+        self.parked.clear();
+        self.ledger.close();
         if let Err(error) = result {
             self.out.push_back((Err(PollError::Store(error)), None));
         } else if self.goodbye.is_some() {

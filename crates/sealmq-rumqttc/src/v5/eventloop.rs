@@ -18,7 +18,8 @@ const MAX_INCOMING_PACKET: u32 = 2 * 1024 * 1024;
 ///
 /// The connection itself is driven by a task of its own, which starts with the first `poll` and
 /// ends when this is dropped: keep-alives and acknowledgements do not depend on how often `poll`
-/// is called, as long as it is called before `capacity` events have piled up.
+/// is called, as long as it is called before `capacity` events have piled up. Dropping it ends the
+/// connection without a goodbye.
 #[derive(Debug)]
 pub struct EventLoop {
     events: mpsc::Receiver<Result<Event, PollError>>,

@@ -1,17 +1,23 @@
 //! What rumqttc reports, and what follows from it.
 
+use std::time::Duration;
+
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Packet, PubAckReason, PubCompReason, PubRec, PubRecReason, Publish,
     SubscribeReasonCode,
 };
 use rumqttc::v5::{self, EventLoop, Request};
+use tokio::time::Instant;
 
 use super::core::{Connection, Core};
 use super::{Event, convert};
 use crate::engine::{Incoming, Token};
 use crate::error::StoreFailure;
 use crate::outbox::{Qos, Resume, Session};
+
+/// Brokers must answer a PUBREL whether or not they know its identifier.
+const ORPHANS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Core {
     pub(super) async fn on_event(
@@ -63,11 +69,13 @@ impl Core {
     }
 
     fn on_connack(&mut self, connack: &ConnAck, eventloop: &mut EventLoop) {
+        let most_qos = connack.properties.as_ref().and_then(|p| p.max_qos);
         let session = match (connack.session_present, self.connections) {
             (false, _) => Session::New,
-            (true, 0) => Session::Inherited,
+            (true, 0) if most_qos.is_none_or(|most| most >= 2) => Session::Inherited,
             (true, _) => Session::Resumed,
         };
+        self.resume_until = Instant::now().checked_add(ORPHANS_WITHIN);
         self.connections = self.connections.saturating_add(1);
         self.connection = Some(Connection {
             number: self.connections,

@@ -7,7 +7,7 @@ use super::Event;
 use super::convert::{qos_from, qos_to};
 use super::core::Core;
 use crate::engine::Draft;
-use crate::error::{ClientError, StoreFailure};
+use crate::error::StoreFailure;
 use crate::outbox::Wire;
 use crate::will::Will;
 
@@ -59,6 +59,19 @@ pub(super) fn last_will(wire: &Wire, delay: Option<u32>) -> LastWill {
     )
 }
 
+impl Will {
+    pub(super) fn draft(&self) -> Result<Draft, TopicError> {
+        Ok(Draft {
+            topic: Topic::from_bytes(&self.topic)?.as_str().to_owned(),
+            payload: self.payload.clone(),
+            qos: self.qos,
+            retain: self.retain,
+            will: true,
+            properties: self.properties.clone(),
+        })
+    }
+}
+
 impl Core {
     /// Seals the Will for the connection that is made next; `base` has none.
     pub(super) async fn prepare_will(
@@ -66,25 +79,15 @@ impl Core {
         eventloop: &mut EventLoop,
         base: &MqttOptions,
     ) -> Result<(), StoreFailure> {
-        let Some(will) = &self.will else {
+        let Some((draft, delay)) = &self.will else {
             return Ok(());
         };
         eventloop.options = base.clone();
         self.will_epoch = None;
-        let draft = match draft(will) {
-            Ok(draft) => draft,
-            Err(error) => {
-                self.event(Event::NoWill {
-                    error: ClientError::Topic(error),
-                });
-                return Ok(());
-            }
-        };
-        let delay = will.delay;
-        match self.engine.seal(&draft).await? {
+        match self.engine.seal(draft).await? {
             Ok(wire) => {
                 self.will_epoch = self.engine.epoch_of(&draft.topic).map(|(epoch, _)| epoch);
-                eventloop.options.set_last_will(last_will(&wire, delay));
+                eventloop.options.set_last_will(last_will(&wire, *delay));
             }
             Err(error) => self.event(Event::NoWill {
                 error: error.into(),
@@ -96,11 +99,11 @@ impl Core {
     /// Connects again when the broker has no Will although there could be one, or when its epoch
     /// is the oldest that readers can open.
     pub(super) fn renew_will(&mut self) {
-        let Some(will) = &self.will else { return };
-        if self.connection.is_none() || self.renewing || self.is_closing() {
+        let Some((draft, _)) = &self.will else { return };
+        let idle = self.connection.is_some() && !self.renewing && !self.is_closing();
+        if !idle || self.engine.check(draft).is_err() {
             return;
         }
-        let Ok(draft) = draft(will) else { return };
         let Some((epoch, window)) = self.engine.epoch_of(&draft.topic) else {
             return;
         };
@@ -110,15 +113,4 @@ impl Core {
         // With DISCONNECT the broker forgets the old Will.
         self.renewing = due && self.mqtt.try_disconnect().is_ok();
     }
-}
-
-fn draft(will: &Will) -> Result<Draft, TopicError> {
-    Ok(Draft {
-        topic: Topic::from_bytes(&will.topic)?.as_str().to_owned(),
-        payload: will.payload.clone(),
-        qos: will.qos,
-        retain: will.retain,
-        will: true,
-        properties: will.properties.clone(),
-    })
 }

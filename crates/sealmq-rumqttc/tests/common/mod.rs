@@ -10,6 +10,8 @@
     reason = "each test file uses its part, and may fail loudly"
 )]
 
+pub mod proxy;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -213,10 +215,10 @@ impl Raw {
         let (sender, packets) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok(event) = eventloop.poll().await {
-                if let v5::Event::Incoming(packet) = event {
-                    if sender.send(packet).is_err() {
-                        break;
-                    }
+                if let v5::Event::Incoming(packet) = event
+                    && sender.send(packet).is_err()
+                {
+                    break;
                 }
             }
         });
@@ -299,6 +301,7 @@ pub struct Node {
     events: mpsc::UnboundedReceiver<Result<Event, PollError>>,
     /// Events that were passed over while looking for another one.
     pub seen: Vec<Event>,
+    kept: VecDeque<Event>,
 }
 
 impl Node {
@@ -326,6 +329,7 @@ impl Node {
             client,
             events,
             seen: Vec::new(),
+            kept: VecDeque::new(),
         }
     }
 
@@ -350,20 +354,45 @@ impl Node {
     /// The next event for which `found` gives something.
     pub async fn until<T>(&mut self, found: impl Fn(&Event) -> Option<T>) -> T {
         loop {
-            match within("an event", self.events.recv())
-                .await
-                .expect("running")
-            {
-                Ok(event) => {
-                    let result = found(&event);
-                    if let Some(result) = result {
-                        return result;
-                    }
-                    self.seen.push(event);
-                }
+            let event = match self.kept.pop_front() {
+                Some(event) => Ok(event),
+                None => within("an event", self.events.recv())
+                    .await
+                    .expect("running"),
+            };
+            match event {
+                Ok(event) => match found(&event) {
+                    Some(result) => return result,
+                    None => self.seen.push(event),
+                },
                 Err(error) => assert!(error.is_temporary(), "{error}"),
             }
         }
+    }
+
+    /// How often it was connected, by the events so far. Messages are kept for later.
+    pub fn connections(&mut self) -> usize {
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Ok(event @ Event::Message(_)) => self.kept.push_back(event),
+                Ok(event) => self.seen.push(event),
+                Err(_) => {}
+            }
+        }
+        self.seen
+            .iter()
+            .filter(|event| matches!(event, Event::Connected { .. }))
+            .count()
+    }
+
+    /// Waits until it was connected so often.
+    pub async fn connected(&mut self, times: usize) {
+        within("a connection", async {
+            while self.connections() < times {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     pub async fn message(&mut self) -> Message {
@@ -393,12 +422,25 @@ impl Node {
         .await;
     }
 
-    /// Nothing arrives for a while.
-    pub async fn silence(&mut self) {
-        let quiet = Duration::from_millis(500);
-        if let Ok(Some(event)) = tokio::time::timeout(quiet, self.events.recv()).await {
-            panic!("unexpected: {event:?}");
+    /// As `until`, but messages on the way are kept for later.
+    pub async fn until_kept(&mut self, found: impl Fn(&Event) -> bool) {
+        loop {
+            match within("an event", self.events.recv())
+                .await
+                .expect("running")
+            {
+                Ok(event) if found(&event) => return,
+                Ok(event @ Event::Message(_)) => self.kept.push_back(event),
+                Ok(event) => self.seen.push(event),
+                Err(error) => assert!(error.is_temporary(), "{error}"),
+            }
         }
+    }
+
+    /// No message arrives for a while.
+    pub async fn silence_of_messages(&mut self) {
+        let message = tokio::time::timeout(Duration::from_millis(400), self.message()).await;
+        assert!(message.is_err(), "{message:?}");
     }
 
     pub async fn publish(&self, topic: &str, payload: &str) {
