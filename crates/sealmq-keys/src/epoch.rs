@@ -125,6 +125,57 @@ impl EpochSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::NodeKey;
+    use sealmq_core::crypto::Digest;
+
+    /// Computed with Python's hmac and cryptography, from spec/keys.md §6.
+    #[test]
+    fn known_answers() {
+        let bytes = |from: u8| core::array::from_fn(|i| from + u8::try_from(i).unwrap());
+        let reader = ReaderSecret::new(Secret::new(bytes(0)));
+        let psk = reader.psk();
+        let node = NodeKey::first(&Secret::new(bytes(32)), 9);
+        let ratcheted = node.ratchet();
+        let answers = [
+            (
+                *psk.secret().expose(),
+                "91a15954f1a9642c2600ce7f81e0f3dc6b071eea3900b4e8abcef6585dd3e762",
+            ),
+            (
+                psk.check(),
+                "c679d8075e16f8b121a120c609184f819739947f22a965f3bd5f0c244d3c8587",
+            ),
+            (
+                reader.group_key_pair().public().0,
+                "19cb8553b73c8b1ede7af5a61d0b2153584a5f4c502e53b75f1f594538736215",
+            ),
+            (
+                *node.expose(),
+                "d821017569a742bca53fbf275d097860baf6a009c9e86304db5b7a4b643f950d",
+            ),
+            (
+                *ratcheted.expose(),
+                "62c6acfc5c1d5f02cc84183bfecb1e0a2bd83e7c47b1b76b2ec378d498367475",
+            ),
+            (
+                *ratcheted.heal(&reader.heal()).expose(),
+                "ecc5b725e09a082bfb1516783ebf396ea36ad84e502fdd6c4fea4928e396e1d5",
+            ),
+            (
+                *ratcheted.heal(&psk.heal()).expose(),
+                "7998b66cd6ffbcb4d111462d8f9eaf3ce591a6787359abe5202a33fe9ae9e532",
+            ),
+        ];
+        for (value, answer) in answers {
+            assert_eq!(hex::encode(value), answer);
+        }
+        let (head, secret) = (Digest(bytes(64)), Secret::new(bytes(96)));
+        let wrapped = node.wrap(9, &head, &secret).unwrap();
+        assert_eq!(
+            hex::encode(wrapped),
+            "30df12c0fa0c4f4637e0546864fc0f37946167d9d32e0ad86c0fb44bdd37bf1d6e682e97fc9edeccd3abd2401de69170"
+        );
+    }
 
     #[test]
     fn nothing_derived_equals_another() {

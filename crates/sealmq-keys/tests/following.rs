@@ -418,6 +418,38 @@ fn an_older_serial_counts_only_by_reference() {
 }
 
 #[test]
+fn a_reference_does_not_excuse_a_bad_signature() {
+    let mut sim = Sim::new(4);
+    let mut member = sim.join(READER);
+    for _ in 0..3 {
+        sim.rotate();
+    }
+    sim.follow(&mut member, 1).unwrap();
+    sim.follow(&mut member, 3).unwrap();
+    // One that is known, and one that the next vouches for: both name a current key.
+    for epoch in [1, 2] {
+        let mut bytes = sim.bytes(epoch).to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let error = FollowError::Object(ObjectError::Signature);
+        assert_eq!(refused(&mut member, &bytes), error);
+    }
+}
+
+#[test]
+fn no_way_back_to_an_older_delegation() {
+    let mut sim = Sim::new(4);
+    sim.serial = 2;
+    let mut member = sim.join(READER);
+    sim.rotate();
+    sim.follow(&mut member, 1).unwrap();
+    // A member whose delegation was rolled back, with what the old key signs.
+    sim.serial = 1;
+    sim.rotate();
+    let error = FollowError::Object(ObjectError::Serial);
+    assert_eq!(refused(&mut member, sim.bytes(2)), error);
+}
+
+#[test]
 fn a_reference_fits_one_object_only() {
     let mut sim = Sim::new(4);
     let mut member = sim.join(READER);

@@ -85,6 +85,31 @@ fn a_welcome_that_arrives_after_its_announcement() {
 }
 
 #[test]
+fn a_gap_between_the_old_leaf_and_the_new() {
+    let mut sim = Sim::new(4);
+    sim.policy.window = 8;
+    let mut member = sim.join(READER);
+    for epoch in 1..=8 {
+        if epoch == 3 || epoch == 6 {
+            sim.heal_now();
+        } else {
+            sim.rotate();
+        }
+        if epoch <= 4 {
+            sim.follow(&mut member, epoch).unwrap();
+        }
+    }
+    // Epochs 5 to 8 pass it by; a new leaf begins at 9, and counts from healing epoch 6.
+    member.reinstall(sim.welcome(18)).unwrap();
+    assert_eq!(member.last_healing(), (6, sim.epoch(6).hash));
+    sim.rotate();
+    assert_eq!(sim.follow(&mut member, 8), Err(FollowError::TooOld));
+    sim.follow(&mut member, 9).unwrap();
+    let open = (1..=9).filter(|epoch| sim.opens(&member, *epoch));
+    assert!(open.eq([1, 2, 3, 4, 9]));
+}
+
+#[test]
 fn a_welcome_into_the_other_half() {
     let mut sim = Sim::new(4);
     let mut member = sim.join(PUBLISHER);
@@ -222,6 +247,44 @@ fn a_stored_state_is_canonical_and_small() {
             }
         }
     }
+}
+
+#[test]
+fn stored_epochs_stand_in_order_and_close_together() {
+    let mut sim = Sim::new(4);
+    let mut member = sim.join(READER);
+    for epoch in 1..=2 {
+        sim.rotate();
+        sim.follow(&mut member, epoch).unwrap();
+    }
+    let store = dump(&member);
+    let record = |epoch: u64| {
+        // epoch 1, hash 32, previous 32, healed, reader, length, secret 32, group key 32.
+        let hash = sim.epoch(epoch).hash.0;
+        let at = (0..store.len())
+            .find(|at| store[*at..].starts_with(&hash))
+            .unwrap()
+            - 1;
+        at..at + 132
+    };
+    let (one, two) = (record(1), record(2));
+    assert_eq!(one.end, two.start);
+    let with = |first: &[u8], second: &[u8]| {
+        let bytes = [&store[..one.start], first, second, &store[two.end..]].concat();
+        GroupState::decode(&bytes).map(|state| dump(&state) == bytes)
+    };
+    let (one, two) = (store[one.clone()].to_vec(), store[two.clone()].to_vec());
+    assert_eq!(with(&one, &two), Ok(true));
+    assert_eq!(with(&two, &one), Err(StateError));
+    assert_eq!(with(&one, &one), Err(StateError));
+    let mut far = two.clone();
+    far[0] = 18;
+    assert_eq!(with(&one, &far), Err(StateError));
+    far[0] = 17;
+    assert_eq!(with(&one, &far), Ok(true));
+    let mut other_key = two;
+    *other_key.last_mut().unwrap() ^= 1;
+    assert_eq!(with(&one, &other_key), Err(StateError));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod head;
 mod policy;
 mod sign;
 
-use sealmq_core::crypto::{Digest, sha256};
+use sealmq_core::crypto::{Digest, VerifyingKey, sha256};
 use sealmq_core::object::{
     Authorities, Kind, List, Object, ObjectError, Role, decode, decode_prefix,
 };
@@ -77,6 +77,15 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.hash
     }
 
+    /// Whether the signer that it names is a key of the current delegation, with the role.
+    pub(crate) fn names_current_key(&self, authorities: &impl Authorities) -> bool {
+        self.signer(authorities).is_some()
+    }
+
+    fn signer<'k>(&self, authorities: &'k impl Authorities) -> Option<&'k VerifyingKey> {
+        authorities.authority_key(self.head.serial, self.head.signer, Role::Groups)
+    }
+
     /// Verifies signer, signature and fields. `prefix` is the one of the reserved topics. Times
     /// are not checked here.
     ///
@@ -90,9 +99,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
         if self.head.domain != authorities.domain() {
             return Err(ObjectError::Domain);
         }
-        let signer = authorities
-            .authority_key(self.head.serial, self.head.signer, Role::Groups)
-            .ok_or(ObjectError::Role)?;
+        let signer = self.signer(authorities).ok_or(ObjectError::Role)?;
         self.object.verify(signer)?;
         self.checked(prefix)
     }

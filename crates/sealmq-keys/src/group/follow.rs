@@ -101,9 +101,9 @@ impl GroupState {
         Ok(Followed::Current { epoch, healed })
     }
 
-    /// Step 1. An announcement that a verified one refers to by its hash needs no signature of
-    /// the current delegation: by `referenced`, by the slot of the next epoch, or because it is
-    /// known already.
+    /// Step 1. An announcement that a verified one refers to by its hash needs no key of the
+    /// current delegation: by `referenced`, by the slot of the next epoch, or because it is known
+    /// already. One that names a key of the current delegation has to be signed by it all the same.
     fn authenticate<'a, A: Authorities>(
         &self,
         bytes: &'a [u8],
@@ -117,14 +117,23 @@ impl GroupState {
             return Err(ObjectError::Domain.into());
         }
         let (epoch, hash) = (unverified.epoch(), *unverified.hash());
+        if context
+            .referenced
+            .is_some_and(|asked_for| asked_for != hash)
+        {
+            return Err(ObjectError::Serial.into());
+        }
         let next = epoch.checked_add(1).and_then(|next| self.slots.get(next));
-        let vouched = next.is_some_and(|slot| slot.previous == hash)
+        let vouched = context.referenced.is_some()
+            || next.is_some_and(|slot| slot.previous == hash)
             || self.slots.get(epoch).is_some_and(|slot| slot.hash == hash);
-        let referenced = context.referenced.or_else(|| vouched.then_some(hash));
-        Ok(match referenced {
-            Some(hash) => unverified.verify_referenced(&self.domain, &hash, context.prefix)?,
-            None => unverified.verify(context.authorities, context.prefix)?,
-        })
+        Ok(
+            if vouched && !unverified.names_current_key(context.authorities) {
+                unverified.verify_referenced(&self.domain, &hash, context.prefix)?
+            } else {
+                unverified.verify(context.authorities, context.prefix)?
+            },
+        )
     }
 
     /// Step 3. `true` if the announcement is known.
