@@ -6,6 +6,7 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem, X25519HkdfSha256};
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
+use zeroize::Zeroizing;
 
 use super::{Digest, MessageKey, NONCE_LEN, Secret, TAG_LEN};
 
@@ -59,18 +60,23 @@ impl fmt::Debug for KemKeyPair {
 }
 
 /// What both ends of a session compute (spec/envelope.md §6).
-#[derive(Debug)]
 pub struct SessionSecrets {
     /// The expanded message key.
     pub key: MessageKey,
-    base_nonce: [u8; NONCE_LEN],
+    base_nonce: Zeroizing<[u8; NONCE_LEN]>,
+}
+
+impl fmt::Debug for SessionSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionSecrets").finish_non_exhaustive()
+    }
 }
 
 impl SessionSecrets {
     /// The nonce of message `counter`: base nonce XOR counter.
     #[must_use]
     pub fn nonce(&self, counter: u64) -> [u8; NONCE_LEN] {
-        let mut nonce = self.base_nonce;
+        let mut nonce = *self.base_nonce;
         for (byte, c) in nonce.iter_mut().skip(4).zip(counter.to_be_bytes()) {
             *byte ^= c;
         }
@@ -83,8 +89,8 @@ impl SessionSecrets {
         let mut result = Ok(());
         let key = Secret::init_with(|out| result = export(b"sealmq/1 message key", out));
         result.map_err(|_| KemError)?;
-        let mut base_nonce = [0; NONCE_LEN];
-        export(b"sealmq/1 base nonce", &mut base_nonce).map_err(|_| KemError)?;
+        let mut base_nonce = Zeroizing::new([0; NONCE_LEN]);
+        export(b"sealmq/1 base nonce", &mut *base_nonce).map_err(|_| KemError)?;
         Ok(Self { key: MessageKey::new(&key), base_nonce })
     }
 }
@@ -245,6 +251,14 @@ mod tests {
             let other = session_receiver(&group(), &Secret::new([psk; 32]), &hash, &enc).unwrap();
             assert_ne!(other.nonce(0), sender.nonce(0));
         }
+    }
+
+    #[test]
+    fn debug_output_shows_no_session_secrets() {
+        let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+        let (_, secrets) =
+            session_sender(&group().public(), &psk, &hash, &Secret::new([8; 32])).unwrap();
+        assert_eq!(format!("{secrets:?}"), "SessionSecrets { .. }");
     }
 
     #[test]
