@@ -5,6 +5,16 @@
 //!
 //! No std, no allocator, no clock, no random number generator: time, entropy and bytes come in
 //! as arguments. The normative text is `spec/envelope.md`.
+//!
+//! # How large the tables have to be
+//!
+//! A [`open::Receiver`] remembers as many senders as its tables have places. When they are full, a
+//! new sender pushes out another, and from then on *every* sender without a place is refused until
+//! it begins a session numbered above those of all that were pushed out. Senders without a clock
+//! count their sessions from 1 and do not get there, not even with a new credential, and one
+//! sender that claims a huge number can bring all others to that point. So give a device places
+//! for all the senders whose topics it reads; hosts move into larger tables in time
+//! ([`open::Receiver::move_into`]).
 
 pub mod crypto;
 pub mod object;

@@ -10,8 +10,8 @@ mod world;
 
 use sealmq_core::MemberNumber;
 use sealmq_core::open::Rejection;
-use sealmq_core::replay::Record;
-use sealmq_core::seal::SenderSession;
+use sealmq_core::replay::{Gap, Record, SenderSlot, TopicSlot};
+use sealmq_core::seal::{Outgoing, SenderSession};
 use world::*;
 
 const ALICE: MemberNumber = MemberNumber(7);
@@ -24,7 +24,7 @@ fn state_survives_a_restart() {
     let (alice, bob) = (Member::new(7, &group), Member::new(8, &group));
     let reader = Reader::new(&group, &[&alice, &bob]);
     let mut before = receiver();
-    let mut stored: std::collections::BTreeMap<[u8; 37], Vec<u8>> = Default::default();
+    let mut stored = Stored::new();
     let mut sent = Vec::new();
     let mut unsent = Vec::new();
     for number in 1..20_u64 {
@@ -44,30 +44,18 @@ fn state_survives_a_restart() {
                 reader.open(&mut before, &live(TOPIC), &envelope).unwrap();
                 sent.push((i, envelope));
                 // After every message, only what changed.
-                let mut count = 0;
-                while let Some(record) = before.next_dirty() {
-                    let mut bytes = [0; Record::<2>::MAX_LEN];
-                    let len = record.encode(&mut bytes).unwrap();
-                    stored.insert(record.key(), bytes[..len].to_vec());
-                    count += 1;
-                }
+                let count = save(&mut before, &mut stored);
                 assert!((1..=3).contains(&count), "{count} records for one message");
             }
         }
     }
     let newest = seal_will(&alice, group.session(50), &will());
     reader.open(&mut before, &live(TOPIC), &newest).unwrap();
-    while let Some(record) = before.next_dirty() {
-        let mut bytes = [0; Record::<2>::MAX_LEN];
-        let len = record.encode(&mut bytes).unwrap();
-        stored.insert(record.key(), bytes[..len].to_vec());
-    }
+    save(&mut before, &mut stored);
     assert_eq!(stored.len(), 4, "two senders on one topic each");
 
     let mut after = receiver();
-    for bytes in stored.values() {
-        after.restore(Record::decode(bytes).unwrap());
-    }
+    load(&mut after, &stored);
     assert_eq!(state(&after), state(&before));
     assert!(
         after.next_dirty().is_none(),
@@ -186,6 +174,142 @@ fn full_tables_raise_floors() {
             assert!(reader.open(&mut after, &retained(TOPIC), older).is_err());
         }
     }
+}
+
+/// ATTACKS A11, A12: a sender that was pushed out before its last messages were stored does not
+/// come back from the store with an older window.
+#[test]
+fn what_was_pushed_out_stays_refused_after_a_restart() {
+    let group = Group::new(1, 1);
+    let (alice, bob) = (Member::new(7, &group), Member::new(8, &group));
+    let reader = Reader::new(&group, &[&alice, &bob]);
+    let mut receiver = receiver_of(1, 1, 4);
+    let (mut stored, mut session) = (Stored::new(), group.session(1000));
+    let sent = [0, 1].map(|_| alice.seal(&mut session, &kept(), b"x"));
+    reader.open(&mut receiver, &live(TOPIC), &sent[0]).unwrap();
+    save(&mut receiver, &mut stored);
+    let early = state(&receiver);
+    reader.open(&mut receiver, &live(TOPIC), &sent[1]).unwrap();
+    let other = bob.seal(&mut group.session(2000), &kept(), b"x");
+    reader.open(&mut receiver, &live(TOPIC), &other).unwrap();
+    assert_eq!(receiver.sender_count(), 1);
+
+    // An old copy given back in between reopens nothing.
+    for record in &early {
+        receiver.restore(*record);
+    }
+    save(&mut receiver, &mut stored);
+    assert_eq!(stored.len(), 3, "the floors, one sender, one topic");
+    let mut after = receiver_of(8, 8, 4);
+    load(&mut after, &stored);
+    for envelope in sent.iter().chain([&other]) {
+        for receiver in [&mut receiver, &mut after] {
+            assert!(reader.open(receiver, &live(TOPIC), envelope).is_err());
+        }
+    }
+}
+
+/// The store never holds more than the tables and a store from a crash in between is no larger.
+#[test]
+fn the_store_is_as_small_as_the_tables() {
+    let group = Group::new(1, 1);
+    let members: Vec<_> = (1..=10).map(|n| Member::new(n, &group)).collect();
+    let all: Vec<_> = members.iter().collect();
+    let reader = Reader::new(&group, &all);
+    for every in [1, 2, 7] {
+        let (mut receiver, mut stored) = (receiver_of(3, 4, 4), Stored::new());
+        for i in 0..200_u64 {
+            let member = &members[(i * i % 10) as usize];
+            let name = format!("plant/{}", i % 7);
+            let message = Outgoing {
+                retain: true,
+                ..Outgoing::new(topic(&name))
+            };
+            let envelope = member.seal(&mut group.session(100 + i), &message, b"x");
+            reader.open(&mut receiver, &live(&name), &envelope).unwrap();
+            if i % every == 0 {
+                save(&mut receiver, &mut stored);
+                let kept: Vec<_> = state(&receiver).iter().map(Record::key).collect();
+                assert!(
+                    stored.keys().all(|key| kept.contains(key)),
+                    "every {every}, message {i}"
+                );
+            }
+        }
+        save(&mut receiver, &mut stored);
+        // Into smaller tables: what finds no place is deleted.
+        let mut small = receiver_of(1, 2, 4);
+        for bytes in stored.clone().values() {
+            small.restore(Record::decode(bytes).unwrap());
+            save(&mut small, &mut stored);
+        }
+        assert_eq!(stored.len(), 4);
+    }
+}
+
+#[test]
+fn larger_tables_take_everything_along() {
+    let group = Group::new(1, 1);
+    let members: Vec<_> = (1..=8).map(|n| Member::new(n, &group)).collect();
+    let all: Vec<_> = members.iter().collect();
+    let reader = Reader::new(&group, &all);
+    let (mut receiver, mut stored) = (receiver_of(2, 2, 8), Stored::new());
+    let numbered = |sequence| Outgoing {
+        sequence: Some(sequence),
+        ..kept()
+    };
+    let mut seen = Vec::new();
+    let mut sessions: Vec<_> = (0..8)
+        .map(|i| group.session_seeded(i + 1, Default::default(), &[i as u8]))
+        .collect();
+    for i in 0..8 {
+        let envelope = members[i].seal(&mut sessions[i], &numbered(4), b"x");
+        reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+        seen.push(envelope);
+        match i {
+            1 => drop(save(&mut receiver, &mut stored)),
+            // Two stored senders were pushed out, which the store does not know yet.
+            3 => receiver.move_into(vec![SenderSlot::EMPTY; 16], vec![TopicSlot::EMPTY; 16]),
+            _ => {}
+        }
+    }
+    assert_eq!((receiver.sender_count(), receiver.topic_count()), (6, 6));
+    save(&mut receiver, &mut stored);
+    let mut kept: Vec<_> = state(&receiver).iter().map(Record::key).collect();
+    kept.sort_unstable();
+    assert!(stored.keys().eq(kept.iter()));
+    for i in 2..8 {
+        assert!(reader.open(&mut receiver, &live(TOPIC), &seen[i]).is_err());
+        let envelope = members[i].seal(&mut sessions[i], &numbered(5), b"x");
+        let opened = reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+        assert_eq!(opened.gap, Some(Gap::Missed(0)), "sender {i}");
+    }
+    // Smaller ones forget nothing that would open a replay either.
+    receiver.move_into(vec![SenderSlot::EMPTY; 1], Vec::new());
+    for envelope in &seen {
+        assert!(reader.open(&mut receiver, &live(TOPIC), envelope).is_err());
+    }
+}
+
+/// What is pushed out is refused to everybody without a record: the sender that claims the
+/// highest numbers, of wills as well, keeps its place.
+#[test]
+fn the_sender_without_which_the_floors_rise_least_goes_first() {
+    let group = Group::new(1, 1);
+    let (eve, alice) = (Member::new(1, &group), Member::new(7, &group));
+    let (bob, carol) = (Member::new(8, &group), Member::new(9, &group));
+    let reader = Reader::new(&group, &[&eve, &alice, &bob, &carol]);
+    let mut receiver = receiver_of(2, 2, 4);
+    let huge = seal_will(&eve, group.session((1 << 35) - 1), &will());
+    reader.open(&mut receiver, &live(TOPIC), &huge).unwrap();
+    for (member, number) in [(&alice, 1000), (&bob, 2000)] {
+        let envelope = member.seal(&mut group.session(number), &plain(), b"x");
+        reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+    }
+    assert!(receiver.sender(&group.id, ALICE).is_none());
+    let last = seal_will(&carol, group.session(3000), &will());
+    assert!(reader.open(&mut receiver, &live(TOPIC), &last).is_ok());
+    assert!(reader.open(&mut receiver, &live(TOPIC), &huge).is_err());
 }
 
 /// Restoring over a used state, or into a smaller table, only ever refuses more.

@@ -301,3 +301,45 @@ fn a_flood_of_unknown_sessions_is_bounded() {
     };
     assert!(reader.open(&mut receiver, &later, &envelope).is_ok());
 }
+
+/// ATTACKS F2: whoever publishes on many topics pushes out its own marks, not those of others.
+#[test]
+fn many_topics_cost_their_own_sender_its_marks() {
+    let group = Group::new(1, 1);
+    let (alice, mallory) = (Member::new(7, &group), Member::new(8, &group));
+    let reader = Reader::new(&group, &[&alice, &mallory]);
+    fn on(name: &str) -> Outgoing<'_> {
+        Outgoing {
+            retain: true,
+            sequence: Some(1),
+            ..Outgoing::new(topic(name))
+        }
+    }
+    for places in [4, 16, 200] {
+        let mut receiver = world::receiver_of(4, places, 4);
+        let names = ["plant/a", "plant/b"];
+        // Hers are the oldest values of all.
+        let values = names.map(|name| {
+            let session = &mut group.session_seeded(9, Default::default(), name.as_bytes());
+            let session = match name {
+                "plant/a" => session,
+                _ => &mut group.session(10),
+            };
+            alice.seal(session, &on(name), b"hers")
+        });
+        for (name, value) in names.iter().zip(&values) {
+            reader.open(&mut receiver, &live(name), value).unwrap();
+        }
+        let mut session = group.session(1 << 34);
+        for i in 0..500 {
+            let name = format!("plant/mallory/{i}");
+            let envelope = mallory.seal(&mut session, &on(&name), b"his");
+            reader.open(&mut receiver, &live(&name), &envelope).unwrap();
+        }
+        assert_eq!(receiver.topic_count(), places);
+        for (name, value) in names.iter().zip(&values) {
+            let opened = reader.open(&mut receiver, &retained(name), value);
+            assert!(opened.is_ok(), "{places} places, {name}: {opened:?}");
+        }
+    }
+}

@@ -452,3 +452,34 @@ fn gaps_are_reported() {
         Some(Gap::First)
     );
 }
+
+/// A broker that shows a retained value and then delivers an older one live cannot pass the older
+/// one off as news.
+#[test]
+fn a_value_older_than_the_retained_one_is_reported_as_late() {
+    let group = Group::new(1, 1);
+    let alice = Member::new(7, &group);
+    let reader = Reader::new(&group, &[&alice]);
+    let (mut receiver, mut session) = (receiver(), group.session(9));
+    let mut next = 0..;
+    let values = [(); 6].map(|()| {
+        let message = Outgoing {
+            sequence: next.next(),
+            ..kept()
+        };
+        alice.seal(&mut session, &message, b"x")
+    });
+    let mut gap = |request: &Request<'_>, value: usize| {
+        let opened = reader.open(&mut receiver, request, &values[value]);
+        opened.unwrap().gap
+    };
+    assert_eq!(gap(&retained(TOPIC), 1), Some(Gap::First));
+    assert_eq!(gap(&live(TOPIC), 0), Some(Gap::Late));
+    assert_eq!(gap(&live(TOPIC), 1), Some(Gap::Late), "shown before");
+    assert_eq!(gap(&live(TOPIC), 2), Some(Gap::Missed(0)));
+    // What was lost meanwhile is reported once, by the retained value that follows.
+    assert_eq!(gap(&retained(TOPIC), 4), Some(Gap::Missed(1)));
+    assert_eq!(gap(&retained(TOPIC), 4), None, "the same value again");
+    assert_eq!(gap(&live(TOPIC), 5), Some(Gap::Missed(0)));
+    assert_eq!(gap(&live(TOPIC), 3), Some(Gap::Late));
+}

@@ -15,7 +15,10 @@ use net::{Net, grant};
 use sealmq_core::object::Access;
 use sealmq_core::replay::Gap;
 use sealmq_core::wire::Header;
-use sealmq_keys::member::{Action, MemberOptions, Opened, OutgoingMessage, Properties, SealError};
+use sealmq_keys::member::{
+    Action, Member, MemberOptions, Opened, OutgoingMessage, Properties, SealError,
+};
+use sealmq_keys::{Policy, Store};
 
 #[test]
 fn replays_are_refused_also_after_a_restart() {
@@ -264,4 +267,115 @@ fn a_failed_seal_loses_no_session_record() {
     net.devices[bob].rng = common::TestRng::new(7);
     let second = Header::parse(&net.seal(bob, &message).unwrap()).unwrap();
     assert_ne!(first.enc, second.enc);
+}
+
+/// ATTACKS F2: an insider with thousands of retained topics takes neither the marks of others nor
+/// room in the store.
+#[test]
+fn an_insider_with_many_topics_harms_only_itself() {
+    let mut net = Net::new();
+    let options = MemberOptions {
+        max_topics: 8,
+        max_senders: 4,
+        ..MemberOptions::default()
+    };
+    let alice = net.join_with("alice", Access::BOTH, options);
+    let (eve, bob) = (
+        net.join("eve", Access::PUBLISH),
+        net.join("bob", Access::BOTH),
+    );
+    let names = ["plant/b/1", "plant/b/2", "plant/b/3"];
+    let publish = |net: &mut Net, device, name: &str| {
+        let message = OutgoingMessage::new(name, b"v").retained();
+        let envelope = net.seal(device, &message).unwrap();
+        net.deliver(alice, name, &envelope, false);
+        envelope
+    };
+    for name in names {
+        let envelope = publish(&mut net, bob, name);
+        net.retained.insert(name.into(), envelope);
+    }
+    for i in 0..1000 {
+        publish(&mut net, eve, &format!("plant/e/{i}"));
+    }
+    for round in ["before a restart", "after it"] {
+        net.inbox(alice);
+        net.subscribe(alice, "plant/b/#");
+        assert_eq!(net.texts(alice), ["v"; 3], "{round}");
+        net.restart(alice);
+        net.connect(alice);
+        let stored = net.devices[alice].store.0.keys();
+        assert!(stored.filter(|key| key.starts_with("replay/")).count() <= 2 + 2 + 16);
+    }
+    // A store from larger tables shrinks with the next snapshot.
+    let options = MemberOptions {
+        max_topics: 2,
+        max_senders: 4,
+        ..MemberOptions::default()
+    };
+    let device = &mut net.devices[alice];
+    device.member = Member::load(&device.store, options).unwrap();
+    net.tick(alice);
+    let stored = net.devices[alice].store.0.keys();
+    assert_eq!(stored.filter(|key| key.starts_with("replay/03")).count(), 4);
+}
+
+/// The tables grow, so that nobody is pushed out: devices without a clock, which count their
+/// sessions from 1, are heard next to many with one.
+#[test]
+fn many_senders_lock_nobody_out() {
+    let mut net = Net::new();
+    net.add_group("yard", &["yard/#"], Policy::default());
+    // Senders count per group.
+    let grants = [grant("plant", Access::BOTH), grant("yard", Access::BOTH)];
+    let enrol = |net: &mut Net, name: &str| {
+        let device = net.enrol(name, &grants);
+        net.tick_authority();
+        net.connect(device);
+        device
+    };
+    let seal = |net: &mut Net, device: usize, message: &OutgoingMessage<'_>, clock: bool| {
+        let this = &mut net.devices[device];
+        let now = clock.then_some(net.now);
+        let sealed = this.member.seal(message, now, &mut this.rng).unwrap();
+        this.store.commit(&sealed.changes).unwrap();
+        sealed.payload
+    };
+    let (alice, eve) = (enrol(&mut net, "alice"), enrol(&mut net, "eve"));
+    let will = OutgoingMessage {
+        will: true,
+        ..OutgoingMessage::new("plant/state", b"gone")
+    };
+    let envelope = seal(&mut net, eve, &will, true);
+    net.deliver(alice, "plant/state", &envelope, false);
+    let mut sent = Vec::new();
+    for i in 0..70 {
+        let device = enrol(&mut net, &format!("d{i}"));
+        for topic in ["plant/a", "yard/a"] {
+            let message = OutgoingMessage::new(topic, b"x");
+            let envelope = seal(&mut net, device, &message, i % 2 == 0);
+            net.deliver(alice, topic, &envelope, false);
+            net.deliver(alice, topic, &envelope, false);
+            sent.push((topic, envelope));
+        }
+        net.disconnect(device);
+        if i == 40 {
+            net.restart(alice);
+            net.connect(alice);
+        }
+    }
+    assert_eq!(net.inbox(alice).len(), 1 + 140);
+    assert_eq!(net.rejections(alice), ["Replay"; 140]);
+    net.restart(alice);
+    for (topic, envelope) in &sent {
+        net.deliver(alice, topic, envelope, false);
+    }
+    // Most epochs have left the window.
+    assert!(net.inbox(alice).is_empty());
+    let rejected = net.rejections(alice);
+    assert!(!rejected.is_empty() && rejected.iter().all(|name| *name == "Replay"));
+    let store = &net.devices[alice].store.0;
+    let stored = |prefix: &str| store.keys().filter(|key| key.starts_with(prefix)).count();
+    assert_eq!(stored("replay/02"), 1 + 140);
+    assert_eq!(stored("replay/01"), 0, "no floors for all");
 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
-use crate::replay::{Record, ReplayState, SenderRecord, SenderSlot, Table, TopicSlot};
+use crate::replay::{Durable, Record, ReplayState, SenderRecord, SenderSlot, Table, TopicSlot};
 
 /// A receiver over arrays, with the smallest window of 128 counters.
 pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: usize> =
@@ -144,15 +144,35 @@ where
         self.replay.records()
     }
 
-    /// One record that changed since it was last handed out here; call it until `None`. After an
-    /// opened message these are one to three.
-    pub fn next_dirty(&mut self) -> Option<Record<W>> {
+    /// One change that the store does not have yet; call it until `None`. After an opened message
+    /// these are mostly one to three. Apply them in this order: what a pushed-out record refused,
+    /// another one refuses by then.
+    pub fn next_dirty(&mut self) -> Option<Durable<W>> {
         self.replay.next_dirty()
     }
 
     /// Takes back a stored record, before the first message is opened. Nothing that would be
-    /// refused now becomes acceptable by it.
+    /// refused now becomes acceptable by it. If the tables are smaller than what is stored, call
+    /// [`Receiver::next_dirty`] after each record: it says what was pushed out.
     pub fn restore(&mut self, record: Record<W>) {
         self.replay.restore(record);
+    }
+
+    /// How many senders have a record.
+    #[must_use]
+    pub const fn sender_count(&self) -> usize {
+        self.replay.sender_count()
+    }
+
+    /// How many pairs of sender and topic have a record.
+    #[must_use]
+    pub const fn topic_count(&self) -> usize {
+        self.replay.topic_count()
+    }
+
+    /// Moves everything into other tables, all places of which are free: larger ones, before full
+    /// ones push out records. Nothing is forgotten, and what waits for the store still does.
+    pub fn move_into(&mut self, senders: S, topics: T) {
+        self.replay.move_into(senders, topics);
     }
 }

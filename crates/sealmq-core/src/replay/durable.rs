@@ -1,37 +1,18 @@
 //! How replay state gets into a store and back.
 
+use super::debt::Due;
 use super::sender::{SenderRecord, SenderSlot};
 use super::state::{Floors, ReplayState};
-use super::topic::TopicSlot;
-use super::{Record, Table};
+use super::topic::{TopicRecord, TopicSlot};
+use super::{RECORD_KEY_LEN, Record, Table};
 
-/// How many records of a table are not durable yet, and where to look for one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Dirty {
-    pub(super) count: usize,
-    pub(super) hint: usize,
-}
-
-impl Dirty {
-    /// The next dirty index at or behind the hint; the caller clears its mark.
-    fn take(&mut self, len: usize, is_dirty: impl Fn(usize) -> bool) -> Option<usize> {
-        if self.count == 0 {
-            return None;
-        }
-        let index = (self.hint..len)
-            .chain(0..self.hint.min(len))
-            .find(|&i| is_dirty(i))?;
-        self.count = self.count.saturating_sub(1);
-        self.hint = index;
-        Some(index)
-    }
-}
-
-pub(super) fn mark_dirty(mark: &mut bool, dirty: &mut Dirty, index: usize) {
-    if !core::mem::replace(mark, true) {
-        dirty.count = dirty.count.saturating_add(1);
-    }
-    dirty.hint = index;
+/// A change that a store has to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable<const W: usize> {
+    /// Put the record under its [key](Record::key).
+    Put(Record<W>),
+    /// Delete the record with this key: it was pushed out of a full table.
+    Delete([u8; RECORD_KEY_LEN]),
 }
 
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
@@ -54,27 +35,56 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             .chain(topics)
     }
 
-    /// One record that changed since it was last handed out.
-    pub(crate) fn next_dirty(&mut self) -> Option<Record<W>> {
+    /// One change that was not handed out yet. Floors come before senders and these before
+    /// topics, so that whatever is lost between two changes, the store refuses no less.
+    pub(crate) fn next_dirty(&mut self) -> Option<Durable<W>> {
         if core::mem::take(&mut self.floors_dirty) {
-            return Some(Record::Floors(self.floors));
+            return Some(Durable::Put(Record::Floors(self.floors)));
         }
-        let senders = self.senders.as_mut();
-        if let Some(index) = self
-            .dirty_sender
-            .take(senders.len(), |i| senders.get(i).is_some_and(|s| s.dirty))
-        {
-            let slot = senders.get_mut(index)?;
-            slot.dirty = false;
-            return slot.record.map(Record::Sender);
+        self.next_sender().or_else(|| self.next_topic())
+    }
+
+    fn next_sender(&mut self) -> Option<Durable<W>> {
+        loop {
+            let slots = self.senders.as_mut();
+            let is_due = |i| {
+                slots
+                    .get(i)
+                    .is_some_and(|s: &SenderSlot<W>| s.debt.is_due())
+            };
+            let index = self.sender_tally.next(slots.len(), is_due)?;
+            let slot = slots.get_mut(index)?;
+            let key = match slot.debt.settle(&mut self.sender_tally, index) {
+                Due::Changed => return slot.record.map(Record::Sender).map(Durable::Put),
+                Due::Gone(key) => key,
+            };
+            // It may have come back; then what is stored is its own again.
+            let Some(back) = self.find_sender(&key.group, key.member) else {
+                return Some(Durable::Delete(key.record_key()));
+            };
+            if let Some(slot) = self.senders.as_mut().get_mut(back) {
+                slot.debt.set_stored();
+            }
         }
-        let topics = self.topics.as_mut();
-        let index = self
-            .dirty_topic
-            .take(topics.len(), |i| topics.get(i).is_some_and(|s| s.dirty))?;
-        let slot = topics.get_mut(index)?;
-        slot.dirty = false;
-        slot.record.map(Record::Topic)
+    }
+
+    fn next_topic(&mut self) -> Option<Durable<W>> {
+        loop {
+            let slots = self.topics.as_mut();
+            let is_due = |i| slots.get(i).is_some_and(|s: &TopicSlot| s.debt.is_due());
+            let index = self.topic_tally.next(slots.len(), is_due)?;
+            let slot = slots.get_mut(index)?;
+            let key = match slot.debt.settle(&mut self.topic_tally, index) {
+                Due::Changed => return slot.record.map(Record::Topic).map(Durable::Put),
+                Due::Gone(key) => key,
+            };
+            let Some(back) = self.find_topic(&key) else {
+                return Some(Durable::Delete(key.record_key()));
+            };
+            if let Some(slot) = self.topics.as_mut().get_mut(back) {
+                slot.debt.set_stored();
+            }
+        }
     }
 
     /// Takes back a stored record. Nothing that is refused now becomes acceptable by it.
@@ -82,33 +92,26 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         match record {
             Record::Floors(floors) => self.floors.raise(&floors),
             Record::Sender(stored) => self.restore_sender(stored),
-            Record::Topic(stored) => {
-                if let Some(index) = self.claim_topic(&stored.key(), stored.serial) {
-                    let slot = self.topics.as_mut().get_mut(index);
-                    if let Some(record) = slot.and_then(|s| s.record.as_mut())
-                        && record.serial == stored.serial
-                    {
-                        record.retained = record.retained.max(stored.retained);
-                    }
-                } else {
-                    self.raise_retained(&stored.key(), stored.retained);
-                }
-            }
+            Record::Topic(stored) => self.restore_topic(&stored),
         }
     }
 
-    fn restore_sender(&mut self, stored: SenderRecord<W>) {
+    fn restore_sender(&mut self, original: SenderRecord<W>) {
+        let mut stored = original;
         let known = self.sender(&stored.group, stored.member).copied();
+        if known.is_none() {
+            // It may have been pushed out since it was stored.
+            stored.raise(&self.raised);
+        }
         let Some(index) = self.claim_sender(stored.group, stored.member, stored.serial) else {
-            self.floors.raise(&Floors {
-                session: stored.highest(),
-                will: stored.will_floor,
-                retained: stored.retained_floor,
-            });
+            self.raise_floors(&Floors::of(&stored));
             return;
         };
-        let slot = self.senders.as_mut().get_mut(index);
-        let Some(record) = slot.and_then(|s| s.record.as_mut()) else {
+        let Some(slot) = self.senders.as_mut().get_mut(index) else {
+            return;
+        };
+        slot.debt.set_stored();
+        let Some(record) = slot.record.as_mut() else {
             return;
         };
         match known {
@@ -120,6 +123,28 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 record.retained_floor = record.retained_floor.max(stored.retained_floor);
             }
             _ => *record = stored,
+        }
+        if *record != original {
+            slot.debt.change(&mut self.sender_tally, index);
+        }
+    }
+
+    fn restore_topic(&mut self, stored: &TopicRecord) {
+        let Some(index) = self.claim_topic(&stored.key(), stored.serial) else {
+            self.raise_retained(&stored.key(), stored.retained);
+            return;
+        };
+        let Some(slot) = self.topics.as_mut().get_mut(index) else {
+            return;
+        };
+        slot.debt.set_stored();
+        if let Some(record) = slot.record.as_mut()
+            && record.serial == stored.serial
+        {
+            record.retained = record.retained.max(stored.retained);
+            if record.retained != stored.retained {
+                slot.debt.change(&mut self.topic_tally, index);
+            }
         }
     }
 }

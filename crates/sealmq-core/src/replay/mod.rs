@@ -1,7 +1,9 @@
 //! What a reader remembers so that nothing is accepted twice (spec/envelope.md §8, §9): bounded,
 //! durable on request, and changed by verified messages only.
 
+mod debt;
 mod durable;
+mod places;
 mod probe;
 mod record;
 mod sender;
@@ -9,6 +11,7 @@ mod state;
 mod topic;
 mod window;
 
+pub use durable::Durable;
 pub use record::{RECORD_KEY_LEN, Record, RecordError};
 pub use sender::{RECENT_SESSIONS, SenderRecord, SenderSlot};
 pub use state::{Floors, Gap};

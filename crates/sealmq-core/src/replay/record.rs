@@ -1,8 +1,8 @@
 use core::fmt;
 
-use super::sender::{RECENT_SESSIONS, Recent, SenderRecord};
+use super::sender::{RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
 use super::state::Floors;
-use super::topic::TopicRecord;
+use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::{MAX_COUNTER, MAX_SESSION_NUMBER, Reader, Truncated, Writer};
@@ -57,20 +57,11 @@ impl<const W: usize> Record<W> {
     /// The name of this record in a store.
     #[must_use]
     pub fn key(&self) -> [u8; RECORD_KEY_LEN] {
-        let mut key = [0; RECORD_KEY_LEN];
-        let mut out = Writer::new(&mut key);
-        // Always fits: 1 + 16 + 4 + 16.
-        let _ = match self {
-            Self::Floors(_) => out.put(&[FLOORS]),
-            Self::Sender(r) => out
-                .put(&[SENDER])
-                .and_then(|()| put_sender(&mut out, &r.group, r.member)),
-            Self::Topic(r) => out
-                .put(&[TOPIC])
-                .and_then(|()| put_sender(&mut out, &r.group, r.member))
-                .and_then(|()| out.put(&r.topic)),
-        };
-        key
+        match self {
+            Self::Floors(_) => record_key(FLOORS, None, &[]),
+            Self::Sender(record) => record.key().record_key(),
+            Self::Topic(record) => record.key().record_key(),
+        }
     }
 
     /// Encodes the record; returns its length, at most [`Record::MAX_LEN`].
@@ -190,6 +181,35 @@ impl<const W: usize> Record<W> {
         }
         Ok(record)
     }
+}
+
+impl SenderKey {
+    pub(crate) fn record_key(&self) -> [u8; RECORD_KEY_LEN] {
+        record_key(SENDER, Some((&self.group, self.member)), &[])
+    }
+}
+
+impl TopicKey {
+    pub(crate) fn record_key(&self) -> [u8; RECORD_KEY_LEN] {
+        record_key(TOPIC, Some((&self.group, self.member)), &self.topic)
+    }
+}
+
+fn record_key(
+    kind: u8,
+    sender: Option<(&GroupId, MemberNumber)>,
+    topic: &[u8],
+) -> [u8; RECORD_KEY_LEN] {
+    let mut key = [0; RECORD_KEY_LEN];
+    let mut out = Writer::new(&mut key);
+    // Always fits: 1 + 16 + 4 + 16.
+    let _ = out.put(&[kind]).and_then(|()| {
+        if let Some((group, member)) = sender {
+            put_sender(&mut out, group, member)?;
+        }
+        out.put(topic)
+    });
+    key
 }
 
 fn put_sender(

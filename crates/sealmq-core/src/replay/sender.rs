@@ -1,6 +1,8 @@
 use core::cmp::Reverse;
 
+use super::debt::Debt;
 use super::probe::mix;
+use super::state::Floors;
 use super::window::Window;
 use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
@@ -82,6 +84,30 @@ impl<const W: usize> SenderRecord<W> {
             .fold(self.floor, u64::max)
     }
 
+    pub(crate) const fn key(&self) -> SenderKey {
+        SenderKey {
+            group: self.group,
+            member: self.member,
+        }
+    }
+
+    /// How much the floors of all others would rise without this record.
+    pub(crate) fn rank(&self) -> (u64, u32) {
+        let (retained, _) = self.retained_floor;
+        let number = self.highest().max(self.will_floor).max(retained);
+        (number, self.serial)
+    }
+
+    /// Refuses what the floors refuse, remembered sessions included.
+    pub(crate) fn raise(&mut self, floors: &Floors) {
+        self.floor = self.floor.max(floors.session);
+        self.will_floor = self.will_floor.max(floors.will);
+        self.retained_floor = self.retained_floor.max(floors.retained);
+        for place in &mut self.recent {
+            *place = place.filter(|recent| recent.number > floors.session);
+        }
+    }
+
     pub(crate) fn is_new(&self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
         for recent in self.recent.iter().flatten() {
             if recent.enc == *enc {
@@ -124,18 +150,25 @@ pub(crate) fn sender_hash(group: &GroupId, member: MemberNumber) -> u64 {
     mix(u64::from_le_bytes(*half) ^ mix(u64::from(member.0)))
 }
 
+/// Names a sender in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SenderKey {
+    pub(crate) group: GroupId,
+    pub(crate) member: MemberNumber,
+}
+
 /// A place for one sender in a [`super::Table`].
 #[derive(Debug, Clone)]
 pub struct SenderSlot<const W: usize> {
     pub(crate) record: Option<SenderRecord<W>>,
-    pub(crate) dirty: bool,
+    pub(crate) debt: Debt<SenderKey>,
 }
 
 impl<const W: usize> SenderSlot<W> {
     /// A free place.
     pub const EMPTY: Self = Self {
         record: None,
-        dirty: false,
+        debt: Debt::NONE,
     };
 }
 

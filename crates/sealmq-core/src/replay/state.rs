@@ -1,10 +1,8 @@
 use super::Table;
-use super::durable::{Dirty, mark_dirty};
-use super::probe::probe;
-use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
-use super::topic::{TopicKey, TopicRecord, TopicSlot};
+use super::debt::Tally;
+use super::sender::{Order, SenderRecord, SenderSlot};
+use super::topic::{TopicKey, TopicSlot};
 use crate::crypto::ENC_LEN;
-use crate::ids::{GroupId, MemberNumber};
 
 /// Floors for senders that have no record: what was pushed out of a full table stays refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,10 +13,25 @@ pub struct Floors {
 }
 
 impl Floors {
+    const NONE: Self = Self {
+        session: 0,
+        will: 0,
+        retained: (0, 0),
+    };
+
     /// Sessions numbered up to here are refused from senders without a record.
     #[must_use]
     pub const fn session(&self) -> u64 {
         self.session
+    }
+
+    /// What must be refused when this record is gone.
+    pub(super) fn of<const W: usize>(record: &SenderRecord<W>) -> Self {
+        Self {
+            session: record.highest(),
+            will: record.will_floor,
+            retained: record.retained_floor,
+        }
     }
 
     pub(super) fn raise(&mut self, other: &Self) {
@@ -38,7 +51,8 @@ pub enum Gap {
     Missed(u32),
     /// The sender started again.
     Restarted,
-    /// An older message that arrived late.
+    /// A message that arrived late: a newer one of this sender on this topic was seen before, or
+    /// this very one as a retained value.
     Late,
 }
 
@@ -88,10 +102,11 @@ pub(crate) struct ReplayState<S, T, const W: usize> {
     pub(super) senders: S,
     pub(super) topics: T,
     pub(super) floors: Floors,
+    /// The part of `floors` that does not come from the store.
+    pub(super) raised: Floors,
     pub(super) floors_dirty: bool,
-    /// Where to look first for records that are not durable yet.
-    pub(super) dirty_sender: Dirty,
-    pub(super) dirty_topic: Dirty,
+    pub(super) sender_tally: Tally,
+    pub(super) topic_tally: Tally,
 }
 
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
@@ -99,14 +114,11 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         Self {
             senders,
             topics,
-            floors: Floors {
-                session: 0,
-                will: 0,
-                retained: (0, 0),
-            },
+            floors: Floors::NONE,
+            raised: Floors::NONE,
             floors_dirty: false,
-            dirty_sender: Dirty { count: 0, hint: 0 },
-            dirty_topic: Dirty { count: 0, hint: 0 },
+            sender_tally: Tally::NONE,
+            topic_tally: Tally::NONE,
         }
     }
 
@@ -149,20 +161,19 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     pub(crate) fn commit(&mut self, message: &Message<'_>) -> Option<Gap> {
         self.commit_sender(message);
         let will = matches!(message.class, Class::Will | Class::RetainedWill);
-        let sequence = message
-            .sequence
-            .filter(|_| message.class == Class::Ordinary);
-        if will || !(message.retain || sequence.is_some()) {
+        if will || !(message.retain || message.sequence.is_some()) {
             return None;
         }
-        self.commit_topic(message, sequence)
+        let gap = self.commit_topic(message);
+        // A retained value that is not ahead of what was seen is no late message.
+        gap.filter(|gap| message.class == Class::Ordinary || *gap != Gap::Late)
     }
 
     fn commit_sender(&mut self, message: &Message<'_>) {
         let TopicKey { group, member, .. } = message.topic;
         let Some(index) = self.claim_sender(group, member, message.serial) else {
             // No table at all: the message itself is what is pushed out.
-            self.floors.raise(&match message.class {
+            self.raise_floors(&match message.class {
                 Class::Ordinary => Floors {
                     session: message.number,
                     ..Floors::default()
@@ -176,7 +187,6 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                     ..Floors::default()
                 },
             });
-            self.floors_dirty = true;
             return;
         };
         let Some(slot) = self.senders.as_mut().get_mut(index) else {
@@ -192,11 +202,11 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 record.will_floor = record.will_floor.max(message.number);
             }
         }
-        mark_dirty(&mut slot.dirty, &mut self.dirty_sender, index);
+        slot.debt.change(&mut self.sender_tally, index);
     }
 
-    fn commit_topic(&mut self, message: &Message<'_>, sequence: Option<u32>) -> Option<Gap> {
-        let key = message.topic;
+    fn commit_topic(&mut self, message: &Message<'_>) -> Option<Gap> {
+        let (key, sequence) = (message.topic, message.sequence);
         let Some(index) = self.claim_topic(&key, message.serial) else {
             if message.retain {
                 self.raise_retained(&key, message.order());
@@ -207,164 +217,13 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let record = slot.record.as_mut()?;
         if message.retain && message.order() > record.retained {
             record.retained = message.order();
-            mark_dirty(&mut slot.dirty, &mut self.dirty_topic, index);
+            slot.debt.change(&mut self.topic_tally, index);
         }
         let gap = judge_sequence(record.sequence, message.number, sequence?);
         if gap != Gap::Late {
             record.sequence = sequence.map(|s| (message.number, s));
         }
         Some(gap)
-    }
-
-    pub(crate) fn sender(&self, group: &GroupId, member: MemberNumber) -> Option<&SenderRecord<W>> {
-        self.senders
-            .as_ref()
-            .get(self.find_sender(group, member)?)?
-            .record
-            .as_ref()
-    }
-
-    fn find_sender(&self, group: &GroupId, member: MemberNumber) -> Option<usize> {
-        let slots = self.senders.as_ref();
-        for index in probe(sender_hash(group, member), slots.len()) {
-            // Places are never freed, so nothing stands behind a free one.
-            let record = slots.get(index)?.record.as_ref()?;
-            if record.member == member && record.group == *group {
-                return Some(index);
-            }
-        }
-        None
-    }
-
-    fn topic(&self, key: &TopicKey) -> Option<&TopicRecord> {
-        self.topics
-            .as_ref()
-            .get(self.find_topic(key)?)?
-            .record
-            .as_ref()
-    }
-
-    fn find_topic(&self, key: &TopicKey) -> Option<usize> {
-        let slots = self.topics.as_ref();
-        for index in probe(key.hash(), slots.len()) {
-            if slots.get(index)?.record.as_ref()?.key() == *key {
-                return Some(index);
-            }
-        }
-        None
-    }
-
-    /// The sender's place, which may have been another's; its record is of `serial`.
-    pub(super) fn claim_sender(
-        &mut self,
-        group: GroupId,
-        member: MemberNumber,
-        serial: u32,
-    ) -> Option<usize> {
-        let index = match self.find_sender(&group, member) {
-            Some(index) => index,
-            None => {
-                let slots = self.senders.as_ref();
-                // The sender whose newest session is the oldest: the floor rises least.
-                let rank = |i: &usize| {
-                    slots
-                        .get(*i)
-                        .and_then(|s| s.record.as_ref())
-                        .map(SenderRecord::highest)
-                };
-                let index = probe(sender_hash(&group, member), slots.len()).min_by_key(rank)?;
-                self.push_out_sender(index);
-                index
-            }
-        };
-        let floors = self.floors;
-        let record = &mut self.senders.as_mut().get_mut(index)?.record;
-        if record.as_ref().is_none_or(|r| r.serial < serial) {
-            let mut fresh = SenderRecord::new(group, member, serial);
-            if record.is_none() {
-                fresh.floor = floors.session;
-                fresh.will_floor = floors.will;
-                fresh.retained_floor = floors.retained;
-            }
-            *record = Some(fresh);
-        }
-        Some(index)
-    }
-
-    fn push_out_sender(&mut self, index: usize) {
-        let Some(slot) = self.senders.as_mut().get_mut(index) else {
-            return;
-        };
-        let Some(out) = slot.record.take() else {
-            return;
-        };
-        if core::mem::take(&mut slot.dirty) {
-            self.dirty_sender.count = self.dirty_sender.count.saturating_sub(1);
-        }
-        self.floors.raise(&Floors {
-            session: out.highest(),
-            will: out.will_floor,
-            retained: out.retained_floor,
-        });
-        self.floors_dirty = true;
-    }
-
-    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
-        let index = match self.find_topic(key) {
-            Some(index) => index,
-            None => {
-                let slots = self.topics.as_ref();
-                // Records that only count the sequence go first, then the oldest value.
-                let rank = |i: &usize| slots.get(*i).and_then(|s| s.record).map(|r| r.retained);
-                let index = probe(key.hash(), slots.len()).min_by_key(rank)?;
-                self.push_out_topic(index);
-                index
-            }
-        };
-        let floor = self
-            .sender(&key.group, key.member)
-            .map_or(self.floors.retained, |sender| sender.retained_floor);
-        let record = &mut self.topics.as_mut().get_mut(index)?.record;
-        if record.as_ref().is_none_or(|r| r.serial < serial) {
-            let mut fresh = TopicRecord::new(*key, serial);
-            fresh.retained = floor;
-            *record = Some(fresh);
-        }
-        Some(index)
-    }
-
-    fn push_out_topic(&mut self, index: usize) {
-        let Some(slot) = self.topics.as_mut().get_mut(index) else {
-            return;
-        };
-        let Some(out) = slot.record.take() else {
-            return;
-        };
-        if core::mem::take(&mut slot.dirty) {
-            self.dirty_topic.count = self.dirty_topic.count.saturating_sub(1);
-        }
-        // An older serial's values are refused by the serial.
-        let sender = self.sender(&out.group, out.member);
-        if out.retained != (0, 0) && sender.is_none_or(|s| s.serial == out.serial) {
-            self.raise_retained(&out.key(), out.retained);
-        }
-    }
-
-    pub(super) fn raise_retained(&mut self, key: &TopicKey, order: Order) {
-        let index = self.find_sender(&key.group, key.member);
-        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
-        if let Some((index, slot)) = slot
-            && let Some(record) = slot.record.as_mut()
-        {
-            record.retained_floor = record.retained_floor.max(order);
-            mark_dirty(&mut slot.dirty, &mut self.dirty_sender, index);
-        } else {
-            self.floors.raise(&Floors {
-                retained: order,
-                ..Floors::default()
-            });
-            self.floors_dirty = true;
-        }
     }
 }
 
@@ -392,6 +251,7 @@ fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
 mod tests {
     use super::*;
     use crate::crypto::sha256;
+    use crate::ids::{GroupId, MemberNumber};
 
     #[test]
     fn ten_thousand_senders_find_their_places() {

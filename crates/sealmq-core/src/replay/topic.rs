@@ -1,3 +1,4 @@
+use super::debt::Debt;
 use super::probe::mix;
 use super::sender::{Order, sender_hash};
 use crate::crypto::Digest;
@@ -67,14 +68,14 @@ impl TopicRecord {
 #[derive(Debug, Clone)]
 pub struct TopicSlot {
     pub(crate) record: Option<TopicRecord>,
-    pub(crate) dirty: bool,
+    pub(crate) debt: Debt<TopicKey>,
 }
 
 impl TopicSlot {
     /// A free place.
     pub const EMPTY: Self = Self {
         record: None,
-        dirty: false,
+        debt: Debt::NONE,
     };
 }
 

@@ -17,7 +17,7 @@ use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Rejection,
     Request, Sender, SenderQuery,
 };
-use sealmq_core::replay::{Gap, Record, SenderSlot, TopicSlot};
+use sealmq_core::replay::{Durable, Gap, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart,
 };
@@ -336,6 +336,35 @@ pub struct Message {
 /// The whole replay state, to see whether anything has changed.
 pub fn state(receiver: &HostReceiver) -> Vec<Record<2>> {
     receiver.records().collect()
+}
+
+/// A store of replay records.
+pub type Stored = std::collections::BTreeMap<[u8; RECORD_KEY_LEN], Vec<u8>>;
+
+/// Stores what is not stored yet; how many changes that takes.
+pub fn save(receiver: &mut HostReceiver, stored: &mut Stored) -> usize {
+    let mut count = 0;
+    while let Some(change) = receiver.next_dirty() {
+        count += 1;
+        match change {
+            Durable::Put(record) => {
+                let mut bytes = vec![0; Record::<2>::MAX_LEN];
+                let len = record.encode(&mut bytes).unwrap();
+                bytes.truncate(len);
+                stored.insert(record.key(), bytes);
+            }
+            Durable::Delete(key) => {
+                assert!(stored.remove(&key).is_some(), "nothing to delete");
+            }
+        }
+    }
+    count
+}
+
+pub fn load(receiver: &mut HostReceiver, stored: &Stored) {
+    for bytes in stored.values() {
+        receiver.restore(Record::decode(bytes).unwrap());
+    }
 }
 
 pub fn live(name: &str) -> Request<'_> {

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::open::{DecapsulationLimit, KeySlot, Receiver};
-use sealmq_core::replay::{Record, SenderSlot, TopicSlot};
+use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
 
 use super::MemberError;
 use super::records;
@@ -22,12 +22,45 @@ const FLUSH_EVERY: u64 = 1_000;
 pub(super) type HostReceiver =
     Receiver<Box<[SenderSlot<WORDS>]>, Box<[TopicSlot]>, Box<[KeySlot]>, WORDS>;
 
+/// Entries a table is made for at first.
+const FIRST_ROOM: usize = 64;
+
 /// Opens envelopes, and says when the replay state has to be stored.
 pub(super) struct Reader {
     pub(super) receiver: HostReceiver,
+    room: Room,
+    most: Room,
+    /// What the store has to change because its records did not fit.
+    pruned: Changes,
     every: u32,
     unsaved: u32,
     saved_at: Now,
+}
+
+/// How many entries the tables are made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Room {
+    senders: usize,
+    topics: usize,
+}
+
+impl Room {
+    /// Room in which this many entries fit easily, at most `most`: a table that is nearly full
+    /// pushes out records, and what these refused is then refused to all.
+    fn at_least(self, senders: usize, topics: usize, most: Self) -> Self {
+        Self {
+            senders: doubled(self.senders, senders, most.senders),
+            topics: doubled(self.topics, topics, most.topics),
+        }
+    }
+}
+
+fn doubled(mut room: usize, entries: usize, most: usize) -> usize {
+    // Up to three quarters.
+    while room < most && entries.saturating_mul(4) >= room.saturating_mul(3) {
+        room = room.saturating_mul(2).min(most);
+    }
+    room
 }
 
 impl Reader {
@@ -38,28 +71,47 @@ impl Reader {
             stored.push(record.map_err(|_| MemberError::Record(key.clone()))?);
         }
         let count = |kind: fn(&Record<WORDS>) -> bool| stored.iter().filter(|r| kind(r)).count();
-        let senders = count(|r| matches!(r, Record::Sender(_))).max(options.max_senders);
-        let topics = count(|r| matches!(r, Record::Topic(_))).max(options.max_topics);
-        let mut receiver = HostReceiver::new(
-            table(senders, || SenderSlot::EMPTY),
-            table(topics, || TopicSlot::EMPTY),
-            table(options.max_sessions, || KeySlot::EMPTY),
-            DecapsulationLimit::default(),
+        let most = Room {
+            senders: options.max_senders,
+            topics: options.max_topics,
+        };
+        let room = Room {
+            senders: FIRST_ROOM.min(most.senders),
+            topics: FIRST_ROOM.min(most.topics),
+        }
+        .at_least(
+            count(|r| matches!(r, Record::Sender(_))),
+            count(|r| matches!(r, Record::Topic(_))),
+            most,
         );
-        stored
-            .into_iter()
-            .for_each(|record| receiver.restore(record));
-        let every = options.replay_persist_every.max(1);
-        Ok(Self {
-            receiver,
-            every,
+        let mut reader = Self {
+            receiver: HostReceiver::new(
+                table(room.senders, || SenderSlot::EMPTY),
+                table(room.topics, || TopicSlot::EMPTY),
+                table(options.max_sessions, || KeySlot::EMPTY),
+                DecapsulationLimit::default(),
+            ),
+            room,
+            most,
+            pruned: Changes::new(),
+            every: options.replay_persist_every.max(1),
             unsaved: 0,
             saved_at: None,
-        })
+        };
+        let mut pruned = Changes::new();
+        for record in stored {
+            reader.receiver.restore(record);
+            reader.collect(&mut pruned);
+        }
+        reader.unsaved = u32::from(!pruned.is_empty());
+        reader.pruned = pruned;
+        Ok(reader)
     }
 
     /// Counts an accepted message; the snapshot that is due now, if one is.
     pub(super) fn accepted(&mut self, now: Now) -> Option<Changes> {
+        // One message adds at most one entry to a table, so it is in time.
+        self.grow();
         self.unsaved = self.unsaved.saturating_add(1);
         (self.unsaved >= self.every).then(|| self.snapshot(now))
     }
@@ -75,26 +127,47 @@ impl Reader {
 
     /// Everything that is not stored yet.
     pub(super) fn snapshot(&mut self, now: Now) -> Changes {
-        let mut changes = Changes::new();
-        let mut buffer = [0; Record::<WORDS>::MAX_LEN];
-        while let Some(record) = self.receiver.next_dirty() {
-            // The buffer takes the longest record.
-            let len = record.encode(&mut buffer).unwrap_or_default();
-            let bytes = buffer.get(..len).unwrap_or_default();
-            records::put_bytes(&mut changes, replay_key(&record), bytes);
-        }
+        let mut changes = core::mem::take(&mut self.pruned);
+        self.collect(&mut changes);
         self.unsaved = 0;
         self.saved_at = now;
         changes
     }
+
+    fn collect(&mut self, changes: &mut Changes) {
+        let mut buffer = [0; Record::<WORDS>::MAX_LEN];
+        while let Some(change) = self.receiver.next_dirty() {
+            match change {
+                Durable::Put(record) => {
+                    // The buffer takes the longest record.
+                    let len = record.encode(&mut buffer).unwrap_or_default();
+                    let bytes = buffer.get(..len).unwrap_or_default();
+                    records::put_bytes(changes, replay_key(&record.key()), bytes);
+                }
+                Durable::Delete(key) => changes.delete(replay_key(&key)),
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let (senders, topics) = (self.receiver.sender_count(), self.receiver.topic_count());
+        let room = self.room.at_least(senders, topics, self.most);
+        if room != self.room {
+            self.room = room;
+            self.receiver.move_into(
+                table(room.senders, || SenderSlot::EMPTY),
+                table(room.topics, || TopicSlot::EMPTY),
+            );
+        }
+    }
 }
 
-fn replay_key(record: &Record<WORDS>) -> String {
-    let mut key = String::from(records::REPLAY_PREFIX);
-    for byte in record.key() {
-        key.push_str(&format!("{byte:02x}"));
+fn replay_key(key: &[u8; RECORD_KEY_LEN]) -> String {
+    let mut name = String::from(records::REPLAY_PREFIX);
+    for byte in key {
+        name.push_str(&format!("{byte:02x}"));
     }
-    key
+    name
 }
 
 /// A table for `count` entries: twice as many places, so that few of them compete.

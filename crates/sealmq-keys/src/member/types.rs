@@ -33,12 +33,14 @@ pub struct MemberOptions {
     pub pending_ms: u64,
     /// Hand out this member's own messages that come back.
     pub accept_own: bool,
-    /// Senders, over all groups, whose replay windows are kept: about 1 KiB of memory each, taken
-    /// at the start. Beyond it older senders are pushed out and refused until they begin a newer
-    /// session.
+    /// Most senders, over all groups, whose replay windows are kept. The memory grows with their
+    /// number, about 2 to 5 KiB each. Beyond it older senders are pushed out: all senders that
+    /// are not remembered are then refused until they begin a session with a higher number, and
+    /// those without a clock, which count from 1, for good.
     pub max_senders: usize,
-    /// Pairs of sender and topic that are remembered for retained values and gap reports: about
-    /// 100 bytes each, taken at the start.
+    /// Most pairs of sender and topic that are remembered for retained values and gap reports.
+    /// The memory grows with their number, about 300 to 600 bytes each. Beyond it the member
+    /// with the most topics loses the one with the oldest value.
     pub max_topics: usize,
     /// Sessions whose expanded keys are kept, about 1 KiB each: more cost one X25519 computation
     /// whenever they come back.
@@ -57,8 +59,8 @@ impl Default for MemberOptions {
             pending_bytes: 4 << 20,
             pending_ms: 30_000,
             accept_own: false,
-            max_senders: 1024,
-            max_topics: 8192,
+            max_senders: 65_536,
+            max_topics: 65_536,
             max_sessions: 1024,
             sequence: true,
             report_gaps: true,

@@ -1,0 +1,212 @@
+//! Who has a place in the tables, and who loses it when they are full.
+
+use core::cmp::Reverse;
+use core::mem;
+
+use super::Table;
+use super::debt::Tally;
+use super::probe::probe;
+use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
+use super::state::{Floors, ReplayState};
+use super::topic::{TopicKey, TopicRecord, TopicSlot};
+use crate::ids::{GroupId, MemberNumber};
+
+impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
+    pub(crate) const fn sender_count(&self) -> usize {
+        self.sender_tally.used
+    }
+
+    pub(crate) const fn topic_count(&self) -> usize {
+        self.topic_tally.used
+    }
+
+    pub(crate) fn sender(&self, group: &GroupId, member: MemberNumber) -> Option<&SenderRecord<W>> {
+        self.senders
+            .as_ref()
+            .get(self.find_sender(group, member)?)?
+            .record
+            .as_ref()
+    }
+
+    pub(super) fn find_sender(&self, group: &GroupId, member: MemberNumber) -> Option<usize> {
+        let slots = self.senders.as_ref();
+        for index in probe(sender_hash(group, member), slots.len()) {
+            // Places are never freed, so nothing stands behind a free one.
+            let record = slots.get(index)?.record.as_ref()?;
+            if record.member == member && record.group == *group {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    pub(super) fn topic(&self, key: &TopicKey) -> Option<&TopicRecord> {
+        self.topics
+            .as_ref()
+            .get(self.find_topic(key)?)?
+            .record
+            .as_ref()
+    }
+
+    pub(super) fn find_topic(&self, key: &TopicKey) -> Option<usize> {
+        let slots = self.topics.as_ref();
+        for index in probe(key.hash(), slots.len()) {
+            if slots.get(index)?.record.as_ref()?.key() == *key {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The sender's place, which may have been another's; its record is of `serial`.
+    pub(super) fn claim_sender(
+        &mut self,
+        group: GroupId,
+        member: MemberNumber,
+        serial: u32,
+    ) -> Option<usize> {
+        let index = match self.find_sender(&group, member) {
+            Some(index) => index,
+            None => self.clear_sender_place(&group, member)?,
+        };
+        let floors = self.floors;
+        let record = &mut self.senders.as_mut().get_mut(index)?.record;
+        if record.as_ref().is_none_or(|r| r.serial < serial) {
+            let mut fresh = SenderRecord::new(group, member, serial);
+            if record.is_none() {
+                fresh.raise(&floors);
+            }
+            *record = Some(fresh);
+        }
+        Some(index)
+    }
+
+    /// A place for a sender that has none: a free one, or that of the sender without which the
+    /// floors rise least.
+    fn clear_sender_place(&mut self, group: &GroupId, member: MemberNumber) -> Option<usize> {
+        let slots = self.senders.as_ref();
+        let record = |i: usize| slots.get(i).and_then(|s| s.record.as_ref());
+        let run = || probe(sender_hash(group, member), slots.len());
+        if let Some(free) = run().find(|i| record(*i).is_none()) {
+            self.sender_tally.one_more();
+            return Some(free);
+        }
+        let index = run().min_by_key(|i| record(*i).map(SenderRecord::rank))?;
+        let slot = self.senders.as_mut().get_mut(index)?;
+        let out = slot.record.take()?;
+        slot.debt.push_out(out.key(), &mut self.sender_tally, index);
+        self.raise_floors(&Floors::of(&out));
+        Some(index)
+    }
+
+    /// The place of a sender on a topic; its record is of `serial`.
+    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
+        let index = match self.find_topic(key) {
+            Some(index) => index,
+            None => self.clear_topic_place(key)?,
+        };
+        let floor = self
+            .sender(&key.group, key.member)
+            .map_or(self.floors.retained, |sender| sender.retained_floor);
+        let record = &mut self.topics.as_mut().get_mut(index)?.record;
+        if record.as_ref().is_none_or(|r| r.serial < serial) {
+            let mut fresh = TopicRecord::new(*key, serial);
+            fresh.retained = floor;
+            *record = Some(fresh);
+        }
+        Some(index)
+    }
+
+    /// A place for a topic that has none. Where all are taken, the member with the most of them
+    /// gives one up, its record with the oldest value: whoever publishes on many topics pushes
+    /// out itself before anybody who publishes on fewer (ATTACKS F2).
+    fn clear_topic_place(&mut self, key: &TopicKey) -> Option<usize> {
+        let slots = self.topics.as_ref();
+        let record = |i: usize| slots.get(i).and_then(|s| s.record.as_ref());
+        let run = || probe(key.hash(), slots.len());
+        if let Some(free) = run().find(|i| record(*i).is_none()) {
+            self.topic_tally.one_more();
+            return Some(free);
+        }
+        let share = |member: MemberNumber| {
+            let others = run().filter_map(record);
+            let taken = others.filter(|other| other.member == member).count();
+            taken.saturating_add(usize::from(member == key.member))
+        };
+        let rank = |record: &TopicRecord| {
+            let other = record.member != key.member;
+            (Reverse(share(record.member)), other, record.retained)
+        };
+        let index = run().min_by_key(|i| record(*i).map(rank))?;
+        let slot = self.topics.as_mut().get_mut(index)?;
+        let out = slot.record.take()?;
+        slot.debt.push_out(out.key(), &mut self.topic_tally, index);
+        // An older serial's values are refused by the serial.
+        let sender = self.sender(&out.group, out.member);
+        if out.retained != (0, 0) && sender.is_none_or(|s| s.serial == out.serial) {
+            self.raise_retained(&out.key(), out.retained);
+        }
+        Some(index)
+    }
+
+    pub(super) fn raise_retained(&mut self, key: &TopicKey, order: Order) {
+        let index = self.find_sender(&key.group, key.member);
+        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
+        if let Some((index, slot)) = slot
+            && let Some(record) = slot.record.as_mut()
+        {
+            if record.retained_floor < order {
+                record.retained_floor = order;
+                slot.debt.change(&mut self.sender_tally, index);
+            }
+        } else {
+            self.raise_floors(&Floors {
+                retained: order,
+                ..Floors::default()
+            });
+        }
+    }
+
+    pub(super) fn raise_floors(&mut self, floors: &Floors) {
+        self.raised.raise(floors);
+        self.floors.raise(floors);
+        self.floors_dirty = true;
+    }
+
+    /// Moves all records into other tables, which are empty.
+    pub(crate) fn move_into(&mut self, senders: S, topics: T) {
+        let mut senders = mem::replace(&mut self.senders, senders);
+        let mut topics = mem::replace(&mut self.topics, topics);
+        self.sender_tally = Tally::NONE;
+        self.topic_tally = Tally::NONE;
+        for from in senders.as_mut() {
+            let Some(record) = from.record else {
+                continue;
+            };
+            let index = self.clear_sender_place(&record.group, record.member);
+            let to = index.and_then(|i| Some((i, self.senders.as_mut().get_mut(i)?)));
+            if let Some((index, to)) = to {
+                to.record = Some(record);
+                to.debt
+                    .take_over(mem::take(&mut from.debt), &mut self.sender_tally, index);
+            } else {
+                self.raise_floors(&Floors::of(&record));
+            }
+        }
+        for from in topics.as_mut() {
+            let Some(record) = from.record else {
+                continue;
+            };
+            let key = record.key();
+            let index = self.clear_topic_place(&key);
+            let to = index.and_then(|i| Some((i, self.topics.as_mut().get_mut(i)?)));
+            if let Some((index, to)) = to {
+                to.record = Some(record);
+                to.debt
+                    .take_over(mem::take(&mut from.debt), &mut self.topic_tally, index);
+            } else {
+                self.raise_retained(&key, record.retained);
+            }
+        }
+    }
+}
