@@ -124,6 +124,10 @@ fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
         for (topic, payload) in net.retained.clone() {
             let _ = eve.handle_reserved(&topic, &payload, None);
         }
+        let hello = OutgoingMessage::new("plant/a", b"hello");
+        let sealed = eve.seal(&hello, Some(net.now), rng).unwrap();
+        net.deliver(alice, "plant/a", &sealed.payload, false);
+        assert_eq!(net.texts(alice), ["hello"]);
         let number = enrolled.number;
         let plan = net
             .authority
