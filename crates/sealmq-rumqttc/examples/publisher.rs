@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [store, key_file, host, port, topic] = &args[..] else {
         return Err("usage: publisher STORE KEYFILE HOST PORT TOPIC".into());
     };
-    // The store of a member that the authority enrolled: `sealmq member request`, then `enrol`.
+    // The store of a member that the authority enrolled: `sealmq member request`, then `install`.
     let unlock = Unlock::KeyFile(key_file.into());
     let vault = Vault::unlock(Path::new(store), StoreRole::Member, &unlock)?;
     let mqtt = MqttOptions::new(format!("publisher-{}", process::id()), host, port.parse()?);

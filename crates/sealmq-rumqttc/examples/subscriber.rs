@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: subscriber STORE KEYFILE HOST PORT FILTER [COUNT]".into());
     };
     let mut left: u64 = count.first().map_or(Ok(u64::MAX), |count| count.parse())?;
-    // The store of a member that the authority enrolled: `sealmq member request`, then `enrol`.
+    // The store of a member that the authority enrolled: `sealmq member request`, then `install`.
     let unlock = Unlock::KeyFile(key_file.into());
     let vault = Vault::unlock(Path::new(store), StoreRole::Member, &unlock)?;
     let mqtt = MqttOptions::new(format!("subscriber-{}", process::id()), host, port.parse()?);

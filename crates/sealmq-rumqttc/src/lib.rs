@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! sealmq for [rumqttc](rumqttc): publish and subscribe as before, sealed end to end.
+//! sealmq for [rumqttc]: publish and subscribe as before, sealed end to end.
 //!
 //! The calls are rumqttc's; what differs is that every message is sealed for the group that covers
 //! its topic, that a received [`Message`] says who sent it, and that keys are followed on the way.
@@ -10,7 +10,7 @@
 //! use sealmq_rumqttc::{AsyncClient, Event};
 //!
 //! # async fn example(store: sealmq_store::FileStore) -> Result<(), Box<dyn std::error::Error>> {
-//! // `store` holds an enrolled member (`sealmq enrol`, or `sealmq_keys::Member::enrol`).
+//! // `store` holds an enrolled member (`sealmq member request` and `install`, or `sealmq_keys::member`).
 //! let options = MqttOptions::new("app-1", "broker.example", 1883);
 //! let (client, mut eventloop) = AsyncClient::new(options, store, 100)?;
 //! client.subscribe("plant/+/temp", QoS::AtLeastOnce).await?;
@@ -41,6 +41,9 @@
 //!   limits open messages would else not deliver what they wait for.
 //! * Keys, credentials and announcements arrive on reserved topics that are subscribed after every
 //!   connect and never surface as messages.
+//!
+//! * A device that slept does not seal for an epoch of yesterday: after a connect, publishes are held
+//!   back until the retained announcements have arrived (two round trips of silence, 5 s at most).
 //!
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 

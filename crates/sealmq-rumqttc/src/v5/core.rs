@@ -6,22 +6,21 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Publish};
-use sealmq_keys::Publication;
-use sealmq_keys::member::{Properties, SealError};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::client::{Command, Request};
+use super::client::Command;
+use super::sending::Parked;
 use super::settle::Settling;
 use super::state::States;
 use super::subscriptions::Subscriptions;
 use super::{Event, PollError, convert};
 use crate::engine::{Draft, Engine, Output, Token};
-use crate::error::{ClientError, StoreFailure};
+use crate::error::StoreFailure;
 use crate::ledger::Ledger;
 use crate::options::SealOptions;
-use crate::outbox::{Accepted, Content, Outbox, Qos, Wire};
+use crate::outbox::Outbox;
 
 /// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
 const FILTERS_PER_PACKET: usize = 16;
@@ -45,8 +44,8 @@ pub(super) struct Core {
     /// For the application, each with what is acknowledged when it was handed over.
     pub(super) out: VecDeque<(Result<Event, PollError>, Option<Token>)>,
     /// Messages whose keys have not arrived.
-    parked: VecDeque<Parked>,
-    wait_for_keys: Duration,
+    pub(super) parked: VecDeque<Parked>,
+    pub(super) wait_for_keys: Duration,
     pub(super) mqtt_events: bool,
     /// And seconds that the broker waits before it publishes it.
     pub(super) will: Option<(Draft, Option<u32>)>,
@@ -61,12 +60,6 @@ pub(super) struct Core {
 pub(super) struct Connection {
     pub(super) number: u64,
     pub(super) connack: ConnAck,
-}
-
-struct Parked {
-    request: Request,
-    id: u64,
-    until: Instant,
 }
 
 struct Goodbye {
@@ -185,187 +178,6 @@ impl Core {
         }
     }
 
-    fn publish(&mut self, request: Request) {
-        if self.is_closing() {
-            refuse(request, ClientError::Closed, &mut self.out);
-            return;
-        }
-        match self.engine.check(&request.draft) {
-            Err(error) if self.worth_waiting(&error) => {
-                let until = Instant::now().checked_add(self.wait_for_keys);
-                let until = until.unwrap_or_else(Instant::now);
-                let id = self.ledger.accept();
-                self.parked.push_back(Parked { request, id, until });
-            }
-            Err(error) => refuse(request, error.into(), &mut self.out),
-            Ok(()) => {
-                let id = self.ledger.accept();
-                self.accept(request, id);
-            }
-        }
-    }
-
-    fn worth_waiting(&self, error: &SealError) -> bool {
-        !self.wait_for_keys.is_zero()
-            && matches!(
-                error,
-                SealError::NoKeysYet { .. } | SealError::KeysExpired { .. }
-            )
-    }
-
-    fn accept(&mut self, request: Request, id: u64) {
-        if let Err(error) = self.check_limits(request.draft.smallest_size(), request.draft.qos) {
-            self.ledger.done(id);
-            refuse(request, error, &mut self.out);
-            return;
-        }
-        let content = Content::Draft(request.draft);
-        self.outbox.push(Accepted {
-            content,
-            id,
-            _room: Some(request.room),
-        });
-        if let Some(reply) = request.reply {
-            // A caller that left has had its message accepted all the same.
-            let _caller_left = reply.send(Ok(()));
-        }
-    }
-
-    /// New keys may have arrived, or somebody has waited long enough.
-    pub(super) fn retry_parked(&mut self) {
-        for parked in std::mem::take(&mut self.parked) {
-            if parked
-                .request
-                .reply
-                .as_ref()
-                .is_some_and(oneshot::Sender::is_closed)
-            {
-                self.ledger.done(parked.id); // the caller gave up, and sends it again perhaps
-                continue;
-            }
-            match self.engine.check(&parked.request.draft) {
-                Ok(()) => self.accept(parked.request, parked.id),
-                Err(error) if self.worth_waiting(&error) && parked.until > Instant::now() => {
-                    self.parked.push_back(parked);
-                }
-                Err(error) => {
-                    self.ledger.done(parked.id);
-                    refuse(parked.request, error.into(), &mut self.out);
-                }
-            }
-        }
-    }
-
-    fn publish_object(&mut self, publication: Publication) {
-        let wire = Wire {
-            topic: publication.topic,
-            payload: publication.payload.into(),
-            qos: Qos::AtLeastOnce,
-            retain: publication.retain,
-            properties: Properties::default(),
-        };
-        let id = self.ledger.accept();
-        let content = Content::Wire(wire);
-        self.outbox.push(Accepted {
-            content,
-            id,
-            _room: None,
-        });
-    }
-
-    /// Gives rumqttc what may go out now.
-    pub(super) async fn pump(&mut self) -> Result<(), StoreFailure> {
-        if self.settling.as_ref().is_some_and(Settling::is_over) {
-            self.settling = None;
-        }
-        while self.may_send() {
-            let wire = match self.outbox.next() {
-                None => break,
-                Some(Content::Wire(wire)) => wire.clone(),
-                Some(Content::Draft(draft)) => {
-                    let draft = draft.clone();
-                    match self.engine.seal(&draft).await? {
-                        Ok(wire) => self.outbox.sealed(wire),
-                        Err(error) => {
-                            let dropped = self.outbox.drop_next();
-                            self.finished(dropped);
-                            let Draft { topic, .. } = draft;
-                            self.event(Event::NotPublished {
-                                topic,
-                                error: error.into(),
-                            });
-                        }
-                    }
-                    continue;
-                }
-            };
-            if let Err(error) = self.check_limits(convert::size(&wire), wire.qos) {
-                let dropped = self.outbox.drop_next();
-                self.give_up(dropped, error.to_string());
-            } else if self.hand(wire) {
-                self.outbox.hand();
-            } else {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    const fn may_send(&self) -> bool {
-        self.connection.is_some() && self.settling.is_none() && !self.renewing && !self.is_closing()
-    }
-
-    fn hand(&self, wire: Wire) -> bool {
-        let properties = convert::properties_to(&wire.properties);
-        let Wire {
-            topic,
-            payload,
-            qos,
-            retain,
-            ..
-        } = wire;
-        let qos = convert::qos_to(qos);
-        let result = match properties {
-            Some(p) => self
-                .mqtt
-                .try_publish_with_properties(topic, qos, retain, payload, p),
-            None => self.mqtt.try_publish(topic, qos, retain, payload),
-        };
-        result.is_ok()
-    }
-
-    /// What this broker would refuse: rumqttc would end the connection, again and again.
-    pub(super) fn check_limits(&self, size: usize, qos: Qos) -> Result<(), ClientError> {
-        let connection = self.connection.as_ref();
-        let Some(limits) = connection.and_then(|c| c.connack.properties.as_ref()) else {
-            return Ok(());
-        };
-        let most = limits
-            .max_packet_size
-            .and_then(|most| usize::try_from(most).ok());
-        if let Some(most) = most.filter(|most| size > *most) {
-            return Err(ClientError::TooLarge { size, most });
-        }
-        match limits.max_qos {
-            Some(most) if qos as u8 > most => Err(ClientError::QosNotSupported { most }),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn finished(&mut self, accepted: Option<Accepted>) {
-        if let Some(accepted) = accepted {
-            self.ledger.done(accepted.id);
-        }
-    }
-
-    pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
-        if let Some(accepted) = accepted {
-            self.ledger.done(accepted.id);
-            let topic = accepted.content.topic().to_owned();
-            self.event(Event::PublishRefused { topic, reason });
-        }
-    }
-
     fn acknowledge(&mut self, token: Token) {
         if self
             .connection
@@ -444,26 +256,4 @@ impl Core {
 
 fn reserved(filter: String) -> Filter {
     Filter::new(filter, rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
-}
-
-/// Tells the caller, or the event loop if the caller does not wait.
-fn refuse(
-    request: Request,
-    error: ClientError,
-    out: &mut VecDeque<(Result<Event, PollError>, Option<Token>)>,
-) {
-    match request.reply {
-        Some(reply) => {
-            let _caller_left = reply.send(Err(error));
-        }
-        None => {
-            out.push_back((
-                Ok(Event::NotPublished {
-                    topic: request.draft.topic,
-                    error,
-                }),
-                None,
-            ));
-        }
-    }
 }

@@ -8,6 +8,7 @@ mod event;
 mod eventloop;
 mod packets;
 mod poll_error;
+mod sending;
 mod settle;
 mod state;
 mod subscriptions;

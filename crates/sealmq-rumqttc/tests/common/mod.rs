@@ -2,6 +2,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -10,7 +11,10 @@
     reason = "each test file uses its part, and may fail loudly"
 )]
 
+mod node;
 pub mod proxy;
+
+pub use node::Node;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,7 +29,7 @@ use sealmq_core::object::Access;
 use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::member::Member;
 use sealmq_keys::{Changes, Store, StoredRecord, decode_request};
-use sealmq_rumqttc::{AsyncClient, Event, Message, PollError, SealOptions};
+use sealmq_rumqttc::Message;
 use sealmq_store::{MemoryStore, StoreError};
 use tokio::sync::mpsc;
 
@@ -292,169 +296,6 @@ impl Raw {
                 return publish;
             }
         }
-    }
-}
-
-/// A sealed client whose events are collected.
-pub struct Node {
-    pub client: AsyncClient,
-    events: mpsc::UnboundedReceiver<Result<Event, PollError>>,
-    /// Events that were passed over while looking for another one.
-    pub seen: Vec<Event>,
-    kept: VecDeque<Event>,
-}
-
-impl Node {
-    pub fn start(mqtt: MqttOptions, store: SharedStore) -> Self {
-        // So that a test need not wait for the first keys itself.
-        let options = SealOptions::new()
-            .wait_for_keys(PATIENCE)
-            .reconnect_delay(Duration::from_millis(50), Duration::from_millis(200));
-        Self::with_options(mqtt, store, options)
-    }
-
-    pub fn with_options(mqtt: MqttOptions, store: SharedStore, options: SealOptions) -> Self {
-        let (client, mut eventloop) = AsyncClient::with_options(mqtt, store, options).unwrap();
-        let (sender, events) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            loop {
-                let event = eventloop.poll().await;
-                let end = matches!(&event, Err(e) if !e.is_temporary());
-                if sender.send(event).is_err() || end {
-                    break;
-                }
-            }
-        });
-        Self {
-            client,
-            events,
-            seen: Vec::new(),
-            kept: VecDeque::new(),
-        }
-    }
-
-    /// A reader that subscribed the filters, with the broker's confirmation.
-    pub async fn reader(mqtt: MqttOptions, store: SharedStore, filters: &[&str]) -> Self {
-        let mut node = Self::start(mqtt, store);
-        for filter in filters {
-            node.subscribe(filter).await;
-        }
-        node
-    }
-
-    pub async fn subscribe(&mut self, filter: &str) {
-        self.client
-            .subscribe(filter, QoS::AtLeastOnce)
-            .await
-            .unwrap();
-        self.until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
-            .await;
-    }
-
-    /// The next event for which `found` gives something.
-    pub async fn until<T>(&mut self, found: impl Fn(&Event) -> Option<T>) -> T {
-        loop {
-            let event = match self.kept.pop_front() {
-                Some(event) => Ok(event),
-                None => within("an event", self.events.recv())
-                    .await
-                    .expect("running"),
-            };
-            match event {
-                Ok(event) => match found(&event) {
-                    Some(result) => return result,
-                    None => self.seen.push(event),
-                },
-                Err(error) => assert!(error.is_temporary(), "{error}"),
-            }
-        }
-    }
-
-    /// How often it was connected, by the events so far. Messages are kept for later.
-    pub fn connections(&mut self) -> usize {
-        while let Ok(event) = self.events.try_recv() {
-            match event {
-                Ok(event @ Event::Message(_)) => self.kept.push_back(event),
-                Ok(event) => self.seen.push(event),
-                Err(_) => {}
-            }
-        }
-        self.seen
-            .iter()
-            .filter(|event| matches!(event, Event::Connected { .. }))
-            .count()
-    }
-
-    /// Waits until it was connected so often.
-    pub async fn connected(&mut self, times: usize) {
-        within("a connection", async {
-            while self.connections() < times {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
-    }
-
-    pub async fn message(&mut self) -> Message {
-        self.until(|event| match event {
-            Event::Message(message) => Some(message.clone()),
-            _ => None,
-        })
-        .await
-    }
-
-    pub async fn rejection(&mut self) -> (String, &'static str) {
-        self.until(|event| match event {
-            Event::Rejected { topic, reason } => Some((topic.clone(), reason.name())),
-            _ => None,
-        })
-        .await
-    }
-
-    /// Waits until this member can use the group's `epoch`.
-    pub async fn epoch(&mut self, wanted: u64) {
-        self.until(|event| match event {
-            Event::Key(sealmq_rumqttc::MemberEvent::Epoch { epoch, .. }) if *epoch >= wanted => {
-                Some(())
-            }
-            _ => None,
-        })
-        .await;
-    }
-
-    /// As `until`, but messages on the way are kept for later.
-    pub async fn until_kept(&mut self, found: impl Fn(&Event) -> bool) {
-        loop {
-            match within("an event", self.events.recv())
-                .await
-                .expect("running")
-            {
-                Ok(event) if found(&event) => return,
-                Ok(event @ Event::Message(_)) => self.kept.push_back(event),
-                Ok(event) => self.seen.push(event),
-                Err(error) => assert!(error.is_temporary(), "{error}"),
-            }
-        }
-    }
-
-    /// No message arrives for a while.
-    pub async fn silence_of_messages(&mut self) {
-        let message = tokio::time::timeout(Duration::from_millis(400), self.message()).await;
-        assert!(message.is_err(), "{message:?}");
-    }
-
-    pub async fn publish(&self, topic: &str, payload: &str) {
-        within(
-            "publish",
-            self.client
-                .publish(topic, QoS::AtLeastOnce, false, payload.to_owned()),
-        )
-        .await
-        .unwrap();
-    }
-
-    pub async fn flush(&self) {
-        within("flush", self.client.flush()).await.unwrap();
     }
 }
 
