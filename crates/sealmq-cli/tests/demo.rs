@@ -53,8 +53,8 @@ fn the_shipped_readings() {
         "✓ reader-b read 160 of the 160 messages before its removal, and 0 of the 80 after it"
     );
     assert_eq!(
-        check(&ended, "sleeper opens"),
-        "✓ envelopes that the sleeper opens when it wakes up, from retained objects alone: 240"
+        check(&ended, "sleeper's state"),
+        "✓ envelopes that the sleeper's state opens (a member that may read, and was away): 240"
     );
     // Side by side: envelopes at the broker, text at reader-a, nothing at the removed one.
     let first = ended

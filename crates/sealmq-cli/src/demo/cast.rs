@@ -8,12 +8,15 @@ use tokio::time::timeout;
 use super::domain::{Domain, Enrolled};
 use super::input::Input;
 use super::node::{LIMIT, Node};
-use super::outsider::{Carried, Outsider};
+use super::outsider::Outsider;
 use crate::authority::{Ended, Keeper, Source};
 use crate::connection::{describe, plain_options, random_id};
 use crate::failure::Failure;
 use crate::output::note;
 use crate::session;
+
+/// Messages that a subscriber may be behind; Mosquitto queues 1000.
+const MOST_BEHIND: usize = 400;
 
 pub(super) struct Cast {
     /// First, so that it ends before what it needs.
@@ -73,8 +76,14 @@ impl Cast {
         let removed = enrol("reader-b", Access::SUBSCRIBE)?;
         let sleeper = enrol("sleeper", Access::SUBSCRIBE)?;
 
-        let roots = [format!("{base}/"), format!("{}/", domain.prefix)];
-        let outsider = Outsider::start(place.options()?, &place.address(), roots).await?;
+        let topic = format!("{base}/line1/readings");
+        let outsider = Outsider::start(
+            place.options()?,
+            &place.address(),
+            topic.clone(),
+            domain.prefix.clone(),
+        )
+        .await?;
         let source = Source::new(block_in_place(|| domain.vault_again())?);
         let keeper = Keeping(tokio::spawn(keep(
             source,
@@ -89,7 +98,7 @@ impl Cast {
             removed: Node::start(removed, place.options()?, Some(&filter)).await?,
             sleeper,
             outsider,
-            topic: format!("{base}/line1/readings"),
+            topic,
             domain,
         };
         for node in [&cast.sensor, &cast.reader, &cast.removed] {
@@ -124,6 +133,11 @@ impl Cast {
         // Half of the messages between flow while the rotation is under way.
         let switch = before.midpoint(removed_from);
         for (index, line) in input.lines.iter().enumerate() {
+            self.keep_step(index, removed_from).await?;
+            if index == before || index == removed_from {
+                // Messages are sealed when they are sent: so that each part has some.
+                self.flush().await?;
+            }
             if index == before {
                 block_in_place(|| self.domain.rotate())?;
             }
@@ -145,27 +159,46 @@ impl Cast {
                 ))
             })?;
         }
-        match timeout(LIMIT, self.sensor.client.flush()).await {
-            Ok(flushed) => flushed.map_err(Failure::network)?,
-            Err(_) => {
-                return Err(Failure::network(
-                    "demo: the broker does not acknowledge the messages",
-                ));
-            }
-        }
+        self.flush().await?;
         Ok(course)
     }
 
-    /// Readings, and key objects, in the order in which they were carried so far.
-    pub(super) fn carried(&self) -> (Vec<Carried>, Vec<Carried>) {
-        let all = self.outsider.carried().clone();
-        let (envelopes, rest): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|message| message.topic == self.topic);
-        let objects = rest
-            .into_iter()
-            .filter(|message| message.topic.starts_with(&self.domain.prefix));
-        (envelopes, objects.collect())
+    /// Waits until the broker has everything that was published.
+    async fn flush(&self) -> Result<(), Failure> {
+        match timeout(LIMIT, self.sensor.client.flush()).await {
+            Ok(flushed) => flushed.map_err(Failure::network),
+            Err(_) => Err(Failure::network(
+                "demo: the broker does not acknowledge the messages",
+            )),
+        }
+    }
+
+    /// Keeps the readers close behind: brokers drop what queues too long for a subscriber.
+    async fn keep_step(&self, index: usize, removed_from: usize) -> Result<(), Failure> {
+        let least = index.saturating_sub(MOST_BEHIND);
+        if least == 0 || !index.is_multiple_of(MOST_BEHIND / 4) {
+            return Ok(());
+        }
+        for (node, least) in [
+            (&self.reader, least),
+            (&self.removed, least.min(removed_from)),
+        ] {
+            let is_near = node
+                .wait(
+                    |log| log.messages.len() as u64,
+                    |log| log.messages.len() >= least,
+                )
+                .await;
+            if !is_near {
+                return Err(Failure::refused(format_args!(
+                    "demo: {} got {} of {least} messages, and no more: the broker lost some, or is too slow",
+                    node.name,
+                    node.log().messages.len()
+                )));
+            }
+        }
+        self.outsider.wait_for(least).await;
+        Ok(())
     }
 
     /// The authority publishes nothing any more.

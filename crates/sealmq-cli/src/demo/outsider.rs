@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
+use sealmq_keys::is_reserved;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
@@ -22,35 +23,39 @@ pub(super) struct Carried {
     pub(super) payload: Vec<u8>,
 }
 
+/// What the demo is about. On a broker that others use, their messages are not recorded.
+#[derive(Default)]
+pub(super) struct Recorded {
+    /// On the readings' topic, in the order in which they were carried.
+    pub(super) envelopes: Vec<Carried>,
+    /// On the domain's reserved topics.
+    pub(super) objects: Vec<Carried>,
+}
+
 pub(super) struct Outsider {
     client: AsyncClient,
-    carried: Arc<Mutex<Vec<Carried>>>,
+    recorded: Arc<Mutex<Recorded>>,
     task: JoinHandle<()>,
 }
 
 impl Outsider {
-    /// Subscribes to everything and records what lies under `roots`: on a broker that others use,
-    /// their messages are none of the demo's business.
+    /// Subscribes to everything; records what is on `readings`, and under `prefix`.
     pub(super) async fn start(
         options: MqttOptions,
         address: &str,
-        roots: [String; 2],
+        readings: String,
+        prefix: String,
     ) -> Result<Self, Failure> {
-        let failed = |error: &rumqttc::v5::ConnectionError| {
-            Failure::network(connection::describe(error, address))
-        };
-        let mut link = Link::connect(options)
-            .await
-            .map_err(|error| failed(&error))?;
+        let failed =
+            |error: ConnectionError| Failure::network(connection::describe(&error, address));
+        let mut link = Link::connect(options).await.map_err(failed)?;
         link.client
             .subscribe("#", QoS::AtLeastOnce)
             .await
             .map_err(Failure::network)?;
         let subscribed = async {
             loop {
-                if let Event::Incoming(Packet::SubAck(_)) =
-                    link.next().await.map_err(|error| failed(&error))?
-                {
+                if let Event::Incoming(Packet::SubAck(_)) = link.next().await.map_err(failed)? {
                     return Ok::<_, Failure>(());
                 }
             }
@@ -59,47 +64,45 @@ impl Outsider {
             Failure::network("demo: the broker does not answer the subscription to #")
         })??;
         let client = link.client.clone();
-        let carried = Arc::new(Mutex::new(Vec::new()));
-        let records = Arc::clone(&carried);
+        let recorded = Arc::new(Mutex::new(Recorded::default()));
+        let records = Arc::clone(&recorded);
         let task = tokio::spawn(async move {
             while let Ok(event) = link.next().await {
                 let Event::Incoming(Packet::Publish(publish)) = event else {
                     continue;
                 };
                 let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                if roots.iter().any(|root| topic.starts_with(root)) {
-                    let message = Carried {
-                        topic,
-                        payload: publish.payload.to_vec(),
-                    };
-                    records
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(message);
-                }
+                let mut recorded = records.lock().unwrap_or_else(PoisonError::into_inner);
+                let list = if topic == readings {
+                    &mut recorded.envelopes
+                } else if is_reserved(&prefix, &topic) {
+                    &mut recorded.objects
+                } else {
+                    continue;
+                };
+                list.push(Carried {
+                    topic,
+                    payload: publish.payload.to_vec(),
+                });
             }
         });
         Ok(Self {
             client,
-            carried,
+            recorded,
             task,
         })
     }
 
-    pub(super) fn carried(&self) -> MutexGuard<'_, Vec<Carried>> {
-        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it saw this many messages on a topic, as long as they keep coming.
-    pub(super) async fn wait_for(&self, topic: &str, count: usize) -> bool {
+    /// Waits until it saw this many readings, as long as they keep coming.
+    pub(super) async fn wait_for(&self, count: usize) -> bool {
         let mut last = 0;
         let mut since = Instant::now();
         loop {
-            let seen = self
-                .carried()
-                .iter()
-                .filter(|message| message.topic == topic)
-                .count();
+            let seen = self.recorded().envelopes.len();
             if seen >= count {
                 return true;
             }
@@ -110,7 +113,7 @@ impl Outsider {
             if since.elapsed() > LIMIT {
                 return false;
             }
-            sleep(LOOK_EVERY.saturating_mul(4)).await;
+            sleep(LOOK_EVERY).await;
         }
     }
 

@@ -94,8 +94,11 @@ async fn perform(cast: Cast, input: &Input) -> Result<(), Failure> {
             |log| log.messages.len() >= count,
         )
         .await;
-    let all_carried = cast.outsider.wait_for(&cast.topic, count).await;
-    let (envelopes, objects) = cast.carried();
+    let all_carried = cast.outsider.wait_for(count).await;
+    let (envelopes, objects) = {
+        let recorded = cast.outsider.recorded();
+        (recorded.envelopes.clone(), recorded.objects.clone())
+    };
     let evidence = Evidence {
         input,
         course,
