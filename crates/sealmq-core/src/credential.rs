@@ -72,7 +72,8 @@ impl<'a> Credential<'a> {
         let mut previous = None;
         for (index, grant) in self.grants.iter().enumerate() {
             let filter_ok = grant.publish_filter.is_empty()
-                || (grant.access.may_publish() && crate::topic::Filter::new(grant.publish_filter).is_ok());
+                || (grant.access.may_publish()
+                    && crate::topic::Filter::new(grant.publish_filter).is_ok());
             let ordered = previous.is_none_or(|p| p < grant.group);
             if index >= MAX_GRANTS || !grant.access.is_valid() || !filter_ok || !ordered {
                 return Err(ObjectError::Field("grants"));
@@ -118,7 +119,8 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
     #[must_use]
     pub fn fields(&self) -> Credential<'_> {
         // `verify` has decoded the same bytes canonically; the fallback is never taken.
-        let body = Object::parse(self.bytes.as_ref(), Kind::Credential).map_or(&[][..], |o| o.body());
+        let body =
+            Object::parse(self.bytes.as_ref(), Kind::Credential).map_or(&[][..], |o| o.body());
         postcard::from_bytes(body).unwrap_or(Credential {
             domain: DomainId([0; 16]),
             serial: 0,

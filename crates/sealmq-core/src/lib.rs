@@ -1,6 +1,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test"))]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "an overflow fails the test")
+)]
 //! The sealmq envelope: suites, sessions, replay windows and identities.
 //!
 //! No std, no allocator, no clock, no random number generator: time, entropy and bytes come in
@@ -25,8 +28,8 @@ pub mod seal;
 mod credential;
 mod ids;
 mod name;
-mod transcript;
 pub mod topic;
+mod transcript;
 pub mod wire;
 
 pub use credential::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, VerifiedCredential};

@@ -43,7 +43,17 @@ mod tests {
         for good in ["a", "A9._-", &"x".repeat(64)] {
             assert_eq!(check_name(good), Ok(()));
         }
-        for bad in ["", "a b", "+", "#", "%c", "a/b", "é", "a\0", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "a b",
+            "+",
+            "#",
+            "%c",
+            "a/b",
+            "é",
+            "a\0",
+            &"x".repeat(65),
+        ] {
             assert_eq!(check_name(bad), Err(NameError));
         }
     }

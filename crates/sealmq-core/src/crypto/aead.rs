@@ -19,7 +19,9 @@ pub struct AeadError;
 
 impl fmt::Display for AeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("authenticated decryption failed: the bytes were altered or the key is another one")
+        f.write_str(
+            "authenticated decryption failed: the bytes were altered or the key is another one",
+        )
     }
 }
 

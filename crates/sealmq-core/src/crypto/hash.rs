@@ -99,7 +99,13 @@ mod tests {
             hex::encode(prk.expose()),
             "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"
         );
-        let okm = expand(&prk, &[&[0xf0, 0xf1, 0xf2, 0xf3], &[0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9]]);
+        let okm = expand(
+            &prk,
+            &[
+                &[0xf0, 0xf1, 0xf2, 0xf3],
+                &[0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9],
+            ],
+        );
         assert_eq!(
             hex::encode(okm.expose()),
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"

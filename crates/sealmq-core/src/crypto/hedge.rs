@@ -82,7 +82,10 @@ impl DeviceSecret {
         let context = (&[purpose as u8][..], &number.to_be_bytes()[..]);
         Hedged {
             seed: expand(&prk, &[b"sealmq/1 hedge seed", context.0, context.1]),
-            next: Self(expand(&prk, &[b"sealmq/1 hedge next", context.0, context.1])),
+            next: Self(expand(
+                &prk,
+                &[b"sealmq/1 hedge next", context.0, context.1],
+            )),
         }
     }
 }

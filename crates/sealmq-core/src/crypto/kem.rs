@@ -43,7 +43,10 @@ impl KemKeyPair {
     #[must_use]
     pub fn derive(seed: &Secret) -> Self {
         let (private, public) = Suite1::derive_keypair(seed.expose());
-        Self { private, public: KemPublicKey(public.to_bytes().into()) }
+        Self {
+            private,
+            public: KemPublicKey(public.to_bytes().into()),
+        }
     }
 
     /// The public half.
@@ -91,7 +94,10 @@ impl SessionSecrets {
         result.map_err(|_| KemError)?;
         let mut base_nonce = Zeroizing::new([0; NONCE_LEN]);
         export(b"sealmq/1 base nonce", &mut *base_nonce).map_err(|_| KemError)?;
-        Ok(Self { key: MessageKey::new(&key), base_nonce })
+        Ok(Self {
+            key: MessageKey::new(&key),
+            base_nonce,
+        })
     }
 }
 
@@ -192,7 +198,9 @@ pub fn seal_base(
         &mut SeedRng(seed),
     )
     .map_err(|_| KemError)?;
-    let tag = context.seal_inout_detached(text.into(), &[]).map_err(|_| KemError)?;
+    let tag = context
+        .seal_inout_detached(text.into(), &[])
+        .map_err(|_| KemError)?;
     Ok((enc.to_bytes().into(), tag.to_bytes().into()))
 }
 
@@ -216,7 +224,9 @@ pub fn open_base(
         info,
     )
     .map_err(|_| KemError)?;
-    context.open_inout_detached(text.into(), &[], &tag).map_err(|_| KemError)
+    context
+        .open_inout_detached(text.into(), &[], &tag)
+        .map_err(|_| KemError)
 }
 
 #[cfg(test)]
@@ -234,10 +244,16 @@ mod tests {
             session_sender(&group().public(), &psk, &hash, &Secret::new([8; 32])).unwrap();
         let receiver = session_receiver(&group(), &psk, &hash, &enc).unwrap();
         let mut text = *b"hello";
-        let tag = sender.key.seal_in_place(&sender.nonce(3), b"aad", &mut text).unwrap();
+        let tag = sender
+            .key
+            .seal_in_place(&sender.nonce(3), b"aad", &mut text)
+            .unwrap();
         assert_eq!(sender.nonce(3), receiver.nonce(3));
         assert_ne!(sender.nonce(3), sender.nonce(4));
-        receiver.key.open_in_place(&receiver.nonce(3), b"aad", &mut text, &tag).unwrap();
+        receiver
+            .key
+            .open_in_place(&receiver.nonce(3), b"aad", &mut text, &tag)
+            .unwrap();
         assert_eq!(&text, b"hello");
     }
 

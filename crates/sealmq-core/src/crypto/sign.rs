@@ -102,7 +102,9 @@ impl IdentityKey {
 
 impl fmt::Debug for IdentityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("IdentityKey").field(&self.verifying_key()).finish()
+        f.debug_tuple("IdentityKey")
+            .field(&self.verifying_key())
+            .finish()
     }
 }
 
@@ -169,7 +171,10 @@ impl VerifyingKey {
         signature: &[u8; SIGNATURE_LEN],
     ) -> Result<(), SignatureError> {
         self.0
-            .verify_strict(&context.signed_bytes(digest), &Signature::from_bytes(signature))
+            .verify_strict(
+                &context.signed_bytes(digest),
+                &Signature::from_bytes(signature),
+            )
             .map_err(|_| SignatureError)
     }
 }

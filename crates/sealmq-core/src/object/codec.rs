@@ -31,7 +31,11 @@ impl Flavor for Compare<'_> {
     }
 
     fn finalize(self) -> postcard::Result<()> {
-        if self.expected.is_empty() { Ok(()) } else { Err(postcard::Error::DeserializeBadEncoding) }
+        if self.expected.is_empty() {
+            Ok(())
+        } else {
+            Err(postcard::Error::DeserializeBadEncoding)
+        }
     }
 }
 
@@ -45,8 +49,7 @@ pub fn decode_prefix<'a, T>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError
 where
     T: Deserialize<'a> + Serialize,
 {
-    let (value, rest) =
-        postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Encoding)?;
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Encoding)?;
     let expected = bytes
         .len()
         .checked_sub(rest.len())
@@ -91,7 +94,10 @@ mod tests {
         assert_eq!(decode::<u32>(&[5]), Ok(5));
         assert_eq!(decode::<u32>(&[0x85, 0x00]), Err(CodecError::Encoding));
         assert_eq!(decode::<u32>(&[5, 0]), Err(CodecError::Encoding));
-        assert_eq!(decode::<&str>(&[0x81, 0x00, b'a']), Err(CodecError::Encoding));
+        assert_eq!(
+            decode::<&str>(&[0x81, 0x00, b'a']),
+            Err(CodecError::Encoding)
+        );
         assert_eq!(decode_prefix::<u32>(&[5, 9]), Ok((5, &[9][..])));
     }
 }

@@ -19,7 +19,10 @@ where
     T: Deserialize<'a> + Serialize,
 {
     /// The empty list.
-    pub const EMPTY: Self = Self { bytes: &[], element: PhantomData };
+    pub const EMPTY: Self = Self {
+        bytes: &[],
+        element: PhantomData,
+    };
 
     /// Takes encoded elements.
     ///
@@ -30,7 +33,10 @@ where
         while !rest.is_empty() {
             rest = decode_prefix::<T>(rest)?.1;
         }
-        Ok(Self { bytes, element: PhantomData })
+        Ok(Self {
+            bytes,
+            element: PhantomData,
+        })
     }
 
     /// Encodes elements into `out`.
@@ -50,13 +56,19 @@ where
             let written = encode(element, free)?.len();
             used = used.saturating_add(written);
         }
-        Ok(Self { bytes: out.get(..used).unwrap_or_default(), element: PhantomData })
+        Ok(Self {
+            bytes: out.get(..used).unwrap_or_default(),
+            element: PhantomData,
+        })
     }
 
     /// The elements, in order.
     #[must_use]
     pub const fn iter(&self) -> ListIter<'a, T> {
-        ListIter { rest: self.bytes, element: PhantomData }
+        ListIter {
+            rest: self.bytes,
+            element: PhantomData,
+        }
     }
 
     /// Whether there are none.

@@ -149,7 +149,11 @@ impl<'a> Object<'a> {
     pub fn parse(bytes: &'a [u8], kind: Kind) -> Result<Self, ObjectError> {
         let (signed, signature) = bytes.split_last_chunk().ok_or(ObjectError::Form)?;
         match signed {
-            [FORM_SUITE_1, k, ..] if *k == kind as u8 => Ok(Self { kind, signed, signature }),
+            [FORM_SUITE_1, k, ..] if *k == kind as u8 => Ok(Self {
+                kind,
+                signed,
+                signature,
+            }),
             [FORM_SUITE_1, _, ..] => Err(ObjectError::Kind),
             _ => Err(ObjectError::Form),
         }
@@ -212,9 +216,13 @@ pub fn sign_encoded<'o>(
     out: &'o mut [u8],
 ) -> Result<(&'o [u8], Digest), ObjectError> {
     let signed_len = body_len.checked_add(2).ok_or(ObjectError::TooLarge)?;
-    let end = signed_len.checked_add(SIGNATURE_LEN).ok_or(ObjectError::TooLarge)?;
+    let end = signed_len
+        .checked_add(SIGNATURE_LEN)
+        .ok_or(ObjectError::TooLarge)?;
     let out = out.get_mut(..end).ok_or(ObjectError::TooLarge)?;
-    let (signed, signature) = out.split_at_mut_checked(signed_len).ok_or(ObjectError::TooLarge)?;
+    let (signed, signature) = out
+        .split_at_mut_checked(signed_len)
+        .ok_or(ObjectError::TooLarge)?;
     let hash = sha256(&[signed]);
     signature.copy_from_slice(&key.sign(kind.context(), &hash));
     Ok((out, hash))

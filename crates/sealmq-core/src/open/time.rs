@@ -55,6 +55,9 @@ pub(crate) fn check_message(
     if times.will && times.sent_at.is_none() {
         return Err(Staleness::NoTime);
     }
+    if times.will && policy.will_age == 0 {
+        return Err(Staleness::Old);
+    }
     let Some(now) = now else { return Ok(()) };
     let skew = millis(policy.skew.into());
     let older_than = |sent_at: u64, age: u64| now > sent_at.saturating_add(age);
@@ -71,7 +74,7 @@ pub(crate) fn check_message(
     }
     if times.will {
         let age = millis(policy.will_age.into()).saturating_add(skew);
-        if policy.will_age == 0 || older_than(sent_at, age) {
+        if older_than(sent_at, age) {
             return Err(Staleness::Old);
         }
     } else if policy.freshness > 0
@@ -159,10 +162,9 @@ mod tests {
             will_age: 0,
             ..POLICY
         };
-        assert_eq!(
-            check_message(Some(NOW), &will(0), &off),
-            Err(Staleness::Old)
-        );
+        for now in [Some(NOW), None] {
+            assert_eq!(check_message(now, &will(0), &off), Err(Staleness::Old));
+        }
         assert_eq!(check(will(-10_001)), Err(Staleness::Future));
         let none = MessageTimes {
             sent_at: None,

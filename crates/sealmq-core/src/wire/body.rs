@@ -107,7 +107,10 @@ impl BodyFields {
             return Err(BodyError::Flags);
         }
         let has = |flag| flags & flag != 0;
-        let sender = MemberNumber(narrow(bounded(reader.varint()?, MemberNumber::MAX.0.into())?)?);
+        let sender = MemberNumber(narrow(bounded(
+            reader.varint()?,
+            MemberNumber::MAX.0.into(),
+        )?)?);
         let hint = reader.u8()?;
         if !sender.is_valid() || hint >= HINT_MODULUS {
             return Err(BodyError::Range);
@@ -224,7 +227,7 @@ impl BodyPrefix<'_> {
     /// # Errors
     /// A field is above its limit, or an expiry stands without a sent-at time.
     pub fn encoded_len(&self) -> Result<usize, BodyError> {
-        if self.hint >= HINT_MODULUS {
+        if !self.sender.is_valid() || self.hint >= HINT_MODULUS {
             return Err(BodyError::Range);
         }
         // Flags and hint.
@@ -233,10 +236,7 @@ impl BodyPrefix<'_> {
             len = len.checked_add(bytes).ok_or(BodyError::Range)?;
             Ok(())
         };
-        add(varint_len(bounded(
-            self.sender.0.into(),
-            MemberNumber::MAX.0.into(),
-        )?))?;
+        add(varint_len(self.sender.0.into()))?;
         add(varint_len(bounded(
             self.session_number,
             MAX_SESSION_NUMBER,
@@ -417,10 +417,7 @@ mod tests {
                 sender: MemberNumber(1 << 28),
                 ..PLAIN
             },
-            BodyPrefix {
-                hint: 128,
-                ..PLAIN
-            },
+            BodyPrefix { hint: 128, ..PLAIN },
             BodyPrefix {
                 sent_at: Some(1 << 42),
                 ..PLAIN
@@ -453,6 +450,17 @@ mod tests {
         };
         let fields = BodyFields::parse(&emit(&good, b"")).unwrap();
         assert_eq!(fields.message_expiry, Some(1));
+    }
+
+    #[test]
+    fn what_no_reader_takes_is_not_written() {
+        for sender in [0, MemberNumber::MAX.0 + 1] {
+            let sender = MemberNumber(sender);
+            assert_eq!(
+                BodyPrefix { sender, ..PLAIN }.encoded_len(),
+                Err(BodyError::Range)
+            );
+        }
     }
 
     #[test]
