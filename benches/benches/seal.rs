@@ -3,6 +3,10 @@
     missing_docs,
     reason = "criterion's macros make undocumented functions"
 )]
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "numbers of sessions and lengths of buffers, far from any limit"
+)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sealmq_bench::{Floor, Group, HEADROOM, SIZES, SenderNumbers};

@@ -1,0 +1,424 @@
+//! One reader, two senders, an insider, and a broker that does what it likes. The fuzz bytes are
+//! what everybody does.
+
+mod actors;
+
+use std::collections::BTreeMap;
+
+use sealmq_core::crypto::{
+    ENC_LEN, IdentityKey, Secret, SessionSecrets, session_receiver, session_sender,
+};
+use sealmq_core::open::{DecapsulationLimit, DeviceReceiver, Rejection, Request};
+use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record};
+use sealmq_core::seal::{Outgoing, Publisher, SenderSession, SessionLimits, SessionStart};
+use sealmq_core::topic::Topic;
+use sealmq_core::wire::{Header, Padding, Suite};
+use sealmq_core::{KeyId, MemberNumber};
+
+use self::actors::{Card, Epoch, GROUP, Known, SenderState, Sent, TOPICS, aad, encrypt};
+use super::input::Input;
+use super::world::{NOW, sha256_secret};
+
+const MAX_ACTIONS: usize = 40;
+const MAX_MESSAGES: usize = 24;
+const NOW_MS: u64 = NOW * 1000;
+
+type Reader = DeviceReceiver<8, 16, 16>;
+
+struct Run {
+    senders: [SenderState; 2],
+    known: Known,
+    reader: Reader,
+    stored: BTreeMap<[u8; RECORD_KEY_LEN], Vec<u8>>,
+    sent: Vec<Sent>,
+    entropy: u64,
+}
+
+/// Opening, spec/envelope.md §9, whatever arrives: nothing opens but what its sender sealed, as it
+/// sealed it, where it sealed it, and once.
+pub fn open(data: &[u8]) -> bool {
+    let mut input = Input::new(data);
+    let mut run = Run::new();
+    for _ in 0..MAX_ACTIONS {
+        if input.is_empty() {
+            break;
+        }
+        run.act(&mut input);
+    }
+    run.sent.iter().any(|sent| sent.opened_live)
+}
+
+const fn limit() -> DecapsulationLimit {
+    DecapsulationLimit {
+        burst: 1000,
+        per_second: 1000,
+        without_clock: 1,
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let senders = [1_u8, 2].map(|n| {
+            let key = IdentityKey::from_seed(&Secret::new([n; 32]));
+            let card = Card {
+                member: MemberNumber(n.into()),
+                serial: 1,
+                key: key.verifying_key(),
+            };
+            SenderState {
+                key,
+                card,
+                session: None,
+                numbers: 1 << 30,
+            }
+        });
+        Self {
+            known: Known {
+                cards: [senders[0].card, senders[1].card],
+                hidden: [false; 2],
+                epochs: 2,
+            },
+            senders,
+            reader: Reader::on_device(limit()),
+            stored: BTreeMap::new(),
+            sent: Vec::new(),
+            entropy: 0,
+        }
+    }
+
+    fn act(&mut self, input: &mut Input<'_>) {
+        match input.byte() % 12 {
+            0..=2 if self.sent.len() < MAX_MESSAGES => self.seal(input),
+            3 => self.damaged(input),
+            4 => self.moved(input),
+            5 => self.retained(input),
+            6 => self.forged(input),
+            7 => self.rewrapped(input),
+            8 => {
+                let raw = input.bytes().to_vec();
+                self.deliver(&raw, 0, false);
+            }
+            9 => self.restart(),
+            10 => self.learn(input),
+            _ => {
+                let Some(at) = self.pick(input) else { return };
+                let Sent { bytes, topic, .. } = self.sent[at].clone();
+                self.deliver(&bytes, topic, false);
+            }
+        }
+    }
+
+    fn pick(&self, input: &mut Input<'_>) -> Option<usize> {
+        let at = input.index(self.sent.len());
+        (at < self.sent.len()).then_some(at)
+    }
+
+    fn secret(&mut self) -> Secret {
+        self.entropy += 1;
+        sha256_secret(&[b"entropy", &self.entropy.to_be_bytes()])
+    }
+
+    fn seal(&mut self, input: &mut Input<'_>) {
+        let [who, kind, times] = [input.byte(), input.byte(), input.byte()];
+        let (who, epoch) = (usize::from(who & 1), usize::from(who >> 1 & 1));
+        let (fresh, retain, will) = (who & 4 != 0, kind & 1 != 0, kind & 2 != 0);
+        let topic = usize::from(kind >> 2) % TOPICS.len();
+        let payload = input.bytes().to_vec();
+        let same = self.senders[who]
+            .session
+            .as_ref()
+            .is_some_and(|(e, _)| *e == epoch);
+        if !same || fresh || will {
+            let seed = self.secret();
+            let session = self.start(who, epoch, &seed);
+            self.senders[who].session = Some((epoch, session));
+        }
+        let SenderState {
+            key, card, session, ..
+        } = &mut self.senders[who];
+        let publisher = Publisher::new(key, *card).unwrap();
+        let (_, mut active) = session.take().unwrap();
+        let message = Outgoing {
+            sent_at: match times & 3 {
+                0 if !will => None,
+                1 => Some(NOW_MS + 3_600_000),
+                _ => Some(NOW_MS - 60_000),
+            },
+            sequence: (times & 4 != 0).then_some(u32::from(times >> 3)),
+            retain,
+            padding: if kind & 32 != 0 {
+                Padding::Bucket(64)
+            } else {
+                Padding::None
+            },
+            ..Outgoing::new(Topic::new(TOPICS[topic]).unwrap())
+        };
+        let mut out = vec![0; payload.len() + 512];
+        let len = if will {
+            active.seal_will_into(&publisher, &message, Some(NOW_MS), &payload, &mut out)
+        } else {
+            let len = active.seal_into(&publisher, &message, Some(NOW_MS), &payload, &mut out);
+            *session = Some((epoch, active));
+            len
+        };
+        out.truncate(len.unwrap());
+        self.sent.push(Sent {
+            bytes: out,
+            epoch,
+            card: card.serial,
+            sender: card.member,
+            topic,
+            payload,
+            retain,
+            will,
+            opened_live: false,
+        });
+        // Half of the messages arrive at once, so that runs get somewhere.
+        let at = self.sent.len() - 1;
+        let future = times & 3 == 1;
+        if kind & 64 != 0 {
+            let Sent { bytes, sender, .. } = self.sent[at].clone();
+            let opened = self.deliver(&bytes, topic, false);
+            let denied = sender.0 == 1 && topic == 2;
+            let known = epoch < self.known.epochs && !self.known.hidden[who];
+            assert_eq!(
+                opened,
+                known && !future && !denied,
+                "the newest message of a sender opens"
+            );
+        }
+    }
+
+    fn start(&mut self, who: usize, epoch: usize, seed: &Secret) -> SenderSession {
+        let sender = &mut self.senders[who];
+        sender.numbers += 1;
+        let epoch = &Epoch::all()[epoch];
+        SenderSession::start(&SessionStart {
+            group: GROUP,
+            announcement: &epoch.announcement,
+            suite: Suite::One,
+            group_key: &epoch.key_pair.public(),
+            psk: &epoch.psk,
+            not_after: NOW + 1000,
+            limits: SessionLimits::default(),
+            number: sender.numbers,
+            seed,
+            now: Some(NOW_MS),
+        })
+        .unwrap()
+    }
+
+    fn damaged(&mut self, input: &mut Input<'_>) {
+        let Some(at) = self.pick(input) else { return };
+        let Sent {
+            mut bytes, topic, ..
+        } = self.sent[at].clone();
+        let place = input.index(bytes.len());
+        match input.byte() % 3 {
+            0 => bytes.truncate(place),
+            1 => bytes.insert(place, input.byte()),
+            _ => bytes[place] ^= input.byte().max(1),
+        }
+        self.deliver(&bytes, topic, false);
+    }
+
+    fn moved(&mut self, input: &mut Input<'_>) {
+        let Some(at) = self.pick(input) else { return };
+        let Sent { bytes, topic, .. } = self.sent[at].clone();
+        self.deliver(&bytes, (topic + 1) % TOPICS.len(), input.byte() & 1 == 1);
+    }
+
+    fn retained(&mut self, input: &mut Input<'_>) {
+        let Some(at) = self.pick(input) else { return };
+        let Sent { bytes, topic, .. } = self.sent[at].clone();
+        self.deliver(&bytes, topic, true);
+    }
+
+    /// Another reader of the group knows all session keys: it changes a plaintext and encrypts it
+    /// again.
+    fn forged(&mut self, input: &mut Input<'_>) {
+        let Some((at, mut plain, secrets)) = self.insider(input) else {
+            return;
+        };
+        let Sent { bytes, topic, .. } = self.sent[at].clone();
+        let mut header = Header::parse(&bytes).unwrap();
+        let mut topic = topic;
+        match input.byte() % 4 {
+            0 => header.counter ^= 1,
+            1 => topic = (topic + 1) % TOPICS.len(),
+            2 => plain.truncate(plain.len() - 1 - input.index(plain.len() - 1)),
+            _ => {
+                let place = input.index(plain.len());
+                plain[place] ^= input.byte().max(1);
+            }
+        }
+        let forged = encrypt(&header, &secrets, topic, plain);
+        self.deliver(&forged, topic, false);
+    }
+
+    /// The same insider takes a signed message over into a session of its own (ATTACKS A7).
+    fn rewrapped(&mut self, input: &mut Input<'_>) {
+        let Some((at, plain, _)) = self.insider(input) else {
+            return;
+        };
+        let Sent {
+            bytes,
+            topic,
+            epoch,
+            ..
+        } = self.sent[at].clone();
+        let to = &Epoch::all()[(epoch + usize::from(input.byte() & 1)) % 2];
+        let seed = self.secret();
+        let (enc, secrets) =
+            session_sender(&to.key_pair.public(), &to.psk, &to.announcement, &seed).unwrap();
+        let header = Header {
+            key_id: KeyId::of(&to.announcement),
+            enc,
+            ..Header::parse(&bytes).unwrap()
+        };
+        let forged = encrypt(&header, &secrets, topic, plain);
+        self.deliver(&forged, topic, false);
+    }
+
+    fn insider(&mut self, input: &mut Input<'_>) -> Option<(usize, Vec<u8>, SessionSecrets)> {
+        let at = self.pick(input)?;
+        let Sent {
+            bytes,
+            epoch,
+            topic,
+            ..
+        } = &self.sent[at];
+        let epoch = &Epoch::all()[*epoch];
+        let header = Header::parse(bytes).unwrap();
+        let enc: &[u8; ENC_LEN] = &header.enc;
+        let secrets =
+            session_receiver(&epoch.key_pair, &epoch.psk, &epoch.announcement, enc).unwrap();
+        let (head, rest) = bytes.split_at(header.encoded_len());
+        let (text, tag) = rest.split_last_chunk().unwrap();
+        let mut plain = text.to_vec();
+        let aad = aad(head, *topic);
+        let nonce = secrets.nonce(header.counter.into());
+        secrets
+            .key
+            .open_in_place(&nonce, &aad, &mut plain, tag)
+            .unwrap();
+        Some((at, plain, secrets))
+    }
+
+    /// A crash: memory is lost, what was stored after each message is there.
+    fn restart(&mut self) {
+        self.reader = Reader::on_device(limit());
+        for bytes in self.stored.values() {
+            self.reader.restore(Record::decode(bytes).unwrap());
+        }
+    }
+
+    /// What the reader knows changes.
+    fn learn(&mut self, input: &mut Input<'_>) {
+        let what = input.byte();
+        let who = usize::from(what & 1);
+        match what >> 1 & 3 {
+            // A credential is lost sight of, or arrives.
+            1 => self.known.hidden[who] ^= true,
+            // The newer epoch falls out of the window, or its announcement arrives.
+            2 => {
+                self.known.epochs = 3 - self.known.epochs;
+                let known = &Epoch::all()[..self.known.epochs];
+                let kept = |hash: &_| known.iter().any(|epoch| epoch.announcement == *hash);
+                self.reader.retain_epochs(kept);
+            }
+            // A sender lost its state and got a new credential.
+            _ => {
+                let SenderState { card, session, .. } = &mut self.senders[who];
+                if card.serial < 4 {
+                    card.serial += 1;
+                    *session = None;
+                    self.known.cards[who] = *card;
+                }
+            }
+        }
+    }
+
+    /// Delivers and checks everything that must hold; returns whether it opened.
+    fn deliver(&mut self, bytes: &[u8], topic: usize, retained: bool) -> bool {
+        let mut buf = bytes.to_vec();
+        let request = Request {
+            retained,
+            now: Some(NOW_MS),
+            ..Request::new(Topic::new(TOPICS[topic]).unwrap())
+        };
+        let opened = self
+            .reader
+            .open(&request, &self.known, &self.known, &mut buf);
+        let rejection = match opened {
+            Ok(message) => {
+                let sent = self.sent.iter_mut().find(|sent| sent.bytes == bytes);
+                let sent = sent.expect("opened what nobody sealed");
+                assert_eq!(message.payload(), sent.payload);
+                assert_eq!(message.sender(), sent.sender);
+                assert_eq!(message.credential_serial(), sent.card);
+                assert_eq!(topic, sent.topic, "moved to another topic");
+                assert_eq!(message.epoch(), sent.epoch as u64 + 1);
+                assert_eq!(
+                    (message.retain(), message.is_will()),
+                    (sent.retain, sent.will)
+                );
+                assert_eq!(message.is_retained_delivery(), retained);
+                assert!(!retained || sent.retain, "retained, but not by its sender");
+                assert!(retained || !sent.opened_live, "opened twice");
+                sent.opened_live |= !retained;
+                None
+            }
+            Err(rejection) => Some(rejection),
+        };
+        match rejection {
+            None => {}
+            Some(rejection) if rejection.may_wait() => {
+                assert_eq!(buf, bytes, "{rejection}: the envelope is to be kept");
+            }
+            Some(rejection) => {
+                let wiped = buf.iter().all(|byte| *byte == 0);
+                assert!(
+                    wiped || buf == bytes,
+                    "{rejection}: plaintext left in the buffer"
+                );
+                assert!(!matches!(rejection, Rejection::Own));
+                assert!(
+                    self.reader.next_dirty().is_none(),
+                    "{rejection}: changed the state"
+                );
+            }
+        }
+        while let Some(change) = self.reader.next_dirty() {
+            match change {
+                Durable::Put(record) => {
+                    let mut out = vec![0; Record::<2>::MAX_LEN];
+                    let len = record.encode(&mut out).unwrap();
+                    out.truncate(len);
+                    self.stored.insert(record.key(), out);
+                }
+                Durable::Delete(key) => assert!(self.stored.remove(&key).is_some()),
+            }
+        }
+        rejection.is_none()
+    }
+}
+
+/// Replay records as a run leaves them, for the corpus.
+pub(super) fn records() -> Vec<(String, Vec<u8>)> {
+    let mut run = Run::new();
+    // A retained message, a will, and more sessions than are remembered.
+    for (who, kind) in [
+        (1, 65),
+        (1, 67),
+        (5, 64),
+        (5, 64),
+        (5, 64),
+        (5, 64),
+        (5, 65),
+    ] {
+        run.seal(&mut Input::new(&[who, kind, 2, 1, b'x']));
+    }
+    let named = run.stored.into_values().zip(0..);
+    named.map(|(bytes, at)| (at.to_string(), bytes)).collect()
+}

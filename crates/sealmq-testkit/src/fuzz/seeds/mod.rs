@@ -1,0 +1,313 @@
+//! First entries of the corpora: real objects, and scripts that reach every action.
+
+mod scripts;
+
+use sealmq_core::crypto::{IdentityKey, Secret, sha256};
+use sealmq_core::object::{Access, List, OBJECT_OVERHEAD, encode};
+use sealmq_core::wire::{BodyPrefix, MAX_COUNTER, PropertiesBuilder, Property, Suite, Writer};
+use sealmq_core::{Credential, DomainId, Grant, GroupId, KeyId, MemberNumber};
+use sealmq_core::{topic::Topic, wire::Header};
+use sealmq_keys::{
+    DelegatedKemKey, DelegatedKey, Delegation, FollowContext, Generation, GroupState, KEM_X25519,
+    ReservedTopic, Roles, encode_request,
+};
+
+use crate::fuzz::world::{Device, NOW, World, YEAR};
+
+/// A target's name, a name for the entry, its bytes.
+pub type Seed = (&'static str, String, Vec<u8>);
+
+/// The seeds of every target. The same at every call.
+#[must_use]
+pub fn seeds() -> Vec<Seed> {
+    let mut all = Vec::new();
+    let mut add = |target: &'static str, name: &str, bytes: Vec<u8>| {
+        all.push((target, format!("seed-{name}"), bytes));
+    };
+    wire(&mut add);
+    topics(&mut add);
+    objects(&mut add);
+    states(&mut add);
+    files(&mut add);
+    scripts::scripts(&mut add);
+    all
+}
+
+type Add<'a> = &'a mut dyn FnMut(&'static str, &str, Vec<u8>);
+
+fn wire(add: Add<'_>) {
+    for value in [0, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+        let mut out = [0; 10];
+        let mut writer = Writer::new(&mut out);
+        writer.varint(value).unwrap();
+        add("varint", &value.to_string(), writer.finish().to_vec());
+    }
+    add("varint", "overlong", vec![0x85, 0]);
+    add("varint", "eleven", vec![0xff; 11]);
+    for (name, counter) in [("first", 0), ("two", 128), ("last", MAX_COUNTER)] {
+        let header = Header {
+            suite: Suite::One,
+            key_id: KeyId([7; 8]),
+            enc: [9; 32],
+            counter,
+        };
+        let mut out = [0; 160];
+        header.emit(&mut Writer::new(&mut out)).unwrap();
+        add("envelope_header", name, out.to_vec());
+    }
+    add("envelope_header", "short-form", vec![0x91; 30]);
+    add("envelope_header", "clear", b"21.5C".to_vec());
+
+    let mut buffer = [0; 256];
+    let mut builder = PropertiesBuilder::new(&mut buffer);
+    for property in [
+        Property::PayloadFormat(true),
+        Property::MessageExpiry(60),
+        Property::ContentType("text/plain"),
+        Property::ResponseTopic(Topic::new("answers/7").unwrap()),
+        Property::CorrelationData(&[1, 2, 3]),
+        Property::User("unit", "C"),
+        Property::User("unit", "K"),
+    ] {
+        builder.push(property).unwrap();
+    }
+    let properties = builder.finish().unwrap();
+    add("properties", "all", properties.as_bytes().to_vec());
+    add("properties", "one", b"\x03\x00\x01x".to_vec());
+
+    let plain = BodyPrefix {
+        sender: MemberNumber(7),
+        hint: 1,
+        session_number: 1_762_949_760,
+        sent_at: None,
+        sequence: None,
+        credential: None,
+        properties: None,
+        retain: false,
+        will: false,
+        payload_len: None,
+    };
+    let full = BodyPrefix {
+        sent_at: Some(1_762_949_761_000),
+        sequence: Some(300),
+        credential: Some(b"credential"),
+        properties: Some(properties),
+        retain: true,
+        will: true,
+        payload_len: Some(5),
+        ..plain
+    };
+    for (name, prefix, rest) in [
+        ("plain", plain, &b"21.5C"[..]),
+        ("full", full, b"21.5C\0\0\0"),
+    ] {
+        let mut out = vec![0; prefix.encoded_len().unwrap()];
+        prefix.emit(&mut Writer::new(&mut out)).unwrap();
+        add("body", name, [out.as_slice(), rest].concat());
+    }
+}
+
+fn topics(add: Add<'_>) {
+    for (name, text) in [
+        ("plain", "plant/a/temp\0plant/+/temp\0plant/#"),
+        ("parent", "a\0a/#\0a"),
+        ("system", "$SYS/x\0#\0+/x"),
+        ("empty-levels", "//\0+/+/+\0/#"),
+        ("own-name", "plant/gateway/x\0plant/%c/#\0plant/+/x"),
+    ] {
+        add("topics", name, text.as_bytes().to_vec());
+    }
+}
+
+/// The encoded fields of an object.
+fn body(object: &[u8]) -> Vec<u8> {
+    object[2..object.len() - (OBJECT_OVERHEAD - 2)].to_vec()
+}
+
+fn objects(add: Add<'_>) {
+    let world = World::get();
+    add("delegation", "real", body(&world.delegation_object));
+    add("delegation", "two-keys", delegation());
+    for (at, file) in world.credential_files.iter().enumerate() {
+        let file = sealmq_keys::decode_credential_file(file).unwrap();
+        add(
+            "credential",
+            &format!("member-{at}"),
+            body(&file.credential),
+        );
+    }
+    add("credential", "grants", credential());
+    for (at, device) in world.devices.iter().enumerate().take(2) {
+        add(
+            "key_package",
+            &format!("member-{at}"),
+            body(&device.package()),
+        );
+        add(
+            "enrolment_request",
+            &format!("member-{at}"),
+            body(&device.request),
+        );
+    }
+    let genuine = &world.devices[0].request;
+    add("enrolment_request", "whole-object", genuine.clone());
+    for (at, member) in world.members.iter().enumerate() {
+        add("welcome", &format!("member-{at}"), body(&member.welcome));
+    }
+    for (name, announcement) in ["ordinary", "healing", "after"]
+        .iter()
+        .zip(&world.announcements)
+    {
+        add("announcement", name, body(announcement));
+    }
+    add(
+        "announcement",
+        "two-generations",
+        two_generations(&world.announcements[0]),
+    );
+    let head = (DomainId([1; 16]), 1_u32, 0_u8, world.group);
+    for (name, members) in [("one", 1_u32), ("many", 9)] {
+        let records: Vec<u8> = (1..=members)
+            .flat_map(|m| [m.to_be_bytes(), (u32::MAX - m % 2).to_be_bytes()].concat())
+            .collect();
+        let mut out = vec![0; records.len() + 64];
+        let list = encode(&(head, records.as_slice()), &mut out).unwrap();
+        add("refused_list", name, list.to_vec());
+    }
+}
+
+fn delegation() -> Vec<u8> {
+    let keys = [1_u8, 2].map(|n| DelegatedKey {
+        key: *IdentityKey::from_seed(&Secret::new([n; 32]))
+            .verifying_key()
+            .as_bytes(),
+        roles: Roles::ALL,
+    });
+    let kem = DelegatedKemKey {
+        kem: KEM_X25519,
+        key: &[9; 32],
+    };
+    let (mut key_bytes, mut kem_bytes, mut out) = ([0; 128], [0; 64], [0; 512]);
+    let fields = Delegation {
+        domain: DomainId([0; 16]),
+        root_key: [0; 32],
+        serial: 3,
+        issued_at: NOW,
+        not_after: NOW + YEAR,
+        keys: List::encode(&keys, &mut key_bytes).unwrap(),
+        kem_keys: List::encode(&[kem], &mut kem_bytes).unwrap(),
+    };
+    encode(&fields, &mut out).unwrap().to_vec()
+}
+
+fn credential() -> Vec<u8> {
+    let grants = [
+        Grant {
+            group: GroupId([1; 16]),
+            access: Access::BOTH,
+            publish_filter: "plant/%c/#",
+        },
+        Grant {
+            group: GroupId([2; 16]),
+            access: Access::SUBSCRIBE,
+            publish_filter: "",
+        },
+    ];
+    let (mut list, mut out) = ([0; 256], [0; 512]);
+    let fields = Credential {
+        domain: DomainId([0; 16]),
+        serial: 1,
+        signer: 0,
+        member: MemberNumber(7),
+        credential_serial: 2,
+        name: "gateway-7",
+        key: *IdentityKey::from_seed(&Secret::new([5; 32]))
+            .verifying_key()
+            .as_bytes(),
+        request: sha256(&[b"request"]),
+        issued_at: NOW,
+        not_after: NOW + YEAR,
+        grants: List::encode(&grants, &mut list).unwrap(),
+    };
+    encode(&fields, &mut out).unwrap().to_vec()
+}
+
+/// The same announcement with a second generation, which has a cover of its own.
+fn two_generations(announcement: &[u8]) -> Vec<u8> {
+    let body = body(announcement);
+    let (head, covers) =
+        sealmq_core::object::decode_prefix::<sealmq_keys::Head<'_>>(&body).unwrap();
+    let generations = [1, 2].map(|number| Generation {
+        number,
+        depth: 4,
+        first_epoch: 1,
+        deadline: 0,
+    });
+    let mut list = [0; 64];
+    let head = sealmq_keys::Head {
+        generations: List::encode(&generations, &mut list).unwrap(),
+        ..head
+    };
+    let covers: &[u8] = sealmq_core::object::decode(covers).unwrap();
+    let twice = [covers, covers].concat();
+    let mut out = vec![0; 2048];
+    encode(&(head, twice.as_slice()), &mut out)
+        .unwrap()
+        .to_vec()
+}
+
+fn states(add: Add<'_>) {
+    let world = World::get();
+    let context = FollowContext {
+        authorities: &world.delegation,
+        prefix: &world.prefix,
+        now: Some(NOW),
+        referenced: None,
+    };
+    for (at, member) in world.members.iter().enumerate().step_by(2) {
+        let mut state = GroupState::decode(&member.state).unwrap();
+        add("group_state", &format!("{at}-fresh"), member.state.clone());
+        for announcement in &world.announcements {
+            let _ = state.follow(announcement, &context);
+        }
+        add(
+            "group_state",
+            &format!("{at}-current"),
+            state.to_bytes().unwrap().to_vec(),
+        );
+    }
+    for (name, record) in crate::fuzz::open::records() {
+        add("replay_record", &name, record);
+    }
+}
+
+fn files(add: Add<'_>) {
+    let world = World::get();
+    let request = encode_request(&Device::new(9, "spare").request).unwrap();
+    add("armour", "request", request.into_bytes());
+    add(
+        "armour",
+        "credential",
+        world.credential_files[0].clone().into_bytes(),
+    );
+    add(
+        "armour",
+        "crlf",
+        world.credential_files[1].replace('\n', "\r\n").into_bytes(),
+    );
+    for topic in [
+        ReservedTopic::Delegation,
+        ReservedTopic::Credential(MemberNumber(7)),
+        ReservedTopic::Welcome(MemberNumber(7), world.group),
+        ReservedTopic::Announcement(world.group, 42),
+        ReservedTopic::RefusedList(world.group),
+    ] {
+        let name = topic.name(&world.prefix);
+        let last = name.rsplit('/').next().unwrap_or("x");
+        add(
+            "reserved_topic",
+            last,
+            format!("{}\0{name}", world.prefix).into_bytes(),
+        );
+    }
+}
