@@ -289,7 +289,8 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(f["root_key"] == root_key, "field", "root_key")
         obj.require_signed(root_key)
         if held:
-            require(f["serial"] > held["serial"] or obj.hash == held["hash"], "serial", "older than, or not, the one held")
+            held = Object("delegation", held)
+            require(f["serial"] > held.fields["serial"] or obj.hash == held.hash, "serial", "older than, or not, the one held")
     elif expected == "key_package":
         obj.require_signed(identity or f["identity"])
         require(identity is None or f["identity"] == identity, "field", "identity")

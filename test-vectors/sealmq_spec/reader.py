@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, objects, topics, tree
-from .envelope import LABEL, decode_body, decode_header, nonce, session_info, session_keys, transcript
+from .envelope import LABEL, SUITE, decode_body, decode_header, nonce, session_info, session_keys, transcript
 from .wire import Refused, require, sha256, verify
 
 WINDOW = 1024  # hosts; devices have 128, and no vector tells the two apart
@@ -27,9 +27,10 @@ class SenderState:
 
 
 class Reader:
-    def __init__(self, authority, group, filters, policy, not_after, epochs, credentials, number, refused=(), own_messages=False,
-                 floors=(), sessions=4):
-        self.authority, self.group, self.filters, self.policy, self.not_after = authority, group, filters, policy, not_after
+    def __init__(self, authority, group, filters, policy, issued_at, not_after, epochs, credentials, number, refused=(), own_messages=False,
+                 delegation_not_after=2**64, floors=(), sessions=4):
+        self.authority, self.group, self.filters, self.policy = authority, group, filters, policy
+        self.issued_at, self.not_after, self.delegation_not_after = issued_at, min(not_after, delegation_not_after), delegation_not_after
         self.epochs = {epoch["hash"][:8]: (epoch, tree.GroupKeys(epoch["reader_secret"])) for epoch in epochs}
         known = [objects.check("credential", data, authority=authority) for data in credentials]
         self.credentials = {credential.fields["member"]: credential for credential in known}
@@ -40,9 +41,10 @@ class Reader:
     def open(self, topic, retained, now_ms, envelope):
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
         # 1 header, 2 key
-        key_id, enc, counter, header_length = decode_header(envelope)
+        suite, key_id, enc, counter, header_length = decode_header(envelope)
         require(key_id in self.epochs, "UnknownKey")
         epoch, keys = self.epochs[key_id]
+        require(suite == SUITE, "Rejected", "another suite than the announcement's")
         self._require_keys_fresh(now_ms)
         # 3 session keys, 4 AEAD, 5 plaintext
         header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
@@ -110,9 +112,12 @@ class Reader:
         require(not 1 <= ahead < 64, "UnknownSender", "made under a newer credential")
         require(ahead < 64, "Revoked", "made under an older credential")
         require(f["credential_serial"] >= max(lowest, self.lowest_serial.get(f["member"], 0)), "Revoked")
-        if now_ms is not None:
+        if now_ms is None:  # without a clock it is at least the time of the newest announcement
+            require(f["not_after"] >= self.issued_at, "Revoked", "a credential that has expired by then")
+        else:
             now = now_ms // 1000
-            require(f["issued_at"] <= now + self.policy["skew"] and now <= f["not_after"], "Stale", "credential")
+            ends = min(f["not_after"], self.delegation_not_after)
+            require(f["issued_at"] <= now + self.policy["skew"] and now <= ends, "Stale", "credential")
         require(any(topics.matches(text, topic) for text in self.filters), "NotAllowed", "not a topic of the group")
         grant = next((grant for grant in f["grants"] if grant["group"] == self.group), None)
         require(grant and grant["access"] & PUBLISH, "NotAllowed", "no grant")

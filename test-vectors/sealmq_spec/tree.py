@@ -96,7 +96,10 @@ def open_welcome(authority, member, welcome, package, package_seed, installed=No
     secret_key, init_key = hpke.derive_key_pair(package_seed)
     require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
     info = welcome_info(f)
-    plaintext = hpke.setup_receiver(secret_key, f["enc"], info).open_first(b"", f["sealed"])
+    try:
+        plaintext = hpke.setup_receiver(secret_key, f["enc"], info).open_first(b"", f["sealed"])
+    except Refused as refused:
+        raise Refused("wrong_secret", str(refused)) from None
     keys = [plaintext[i:i + 32] for i in range(0, len(plaintext), 32)]
     return secret_key, info, plaintext, dict(zip(path_of(f["leaf"]), keys))
 

@@ -150,7 +150,7 @@ def seal_input(keys, announcement_hash, name="sensor", number=7, **change):
 
 def reader_input(keys, announcement_hash, **change):
     return {"authority": AUTHORITY, "group": GROUP, "filters": ["plant/#"], "policy": {name: POLICY[name] for name in ("grace", "freshness", "skew", "will_age")},
-            "not_after": NOW + 604800, "epochs": [{"epoch": 1, "hash": announcement_hash, "reader_secret": keys.reader_secret}],
+            "issued_at": NOW, "not_after": NOW + 604800, "epochs": [{"epoch": 1, "hash": announcement_hash, "reader_secret": keys.reader_secret}],
             "credentials": [credential(7, "sensor")], "number": 1, **change}
 
 

@@ -1,3 +1,4 @@
 //! Test vectors, virtual clock, hostile broker and integration tests of sealmq.
 
 pub mod fuzz;
+pub mod vectors;

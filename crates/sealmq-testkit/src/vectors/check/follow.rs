@@ -1,0 +1,149 @@
+//! Kind `announcement_follow` (spec/keys.md §7).
+
+use sealmq_core::crypto::{Digest, Secret};
+use sealmq_keys::tree::Half;
+use sealmq_keys::{
+    FollowContext, FollowError, Followed, GroupState, Psk, ReaderSecret, default_prefix,
+};
+
+use super::object::reason;
+use super::welcome::{contains, member_state};
+use super::{Input, Outcome, refused};
+use crate::vectors::json::object;
+use crate::vectors::world::hash;
+
+pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
+    let (authority, group) = (input.authority("authority"), input.group("group"));
+    let prefix = default_prefix(&authority.domain);
+    let mut state = member_state(input.get("member"), authority.domain, group);
+    // Hashes of healing announcements that were asked for: they may come under an older serial.
+    let mut asked: Vec<Digest> = vec![];
+    let mut last = None;
+    for (n, step) in input.list("steps").into_iter().enumerate() {
+        let bytes = step.hex("object");
+        let referenced = bytes
+            .len()
+            .checked_sub(64)
+            .map(|_| hash(&bytes))
+            .filter(|hash| asked.contains(hash));
+        let context = FollowContext {
+            authorities: &authority,
+            prefix: &prefix,
+            now: step.opt_u64("now"),
+            referenced,
+        };
+        let before = state.to_bytes().unwrap();
+        let result = state.follow(&bytes, &context);
+        let at = |fault: String| format!("step {n}: {fault}");
+        let expect = step.get("expect");
+        last = match result {
+            Ok(Followed::AlreadyKnown) if expect.has("known") => None,
+            Ok(Followed::Filled { epoch } | Followed::Current { epoch, .. })
+                if expect.has("accepted") =>
+            {
+                check_state(&state, epoch, expect.get("accepted")).map_err(at)?;
+                None
+            }
+            Err(error) if expect.has("reason") => {
+                let (reason, ask) = reason_of(&error, &mut asked);
+                if expect.str("reason") != reason || expect.opt_u64("ask_epoch") != ask {
+                    return Err(at(format!("refused as {reason} {ask:?}")));
+                }
+                if *state.to_bytes().unwrap() != *before {
+                    return Err(at("refused, and the state has changed".to_owned()));
+                }
+                Some(reason)
+            }
+            other => return Err(at(format!("{other:?}, the vector says {}", expect.raw()))),
+        };
+        // What is stored and read back goes on like what was in memory.
+        state = GroupState::decode(&state.to_bytes().unwrap())
+            .map_err(|error| at(error.to_string()))?;
+    }
+    Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
+}
+
+fn reason_of(error: &FollowError, asked: &mut Vec<Digest>) -> (&'static str, Option<u64>) {
+    match error {
+        FollowError::Object(error) => (reason(*error), None),
+        FollowError::OtherGroup => ("group", None),
+        FollowError::Fork(_) => ("fork", None),
+        FollowError::NeedsHealing { epoch, hash } => {
+            asked.push(*hash);
+            ("needs_healing", Some(*epoch))
+        }
+        FollowError::NotCovered => ("not_covered", None),
+        FollowError::TooOld => ("too_old", None),
+        FollowError::TooFar => ("too_far", None),
+        FollowError::WrongSecret => ("wrong_secret", None),
+        _ => ("?", None),
+    }
+}
+
+/// The state shows epochs and psks; its stored form also holds path keys and secrets.
+fn check_state(state: &GroupState, epoch: u64, expected: Input<'_>) -> Result<(), String> {
+    let stored = state.to_bytes().unwrap();
+    let numbers = (epoch, state.current_epoch(), state.base_epoch());
+    let stated = (
+        expected.u64("epoch"),
+        expected.u64("current"),
+        expected.u64("base"),
+    );
+    if numbers != stated {
+        return Err(format!(
+            "epoch, current, base are {numbers:?}, the vector says {stated:?}"
+        ));
+    }
+    check_slot(state, &stored, expected)?;
+    if expected.has("path_keys") {
+        let keys: Vec<u8> = expected
+            .list("path_keys")
+            .iter()
+            .flat_map(Input::as_hex)
+            .collect();
+        if !contains(&stored, &keys) {
+            return Err("other path keys".to_owned());
+        }
+    }
+    if expected.has("slots") {
+        let slots = expected.list("slots");
+        slots
+            .iter()
+            .try_for_each(|slot| check_slot(state, &stored, *slot))?;
+        let stated: Vec<u64> = slots.iter().map(|slot| slot.u64("epoch")).collect();
+        // A slot older than the base can stay after another welcome only, and there is none here.
+        let own: Vec<u64> = (state.base_epoch()..=state.current_epoch())
+            .filter(|e| state.announcement_hash(*e).is_some())
+            .collect();
+        if own != stated {
+            return Err(format!("slots of {own:?}, the vector says {stated:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn check_slot(state: &GroupState, stored: &[u8], slot: Input<'_>) -> Result<(), String> {
+    let (epoch, secret) = (slot.u64("epoch"), slot.array::<32>("secret"));
+    let hash = slot.digest("hash");
+    if state.announcement_hash(epoch) != Some(&hash) {
+        return Err(format!("another announcement of epoch {epoch}"));
+    }
+    let view = state
+        .by_key_id(&sealmq_core::KeyId::of(&hash))
+        .ok_or("no keys")?;
+    let (psk, group_key) = match state.half() {
+        Half::Readers => {
+            let reader = ReaderSecret::new(Secret::new(secret));
+            (reader.psk(), reader.group_key_pair().public())
+        }
+        Half::Publishers => (Psk::new(Secret::new(secret)), view.group_key),
+    };
+    if view.epoch != epoch
+        || view.psk != psk
+        || view.group_key != group_key
+        || !contains(stored, &secret)
+    {
+        return Err(format!("other keys of epoch {epoch}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Checks vectors with the real code: from a vector's `input` to what it states.
+
+mod basics;
+mod follow;
+mod input;
+mod object;
+mod open;
+mod seal;
+mod tree;
+mod welcome;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub(crate) use self::input::Input;
+use super::json::Json;
+
+/// What the real code says about a vector.
+pub(crate) enum Outcome {
+    /// The values of `intermediate` and `result` that it can compute.
+    Accepted(Json),
+    /// A reason of test-vectors/README.md.
+    Refused(String),
+}
+
+/// How often each kind occurs in a file: valid, invalid.
+pub type Counts = BTreeMap<String, (usize, usize)>;
+
+/// Checks every vector of a file; returns how many there are of each kind.
+///
+/// # Errors
+/// All disagreements, one per line with the vector's id.
+pub fn check_file(text: &str) -> Result<Counts, String> {
+    let file: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    let (mut counts, mut faults) = (Counts::new(), vec![]);
+    for vector in file["vectors"].as_array().ok_or("no vectors")? {
+        let vector = resolve(vector, &file["fixtures"]);
+        let valid = vector["valid"] == true;
+        let kind = vector["kind"].as_str().unwrap_or("?").to_owned();
+        let count = counts.entry(kind).or_default();
+        if valid {
+            count.0 += 1;
+        } else {
+            count.1 += 1;
+        }
+        if let Err(fault) = check(&vector) {
+            faults.push(format!("{}: {fault}", vector["id"].as_str().unwrap_or("?")));
+        }
+    }
+    if faults.is_empty() {
+        Ok(counts)
+    } else {
+        Err(faults.join("\n"))
+    }
+}
+
+/// Puts fixtures where their names stand.
+fn resolve(value: &Value, fixtures: &Value) -> Value {
+    match value {
+        Value::String(text) => match text.strip_prefix('@') {
+            Some(name) => resolve(&fixtures[name], fixtures),
+            None => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| resolve(item, fixtures)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, item)| (name.clone(), resolve(item, fixtures)))
+            .collect(),
+        _ => value.clone(),
+    }
+}
+
+/// Checks one vector whose fixtures are resolved.
+fn check(vector: &Value) -> Result<(), String> {
+    let input = Input::new(&vector["input"]);
+    let outcome = match vector["kind"].as_str().unwrap_or_default() {
+        "seal" => seal::seal(input)?,
+        "open" => open::open(input)?,
+        "gap" => open::gap(input)?,
+        "session_number" => seal::session_number(input),
+        "derive" => tree::derive(input)?,
+        "tree" => tree::tree(input, &vector["result"])?,
+        "hedge" => seal::hedge(input),
+        "domain" => basics::domain(input),
+        "object" => object::object(input)?,
+        "welcome_open" => welcome::open(input)?,
+        "announcement_follow" => follow::follow(input)?,
+        "cover" => tree::cover(input),
+        "topic_match" => basics::topic_match(input),
+        "filter_overlap" => basics::filter_overlap(input),
+        "name" => basics::name(input),
+        "varint" => basics::varint(input)?,
+        "padding" => basics::padding(input),
+        "reserved_topic" => basics::reserved_topic(input)?,
+        "armour" => basics::armour(input)?,
+        kind => return Err(format!("unknown kind {kind}")),
+    };
+    match (outcome, vector["valid"] == true) {
+        (Outcome::Refused(reason), false) if vector["reason"] == reason => Ok(()),
+        (Outcome::Refused(reason), _) => Err(format!(
+            "refused as {reason}, the vector says {}",
+            vector["reason"]
+        )),
+        (Outcome::Accepted(_), false) => {
+            Err(format!("accepted, the vector says {}", vector["reason"]))
+        }
+        (Outcome::Accepted(computed), true) => {
+            let computed = to_value(&computed);
+            for part in ["intermediate", "result"] {
+                for (name, stated) in vector[part].as_object().into_iter().flatten() {
+                    if computed[name] != *stated {
+                        return Err(format!(
+                            "{part}.{name} is {stated}, computed {}",
+                            computed[name]
+                        ));
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn to_value(json: &Json) -> Value {
+    serde_json::from_str(&json.to_file()).unwrap()
+}
+
+/// `Accepted` with a value, or the reason.
+pub(crate) fn accepted_if(condition: bool, reason: &str, value: Json) -> Outcome {
+    if condition {
+        Outcome::Accepted(value)
+    } else {
+        Outcome::Refused(reason.to_owned())
+    }
+}
+
+pub(crate) fn refused(reason: &str) -> Outcome {
+    Outcome::Refused(reason.to_owned())
+}

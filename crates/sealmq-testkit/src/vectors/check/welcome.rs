@@ -1,0 +1,156 @@
+//! Kind `welcome_open`, and members' states made of what a vector says.
+
+use sealmq_core::crypto::{KemKeyPair, Secret, open_base};
+use sealmq_core::object::{Authorities, Kind, decode};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
+use sealmq_keys::{
+    GroupState, KEM_X25519, KeyPackage, VerifiedKeyPackage, VerifiedWelcome, WelcomeFields,
+};
+
+use super::object::reason;
+use super::{Input, Outcome, refused};
+use crate::vectors::group::welcome_info;
+use crate::vectors::hpke;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    WelcomeBody, authority, body_of, hash, identity, key_package_with, package_seed, secret,
+};
+
+pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
+    let bytes = input.hex("welcome");
+    let welcome = match VerifiedWelcome::verify(&bytes, &input.authority("authority")) {
+        Ok(welcome) => welcome,
+        Err(error) => return Ok(refused(reason(error))),
+    };
+    let fields = *welcome.fields();
+    if u64::from(fields.member.0) != input.u64("member") {
+        return Ok(refused("recipient"));
+    }
+    let package = input.hex("package");
+    let package_number = decode::<KeyPackage<'_>>(body_of(&package, Kind::KeyPackage))
+        .unwrap()
+        .number;
+    if (fields.package_number, fields.package) != (package_number, hash(&package)) {
+        return Ok(refused("package"));
+    }
+    if input.has("installed") && !installed(&fields, input.get("installed")).is_newer(&fields) {
+        return Ok(refused("too_old"));
+    }
+    let seed = input.secret("package_seed");
+    let Ok(opened) = welcome.open(&KemKeyPair::derive(&seed)) else {
+        return Ok(refused("wrong_secret"));
+    };
+
+    // The real code keeps plaintext and info to itself: open it once more, by hand.
+    let body: WelcomeBody<'_> = decode(body_of(&bytes, Kind::Welcome)).unwrap();
+    let info = welcome_info(&fields);
+    let (text, tag) = body.sealed.split_last_chunk().unwrap();
+    let mut plaintext = text.to_vec();
+    open_base(
+        &KemKeyPair::derive(&seed),
+        &info,
+        body.enc,
+        &mut plaintext,
+        tag,
+    )
+    .map_err(|error| error.to_string())?;
+    let state = GroupState::install(opened).to_bytes().unwrap();
+    if !contains(&state, &plaintext) {
+        return Err("the real code took other path keys".to_owned());
+    }
+    let path = path_nodes(fields.depth, fields.leaf).zip(plaintext.chunks(32));
+    let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
+    Ok(Outcome::Accepted(object! {
+        secret_key: hpke::private_key(&seed),
+        info: Json::hex(info),
+        plaintext: Json::hex(&plaintext),
+        path: Json::Array(path.collect()),
+    }))
+}
+
+/// The state of a member that installed a welcome of this generation and epoch.
+fn installed(fields: &WelcomeFields, installed: Input<'_>) -> GroupState {
+    let (generation, epoch) = (installed.number("generation"), installed.u64("epoch"));
+    let previous = if epoch == 1 {
+        sealmq_core::crypto::Digest::ZERO
+    } else {
+        sealmq_core::crypto::Digest([1; 32])
+    };
+    let none = sealmq_core::crypto::Digest::ZERO;
+    let fields = WelcomeFields {
+        generation,
+        epoch,
+        previous,
+        healing_epoch: 0,
+        healing: none,
+        ..*fields
+    };
+    state(&fields, |_| NodeKey::new(Secret::new([0; 32])))
+}
+
+/// A member's state right after a welcome with these fields: signed by an authority of our own,
+/// sealed, verified, opened and installed by the real code.
+pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> GroupState {
+    let package = key_package_with("anybody", 1, |package| {
+        package.domain = fields.domain;
+        package.kem = KEM_X25519;
+    });
+    let key_of_package = identity("anybody").verifying_key();
+    let verified = VerifiedKeyPackage::verify(&package, &fields.domain, &key_of_package).unwrap();
+    let signer = super::super::world::controller(1);
+    let fields = WelcomeFields {
+        serial: 1,
+        signer: 1,
+        package_number: 1,
+        package: *verified.hash(),
+        ..*fields
+    };
+    let path = PathKeys::from_fn(fields.depth, fields.leaf, key).unwrap();
+    let mut out = [0; 4096];
+    let bytes = fields
+        .seal(&path, &verified, &secret("any welcome"), &signer, &mut out)
+        .unwrap()
+        .0;
+    let trusted = crate::vectors::world::Authority {
+        domain: fields.domain,
+        ..authority(1)
+    };
+    assert_eq!(trusted.domain(), fields.domain);
+    let welcome = VerifiedWelcome::verify(bytes, &trusted).unwrap();
+    GroupState::install(
+        welcome
+            .open(&KemKeyPair::derive(&package_seed("anybody", 1)))
+            .unwrap(),
+    )
+}
+
+/// What `member` of an `announcement_follow` vector stands for.
+pub(crate) fn member_state(member: Input<'_>, domain: DomainId, group: GroupId) -> GroupState {
+    let mut keys = member
+        .list("path_keys")
+        .into_iter()
+        .map(|key| Secret::new(key.as_hex().try_into().unwrap()));
+    let none = sealmq_core::crypto::Digest::ZERO;
+    let fields = WelcomeFields {
+        domain,
+        serial: 1,
+        signer: 1,
+        member: MemberNumber(7),
+        group,
+        generation: member.number("generation"),
+        depth: member.number("depth"),
+        leaf: member.number("leaf"),
+        epoch: member.u64("base"),
+        previous: member.digest("previous"),
+        healing_epoch: member.u64("healing_epoch"),
+        healing: member.digest("healing"),
+        package_number: 1,
+        package: none,
+    };
+    state(&fields, |_| NodeKey::new(keys.next().unwrap()))
+}
+
+pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
+    all.windows(part.len()).any(|window| window == part)
+}

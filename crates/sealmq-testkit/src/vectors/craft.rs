@@ -1,0 +1,369 @@
+//! Envelopes by hand, right ones and wrong ones: the real code would not make the wrong ones, and
+//! keeps to itself what the vectors show.
+
+use sealmq_core::crypto::{Digest, MessageKey, Secret, SignatureContext, sha256};
+
+use super::group::Epoch;
+use super::hpke;
+use super::json::{Json, object};
+use super::world::{CredentialPlan, NOW, NOW_MS, hash, identity, secret};
+
+/// The flags of spec/envelope.md §4.
+pub(crate) mod flag {
+    pub(crate) const SENT_AT: u8 = 0x01;
+    pub(crate) const SEQUENCE: u8 = 0x02;
+    pub(crate) const PROPERTIES: u8 = 0x04;
+    pub(crate) const CREDENTIAL: u8 = 0x08;
+    pub(crate) const PADDED: u8 = 0x10;
+    pub(crate) const RETAIN: u8 = 0x20;
+    pub(crate) const WILL: u8 = 0x40;
+}
+
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = vec![];
+    while value > 0x7f {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+pub(crate) fn blob(bytes: &[u8]) -> Vec<u8> {
+    [varint(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+/// One protected property.
+#[derive(Debug, Clone)]
+pub(crate) enum Property {
+    PayloadFormat(u8),
+    MessageExpiry(u32),
+    ContentType(&'static str),
+    ResponseTopic(&'static str),
+    CorrelationData(Vec<u8>),
+    User(&'static str, &'static str),
+}
+
+impl Property {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let string =
+            |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        match self {
+            Self::PayloadFormat(value) => vec![0x01, *value],
+            Self::MessageExpiry(value) => [&[0x02][..], &value.to_be_bytes()].concat(),
+            Self::ContentType(text) => [vec![0x03], string(text.as_bytes())].concat(),
+            Self::ResponseTopic(text) => [vec![0x08], string(text.as_bytes())].concat(),
+            Self::CorrelationData(bytes) => [vec![0x09], string(bytes)].concat(),
+            Self::User(name, value) => [
+                vec![0x26],
+                string(name.as_bytes()),
+                string(value.as_bytes()),
+            ]
+            .concat(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Json {
+        match self {
+            Self::PayloadFormat(value) => object! { payload_format: *value },
+            Self::MessageExpiry(value) => object! { message_expiry: *value },
+            Self::ContentType(text) => object! { content_type: Json::text(text) },
+            Self::ResponseTopic(text) => object! { response_topic: Json::text(text) },
+            Self::CorrelationData(bytes) => object! { correlation_data: Json::hex(bytes) },
+            Self::User(name, value) => {
+                object! { user: Json::Array(vec![Json::text(name), Json::text(value)]) }
+            }
+        }
+    }
+}
+
+pub(crate) fn encode_properties(properties: &[Property]) -> Vec<u8> {
+    properties.iter().flat_map(Property::encode).collect()
+}
+
+pub(crate) fn properties_json(properties: &[Property]) -> Json {
+    Json::Array(properties.iter().map(Property::json).collect())
+}
+
+/// The keys of a session, as its sender and every reader know them.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// 0x11; its lower half is the suite.
+    pub(crate) form: u8,
+    pub(crate) announcement: Digest,
+    pub(crate) enc: [u8; 32],
+    pub(crate) message_key: [u8; 32],
+    pub(crate) base_nonce: [u8; 12],
+}
+
+impl Session {
+    /// The session that follows from a seed of this label.
+    pub(crate) fn start(epoch: &Epoch, label: &str) -> Self {
+        let seed = secret(&format!("seed of session {label}"));
+        let group_key = epoch.reader.group_key_pair().public();
+        Self::with_seed(
+            &group_key.0,
+            epoch.reader.psk().secret(),
+            &epoch.hash,
+            &seed,
+        )
+        .unwrap()
+    }
+
+    /// `None` for a group key of low order.
+    pub(crate) fn with_seed(
+        group_key: &[u8; 32],
+        psk: &Secret,
+        announcement: &Digest,
+        seed: &Secret,
+    ) -> Option<Self> {
+        let values = hpke::session(group_key, psk, announcement, seed)?;
+        Some(Self {
+            form: 0x11,
+            announcement: *announcement,
+            enc: values.enc,
+            message_key: values.message_key,
+            base_nonce: values.base_nonce,
+        })
+    }
+
+    pub(crate) fn header(&self, counter: u32) -> Vec<u8> {
+        [
+            &[self.form],
+            &self.announcement.0[..8],
+            &self.enc,
+            &varint(counter.into()),
+        ]
+        .concat()
+    }
+
+    pub(crate) fn nonce(&self, counter: u32) -> [u8; 12] {
+        let mut nonce = self.base_nonce;
+        let counter = u64::from(counter).to_be_bytes();
+        nonce
+            .iter_mut()
+            .skip(4)
+            .zip(counter)
+            .for_each(|(byte, c)| *byte ^= c);
+        nonce
+    }
+
+    pub(crate) fn aad(&self, counter: u32, topic: &[u8]) -> Vec<u8> {
+        [self.header(counter), sha256(&[topic]).0.to_vec()].concat()
+    }
+
+    /// What the sender of a message in this session signs.
+    pub(crate) fn transcript(
+        &self,
+        counter: u32,
+        topic: &[u8],
+        credential_hash: Digest,
+    ) -> Transcript {
+        Transcript {
+            suite: self.form & 0x0f,
+            announcement: self.announcement,
+            enc: self.enc,
+            counter: counter.into(),
+            topic_hash: sha256(&[topic]),
+            credential_hash,
+        }
+    }
+
+    /// The envelope around a plaintext.
+    pub(crate) fn encrypt(&self, counter: u32, topic: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let key = MessageKey::new(&Secret::new(self.message_key));
+        let mut text = plaintext.to_vec();
+        let tag = key
+            .seal_in_place(&self.nonce(counter), &self.aad(counter, topic), &mut text)
+            .unwrap();
+        [self.header(counter), text, tag.to_vec()].concat()
+    }
+}
+
+/// spec/envelope.md §7, every field of it free.
+#[derive(Debug, Clone)]
+pub(crate) struct Transcript {
+    pub(crate) suite: u8,
+    pub(crate) announcement: Digest,
+    pub(crate) enc: [u8; 32],
+    pub(crate) counter: u64,
+    pub(crate) topic_hash: Digest,
+    pub(crate) credential_hash: Digest,
+}
+
+impl Transcript {
+    pub(crate) fn bytes(&self, body: &[u8]) -> Vec<u8> {
+        [
+            &[self.suite][..],
+            &self.announcement.0,
+            &self.enc,
+            &self.counter.to_be_bytes(),
+            &self.topic_hash.0,
+            &self.credential_hash.0,
+            &(body.len() as u64).to_be_bytes(),
+            body,
+        ]
+        .concat()
+    }
+
+    pub(crate) fn sign(&self, name: &str, body: &[u8]) -> [u8; 64] {
+        let digest = sha256(&[&self.bytes(body)]);
+        identity(name).sign(SignatureContext::Message, &digest)
+    }
+}
+
+/// What stands in a body.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) sender: u32,
+    pub(crate) hint: u8,
+    pub(crate) number: u64,
+    pub(crate) sent_at: Option<u64>,
+    pub(crate) sequence: Option<u64>,
+    pub(crate) credential: Option<Vec<u8>>,
+    pub(crate) properties: Vec<Property>,
+    pub(crate) payload: Vec<u8>,
+    /// Zero bytes behind the payload; `Some` sets PADDED.
+    pub(crate) padding: Option<usize>,
+    pub(crate) retain: bool,
+    pub(crate) will: bool,
+}
+
+impl Message {
+    pub(crate) fn flags(&self) -> u8 {
+        let bit = |set: bool, flag: u8| if set { flag } else { 0 };
+        bit(self.sent_at.is_some(), flag::SENT_AT)
+            | bit(self.sequence.is_some(), flag::SEQUENCE)
+            | bit(!self.properties.is_empty(), flag::PROPERTIES)
+            | bit(self.credential.is_some(), flag::CREDENTIAL)
+            | bit(self.padding.is_some(), flag::PADDED)
+            | bit(self.retain, flag::RETAIN)
+            | bit(self.will, flag::WILL)
+    }
+
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let mut out = [
+            vec![self.flags()],
+            varint(self.sender.into()),
+            vec![self.hint],
+            varint(self.number),
+        ]
+        .concat();
+        out.extend(
+            self.sent_at
+                .iter()
+                .chain(&self.sequence)
+                .flat_map(|value| varint(*value)),
+        );
+        out.extend(
+            self.credential
+                .iter()
+                .flat_map(|credential| blob(credential)),
+        );
+        if !self.properties.is_empty() {
+            out.extend(blob(&encode_properties(&self.properties)));
+        }
+        match self.padding {
+            Some(padding) => {
+                out.extend(blob(&self.payload));
+                out.extend(vec![0; padding]);
+            }
+            None => out.extend_from_slice(&self.payload),
+        }
+        out
+    }
+}
+
+/// A message on its way: who seals it how, and what is said in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) session: Session,
+    pub(crate) epoch: u64,
+    pub(crate) counter: u32,
+    pub(crate) topic: String,
+    pub(crate) name: &'static str,
+    pub(crate) credential_serial: u32,
+    pub(crate) credential_hash: Digest,
+    pub(crate) message: Message,
+}
+
+impl Draft {
+    /// The plain message of spec/envelope.md §2, in the sender's session of this label.
+    pub(crate) fn new(epoch: &Epoch, sender: &CredentialPlan, session: &str) -> Self {
+        Self {
+            session: Session::start(epoch, &format!("{} {session}", sender.name)),
+            epoch: epoch.number,
+            counter: 0,
+            topic: "plant/a/temp".to_owned(),
+            name: sender.name,
+            credential_serial: sender.serial,
+            credential_hash: hash(&sender.object()),
+            message: Message {
+                sender: sender.member,
+                hint: (sender.serial % 128) as u8,
+                number: NOW,
+                sent_at: Some(NOW_MS),
+                sequence: None,
+                credential: None,
+                properties: vec![],
+                payload: b"21.5C".to_vec(),
+                padding: None,
+                retain: false,
+                will: false,
+            },
+        }
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut draft = self.clone();
+        change(&mut draft);
+        draft
+    }
+
+    pub(crate) fn transcript(&self) -> Transcript {
+        self.session
+            .transcript(self.counter, self.topic.as_bytes(), self.credential_hash)
+    }
+
+    /// body ‖ signature
+    pub(crate) fn plaintext(&self) -> Vec<u8> {
+        self.sign_body(&self.message.body())
+    }
+
+    pub(crate) fn sign_body(&self, body: &[u8]) -> Vec<u8> {
+        [body, &self.transcript().sign(self.name, body)].concat()
+    }
+
+    pub(crate) fn envelope(&self) -> Vec<u8> {
+        self.encrypt(&self.plaintext())
+    }
+
+    /// The envelope with this body in the place of its own, signed and encrypted as it should be.
+    pub(crate) fn with_body(&self, body: &[u8]) -> Vec<u8> {
+        self.encrypt(&self.sign_body(body))
+    }
+
+    pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Vec<u8> {
+        self.session
+            .encrypt(self.counter, self.topic.as_bytes(), plaintext)
+    }
+
+    /// What the application receives.
+    pub(crate) fn expected(&self) -> Json {
+        let m = &self.message;
+        let mut out = object! {
+            epoch: self.epoch, sender: m.sender, name: self.name, credential_serial: self.credential_serial,
+            session_number: m.number, counter: self.counter,
+        };
+        for (name, value) in [("sent_at", m.sent_at), ("sequence", m.sequence)] {
+            if let Some(value) = value {
+                out = out.with(name, value);
+            }
+        }
+        out = out.with("retain", m.retain).with("will", m.will);
+        if !m.properties.is_empty() {
+            out = out.with("properties", properties_json(&m.properties));
+        }
+        out.with("payload", Json::hex(&m.payload))
+    }
+}

@@ -1,0 +1,290 @@
+//! Kind `open`: replay rules for retained values and wills (spec/envelope.md §9, step 8).
+
+use super::case::Case;
+use super::replay::at;
+use super::scene::{Scene, renewed};
+use crate::vectors::craft::Draft;
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{NOW, hash, insider, sensor};
+
+pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
+    retained(scene, file);
+    wills(scene, file);
+}
+
+fn retained(scene: &Scene, file: &mut VectorFile) {
+    let plain = scene.sent();
+    let value = plain.change(|d| d.message.retain = true);
+    let live = |id: &str, comment: &str| {
+        Case::new(scene, format!("retained-{id}"), comment, "§9").attacks(&["B2"])
+    };
+    live(
+        "without-flag",
+        "The broker keeps what was not published with retain.",
+    )
+    .retained(true)
+    .bad(&plain, "Replay")
+    .done(file);
+    live(
+        "first",
+        "A retained value, as a new subscriber receives it.",
+    )
+    .retained(true)
+    .ok(&value)
+    .done(file);
+    live("again", "The same value at each subscription.")
+        .retained(true)
+        .ok(&value)
+        .ok(&value)
+        .ok(&value)
+        .done(file);
+    live("after-live", "The value that was seen live.")
+        .ok(&value)
+        .retained(true)
+        .ok(&value)
+        .done(file);
+    live(
+        "before-live",
+        "The retained delivery burns nothing of the window.",
+    )
+    .retained(true)
+    .ok(&value)
+    .retained(false)
+    .ok(&value)
+    .bad(&value, "Replay")
+    .done(file);
+    live("rolled-back", "An older value after a newer one.")
+        .retained(true)
+        .ok(&at(&value, 5))
+        .bad(&at(&value, 4), "Replay")
+        .ok(&at(&value, 5))
+        .bad(&at(&value, 0), "Replay")
+        .done(file);
+    live(
+        "rolled-back-after-live",
+        "An older value after a newer one that was live.",
+    )
+    .ok(&at(&value, 5))
+    .retained(true)
+    .bad(&at(&value, 4), "Replay")
+    .done(file);
+    live(
+        "late-live",
+        "A live message that comes late does not lower the mark.",
+    )
+    .ok(&at(&value, 5))
+    .ok(&at(&value, 3))
+    .retained(true)
+    .ok(&at(&value, 5))
+    .bad(&at(&value, 3), "Replay")
+    .done(file);
+    live(
+        "live-without-flag",
+        "A live message without RETAIN does not raise the mark.",
+    )
+    .ok(&at(&plain, 5))
+    .retained(true)
+    .ok(&at(&value, 3))
+    .done(file);
+    live("other-topic", "Each topic has its own mark.")
+        .retained(true)
+        .ok(&at(&value, 5))
+        .ok(&at(&value, 3).change(|d| d.topic = "plant/b/temp".to_owned()))
+        .done(file);
+    live("other-sender", "Each sender has its own mark.")
+        .retained(true)
+        .ok(&at(&value, 5))
+        .ok(&scene
+            .sent_by(&insider())
+            .change(|d| d.message.retain = true))
+        .done(file);
+    let later = scene
+        .in_session(NOW + 1)
+        .change(|d| d.message.retain = true);
+    live(
+        "later-session",
+        "The session number counts before the counter.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .ok(&later)
+    .bad(&at(&value, 9), "Replay")
+    .done(file);
+    let floor = Json::Array(vec![
+        object! { sender: 7_u8, credential_serial: 1_u8, floor: NOW + 1000 },
+    ]);
+    live(
+        "below-floor",
+        "A retained value of a session below the floor.",
+    )
+    .with("floors", floor)
+    .retained(true)
+    .ok(&value)
+    .done(file);
+    live("below-window", "A retained value far below the window.")
+        .ok(&at(&plain, 500_000))
+        .retained(true)
+        .ok(&value)
+        .done(file);
+    live("forged-mark", "A forged value does not raise the mark.")
+        .attacks(&["A8"])
+        .retained(true)
+        .bad(&at(&value, 9).change(|d| d.name = "insider-8"), "Rejected")
+        .ok(&value)
+        .done(file);
+    let fresh = scene.sent_by(&renewed()).change(|d| {
+        d.message.credential = Some(renewed().object());
+        (d.message.retain, d.message.number) = (true, 1);
+    });
+    live("next-serial", "The mark belongs to a credential serial.")
+        .attacks(&["C12"])
+        .retained(true)
+        .ok(&value)
+        .ok(&fresh)
+        .bad(&at(&value, 9), "Revoked")
+        .done(file);
+}
+
+fn wills(scene: &Scene, file: &mut VectorFile) {
+    let will_in = |number: u64| {
+        let will = Draft::new(scene.epoch(), &sensor(), &format!("will {number}"));
+        will.change(|d| (d.message.will, d.message.number) = (true, number))
+    };
+    let will = will_in(NOW);
+    let plain = scene.in_session(NOW + 7);
+    let case = |id: &str, comment: &str| {
+        Case::new(scene, format!("will-{id}"), comment, "§9").attacks(&["A25"])
+    };
+    case("once", "A will is accepted.").ok(&will).done(file);
+    case("replay", "The broker fires a will twice.")
+        .ok(&will)
+        .bad(&will, "Replay")
+        .done(file);
+    case("older", "A will of an earlier connection.")
+        .ok(&will)
+        .bad(&will_in(NOW - 5), "Replay")
+        .done(file);
+    case("newer", "A will of a later connection.")
+        .ok(&will)
+        .ok(&will_in(NOW + 5))
+        .bad(&will, "Replay")
+        .done(file);
+    let twin = Draft::new(scene.epoch(), &sensor(), "twin").change(|d| d.message.will = true);
+    case(
+        "number-shared",
+        "Another will with the number of an accepted one.",
+    )
+    .ok(&will)
+    .bad(&twin, "Replay")
+    .done(file);
+    case(
+        "counter-1",
+        "A will that is not the first message of its session.",
+    )
+    .bad(&at(&will, 1), "Rejected")
+    .done(file);
+    case("floor-unchanged", "A will raises no floor.")
+        .ok(&will_in(NOW + 1000))
+        .ok(&plain)
+        .ok(&scene.in_session(NOW))
+        .done(file);
+    let floor = Json::Array(vec![
+        object! { sender: 7_u8, credential_serial: 1_u8, floor: NOW + 1000 },
+    ]);
+    case(
+        "below-floor",
+        "The floor is not for wills: it was sealed before the messages.",
+    )
+    .with("floors", floor)
+    .ok(&will)
+    .done(file);
+    case(
+        "after-messages",
+        "A will after messages of a later session.",
+    )
+    .ok(&plain)
+    .ok(&will)
+    .done(file);
+    case("forged", "A forged will does not raise the will number.")
+        .attacks(&["A8"])
+        .bad(
+            &will_in(NOW + 9).change(|d| d.name = "insider-8"),
+            "Rejected",
+        )
+        .ok(&will)
+        .done(file);
+
+    let keep = |d: &mut Draft| d.message.retain = true;
+    let value = will.change(keep);
+    case(
+        "retained",
+        "A retained will: live, then at each subscription.",
+    )
+    .ok(&value)
+    .retained(true)
+    .ok(&value)
+    .ok(&value)
+    .retained(false)
+    .bad(&value, "Replay")
+    .done(file);
+    case("retained-first", "A retained will that was not seen live.")
+        .retained(true)
+        .ok(&value)
+        .ok(&value)
+        .done(file);
+    case(
+        "retained-then-live",
+        "What was delivered retained is not accepted live again.",
+    )
+    .retained(true)
+    .ok(&value)
+    .retained(false)
+    .bad(&value, "Replay")
+    .done(file);
+    case(
+        "retained-older",
+        "A retained will older than one that was seen.",
+    )
+    .ok(&will_in(NOW + 5))
+    .retained(true)
+    .bad(&value, "Replay")
+    .done(file);
+    case(
+        "retained-without-flag",
+        "A will that was not to be retained.",
+    )
+    .attacks(&["B2"])
+    .retained(true)
+    .bad(&will, "Replay")
+    .done(file);
+    case(
+        "mark-unchanged",
+        "A retained will does not touch the mark of retained values.",
+    )
+    .retained(true)
+    .ok(&will_in(NOW + 1000).change(keep))
+    .ok(&plain.change(keep))
+    .done(file);
+    case(
+        "mark-does-not-count",
+        "A retained value does not touch the will number.",
+    )
+    .retained(true)
+    .ok(&scene.in_session(NOW + 1000).change(keep))
+    .ok(&value)
+    .done(file);
+    let fresh = will_in(1).change(|d| {
+        d.message.credential = Some(renewed().object());
+        (d.message.hint, d.credential_serial) = (2, 2);
+        d.credential_hash = hash(&renewed().object());
+    });
+    case(
+        "next-serial",
+        "The will number belongs to a credential serial.",
+    )
+    .attacks(&["C12"])
+    .ok(&will)
+    .ok(&fresh)
+    .done(file);
+}

@@ -1,0 +1,382 @@
+//! Kind `open`: who may publish (spec/envelope.md §9, steps 5 and 6).
+
+use sealmq_core::object::Access;
+
+use super::case::Case;
+use super::open::{refused, serial};
+use super::scene::{Scene, gateway, renewed};
+use crate::vectors::craft::Draft;
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::Json;
+use crate::vectors::world::{
+    CONTROLLER, CredentialPlan, NOW, controller, elements, hash, identity, issuer, office, sensor,
+};
+
+pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
+    known(scene, file);
+    inside(scene, file);
+    serials(scene, file);
+    grants(scene, file);
+}
+
+fn credentials(plans: &[CredentialPlan]) -> Json {
+    Json::Array(plans.iter().map(|plan| Json::hex(plan.object())).collect())
+}
+
+fn known(scene: &Scene, file: &mut VectorFile) {
+    let plain = scene.sent();
+    Case::new(
+        scene,
+        "own",
+        "A reader that did not ask for its own messages.",
+        "§9",
+    )
+    .with("number", 7_u8)
+    .attacks(&["B21"])
+    .bad(&plain, "Own")
+    .done(file);
+    Case::new(scene, "order-own-before-signature", "Another member's message under the reader's number is dropped without a look at the signature.", "§9")
+        .with("number", 7_u8)
+        .bad(&plain.change(|d| d.name = "insider-8"), "Own")
+        .done(file);
+    Case::new(
+        scene,
+        "unknown-sender",
+        "No credential of the sender.",
+        "§9",
+    )
+    .with("credentials", credentials(&[gateway()]))
+    .attacks(&["C14"])
+    .bad(&plain, "UnknownSender")
+    .done(file);
+    Case::new(
+        scene,
+        "unknown-list",
+        "The refused list that the newest announcement names is not there.",
+        "§9",
+    )
+    .with("refused", Json::Null)
+    .attacks(&["A29"])
+    .bad(&plain, "UnknownList")
+    .done(file);
+    Case::new(
+        scene,
+        "order-sender-before-list",
+        "Neither list nor credential: the credential is asked for first.",
+        "§9",
+    )
+    .with("refused", Json::Null)
+    .with("credentials", credentials(&[]))
+    .bad(&plain, "UnknownSender")
+    .done(file);
+    Case::new(scene, "revoked", "The sender was removed.", "§9")
+        .with("refused", refused(&[(7, u32::MAX)]))
+        .attacks(&["A17", "A19"])
+        .bad(&plain, "Revoked")
+        .done(file);
+    Case::new(
+        scene,
+        "revoked-in-older-epoch",
+        "Removed is removed in every epoch of the window.",
+        "§9",
+    )
+    .with("refused", refused(&[(3, u32::MAX), (7, u32::MAX)]))
+    .attacks(&["A19"])
+    .bad(&Draft::new(scene.group.epoch(2), &sensor(), "a"), "Revoked")
+    .done(file);
+    Case::new(
+        scene,
+        "revoked-serial",
+        "The sender's credential is below the lowest that the list accepts.",
+        "§9",
+    )
+    .with("refused", refused(&[(7, 2)]))
+    .attacks(&["A29"])
+    .bad(&plain, "Revoked")
+    .done(file);
+}
+
+fn inside(scene: &Scene, file: &mut VectorFile) {
+    let carrying = |credential: Vec<u8>, plan: &CredentialPlan| {
+        scene.sent_by(plan).change(|d| {
+            d.credential_hash = hash(&credential);
+            d.message.credential = Some(credential);
+        })
+    };
+    let grants = elements(&[sealmq_core::Grant {
+        group: sensor().group,
+        access: Access::BOTH,
+        publish_filter: "",
+    }]);
+    let mut unknown = |id: &str, comment: &str, credential: Vec<u8>| {
+        Case::new(scene, format!("inside-{id}"), comment, "§9")
+            .with("credentials", credentials(&[]))
+            .attacks(&["C1"])
+            .bad(&carrying(credential, &sensor()), "UnknownSender")
+            .done(file);
+    };
+    unknown(
+        "forged",
+        "The credential inside was signed by the insider.",
+        sensor().signed_by(&identity("insider-8"), &grants, |_| {}),
+    );
+    unknown(
+        "wrong-role",
+        "The credential inside was signed by a key without the role `issue`.",
+        sensor().signed_by(&controller(1), &grants, |c| c.signer = CONTROLLER),
+    );
+    unknown(
+        "older-delegation",
+        "The credential inside was issued under another delegation.",
+        sensor().signed_by(&issuer(2), &grants, |c| c.serial = 2),
+    );
+    unknown(
+        "other-member",
+        "The credential inside is another member's.",
+        CredentialPlan {
+            member: 8,
+            ..sensor()
+        }
+        .object(),
+    );
+    unknown(
+        "other-domain",
+        "The credential inside is of another domain.",
+        sensor().with(&grants, |c| c.domain = sealmq_core::DomainId([9; 16])),
+    );
+    unknown(
+        "broken",
+        "What is inside is no credential.",
+        b"not a credential, ".repeat(5),
+    );
+
+    Case::new(
+        scene,
+        "inside-revoked",
+        "The newer credential inside is below the lowest that the list accepts.",
+        "§9",
+    )
+    .with("refused", refused(&[(7, 3)]))
+    .bad(&carrying(renewed().object(), &renewed()), "Revoked")
+    .done(file);
+    let unsigned = carrying(renewed().object(), &renewed()).change(|d| d.name = "insider-8");
+    Case::new(
+        scene,
+        "inside-not-kept",
+        "A newer credential in a message that is rejected is not kept.",
+        "§9",
+    )
+    .attacks(&["A8", "C12"])
+    .bad(&unsigned, "Rejected")
+    .ok(&scene.sent())
+    .done(file);
+}
+
+fn serials(scene: &Scene, file: &mut VectorFile) {
+    let plain = scene.sent();
+    for (id, comment, sender_has, reason) in [
+        (
+            "newer",
+            "The sender uses the next credential.",
+            2,
+            "UnknownSender",
+        ),
+        (
+            "newer-63",
+            "63 serials ahead is the most that reads as newer.",
+            64,
+            "UnknownSender",
+        ),
+        ("older-64", "64 ahead reads as older.", 65, "Revoked"),
+        ("older", "One serial behind.", 0, "Revoked"),
+    ] {
+        Case::new(scene, format!("hint-{id}"), comment, "§9")
+            .attacks(&["C12"])
+            .bad(&scene.sent_by(&serial(sender_has)), reason)
+            .done(file);
+    }
+    Case::new(
+        scene,
+        "hint-same-modulo-128",
+        "The hint of serial 129 is the one of 1: the credential hash tells them apart.",
+        "§9",
+    )
+    .attacks(&["C12"])
+    .bad(&scene.sent_by(&serial(129)), "Rejected")
+    .done(file);
+    Case::new(
+        scene,
+        "hint-lies",
+        "The hint says another serial than the credential that was signed.",
+        "§9",
+    )
+    .bad(&plain.change(|d| d.message.hint = 3), "UnknownSender")
+    .done(file);
+    Case::new(
+        scene,
+        "superseded",
+        "After the first message under serial 2, serial 1 is refused.",
+        "§9",
+    )
+    .attacks(&["C12"])
+    .ok(&scene
+        .sent_by(&renewed())
+        .change(|d| d.message.credential = Some(renewed().object())))
+    .bad(&plain.change(|d| d.counter = 5), "Revoked")
+    .done(file);
+    let floor =
+        crate::vectors::json::object! { sender: 7_u8, credential_serial: 2_u8, floor: 0_u8 };
+    Case::new(
+        scene,
+        "floor-of-newer-serial",
+        "The replay state knows a higher serial than the credential.",
+        "§9",
+    )
+    .with("floors", Json::Array(vec![floor]))
+    .attacks(&["C12"])
+    .bad(&plain, "Revoked")
+    .done(file);
+
+    let validity = [
+        (
+            "not-yet",
+            "Issued one second further ahead than skew allows.",
+            NOW + 302,
+            NOW + 1000,
+            Some("Stale"),
+        ),
+        (
+            "early",
+            "Issued ahead by exactly skew.",
+            NOW + 301,
+            NOW + 1000,
+            None,
+        ),
+        (
+            "last-second",
+            "The last second of the credential.",
+            NOW - 10,
+            NOW + 1,
+            None,
+        ),
+        (
+            "expired",
+            "One second after the credential's not_after.",
+            NOW - 10,
+            NOW,
+            Some("Stale"),
+        ),
+    ];
+    for (id, comment, issued_at, not_after, reason) in validity {
+        let plan = CredentialPlan {
+            issued_at,
+            not_after,
+            ..sensor()
+        };
+        let case = Case::new(scene, format!("credential-{id}"), comment, "§9")
+            .with("credentials", credentials(std::slice::from_ref(&plan)));
+        let draft = scene.sent_by(&plan);
+        match reason {
+            Some(reason) => case.bad(&draft, reason),
+            None => case.ok(&draft),
+        }
+        .done(file);
+    }
+}
+
+fn grants(scene: &Scene, file: &mut VectorFile) {
+    let on = |plan: &CredentialPlan, topic: &str| {
+        scene.sent_by(plan).change(|d| d.topic = topic.to_owned())
+    };
+    let mut refused = |id: &str, comment: &str, plan: CredentialPlan, topic: &str| {
+        Case::new(scene, format!("not-allowed-{id}"), comment, "§9")
+            .spec("§7")
+            .with("credentials", credentials(std::slice::from_ref(&plan)))
+            .attacks(&["C2"])
+            .bad(&on(&plan, topic), "NotAllowed")
+            .done(file);
+    };
+    refused(
+        "outside-group",
+        "No filter of the group matches the topic.",
+        sensor(),
+        "office/temp",
+    );
+    refused(
+        "system-topic",
+        "`#` does not match topics that begin with `$`.",
+        sensor(),
+        "$SYS/plant",
+    );
+    refused(
+        "read-only",
+        "The grant has no publish access.",
+        CredentialPlan {
+            access: Access::SUBSCRIBE,
+            ..sensor()
+        },
+        "plant/a/temp",
+    );
+    refused(
+        "other-group",
+        "A grant for another group only.",
+        CredentialPlan {
+            group: office(),
+            ..sensor()
+        },
+        "plant/a/temp",
+    );
+    refused(
+        "publish-filter",
+        "The publish filter does not match.",
+        CredentialPlan {
+            publish_filter: "plant/b/#",
+            ..sensor()
+        },
+        "plant/a/temp",
+    );
+    refused(
+        "filter-not-group",
+        "The publish filter matches, no filter of the group does.",
+        {
+            CredentialPlan {
+                publish_filter: "office/#",
+                ..sensor()
+            }
+        },
+        "office/temp",
+    );
+    refused(
+        "other-name",
+        "`%c` is another member's name.",
+        gateway(),
+        "plant/sensor-7/temp",
+    );
+    refused(
+        "name-literal",
+        "`%c` is not matched literally.",
+        gateway(),
+        "plant/%c/temp",
+    );
+    refused(
+        "partial-name",
+        "Only a whole level `%c` stands for the name.",
+        {
+            CredentialPlan {
+                publish_filter: "plant/x%c/#",
+                ..sensor()
+            }
+        },
+        "plant/xsensor-7/temp",
+    );
+
+    Case::new(
+        scene,
+        "filters-of-newest",
+        "A topic that the newest announcement no longer covers.",
+        "§9",
+    )
+    .with("filters", vec!["plant/b/#"])
+    .bad(&scene.sent(), "NotAllowed")
+    .done(file);
+}

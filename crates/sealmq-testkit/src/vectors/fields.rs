@@ -1,0 +1,101 @@
+//! The decoded fields of objects as they stand in the vectors: the names of the spec, in wire order.
+
+use sealmq_core::object::{Kind, decode};
+use sealmq_core::{Credential, DomainId, GroupId};
+use sealmq_keys::{Announcement, Delegation, EnrolmentRequest, KeyPackage, Policy};
+
+use super::json::{Json, object};
+use super::world::{WelcomeBody, body, body_of};
+
+pub(crate) fn delegation(f: &Delegation<'_>) -> Json {
+    let keys = f
+        .keys
+        .iter()
+        .map(|k| object! { key: k.key, roles: body(&k.roles)[0] });
+    let kem_keys = f
+        .kem_keys
+        .iter()
+        .map(|k| object! { kem: k.kem, key: Json::hex(k.key) });
+    object! {
+        domain: f.domain.0, root_key: f.root_key, serial: f.serial, issued_at: f.issued_at, not_after: f.not_after,
+        keys: Json::Array(keys.collect()), kem_keys: Json::Array(kem_keys.collect()),
+    }
+}
+
+pub(crate) fn credential(f: &Credential<'_>) -> Json {
+    let grants = f.grants.iter().map(|g| {
+        object! { group: g.group.0, access: body(&g.access)[0], publish_filter: Json::text(g.publish_filter) }
+    });
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, member: f.member.0, credential_serial: f.credential_serial,
+        name: Json::text(f.name), key: f.key, request: f.request, issued_at: f.issued_at, not_after: f.not_after,
+        grants: Json::Array(grants.collect()),
+    }
+}
+
+pub(crate) fn key_package(f: &KeyPackage<'_>) -> Json {
+    object! {
+        domain: f.domain.0, identity: f.identity, number: f.number, kem: f.kem, init_key: Json::hex(f.init_key),
+        issued_at: f.issued_at, not_after: f.not_after,
+    }
+}
+
+pub(crate) fn enrolment_request(f: &EnrolmentRequest<'_>) -> Json {
+    let packages = f.packages.iter().map(Json::hex);
+    object! {
+        domain: f.domain.0, name: Json::text(f.name), key: f.key, issued_at: f.issued_at,
+        packages: Json::Array(packages.collect()),
+    }
+}
+
+pub(crate) fn welcome(body: &WelcomeBody<'_>) -> Json {
+    let f = &body.fields;
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, member: f.member.0, group: f.group.0,
+        generation: f.generation, depth: f.depth, leaf: f.leaf, epoch: f.epoch, previous: f.previous,
+        healing_epoch: f.healing_epoch, healing: f.healing, package_number: f.package_number, package: f.package,
+        enc: Json::hex(body.enc), sealed: Json::hex(body.sealed),
+    }
+}
+
+pub(crate) fn policy(p: &Policy) -> Json {
+    object! {
+        window: p.window, lease: p.lease, grace: p.grace, freshness: p.freshness, skew: p.skew, padding: p.padding,
+        bucket: p.bucket, session_messages: p.session_messages, session_bytes: p.session_bytes,
+        session_seconds: p.session_seconds, will_age: p.will_age,
+    }
+}
+
+pub(crate) fn announcement(announcement: &Announcement<'_>) -> Json {
+    let f = announcement.head();
+    let generations = f.generations.iter().map(|g| {
+        object! { number: g.number, depth: g.depth, first_epoch: g.first_epoch, deadline: g.deadline }
+    });
+    let covers = announcement.covers().map(|(_, entries)| {
+        let entries = entries.iter().map(|entry| {
+            object! { node: entry.node, wrapped: Json::hex(&entry.wrapped[..32]), tag: Json::hex(&entry.wrapped[32..]) }
+        });
+        object! { inline: Json::Array(entries.collect()) }
+    });
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, epoch_kind: u8::from(f.epoch_kind.is_healing()),
+        group: f.group.0, name: Json::text(f.name), epoch: f.epoch, salt: f.salt, previous: f.previous,
+        healing_epoch: f.healing_epoch, healing: f.healing, issued_at: f.issued_at, not_after: f.not_after,
+        policy: policy(&f.policy), filters: Json::Array(f.filters.iter().map(Json::text).collect()),
+        group_key: f.group_key.0, psk_check: f.psk_check, refused: f.refused,
+        generations: Json::Array(generations.collect()), covers: Json::Array(covers.collect()),
+    }
+}
+
+/// Of a whole refused list: its fields before the entries are not public in the real code.
+pub(crate) fn refused_list(object: &[u8]) -> Json {
+    let (domain, serial, signer, group, entries): (DomainId, u32, u8, GroupId, &[u8]) =
+        decode(body_of(object, Kind::RefusedList)).unwrap();
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+    let entries = entries.chunks(8).map(|entry| {
+        object! { member: number(&entry[..4]), lowest_serial: number(&entry[4..]) }
+    });
+    object! {
+        domain: domain.0, serial: serial, signer: signer, group: group.0, entries: Json::Array(entries.collect()),
+    }
+}

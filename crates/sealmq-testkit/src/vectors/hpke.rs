@@ -1,0 +1,125 @@
+//! HPKE by way of the `hpke` crate itself, for the values that sealmq-core keeps to itself: the
+//! vectors show them, and every use asserts that the real code arrives at the same.
+
+use std::convert::Infallible;
+
+use hpke::aead::AesGcm256;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::{Kem, X25519HkdfSha256};
+use hpke::rand_core::{TryCryptoRng, TryRng};
+use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
+use sealmq_core::crypto::{Digest, KemKeyPair, KemPublicKey, Secret, expand, extract};
+
+/// What a session shares, in the open.
+pub(crate) struct SessionValues {
+    pub(crate) enc: [u8; 32],
+    pub(crate) message_key: [u8; 32],
+    pub(crate) base_nonce: [u8; 12],
+}
+
+/// SetupPSKS and the two exports (spec/envelope.md §6). `None` for a group key of low order.
+pub(crate) fn session(
+    group_key: &[u8; 32],
+    psk: &Secret,
+    announcement: &Digest,
+    seed: &Secret,
+) -> Option<SessionValues> {
+    let real =
+        sealmq_core::crypto::session_sender(&KemPublicKey(*group_key), psk, announcement, seed);
+    let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(group_key).unwrap();
+    let mode = OpModeS::Psk(PskBundle::new(psk.expose(), &announcement.0).unwrap());
+    let info = [&b"sealmq/1 session"[..], &announcement.0].concat();
+    let made = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
+        &mode,
+        &public,
+        &info,
+        &mut Once(seed),
+    );
+    let Ok((enc, context)) = made else {
+        assert!(real.is_err());
+        return None;
+    };
+    let (mut message_key, mut base_nonce) = ([0; 32], [0; 12]);
+    context
+        .export(b"sealmq/1 message key", &mut message_key)
+        .unwrap();
+    context
+        .export(b"sealmq/1 base nonce", &mut base_nonce)
+        .unwrap();
+    let values = SessionValues {
+        enc: enc.to_bytes().into(),
+        message_key,
+        base_nonce,
+    };
+
+    let (real_enc, real) = real.unwrap();
+    assert_eq!((values.enc, values.base_nonce), (real_enc, real.nonce(0)));
+    let mut text = *b"the same message key";
+    let tag = real
+        .key
+        .seal_in_place(&real.nonce(5), b"aad", &mut text)
+        .unwrap();
+    let own = sealmq_core::crypto::MessageKey::new(&Secret::new(message_key));
+    own.open_in_place(&real.nonce(5), b"aad", &mut text, &tag)
+        .unwrap();
+    Some(values)
+}
+
+/// Single-shot SealBase with empty aad: enc, and ciphertext ‖ tag.
+pub(crate) fn seal_base(
+    recipient: &[u8; 32],
+    info: &[u8],
+    seed: &Secret,
+    plaintext: &[u8],
+) -> ([u8; 32], Vec<u8>) {
+    let mut text = plaintext.to_vec();
+    let (enc, tag) =
+        sealmq_core::crypto::seal_base(&KemPublicKey(*recipient), info, seed, &mut text).unwrap();
+    text.extend_from_slice(&tag);
+    (enc, text)
+}
+
+/// The private key of DeriveKeyPair(seed) as RFC 9180 §7.1.3 has it, not clamped.
+pub(crate) fn private_key(seed: &Secret) -> [u8; 32] {
+    let suite = b"KEM\x00\x20";
+    let ikm = [&b"HPKE-v1"[..], suite, b"dkp_prk", seed.expose()].concat();
+    // An empty salt and one of zeros are the same to HMAC.
+    let prk = extract(&Secret::new([0; 32]), &ikm);
+    let private = *expand(&prk, &[&[0, 32], b"HPKE-v1", suite, b"sk"]).expose();
+
+    // X25519 clamps; the crate may have done so already.
+    let clamped = |mut key: [u8; 32]| {
+        key[0] &= 0xf8;
+        key[31] = key[31] & 0x7f | 0x40;
+        key
+    };
+    let (real, public) = X25519HkdfSha256::derive_keypair(seed.expose());
+    assert_eq!(clamped(private), clamped(real.to_bytes().into()));
+    assert_eq!(
+        KemKeyPair::derive(seed).public().0,
+        <[u8; 32]>::from(public.to_bytes())
+    );
+    private
+}
+
+/// Gives out the seed: Encap draws 32 bytes, once.
+struct Once<'a>(&'a Secret);
+
+impl TryRng for Once<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("Encap draws bytes")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        unreachable!("Encap draws bytes")
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        out.copy_from_slice(self.0.expose());
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Once<'_> {}

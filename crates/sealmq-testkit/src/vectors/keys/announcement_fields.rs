@@ -1,0 +1,240 @@
+//! Kind `object`: policy, filters and the other fields of announcements (spec/keys.md §5,
+//! constants.md §3).
+
+use sealmq_keys::{Policy, default_prefix};
+
+use super::announcement::{changed, group, plan};
+use super::credential::TOO_LONG_NAME;
+use super::objects::Plan;
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::Json;
+use crate::vectors::world::{NOW, authority, authority_json, domain};
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let group = group();
+    policies(&group, file);
+    filters(&group, file);
+    for (id, name) in [("empty", ""), ("space", "a b"), ("too-long", TOO_LONG_NAME)] {
+        plan(
+            &format!("name-{id}"),
+            "Not a name.",
+            changed(&group, |d| d.name = name),
+        )
+        .attacks(&["B16"])
+        .invalid(file, "field");
+    }
+    plan(
+        "not-after",
+        "not_after is issued_at.",
+        changed(&group, |d| (d.issued_at, d.not_after) = (NOW, NOW)),
+    )
+    .invalid(file, "field");
+    plan(
+        "refused-named",
+        "A refused list is named.",
+        changed(&group, |d| {
+            d.refused = crate::vectors::world::digest("a list")
+        }),
+    )
+    .valid(file);
+}
+
+type Change = fn(&mut Policy);
+
+fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
+    let lowest: Change = |p| {
+        *p = Policy {
+            window: 0,
+            grace: 0,
+            skew: 0,
+            session_messages: 1,
+            session_bytes: 1024,
+            session_seconds: 60,
+            will_age: 0,
+            ..*p
+        };
+    };
+    let highest: Change = |p| {
+        *p = Policy {
+            window: 16,
+            lease: 0,
+            grace: 1 << 31,
+            freshness: 1 << 31,
+            skew: 86_400,
+            padding: 2,
+            bucket: 65_536,
+            session_messages: (1 << 21) - 1,
+            session_bytes: 1 << 36,
+            session_seconds: 604_800,
+            will_age: 1 << 31,
+        };
+    };
+    let good: [(&str, &str, Change); 4] = [
+        ("lowest", "Every number at its lower limit.", lowest),
+        ("highest", "Every number at its upper limit.", highest),
+        ("padme", "Padmé.", |p| p.padding = 1),
+        ("bucket-16", "The smallest bucket.", |p| {
+            (p.padding, p.bucket) = (2, 16)
+        }),
+    ];
+    for (id, comment, change) in good {
+        plan(
+            &format!("policy-{id}"),
+            comment,
+            changed(group, |d| change(&mut d.policy)),
+        )
+        .spec("constants.md §3")
+        .valid(file);
+    }
+    let bad: [(&str, &str, Change); 17] = [
+        ("window-17", "A window of 17 epochs.", |p| p.window = 17),
+        ("grace", "grace above 2^31.", |p| p.grace = (1 << 31) + 1),
+        ("freshness", "freshness above 2^31.", |p| {
+            p.freshness = (1 << 31) + 1
+        }),
+        ("skew", "skew above a day.", |p| p.skew = 86_401),
+        ("padding-3", "An unknown kind of padding.", |p| {
+            p.padding = 3
+        }),
+        ("bucket-0", "Buckets of no size.", |p| p.padding = 2),
+        ("bucket-15", "Buckets of 15 bytes.", |p| {
+            (p.padding, p.bucket) = (2, 15)
+        }),
+        ("bucket-too-large", "Buckets of 65537 bytes.", |p| {
+            (p.padding, p.bucket) = (2, 65_537)
+        }),
+        (
+            "bucket-without-padding",
+            "A bucket without bucket padding.",
+            |p| p.bucket = 16,
+        ),
+        ("bucket-with-padme", "A bucket with Padmé.", |p| {
+            (p.padding, p.bucket) = (1, 16)
+        }),
+        ("messages-0", "Sessions without messages.", |p| {
+            p.session_messages = 0
+        }),
+        ("messages-too-many", "2^21 messages.", |p| {
+            p.session_messages = 1 << 21
+        }),
+        ("bytes-too-few", "1023 bytes.", |p| p.session_bytes = 1023),
+        ("bytes-too-many", "2^36 + 1 bytes.", |p| {
+            p.session_bytes = (1 << 36) + 1
+        }),
+        ("seconds-too-few", "59 seconds.", |p| p.session_seconds = 59),
+        ("seconds-too-many", "A week and a second.", |p| {
+            p.session_seconds = 604_801
+        }),
+        ("will-age", "will_age above 2^31.", |p| {
+            p.will_age = (1 << 31) + 1
+        }),
+    ];
+    for (id, comment, change) in bad {
+        plan(
+            &format!("policy-{id}"),
+            comment,
+            changed(group, |d| change(&mut d.policy)),
+        )
+        .spec("constants.md §3")
+        .invalid(file, "field");
+    }
+    plan(
+        "policy-lease",
+        "A lease, which this version cannot enforce.",
+        changed(group, |d| d.policy.lease = 1),
+    )
+    .spec("keys.md §9")
+    .invalid(file, "unsupported");
+}
+
+fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
+    let with = |filters: &[&str]| {
+        changed(group, |d| {
+            d.filters = filters.iter().map(|f| (*f).to_owned()).collect()
+        })
+    };
+    let prefix = default_prefix(&domain());
+    plan(
+        "filters-32",
+        "32 filters.",
+        with(&(0..32).map(|_| "a").collect::<Vec<_>>()),
+    )
+    .valid(file);
+    plan(
+        "filters-1024",
+        "1024 bytes of filters, as encoded.",
+        with(&[&"x".repeat(1022)]),
+    )
+    .valid(file);
+    let near = [
+        format!("{prefix}x/#"),
+        "_sealmq".to_owned(),
+        "+/x/delegation".to_owned(),
+        "/#".to_owned(),
+    ];
+    plan(
+        "filters-near-reserved",
+        "Filters that come close to the reserved topics.",
+        with(&near.each_ref().map(String::as_str)),
+    )
+    .valid(file);
+    let mut bad = |id: &str, comment: &str, filters: &[&str]| {
+        plan(&format!("filters-{id}"), comment, with(filters)).invalid(file, "field");
+    };
+    bad("none", "No filter.", &[]);
+    bad("33", "33 filters.", &["a"; 33]);
+    bad(
+        "1025",
+        "1025 bytes of filters, as encoded.",
+        &[&"x".repeat(1023)],
+    );
+    for (id, filter) in [
+        ("empty", ""),
+        ("hash-not-last", "a/#/b"),
+        ("plus-in-level", "a+"),
+        ("nul", "a\0"),
+    ] {
+        bad(id, "Not a filter.", &["plant/#", filter]);
+    }
+    bad("system", "A filter for system topics.", &["$SYS/#"]);
+    bad(
+        "share",
+        "A shared subscription is no filter.",
+        &["$share/g/a"],
+    );
+    let reserved = [
+        ("all", "#".to_owned()),
+        ("two-levels", "+/#".to_owned()),
+        ("sealmq", "_sealmq/#".to_owned()),
+        ("prefix", format!("{prefix}/#")),
+        ("literal", format!("{prefix}/delegation")),
+        ("wildcards", "+/+/delegation".to_owned()),
+        ("three-levels", "+/+/+".to_owned()),
+    ];
+    for (id, filter) in &reserved {
+        bad(
+            &format!("reserved-{id}"),
+            "It matches topics under the reserved prefix.",
+            &["plant/#", filter],
+        );
+    }
+    let context = || {
+        crate::vectors::json::object! { authority: authority_json(&authority(1)), prefix: "plant/keys" }
+    };
+    Plan::new(
+        "announcement",
+        "filters-own-prefix",
+        "A prefix of its own that the filter matches.",
+        with(&["plant/#"]),
+        context(),
+    )
+    .invalid(file, "field");
+    Plan::new(
+        "announcement",
+        "filters-default-prefix-free",
+        "With another prefix the default one is an ordinary topic.",
+        with(&["+/+/delegation"]),
+        context().with("prefix", Json::text("site/x/keys")),
+    )
+    .valid(file);
+}

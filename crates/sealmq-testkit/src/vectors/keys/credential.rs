@@ -1,0 +1,323 @@
+//! Kind `object`: credentials (spec/keys.md §4).
+
+use sealmq_core::object::{Access, decode};
+use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
+
+use super::delegation::weak_keys;
+use super::objects::{Plan, under_authority};
+use crate::vectors::file::VectorFile;
+use crate::vectors::world::{
+    CONTROLLER, CredentialPlan, NOW, controller, elements, group_id, identity, issuer, office,
+    plant, sensor,
+};
+
+const LONGEST_NAME: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+pub(super) const TOO_LONG_NAME: &str =
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    good(file);
+    fields(file);
+    grants(file);
+    signers(file);
+}
+
+fn plan<'a>(id: &str, comment: &'a str, object: Vec<u8>) -> Plan<'a> {
+    Plan::new(
+        "credential",
+        id,
+        comment,
+        object,
+        under_authority().with("now", NOW).with("skew", 300_u16),
+    )
+}
+
+fn grant(group: GroupId, access: u8, publish_filter: &str) -> Grant<'_> {
+    Grant {
+        group,
+        access: access_of(access),
+        publish_filter,
+    }
+}
+
+/// Any byte as `access`; its encoding is the byte itself.
+fn access_of(bits: u8) -> Access {
+    decode(&[bits]).unwrap()
+}
+
+/// Groups in ascending order.
+fn groups(count: u32) -> Vec<GroupId> {
+    let mut groups: Vec<GroupId> = (0..count)
+        .map(|n| group_id(&format!("group {n}")))
+        .collect();
+    groups.sort_unstable();
+    groups
+}
+
+fn changed(change: impl FnOnce(&mut Credential<'_>)) -> Vec<u8> {
+    sensor().with(&elements(&[grant(plant(), 3, "")]), change)
+}
+
+fn granted(grants: &[Grant<'_>]) -> Vec<u8> {
+    sensor().with(&elements(grants), |_| {})
+}
+
+fn good(file: &mut VectorFile) {
+    let mut ordered = [grant(plant(), 1, "plant/%c/#"), grant(office(), 2, "")];
+    ordered.sort_by_key(|grant| grant.group);
+    plan(
+        "two-grants",
+        "Publishing below the own name in one group, reading in another.",
+        granted(&ordered),
+    )
+    .valid(file);
+    plan("no-grants", "A member of no group.", granted(&[])).valid(file);
+    let many: Vec<Grant<'_>> = groups(64)
+        .into_iter()
+        .map(|group| grant(group, 2, ""))
+        .collect();
+    plan("64-grants", "64 grants.", granted(&many)).valid(file);
+    for (id, member) in [("1", 1), ("max", (1 << 28) - 1)] {
+        plan(
+            &format!("member-{id}"),
+            "A member number at an edge.",
+            changed(|c| c.member = MemberNumber(member)),
+        )
+        .valid(file);
+    }
+    for (id, serial) in [("0", 0), ("max", u32::MAX - 1)] {
+        plan(
+            &format!("serial-{id}"),
+            "A credential serial at an edge.",
+            changed(|c| c.credential_serial = serial),
+        )
+        .valid(file);
+    }
+    plan(
+        "name-longest",
+        "A name of 64 characters.",
+        changed(|c| c.name = LONGEST_NAME),
+    )
+    .valid(file);
+    plan(
+        "issued-ahead",
+        "Issued ahead by skew.",
+        changed(|c| c.issued_at = NOW + 300),
+    )
+    .valid(file);
+    plan(
+        "last-second",
+        "The last second.",
+        changed(|c| c.not_after = NOW),
+    )
+    .valid(file);
+    for (id, filter) in [
+        ("plus", "plant/+/temp"),
+        ("hash", "#"),
+        ("name-and-wildcards", "+/%c/#"),
+        ("percent-not-alone", "plant/x%c"),
+    ] {
+        plan(
+            &format!("filter-{id}"),
+            "A publish filter.",
+            granted(&[grant(plant(), 3, filter)]),
+        )
+        .valid(file);
+    }
+}
+
+fn fields(file: &mut VectorFile) {
+    let mut bad =
+        |id: &str, comment: &str, object: Vec<u8>| plan(id, comment, object).invalid(file, "field");
+    bad(
+        "member-0",
+        "No member has the number 0.",
+        changed(|c| c.member = MemberNumber(0)),
+    );
+    bad(
+        "member-too-large",
+        "Member 2^28.",
+        changed(|c| c.member = MemberNumber(1 << 28)),
+    );
+    bad(
+        "serial-removed",
+        "The serial that stands for removal.",
+        changed(|c| c.credential_serial = u32::MAX),
+    );
+    for (id, name) in [
+        ("empty", ""),
+        ("too-long", TOO_LONG_NAME),
+        ("slash", "a/b"),
+        ("plus", "+"),
+        ("percent", "%c"),
+        ("umlaut", "ä"),
+    ] {
+        bad(
+            &format!("name-{id}"),
+            "Not a name.",
+            changed(|c| c.name = name),
+        );
+    }
+    for (id, comment, key) in weak_keys() {
+        bad(&format!("weak-{id}"), comment, changed(|c| c.key = key));
+    }
+    bad(
+        "not-after",
+        "not_after is issued_at.",
+        changed(|c| (c.issued_at, c.not_after) = (NOW, NOW)),
+    );
+    bad(
+        "not-after-below",
+        "not_after is below issued_at.",
+        changed(|c| (c.issued_at, c.not_after) = (NOW + 1, NOW)),
+    );
+    plan(
+        "from-the-future",
+        "Issued ahead by skew and a second.",
+        changed(|c| c.issued_at = NOW + 301),
+    )
+    .attacks(&["A32"])
+    .invalid(file, "expired");
+    plan(
+        "expired",
+        "One second after not_after.",
+        changed(|c| c.not_after = NOW - 1),
+    )
+    .invalid(file, "expired");
+}
+
+fn grants(file: &mut VectorFile) {
+    let mut bad = |id: &str, comment: &str, grants: &[Grant<'_>]| {
+        plan(&format!("grants-{id}"), comment, granted(grants))
+            .attacks(&["A18", "B16"])
+            .invalid(file, "field");
+    };
+    let two = groups(2);
+    bad(
+        "descending",
+        "Groups descend.",
+        &[grant(two[1], 2, ""), grant(two[0], 2, "")],
+    );
+    bad(
+        "twice",
+        "A group twice.",
+        &[grant(two[0], 1, ""), grant(two[0], 2, "")],
+    );
+    bad("access-0", "Access to nothing.", &[grant(plant(), 0, "")]);
+    bad(
+        "access-4",
+        "An unknown bit of access.",
+        &[grant(plant(), 5, "")],
+    );
+    bad(
+        "filter-without-publish",
+        "A publish filter for a member that may only read: reading cannot be narrowed.",
+        &[grant(plant(), 2, "plant/a/#")],
+    );
+    for (id, filter) in [
+        ("hash-not-last", "plant/#/a"),
+        ("plus-in-level", "plant/a+"),
+        ("nul", "plant/\0"),
+    ] {
+        bad(id, "Not a filter.", &[grant(plant(), 1, filter)]);
+    }
+    let many: Vec<Grant<'_>> = groups(65)
+        .into_iter()
+        .map(|group| grant(group, 2, ""))
+        .collect();
+    bad("65", "65 grants.", &many);
+
+    let filter = "x".repeat(120);
+    let large: Vec<Grant<'_>> = groups(64)
+        .into_iter()
+        .map(|group| grant(group, 1, &filter))
+        .collect();
+    plan(
+        "too-large",
+        "Above 8 KiB, by nothing but filters.",
+        granted(&large),
+    )
+    .spec("keys.md §9")
+    .attacks(&["B23"])
+    .invalid(file, "size");
+    let mut raw = elements(&[grant(plant(), 3, "a")]);
+    *raw.last_mut().unwrap() = 0xff;
+    plan(
+        "filter-not-utf8",
+        "A publish filter that is not UTF-8.",
+        not_utf8(&raw),
+    )
+    .attacks(&["E1"])
+    .invalid(file, "encoding");
+}
+
+/// The sensor's credential with grants that do not decode.
+fn not_utf8(grants: &[u8]) -> Vec<u8> {
+    use sealmq_core::object::Kind;
+
+    let good = sensor().with(&[], |_| {});
+    let body = crate::vectors::world::body_of(&good, Kind::Credential);
+    let (_, without_grants) = body.split_last().unwrap();
+    crate::vectors::world::sign(
+        Kind::Credential,
+        &[without_grants.to_vec(), crate::vectors::craft::blob(grants)].concat(),
+        &issuer(1),
+    )
+}
+
+fn signers(file: &mut VectorFile) {
+    let grants = elements(&[grant(plant(), 3, "")]);
+    let plan_of =
+        |change: fn(&mut Credential<'_>), signer| sensor().signed_by(&signer, &grants, change);
+    plan(
+        "domain",
+        "Of another domain.",
+        plan_of(|c| c.domain = DomainId([1; 16]), issuer(1)),
+    )
+    .invalid(file, "domain");
+    plan(
+        "wrong-role",
+        "Signed by a key that runs groups only.",
+        plan_of(|c| c.signer = CONTROLLER, controller(1)),
+    )
+    .attacks(&["A16"])
+    .invalid(file, "role");
+    plan(
+        "no-such-key",
+        "Names a key that the delegation does not have.",
+        plan_of(|c| c.signer = 2, issuer(1)),
+    )
+    .invalid(file, "role");
+    plan(
+        "older-delegation",
+        "Issued under another delegation, whose key it was then.",
+        plan_of(|c| c.serial = 2, issuer(2)),
+    )
+    .attacks(&["A16"])
+    .invalid(file, "role");
+    plan(
+        "self-signed",
+        "Signed by the member itself.",
+        plan_of(|_| {}, identity("sensor-7")),
+    )
+    .attacks(&["B19"])
+    .invalid(file, "signature");
+    let wider = CredentialPlan {
+        access: Access::BOTH,
+        ..sensor()
+    };
+    let narrow = CredentialPlan {
+        access: Access::PUBLISH,
+        ..sensor()
+    }
+    .object();
+    let object = wider.object();
+    let swapped = [&object[..object.len() - 64], &narrow[narrow.len() - 64..]].concat();
+    plan(
+        "wider-grant",
+        "The signature of a narrower credential.",
+        swapped,
+    )
+    .attacks(&["B19"])
+    .invalid(file, "signature");
+}

@@ -1,0 +1,425 @@
+//! Kind `announcement_follow`: forks, wrong secrets, and what is refused before (spec/keys.md §7).
+
+use sealmq_core::object::Kind;
+
+use super::follow::{PUBLISHER, READER, healing, ordinary};
+use super::follower::Follower;
+use crate::vectors::file::VectorFile;
+use crate::vectors::group::{Draft, Group};
+use crate::vectors::world::{
+    ISSUER, NOW, WEEK, body_of, bytes, controller, digest, identity, issuer, office, secret, sign,
+};
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let (ordinary, healing) = (ordinary(), healing());
+    forks(&ordinary, file);
+    healing_forks(&healing, file);
+    bounds(&ordinary, file);
+    secrets(&ordinary, file);
+    before_everything(&ordinary, file);
+}
+
+/// An announcement of this epoch that differs in its salt, and in what `change` does.
+fn other(group: &Group, epoch: u64, change: impl FnOnce(&mut Draft)) -> Draft {
+    let mut draft = group.draft_of(epoch, false);
+    draft.salt = bytes(&format!("another salt {epoch}"));
+    change(&mut draft);
+    draft
+}
+
+fn forks(group: &Group, file: &mut VectorFile) {
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment).attacks(&["A13", "A14"])
+    };
+    new("fork-same-epoch", "Two announcements of one epoch.")
+        .ok(1)
+        .ok(2)
+        .bad_draft(&other(group, 2, |_| {}), "fork")
+        .known(2)
+        .bad_draft(&other(group, 2, |_| {}), "fork")
+        .done(file);
+    new(
+        "fork-older-epoch",
+        "Another announcement of an epoch of the window.",
+    )
+    .ok(1)
+    .ok(2)
+    .ok(3)
+    .bad_draft(&other(group, 2, |_| {}), "fork")
+    .done(file);
+    new("fork-previous", "It names another predecessor.")
+        .ok(1)
+        .bad_draft(&other(group, 2, |d| d.previous = digest("another")), "fork")
+        .done(file);
+    new("fork-next", "Its successor names another predecessor.")
+        .ok(1)
+        .ok(3)
+        .bad_draft(&other(group, 2, |_| {}), "fork")
+        .ok(2)
+        .bad_draft(&other(group, 2, |_| {}), "fork")
+        .done(file);
+    let later = Follower::new(
+        group,
+        READER,
+        3,
+        "fork-welcome",
+        "It contradicts the predecessor that the welcome names.",
+    )
+    .attacks(&["B3"]);
+    later
+        .bad_draft(&other(group, 3, |d| d.previous = digest("another")), "fork")
+        .done(file);
+    new(
+        "fork-below-base",
+        "Before the base: the successor names another predecessor.",
+    )
+    .ok(1)
+    .ok(2)
+    .ok(3)
+    .ok(4)
+    .bad_draft(&other(group, 1, |_| {}), "fork")
+    .done(file);
+}
+
+fn healing_forks(group: &Group, file: &mut VectorFile) {
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment).attacks(&["A14"])
+    };
+    let claims = |epoch: u64, healing: (u64, &str)| {
+        other(group, epoch, |d| {
+            d.healing = (
+                healing.0,
+                if healing.0 == 0 {
+                    sealmq_core::crypto::Digest::ZERO
+                } else {
+                    digest(healing.1)
+                },
+            )
+        })
+    };
+    new(
+        "fork-healing-hash",
+        "It names another healing announcement than the one that was followed.",
+    )
+    .ok(1)
+    .ok(2)
+    .ok(3)
+    .bad_draft(&claims(4, (2, "another")), "fork")
+    .done(file);
+    new(
+        "fork-healing-denied",
+        "It denies the healing epoch that was followed.",
+    )
+    .ok(1)
+    .ok(2)
+    .ok(3)
+    .bad_draft(&claims(4, (0, "")), "fork")
+    .done(file);
+    let ordinary_as_healing = other(group, 4, |d| d.healing = (1, group.epoch(1).hash));
+    new(
+        "fork-healing-ordinary",
+        "It names an ordinary epoch as a healing one.",
+    )
+    .ok(1)
+    .ok(2)
+    .ok(3)
+    .bad_draft(&ordinary_as_healing, "fork")
+    .done(file);
+    let welcomed = Follower::new(
+        group,
+        READER,
+        7,
+        "fork-healing-of-welcome",
+        "It contradicts the last healing epoch that the welcome names.",
+    )
+    .attacks(&["B3"]);
+    welcomed
+        .bad_draft(
+            &other(group, 7, |d| d.healing = (4, group.epoch(4).hash)),
+            "fork",
+        )
+        .done(file);
+    let hash = Follower::new(
+        group,
+        READER,
+        7,
+        "fork-healing-hash-of-welcome",
+        "The same epoch as the welcome's, with another hash.",
+    );
+    hash.bad_draft(&claims(7, (5, "another")), "fork")
+        .done(file);
+    let late = other(group, 6, |d| (d.kind, d.covers) = (1, vec![vec![2, 3]]));
+    Follower::new(
+        group,
+        READER,
+        5,
+        "fork-healing-denied-by-next",
+        "A healing epoch that its successor denies.",
+    )
+    .ok(5)
+    .ok(8)
+    .bad_draft(&late, "fork")
+    .done(file);
+}
+
+fn bounds(group: &Group, file: &mut VectorFile) {
+    Follower::new(group, READER, 1, "too-old", "It has left the window.")
+        .ok(1)
+        .ok(2)
+        .ok(3)
+        .ok(4)
+        .ok(5)
+        .bad(2, "too_old")
+        .done(file);
+    Follower::new(
+        group,
+        READER,
+        3,
+        "too-old-for-welcome",
+        "From before the welcome.",
+    )
+    .attacks(&["A20"])
+    .bad(2, "too_old")
+    .done(file);
+    Follower::new(
+        group,
+        READER,
+        3,
+        "too-old-next-known",
+        "From before the welcome, and the next epoch is known.",
+    )
+    .ok(3)
+    .bad(2, "too_old")
+    .done(file);
+    let far = Group::new("far", 2);
+    let draft = far.draft_of(65_538, false);
+    Follower::new(&far, 4, 1, "too-far", "65537 epochs above the base.")
+        .attacks(&["A15", "F3"])
+        .bad_draft(&draft, "too_far")
+        .done(file);
+    let object = far.encode(&far.draft_of(1, false));
+    Follower::new(
+        &far,
+        4,
+        1,
+        "too-far-max",
+        "The last epoch that there can be.",
+    )
+    .attacks(&["A15", "E6"])
+    .raw(&with_epoch(&object, u64::MAX), "too_far")
+    .done(file);
+}
+
+/// The announcement with this epoch and some predecessor, signed; its entries fit to nothing.
+fn with_epoch(object: &[u8], epoch: u64) -> Vec<u8> {
+    let body = body_of(object, Kind::Announcement);
+    // domain 16, serial 1, signer 1, kind 1, group 16, name 6, then the epoch.
+    let at = 41;
+    assert_eq!(body[at], 1);
+    let previous = at + 1 + 32;
+    let body = [
+        &body[..at],
+        &crate::vectors::craft::varint(epoch),
+        &body[at + 1..previous],
+        &[7; 32],
+        &body[previous + 32..],
+    ]
+    .concat();
+    sign(Kind::Announcement, &body, &controller(1))
+}
+
+fn secrets(group: &Group, file: &mut VectorFile) {
+    let mut bad = |id: &'static str, comment: &'static str, leaf: u32, draft: Draft| {
+        Follower::new(group, leaf, 1, id, comment)
+            .attacks(&["C7"])
+            .ok(1)
+            .bad_draft(&draft, "wrong_secret")
+            .ok(2)
+            .bad_draft(
+                &other(group, 3, |d| d.psk_check = Some([1; 32])),
+                "wrong_secret",
+            )
+            .done(file);
+    };
+    bad(
+        "wrong-group-key",
+        "The announced group key is not the one of the secret.",
+        READER,
+        other(group, 2, |d| d.group_key = Some([9; 32])),
+    );
+    bad(
+        "wrong-psk-check",
+        "The announced check value is not the one of the psk.",
+        READER,
+        other(group, 2, |d| d.psk_check = Some([9; 32])),
+    );
+    bad(
+        "wrong-psk-check-publisher",
+        "A publish-only member checks the psk, too.",
+        PUBLISHER,
+        other(group, 2, |d| d.psk_check = Some([9; 32])),
+    );
+    bad(
+        "wrong-secret-wrapped",
+        "The entry holds another secret than the one announced.",
+        READER,
+        {
+            other(group, 2, |d| {
+                d.wrapped = Some(secret("another reader secret"))
+            })
+        },
+    );
+    // Entries that were wrapped for another head, epoch or node.
+    let draft = group.draft_of(2, false);
+    let (_, head_hash) = group.head(&draft);
+    let inline = |entries: Vec<u8>| {
+        group.encode_with(
+            &draft,
+            &[vec![0], crate::vectors::craft::blob(&entries)].concat(),
+        )
+    };
+    let mut entries =
+        |id: &'static str, comment: &'static str, attacks: &[&'static str], entries: Vec<u8>| {
+            Follower::new(group, READER, 1, id, comment)
+                .attacks(attacks)
+                .ok(1)
+                .raw(&inline(entries), "wrong_secret")
+                .done(file);
+        };
+    entries(
+        "wrong-head",
+        "The wrap is bound to the head.",
+        &["A13"],
+        group.entries(&draft, &digest("another head"), &[2, 3]),
+    );
+    let at_epoch_3 = group.draft_of(3, false);
+    entries(
+        "wrong-epoch",
+        "Wrapped under the node key of the next epoch.",
+        &["A13"],
+        {
+            let later = Draft {
+                reader: sealmq_keys::ReaderSecret::new(secret("reader secret of ordinary 2")),
+                ..at_epoch_3
+            };
+            group.entries(&later, &head_hash, &[2, 3])
+        },
+    );
+    let mut swapped = group.entries(&draft, &head_hash, &[2, 3]);
+    let (first, second) = swapped.split_at_mut(52);
+    first[4..].swap_with_slice(&mut second[4..]);
+    entries(
+        "halves-swapped",
+        "The entries of the halves have changed places.",
+        &["A27"],
+        swapped,
+    );
+    let mut altered = group.entries(&draft, &head_hash, &[2, 3]);
+    altered[51] ^= 1;
+    entries(
+        "entry-tag",
+        "The last bit of the entry's tag, signed.",
+        &["D18"],
+        altered,
+    );
+    let publisher_only = Follower::new(
+        group,
+        PUBLISHER,
+        1,
+        "other-group-key-publisher",
+        "A publish-only member cannot check the group key: it takes what is signed.",
+    );
+    publisher_only
+        .ok(1)
+        .ok_draft(&group.draft_of(2, false))
+        .done(file);
+}
+
+fn before_everything(group: &Group, file: &mut VectorFile) {
+    let mut bad = |id: &'static str,
+                   comment: &'static str,
+                   change: &dyn Fn(&mut Draft),
+                   reason: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .attacks(&["F4"])
+            .ok(1)
+            .bad_draft(&other(group, 2, change), reason)
+            .done(file);
+    };
+    bad(
+        "other-group",
+        "Of another group.",
+        &|d| d.group = office(),
+        "group",
+    );
+    bad(
+        "role",
+        "Signed by a key without the role.",
+        &|d| (d.signer, d.key) = (ISSUER, issuer(1)),
+        "role",
+    );
+    bad(
+        "other-serial",
+        "Signed under a delegation that the member does not hold.",
+        &|d| (d.serial, d.key) = (2, controller(2)),
+        "role",
+    );
+    bad(
+        "signature",
+        "Signed by a member.",
+        &|d| d.key = identity("insider-8"),
+        "signature",
+    );
+    bad(
+        "from-the-future",
+        "Issued ahead by skew and a second.",
+        &|d| (d.issued_at, d.not_after) = (NOW + 301, NOW + WEEK),
+        "expired",
+    );
+    bad(
+        "field",
+        "A field breaks a rule.",
+        &|d| d.policy.window = 17,
+        "field",
+    );
+    bad(
+        "unsupported",
+        "A policy that this version cannot enforce.",
+        &|d| d.policy.lease = 60,
+        "unsupported",
+    );
+    let object = group.announcement(2);
+    let mut raw = |id: &'static str, comment: &'static str, object: &[u8], reason: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .attacks(&["B4"])
+            .ok(1)
+            .raw(object, reason)
+            .ok(2)
+            .raw(object, reason)
+            .done(file);
+    };
+    raw(
+        "cleared",
+        "The topic was cleared: nothing is deleted.",
+        &[],
+        "form",
+    );
+    raw(
+        "garbage",
+        "Something else on the topic.",
+        &[0x5a; 200],
+        "form",
+    );
+    raw(
+        "truncated",
+        "Cut off on the way: the bytes that stand in the signature's place are none.",
+        &object[..object.len() - 70],
+        "encoding",
+    );
+    raw(
+        "other-kind",
+        "An object of another kind.",
+        &crate::vectors::world::delegation(1),
+        "kind",
+    );
+}

@@ -1,0 +1,40 @@
+//! `keys.json`: key objects, tree, topics.
+
+mod announcement;
+mod announcement_fields;
+mod armour;
+mod basics;
+mod credential;
+mod delegation;
+mod follow;
+mod follow_faults;
+mod follower;
+mod objects;
+mod request;
+mod topics;
+mod tree;
+mod welcome;
+
+use super::file::VectorFile;
+use super::world::{authority, authority_json};
+
+/// The file's text.
+pub(crate) fn file() -> String {
+    let mut file = VectorFile::default();
+    file.fixture("authority", authority_json(&authority(1)));
+    file.fixture("authority-2", authority_json(&authority(2)));
+    basics::vectors(&mut file);
+    topics::vectors(&mut file);
+    tree::vectors(&mut file);
+    objects::vectors(&mut file);
+    delegation::vectors(&mut file);
+    credential::vectors(&mut file);
+    request::vectors(&mut file);
+    announcement::vectors(&mut file);
+    announcement_fields::vectors(&mut file);
+    welcome::vectors(&mut file);
+    follow::vectors(&mut file);
+    follow_faults::vectors(&mut file);
+    armour::vectors(&mut file);
+    file.into_text()
+}

@@ -1,0 +1,327 @@
+//! What holds for objects of every kind (spec/keys.md §1), and how object vectors are made.
+
+use sealmq_core::GroupId;
+use sealmq_core::object::{Kind, List};
+use sealmq_keys::{Announcement, EnrolmentRequest};
+
+use crate::vectors::fields;
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::group::Group;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    CONTROLLER, NOW, authority, authority_json, body, body_of, controller, delegation, domain,
+    elements, hash, identity, key_package, plant, public, root_key, sensor, sign,
+};
+
+/// An object vector in the making.
+pub(crate) struct Plan<'a> {
+    pub(crate) id: String,
+    pub(crate) comment: &'a str,
+    pub(crate) spec: &'static str,
+    pub(crate) attacks: &'a [&'a str],
+    pub(crate) expected: &'static str,
+    pub(crate) object: Vec<u8>,
+    pub(crate) context: Json,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(
+        expected: &'static str,
+        id: &str,
+        comment: &'a str,
+        object: Vec<u8>,
+        context: Json,
+    ) -> Self {
+        let spec = match expected {
+            "delegation" => "keys.md §3",
+            "credential" | "key_package" | "enrolment_request" => "keys.md §4",
+            "announcement" => "keys.md §5",
+            "welcome" => "keys.md §6",
+            _ => "keys.md §7",
+        };
+        let id = format!("{}-{id}", expected.replace('_', "-"));
+        Self {
+            id,
+            comment,
+            spec,
+            attacks: &[],
+            expected,
+            object,
+            context,
+        }
+    }
+
+    pub(crate) fn spec(mut self, section: &'static str) -> Self {
+        self.spec = section;
+        self
+    }
+
+    pub(crate) fn attacks(mut self, attacks: &'a [&'a str]) -> Self {
+        self.attacks = attacks;
+        self
+    }
+
+    fn input(&self) -> Json {
+        object! { expected: self.expected, object: Json::hex(&self.object), context: self.context.clone() }
+    }
+
+    /// It verifies; the vector states hash and fields.
+    pub(crate) fn valid(self, file: &mut VectorFile) {
+        let mut result =
+            object! { hash: hash(&self.object), fields: fields_of(self.expected, &self.object) };
+        if self.expected == "announcement" {
+            let (key_id, head_hash) = announcement_names(&self.object);
+            result = result.with("key_id", key_id).with("head_hash", head_hash);
+        }
+        let input = self.input();
+        let vector = Vector::valid("object", self.id, self.comment, &[self.spec], input);
+        file.push(vector.attacks(self.attacks).result(result));
+    }
+
+    /// It has one fault.
+    pub(crate) fn invalid(self, file: &mut VectorFile, reason: &'static str) {
+        let input = self.input();
+        let vector = Vector::invalid("object", self.id, self.comment, &[self.spec], input, reason);
+        file.push(vector.attacks(self.attacks));
+    }
+}
+
+fn fields_of(expected: &str, object: &[u8]) -> Json {
+    fn decoded<'a, T: serde::Deserialize<'a> + serde::Serialize>(
+        object: &'a [u8],
+        kind: Kind,
+    ) -> T {
+        sealmq_core::object::decode(body_of(object, kind)).unwrap()
+    }
+    match expected {
+        "delegation" => fields::delegation(&decoded(object, Kind::Delegation)),
+        "credential" => fields::credential(&decoded(object, Kind::Credential)),
+        "key_package" => fields::key_package(&decoded(object, Kind::KeyPackage)),
+        "enrolment_request" => fields::enrolment_request(&decoded(object, Kind::EnrolmentRequest)),
+        "welcome" => fields::welcome(&decoded(object, Kind::Welcome)),
+        "announcement" => fields::announcement(&verified(object)),
+        _ => fields::refused_list(object),
+    }
+}
+
+/// Under a prefix that no filter of the right vectors matches.
+fn verified(object: &[u8]) -> Announcement<'_> {
+    Announcement::verify(object, &authority(1), "site/x/keys").unwrap()
+}
+
+fn announcement_names(object: &[u8]) -> (Json, Json) {
+    let announcement = verified(object);
+    (
+        Json::hex(&hash(object).0[..8]),
+        (*announcement.head_hash()).into(),
+    )
+}
+
+/// The context in which most objects are verified.
+pub(crate) fn under_authority() -> Json {
+    object! { authority: authority_json(&authority(1)) }
+}
+
+pub(crate) fn under_root() -> Json {
+    object! { root_key: root_key(), now: NOW, skew: 300_u16 }
+}
+
+/// An enrolment request with these packages.
+pub(crate) fn request(name: &str, packages: &[Vec<u8>]) -> Vec<u8> {
+    request_with(name, packages, |_| {})
+}
+
+pub(crate) fn request_with(
+    name: &str,
+    packages: &[Vec<u8>],
+    change: impl FnOnce(&mut EnrolmentRequest<'_>),
+) -> Vec<u8> {
+    let packages: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
+    let packages = elements(&packages);
+    let mut fields = EnrolmentRequest {
+        domain: domain(),
+        name,
+        key: public(name),
+        issued_at: NOW,
+        packages: List::from_encoded(&packages).unwrap(),
+    };
+    change(&mut fields);
+    sign(Kind::EnrolmentRequest, &body(&fields), &identity(name))
+}
+
+/// A refused list's object with entries as they are.
+pub(crate) fn refused_list(entries: &[u8]) -> Vec<u8> {
+    refused_list_of(plant(), entries)
+}
+
+pub(crate) fn refused_list_of(group: GroupId, entries: &[u8]) -> Vec<u8> {
+    // A sequence of bytes is encoded like `bytes`: its length, then the bytes.
+    let body = body(&(domain(), 1_u32, CONTROLLER, group, entries));
+    sign(Kind::RefusedList, &body, &controller(1))
+}
+
+pub(crate) fn records(list: &[(u32, u32)]) -> Vec<u8> {
+    list.iter()
+        .flat_map(|(member, serial)| [member.to_be_bytes(), serial.to_be_bytes()].concat())
+        .collect()
+}
+
+/// One right object of each kind.
+pub(crate) fn samples() -> Vec<(&'static str, Vec<u8>, Json)> {
+    let mut group = Group::new("objects", 4);
+    group.remove(&[20]);
+    let package = key_package("sensor-7", 1);
+    vec![
+        ("delegation", delegation(1), under_root()),
+        (
+            "credential",
+            sensor().object(),
+            under_authority().with("now", NOW).with("skew", 300_u16),
+        ),
+        (
+            "key_package",
+            package.clone(),
+            object! { domain: domain().0, now: NOW, skew: 300_u16 },
+        ),
+        (
+            "enrolment_request",
+            request("sensor-7", &[package.clone(), key_package("sensor-7", 2)]),
+            object! { domain: domain().0 },
+        ),
+        (
+            "welcome",
+            group.welcome(7, "sensor-7", 17, &package),
+            under_authority()
+                .with("member", 7_u8)
+                .with("group", plant().0),
+        ),
+        (
+            "announcement",
+            group.announcement(1).to_vec(),
+            under_authority()
+                .with("group", plant().0)
+                .with("now", NOW)
+                .with("skew", 300_u16),
+        ),
+        (
+            "refused_list",
+            refused_list(&records(&[(3, u32::MAX), (9, 4)])),
+            under_authority().with("group", plant().0),
+        ),
+    ]
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let samples = samples();
+    for (expected, object, _) in &samples {
+        file.fixture(expected.replace('_', "-"), Json::hex(object));
+    }
+    for (n, (expected, object, context)) in samples.iter().enumerate() {
+        let plan = |id: &str, comment, object: Vec<u8>| {
+            Plan::new(expected, id, comment, object, context.clone()).spec("keys.md §1")
+        };
+        plan(
+            "good",
+            "A right object with everything that is checked.",
+            object.clone(),
+        )
+        .valid(file);
+
+        let other = &samples[(n + 1) % samples.len()].1;
+        plan("kind", "A right object of another kind.", other.clone())
+            .attacks(&["C4"])
+            .invalid(file, "kind");
+        let relabelled = [&[0x11, other[1]], &object[2..]].concat();
+        plan(
+            "kind-byte",
+            "The same bytes under another kind's number.",
+            relabelled,
+        )
+        .attacks(&["C4"])
+        .invalid(file, "kind");
+        plan(
+            "form-0x12",
+            "Suite 2 is not the expected form.",
+            [&[0x12], &object[1..]].concat(),
+        )
+        .attacks(&["D15"])
+        .invalid(file, "form");
+        plan("form-0x21", "Version 2.", [&[0x21], &object[1..]].concat()).invalid(file, "form");
+        plan("empty", "A cleared topic.", vec![])
+            .attacks(&["B4"])
+            .invalid(file, "form");
+        plan(
+            "65-bytes",
+            "One byte shorter than the smallest object.",
+            object[..65].to_vec(),
+        )
+        .invalid(file, "form");
+
+        let mut flipped = object.clone();
+        *flipped.last_mut().unwrap() ^= 0x10;
+        plan("signature-bit", "A bit of the signature.", flipped)
+            .attacks(&["D8"])
+            .invalid(file, "signature");
+        plan(
+            "signature-zero",
+            "64 zero bytes for a signature.",
+            [&object[..object.len() - 64], &[0; 64]].concat(),
+        )
+        .attacks(&["D8"])
+        .invalid(file, "signature");
+        plan(
+            "signature-of-other-kind",
+            "The signature of another object.",
+            [&object[..object.len() - 64], &other[other.len() - 64..]].concat(),
+        )
+        .attacks(&["C4"])
+        .invalid(file, "signature");
+
+        let (kind, signer) = signer_of(expected);
+        let body = body_of(object, kind);
+        let resigned = |body: &[u8]| sign(kind, body, &signer);
+        plan(
+            "trailing",
+            "A byte behind the last field, signed.",
+            resigned(&[body, &[0]].concat()),
+        )
+        .attacks(&["E1"])
+        .invalid(file, "encoding");
+        plan(
+            "truncated",
+            "The last byte of the body is missing, the rest is signed.",
+            resigned(&body[..body.len() - 1]),
+        )
+        .attacks(&["E1"])
+        .invalid(file, "encoding");
+        plan("no-body", "No body at all, signed.", resigned(&[]))
+            .attacks(&["E1"])
+            .invalid(file, "encoding");
+        // The first varint of a body: behind 16 bytes of domain, or more.
+        let at = match *expected {
+            "delegation" | "key_package" => 48,
+            _ => 16,
+        };
+        let overlong = [&body[..at], &[body[at] | 0x80, 0], &body[at + 1..]].concat();
+        assert!(body[at] < 0x80);
+        plan(
+            "overlong",
+            "The first number (or length) is spelled with one byte more, and signed.",
+            resigned(&overlong),
+        )
+        .attacks(&["E1"])
+        .invalid(file, "encoding");
+    }
+}
+
+fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityKey) {
+    match expected {
+        "delegation" => (Kind::Delegation, identity("root")),
+        "credential" => (Kind::Credential, crate::vectors::world::issuer(1)),
+        "key_package" => (Kind::KeyPackage, identity("sensor-7")),
+        "enrolment_request" => (Kind::EnrolmentRequest, identity("sensor-7")),
+        "welcome" => (Kind::Welcome, controller(1)),
+        "announcement" => (Kind::Announcement, controller(1)),
+        _ => (Kind::RefusedList, controller(1)),
+    }
+}

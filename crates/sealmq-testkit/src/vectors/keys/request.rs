@@ -1,0 +1,213 @@
+//! Kind `object`: key packages and enrolment requests (spec/keys.md §4).
+
+use sealmq_core::DomainId;
+use sealmq_keys::{KeyPackage, UNKNOWN_DOMAIN};
+
+use super::delegation::weak_keys;
+use super::objects::{Plan, request, request_with};
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::object;
+use crate::vectors::world::{NOW, domain, key_package, key_package_with, public};
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    packages(file);
+    requests(file);
+}
+
+fn packages(file: &mut VectorFile) {
+    let plan = |id: &str, comment: &'static str, change: fn(&mut KeyPackage<'_>)| {
+        let context = object! { domain: domain().0, now: NOW, skew: 300_u16 };
+        Plan::new(
+            "key_package",
+            id,
+            comment,
+            key_package_with("sensor-7", 1, change),
+            context,
+        )
+    };
+    plan("number-max", "The highest number.", |p| p.number = u32::MAX).valid(file);
+    plan("issued-ahead", "Issued ahead by skew.", |p| {
+        p.issued_at = NOW + 300
+    })
+    .valid(file);
+    plan("last-second", "The last second.", |p| p.not_after = NOW).valid(file);
+    plan(
+        "low-order-key",
+        "A low-order init key fails when it is used, not before.",
+        |p| p.init_key = &[0; 32],
+    )
+    .valid(file);
+    plan("number-0", "Numbers begin with 1.", |p| p.number = 0)
+        .attacks(&["A31"])
+        .invalid(file, "field");
+    plan("kem-id", "Another KEM than X25519.", |p| p.kem = 0x0010)
+        .attacks(&["D15"])
+        .invalid(file, "field");
+    plan("init-key-short", "31 bytes of init key.", |p| {
+        p.init_key = &[9; 31]
+    })
+    .invalid(file, "field");
+    plan("init-key-long", "33 bytes of init key.", |p| {
+        p.init_key = &[9; 33]
+    })
+    .invalid(file, "field");
+    plan("not-after", "not_after is issued_at.", |p| {
+        (p.issued_at, p.not_after) = (NOW, NOW)
+    })
+    .invalid(file, "field");
+    plan("domain", "Of another domain.", |p| {
+        p.domain = DomainId([1; 16])
+    })
+    .invalid(file, "domain");
+    plan(
+        "other-identity",
+        "Another identity inside than the one that signed.",
+        |p| p.identity = public("insider-8"),
+    )
+    .attacks(&["C3"])
+    .invalid(file, "signature");
+    plan(
+        "from-the-future",
+        "Issued ahead by skew and a second.",
+        |p| p.issued_at = NOW + 301,
+    )
+    .invalid(file, "expired");
+    plan("expired", "One second after not_after.", |p| {
+        p.not_after = NOW - 1
+    })
+    .attacks(&["A31"])
+    .invalid(file, "expired");
+}
+
+fn requests(file: &mut VectorFile) {
+    let name = "sensor-7";
+    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
+        Plan::new(
+            "enrolment_request",
+            id,
+            comment,
+            object,
+            object! { domain: domain().0 },
+        )
+        .attacks(&["C3"])
+    };
+    let unknown = |number: u32| key_package_with(name, number, |p| p.domain = UNKNOWN_DOMAIN);
+    plan("no-packages", "No package.", request(name, &[])).valid(file);
+    plan(
+        "unknown-domain",
+        "The device does not know its domain: zeros, in the packages too.",
+        {
+            request_with(name, &[unknown(1), unknown(2)], |r| {
+                r.domain = UNKNOWN_DOMAIN
+            })
+        },
+    )
+    .valid(file);
+    plan(
+        "numbers-jump",
+        "Package numbers rise; they need not be consecutive here.",
+        request(name, &[key_package(name, 3), key_package(name, 9)]),
+    )
+    .valid(file);
+
+    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
+        plan(id, comment, object).invalid(file, reason)
+    };
+    bad(
+        "domain",
+        "Of another domain.",
+        request_with(name, &[], |r| r.domain = DomainId([1; 16])),
+        "domain",
+    );
+    for (id, text) in [("empty", ""), ("space", "a b"), ("slash", "a/b")] {
+        bad(
+            &format!("name-{id}"),
+            "Not a name.",
+            request_with(name, &[], |r| r.name = text),
+            "field",
+        );
+    }
+    for (id, comment, key) in weak_keys() {
+        bad(
+            &format!("weak-{id}"),
+            comment,
+            request_with(name, &[], |r| r.key = key),
+            "field",
+        );
+    }
+    bad(
+        "other-key",
+        "Signed by another key than the one inside.",
+        request_with(name, &[], |r| r.key = public("insider-8")),
+        "signature",
+    );
+    bad(
+        "numbers-fall",
+        "Package numbers fall.",
+        request(name, &[key_package(name, 2), key_package(name, 1)]),
+        "field",
+    );
+    bad(
+        "numbers-equal",
+        "A package twice.",
+        request(name, &[key_package(name, 1), key_package(name, 1)]),
+        "field",
+    );
+    bad(
+        "foreign-package",
+        "A package of somebody else.",
+        request(name, &[key_package("insider-8", 1)]),
+        "signature",
+    );
+    bad(
+        "package-identity",
+        "A package with another identity inside, signed by this key.",
+        {
+            request(
+                name,
+                &[key_package_with(name, 1, |p| {
+                    p.identity = public("insider-8")
+                })],
+            )
+        },
+        "field",
+    );
+    bad(
+        "package-domain",
+        "A package of another domain than the request.",
+        request(name, &[unknown(1)]),
+        "domain",
+    );
+    bad(
+        "package-domain-known",
+        "The request knows no domain, its package does.",
+        request_with(name, &[key_package(name, 1)], |r| r.domain = UNKNOWN_DOMAIN),
+        "domain",
+    );
+    bad(
+        "package-number-0",
+        "A package with the number 0.",
+        request(name, &[key_package(name, 0)]),
+        "field",
+    );
+    let mut broken = key_package(name, 1);
+    broken[70] ^= 1;
+    bad(
+        "package-altered",
+        "A package with a changed bit.",
+        request(name, &[broken]),
+        "signature",
+    );
+    bad(
+        "package-kind",
+        "A request inside the request.",
+        request(name, &[request(name, &[])]),
+        "kind",
+    );
+    bad(
+        "package-empty",
+        "An empty package.",
+        request(name, &[vec![]]),
+        "form",
+    );
+}

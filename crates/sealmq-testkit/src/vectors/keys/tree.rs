@@ -1,0 +1,288 @@
+//! Kinds `derive`, `tree` and `cover` (spec/keys.md §6).
+
+use sealmq_core::crypto::{Secret, expand};
+use sealmq_keys::ReaderSecret;
+use sealmq_keys::tree::{Half, NodeKey, half_of};
+
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::hpke;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{bytes, digest, secret};
+
+const SPEC: [&str; 1] = ["keys.md §6"];
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    derivations(file);
+    trees(file);
+    covers(file);
+}
+
+fn derivations(file: &mut VectorFile) {
+    for (id, comment, value) in [
+        (
+            "a",
+            "What follows from an epoch's secret.",
+            bytes("reader secret a"),
+        ),
+        ("b", "Another one.", bytes("reader secret b")),
+        (
+            "zero",
+            "The derivations themselves have no exception for zeros.",
+            [0; 32],
+        ),
+    ] {
+        let secret = Secret::new(value);
+        let psk = expand(&secret, &[b"sealmq/1 group psk"]);
+        let kem_ikm = expand(&secret, &[b"sealmq/1 group kem"]);
+        let reader = ReaderSecret::new(secret.duplicate());
+        let result = object! {
+            psk: *psk.expose(),
+            psk_check: *expand(&psk, &[b"sealmq/1 psk check"]).expose(),
+            kem_ikm: *kem_ikm.expose(),
+            secret_key: hpke::private_key(&kem_ikm),
+            group_key: reader.group_key_pair().public().0,
+            heal_r: *expand(&secret, &[b"sealmq/1 heal r"]).expose(),
+            heal_w: *expand(&psk, &[b"sealmq/1 heal w"]).expose(),
+        };
+        let vector = Vector::valid(
+            "derive",
+            format!("derive-{id}"),
+            comment,
+            &SPEC,
+            object! { reader_secret: value },
+        );
+        file.push(vector.attacks(&["D16"]).result(result));
+    }
+}
+
+/// A row that is asked for: epoch, node, and whether with wrap key and entry.
+type Asked = (u64, u32, bool);
+
+fn trees(file: &mut VectorFile) {
+    tree(
+        file,
+        "ordinary",
+        "Ordinary epochs only: leaf, inner nodes and both roots.",
+        &["A4"],
+        (4, 1),
+        &[0, 0, 0],
+        &[
+            (1, 17, true),
+            (1, 2, true),
+            (1, 3, true),
+            (2, 17, true),
+            (2, 24, true),
+            (3, 3, true),
+            (4, 2, false),
+        ],
+    );
+    tree(
+        file,
+        "healing",
+        "A healing epoch mixes another secret into each half.",
+        &["A3", "A28"],
+        (4, 1),
+        &[0, 1, 0],
+        &[
+            (2, 16, true),
+            (2, 31, true),
+            (3, 16, true),
+            (3, 31, true),
+            (4, 16, false),
+            (4, 31, false),
+        ],
+    );
+    tree(
+        file,
+        "healing-twice",
+        "Two healing epochs in a row.",
+        &["A26"],
+        (2, 7),
+        &[1, 1],
+        &[
+            (7, 4, true),
+            (8, 4, true),
+            (8, 6, true),
+            (9, 4, false),
+            (9, 6, false),
+        ],
+    );
+    tree(
+        file,
+        "later-generation",
+        "A generation that begins with a later epoch.",
+        &["A4"],
+        (3, 1000),
+        &[0, 1],
+        &[(1000, 8, true), (1001, 15, true), (1002, 15, false)],
+    );
+    tree(
+        file,
+        "deepest",
+        "The last leaf of the deepest tree.",
+        &[],
+        (24, 1),
+        &[0],
+        &[
+            (1, (1 << 25) - 1, true),
+            (1, 1 << 24, true),
+            (2, (1 << 25) - 1, false),
+        ],
+    );
+}
+
+fn tree(
+    file: &mut VectorFile,
+    id: &str,
+    comment: &str,
+    attacks: &[&str],
+    shape: (u8, u64),
+    kinds: &[u8],
+    asked: &[Asked],
+) {
+    let (depth, first_epoch) = shape;
+    let tree_secret = secret(&format!("tree secret {id}"));
+    let label = |what: &str, n: usize| format!("{what} {n} of tree {id}");
+    let epochs = kinds.iter().enumerate().map(|(n, kind)| {
+        object! { epoch_kind: *kind, reader_secret: bytes(&label("reader secret", n)), head_hash: bytes(&label("head", n)) }
+    });
+    let input = object! { tree_secret: *tree_secret.expose(), depth: depth, first_epoch: first_epoch, epochs: Json::Array(epochs.collect()) };
+    let rows = asked.iter().map(|(epoch, node, entry)| {
+        let passed = usize::try_from(epoch - first_epoch).unwrap();
+        let mut key = NodeKey::first(&tree_secret, *node);
+        for (n, kind) in kinds[..passed].iter().enumerate() {
+            let reader = ReaderSecret::new(secret(&label("reader secret", n)));
+            key = match (kind, half_of(*node).unwrap()) {
+                (0, _) => key.ratchet(),
+                (_, Half::Readers) => key.heal(&reader.heal()),
+                (_, Half::Publishers) => key.heal(&reader.psk().heal()),
+            };
+        }
+        let mut row = object! { epoch: *epoch, node: *node, key: *key.expose() };
+        if *entry {
+            let reader = ReaderSecret::new(secret(&label("reader secret", passed)));
+            let psk = reader.psk();
+            let wrapped_secret = if half_of(*node) == Some(Half::Readers) {
+                reader.secret()
+            } else {
+                psk.secret()
+            };
+            let head = digest(&label("head", passed));
+            let wrapped = key.wrap(*node, &head, wrapped_secret).unwrap();
+            let info: [&[u8]; 3] = [b"sealmq/1 wrap", &node.to_be_bytes(), &head.0];
+            row = row
+                .with(
+                    "wrap_key",
+                    *expand(&Secret::new(*key.expose()), &info).expose(),
+                )
+                .with(
+                    "entry",
+                    Json::hex([&node.to_be_bytes()[..], &wrapped].concat()),
+                );
+        }
+        row
+    });
+    let rows = object! { rows: Json::Array(rows.collect()) };
+    file.push(
+        Vector::valid("tree", format!("tree-{id}"), comment, &SPEC, input)
+            .attacks(attacks)
+            .result(rows),
+    );
+}
+
+/// Id, comment, depth, removed leaves, and the nodes that cover the others.
+type Cover = (&'static str, &'static str, u8, Vec<u32>, Vec<u32>);
+
+fn covers(file: &mut VectorFile) {
+    let all: Vec<u32> = (8..16).collect();
+    let cases: [Cover; 14] = [
+        (
+            "nobody",
+            "Nobody was removed: the roots of the halves.",
+            4,
+            vec![],
+            vec![2, 3],
+        ),
+        (
+            "nobody-deepest",
+            "Nobody in the deepest tree.",
+            24,
+            vec![],
+            vec![2, 3],
+        ),
+        ("first-leaf", "The first leaf.", 3, vec![8], vec![9, 5, 3]),
+        ("last-leaf", "The last leaf.", 3, vec![15], vec![2, 6, 14]),
+        (
+            "both-halves",
+            "A leaf of each half; entries ascend by leaves, not by node.",
+            3,
+            vec![8, 15],
+            vec![9, 5, 6, 14],
+        ),
+        (
+            "siblings",
+            "Two siblings: their parent is gone.",
+            3,
+            vec![10, 11],
+            vec![4, 3],
+        ),
+        (
+            "pairs",
+            "Every second leaf: nothing but leaves.",
+            3,
+            vec![8, 10, 12, 14],
+            vec![9, 11, 13, 15],
+        ),
+        (
+            "order",
+            "The order in which leaves were removed does not matter.",
+            3,
+            vec![15, 8, 12],
+            vec![9, 5, 13, 14],
+        ),
+        (
+            "readers-gone",
+            "No reader is left: the half is left out.",
+            2,
+            vec![4, 5],
+            vec![3],
+        ),
+        (
+            "publishers-gone",
+            "No publisher is left.",
+            2,
+            vec![6, 7],
+            vec![2],
+        ),
+        ("all-gone", "Nobody is left.", 3, all, vec![]),
+        (
+            "one-left",
+            "One reader is left.",
+            3,
+            vec![8, 9, 10, 12, 13, 14, 15],
+            vec![11],
+        ),
+        (
+            "twice",
+            "A leaf that is named twice.",
+            3,
+            vec![8, 8],
+            vec![9, 5, 3],
+        ),
+        (
+            "deep",
+            "One leaf of a deeper tree.",
+            6,
+            vec![70],
+            vec![16, 34, 71, 9, 5, 3],
+        ),
+    ];
+    for (id, comment, depth, removed, nodes) in cases {
+        let input = object! { depth: depth, removed: removed };
+        file.push(
+            Vector::valid("cover", format!("cover-{id}"), comment, &SPEC, input)
+                .attacks(&["A26"])
+                .result(object! { nodes: nodes }),
+        );
+    }
+}

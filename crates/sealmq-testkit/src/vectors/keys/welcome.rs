@@ -1,0 +1,443 @@
+//! Welcomes as objects, and kind `welcome_open` (spec/keys.md §6).
+
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::Kind;
+use sealmq_core::{DomainId, MemberNumber};
+use sealmq_keys::WelcomeFields;
+
+use super::objects::{Plan, under_authority};
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::group::{Group, welcome_info};
+use crate::vectors::hpke;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    ISSUER, WelcomeBody, authority, authority_json, body, body_of, controller, digest, hash,
+    identity, issuer, key_package, key_package_with, office, package_seed, plant, sign,
+};
+
+/// A group in its fifth epoch, healed in the third; welcomes are for the sixth.
+fn group() -> Group {
+    let mut group = Group::new("welcomes", 4);
+    group.rotate();
+    group.rotate();
+    group.remove(&[19]);
+    group.rotate();
+    group.rotate();
+    group
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let group = group();
+    let package = key_package("sensor-7", 1);
+    file.fixture("package-sensor-7-1", Json::hex(&package));
+    file.fixture(
+        "welcome-leaf-17",
+        Json::hex(group.welcome(7, "sensor-7", 17, &package)),
+    );
+    objects(&group, &package, file);
+    opening(&group, &package, file);
+}
+
+fn plan<'a>(id: &str, comment: &'a str, object: Vec<u8>) -> Plan<'a> {
+    Plan::new(
+        "welcome",
+        id,
+        comment,
+        object,
+        under_authority()
+            .with("member", 7_u8)
+            .with("group", plant().0),
+    )
+}
+
+/// A welcome whose fields may break rules. What is sealed fits to nothing then.
+fn changed(group: &Group, package: &[u8], change: impl FnOnce(&mut WelcomeFields)) -> Vec<u8> {
+    let mut fields = group.welcome_fields(7, 17, group.next_epoch(), package);
+    change(&mut fields);
+    let sealed = vec![0x5a; usize::from(fields.depth) * 32 + 16];
+    sign(
+        Kind::Welcome,
+        &body(&WelcomeBody {
+            fields,
+            enc: &[9; 32],
+            sealed: &sealed,
+        }),
+        &controller(1),
+    )
+}
+
+fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
+    let made = |change: fn(&mut WelcomeFields)| changed(group, package, change);
+    plan(
+        "publisher",
+        "A leaf of the publish-only half.",
+        made(|f| f.leaf = 24),
+    )
+    .valid(file);
+    plan(
+        "depth-2",
+        "The smallest tree.",
+        made(|f| (f.depth, f.leaf) = (2, 4)),
+    )
+    .valid(file);
+    plan(
+        "depth-24",
+        "The last leaf of the largest tree.",
+        made(|f| (f.depth, f.leaf) = (24, (1 << 25) - 1)),
+    )
+    .valid(file);
+    let mut bad = |id: &str, comment: &str, change: fn(&mut WelcomeFields)| {
+        plan(id, comment, made(change)).invalid(file, "field")
+    };
+    bad("member-0", "No member has the number 0.", |f| {
+        f.member = MemberNumber(0)
+    });
+    bad("depth-1", "A tree of depth 1.", |f| {
+        (f.depth, f.leaf) = (1, 2)
+    });
+    bad("depth-25", "A tree of depth 25.", |f| {
+        (f.depth, f.leaf) = (25, 1 << 25)
+    });
+    bad("inner-node", "Not a leaf, but a node above.", |f| {
+        f.leaf = 8
+    });
+    bad("leaf-0", "There is no node 0.", |f| f.leaf = 0);
+    bad("leaf-too-large", "A leaf of a deeper tree.", |f| {
+        f.leaf = 32
+    });
+    bad("epoch-0", "Epochs begin with 1.", |f| {
+        (f.epoch, f.healing_epoch, f.healing) = (0, 0, Digest::ZERO)
+    });
+    bad(
+        "previous-missing",
+        "Only the first epoch has no predecessor.",
+        |f| f.previous = Digest::ZERO,
+    );
+    bad(
+        "healing-epoch-own",
+        "The last healing epoch is before this one.",
+        |f| f.healing_epoch = f.epoch,
+    );
+    bad(
+        "healing-without-hash",
+        "A healing epoch without a hash.",
+        |f| f.healing = Digest::ZERO,
+    );
+    bad(
+        "healing-not-previous",
+        "The epoch before healed, and has two hashes.",
+        |f| f.healing_epoch = f.epoch - 1,
+    );
+    bad("package-number-0", "Package numbers begin with 1.", |f| {
+        f.package_number = 0
+    });
+
+    let mut other =
+        |id: &str, comment: &str, change: fn(&mut WelcomeFields), reason: &'static str| {
+            plan(id, comment, made(change))
+                .attacks(&["C6"])
+                .invalid(file, reason);
+        };
+    other(
+        "recipient",
+        "Another member's welcome.",
+        |f| f.member = MemberNumber(8),
+        "recipient",
+    );
+    other(
+        "group",
+        "A welcome to another group.",
+        |f| f.group = office(),
+        "group",
+    );
+    other(
+        "domain",
+        "Of another domain.",
+        |f| f.domain = DomainId([1; 16]),
+        "domain",
+    );
+    other(
+        "no-such-key",
+        "Names a key that the delegation does not have.",
+        |f| f.signer = 2,
+        "role",
+    );
+    let fields = |signer: u8, serial: u32| WelcomeFields {
+        signer,
+        serial,
+        ..group.welcome_fields(7, 17, 6, package)
+    };
+    let raw = |fields, enc: &[u8], sealed: &[u8]| {
+        body(&WelcomeBody {
+            fields,
+            enc,
+            sealed,
+        })
+    };
+    let right = [0x5a; 144];
+    let by_issuer = sign(
+        Kind::Welcome,
+        &raw(fields(ISSUER, 1), &[9; 32], &right),
+        &issuer(1),
+    );
+    plan(
+        "issuer",
+        "Signed by a key that has the role `issue` only.",
+        by_issuer,
+    )
+    .attacks(&["A16"])
+    .invalid(file, "role");
+    let by_other = sign(
+        Kind::Welcome,
+        &raw(fields(1, 2), &[9; 32], &right),
+        &controller(2),
+    );
+    plan(
+        "other-serial",
+        "Signed under another delegation: the authority issues it anew.",
+        by_other,
+    )
+    .attacks(&["A16"])
+    .invalid(file, "role");
+    let by_member = sign(
+        Kind::Welcome,
+        &raw(fields(1, 1), &[9; 32], &right),
+        &identity("insider-8"),
+    );
+    plan("member", "Signed by a member.", by_member)
+        .attacks(&["B19"])
+        .invalid(file, "signature");
+    for (id, comment, enc, sealed) in [
+        ("enc-31", "31 bytes of enc.", &[9; 31][..], &right[..]),
+        ("enc-33", "33 bytes of enc.", &[9; 33], &right),
+        (
+            "sealed-short",
+            "One path key too few.",
+            &[9; 32],
+            &right[..112],
+        ),
+        ("sealed-long", "A byte too many.", &[9; 32], &[0x5a; 145]),
+    ] {
+        plan(
+            id,
+            comment,
+            sign(
+                Kind::Welcome,
+                &raw(fields(1, 1), enc, sealed),
+                &controller(1),
+            ),
+        )
+        .invalid(file, "field");
+    }
+}
+
+type Change = fn(&mut WelcomeFields);
+
+fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
+    let input = |welcome: &[u8], package: &[u8], seed: [u8; 32]| {
+        object! {
+            authority: authority_json(&authority(1)), member: 7_u8, welcome: Json::hex(welcome),
+            package: Json::hex(package), package_seed: seed,
+        }
+    };
+    let seed = *package_seed("sensor-7", 1).expose();
+    let right = group.welcome(7, "sensor-7", 17, package);
+    let mut good = |id: &str, comment: &str, leaf: u32, input: Json| {
+        let fields = group.welcome_fields(7, leaf, group.next_epoch(), package);
+        let plaintext = group.path_bytes(leaf, fields.epoch);
+        let path = sealmq_keys::tree::path_nodes(4, leaf).zip(plaintext.chunks(32));
+        let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
+        let vector = Vector::valid(
+            "welcome_open",
+            format!("welcome-open-{id}"),
+            comment,
+            &["keys.md §6"],
+            input,
+        );
+        let intermediate = object! {
+            secret_key: hpke::private_key(&package_seed("sensor-7", 1)),
+            info: Json::hex(welcome_info(&fields)),
+            plaintext: Json::hex(&plaintext),
+        };
+        file.push(
+            vector
+                .attacks(&["A1", "A20"])
+                .intermediate(intermediate)
+                .result(object! { path: Json::Array(path.collect()) }),
+        );
+    };
+    good(
+        "reader",
+        "A reader's welcome.",
+        17,
+        input(&right, package, seed),
+    );
+    let publisher = group.welcome(7, "sensor-7", 31, package);
+    good(
+        "publisher",
+        "A publish-only member's welcome: the path ends in node 3.",
+        31,
+        input(&publisher, package, seed),
+    );
+    for (id, generation, epoch) in [("newer-epoch", 1_u8, 5_u8), ("newer-generation", 0, 9)] {
+        let installed = object! { generation: generation, epoch: epoch };
+        good(
+            id,
+            "An older welcome is installed.",
+            17,
+            input(&right, package, seed).with("installed", installed),
+        );
+    }
+
+    let mut bad = |id: &str, comment: &str, attacks: &[&str], input: Json, reason: &'static str| {
+        let vector = Vector::invalid(
+            "welcome_open",
+            format!("welcome-open-{id}"),
+            comment,
+            &["keys.md §6"],
+            input,
+            reason,
+        );
+        file.push(vector.attacks(attacks));
+    };
+    for (id, generation, epoch) in [
+        ("same", 1_u8, 6_u8),
+        ("older-epoch", 1, 7),
+        ("older-generation", 2, 1),
+    ] {
+        let installed = object! { generation: generation, epoch: epoch };
+        bad(
+            &format!("installed-{id}"),
+            "Generation and epoch are not above the installed ones.",
+            &["B5"],
+            input(&right, package, seed).with("installed", installed),
+            "too_old",
+        );
+    }
+    bad(
+        "other-member",
+        "The welcome of member 8.",
+        &["C6"],
+        input(&group.welcome(8, "sensor-7", 17, package), package, seed),
+        "recipient",
+    );
+    let second = key_package("sensor-7", 2);
+    let second_seed = *package_seed("sensor-7", 2).expose();
+    bad(
+        "other-package",
+        "Sealed to another package than the unused one.",
+        &["A1"],
+        input(&right, &second, second_seed),
+        "package",
+    );
+    let renumbered = key_package_with("sensor-7", 1, |p| p.issued_at += 1);
+    bad(
+        "other-package-same-number",
+        "Another package of the same number.",
+        &["A1"],
+        input(&right, &renumbered, seed),
+        "package",
+    );
+
+    // Right in everything but what is sealed.
+    let fields = group.welcome_fields(7, 17, group.next_epoch(), package);
+    let path = group.path_bytes(17, 6);
+    let init_key = sealmq_core::crypto::KemKeyPair::derive(&package_seed("sensor-7", 1))
+        .public()
+        .0;
+    let sealing_seed = crate::vectors::world::secret("a welcome of its own");
+    let sealed_for = |info: &[u8], to: &[u8; 32]| {
+        let (enc, sealed) = hpke::seal_base(to, info, &sealing_seed, &path);
+        sign(
+            Kind::Welcome,
+            &body(&WelcomeBody {
+                fields,
+                enc: &enc,
+                sealed: &sealed,
+            }),
+            &controller(1),
+        )
+    };
+    let info = |change: fn(&mut WelcomeFields)| {
+        let mut other = fields;
+        change(&mut other);
+        welcome_info(&other)
+    };
+    let cases: [(&str, &str, Change); 8] = [
+        ("domain", "Sealed for another domain.", |f| {
+            f.domain = DomainId([1; 16])
+        }),
+        ("group", "Sealed for another group.", |f| f.group = office()),
+        ("member", "Sealed for another member.", |f| {
+            f.member = MemberNumber(8)
+        }),
+        ("generation", "Sealed for another generation.", |f| {
+            f.generation = 2
+        }),
+        ("depth", "Sealed for another depth.", |f| f.depth = 5),
+        ("leaf", "Sealed for another leaf.", |f| f.leaf = 16),
+        ("epoch", "Sealed for another epoch.", |f| f.epoch = 5),
+        ("package", "Sealed for another package.", |f| {
+            f.package = digest("another package")
+        }),
+    ];
+    for (id, comment, change) in cases {
+        let welcome = sealed_for(&info(change), &init_key);
+        bad(
+            &format!("info-{id}"),
+            comment,
+            &["C6"],
+            input(&welcome, package, seed),
+            "wrong_secret",
+        );
+    }
+    let other_key = sealmq_core::crypto::KemKeyPair::derive(&package_seed("sensor-7", 2))
+        .public()
+        .0;
+    bad(
+        "other-key",
+        "Sealed to another key than the package's.",
+        &["C6"],
+        input(&sealed_for(&info(|_| {}), &other_key), package, seed),
+        "wrong_secret",
+    );
+    let mut altered: Vec<u8> = body_of(&right, Kind::Welcome).to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    bad(
+        "altered-tag",
+        "The last bit of the tag, signed.",
+        &["D18"],
+        input(
+            &sign(Kind::Welcome, &altered, &controller(1)),
+            package,
+            seed,
+        ),
+        "wrong_secret",
+    );
+    let low = sign(
+        Kind::Welcome,
+        &body(&WelcomeBody {
+            fields,
+            enc: &[0; 32],
+            sealed: &[0x5a; 144],
+        }),
+        &controller(1),
+    );
+    bad(
+        "low-order-enc",
+        "An enc of low order.",
+        &["D1"],
+        input(&low, package, seed),
+        "wrong_secret",
+    );
+    let mut unsigned = right.clone();
+    *unsigned.last_mut().unwrap() ^= 0x10;
+    bad(
+        "signature",
+        "A bit of the signature.",
+        &["B19"],
+        input(&unsigned, package, seed),
+        "signature",
+    );
+    assert_eq!(hash(package), fields.package);
+}

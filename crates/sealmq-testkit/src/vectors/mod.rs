@@ -1,0 +1,36 @@
+//! The vectors in `test-vectors/`: how they are made, and how they are checked with the real code.
+//!
+//! [`files`] makes them. Nothing here reads a clock or draws random numbers, so the same source
+//! makes the same bytes; the program `vectors` writes them, or compares. [`check_file`] checks a
+//! file, however it came about. `test-vectors/README.md` defines the format, and the Python program
+//! beside it checks the same files without any of this code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a program for this repository only: what cannot be made or checked has to stop it"
+)]
+
+mod check;
+mod craft;
+mod envelope;
+mod fields;
+mod file;
+mod group;
+mod hpke;
+mod json;
+mod keys;
+mod world;
+
+pub use check::{Counts, check_file};
+
+/// Every file with its name.
+#[must_use]
+pub fn files() -> [(&'static str, String); 2] {
+    [
+        ("envelope.json", envelope::file()),
+        ("keys.json", keys::file()),
+    ]
+}

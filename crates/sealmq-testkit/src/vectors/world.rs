@@ -1,0 +1,328 @@
+//! The domain in which all vectors play: root, authority, members, their credentials and packages.
+
+use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
+use sealmq_core::object::{
+    Access, Authorities, FORM_SUITE_1, Kind, List, Object, Role, encode, sign_encoded,
+};
+use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
+use sealmq_keys::{
+    DelegatedKemKey, DelegatedKey, Delegation, KEM_X25519, KeyPackage, Roles, WelcomeFields,
+};
+use serde::Serialize;
+
+use super::json::{Json, object};
+
+/// The present of all vectors: 12 November 2025, in Unix seconds.
+pub(crate) const NOW: u64 = 1_762_949_760;
+pub(crate) const NOW_MS: u64 = NOW * 1000;
+/// Seconds of a week.
+pub(crate) const WEEK: u64 = 604_800;
+
+/// 32 bytes that follow from a label. They stand for random ones.
+pub(crate) fn bytes(label: &str) -> [u8; 32] {
+    sha256(&[b"sealmq vectors ", label.as_bytes()]).0
+}
+
+pub(crate) fn secret(label: &str) -> Secret {
+    Secret::new(bytes(label))
+}
+
+pub(crate) fn digest(label: &str) -> Digest {
+    Digest(bytes(label))
+}
+
+pub(crate) fn group_id(label: &str) -> GroupId {
+    GroupId(*bytes(label).first_chunk().unwrap())
+}
+
+/// The Ed25519 key of a person or device.
+pub(crate) fn identity(name: &str) -> IdentityKey {
+    IdentityKey::from_seed(&secret(&format!("identity of {name}")))
+}
+
+pub(crate) fn public(name: &str) -> [u8; 32] {
+    *identity(name).verifying_key().as_bytes()
+}
+
+pub(crate) fn root_key() -> [u8; 32] {
+    public("root")
+}
+
+pub(crate) fn domain() -> DomainId {
+    DomainId::of_root(&identity("root").verifying_key())
+}
+
+/// The group that most vectors are about.
+pub(crate) fn plant() -> GroupId {
+    group_id("group plant")
+}
+
+/// Another group of the domain.
+pub(crate) fn office() -> GroupId {
+    group_id("group office")
+}
+
+// --- objects ---
+
+/// Encodes a body, with fields that may break rules.
+pub(crate) fn body(fields: &impl Serialize) -> Vec<u8> {
+    let mut out = vec![0; 1 << 17];
+    encode(fields, &mut out).unwrap().to_vec()
+}
+
+/// Encodes the elements of a list.
+pub(crate) fn elements<T: Serialize>(items: &[T]) -> Vec<u8> {
+    items.iter().flat_map(body).collect()
+}
+
+/// Signs whatever stands in the body.
+pub(crate) fn sign(kind: Kind, body: &[u8], signer: &IdentityKey) -> Vec<u8> {
+    let mut out = vec![FORM_SUITE_1, kind as u8];
+    out.extend_from_slice(body);
+    out.extend_from_slice(&[0; 64]);
+    sign_encoded(kind, body.len(), signer, &mut out)
+        .unwrap()
+        .0
+        .to_vec()
+}
+
+/// The hash of an object: its name.
+pub(crate) fn hash(object: &[u8]) -> Digest {
+    sha256(&[object.split_last_chunk::<64>().unwrap().0])
+}
+
+/// The body of an object.
+pub(crate) fn body_of(object: &[u8], kind: Kind) -> &[u8] {
+    Object::parse(object, kind).unwrap().body()
+}
+
+// --- authority ---
+
+/// What a verifier takes from the delegation that it holds, as it stands in the vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authority {
+    pub(crate) domain: DomainId,
+    pub(crate) serial: u32,
+    pub(crate) keys: Vec<(VerifyingKey, Roles)>,
+}
+
+impl Authorities for Authority {
+    fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
+        let (key, roles) = self.keys.get(usize::from(signer))?;
+        (serial == self.serial && roles.has(role)).then_some(key)
+    }
+}
+
+/// Index of the key that issues credentials, and of the one that runs groups.
+pub(crate) const ISSUER: u8 = 0;
+pub(crate) const CONTROLLER: u8 = 1;
+
+const ISSUE: Roles = Roles::NONE.with(Role::Issue);
+const GROUPS: Roles = Roles::NONE.with(Role::Groups);
+
+/// The delegation of this serial; every serial has keys of its own.
+pub(crate) fn authority(serial: u32) -> Authority {
+    let keys = vec![
+        (issuer(serial).verifying_key(), ISSUE),
+        (controller(serial).verifying_key(), GROUPS),
+    ];
+    Authority {
+        domain: domain(),
+        serial,
+        keys,
+    }
+}
+
+pub(crate) fn issuer(serial: u32) -> IdentityKey {
+    identity(&format!("issuer {serial}"))
+}
+
+pub(crate) fn controller(serial: u32) -> IdentityKey {
+    identity(&format!("controller {serial}"))
+}
+
+pub(crate) fn authority_json(authority: &Authority) -> Json {
+    let key = |(key, roles): &(VerifyingKey, Roles)| {
+        object! { key: *key.as_bytes(), roles: body(roles)[0] }
+    };
+    let keys = authority.keys.iter().map(key).collect();
+    object! { domain: authority.domain.0, serial: authority.serial, keys: Json::Array(keys) }
+}
+
+/// Keys of a delegation, as [`Delegation`] takes them.
+pub(crate) fn delegated(serial: u32) -> Vec<DelegatedKey> {
+    let keys = authority(serial).keys;
+    keys.into_iter()
+        .map(|(key, roles)| DelegatedKey {
+            key: *key.as_bytes(),
+            roles,
+        })
+        .collect()
+}
+
+/// A delegation's body, changed by `change`; the lists are given encoded.
+pub(crate) fn delegation_with(
+    serial: u32,
+    keys: &[u8],
+    kem_keys: &[u8],
+    change: impl FnOnce(&mut Delegation<'_>),
+) -> Vec<u8> {
+    let mut fields = Delegation {
+        domain: domain(),
+        root_key: root_key(),
+        serial,
+        issued_at: NOW - 86_400,
+        not_after: NOW + 90 * 86_400,
+        keys: List::from_encoded(keys).unwrap(),
+        kem_keys: List::from_encoded(kem_keys).unwrap(),
+    };
+    change(&mut fields);
+    sign(Kind::Delegation, &body(&fields), &identity("root"))
+}
+
+pub(crate) fn delegation(serial: u32) -> Vec<u8> {
+    let kem_key = KemKeyPair::derive(&secret("kem key of the authority"))
+        .public()
+        .0;
+    let kem_keys = elements(&[DelegatedKemKey {
+        kem: KEM_X25519,
+        key: &kem_key,
+    }]);
+    let keys = elements(&delegated(serial));
+    let made = delegation_with(serial, &keys, &kem_keys, |_| {});
+    let (keys, kem_keys) = (
+        List::from_encoded(&keys).unwrap(),
+        List::from_encoded(&kem_keys).unwrap(),
+    );
+    let fields: Delegation<'_> =
+        sealmq_core::object::decode(body_of(&made, Kind::Delegation)).unwrap();
+    let real = Delegation {
+        keys,
+        kem_keys,
+        ..fields
+    };
+    assert_eq!(
+        made,
+        real.sign(&identity("root"), &mut [0; 4096]).unwrap().0
+    );
+    made
+}
+
+// --- members ---
+
+/// A credential of the plain sort: one grant for the group `plant`.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialPlan {
+    pub(crate) member: u32,
+    pub(crate) serial: u32,
+    pub(crate) name: &'static str,
+    pub(crate) group: GroupId,
+    pub(crate) access: Access,
+    pub(crate) publish_filter: &'static str,
+    pub(crate) not_after: u64,
+    pub(crate) issued_at: u64,
+}
+
+/// Member 7 is the sender of most messages.
+pub(crate) fn sensor() -> CredentialPlan {
+    CredentialPlan {
+        member: 7,
+        serial: 1,
+        name: "sensor-7",
+        group: plant(),
+        access: Access::BOTH,
+        publish_filter: "",
+        not_after: NOW + 365 * 86_400,
+        issued_at: NOW - 3600,
+    }
+}
+
+/// Member 8 can read everything that member 7 writes: the insider of the forgeries.
+pub(crate) fn insider() -> CredentialPlan {
+    CredentialPlan {
+        member: 8,
+        name: "insider-8",
+        ..sensor()
+    }
+}
+
+impl CredentialPlan {
+    /// The credential object.
+    pub(crate) fn object(&self) -> Vec<u8> {
+        let grant = Grant {
+            group: self.group,
+            access: self.access,
+            publish_filter: self.publish_filter,
+        };
+        self.with(&elements(&[grant]), |_| {})
+    }
+
+    /// The object with these grants and a change.
+    pub(crate) fn with(&self, grants: &[u8], change: impl FnOnce(&mut Credential<'_>)) -> Vec<u8> {
+        self.signed_by(&issuer(1), grants, change)
+    }
+
+    pub(crate) fn signed_by(
+        &self,
+        signer: &IdentityKey,
+        grants: &[u8],
+        change: impl FnOnce(&mut Credential<'_>),
+    ) -> Vec<u8> {
+        let mut fields = Credential {
+            domain: domain(),
+            serial: 1,
+            signer: ISSUER,
+            member: MemberNumber(self.member),
+            credential_serial: self.serial,
+            name: self.name,
+            key: public(self.name),
+            request: digest(&format!("request of {}", self.name)),
+            issued_at: self.issued_at,
+            not_after: self.not_after,
+            grants: List::from_encoded(grants).unwrap(),
+        };
+        change(&mut fields);
+        sign(Kind::Credential, &body(&fields), signer)
+    }
+}
+
+/// The hedged seed of a member's key package.
+pub(crate) fn package_seed(name: &str, number: u32) -> Secret {
+    secret(&format!("seed of package {number} of {name}"))
+}
+
+/// A key package, changed by `change`.
+pub(crate) fn key_package_with(
+    name: &str,
+    number: u32,
+    change: impl FnOnce(&mut KeyPackage<'_>),
+) -> Vec<u8> {
+    let init_key = KemKeyPair::derive(&package_seed(name, number)).public().0;
+    let mut fields = KeyPackage {
+        domain: domain(),
+        identity: public(name),
+        number,
+        kem: KEM_X25519,
+        init_key: &init_key,
+        issued_at: NOW - 60,
+        not_after: NOW + 30 * 86_400,
+    };
+    change(&mut fields);
+    sign(Kind::KeyPackage, &body(&fields), &identity(name))
+}
+
+pub(crate) fn key_package(name: &str, number: u32) -> Vec<u8> {
+    key_package_with(name, number, |_| {})
+}
+
+/// The body of a welcome, as it is encoded.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub(crate) struct WelcomeBody<'a> {
+    pub(crate) fields: WelcomeFields,
+    pub(crate) enc: &'a [u8],
+    pub(crate) sealed: &'a [u8],
+}
