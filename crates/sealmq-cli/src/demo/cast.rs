@@ -1,5 +1,8 @@
 //! Who takes part, and the course of the publishing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rumqttc::v5::MqttOptions;
 use sealmq_core::object::Access;
 use tokio::task::{JoinHandle, block_in_place};
@@ -85,11 +88,7 @@ impl Cast {
         )
         .await?;
         let source = Source::new(block_in_place(|| domain.vault_again())?);
-        let keeper = Keeping(tokio::spawn(keep(
-            source,
-            place.options()?,
-            place.address(),
-        )));
+        let keeper = Keeping::start(source, place.options()?, place.address());
         let filter = format!("{base}/#");
         let cast = Self {
             keeper,
@@ -203,29 +202,48 @@ impl Cast {
 
     /// The authority publishes nothing any more.
     pub(super) async fn stop_authority(&mut self) {
-        self.keeper.0.abort();
-        let _aborted = (&mut self.keeper.0).await;
+        self.keeper.stop();
+        let _aborted = (&mut self.keeper.task).await;
     }
 }
 
-/// Ends with its owner.
-struct Keeping(JoinHandle<()>);
+/// The authority's task; ends with its owner.
+struct Keeping {
+    task: JoinHandle<()>,
+    /// Set before anything is taken away from the task, so that it does not complain.
+    is_over: Arc<AtomicBool>,
+}
+
+impl Keeping {
+    fn start(source: Source, options: MqttOptions, address: String) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(keep(source, options, address, Arc::clone(&is_over)));
+        Self { task, is_over }
+    }
+
+    fn stop(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.task.abort();
+    }
+}
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop();
     }
 }
 
 /// The authority's loop, as `sealmq authority run` has it.
-async fn keep(source: Source, options: MqttOptions, address: String) {
+async fn keep(source: Source, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
     let mut keeper = Keeper::new(source, |_| Ok(()));
     let reason = match keeper.connection(options, false, || Ok(())).await {
         Ended::Failed(failure) => failure.message,
         Ended::Lost(error) => describe(&error, &address),
         Ended::Done => return,
     };
-    note(format_args!(
-        "sealmq: demo: the authority stopped: {reason}"
-    ));
+    if !is_over.load(Ordering::Acquire) {
+        note(format_args!(
+            "sealmq: demo: the authority stopped: {reason}"
+        ));
+    }
 }

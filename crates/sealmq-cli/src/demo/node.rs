@@ -149,6 +149,9 @@ async fn follow(mut events: EventLoop, log: Arc<Mutex<Log>>) {
             Ok(Event::PublishRefused { topic, reason }) => {
                 log.refused.push(format!("{topic}: {reason}"))
             }
+            Ok(Event::NotPublished { topic, error }) => {
+                log.refused.push(format!("{topic}: {error}"));
+            }
             Ok(Event::SubscribeRefused { filter, reason }) => {
                 log.error = Some(session::refused_subscription(&filter, reason));
             }

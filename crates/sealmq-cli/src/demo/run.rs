@@ -120,7 +120,7 @@ async fn perform(cast: Cast, input: &Input) -> Result<(), Failure> {
     attacks::on_keys(&cast, &objects).await?;
     cast.check_connection(&evidence, &mut checks).await?;
     let refused = cast.sensor.log().refused.len();
-    checks.equal(refused, 0, "messages of the sensor that the broker refused");
+    checks.equal(refused, 0, "messages of the sensor that were refused");
     checks.section("Stolen devices: all stored keys, all key objects, all envelopes");
     check_states(cast, &evidence, &mut checks).await?;
     checks.finish()

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
             _ => Ok(()),
         },
         count => Err(Failure::refused(format_args!(
-            "the broker refused {count} messages: see above"
+            "{count} messages were refused: see above"
         ))),
     }
 }
@@ -126,6 +126,10 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) ->
                 note(format_args!(
                     "sealmq: {topic}: the broker refused a message: {reason}"
                 ));
+            }
+            Ok(Event::NotPublished { topic, error }) => {
+                refused.fetch_add(1, Ordering::Relaxed);
+                note(format_args!("sealmq: {topic}: {error}"));
             }
             Ok(Event::SubscribeRefused { filter, reason }) => {
                 note(format_args!(
