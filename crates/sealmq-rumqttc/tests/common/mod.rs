@@ -13,6 +13,7 @@
 
 mod node;
 pub mod proxy;
+pub mod script;
 
 pub use node::Node;
 
