@@ -356,3 +356,27 @@ fn the_authority_rotates_on_schedule_and_clears_what_is_old() {
     .stdout;
     assert!(list.contains("removal latency  7d 1h 5m"), "{list}");
 }
+
+#[test]
+fn a_renewed_credential_takes_effect() {
+    let (domain, _broker) = stage();
+    let mut authority = domain.authority();
+    let mut ann = domain.subscribe("ann", &["-t", "plant/#"]);
+    domain
+        .publish("sensor", &["-t", "plant/x", "-m", "old"], b"")
+        .expect(0);
+    ann.wait_for("old");
+    let renewed = domain
+        .ok(&["member", "renew", "sensor", "--days", "30"])
+        .stdout;
+    assert!(renewed.contains("credential 2"), "{renewed}");
+    // The epoch, the connection, everything there; and again after the change.
+    authority.wait_for_lines(4);
+    domain
+        .publish("sensor", &["-t", "plant/x", "-m", "new"], b"")
+        .expect(0);
+    ann.wait_for("new");
+    let ended = ann.interrupt().expect(0);
+    assert_eq!(ended.stdout, "old\nnew\n");
+    assert!(ended.stderr.ends_with("received 2\n"), "{ended:?}");
+}

@@ -28,7 +28,6 @@ pub(crate) struct BrokerArgs {
     pub(crate) max_packet_size: usize,
 }
 
-/// Prints NAME:HASH. The password is read from the terminal, or as the first line of standard input.
 #[derive(Args)]
 pub(crate) struct PasswdArgs {
     /// The user's name
@@ -47,13 +46,6 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Args)]
-#[command(long_about = "Run everything once, over a real broker, and check it.
-
-Starts the bundled broker on a free port, makes a domain, a group, a publish-only sensor and two readers \
-with real keys in a temporary folder, and publishes each line of FILE as one message. Keys rotate while \
-messages flow; then one reader is removed. An outsider subscribes to everything and then attacks: \
-replays, alters, moves and forges. Prints what the broker saw beside what the readers read, then what was \
-checked. Ends with 0 if every check passed, with 5 otherwise.")]
 pub(crate) struct DemoArgs {
     /// One message per line, any bytes; - for standard input; shipped sensor readings if not given
     #[arg(value_name = "FILE|-")]

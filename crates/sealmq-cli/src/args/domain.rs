@@ -22,15 +22,13 @@ pub(crate) struct AuthorityArgs {
 
 #[derive(Args)]
 pub(crate) struct InitArgs {
-    #[command(flatten)]
-    pub(crate) authority: AuthorityArgs,
     /// Where the reserved topics live; _sealmq/<domain id> if not given
     #[arg(long, value_name = "TOPIC")]
     pub(crate) prefix: Option<String>,
     /// Days that the authority's key may act for the root
     ///
-    /// Until then a stolen authority key is of use to the thief; afterwards the domain stands still until
-    /// the root signs again.
+    /// Until then a stolen authority key is of use to the thief; afterwards the domain stands still. This
+    /// version has no command to renew it.
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub(crate) delegation_days: u32,
     /// Passphrase file for the root key's store; as the authority's if not given
@@ -39,6 +37,8 @@ pub(crate) struct InitArgs {
     /// Key file for the root key's store; as the authority's if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) root_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
 }
 
 #[derive(Subcommand)]
@@ -213,11 +213,11 @@ pub(crate) enum AuthorityCommand {
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) authority: AuthorityArgs,
     /// Publish what is due, wait until the broker has everything, and end
     #[arg(long)]
     pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 }

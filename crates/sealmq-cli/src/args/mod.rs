@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Run the bundled MQTT broker
     Broker(BrokerArgs),
     /// Print a line for the bundled broker's --password-file
+    ///
+    /// The password is read from the terminal, or as the first line of standard input; the line is
+    /// NAME:HASH.
     Passwd(PasswdArgs),
     /// Seal and publish messages
     #[command(disable_help_flag = true)]
@@ -79,6 +82,12 @@ pub(crate) enum Command {
     /// Show what an envelope or key object tells an outsider
     Inspect(InspectArgs),
     /// Run everything once, over a real broker, and check it
+    ///
+    /// Starts the bundled broker on a free port, makes a domain, a group, a publish-only sensor and
+    /// readers with real keys in a temporary folder, and publishes each line of FILE as one message. Keys
+    /// rotate while messages flow; then one reader is removed. An outsider subscribes to everything, and
+    /// then attacks: replays, alters, moves and forges. Prints what the broker saw beside what the readers
+    /// read, then what was checked. Ends with 0 if every check passed, with 5 otherwise.
     Demo(DemoArgs),
 }
 

@@ -22,10 +22,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
-    let mut stop = Stop::new()?;
     let address = args.connection.address();
     let options = connection::options(&args.connection)?;
-    let mut keeper = Keeper::new(Source::new(vault(&args.authority)?), say_line);
+    let vault = vault(&args.authority)?;
+    // From here on: while a passphrase is typed, Ctrl-C just ends the program.
+    let mut stop = Stop::new()?;
+    let mut keeper = Keeper::new(Source::new(vault), say_line);
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
     keeper.look()?;
     let mut pause = FIRST_PAUSE;

@@ -17,8 +17,8 @@ use crate::output::say;
 use crate::signals::Stop;
 
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
-    let mut stop = Stop::new()?;
     let input = block_in_place(|| Input::read(args.input.as_deref()))?;
+    let mut stop = Stop::new()?;
     tokio::select! {
         result = play(&args, &input) => result,
         () = stop.requested() => Err(Failure::new(Exit::Interrupted, "demo: stopped")),

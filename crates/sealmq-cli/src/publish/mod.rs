@@ -23,12 +23,14 @@ use input::Payloads;
 const LAST_EVENTS: Duration = Duration::from_secs(6);
 
 pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
-    let mut stop = Stop::new()?;
     Topic::new(&args.topic)
         .map_err(|error| Failure::usage(format_args!("-t {}: {error}", args.topic)))?;
     let payloads = Payloads::new(&args.input)?;
     let mqtt = connection::options(&args.connection)?;
-    let store = device::vault(&args.device)?.open_wait(PATIENCE)?;
+    let vault = device::vault(&args.device)?;
+    // From here on: while a passphrase or standard input is read, Ctrl-C just ends the program.
+    let mut stop = Stop::new()?;
+    let store = vault.open_wait(PATIENCE)?;
     let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;

@@ -26,7 +26,6 @@ use message::Shown;
 use tally::Tally;
 
 pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
-    let mut stop = Stop::new()?;
     let format = Format::new(&args)?;
     for filter in args.topic.iter().chain(&args.filter_out) {
         let topics = filter
@@ -49,7 +48,10 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
         },
         ..MemberOptions::default()
     };
-    let store = device::vault(&args.device)?.open_wait(PATIENCE)?;
+    let vault = device::vault(&args.device)?;
+    // From here on: while a passphrase is typed, Ctrl-C just ends the program.
+    let mut stop = Stop::new()?;
+    let store = vault.open_wait(PATIENCE)?;
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, SealOptions::new().member(member))
             .map_err(session::open_failure)?;
