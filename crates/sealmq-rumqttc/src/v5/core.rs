@@ -51,8 +51,9 @@ pub(super) struct Core {
     pub(super) will: Option<(Draft, Option<u32>)>,
     /// Epoch of the Will of this connection.
     pub(super) will_epoch: Option<u64>,
-    /// DISCONNECT was sent in order to connect again with a new Will.
-    pub(super) renewing: bool,
+    /// DISCONNECT was sent in order to connect again with a new Will;
+    /// until then the broker may close the connection.
+    pub(super) renewing: Option<Instant>,
     goodbye: Option<Goodbye>,
     pub(super) done: bool,
 }
@@ -95,7 +96,7 @@ impl Core {
                 .as_ref()
                 .and_then(|will| Some((will.draft().ok()?, will.delay))),
             will_epoch: None,
-            renewing: false,
+            renewing: None,
             goodbye: None,
             done: false,
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rumqttc::v5::{ConnectionError, EventLoop, MqttOptions};
 use sealmq_keys::Store;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::client::Command;
 use super::core::Core;
@@ -94,8 +94,12 @@ impl Driver {
         self.commands.close();
         while self.commands.try_recv().is_ok() {}
         let Self {
-            mut core, events, ..
+            mut core,
+            events,
+            eventloop,
+            ..
         } = *self;
+        drop(eventloop); // and with it the connection, however long the last events wait
         while !core.out.is_empty() {
             let Ok(permit) = events.reserve().await else {
                 return;
@@ -106,69 +110,87 @@ impl Driver {
 
     /// Until the application has enough of it, or the store fails.
     async fn drive(&mut self) -> Result<(), StoreFailure> {
-        let Self {
-            core,
-            eventloop,
-            mqtt,
-            commands,
-            events,
-            delays,
-            ..
-        } = self;
         let mut ticker = interval(TICK);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pause = Duration::ZERO;
-        let mut clients = true;
-        while !core.done {
-            if core.connection.is_none() {
-                core.prepare_will(eventloop, mqtt).await?;
+        while !self.core.done {
+            if self.core.connection.is_none() && self.core.renewing.is_none() {
+                self.core
+                    .prepare_will(&mut self.eventloop, &self.mqtt)
+                    .await?;
             }
-            let polled = {
-                let mut poll = pin!(poll_after(pause, eventloop));
-                loop {
-                    tokio::select! {
-                        // While the application does not take events, the network has to wait.
-                        polled = &mut poll, if core.out.is_empty() || core.is_closing() => break polled,
-                        permit = events.reserve(), if !core.out.is_empty() => match permit {
-                            Ok(permit) => core.deliver(permit),
-                            Err(_) => return Ok(()),
-                        },
-                        () = events.closed() => return Ok(()),
-                        command = commands.recv(), if clients => match command {
-                            Some(command) => core.command(command),
-                            None => clients = false,
-                        },
-                        _ = ticker.tick() => core.tick().await?,
-                        () = settled(core.settling.as_ref()) => {}
-                    }
-                    core.pump().await?;
-                    if core.done {
-                        return Ok(());
-                    }
-                }
-            };
+            let step = self.step(pause, &mut ticker).await?;
+            let (core, eventloop) = (&mut self.core, &mut self.eventloop);
             pause = Duration::ZERO;
-            match polled {
-                Ok(event) => {
+            match step {
+                Step::Polled(Ok(event)) => {
                     core.on_event(event, eventloop).await?;
-                    delays.next = delays.first;
+                    self.delays.next = self.delays.first;
                 }
-                Err(error) => {
+                Step::Polled(Err(error)) => {
                     core.on_disconnect(eventloop).await?;
                     core.done |= core.is_closing();
-                    if core.renewing {
-                        core.renewing = false;
-                    } else {
-                        pause = delays.take();
+                    if core.renewing.take().is_none() {
+                        pause = self.delays.take();
                         core.out
                             .push_back((Err(PollError::Connection(error)), None));
                     }
                 }
+                Step::HangUp => {
+                    eventloop.clean();
+                    core.on_disconnect(eventloop).await?;
+                    core.renewing = None;
+                }
+                Step::Left => core.done = true,
             }
             core.pump().await?;
         }
         Ok(())
     }
+
+    /// Waits for the connection's next event, and serves everybody else meanwhile.
+    async fn step(&mut self, pause: Duration, ticker: &mut Interval) -> Result<Step, StoreFailure> {
+        let Self {
+            core,
+            eventloop,
+            commands,
+            events,
+            ..
+        } = self;
+        let mut poll = pin!(poll_after(pause, eventloop));
+        loop {
+            tokio::select! {
+                // While the application does not take events, the network has to wait.
+                polled = &mut poll, if core.out.is_empty() || core.is_closing() => {
+                    return Ok(Step::Polled(polled));
+                }
+                permit = events.reserve(), if !core.out.is_empty() => match permit {
+                    Ok(permit) => core.deliver(permit),
+                    Err(_) => return Ok(Step::Left),
+                },
+                () = events.closed() => return Ok(Step::Left),
+                // Without clients the subscriptions go on.
+                Some(command) = commands.recv() => core.command(command),
+                _ = ticker.tick() => core.tick().await?,
+                () = at(core.settling.as_ref().map(Settling::until)) => {}
+                () = at(core.renewing) => return Ok(Step::HangUp),
+            }
+            core.pump().await?;
+            if core.done {
+                return Ok(Step::Left);
+            }
+        }
+    }
+}
+
+/// What happened first.
+#[allow(clippy::large_enum_variant, reason = "one at a time, for one step")]
+enum Step {
+    Polled(Result<rumqttc::v5::Event, ConnectionError>),
+    /// The broker did not close the connection after DISCONNECT.
+    HangUp,
+    /// Nobody wants events any more.
+    Left,
 }
 
 impl Delays {
@@ -207,10 +229,10 @@ async fn poll_after(
     eventloop.poll().await
 }
 
-/// When publishes need not be held back any longer; never if they are not.
-async fn settled(settling: Option<&Settling>) {
-    match settling {
-        Some(settling) => sleep_until(settling.until()).await,
+/// At a time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
         None => pending().await,
     }
 }

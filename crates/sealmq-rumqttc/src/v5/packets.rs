@@ -30,9 +30,8 @@ impl Core {
         }
         let goodbye = event == v5::Event::Outgoing(Outgoing::Disconnect);
         self.on_packet(event).await?;
-        if goodbye && self.renewing {
-            eventloop.clean();
-            self.renewing = false;
+        if goodbye && self.renewing.is_some() {
+            // Nothing may follow DISCONNECT. The broker closes the connection.
             return self.on_disconnect(eventloop).await;
         }
         if self.outbox.wants_fresh_state()

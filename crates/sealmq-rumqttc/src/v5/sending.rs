@@ -148,7 +148,10 @@ impl Core {
     }
 
     const fn may_send(&self) -> bool {
-        self.connection.is_some() && self.settling.is_none() && !self.renewing && !self.is_closing()
+        self.connection.is_some()
+            && self.settling.is_none()
+            && self.renewing.is_none()
+            && !self.is_closing()
     }
 
     fn hand(&self, wire: Wire) -> bool {

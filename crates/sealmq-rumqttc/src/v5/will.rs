@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use rumqttc::v5::mqttbytes::v5::{LastWill, LastWillProperties};
 use rumqttc::v5::{EventLoop, MqttOptions};
 use sealmq_core::topic::{Topic, TopicError};
 use sealmq_keys::member::Properties;
+use tokio::time::Instant;
 
 use super::Event;
 use super::convert::{qos_from, qos_to};
@@ -59,6 +62,9 @@ pub(super) fn last_will(wire: &Wire, delay: Option<u32>) -> LastWill {
     )
 }
 
+/// A broker closes the connection after DISCONNECT.
+const CLOSED_WITHIN: Duration = Duration::from_secs(2);
+
 impl Will {
     pub(super) fn draft(&self) -> Result<Draft, TopicError> {
         Ok(Draft {
@@ -100,7 +106,7 @@ impl Core {
     /// is the oldest that readers can open.
     pub(super) fn renew_will(&mut self) {
         let Some((draft, _)) = &self.will else { return };
-        let idle = self.connection.is_some() && !self.renewing && !self.is_closing();
+        let idle = self.connection.is_some() && self.renewing.is_none() && !self.is_closing();
         if !idle || self.engine.check(draft).is_err() {
             return;
         }
@@ -110,7 +116,10 @@ impl Core {
         let due = self
             .will_epoch
             .is_none_or(|sealed| epoch.saturating_sub(sealed) >= u64::from(window).max(1));
-        // With DISCONNECT the broker forgets the old Will.
-        self.renewing = due && self.mqtt.try_disconnect().is_ok();
+        // With DISCONNECT the broker forgets the old Will. It has to see it before the new CONNECT,
+        // which would otherwise take over the session and set the old Will free.
+        if due && self.mqtt.try_disconnect().is_ok() {
+            self.renewing = Instant::now().checked_add(CLOSED_WITHIN);
+        }
     }
 }
