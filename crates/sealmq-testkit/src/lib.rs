@@ -1,4 +1,4 @@
-//! Test vectors, virtual clock, hostile broker and integration tests of sealmq.
+//! Test vectors, fuzz targets and the tests that span the crates of sealmq.
 
 pub mod fuzz;
 pub mod vectors;
