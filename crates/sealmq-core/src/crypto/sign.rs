@@ -25,13 +25,21 @@ pub enum SignatureContext {
     Announcement,
     /// A refused list.
     RefusedList,
+    /// A heartbeat.
+    Heartbeat,
+    /// An answer to the nonce of a device without a clock.
+    NonceAnswer,
     /// A device's request to be enrolled.
     EnrolmentRequest,
+    /// A member's statement of the welcomes that it installed.
+    Confirmation,
+    /// A refused request to join.
+    JoinRefusal,
 }
 
 impl SignatureContext {
     /// Every context, for tests that check that no two share a label.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Message,
         Self::Delegation,
         Self::Credential,
@@ -39,7 +47,11 @@ impl SignatureContext {
         Self::Welcome,
         Self::Announcement,
         Self::RefusedList,
+        Self::Heartbeat,
+        Self::NonceAnswer,
         Self::EnrolmentRequest,
+        Self::Confirmation,
+        Self::JoinRefusal,
     ];
 
     /// The label as it stands in the spec.
@@ -53,7 +65,11 @@ impl SignatureContext {
             Self::Welcome => b"sealmq/1 welcome",
             Self::Announcement => b"sealmq/1 announcement",
             Self::RefusedList => b"sealmq/1 refused list",
+            Self::Heartbeat => b"sealmq/1 heartbeat",
+            Self::NonceAnswer => b"sealmq/1 nonce answer",
             Self::EnrolmentRequest => b"sealmq/1 enrolment request",
+            Self::Confirmation => b"sealmq/1 confirmation",
+            Self::JoinRefusal => b"sealmq/1 join refusal",
         }
     }
 

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Digest, IdentityKey, SIGNATURE_LEN, SignatureContext, VerifyingKey, sha256};
 use crate::ids::DomainId;
+use crate::wire::Suite;
 
 pub use codec::{CodecError, decode, decode_prefix, encode};
 pub use list::{List, ListIter};
 
-/// First byte of every version 1 object of suite 1.
+/// First byte of version 1 objects of suite 1, and of those that are the same in every suite.
 pub const FORM_SUITE_1: u8 = 0x11;
+/// First byte of version 1 objects of suite 2 that hold keys of its KEM (spec/keys.md §1).
+pub const FORM_SUITE_2: u8 = 0x12;
 
 /// Bytes around a body: form, kind, signature.
 pub const OBJECT_OVERHEAD: usize = 2 + SIGNATURE_LEN;
@@ -36,8 +39,16 @@ pub enum Kind {
     Announcement = 5,
     /// Members that a group no longer accepts.
     RefusedList = 6,
+    /// Keeps an announcement good for another lease.
+    Heartbeat = 7,
+    /// The same for one device without a clock.
+    NonceAnswer = 8,
     /// A device's request to be enrolled.
     EnrolmentRequest = 9,
+    /// A member's statement of the welcomes that it installed.
+    Confirmation = 11,
+    /// Why a device was not let in.
+    JoinRefusal = 12,
 }
 
 impl Kind {
@@ -49,7 +60,11 @@ impl Kind {
             Self::Welcome => SignatureContext::Welcome,
             Self::Announcement => SignatureContext::Announcement,
             Self::RefusedList => SignatureContext::RefusedList,
+            Self::Heartbeat => SignatureContext::Heartbeat,
+            Self::NonceAnswer => SignatureContext::NonceAnswer,
             Self::EnrolmentRequest => SignatureContext::EnrolmentRequest,
+            Self::Confirmation => SignatureContext::Confirmation,
+            Self::JoinRefusal => SignatureContext::JoinRefusal,
         }
     }
 }
@@ -133,16 +148,46 @@ impl From<CodecError> for ObjectError {
     }
 }
 
+const fn suite_of_form(form: u8) -> Result<Suite, ObjectError> {
+    match form {
+        FORM_SUITE_1 => Ok(Suite::One),
+        FORM_SUITE_2 => supported(Suite::Two),
+        _ => Err(ObjectError::Form),
+    }
+}
+
+/// The suite with this number, as in tokens and delegation requests (spec/keys.md §11, §12).
+///
+/// # Errors
+/// [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`, [`ObjectError::Field`]
+/// for numbers that no suite has.
+pub const fn suite_of_number(number: u8) -> Result<Suite, ObjectError> {
+    match number {
+        1 => Ok(Suite::One),
+        2 => supported(Suite::Two),
+        _ => Err(ObjectError::Field("suite")),
+    }
+}
+
+const fn supported(suite: Suite) -> Result<Suite, ObjectError> {
+    match suite {
+        Suite::Two if !cfg!(feature = "suite2") => Err(ObjectError::Unsupported("suite 2")),
+        _ => Ok(suite),
+    }
+}
+
 /// A framed object whose signature has not been verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {
+    suite: Suite,
     kind: Kind,
     signed: &'a [u8],
     signature: &'a [u8; SIGNATURE_LEN],
 }
 
 impl<'a> Object<'a> {
-    /// Splits the frame and checks form and kind, nothing else.
+    /// Splits the frame of an object whose form is 0x11 in every suite, and checks form and kind,
+    /// nothing else.
     ///
     /// # Errors
     /// [`ObjectError::Form`] or [`ObjectError::Kind`].
@@ -150,6 +195,7 @@ impl<'a> Object<'a> {
         let (signed, signature) = bytes.split_last_chunk().ok_or(ObjectError::Form)?;
         match signed {
             [FORM_SUITE_1, k, ..] if *k == kind as u8 => Ok(Self {
+                suite: Suite::One,
                 kind,
                 signed,
                 signature,
@@ -157,6 +203,36 @@ impl<'a> Object<'a> {
             [FORM_SUITE_1, _, ..] => Err(ObjectError::Kind),
             _ => Err(ObjectError::Form),
         }
+    }
+
+    /// Splits the frame of an object whose form is that of the domain's suite (delegation, key
+    /// package, welcome, enrolment request). The caller compares [`Object::suite`] with what it
+    /// expects.
+    ///
+    /// # Errors
+    /// [`ObjectError::Form`], [`ObjectError::Kind`], or [`ObjectError::Unsupported`] for suite 2
+    /// without the feature `suite2`.
+    pub fn parse_any(bytes: &'a [u8], kind: Kind) -> Result<Self, ObjectError> {
+        let (signed, signature) = bytes.split_last_chunk().ok_or(ObjectError::Form)?;
+        let [form, k, ..] = signed else {
+            return Err(ObjectError::Form);
+        };
+        let suite = suite_of_form(*form)?;
+        if *k != kind as u8 {
+            return Err(ObjectError::Kind);
+        }
+        Ok(Self {
+            suite,
+            kind,
+            signed,
+            signature,
+        })
+    }
+
+    /// The suite that the form names.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// The encoded fields.
@@ -189,7 +265,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Encodes and signs an object into `out`; returns the written part and the hash.
+/// Encodes and signs an object of form 0x11 into `out`; returns the written part and the hash.
 ///
 /// # Errors
 /// [`ObjectError::TooLarge`].
@@ -199,8 +275,22 @@ pub fn sign_object<'o, T: Serialize>(
     key: &IdentityKey,
     out: &'o mut [u8],
 ) -> Result<(&'o [u8], Digest), ObjectError> {
+    sign_object_as(Suite::One, kind, body, key, out)
+}
+
+/// [`sign_object`] with the form of a suite, for the kinds whose form depends on it.
+///
+/// # Errors
+/// [`ObjectError::TooLarge`].
+pub fn sign_object_as<'o, T: Serialize>(
+    suite: Suite,
+    kind: Kind,
+    body: &T,
+    key: &IdentityKey,
+    out: &'o mut [u8],
+) -> Result<(&'o [u8], Digest), ObjectError> {
     let head = out.get_mut(..2).ok_or(ObjectError::TooLarge)?;
-    head.copy_from_slice(&[FORM_SUITE_1, kind as u8]);
+    head.copy_from_slice(&[suite.form(), kind as u8]);
     let body_len = encode(body, out.get_mut(2..).unwrap_or_default())?.len();
     sign_encoded(kind, body_len, key, out)
 }
