@@ -65,4 +65,4 @@ pub use reserved::{
     is_reserved, member_filter,
 };
 #[cfg(feature = "alloc")]
-pub use store::{Change, Changes, Store, StoredRecord};
+pub use store::{Change, Changes, Conflict, Store, StoredRecord};

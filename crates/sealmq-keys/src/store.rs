@@ -2,6 +2,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// One change of a store.
@@ -18,7 +19,44 @@ pub enum Change {
         /// The record's key.
         key: String,
     },
+    /// Commit only if the record had this value before the commit.
+    Expect {
+        /// The record's key.
+        key: String,
+        /// The value; `None` if there must be no such record.
+        value: Option<Zeroizing<Vec<u8>>>,
+    },
 }
+
+impl Change {
+    /// The key of the record that is set, removed or expected.
+    #[must_use]
+    pub const fn key(&self) -> &String {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } | Self::Expect { key, .. } => key,
+        }
+    }
+}
+
+/// A record has not the value that [`Changes::expect`] asked for: another process acted since
+/// the state was read. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The record's key.
+    pub key: String,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "another process changed the store meanwhile (record {:?}), so nothing was written: read the state again and repeat",
+            self.key
+        )
+    }
+}
+
+impl core::error::Error for Conflict {}
 
 /// Changes that become durable together or not at all.
 #[derive(Default)]
@@ -44,7 +82,42 @@ impl Changes {
         self.0.push(Change::Delete { key: key.into() });
     }
 
-    /// Adds later changes; they win over earlier ones of the same key.
+    /// Lets the commit apply only if the record has exactly this value (`None`: does not exist)
+    /// *before* the commit, whatever the other changes do and wherever this stands among them.
+    /// A plan that was made from a state that another process changed meanwhile is so refused.
+    pub fn expect(&mut self, key: impl Into<String>, value: Option<impl Into<Vec<u8>>>) {
+        self.0.push(Change::Expect {
+            key: key.into(),
+            value: value.map(|value| Zeroizing::new(value.into())),
+        });
+    }
+
+    /// For implementations of [`Store::commit`]: the first expectation that the records do not
+    /// meet. `get` reads a record as it was before the commit.
+    ///
+    /// # Errors
+    /// Those of `get`.
+    pub fn conflict<E>(
+        &self,
+        get: impl Fn(&str) -> Result<Option<Zeroizing<Vec<u8>>>, E>,
+    ) -> Result<Option<Conflict>, E> {
+        for change in &self.0 {
+            let Change::Expect { key, value } = change else {
+                continue;
+            };
+            let met = match (get(key)?, value) {
+                (Some(found), Some(value)) => bool::from(found.ct_eq(value)),
+                (found, value) => found.is_none() && value.is_none(),
+            };
+            if !met {
+                return Ok(Some(Conflict { key: key.clone() }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds later changes; they win over earlier ones of the same key. Expectations of both are
+    /// about the state before the whole commit.
     pub fn append(&mut self, mut later: Self) {
         self.0.append(&mut later.0);
     }
@@ -66,6 +139,7 @@ impl fmt::Debug for Change {
         match self {
             Self::Put { key, .. } => write!(f, "Put({key})"),
             Self::Delete { key } => write!(f, "Delete({key})"),
+            Self::Expect { key, .. } => write!(f, "Expect({key})"),
         }
     }
 }
@@ -110,8 +184,16 @@ pub trait Store {
     fn list(&self, prefix: &str) -> Result<Vec<StoredRecord>, Self::Error>;
 
     /// Applies all changes, or none, durably: after a crash the old or the new state is there.
+    /// Checks every [`Change::Expect`] first, under the same lock ([`Changes::conflict`]).
     ///
     /// # Errors
-    /// Nothing was changed.
+    /// Nothing was changed. [`Store::is_conflict`] of an error tells an expectation that was not
+    /// met from failures.
     fn commit(&mut self, changes: &Changes) -> Result<(), Self::Error>;
+
+    /// Whether a commit was refused because of a [`Change::Expect`]: another process acted since
+    /// the state was read, and reading it again and repeating the step is all that is needed.
+    fn is_conflict(error: &Self::Error) -> bool
+    where
+        Self: Sized;
 }

@@ -308,6 +308,10 @@ impl Store for Failing {
         }
         self.0.commit(changes)
     }
+
+    fn is_conflict(error: &StoreError) -> bool {
+        SharedStore::is_conflict(error)
+    }
 }
 
 #[tokio::test]

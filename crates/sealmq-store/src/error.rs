@@ -2,6 +2,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sealmq_keys::Conflict;
+
 use crate::{MAX_KEY_LEN, MAX_VALUE_LEN, StoreRole, UnlockMethod};
 
 /// Why a store could not be created, opened, read or written.
@@ -75,6 +77,16 @@ pub enum StoreError {
     Busy {
         /// The store.
         path: PathBuf,
+    },
+    /// Another process acted since the state was read that these changes come from
+    /// ([`sealmq_keys::Changes::expect`]). Nothing was written; the store can be used on.
+    Conflict(Conflict),
+    /// Another process runs on this folder ([`crate::RunLock`]).
+    Running {
+        /// The lock file.
+        path: PathBuf,
+        /// Its process id, if the file says it.
+        process: Option<u32>,
     },
     /// An earlier error left this handle unusable. The last commit may or may not have happened.
     Reopen {
@@ -166,6 +178,12 @@ impl StoreError {
     }
 }
 
+impl From<Conflict> for StoreError {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
 const RESTORE: &str = "stop using it and restore a backup, or enrol again";
 
 impl fmt::Display for StoreError {
@@ -240,6 +258,18 @@ impl fmt::Display for StoreError {
                  when it is done",
                 path.display()
             ),
+            Self::Conflict(conflict) => fmt::Display::fmt(conflict, f),
+            Self::Running { path, process } => {
+                f.write_str("another sealmq process")?;
+                if let Some(process) = process {
+                    write!(f, " (id {process})")?;
+                }
+                write!(
+                    f,
+                    " runs on this folder and holds {}: let that one do the work, or stop it first",
+                    path.display()
+                )
+            }
             Self::Reopen { path } => write!(
                 f,
                 "an earlier error left store {} in doubt: close it, open it again and read its \

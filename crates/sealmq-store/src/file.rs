@@ -151,7 +151,7 @@ impl FileStore {
         {
             let mut records = transaction.open_table(RECORDS)?;
             for change in changes {
-                let (Change::Put { key, .. } | Change::Delete { key }) = change;
+                let key = change.key();
                 let fingerprint =
                     |sealed: &[u8]| self.shared.key.fingerprint(key.as_bytes(), sealed);
                 let (old, new) = match change {
@@ -167,6 +167,8 @@ impl FileStore {
                         let old = records.remove(key.as_bytes())?;
                         (old.map(|old| fingerprint(old.value())), None)
                     }
+                    // Checked before the transaction; this handle holds the lock.
+                    Change::Expect { .. } => continue,
                 };
                 let expected = updates
                     .get(key)
@@ -227,7 +229,11 @@ impl Store for FileStore {
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         limits::check(changes)?;
-        if changes.is_empty() {
+        if let Some(conflict) = changes.conflict(|key| self.get(key))? {
+            return Err(conflict.into());
+        }
+        let changes_nothing = |change: &Change| matches!(change, Change::Expect { .. });
+        if changes.iter().all(changes_nothing) {
             return self.database().map(drop);
         }
         let mut manifest = self.manifest.next()?;
@@ -247,6 +253,10 @@ impl Store for FileStore {
         }
         self.manifest = manifest;
         self.shared.see(self.manifest.stamp())
+    }
+
+    fn is_conflict(error: &StoreError) -> bool {
+        matches!(error, StoreError::Conflict(_))
     }
 }
 

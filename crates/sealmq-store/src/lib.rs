@@ -7,6 +7,7 @@
 //! * [`FileStore`]: a [redb](https://docs.rs/redb) database in one file, every value encrypted.
 //!   A [`Vault`] unlocks it (Argon2id or a key file) once per process and opens it as often as
 //!   needed; a store is open in one process at a time.
+//! * [`RunLock`]: keeps a second long-running process from doing the same work.
 //!
 //! ```
 //! use sealmq_keys::{Changes, Store};
@@ -49,6 +50,7 @@ mod limits;
 mod manifest;
 mod memory;
 mod role;
+mod running;
 mod seal;
 mod unlock;
 mod vault;
@@ -59,5 +61,6 @@ pub use limits::{MAX_KEY_LEN, MAX_VALUE_LEN};
 pub use manifest::Stamp;
 pub use memory::MemoryStore;
 pub use role::StoreRole;
+pub use running::RunLock;
 pub use unlock::{Unlock, UnlockMethod, create_key_file};
 pub use vault::Vault;

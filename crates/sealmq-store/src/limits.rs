@@ -10,7 +10,7 @@ pub const MAX_VALUE_LEN: usize = 64 << 20;
 /// Refuses what does not fit before anything is written.
 pub(crate) fn check(changes: &Changes) -> Result<(), StoreError> {
     for change in changes {
-        let (Change::Put { key, .. } | Change::Delete { key }) = change;
+        let key = change.key();
         if key.len() > MAX_KEY_LEN {
             return Err(StoreError::KeyTooLong { len: key.len() });
         }

@@ -49,6 +49,9 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         limits::check(changes)?;
+        if let Some(conflict) = changes.conflict(|key| self.get(key))? {
+            return Err(conflict.into());
+        }
         for change in changes {
             match change {
                 Change::Put { key, value } => {
@@ -57,9 +60,14 @@ impl Store for MemoryStore {
                 Change::Delete { key } => {
                     self.records.remove(key);
                 }
+                Change::Expect { .. } => {}
             }
         }
         Ok(())
+    }
+
+    fn is_conflict(error: &StoreError) -> bool {
+        matches!(error, StoreError::Conflict(_))
     }
 }
 

@@ -216,6 +216,72 @@ fn many_random_commits_agree_with_a_map() {
 }
 
 #[test]
+fn unmet_expectations_change_nothing() {
+    both(|store| {
+        store.commit(&put(&[("revision", "1")])).unwrap();
+        let plan = |expected: Option<&str>| {
+            let mut changes = put(&[("revision", "2"), ("new", "x")]);
+            // Last, and of a record that the plan changes: it is about what was before.
+            changes.expect("revision", expected);
+            changes
+        };
+        for wrong in [None, Some("2"), Some("11"), Some("")] {
+            let error = store.commit(&plan(wrong)).unwrap_err();
+            assert!(MemoryStore::is_conflict(&error) && FileStore::is_conflict(&error));
+            assert!(error.to_string().contains("revision"), "{error}");
+            assert_eq!(text(store, "revision").as_deref(), Some("1"));
+            assert_eq!(text(store, "new"), None);
+        }
+        store.commit(&plan(Some("1"))).unwrap();
+        assert_eq!(text(store, "revision").as_deref(), Some("2"));
+
+        let mut absent = put(&[("other", "1")]);
+        absent.expect("none", None::<&str>);
+        store.commit(&absent).unwrap();
+        let mut only = Changes::new();
+        only.expect("other", Some("1"));
+        store.commit(&only).unwrap();
+        only.expect("none", Some("1"));
+        assert!(store.commit(&only).is_err());
+        // Any other error is none.
+        let error = store
+            .commit(&put(&[(&"k".repeat(MAX_KEY_LEN + 1), "")]))
+            .unwrap_err();
+        assert!(!FileStore::is_conflict(&error));
+    });
+}
+
+/// Two processes read the same state and decide; the one that comes second is told so.
+#[test]
+fn a_stale_plan_is_refused_and_loses_nothing() {
+    let folder = TempDir::new().unwrap();
+    let one = new_vault(&folder);
+    let key = Unlock::KeyFile(folder.path().join("key"));
+    let two = Vault::unlock(one.path(), StoreRole::Member, &key).unwrap();
+    one.open().unwrap().commit(&put(&[("r", "1")])).unwrap();
+    let plan = |vault: &Vault, what: &str| {
+        let read = vault.open().unwrap().get("r").unwrap();
+        let next = read.as_ref().unwrap()[0] + 1;
+        let mut changes = put(&[(what, "done")]);
+        changes.expect("r", read.map(|value| value.to_vec()));
+        changes.put("r", [next]);
+        changes
+    };
+    let (first, second) = (plan(&one, "remove"), plan(&two, "enrol"));
+    one.open().unwrap().commit(&first).unwrap();
+    let mut store = two.open().unwrap();
+    let before = store.stamp();
+    let error = store.commit(&second).unwrap_err();
+    assert!(FileStore::is_conflict(&error), "{error}");
+    assert_eq!(store.stamp(), before);
+    assert_eq!(keys(&store, ""), ["r", "remove"]);
+    drop(store);
+    let again = plan(&two, "enrol");
+    two.open().unwrap().commit(&again).unwrap();
+    assert_eq!(keys(&one.open().unwrap(), ""), ["enrol", "r", "remove"]);
+}
+
+#[test]
 fn a_duplicate_of_a_memory_store_stands_still() {
     let mut store = MemoryStore::new();
     store.commit(&put(&[("a", "1")])).unwrap();

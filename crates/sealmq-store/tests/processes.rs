@@ -15,9 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sealmq_keys::{Changes, Store as _};
-use sealmq_store::{FileStore, StoreError, StoreRole, Unlock, Vault, create_key_file};
+use sealmq_store::{FileStore, RunLock, StoreError, StoreRole, Unlock, Vault, create_key_file};
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 8] = [
     (
         "a_killed_writer_leaves_the_old_or_the_new_state",
         killed_writer,
@@ -26,6 +26,8 @@ const TESTS: [(&str, fn()); 6] = [
     ("a_killed_rekey_leaves_the_old_or_the_new_key", killed_rekey),
     ("a_full_disk_is_an_error_and_changes_nothing", full_disk),
     ("two_processes_take_turns", turns),
+    ("stale_plans_of_two_processes_lose_nothing", stale_plans),
+    ("one_process_runs_on_a_folder", one_runs),
     ("modes_do_not_depend_on_the_umask", umask),
 ];
 
@@ -41,6 +43,8 @@ fn main() {
             "rekey" => rekey_for_ever(&folder),
             "fill" => fill(&folder),
             "count" => count(&folder),
+            "plan" => plan(&folder),
+            "run" => run(&folder),
             "make" => make(&folder),
             _ => panic!("{role}"),
         };
@@ -346,6 +350,87 @@ fn turns() {
     assert_eq!(store.stamp().counter(), before.counter() + 2 * TURNS);
     drop(store);
     assert!(vault.changed_since(&before).unwrap());
+}
+
+/// Reads, forgets the store for a while, and commits only if nobody was faster.
+fn plan(folder: &Path) {
+    let vault = unlock(folder);
+    let wait = Duration::from_secs(20);
+    let mut done = 0;
+    while done < TURNS {
+        let store = vault.open_wait(wait).unwrap();
+        let (before, next) = (store.get("count").unwrap(), number(&store, "count") + 1);
+        store.close().unwrap();
+        let mut changes = Changes::new();
+        changes.expect("count", before.map(|value| value.to_vec()));
+        changes.put("count", next.to_be_bytes());
+        let mut store = vault.open_wait(wait).unwrap();
+        match store.commit(&changes) {
+            Ok(()) => done += 1,
+            Err(error) => assert!(FileStore::is_conflict(&error), "{error}"),
+        }
+        store.close().unwrap();
+    }
+    say(TURNS);
+}
+
+fn stale_plans() {
+    let (folder, vault) = new_store();
+    let children: Vec<Child> = (0..2)
+        .map(|_| child("plan", folder.path()).spawn().unwrap())
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(number(&vault.open().unwrap(), "count"), 2 * TURNS);
+}
+
+// --- one that runs ---
+
+fn run(folder: &Path) {
+    let _lock = RunLock::acquire(folder).unwrap();
+    say(1);
+    thread::sleep(Duration::from_secs(600));
+}
+
+fn one_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut runs = child("run", folder.path()).spawn().unwrap();
+        let mut line = String::new();
+        let output = runs.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let error = RunLock::acquire(folder.path()).unwrap_err();
+        let id = runs.id();
+        assert!(
+            matches!(&error, StoreError::Running { process, .. } if *process == Some(id)),
+            "{error}"
+        );
+        assert!(error.to_string().contains(&id.to_string()), "{error}");
+        runs.kill().unwrap();
+        runs.wait().unwrap();
+        // The system released it; the next round's process takes it over.
+    }
+    let lock = RunLock::acquire(folder.path()).unwrap();
+    assert!(RunLock::acquire(folder.path()).is_err());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let mode = std::fs::metadata(lock.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("victim"), "precious").unwrap();
+        symlink(
+            other.path().join("victim"),
+            other.path().join("running.lock"),
+        )
+        .unwrap();
+        assert!(RunLock::acquire(other.path()).is_err());
+        let kept = std::fs::read_to_string(other.path().join("victim")).unwrap();
+        assert_eq!(kept, "precious");
+    }
+    drop(lock);
+    drop(RunLock::acquire(folder.path()).unwrap());
 }
 
 // --- umask ---

@@ -10,7 +10,6 @@
 )]
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt;
 
 use rand_core::{TryCryptoRng, TryRng};
@@ -18,7 +17,7 @@ use sealmq_core::DomainId;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, sha256};
 use sealmq_core::object::List;
 
-use sealmq_keys::{Change, Changes, EnrolmentRequest, KEM_X25519, KeyPackage, Store};
+use sealmq_keys::{Change, Changes, Conflict, EnrolmentRequest, KEM_X25519, KeyPackage, Store};
 use zeroize::Zeroizing;
 
 /// A store that loses everything with the process.
@@ -26,27 +25,35 @@ use zeroize::Zeroizing;
 pub struct MemoryStore(pub BTreeMap<String, Vec<u8>>);
 
 impl Store for MemoryStore {
-    type Error = Infallible;
+    type Error = Conflict;
 
-    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
+    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Conflict> {
         Ok(self.0.get(key).cloned().map(Zeroizing::new))
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Infallible> {
+    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
         let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
         Ok(all
             .map(|(k, v)| (k.clone(), Zeroizing::new(v.clone())))
             .collect())
     }
 
-    fn commit(&mut self, changes: &Changes) -> Result<(), Infallible> {
+    fn commit(&mut self, changes: &Changes) -> Result<(), Conflict> {
+        if let Some(conflict) = changes.conflict(|key| self.get(key))? {
+            return Err(conflict);
+        }
         for change in changes {
             match change {
                 Change::Put { key, value } => drop(self.0.insert(key.clone(), value.to_vec())),
                 Change::Delete { key } => drop(self.0.remove(key)),
+                Change::Expect { .. } => {}
             }
         }
         Ok(())
+    }
+
+    fn is_conflict(_: &Conflict) -> bool {
+        true
     }
 }
 

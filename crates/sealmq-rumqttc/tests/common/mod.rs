@@ -68,6 +68,10 @@ impl Store for SharedStore {
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         self.0.lock().unwrap().commit(changes)
     }
+
+    fn is_conflict(error: &StoreError) -> bool {
+        MemoryStore::is_conflict(error)
+    }
 }
 
 /// The authority, with a raw client that publishes what it decides.

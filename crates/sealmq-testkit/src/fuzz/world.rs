@@ -10,8 +10,8 @@ use sealmq_core::object::{Access, List};
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::authority::{Authority, Enrolled, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
-    Change, Changes, EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic, Store,
-    UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,
+    Change, Changes, Conflict, EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic,
+    Store, UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,
 };
 use zeroize::Zeroizing;
 
@@ -23,27 +23,35 @@ pub(super) const YEAR: u64 = 365 * 86_400;
 pub(super) struct MemoryStore(BTreeMap<String, Vec<u8>>);
 
 impl Store for MemoryStore {
-    type Error = Infallible;
+    type Error = Conflict;
 
-    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Infallible> {
+    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Conflict> {
         Ok(self.0.get(key).cloned().map(Zeroizing::new))
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Infallible> {
+    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
         let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
         Ok(all
             .map(|(key, value)| (key.clone(), Zeroizing::new(value.clone())))
             .collect())
     }
 
-    fn commit(&mut self, changes: &Changes) -> Result<(), Infallible> {
+    fn commit(&mut self, changes: &Changes) -> Result<(), Conflict> {
+        if let Some(conflict) = changes.conflict(|key| self.get(key))? {
+            return Err(conflict);
+        }
         for change in changes {
             match change {
                 Change::Put { key, value } => drop(self.0.insert(key.clone(), value.to_vec())),
                 Change::Delete { key } => drop(self.0.remove(key)),
+                Change::Expect { .. } => {}
             }
         }
         Ok(())
+    }
+
+    fn is_conflict(_: &Conflict) -> bool {
+        true
     }
 }
 
