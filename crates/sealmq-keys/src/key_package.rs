@@ -115,6 +115,19 @@ impl VerifiedKeyPackage {
         body.into_verified(hash, domain, identity)
     }
 
+    /// One that was verified before it was stored.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn stored(number: u32, hash: Digest, init_key: &[u8]) -> Result<Self, ObjectError> {
+        let init_key = init_key.try_into().map(KemPublicKey);
+        Ok(Self {
+            number,
+            init_key: init_key.map_err(|_| ObjectError::Field("init_key"))?,
+            issued_at: 0,
+            not_after: u64::MAX,
+            hash,
+        })
+    }
+
     /// The package's number.
     #[must_use]
     pub const fn number(&self) -> u32 {

@@ -192,7 +192,7 @@ fn joiners_share_one_rotation() {
     for seed in 1..=5 {
         world.enrol(seed, Access::SUBSCRIBE).unwrap();
     }
-    assert_eq!(world.authority.next_due(), Some(0));
+    assert_eq!(world.authority.next_due(), Some(NOW));
     assert_eq!(world.tick(NOW).len(), 1);
     assert_eq!(world.retained(), [(1, 2), (2, 2)]);
     assert!(world.tick(NOW).is_empty());

@@ -25,8 +25,8 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
     };
     let mut new = NewGroup::new(&args.name, &args.topics);
     new.policy = policy;
-    new.validity = args.validity;
-    new.rotate_every = args.rotate_every;
+    new.schedule.validity = args.validity;
+    new.schedule.rotate_every = args.rotate_every;
     new.depth = args.depth;
     let vault = vault(&args.authority)?;
     let ((), events) = change(&vault, |authority, rng| {

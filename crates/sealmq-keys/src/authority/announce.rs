@@ -3,23 +3,21 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
-use sealmq_core::crypto::{Digest, KemPublicKey, VerifyingKey};
-use sealmq_core::object::List;
+use sealmq_core::crypto::{Digest, KemPublicKey};
+use sealmq_core::object::{List, Role};
 
-use super::record::{self, GroupRecord, Healing, MemberRecord, SecretBytes};
+use super::record::{self, GroupRecord, Healing, Retained, SecretBytes};
 use super::tree::NodeKeys;
-use super::{Authority, AuthorityError, AuthorityEvent, Plan, SIGNER, draw, draw_public};
+use super::{Authority, AuthorityError, AuthorityEvent, Plan, draw, draw_public};
 use crate::announcement::{
     CoverKey, EpochKind, Generation, Head, MAX_ANNOUNCEMENT_LEN, MAX_FILTERS_LEN,
     MAX_INLINE_ENTRIES,
 };
 use crate::epoch::ReaderSecret;
-use crate::key_package::VerifiedKeyPackage;
 use crate::outputs::Publication;
 use crate::refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
 use crate::reserved::ReservedTopic;
 use crate::tree::cover;
-use crate::welcome::{MAX_WELCOME_LEN, WelcomeFields};
 
 impl Authority {
     /// Starts the next epoch of a group: draws its secret, wraps it for everyone who may have it,
@@ -40,7 +38,7 @@ impl Authority {
         let group = self.groups.get(&id).ok_or_else(missing)?;
         let epoch = group.epoch.checked_add(1).ok_or(AuthorityError::Record)?;
         let not_after = now
-            .saturating_add(group.validity)
+            .saturating_add(group.schedule.validity)
             .min(self.delegation.not_after());
 
         let secret = draw(rng)?;
@@ -48,18 +46,16 @@ impl Authority {
         let secret = ReaderSecret::new(secret);
         let mut filters = vec![0; MAX_FILTERS_LEN.saturating_mul(2)];
         let texts: Vec<&str> = group.filters.iter().map(|f| f.as_str()).collect();
-        let mut generations = [0; 64];
-        let generation = Generation {
-            number: group.generation.number,
-            depth: group.generation.depth,
-            first_epoch: group.generation.first_epoch,
-            deadline: 0,
-        };
+        let mut buffer = [0; 64];
+        let generations: Vec<Generation> = group.generations.iter().map(announced).collect();
+        let generations =
+            List::encode(&generations, &mut buffer).map_err(|_| AuthorityError::Record)?;
+        let (signer, key) = self.signer(Role::Groups)?;
         let too_long = |_| AuthorityError::Filter(group.filters.join(" "));
         let head = Head {
             domain: self.domain.domain,
             serial: self.delegation.serial(),
-            signer: SIGNER,
+            signer,
             epoch_kind: if healing {
                 EpochKind::HEALING
             } else {
@@ -79,18 +75,15 @@ impl Authority {
             group_key: KemPublicKey([0; 32]),
             psk_check: [0; 32],
             refused,
-            generations: List::encode(&[generation], &mut generations)
-                .map_err(|_| AuthorityError::Record)?,
+            generations,
         };
-        let cover = cover_keys(group, epoch, healing)?;
+        let covers = group.generations.iter();
+        let covers = covers
+            .map(|generation| cover_keys(generation, epoch, healing))
+            .collect::<Result<Vec<_>, _>>()?;
+        let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
         let mut buffer = vec![0; MAX_ANNOUNCEMENT_LEN];
-        let (object, hash) = head.sign(
-            &self.domain.prefix,
-            &secret,
-            &[&cover],
-            &self.signing_key,
-            &mut buffer,
-        )?;
+        let (object, hash) = head.sign(&self.domain.prefix, &secret, &covers, key, &mut buffer)?;
 
         let topic = ReservedTopic::Announcement(id, epoch).name(&self.domain.prefix);
         plan.events.push(AuthorityEvent::Epoch {
@@ -107,18 +100,22 @@ impl Authority {
         group.issued_at = now;
         group.refused = refused;
         group.not_after = not_after;
-        group.joins_waiting = false;
-        group.retained.push(epoch);
+        group.joins_since = None;
+        group.messages = 0;
+        group.retained.push(Retained { epoch, chunks: 0 });
         if healing {
             group.healing_epoch = epoch;
             group.healing = hash;
-            group.generation.healings.push(Healing {
-                epoch,
-                reader_secret: stored_secret,
-            });
+            group.healed_at = now;
+            for generation in &mut group.generations {
+                generation.healings.push(Healing {
+                    epoch,
+                    reader_secret: stored_secret.clone(),
+                });
+            }
         }
         for old in group.take_out_of_window() {
-            let topic = ReservedTopic::Announcement(id, old).name(&self.domain.prefix);
+            let topic = ReservedTopic::Announcement(id, old.epoch).name(&self.domain.prefix);
             plan.publish(Publication::clear(topic));
         }
         record::put(&mut plan.changes, group.key(), group)?;
@@ -145,14 +142,15 @@ impl Authority {
             }
             return Ok(Digest::ZERO);
         }
+        let (signer, key) = self.signer(Role::Groups)?;
         let mut buffer = vec![0; MAX_REFUSED_LEN];
         let (object, hash) = RefusedList::sign(
             self.domain.domain,
             self.delegation.serial(),
-            SIGNER,
+            signer,
             id,
             &refusals,
-            &self.signing_key,
+            key,
             &mut buffer,
         )?;
         if hash != group.refused {
@@ -165,77 +163,42 @@ impl Authority {
     /// whose clock may be behind by the policy's skew.
     pub(super) fn refusals(&self, group: &GroupRecord, now: u64) -> Vec<Refusal> {
         let skew = u64::from(group.policy.skew);
-        self.members
-            .values()
-            .filter(|m| m.removed_at.is_some() && m.latest_expiry.saturating_add(skew) >= now)
-            .filter(|m| m.grants.iter().any(|grant| grant.group == group.id))
+        self.index
+            .removed()
+            .filter_map(|number| self.members.get(&number))
+            .filter(|m| m.latest_expiry.saturating_add(skew) >= now)
+            .filter(|m| m.grant(&group.id).is_some())
             .map(|m| Refusal {
                 member: m.number,
                 lowest_serial: REMOVED,
             })
             .collect()
     }
-
-    /// A welcome for each grant of a new member, for the next epoch of its group.
-    pub(super) fn issue_welcomes(
-        &self,
-        member: &mut MemberRecord,
-        plan: &mut Plan,
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<(), AuthorityError> {
-        for grant in &member.grants {
-            let missing = || AuthorityError::NoSuchGroup(alloc::format!("{}", grant.group));
-            let group = self.groups.get(&grant.group).ok_or_else(missing)?;
-            if member.packages.is_empty() {
-                return Err(AuthorityError::Packages {
-                    needed: member.grants.len(),
-                });
-            }
-            let object = member.packages.remove(0).object;
-            let key = VerifyingKey::from_bytes(&member.key).map_err(|_| AuthorityError::Record)?;
-            let package = VerifiedKeyPackage::verify(&object, &member.package_domain, &key)?;
-            member.last_package = package.number();
-            let epoch = group.epoch.saturating_add(1);
-            let path = NodeKeys::at(&group.generation, epoch).path(grant.leaf);
-            let fields = WelcomeFields {
-                domain: self.domain.domain,
-                serial: self.delegation.serial(),
-                signer: SIGNER,
-                member: member.number,
-                group: grant.group,
-                generation: group.generation.number,
-                depth: group.generation.depth,
-                leaf: grant.leaf,
-                epoch,
-                previous: group.announcement,
-                healing_epoch: group.healing_epoch,
-                healing: group.healing,
-                package_number: package.number(),
-                package: *package.hash(),
-            };
-            let mut buffer = vec![0; MAX_WELCOME_LEN];
-            let path = path.ok_or(AuthorityError::Record)?;
-            let (object, _) =
-                fields.seal(&path, &package, &draw(rng)?, &self.signing_key, &mut buffer)?;
-            let topic =
-                ReservedTopic::Welcome(member.number, grant.group).name(&self.domain.prefix);
-            plan.publish(Publication::retained(topic, object));
-        }
-        Ok(())
-    }
 }
 
 impl GroupRecord {
-    /// Epochs whose announcements need not stay retained: neither in the window nor healing.
-    fn take_out_of_window(&mut self) -> Vec<u64> {
+    /// Announcements that need not stay retained: neither in the window nor healing.
+    fn take_out_of_window(&mut self) -> Vec<Retained> {
         let oldest = self.epoch.saturating_sub(u64::from(self.policy.window));
-        let heals = |epoch: &u64| self.generation.healings.iter().any(|h| h.epoch == *epoch);
+        let heals = |epoch: u64| {
+            let mut healings = self.generations.iter().flat_map(|g| &g.healings);
+            healings.any(|healing| healing.epoch == epoch)
+        };
         let (kept, out) = self
             .retained
             .iter()
-            .partition(|e| **e >= oldest || heals(e));
+            .partition(|old| old.epoch >= oldest || heals(old.epoch));
         self.retained = kept;
         out
+    }
+}
+
+fn announced(generation: &record::Generation) -> Generation {
+    Generation {
+        number: generation.number,
+        depth: generation.depth,
+        first_epoch: generation.first_epoch,
+        deadline: generation.deadline,
     }
 }
 
@@ -243,11 +206,10 @@ impl GroupRecord {
 /// the epoch heals. An ordinary epoch needs no exclusion: healing made the keys of everyone
 /// removed worthless (spec/keys.md §6).
 fn cover_keys(
-    group: &GroupRecord,
+    generation: &record::Generation,
     epoch: u64,
     healing: bool,
 ) -> Result<Vec<CoverKey>, AuthorityError> {
-    let generation = &group.generation;
     let removed = if healing {
         generation.removed.as_slice()
     } else {

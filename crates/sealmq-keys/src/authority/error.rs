@@ -2,7 +2,7 @@ use alloc::string::String;
 use core::fmt;
 
 use sealmq_core::crypto::{EntropyError, KemError};
-use sealmq_core::object::ObjectError;
+use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, NameError};
 
 /// Why the authority refused to act. Nothing was changed.
@@ -15,6 +15,8 @@ pub enum AuthorityError {
     Reload,
     /// Only digits: it could not be told from a member's number.
     NumericName,
+    /// None of this authority's keys has the role that is needed.
+    NoRole(Role),
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -80,6 +82,7 @@ impl fmt::Display for AuthorityError {
             Self::Record => f.write_str("a record of the authority's store is damaged or from a newer version: restore a backup"),
             Self::Reload => f.write_str("an earlier change failed halfway: load the authority from its store again, nothing of it was kept"),
             Self::NumericName => f.write_str("a member's name cannot be only digits, it would look like a member number: choose another name"),
+            Self::NoRole(role) => write!(f, "no key of this authority has the role `{}`: the root has to delegate it", match role { Role::Issue => "issue", Role::Groups => "groups", Role::Heartbeat => "heartbeat" }),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),

@@ -1,4 +1,5 @@
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
@@ -7,12 +8,10 @@ use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::{GroupId, check_name};
 
 use super::record::{Generation, GroupRecord, SecretBytes};
-use super::{Authority, AuthorityError, Plan, draw, draw_public};
+use super::{Authority, AuthorityError, Plan, Schedule, draw, draw_public};
 use crate::announcement::Policy;
 use crate::tree::cover;
 
-/// Seconds that an announcement is valid unless configured otherwise: 7 days.
-pub const DEFAULT_VALIDITY: u64 = 7 * 86_400;
 /// Depth of a new tree unless configured otherwise: 32768 leaves in each half.
 pub const DEFAULT_DEPTH: u8 = 16;
 
@@ -25,10 +24,8 @@ pub struct NewGroup {
     pub filters: Vec<String>,
     /// What members have to respect.
     pub policy: Policy,
-    /// Seconds that an announcement is valid: bounds the delay of a removal (spec/keys.md §8).
-    pub validity: u64,
-    /// Seconds between scheduled rotations; at most two thirds of the validity.
-    pub rotate_every: u64,
+    /// When its keys change by themselves.
+    pub schedule: Schedule,
     /// Depth of the key tree, 2 to 24: 2^(depth − 1) leaves in each half.
     pub depth: u8,
 }
@@ -44,8 +41,7 @@ impl NewGroup {
             name: name.into(),
             filters: filters.into_iter().map(Into::into).collect(),
             policy: Policy::default(),
-            validity: DEFAULT_VALIDITY,
-            rotate_every: 86_400,
+            schedule: Schedule::default(),
             depth: DEFAULT_DEPTH,
         }
     }
@@ -79,25 +75,6 @@ pub struct GroupInfo {
     pub removal_latency: u64,
 }
 
-impl GroupRecord {
-    /// Whether a rotation is due.
-    pub(super) fn is_due(&self, now: u64) -> bool {
-        // An announcement from the future was made while the clock was wrong; members refuse it.
-        let from_the_future = self.issued_at > now.saturating_add(self.policy.skew.into());
-        from_the_future || now >= self.due_at()
-    }
-
-    /// When the next rotation is due: at once when joiners wait, else by schedule, and in any
-    /// case when a third of the validity is left.
-    pub(super) fn due_at(&self) -> u64 {
-        if self.joins_waiting {
-            return 0;
-        }
-        let latest = self.validity.saturating_sub(self.validity / 3);
-        self.issued_at.saturating_add(self.rotate_every.min(latest))
-    }
-}
-
 impl Authority {
     /// All groups.
     pub fn groups(&self) -> impl Iterator<Item = GroupInfo> + '_ {
@@ -109,21 +86,15 @@ impl Authority {
             epoch: group.epoch,
             announcement: group.announcement,
             not_after: group.not_after,
-            members: self.active_in(&group.id),
+            members: self.index.count_active(&group.id),
             refused: self.refusals(group, group.issued_at).len(),
-            cover_entries: cover(group.generation.depth, &group.generation.removed).len(),
+            cover_entries: cover_entries(group),
             removal_latency: group
+                .schedule
                 .validity
                 .saturating_add(u64::from(group.policy.grace))
                 .saturating_add(u64::from(group.policy.skew)),
         })
-    }
-
-    fn active_in(&self, group: &GroupId) -> usize {
-        self.members
-            .values()
-            .filter(|m| m.removed_at.is_none() && m.grants.iter().any(|g| g.group == *group))
-            .count()
     }
 
     /// Makes a group and its first epoch.
@@ -147,11 +118,7 @@ impl Authority {
                 "the depth of the key tree must be 2 to 24",
             ));
         }
-        if new.validity < 60 || new.rotate_every == 0 {
-            return Err(AuthorityError::Setting(
-                "announcements must be valid for 60 seconds or more, and rotations need an interval",
-            ));
-        }
+        new.schedule.check()?;
         self.check_filters(&new.filters)?;
         let id = GroupId(draw_public(rng)?);
         let group = GroupRecord {
@@ -159,23 +126,27 @@ impl Authority {
             name: new.name.clone(),
             filters: new.filters.clone(),
             policy: new.policy,
-            validity: new.validity,
-            rotate_every: new.rotate_every,
+            schedule: new.schedule,
             epoch: 0,
             announcement: Digest::ZERO,
             healing_epoch: 0,
             healing: Digest::ZERO,
             issued_at: now,
             not_after: now,
-            joins_waiting: false,
-            generation: Generation {
+            heartbeat_at: 0,
+            healed_at: now,
+            messages: 0,
+            joins_since: None,
+            generations: vec![Generation {
                 number: 1,
                 depth: new.depth,
                 first_epoch: 1,
+                started_at: now,
+                deadline: 0,
                 tree_secret: SecretBytes::of(&draw(rng)?),
                 healings: Vec::new(),
                 removed: Vec::new(),
-            },
+            }],
             refused: Digest::ZERO,
             retained: Vec::new(),
         };
@@ -184,7 +155,7 @@ impl Authority {
         if plan.is_err() {
             self.groups.remove(&id);
         }
-        self.settle(plan)
+        self.settle(plan, now)
     }
 
     /// Starts the next epoch of a group now (a rotation).
@@ -200,7 +171,7 @@ impl Authority {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
         let plan = self.next_epoch(id, false, now, rng);
-        self.settle(plan)
+        self.settle(plan, now)
     }
 
     /// Starts a healing epoch although nobody is removed: it bounds what a one-time leak of
@@ -217,7 +188,7 @@ impl Authority {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
         let plan = self.next_epoch(id, true, now, rng);
-        self.settle(plan)
+        self.settle(plan, now)
     }
 
     fn check_filters(&self, filters: &[String]) -> Result<(), AuthorityError> {
@@ -263,4 +234,13 @@ impl Authority {
             })
             .map(|g| g.name.as_str())
     }
+}
+
+/// Entries of a removal's cover now, over all generations.
+fn cover_entries(group: &GroupRecord) -> usize {
+    let entries = group
+        .generations
+        .iter()
+        .map(|g| cover(g.depth, &g.removed).len());
+    entries.fold(0, usize::saturating_add)
 }

@@ -1,3 +1,4 @@
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -5,17 +6,15 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::object::{Access, Kind, List, sign_object};
+use sealmq_core::object::{Access, Kind, List, Role, sign_object};
 use sealmq_core::topic::Filter;
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumber};
 
-use super::announce::check_cover;
 use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord};
-use super::{Authority, AuthorityError, AuthorityEvent, Plan, SIGNER};
+use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use crate::enrolment::VerifiedEnrolment;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
-use crate::tree::cover;
 
 /// What a new member may do in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,22 +101,27 @@ impl Authority {
         if fields.name.bytes().all(|b| b.is_ascii_digit()) {
             return Err(AuthorityError::NumericName);
         }
-        let taken = |m: &&MemberRecord| m.name == fields.name && m.removed_at.is_none();
-        if self.members.values().any(|m| taken(&m)) {
+        if self.index.by_name(fields.name).is_some() {
             return Err(AuthorityError::MemberExists(fields.name.into()));
         }
-        if let Some(known) = self.members.values().find(|m| m.key == fields.key) {
-            return Err(AuthorityError::KeyEnrolled(known.number));
+        if let Some(known) = self.index.by_key(&fields.key) {
+            return Err(AuthorityError::KeyEnrolled(known));
         }
         let packages: Vec<PackageRecord> = verified
             .packages()
             .filter(|(_, package)| package.not_after() >= now)
-            .map(|(object, package)| PackageRecord {
+            .map(|(_, package)| PackageRecord {
                 number: package.number(),
-                object: object.to_vec(),
+                hash: *package.hash(),
+                init_key: Box::from(package.init_key().0.as_slice()),
+                not_after: package.not_after(),
             })
             .collect();
-        let grants = self.resolve_grants(grants, rng)?;
+        let grants = self.resolve_grants(grants)?;
+        let leaves = grants
+            .iter()
+            .map(|grant| self.free_leaf(&grant.group, grant.access, rng))
+            .collect::<Result<Vec<u32>, _>>()?;
         if packages.len() < grants.len() {
             return Err(AuthorityError::Packages {
                 needed: grants.len(),
@@ -137,17 +141,18 @@ impl Authority {
             issued_at: now,
             not_after: now.saturating_add(valid_seconds),
             latest_expiry: now.saturating_add(valid_seconds),
+            validity: valid_seconds,
             grants,
-            package_domain: fields.domain,
+            fresh_above: 0,
+            last_package: packages.last().map_or(0, |package| package.number),
             packages,
-            last_package: 0,
             removed_at: None,
         };
         let mut plan = Plan::default();
         let credential = self.credential(&member)?;
         let topic = ReservedTopic::Credential(number).name(&self.domain.prefix);
         plan.publish(Publication::retained(topic, credential.clone()));
-        self.issue_welcomes(&mut member, &mut plan, rng)?;
+        self.issue_welcomes(&mut member, &leaves, &mut plan, rng)?;
         let credential_file = crate::armour::encode_credential_file(
             &self.domain.root_key,
             &self.domain.prefix,
@@ -162,7 +167,7 @@ impl Authority {
         record::put(&mut plan.changes, member.key(), &member)?;
         for grant in &member.grants {
             if let Some(group) = self.groups.get_mut(&grant.group) {
-                group.joins_waiting = true;
+                group.joins_since.get_or_insert(now);
                 record::put(&mut plan.changes, group.key(), group)?;
             }
         }
@@ -175,64 +180,10 @@ impl Authority {
             name: member.name.clone(),
             credential_file,
         };
+        self.index.add(&member);
         self.members.insert(number, member);
-        Ok((enrolled, plan))
-    }
-
-    /// Removes a member: each of its groups enters a healing epoch whose cover leaves it out, and
-    /// names it in the refused list (spec/keys.md §6, §7).
-    ///
-    /// # Errors
-    /// No such member; nothing was changed.
-    pub fn remove(
-        &mut self,
-        member: MemberNumber,
-        now: u64,
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<Plan, AuthorityError> {
-        self.check_usable()?;
-        self.check_removal(member)?;
-        let plan = self.remove_checked(member, now, rng);
-        self.settle(plan)
-    }
-
-    /// Whether every group of the member can shut it out, before anything changes.
-    fn check_removal(&self, member: MemberNumber) -> Result<(), AuthorityError> {
-        let record = self.active(member)?;
-        for grant in &record.grants {
-            if let Some(group) = self.groups.get(&grant.group) {
-                let generation = &group.generation;
-                let mut removed = generation.removed.clone();
-                removed.push(grant.leaf);
-                check_cover(cover(generation.depth, &removed).len())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn remove_checked(
-        &mut self,
-        member: MemberNumber,
-        now: u64,
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<Plan, AuthorityError> {
-        let missing = || AuthorityError::NoSuchMember(format!("{member}"));
-        let record = self.members.get_mut(&member).ok_or_else(missing)?;
         self.touched = true;
-        record.removed_at = Some(now);
-        let (name, grants) = (record.name.clone(), record.grants.clone());
-        let mut plan = Plan::default();
-        record::put(&mut plan.changes, record.key(), record)?;
-        for grant in &grants {
-            let topic = ReservedTopic::Welcome(member, grant.group).name(&self.domain.prefix);
-            plan.publish(Publication::clear(topic));
-            if let Some(group) = self.groups.get_mut(&grant.group) {
-                insert_sorted(&mut group.generation.removed, grant.leaf);
-            }
-            plan.append(self.next_epoch(grant.group, true, now, rng)?);
-        }
-        plan.events.push(AuthorityEvent::Removed { member, name });
-        Ok(plan)
+        Ok((enrolled, self.settle(Ok(plan), now)?))
     }
 
     /// A new credential with the next serial for a member, before the old one expires. Number, key
@@ -251,9 +202,11 @@ impl Authority {
         let missing = || AuthorityError::NoSuchMember(format!("{member}"));
         let mut record = self.members.remove(&member).ok_or_else(missing)?;
         self.touched = true;
+        self.index.take_out(&record);
         let result = self.renew_record(&mut record, valid_seconds, now);
+        self.index.add(&record);
         self.members.insert(member, record);
-        self.settle(result)
+        self.settle(result, now)
     }
 
     fn renew_record(
@@ -268,6 +221,7 @@ impl Authority {
             .filter(|serial| *serial < u32::MAX)
             .ok_or(AuthorityError::NumbersUsedUp)?;
         record.issued_at = now;
+        record.validity = valid_seconds;
         record.not_after = now.saturating_add(valid_seconds);
         record.latest_expiry = record.latest_expiry.max(record.not_after);
         let mut plan = Plan::default();
@@ -282,7 +236,7 @@ impl Authority {
         Ok(plan)
     }
 
-    fn active(&self, member: MemberNumber) -> Result<&MemberRecord, AuthorityError> {
+    pub(super) fn active(&self, member: MemberNumber) -> Result<&MemberRecord, AuthorityError> {
         self.members
             .get(&member)
             .filter(|m| m.removed_at.is_none())
@@ -294,20 +248,14 @@ impl Authority {
     /// # Errors
     /// No such member.
     pub fn find_member(&self, name: &str) -> Result<MemberNumber, AuthorityError> {
-        let number = name.parse().ok().map(MemberNumber);
-        self.members
-            .values()
-            .filter(|m| m.removed_at.is_none())
-            .find(|m| m.name == name || Some(m.number) == number)
-            .map(|m| m.number)
+        let by_number = || self.active(MemberNumber(name.parse().ok()?)).ok();
+        self.index
+            .by_name(name)
+            .or_else(|| by_number().map(|member| member.number))
             .ok_or_else(|| AuthorityError::NoSuchMember(name.into()))
     }
 
-    fn resolve_grants(
-        &self,
-        specs: &[GrantSpec],
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<Vec<GrantRecord>, AuthorityError> {
+    fn resolve_grants(&self, specs: &[GrantSpec]) -> Result<Vec<GrantRecord>, AuthorityError> {
         let why = |text: &str| AuthorityError::Grant(text.into());
         if specs.is_empty() || specs.len() > MAX_GRANTS {
             return Err(why("a member needs 1 to 64 groups"));
@@ -328,12 +276,11 @@ impl Authority {
                 Filter::new(&spec.publish_filter)
                     .map_err(|_| AuthorityError::Filter(spec.publish_filter.clone()))?;
             }
-            let leaf = self.free_leaf(&group, spec.access, rng)?;
             grants.push(GrantRecord {
                 group,
                 access: spec.access,
                 publish_filter: spec.publish_filter.clone(),
-                leaf,
+                places: Vec::new(),
             });
         }
         grants.sort_by_key(|grant| grant.group);
@@ -353,10 +300,11 @@ impl Authority {
             .collect();
         let too_large =
             |_| AuthorityError::Grant("the filters are too long for one credential".into());
+        let (signer, key) = self.signer(Role::Issue)?;
         let fields = Credential {
             domain: self.domain.domain,
             serial: self.delegation.serial(),
-            signer: SIGNER,
+            signer,
             member: member.number,
             credential_serial: member.credential_serial,
             name: &member.name,
@@ -367,13 +315,7 @@ impl Authority {
             grants: List::encode(&grants, &mut list).map_err(too_large)?,
         };
         let mut buffer = vec![0; MAX_CREDENTIAL_LEN];
-        let (object, _) = sign_object(Kind::Credential, &fields, &self.signing_key, &mut buffer)?;
+        let (object, _) = sign_object(Kind::Credential, &fields, key, &mut buffer)?;
         Ok(object.to_vec())
-    }
-}
-
-fn insert_sorted(list: &mut Vec<u32>, value: u32) {
-    if let Err(at) = list.binary_search(&value) {
-        list.insert(at, value);
     }
 }

@@ -4,87 +4,41 @@
 mod announce;
 mod error;
 mod groups;
+mod index;
 mod members;
+mod plan;
 mod record;
+mod removal;
+mod schedule;
 mod tree;
+mod welcomes;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::List;
+use sealmq_core::object::{List, Role};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use error::{AuthorityError, LoadError};
-pub use groups::{DEFAULT_DEPTH, DEFAULT_VALIDITY, GroupInfo, NewGroup};
+pub use groups::{DEFAULT_DEPTH, GroupInfo, NewGroup};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
+pub use plan::{AuthorityEvent, Plan};
+pub use schedule::{DEFAULT_VALIDITY, Schedule};
 
 use crate::delegation::{DelegatedKey, Delegation, Roles, VerifiedDelegation};
 use crate::outputs::Publication;
 use crate::reserved::{ReservedTopic, check_prefix, default_prefix};
 use crate::store::{Changes, Store};
+use index::Index;
 use record::{
-    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, MEMBER_PREFIX, MemberRecord,
-    OUTBOX_PREFIX, SecretBytes,
+    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, KeyRecord,
+    KeysRecord, MEMBER_PREFIX, MemberRecord, OUTBOX_PREFIX, SecretBytes,
 };
-
-/// Index of the one signing key in the delegation.
-const SIGNER: u8 = 0;
-
-/// What a call decided: commit `changes`, then publish `publications` in order.
-#[derive(Default)]
-#[must_use = "commit the changes, then publish"]
-pub struct Plan {
-    /// To be committed before anything is published.
-    pub changes: Changes,
-    /// In the order in which members can use them.
-    pub publications: Vec<Publication>,
-    /// What happened, for logs.
-    pub events: Vec<AuthorityEvent>,
-}
-
-/// Something worth a log line. Never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthorityEvent {
-    /// A group entered an epoch.
-    Epoch {
-        /// The group's name.
-        group: String,
-        /// Its new epoch.
-        epoch: u64,
-        /// Whether the epoch shuts somebody out.
-        healing: bool,
-        /// Size of the announcement in bytes.
-        bytes: usize,
-    },
-    /// A member was enrolled.
-    Enrolled {
-        /// Its number.
-        member: MemberNumber,
-        /// Its name.
-        name: String,
-    },
-    /// A member got a new credential.
-    Renewed {
-        /// Its number.
-        member: MemberNumber,
-        /// Its name.
-        name: String,
-        /// The new credential's serial.
-        serial: u32,
-    },
-    /// A member was removed.
-    Removed {
-        /// Its number.
-        member: MemberNumber,
-        /// Its name.
-        name: String,
-    },
-}
 
 /// The authority of one domain, loaded into memory.
 ///
@@ -93,10 +47,14 @@ pub enum AuthorityEvent {
 /// itself makes all later ones fail with [`AuthorityError::Reload`].
 pub struct Authority {
     domain: DomainRecord,
-    signing_key: IdentityKey,
+    /// In the order of the delegation.
+    signing_keys: Vec<IdentityKey>,
     delegation: VerifiedDelegation,
     groups: BTreeMap<GroupId, GroupRecord>,
     members: BTreeMap<MemberNumber, MemberRecord>,
+    index: Index,
+    /// What the next change builds upon.
+    head: HeadRecord,
     /// Something in memory changed since the last call that succeeded.
     touched: bool,
     /// A call failed after it had changed something: memory is ahead of the store.
@@ -154,7 +112,15 @@ impl Authority {
             domain,
             root_key: *root.verifying_key().as_bytes(),
             prefix,
-            signing_seed: SecretBytes::of(&signing_seed),
+            suite: 1,
+            keys: KeysRecord {
+                signing: vec![KeyRecord {
+                    seed: SecretBytes::of(&signing_seed),
+                    roles: Roles::ALL,
+                }],
+                kem: Vec::new(),
+            },
+            next_keys: None,
             delegation,
             next_member: 1,
         };
@@ -162,7 +128,9 @@ impl Authority {
         let topic = ReservedTopic::Delegation.name(&record.prefix);
         plan.publish(Publication::retained(topic, record.delegation.clone()));
         record::put(&mut plan.changes, DOMAIN_KEY.into(), &record)?;
-        let authority = Self::assemble(record, Vec::new(), Vec::new())?;
+        let head = HeadRecord::default();
+        let mut authority = Self::assemble(record, head, Vec::new(), Vec::new())?;
+        let plan = authority.settle(Ok(plan), now)?;
         Ok(NewDomain {
             authority,
             root_seed,
@@ -178,25 +146,34 @@ impl Authority {
         let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
         let domain = domain.ok_or(LoadError::Authority(AuthorityError::NotInitialised))?;
         let domain = record::read(&domain).map_err(LoadError::Authority)?;
+        let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
+        let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        let head = record::read(&head).map_err(LoadError::Authority)?;
         let groups = record::read_all(store, GROUP_PREFIX)?;
         let members = record::read_all(store, MEMBER_PREFIX)?;
-        Self::assemble(domain, groups, members).map_err(LoadError::Authority)
+        Self::assemble(domain, head, groups, members).map_err(LoadError::Authority)
     }
 
     fn assemble(
         domain: DomainRecord,
+        head: HeadRecord,
         groups: Vec<GroupRecord>,
         members: Vec<MemberRecord>,
     ) -> Result<Self, AuthorityError> {
         let root =
             VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
         let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
+        let keys = domain.keys.signing.iter();
         Ok(Self {
-            signing_key: IdentityKey::from_seed(&domain.signing_seed.secret()),
+            signing_keys: keys
+                .map(|key| IdentityKey::from_seed(&key.seed.secret()))
+                .collect(),
             delegation,
             domain,
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
+            index: Index::of(&members),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
+            head,
             touched: false,
             unusable: false,
         })
@@ -252,32 +229,6 @@ impl Authority {
         changes
     }
 
-    /// Does what is due at `now` (Unix seconds): scheduled rotations, and those that joins wait for.
-    ///
-    /// # Errors
-    /// Nothing was changed.
-    pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
-        self.check_usable()?;
-        let due: Vec<GroupId> = self
-            .groups
-            .values()
-            .filter(|g| g.is_due(now))
-            .map(|g| g.id)
-            .collect();
-        let mut plan = Plan::default();
-        let result = due.into_iter().try_for_each(|group| {
-            plan.append(self.next_epoch(group, false, now, rng)?);
-            Ok(())
-        });
-        self.settle(result.map(|()| plan))
-    }
-
-    /// When [`Authority::tick`] has something to do next, Unix seconds.
-    #[must_use]
-    pub fn next_due(&self) -> Option<u64> {
-        self.groups.values().map(GroupRecord::due_at).min()
-    }
-
     /// Order of publishing (spec/keys.md §9): delegation, credentials, welcomes, refused lists,
     /// announcements by epoch, clears.
     fn order(&self, publication: &Publication) -> (u8, u64) {
@@ -301,11 +252,37 @@ impl Authority {
         Ok(())
     }
 
-    /// Ends a call: what failed halfway must not be built upon.
-    fn settle<T>(&mut self, result: Result<T, AuthorityError>) -> Result<T, AuthorityError> {
+    /// Ends a call: its changes build on the head that was loaded, and what failed halfway must
+    /// not be built upon.
+    fn settle(
+        &mut self,
+        result: Result<Plan, AuthorityError>,
+        now: u64,
+    ) -> Result<Plan, AuthorityError> {
+        let result = result.and_then(|plan| self.build_on_head(plan, now));
         let touched = core::mem::take(&mut self.touched);
         self.unusable |= touched && result.is_err();
         result
+    }
+
+    fn build_on_head(&mut self, mut plan: Plan, _now: u64) -> Result<Plan, AuthorityError> {
+        if plan.changes.is_empty() {
+            return Ok(plan);
+        }
+        self.touched = true;
+        self.head.revision = self.head.revision.saturating_add(1);
+        record::put(&mut plan.changes, HEAD_KEY.into(), &self.head)?;
+        Ok(plan)
+    }
+
+    /// The key that signs for a role, and its index in the delegation.
+    fn signer(&self, role: Role) -> Result<(u8, &IdentityKey), AuthorityError> {
+        let keys = self.domain.keys.signing.iter().zip(&self.signing_keys);
+        (0..)
+            .zip(keys)
+            .find(|(_, (record, _))| record.roles.has(role))
+            .map(|(index, (_, key))| (index, key))
+            .ok_or(AuthorityError::NoRole(role))
     }
 
     fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {
@@ -314,24 +291,6 @@ impl Authority {
             .find(|group| group.name == name)
             .map(|group| group.id)
             .ok_or_else(|| AuthorityError::NoSuchGroup(name.into()))
-    }
-}
-
-impl Plan {
-    /// Adds a retained publication and its outbox record.
-    fn publish(&mut self, publication: Publication) {
-        self.changes.put(
-            format!("{OUTBOX_PREFIX}{}", publication.topic),
-            publication.payload.clone(),
-        );
-        self.publications.push(publication);
-    }
-
-    /// Adds what a later step decided.
-    fn append(&mut self, later: Self) {
-        self.changes.append(later.changes);
-        self.publications.extend(later.publications);
-        self.events.extend(later.events);
     }
 }
 

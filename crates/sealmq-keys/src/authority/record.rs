@@ -1,5 +1,6 @@
 //! What the authority keeps, as stored records. Internal to one implementation: not on the wire.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -12,20 +13,22 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::AuthorityError;
+use super::{AuthorityError, Schedule};
 use crate::announcement::Policy;
+use crate::delegation::Roles;
 use crate::store::{Changes, Store};
 
 /// Version of the records; the first byte of each.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(super) const DOMAIN_KEY: &str = "authority/domain";
+pub(super) const HEAD_KEY: &str = "authority/head";
 pub(super) const GROUP_PREFIX: &str = "authority/group/";
 pub(super) const MEMBER_PREFIX: &str = "authority/member/";
 pub(super) const OUTBOX_PREFIX: &str = "outbox/";
 
 /// 32 secret bytes in a record.
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize, Clone, Zeroize, ZeroizeOnDrop)]
 pub(super) struct SecretBytes([u8; 32]);
 
 impl SecretBytes {
@@ -38,15 +41,42 @@ impl SecretBytes {
     }
 }
 
+/// A signing key of the authority and what the current delegation lets it do.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeyRecord {
+    pub(super) seed: SecretBytes,
+    pub(super) roles: Roles,
+}
+
+/// The authority's own keys, in the order of the delegation that lists them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeysRecord {
+    pub(super) signing: Vec<KeyRecord>,
+    /// Seeds of the KEM keys that receive join requests.
+    pub(super) kem: Vec<SecretBytes>,
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct DomainRecord {
     pub(super) domain: DomainId,
     pub(super) root_key: [u8; 32],
     pub(super) prefix: String,
-    /// Seed of the authority's signing key, which has all roles.
-    pub(super) signing_seed: SecretBytes,
+    /// 1 or 2 (spec/keys.md §10).
+    pub(super) suite: u8,
+    pub(super) keys: KeysRecord,
+    /// Keys made for the next delegation, which has not come yet.
+    pub(super) next_keys: Option<KeysRecord>,
     pub(super) delegation: Vec<u8>,
     pub(super) next_member: u32,
+}
+
+/// What every change of the store has to build upon: two authorities on one store, or one with
+/// stale memory, cannot both act.
+#[derive(Serialize, Deserialize, Clone, Copy, Default)]
+pub(super) struct HeadRecord {
+    pub(super) revision: u64,
+    pub(super) log_size: u64,
+    pub(super) log_head: Digest,
 }
 
 /// A healing epoch of a generation: enough to walk the ratchet of any node across it.
@@ -61,10 +91,22 @@ pub(super) struct Generation {
     pub(super) number: u32,
     pub(super) depth: u8,
     pub(super) first_epoch: u64,
+    /// Unix seconds.
+    pub(super) started_at: u64,
+    /// When it is covered no longer, Unix seconds; 0 while it is the newest.
+    pub(super) deadline: u64,
     pub(super) tree_secret: SecretBytes,
     pub(super) healings: Vec<Healing>,
     /// Every leaf removed so far, ascending. Healing covers leave all of them out.
     pub(super) removed: Vec<u32>,
+}
+
+/// An announcement that is retained at the broker.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+pub(super) struct Retained {
+    pub(super) epoch: u64,
+    /// Number of its cover chunks; 0 if the cover is inline.
+    pub(super) chunks: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,23 +115,46 @@ pub(super) struct GroupRecord {
     pub(super) name: String,
     pub(super) filters: Vec<String>,
     pub(super) policy: Policy,
-    /// Seconds that an announcement is valid.
-    pub(super) validity: u64,
-    /// Seconds between scheduled rotations.
-    pub(super) rotate_every: u64,
+    pub(super) schedule: Schedule,
     pub(super) epoch: u64,
     pub(super) announcement: Digest,
     pub(super) healing_epoch: u64,
     pub(super) healing: Digest,
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
-    /// Welcomes were issued for the next epoch.
-    pub(super) joins_waiting: bool,
-    pub(super) generation: Generation,
+    /// When the last heartbeat was signed, Unix seconds; 0 if none was.
+    pub(super) heartbeat_at: u64,
+    /// When the last healing epoch began, or the group; Unix seconds.
+    pub(super) healed_at: u64,
+    /// Messages seen in this epoch ([`Authority::count`](super::Authority::count)).
+    pub(super) messages: u64,
+    /// Since when welcomes wait for the next epoch, Unix seconds.
+    pub(super) joins_since: Option<u64>,
+    /// 1 or 2, ascending by number; members are moved to the last one.
+    pub(super) generations: Vec<Generation>,
     /// Hash of the refused list at the broker; zeros if nobody is refused.
     pub(super) refused: Digest,
-    /// Epochs whose announcements are retained at the broker, ascending.
-    pub(super) retained: Vec<u64>,
+    /// Ascending by epoch.
+    pub(super) retained: Vec<Retained>,
+}
+
+/// A welcome that was issued for a leaf.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq)]
+pub(super) struct Issued {
+    pub(super) package_number: u32,
+    pub(super) epoch: u64,
+    /// Hash of the welcome.
+    pub(super) hash: Digest,
+    /// The member has proved that it opened it.
+    pub(super) confirmed: bool,
+}
+
+/// A member's leaf in one generation of a group.
+#[derive(Serialize, Deserialize, Clone)]
+pub(super) struct Place {
+    pub(super) generation: u32,
+    pub(super) leaf: u32,
+    pub(super) issued: Issued,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -97,16 +162,20 @@ pub(super) struct GrantRecord {
     pub(super) group: GroupId,
     pub(super) access: Access,
     pub(super) publish_filter: String,
-    pub(super) leaf: u32,
+    /// One per living generation at most, ascending.
+    pub(super) places: Vec<Place>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A key package that was verified when it came in.
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct PackageRecord {
     pub(super) number: u32,
-    pub(super) object: Vec<u8>,
+    pub(super) hash: Digest,
+    pub(super) init_key: Box<[u8]>,
+    pub(super) not_after: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct MemberRecord {
     pub(super) number: MemberNumber,
     pub(super) name: String,
@@ -117,11 +186,15 @@ pub(super) struct MemberRecord {
     pub(super) not_after: u64,
     /// The latest expiry of any of its credentials: a removal is remembered until then.
     pub(super) latest_expiry: u64,
+    /// Seconds that each of its credentials is valid.
+    pub(super) validity: u64,
     pub(super) grants: Vec<GrantRecord>,
-    /// The domain that its packages name: zeros when the device did not know it.
-    pub(super) package_domain: DomainId,
-    /// Packages not used yet, ascending.
+    /// Packages not used up yet, ascending.
     pub(super) packages: Vec<PackageRecord>,
+    /// Packages up to this number were there when the generation before the newest began: none of
+    /// them serves for a newer one (spec/keys.md §4).
+    pub(super) fresh_above: u32,
+    /// Highest package number ever seen.
     pub(super) last_package: u32,
     /// Unix seconds of the removal.
     pub(super) removed_at: Option<u64>,
@@ -131,11 +204,34 @@ impl GroupRecord {
     pub(super) fn key(&self) -> String {
         format!("{GROUP_PREFIX}{}", self.id)
     }
+
+    /// The generation that members are welcomed into.
+    pub(super) fn newest(&self) -> Result<&Generation, AuthorityError> {
+        self.generations.last().ok_or(AuthorityError::Record)
+    }
+
+    pub(super) fn generation(&self, number: u32) -> Option<&Generation> {
+        self.generations.iter().find(|g| g.number == number)
+    }
+}
+
+impl GrantRecord {
+    pub(super) fn place(&self, generation: u32) -> Option<&Place> {
+        self.places.iter().find(|p| p.generation == generation)
+    }
 }
 
 impl MemberRecord {
     pub(super) fn key(&self) -> String {
         format!("{MEMBER_PREFIX}{}", self.number)
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.removed_at.is_none()
+    }
+
+    pub(super) fn grant(&self, group: &GroupId) -> Option<&GrantRecord> {
+        self.grants.iter().find(|g| g.group == *group)
     }
 }
 

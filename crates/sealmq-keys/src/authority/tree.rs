@@ -1,5 +1,3 @@
-use alloc::collections::BTreeSet;
-
 use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
 use sealmq_core::object::Access;
@@ -66,7 +64,7 @@ impl<'a> NodeKeys<'a> {
 }
 
 impl Authority {
-    /// A random leaf that was never assigned in this generation: random, so that covers do not
+    /// A random leaf that was never assigned in the newest generation: random, so that covers do not
     /// show the order of enrolment.
     pub(super) fn free_leaf(
         &self,
@@ -74,23 +72,16 @@ impl Authority {
         access: Access,
         rng: &mut impl TryCryptoRng,
     ) -> Result<u32, AuthorityError> {
-        let record = self.groups.get(group);
-        let record =
-            record.ok_or_else(|| AuthorityError::NoSuchGroup(alloc::format!("{group}")))?;
         let half = if access.may_subscribe() {
             Half::Readers
         } else {
             Half::Publishers
         };
-        let range = leaves(record.generation.depth, half);
-        // Removed members keep their leaf in their record, so it stays taken.
-        let taken: BTreeSet<u32> = self
-            .members
-            .values()
-            .flat_map(|m| &m.grants)
-            .filter(|g| g.group == *group)
-            .map(|g| g.leaf)
-            .collect();
+        let record = self.groups.get(group);
+        let record =
+            record.ok_or_else(|| AuthorityError::NoSuchGroup(alloc::format!("{group}")))?;
+        let newest = record.newest()?;
+        let range = leaves(newest.depth, half);
         let size = range.end.saturating_sub(range.start);
         let random = u64::from_be_bytes(draw_public(rng)?);
         let random = random
@@ -99,7 +90,7 @@ impl Authority {
         let start = range.start.saturating_add(random.unwrap_or(0));
         (start..range.end)
             .chain(range.start..start)
-            .find(|leaf| !taken.contains(leaf))
+            .find(|leaf| !self.index.is_taken(group, newest.number, *leaf))
             .ok_or_else(|| AuthorityError::TreeFull(record.name.clone()))
     }
 }

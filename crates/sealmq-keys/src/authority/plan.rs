@@ -1,0 +1,79 @@
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sealmq_core::MemberNumber;
+
+use super::record::OUTBOX_PREFIX;
+use crate::outputs::Publication;
+use crate::store::Changes;
+
+/// What a call decided: commit `changes`, then publish `publications` in order.
+#[derive(Default)]
+#[must_use = "commit the changes, then publish"]
+pub struct Plan {
+    /// To be committed before anything is published.
+    pub changes: Changes,
+    /// In the order in which members can use them.
+    pub publications: Vec<Publication>,
+    /// What happened, for logs.
+    pub events: Vec<AuthorityEvent>,
+}
+
+/// Something worth a log line. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthorityEvent {
+    /// A group entered an epoch.
+    Epoch {
+        /// The group's name.
+        group: String,
+        /// Its new epoch.
+        epoch: u64,
+        /// Whether the epoch shuts somebody out.
+        healing: bool,
+        /// Size of the announcement in bytes.
+        bytes: usize,
+    },
+    /// A member was enrolled.
+    Enrolled {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+    },
+    /// A member got a new credential.
+    Renewed {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+        /// The new credential's serial.
+        serial: u32,
+    },
+    /// A member was removed.
+    Removed {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Plan {
+    /// Adds a retained publication and its outbox record.
+    pub(super) fn publish(&mut self, publication: Publication) {
+        self.changes.put(
+            format!("{OUTBOX_PREFIX}{}", publication.topic),
+            publication.payload.clone(),
+        );
+        self.publications.push(publication);
+    }
+
+    /// Adds what a later step decided.
+    pub(super) fn append(&mut self, later: Self) {
+        self.changes.append(later.changes);
+        self.publications.extend(later.publications);
+        self.events.extend(later.events);
+    }
+}
