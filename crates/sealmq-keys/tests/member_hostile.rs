@@ -152,6 +152,7 @@ fn another_domains_objects_are_strangers() {
     )
     .unwrap();
     other.authority = new.authority;
+    other.authority_store = Default::default();
     other.retained.clear();
     other.carry_out(new.plan);
     other.add_group("plant", &["plant/#"], Default::default());

@@ -270,7 +270,12 @@ impl Authority {
             return Ok(plan);
         }
         self.touched = true;
+        let known = match self.head.revision {
+            0 => None,
+            _ => Some(record::encode(&self.head)?),
+        };
         self.head.revision = self.head.revision.saturating_add(1);
+        plan.changes.expect(HEAD_KEY, known);
         record::put(&mut plan.changes, HEAD_KEY.into(), &self.head)?;
         Ok(plan)
     }

@@ -240,14 +240,18 @@ pub(super) fn put<T: Serialize>(
     key: String,
     record: &T,
 ) -> Result<(), AuthorityError> {
+    changes.put(key, encode(record)?);
+    Ok(())
+}
+
+pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, AuthorityError> {
     // Sized first: a vector that grows would leave copies of secrets behind.
     let size =
         postcard::experimental::serialized_size(record).map_err(|_| AuthorityError::Record)?;
     let mut value = vec![VERSION; size.saturating_add(1)];
     let body = value.get_mut(1..).unwrap_or_default();
     postcard::to_slice(record, body).map_err(|_| AuthorityError::Record)?;
-    changes.put(key, value);
-    Ok(())
+    Ok(value)
 }
 
 pub(super) fn read<T: DeserializeOwned>(value: &[u8]) -> Result<T, AuthorityError> {
