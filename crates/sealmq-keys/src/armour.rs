@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use pem_rfc7468::LineEnding;
-use sealmq_core::crypto::sha256;
 use sealmq_core::object::decode;
 use serde::{Deserialize, Serialize};
 
@@ -126,28 +125,6 @@ pub fn decode_credential_file(text: &str) -> Result<CredentialFile, ArmourError>
         delegation: body.delegation.to_owned(),
         credential: body.credential.to_owned(),
     })
-}
-
-/// A key's fingerprint, for people to compare: 16 bytes of its SHA-256 in groups of four hex digits.
-///
-/// ```
-/// let shown = sealmq_keys::fingerprint(&[7; 32]);
-/// assert_eq!(shown.len(), 39);
-/// assert!(shown.split(' ').all(|group| group.len() == 4));
-/// ```
-#[must_use]
-pub fn fingerprint(key: &[u8; 32]) -> String {
-    let hash = sha256(&[key]);
-    let mut text = String::with_capacity(39);
-    for (i, byte) in hash.0.iter().take(16).enumerate() {
-        if i != 0 && i % 2 == 0 {
-            text.push(' ');
-        }
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(nibble), 16));
-        }
-    }
-    text
 }
 
 fn armour(label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {

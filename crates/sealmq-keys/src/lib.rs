@@ -10,12 +10,18 @@ extern crate alloc;
 
 mod announcement;
 mod chain;
+mod confirmation;
 mod cursor;
 mod delegation;
 mod enrolment;
 mod epoch;
+mod fingerprint;
 mod group;
+mod heartbeat;
+mod join_refusal;
 mod key_package;
+mod nonce_answer;
+mod package_set;
 mod refused;
 pub mod tree;
 mod welcome;
@@ -32,11 +38,17 @@ mod outputs;
 mod reserved;
 #[cfg(feature = "alloc")]
 mod store;
+#[cfg(feature = "alloc")]
+mod token;
 
 pub use announcement::{
     Announcement, CoverEntries, CoverEntry, CoverKey, ENTRY_LEN, EpochKind, Generation, Head,
     MAX_ANNOUNCEMENT_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
     MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement,
+};
+pub use confirmation::{
+    Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,
+    VerifiedConfirmation,
 };
 pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
@@ -44,25 +56,38 @@ pub use delegation::{
 };
 pub use enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN, VerifiedEnrolment};
 pub use epoch::{EpochSecret, Psk, ReaderSecret};
+pub use fingerprint::Fingerprint;
 pub use group::{
     EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError, MAX_CATCH_UP,
     MAX_STATE_LEN, StateError,
 };
+pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeartbeat};
+pub use join_refusal::{
+    JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
+};
 pub use key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN, VerifiedKeyPackage};
+pub use nonce_answer::{
+    LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
+};
+pub use package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
 pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
 pub use welcome::{MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeFields};
 
 #[cfg(feature = "alloc")]
 pub use armour::{
     ArmourError, CredentialFile, MAX_FILE_LEN, decode_credential_file, decode_request,
-    encode_credential_file, encode_request, fingerprint,
+    encode_credential_file, encode_request,
 };
+#[cfg(feature = "alloc")]
+pub use fingerprint::fingerprint;
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;
 #[cfg(feature = "alloc")]
 pub use reserved::{
-    MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, check_prefix, default_prefix,
-    is_reserved, member_filter,
+    MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, authority_filters,
+    check_prefix, default_prefix, is_reserved, member_filter,
 };
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
+#[cfg(feature = "alloc")]
+pub use token::{MAX_TOKEN_LEN, NamePattern, TOKEN_ID_LEN, Token, TokenError, join_mac};

@@ -1,8 +1,19 @@
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use sealmq_core::{DomainId, GroupId, MemberNumber};
+
+use crate::confirmation::MAX_CONFIRMATION_LEN;
+use crate::fingerprint::Fingerprint;
+use crate::heartbeat::MAX_HEARTBEAT_LEN;
+use crate::nonce_answer::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN};
+use crate::package_set::MAX_PACKAGE_SET_LEN;
+use crate::welcome::MAX_WELCOME_LEN;
+
+/// Longest cover chunk in bytes (spec/keys.md §5).
+const MAX_CHUNK_LEN: usize = 8216;
 
 /// Longest topic prefix in bytes: leaves room for the longest reserved topic name.
 pub const MAX_PREFIX_LEN: usize = 1024;
@@ -58,10 +69,26 @@ pub enum ReservedTopic {
     Credential(MemberNumber),
     /// A member's welcome to a group.
     Welcome(MemberNumber, GroupId),
+    /// What a member says of the welcomes that it installed; written by the member.
+    Confirm(MemberNumber),
+    /// A member's unused key packages; written by the member.
+    Packages(MemberNumber),
+    /// The answer to a member's nonce for a group.
+    NonceAnswer(MemberNumber, GroupId),
     /// The announcement of one epoch of a group.
     Announcement(GroupId, u64),
+    /// A chunk of the cover of that announcement, by its number.
+    Chunk(GroupId, u64, u32),
     /// A group's refused list.
     RefusedList(GroupId),
+    /// A group's heartbeat.
+    Heartbeat(GroupId),
+    /// The nonce of a member without a clock; written by the member.
+    Nonce(GroupId, MemberNumber),
+    /// A join request; written by the device.
+    Join(Fingerprint),
+    /// The answer to a join request: a credential or a join refusal.
+    Answer(Fingerprint),
 }
 
 impl ReservedTopic {
@@ -72,8 +99,16 @@ impl ReservedTopic {
             Self::Delegation => format!("{prefix}/delegation"),
             Self::Credential(member) => format!("{prefix}/m/{member}/credential"),
             Self::Welcome(member, group) => format!("{prefix}/m/{member}/w/{group}"),
+            Self::Confirm(member) => format!("{prefix}/m/{member}/confirm"),
+            Self::Packages(member) => format!("{prefix}/m/{member}/packages"),
+            Self::NonceAnswer(member, group) => format!("{prefix}/m/{member}/n/{group}"),
             Self::Announcement(group, epoch) => format!("{prefix}/g/{group}/a/{epoch}"),
+            Self::Chunk(group, epoch, n) => format!("{prefix}/g/{group}/c/{epoch}/{n}"),
             Self::RefusedList(group) => format!("{prefix}/g/{group}/r"),
+            Self::Heartbeat(group) => format!("{prefix}/g/{group}/hb"),
+            Self::Nonce(group, member) => format!("{prefix}/g/{group}/n/{member}"),
+            Self::Join(fingerprint) => format!("{prefix}/join/{fingerprint}"),
+            Self::Answer(fingerprint) => format!("{prefix}/answer/{fingerprint}"),
         }
     }
 
@@ -83,41 +118,54 @@ impl ReservedTopic {
     pub fn parse(prefix: &str, topic: &str) -> Option<Self> {
         let rest = topic.strip_prefix(prefix)?.strip_prefix('/')?;
         let mut levels = rest.split('/');
-        let parsed = match (levels.next()?, levels.next()) {
+        let mut next = || levels.next();
+        let parsed = match (next()?, next()) {
             ("delegation", None) => Self::Delegation,
-            ("m", Some(member)) => {
-                let member = MemberNumber(u32::try_from(number(member)?).ok()?);
-                match (levels.next()?, levels.next()) {
+            ("join", Some(of)) => Self::Join(Fingerprint(hex(of)?)),
+            ("answer", Some(of)) => Self::Answer(Fingerprint(hex(of)?)),
+            ("m", Some(of)) => {
+                let member = member(of)?;
+                match (next()?, next()) {
                     ("credential", None) => Self::Credential(member),
-                    ("w", Some(group)) => Self::Welcome(member, group_id(group)?),
+                    ("w", Some(group)) => Self::Welcome(member, GroupId(hex(group)?)),
+                    ("confirm", None) => Self::Confirm(member),
+                    ("packages", None) => Self::Packages(member),
+                    ("n", Some(group)) => Self::NonceAnswer(member, GroupId(hex(group)?)),
                     _ => return None,
                 }
             }
-            ("g", Some(group)) => {
-                let group = group_id(group)?;
-                match (levels.next()?, levels.next()) {
+            ("g", Some(of)) => {
+                let group = GroupId(hex(of)?);
+                match (next()?, next()) {
                     ("a", Some(epoch)) => Self::Announcement(group, number(epoch)?),
+                    ("c", Some(epoch)) => {
+                        let chunk = u32::try_from(number(next()?)?).ok()?;
+                        Self::Chunk(group, number(epoch)?, chunk)
+                    }
                     ("r", None) => Self::RefusedList(group),
+                    ("hb", None) => Self::Heartbeat(group),
+                    ("n", Some(of)) => Self::Nonce(group, member(of)?),
                     _ => return None,
                 }
             }
             _ => return None,
         };
-        if levels.next().is_some()
-            || matches!(parsed, Self::Credential(m) | Self::Welcome(m, _) if !m.is_valid())
-        {
-            return None;
-        }
-        Some(parsed)
+        levels.next().is_none().then_some(parsed)
     }
 
     /// The most bytes that the content may have; more is refused unread.
     #[must_use]
     pub const fn max_len(&self) -> usize {
         match self {
-            Self::Delegation | Self::Welcome(..) => 4 * 1024,
-            Self::Credential(_) => 8 * 1024,
-            Self::Announcement(..) | Self::RefusedList(_) => 64 * 1024,
+            Self::Welcome(..) => MAX_WELCOME_LEN,
+            Self::Delegation | Self::Credential(_) | Self::Answer(_) => 8 * 1024,
+            Self::Confirm(_) => MAX_CONFIRMATION_LEN,
+            Self::Packages(_) => MAX_PACKAGE_SET_LEN,
+            Self::NonceAnswer(..) => MAX_NONCE_ANSWER_LEN,
+            Self::Chunk(..) => MAX_CHUNK_LEN,
+            Self::Heartbeat(_) => MAX_HEARTBEAT_LEN,
+            Self::Nonce(..) => LEASE_NONCE_LEN,
+            Self::Announcement(..) | Self::RefusedList(_) | Self::Join(_) => 64 * 1024,
         }
     }
 }
@@ -128,7 +176,26 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/a/+")
 }
 
-/// Filter for everything that the authority has for one member: credential and welcomes.
+/// What the authority subscribes: what members and devices write, and what it has published
+/// itself, so that an authority whose store was put back finds out (spec/keys.md §13).
+#[must_use]
+pub fn authority_filters(prefix: &str) -> Vec<String> {
+    [
+        "join/+",
+        "m/+/confirm",
+        "m/+/packages",
+        "g/+/n/+",
+        "delegation",
+        "g/+/a/+",
+        "g/+/hb",
+    ]
+    .iter()
+    .map(|filter| format!("{prefix}/{filter}"))
+    .collect()
+}
+
+/// Filter for everything under one member's number: what the authority has for it, and what it
+/// published itself.
 #[must_use]
 pub fn member_filter(prefix: &str, member: MemberNumber) -> String {
     format!("{prefix}/m/{member}/#")
@@ -141,57 +208,72 @@ fn number(text: &str) -> Option<u64> {
     if canonical { text.parse().ok() } else { None }
 }
 
-/// 32 lower-case hex digits.
-fn group_id(text: &str) -> Option<GroupId> {
+fn member(text: &str) -> Option<MemberNumber> {
+    let member = MemberNumber(u32::try_from(number(text)?).ok()?);
+    member.is_valid().then_some(member)
+}
+
+/// 16 bytes as 32 lower-case hex digits.
+fn hex(text: &str) -> Option<[u8; 16]> {
     let digit = |c: u8| match c {
         b'0'..=b'9' => Some(c.wrapping_sub(b'0')),
         b'a'..=b'f' => Some(c.wrapping_sub(b'a').wrapping_add(10)),
         _ => None,
     };
-    let mut id = [0; 16];
+    let mut bytes = [0; 16];
     if text.len() != 32 {
         return None;
     }
-    for (to, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+    for (to, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let &[high, low] = pair else { return None };
         *to = (digit(high)? << 4) | digit(low)?;
     }
-    Some(GroupId(id))
+    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
+    use sealmq_core::topic::{Filter, Topic};
 
     const GROUP: GroupId = GroupId([0xa7; 16]);
 
     #[test]
     fn names_round_trip() {
         let member = MemberNumber(7);
+        let device = Fingerprint([0xa7; 16]);
         let hex = "a7".repeat(16);
-        for (topic, name) in [
-            (ReservedTopic::Delegation, vec!["p/q/delegation"]),
-            (
-                ReservedTopic::Credential(member),
-                vec!["p/q/m/7/credential"],
-            ),
-            (
-                ReservedTopic::Welcome(member, GROUP),
-                vec!["p/q/m/7/w/", &hex],
-            ),
+        for (topic, name, max_len) in [
+            (ReservedTopic::Delegation, "delegation", 8192),
+            (ReservedTopic::Credential(member), "m/7/credential", 8192),
+            (ReservedTopic::Welcome(member, GROUP), "m/7/w/HEX", 4096),
+            (ReservedTopic::Confirm(member), "m/7/confirm", 8192),
+            (ReservedTopic::Packages(member), "m/7/packages", 16384),
+            (ReservedTopic::NonceAnswer(member, GROUP), "m/7/n/HEX", 1024),
             (
                 ReservedTopic::Announcement(GROUP, u64::MAX),
-                vec!["p/q/g/", &hex, "/a/18446744073709551615"],
+                "g/HEX/a/18446744073709551615",
+                65536,
             ),
             (
-                ReservedTopic::RefusedList(GROUP),
-                vec!["p/q/g/", &hex, "/r"],
+                ReservedTopic::Chunk(GROUP, 12, u32::MAX),
+                "g/HEX/c/12/4294967295",
+                8216,
             ),
+            (ReservedTopic::RefusedList(GROUP), "g/HEX/r", 65536),
+            (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
+            (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 16),
+            (ReservedTopic::Join(device), "join/HEX", 65536),
+            (ReservedTopic::Answer(device), "answer/HEX", 8192),
         ] {
-            assert_eq!(topic.name("p/q"), name.concat());
-            assert_eq!(ReservedTopic::parse("p/q", &name.concat()), Some(topic));
-            assert!(is_reserved("p/q", &name.concat()));
+            let name = format!("p/q/{}", name.replace("HEX", &hex));
+            assert_eq!(topic.name("p/q"), name);
+            assert_eq!(ReservedTopic::parse("p/q", &name), Some(topic));
+            assert_eq!(topic.max_len(), max_len, "{name}");
+            assert!(is_reserved("p/q", &name));
+            for more in ["/", "/x", "0/1"] {
+                assert_eq!(ReservedTopic::parse("p/q", &format!("{name}{more}")), None);
+            }
         }
     }
 
@@ -202,27 +284,59 @@ mod tests {
             "p/q",
             "p/q/",
             "p/qdelegation",
-            "p/q/delegation/",
             "/p/q/delegation",
+            "p/q/m",
             "p/q/m/07/credential",
             "p/q/m/+7/credential",
             "p/q/m//credential",
             "p/q/m/0/credential",
             "p/q/m/268435456/credential",
             "p/q/m/4294967303/credential",
-            "p/q/m/7/credential/x",
-            "p/q/m/7/confirm",
+            "p/q/m/7/Confirm",
             &format!("p/q/m/7/w/{}", hex.to_uppercase()),
             &format!("p/q/m/7/w/{hex}0"),
             &format!("p/q/g/{hex}/a/18446744073709551616"),
             &format!("p/q/g/{hex}/a/"),
             &format!("p/q/g/{hex}/a"),
-            &format!("p/q/g/{hex}/hb"),
+            &format!("p/q/g/{hex}/c/1"),
+            &format!("p/q/g/{hex}/c/1/01"),
+            &format!("p/q/g/{hex}/c/1/4294967296"),
+            &format!("p/q/g/{hex}/n/0"),
+            &format!("p/q/g/{hex}/s/7/0011223344556677"),
+            "p/q/join",
+            "p/q/join/",
+            &format!("p/q/join/{}", hex.to_uppercase()),
+            &format!("p/q/answer/{}", &hex[1..]),
         ] {
             assert_eq!(ReservedTopic::parse("p/q", name), None, "{name}");
         }
         assert!(!is_reserved("p/q", "p/qx/delegation"));
         assert!(is_reserved("p/q", "p/q"));
+    }
+
+    #[test]
+    fn the_authority_hears_what_members_and_devices_write() {
+        let (member, device) = (MemberNumber(7), Fingerprint([0xa7; 16]));
+        let filters = authority_filters("p/q");
+        let hears = |topic: ReservedTopic| {
+            let name = topic.name("p/q");
+            let name = Topic::new(&name).unwrap();
+            filters
+                .iter()
+                .any(|filter| Filter::new(filter).unwrap().matches(name))
+        };
+        for topic in [
+            ReservedTopic::Join(device),
+            ReservedTopic::Confirm(member),
+            ReservedTopic::Packages(member),
+            ReservedTopic::Nonce(GROUP, member),
+            ReservedTopic::Delegation,
+            ReservedTopic::Announcement(GROUP, 9),
+            ReservedTopic::Heartbeat(GROUP),
+        ] {
+            assert!(hears(topic), "{topic:?}");
+        }
+        assert!(!hears(ReservedTopic::Welcome(member, GROUP)));
     }
 
     #[test]

@@ -167,6 +167,7 @@ fn the_outbox_repeats_the_same_bytes_in_order() {
             (_, ReservedTopic::Welcome(..)) => 2,
             (_, ReservedTopic::RefusedList(_)) => 3,
             (_, ReservedTopic::Announcement(..)) => 4,
+            (_, other) => panic!("not published here: {other:?}"),
         }
     };
     let classes: Vec<_> = first.iter().map(class).collect();

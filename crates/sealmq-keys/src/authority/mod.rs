@@ -229,19 +229,22 @@ impl Authority {
         changes
     }
 
-    /// Order of publishing (spec/keys.md §9): delegation, credentials, welcomes, refused lists,
-    /// announcements by epoch, clears.
+    /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, welcomes, refused
+    /// lists, chunks and announcements by epoch, heartbeats, clears.
     fn order(&self, publication: &Publication) -> (u8, u64) {
         if publication.payload.is_empty() {
-            return (6, 0);
+            return (9, 0);
         }
         match ReservedTopic::parse(&self.domain.prefix, &publication.topic) {
             Some(ReservedTopic::Delegation) => (0, 0),
             Some(ReservedTopic::Credential(_)) => (1, 0),
-            Some(ReservedTopic::Welcome(..)) => (2, 0),
-            Some(ReservedTopic::RefusedList(_)) => (3, 0),
-            Some(ReservedTopic::Announcement(_, epoch)) => (4, epoch),
-            None => (5, 0),
+            Some(ReservedTopic::Answer(_)) => (2, 0),
+            Some(ReservedTopic::Welcome(..)) => (3, 0),
+            Some(ReservedTopic::RefusedList(_)) => (4, 0),
+            Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch),
+            Some(ReservedTopic::Announcement(_, epoch)) => (6, epoch),
+            Some(ReservedTopic::Heartbeat(_)) => (7, 0),
+            _ => (8, 0),
         }
     }
 

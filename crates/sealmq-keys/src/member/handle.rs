@@ -130,6 +130,7 @@ impl Member {
             ReservedTopic::RefusedList(group) => {
                 self.handle_refused_list(group, payload, now, actions)
             }
+            _ => Ok(Handled::Ignored),
         }
     }
 

@@ -1,0 +1,157 @@
+use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey, expand};
+use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::tree::NodeKey;
+use crate::welcome::OpenedWelcome;
+
+/// Longest confirmation in bytes.
+pub const MAX_CONFIRMATION_LEN: usize = 8192;
+/// Most groups in one confirmation.
+pub const MAX_CONFIRMATION_ENTRIES: usize = 64;
+
+const PROOF_LABEL: &[u8] = b"sealmq/1 confirmed";
+
+/// What a member shows for one group: it opened the newest welcome that it has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfirmationEntry {
+    /// The group.
+    pub group: GroupId,
+    /// Generation of the welcome.
+    pub generation: u32,
+    /// Epoch of the welcome; from 1.
+    pub epoch: u64,
+    /// Number of the key package that the welcome was sealed to; from 1.
+    pub package_number: u32,
+    /// Made with the leaf's node key, which only the package's private key opens.
+    pub proof: [u8; 32],
+}
+
+impl ConfirmationEntry {
+    /// The entry for a welcome that was opened; `welcome` is the welcome's hash.
+    #[must_use]
+    pub fn of_welcome(opened: &OpenedWelcome, welcome: &Digest) -> Option<Self> {
+        let fields = opened.fields();
+        let leaf_key = opened.path.get(fields.leaf)?;
+        Some(Self {
+            group: fields.group,
+            generation: fields.generation,
+            epoch: fields.epoch,
+            package_number: fields.package_number,
+            proof: *proof(leaf_key, welcome).expose(),
+        })
+    }
+
+    /// Whether the proof is the one for the welcome with this hash, whose epoch's leaf key is
+    /// `leaf_key`. In constant time.
+    #[must_use]
+    pub fn proves(&self, leaf_key: &NodeKey, welcome: &Digest) -> bool {
+        proof(leaf_key, welcome).expose().ct_eq(&self.proof).into()
+    }
+}
+
+/// `Expand(N[leaf, epoch], "sealmq/1 confirmed" ‖ hash of the welcome)`.
+fn proof(leaf_key: &NodeKey, welcome: &Digest) -> Secret {
+    let key = Secret::init_with(|bytes| bytes.copy_from_slice(leaf_key.expose()));
+    expand(&key, &[PROOF_LABEL, &welcome.0])
+}
+
+/// The fields of a confirmation (spec/keys.md §4): which welcomes a member has installed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation<'a> {
+    /// The domain.
+    pub domain: DomainId,
+    /// The member, whose identity key signs.
+    pub member: MemberNumber,
+    /// 1 to [`MAX_CONFIRMATION_ENTRIES`] groups, ascending, each once.
+    #[serde(borrow)]
+    pub entries: List<'a, ConfirmationEntry>,
+}
+
+impl Confirmation<'_> {
+    /// Checks the fields and signs with the member's identity key.
+    ///
+    /// # Errors
+    /// A field that the spec forbids, or [`ObjectError::TooLarge`].
+    pub fn sign<'o>(
+        &self,
+        identity: &IdentityKey,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        self.check()?;
+        sign_object(Kind::Confirmation, self, identity, out)
+    }
+
+    fn check(&self) -> Result<(), ObjectError> {
+        if !self.member.is_valid() {
+            return Err(ObjectError::Field("member"));
+        }
+        let error = ObjectError::Field("entries");
+        let mut last = None;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let ascending = last.is_none_or(|group| group < entry.group);
+            let numbered = entry.epoch != 0 && entry.package_number != 0;
+            if index >= MAX_CONFIRMATION_ENTRIES || !ascending || !numbered {
+                return Err(error);
+            }
+            last = Some(entry.group);
+        }
+        if last.is_none() { Err(error) } else { Ok(()) }
+    }
+}
+
+/// A confirmation whose signature and fields were verified. What its entries prove is for the
+/// authority to check ([`ConfirmationEntry::proves`]).
+#[derive(Debug, Clone, Copy)]
+pub struct VerifiedConfirmation<'a> {
+    fields: Confirmation<'a>,
+    hash: Digest,
+}
+
+impl<'a> VerifiedConfirmation<'a> {
+    /// Verifies a confirmation of the member with this number and identity key.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`; `Field("member")` for one of
+    /// another member.
+    pub fn verify(
+        bytes: &'a [u8],
+        domain: &DomainId,
+        member: MemberNumber,
+        identity: &VerifyingKey,
+    ) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_CONFIRMATION_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let object = Object::parse(bytes, Kind::Confirmation)?;
+        let fields: Confirmation<'a> = decode(object.body())?;
+        if fields.domain != *domain {
+            return Err(ObjectError::Domain);
+        }
+        if fields.member != member {
+            return Err(ObjectError::Field("member"));
+        }
+        let hash = object.verify(identity)?;
+        fields.check()?;
+        Ok(Self { fields, hash })
+    }
+
+    /// The fields.
+    #[must_use]
+    pub const fn fields(&self) -> &Confirmation<'a> {
+        &self.fields
+    }
+
+    /// The entries, ascending by group.
+    pub fn entries(&self) -> impl Iterator<Item = ConfirmationEntry> + use<'a> {
+        self.fields.entries.iter()
+    }
+
+    /// The object's hash.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+}

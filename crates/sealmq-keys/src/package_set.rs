@@ -1,0 +1,118 @@
+use sealmq_core::DomainId;
+use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::object::{Kind, List, Object, ObjectError, decode, encode};
+use serde::{Deserialize, Serialize};
+
+use crate::key_package::{KeyPackage, VerifiedKeyPackage};
+
+/// Longest set of key packages in bytes.
+pub const MAX_PACKAGE_SET_LEN: usize = 16384;
+/// Most key packages in one set.
+pub const MAX_PACKAGES: usize = 64;
+
+/// The unused key packages that a member publishes (spec/keys.md §4), all verified.
+///
+/// The set is not signed as a whole: a broker can withhold it or bring an older one, which only
+/// delays, because used packages and lower numbers are refused.
+#[derive(Debug, Clone, Copy)]
+pub struct PackageSet<'a> {
+    packages: List<'a, &'a [u8]>,
+    domain: DomainId,
+    identity: VerifyingKey,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    packages: List<'a, &'a [u8]>,
+}
+
+impl<'a> PackageSet<'a> {
+    /// Writes a set of the member's own packages: `packages` are the objects, ascending by number.
+    /// Their signatures are taken as given.
+    ///
+    /// # Errors
+    /// A package with a field that the spec forbids, `Field("packages")` if there are none, more
+    /// than [`MAX_PACKAGES`], numbers that do not rise or two suites; [`ObjectError::TooLarge`].
+    pub fn encode<'o>(
+        packages: &List<'_, &[u8]>,
+        domain: &DomainId,
+        identity: &VerifyingKey,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], ObjectError> {
+        check(packages, |bytes| unsigned(bytes, domain, identity))?;
+        let body = encode(
+            &Body {
+                packages: *packages,
+            },
+            out,
+        )?;
+        if body.len() > MAX_PACKAGE_SET_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        Ok(body)
+    }
+
+    /// Verifies every package of a set under the identity key of its member. Times are not
+    /// checked.
+    ///
+    /// # Errors
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
+    pub fn verify(
+        bytes: &'a [u8],
+        domain: &DomainId,
+        identity: &VerifyingKey,
+    ) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_PACKAGE_SET_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let Body { packages } = decode(bytes)?;
+        // Cheap checks of all before the first signature.
+        check(&packages, |bytes| unsigned(bytes, domain, identity))?;
+        for package in &packages {
+            VerifiedKeyPackage::verify(package, domain, identity)?;
+        }
+        Ok(Self {
+            packages,
+            domain: *domain,
+            identity: *identity,
+        })
+    }
+
+    /// The packages by rising number, each with its bytes.
+    pub fn packages(&self) -> impl Iterator<Item = (&'a [u8], VerifiedKeyPackage)> {
+        let (domain, identity) = (self.domain, self.identity);
+        // Their signatures were verified with the set.
+        self.packages
+            .iter()
+            .filter_map(move |bytes| Some((bytes, unsigned(bytes, &domain, &identity).ok()?)))
+    }
+}
+
+/// The fields of a package whose signature was verified before, or is verified later.
+fn unsigned(
+    bytes: &[u8],
+    domain: &DomainId,
+    identity: &VerifyingKey,
+) -> Result<VerifiedKeyPackage, ObjectError> {
+    let object = Object::parse(bytes, Kind::KeyPackage)?;
+    KeyPackage::decode(&object)?.into_verified(object.hash(), domain, identity)
+}
+
+/// The rules for the set as a whole: how many, rising numbers, one suite.
+fn check(
+    packages: &List<'_, &[u8]>,
+    read: impl Fn(&[u8]) -> Result<VerifiedKeyPackage, ObjectError>,
+) -> Result<(), ObjectError> {
+    let error = ObjectError::Field("packages");
+    let mut last = None;
+    for (index, bytes) in packages.iter().enumerate() {
+        let (form, number) = (bytes.first(), read(bytes)?.number());
+        let follows = last.is_none_or(|(before, below)| form == before && number > below);
+        if index >= MAX_PACKAGES || !follows {
+            return Err(error);
+        }
+        last = Some((form, number));
+    }
+    if last.is_none() { Err(error) } else { Ok(()) }
+}
