@@ -23,6 +23,7 @@ fn follow(c: &mut Criterion) {
         prefix: domain.prefix(),
         now: Some(NOW),
         referenced: None,
+        chunk: None,
     };
     let names = [
         "ordinary",

@@ -42,8 +42,9 @@ mod store;
 mod token;
 
 pub use announcement::{
-    Announcement, CoverEntries, CoverEntry, CoverKey, ENTRY_LEN, EpochKind, Generation, Head,
-    MAX_ANNOUNCEMENT_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
+    Announcement, ChunkRef, ChunkSink, Cover, CoverChunks, CoverEntries, CoverEntry, CoverKey,
+    ENTRY_LEN, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN, MAX_CHUNK_ENTRIES,
+    MAX_CHUNK_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
     MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement,
 };
 pub use confirmation::{
@@ -58,8 +59,8 @@ pub use enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN, VerifiedEnrolment};
 pub use epoch::{EpochSecret, Psk, ReaderSecret};
 pub use fingerprint::Fingerprint;
 pub use group::{
-    EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError, MAX_CATCH_UP,
-    MAX_STATE_LEN, StateError,
+    Confirmed, EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError,
+    Installed, LeaseClaim, MAX_CATCH_UP, MAX_STATE_LEN, Renewal, StateError,
 };
 pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeartbeat};
 pub use join_refusal::{

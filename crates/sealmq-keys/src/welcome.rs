@@ -214,7 +214,12 @@ impl<'a> VerifiedWelcome<'a> {
         let info = fields.info().map_err(|_| KemError)?;
         open_base(init_key, &info, self.body.enc, text, tag)?;
         let path = PathKeys::from_bytes(fields.depth, fields.leaf, text).ok_or(KemError)?;
-        Ok(OpenedWelcome { fields, path })
+        let leaf = path.get(fields.leaf).ok_or(KemError)?;
+        Ok(OpenedWelcome {
+            fields,
+            proof: leaf.confirm(&self.hash),
+            path,
+        })
     }
 }
 
@@ -223,6 +228,7 @@ impl<'a> VerifiedWelcome<'a> {
 pub struct OpenedWelcome {
     pub(crate) fields: WelcomeFields,
     pub(crate) path: PathKeys,
+    pub(crate) proof: [u8; 32],
 }
 
 impl OpenedWelcome {
@@ -230,5 +236,12 @@ impl OpenedWelcome {
     #[must_use]
     pub const fn fields(&self) -> &WelcomeFields {
         &self.fields
+    }
+
+    /// What proves to the authority that the welcome was opened (spec/keys.md §4): a field of the
+    /// member's confirmation.
+    #[must_use]
+    pub const fn proof(&self) -> &[u8; 32] {
+        &self.proof
     }
 }

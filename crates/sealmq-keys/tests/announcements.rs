@@ -92,10 +92,8 @@ fn head_fields() {
     assert_eq!(check(|h| h.not_after = h.issued_at + 1), Ok(()));
     assert_eq!(check(|h| h.name = "a b"), field("name"));
     assert_eq!(check(|h| h.policy.window = 17), field("policy.window"));
-    assert_eq!(
-        check(|h| h.policy.lease = 1),
-        Err(ObjectError::Unsupported("lease"))
-    );
+    assert_eq!(check(|h| h.policy.lease = 9), field("policy.lease"));
+    assert_eq!(check(|h| h.policy.lease = 10), Ok(()));
     assert_eq!(check(|h| h.epoch_kind = EpochKind::HEALING), Ok(()));
     let unknown = sealmq_core::object::decode::<EpochKind>(&[2]).unwrap();
     assert_eq!(check(|h| h.epoch_kind = unknown), field("epoch_kind"));
@@ -136,6 +134,11 @@ fn generations() {
     assert_eq!(check(&[generation(1, 25, 1)], 1), field("generations"));
     assert_eq!(check(&[generation(1, 4, 0)], 1), field("generations"));
     assert_eq!(check(&[generation(1, 4, 2)], 1), field("generations")); // the epoch is 1
+    // Only the older of two ends.
+    let ends = |g: Generation| Generation { deadline: 9, ..g };
+    assert_eq!(check(&[ends(one), two], 2), Ok(()));
+    assert_eq!(check(&[one, ends(two)], 2), field("generations"));
+    assert_eq!(check(&[ends(one)], 1), field("generations"));
     assert_eq!(check(&[one], 0), field("covers"));
     assert_eq!(check(&[one], 2), field("covers"));
     assert_eq!(check(&[one, two], 1), field("covers"));
@@ -150,18 +153,80 @@ fn covers() {
         assert_eq!(check(&inline(&entries(nodes))), field, "{nodes:?}");
     }
     assert_eq!(check(&inline(&entries(&[2])[1..])), field);
-    // Chunks are reserved; other variants do not exist.
-    assert_eq!(
-        check(&[1, 0]),
-        Err(ObjectError::Unsupported("chunked covers"))
-    );
-    let chunk = [&[1, 33, 16][..], &[7; 32]].concat();
-    assert_eq!(
-        check(&chunk),
-        Err(ObjectError::Unsupported("chunked covers"))
-    );
+    // Other variants do not exist.
     assert_eq!(check(&[2, 0]), Err(ObjectError::Encoding));
     assert_eq!(check(&[0, 52]), Err(ObjectError::Encoding));
+}
+
+#[test]
+fn chunk_references() {
+    let list = |leaves: &[u32]| -> Vec<u8> {
+        let chunk = |leaf: &u32| {
+            let mut out = [0; 40];
+            encode(&(*leaf, [7_u8; 32]), &mut out).unwrap().to_vec()
+        };
+        let body: Vec<u8> = leaves.iter().flat_map(chunk).collect();
+        let mut out = vec![0; body.len() + 8];
+        encode(&(1_u8, body.as_slice()), &mut out).unwrap().to_vec()
+    };
+    let check = |leaves: &[u32]| verify(&resigned(|_| (), &list(leaves)));
+    assert_eq!(check(&[16, 17]), Ok(()));
+    assert_eq!(check(&[18, 31]), Ok(()));
+    let bad: [&[u32]; 7] = [
+        &[],
+        &[16],
+        &[17, 16],
+        &[16, 16],
+        &[8, 16],  // no leaf
+        &[16, 32], // below the leaves
+        &[15, 16],
+    ];
+    for leaves in bad {
+        assert_eq!(
+            check(leaves),
+            Err(ObjectError::Field("covers")),
+            "{leaves:?}"
+        );
+    }
+    // A reference that ends early.
+    let mut cut = list(&[16, 17]);
+    cut.pop();
+    cut[1] -= 1;
+    assert_eq!(verify(&resigned(|_| (), &cut)), Err(ObjectError::Encoding));
+
+    // Numbers run over both covers; each leaf has one chunk, or none.
+    let generations = [(1, 4), (2, 5)].map(|(number, depth)| Generation {
+        number,
+        depth,
+        first_epoch: 1,
+        deadline: 0,
+    });
+    let mut buffer = [0; 64];
+    let generations = List::encode(&generations, &mut buffer).unwrap();
+    let covers = [list(&[18, 20, 28]), list(&[32, 63])].concat();
+    let bytes = resigned(|h| h.generations = generations, &covers);
+    let authorities = authorities(1);
+    let announcement = Announcement::verify(&bytes, &authorities, PREFIX).unwrap();
+    let number = |generation, leaf| announcement.chunk_for(generation, leaf).map(|c| c.number);
+    let expected = [
+        (16, None),
+        (17, None),
+        (18, Some(0)),
+        (19, Some(0)),
+        (20, Some(1)),
+        (27, Some(1)),
+        (28, Some(2)),
+        (31, Some(2)),
+        (32, None),
+    ];
+    for (leaf, chunk) in expected {
+        assert_eq!(number(1, leaf), chunk, "leaf {leaf}");
+    }
+    assert_eq!((number(2, 62), number(2, 63)), (Some(3), Some(4)));
+    assert_eq!(number(3, 18), None);
+    let chunk = announcement.chunk_for(2, 40).unwrap();
+    assert_eq!((chunk.first_leaf, chunk.end_leaf), (32, 63));
+    assert_eq!(chunk.hash.0, [7; 32]);
 }
 
 #[test]
@@ -222,7 +287,8 @@ fn signing_checks_its_input() {
     );
     assert_eq!(announcement.head().psk_check, secret.psk().check());
     assert_eq!(announcement.key_id().0, announcement.hash().0[..8]);
-    let (generation, entries) = announcement.cover(1).unwrap();
+    let (generation, signed) = announcement.cover(1).unwrap();
+    let entries = signed.inline().unwrap();
     assert_eq!((generation.depth, entries.iter().count()), (4, 2));
     assert!(announcement.cover(2).is_none());
 
@@ -270,6 +336,8 @@ fn a_redone_epoch_shares_no_key_stream() {
             .cover(1)
             .unwrap()
             .1
+            .inline()
+            .unwrap()
             .iter()
             .next()
             .unwrap()

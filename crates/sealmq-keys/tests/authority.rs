@@ -110,7 +110,7 @@ impl World {
                     epoch,
                     announcement
                         .covers()
-                        .map(|(_, cover)| cover.iter().count())
+                        .map(|(_, cover)| cover.inline().unwrap().iter().count())
                         .sum(),
                 ))
             });

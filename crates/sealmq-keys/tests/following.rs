@@ -345,6 +345,7 @@ fn times_and_groups() {
             prefix: PREFIX,
             now,
             referenced: None,
+            chunk: None,
         };
         state.follow(sim.bytes(epoch), &context)
     };
@@ -365,6 +366,7 @@ fn times_and_groups() {
         prefix: PREFIX,
         now: Some(u64::MAX),
         referenced: None,
+        chunk: None,
     };
     assert_eq!(
         clockless.follow(&bytes, &context),
@@ -460,6 +462,7 @@ fn a_reference_fits_one_object_only() {
         prefix: PREFIX,
         now: None,
         referenced: Some(Digest([1; 32])),
+        chunk: None,
     };
     let serial = Err(FollowError::Object(ObjectError::Serial));
     assert_eq!(member.follow(sim.bytes(1), &context), serial);

@@ -49,8 +49,8 @@ impl Pool {
         let announcement = Announcement::verify(bytes, &authorities, PREFIX).unwrap();
         let epoch = announcement.head().epoch;
         let mut found = Vec::new();
-        for (_, entries) in announcement.covers() {
-            for entry in entries.iter() {
+        for (_, cover) in announcement.covers() {
+            for entry in cover.inline().unwrap().iter() {
                 for key in &self.keys {
                     let key = NodeKey::new(Secret::new(*key));
                     if let Ok(secret) =

@@ -38,7 +38,8 @@ pub struct Generation {
     pub depth: u8,
     /// The epoch whose node keys are `N[v, first]`.
     pub first_epoch: u64,
-    /// 0, or the Unix time in seconds after which the older of two is covered no longer.
+    /// Unix time in seconds after which the older of two generations is covered no longer; 0 for
+    /// the newest one, and while no time was set.
     pub deadline: u64,
 }
 
@@ -112,12 +113,16 @@ impl Head<'_> {
         let mut last = None;
         for (index, generation) in self.generations.iter().enumerate() {
             let begun = (1..=self.epoch).contains(&generation.first_epoch);
-            let ascending = last.is_none_or(|number| number < generation.number);
+            let ascending = last.is_none_or(|last: Generation| last.number < generation.number);
             if index >= MAX_GENERATIONS || !is_depth(generation.depth) || !begun || !ascending {
                 return Err(error);
             }
-            last = Some(generation.number);
+            last = Some(generation);
         }
-        last.map(|_| ()).ok_or(error)
+        // The newest one lives on.
+        match last {
+            Some(newest) if newest.deadline == 0 => Ok(()),
+            _ => Err(error),
+        }
     }
 }

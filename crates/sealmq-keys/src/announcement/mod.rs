@@ -13,13 +13,16 @@ use sealmq_core::object::{
 };
 use sealmq_core::{DomainId, GroupId, KeyId};
 
-use self::cover::Cover;
+use self::cover::EncodedCover;
 
-pub use cover::{CoverEntries, CoverEntry, ENTRY_LEN, MAX_INLINE_ENTRIES, MAX_INLINE_LEN};
+pub use cover::{
+    ChunkRef, Cover, CoverChunks, CoverEntries, CoverEntry, ENTRY_LEN, INLINE_LIMIT,
+    MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_INLINE_ENTRIES, MAX_INLINE_LEN,
+};
 pub use filters::{MAX_FILTERS, MAX_FILTERS_LEN};
 pub use head::{EpochKind, Generation, Head, MAX_GENERATIONS};
 pub use policy::{MAX_WINDOW, Policy};
-pub use sign::CoverKey;
+pub use sign::{ChunkSink, CoverKey};
 
 /// Longest announcement in bytes.
 pub const MAX_ANNOUNCEMENT_LEN: usize = 65536;
@@ -31,7 +34,7 @@ pub struct UnverifiedAnnouncement<'a> {
     hash: Digest,
     head_hash: Digest,
     head: Head<'a>,
-    covers: List<'a, Cover<'a>>,
+    covers: List<'a, EncodedCover<'a>>,
 }
 
 impl<'a> UnverifiedAnnouncement<'a> {
@@ -90,7 +93,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
     /// are not checked here.
     ///
     /// # Errors
-    /// `Domain`, `Role`, `Signature`, `Field` or `Unsupported`.
+    /// `Domain`, `Role`, `Signature` or `Field`.
     pub fn verify(
         self,
         authorities: &impl Authorities,
@@ -109,7 +112,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
     /// (spec/keys.md §3).
     ///
     /// # Errors
-    /// [`ObjectError::Serial`] if it is another one, `Domain`, `Field` or `Unsupported`.
+    /// [`ObjectError::Serial`] if it is another one, `Domain` or `Field`.
     pub fn verify_referenced(
         self,
         domain: &DomainId,
@@ -127,20 +130,25 @@ impl<'a> UnverifiedAnnouncement<'a> {
 
     fn checked(self, prefix: &str) -> Result<Announcement<'a>, ObjectError> {
         self.head.check(prefix)?;
-        let mut covers = self.covers.iter();
-        let mut entries = [CoverEntries::NONE; MAX_GENERATIONS];
-        for (slot, generation) in entries.iter_mut().zip(self.head.generations.iter()) {
-            let cover = covers.next().ok_or(ObjectError::Field("covers"))?;
-            *slot = cover.check(generation.depth)?;
+        let mut encoded = self.covers.iter();
+        let mut covers = [None; MAX_GENERATIONS];
+        let mut number = 0_u32;
+        for (slot, generation) in covers.iter_mut().zip(self.head.generations.iter()) {
+            let cover = encoded.next().ok_or(ObjectError::Field("covers"))?;
+            let cover = cover.check(generation.depth, number)?;
+            if let Some(last) = cover.chunked().and_then(|chunks| chunks.iter().last()) {
+                number = last.number.saturating_add(1);
+            }
+            *slot = Some(cover);
         }
-        if covers.next().is_some() {
+        if encoded.next().is_some() {
             return Err(ObjectError::Field("covers"));
         }
         Ok(Announcement {
             head: self.head,
             hash: self.hash,
             head_hash: self.head_hash,
-            entries,
+            covers,
         })
     }
 }
@@ -151,7 +159,8 @@ pub struct Announcement<'a> {
     head: Head<'a>,
     hash: Digest,
     head_hash: Digest,
-    entries: [CoverEntries<'a>; MAX_GENERATIONS],
+    /// One for each generation, in order.
+    covers: [Option<Cover<'a>>; MAX_GENERATIONS],
 }
 
 impl<'a> Announcement<'a> {
@@ -194,12 +203,21 @@ impl<'a> Announcement<'a> {
 
     /// A generation and its cover, by the generation's number.
     #[must_use]
-    pub fn cover(&self, generation: u32) -> Option<(Generation, CoverEntries<'a>)> {
+    pub fn cover(&self, generation: u32) -> Option<(Generation, Cover<'a>)> {
         self.covers().find(|(g, _)| g.number == generation)
     }
 
+    /// The chunk in which an entry for this leaf of this generation can stand. `None` if the
+    /// announcement does not cover the generation, if its cover stands inline, or if no chunk
+    /// begins at or below the leaf.
+    #[must_use]
+    pub fn chunk_for(&self, generation: u32, leaf: u32) -> Option<ChunkRef> {
+        self.cover(generation)?.1.chunked()?.for_leaf(leaf)
+    }
+
     /// The generations with their covers, in order.
-    pub fn covers(&self) -> impl Iterator<Item = (Generation, CoverEntries<'a>)> + use<'a> {
-        self.head.generations.iter().zip(self.entries)
+    pub fn covers(&self) -> impl Iterator<Item = (Generation, Cover<'a>)> + use<'a> {
+        let covers = self.covers.into_iter().flatten();
+        self.head.generations.iter().zip(covers)
     }
 }

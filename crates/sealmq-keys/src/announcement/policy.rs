@@ -11,9 +11,10 @@ pub const MAX_WINDOW: u8 = 16;
 pub struct Policy {
     /// Epochs before the current one whose messages still open: 0 to 16.
     pub window: u8,
-    /// 0: heartbeats are reserved.
+    /// Seconds that an announcement or a heartbeat is good for; 0: no heartbeats.
     pub lease: u32,
-    /// Seconds for which readers accept messages after the announcement's not_after.
+    /// Seconds for which readers accept messages after the end of the lease, or without one
+    /// after the announcement's not_after.
     pub grace: u32,
     /// Highest age of a message in seconds; 0 for any.
     pub freshness: u32,
@@ -57,10 +58,14 @@ impl Policy {
     /// Checks every field against its range.
     ///
     /// # Errors
-    /// [`ObjectError::Field`] with the field's name; [`ObjectError::Unsupported`] for a lease.
+    /// [`ObjectError::Field`] with the field's name.
     pub fn check(&self) -> Result<(), ObjectError> {
         let ranges = [
             ("policy.window", self.window <= MAX_WINDOW),
+            (
+                "policy.lease",
+                self.lease == 0 || (10..=1 << 31).contains(&self.lease),
+            ),
             ("policy.grace", SECONDS.contains(&self.grace)),
             ("policy.freshness", SECONDS.contains(&self.freshness)),
             ("policy.skew", self.skew <= 86400),
@@ -89,9 +94,6 @@ impl Policy {
         if let Some((name, _)) = ranges.iter().find(|(_, in_range)| !in_range) {
             return Err(ObjectError::Field(name));
         }
-        if self.lease != 0 {
-            return Err(ObjectError::Unsupported("lease"));
-        }
         Ok(())
     }
 }
@@ -110,6 +112,12 @@ mod tests {
                 |p, v| p.window = v as u8,
                 &[0, 16],
                 &[17, 255],
+            ),
+            (
+                "policy.lease",
+                |p, v| p.lease = v as u32,
+                &[0, 10, 1 << 31],
+                &[1, 9, (1 << 31) + 1],
             ),
             (
                 "policy.grace",
@@ -192,10 +200,5 @@ mod tests {
             };
             assert_eq!(policy.check().is_ok(), ok, "bucket {bucket}");
         }
-        let policy = Policy {
-            lease: 1,
-            ..Policy::default()
-        };
-        assert_eq!(policy.check(), Err(ObjectError::Unsupported("lease")));
     }
 }

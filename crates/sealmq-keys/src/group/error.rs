@@ -43,6 +43,18 @@ pub enum FollowError {
         /// Its hash.
         hash: Digest,
     },
+    /// The entry for this member stands in a chunk of the cover; pass it as
+    /// [`FollowContext::chunk`](super::FollowContext::chunk).
+    NeedsChunk {
+        /// The epoch, and
+        epoch: u64,
+        /// the chunk's number, which together name its topic.
+        number: u32,
+        /// SHA-256 of the chunk.
+        hash: Digest,
+    },
+    /// The chunk is not the one that the announcement refers to: ask for it again.
+    Chunk,
     /// No entry is for this member: it was removed, or its generation has ended.
     NotCovered,
     /// Older than the window.
@@ -62,6 +74,10 @@ impl fmt::Display for FollowError {
             Self::NeedsHealing { epoch, .. } => {
                 return write!(f, "the announcement of epoch {epoch} has to be followed first: wait for it");
             }
+            Self::NeedsChunk { epoch, number, .. } => {
+                return write!(f, "chunk {number} of the cover of epoch {epoch} is needed: fetch it");
+            }
+            Self::Chunk => "the chunk is not the one that the announcement refers to: it is old or was altered; fetch it again",
             Self::NotCovered => "the announcement has no key for this member: it was removed from the group, or needs a new welcome",
             Self::TooOld => "the announcement is older than the group's window",
             Self::TooFar => "the announcement is too many epochs ahead: ask the authority for a new welcome",
@@ -84,7 +100,7 @@ impl From<ObjectError> for FollowError {
 pub enum InstallError {
     /// It is for another group or domain.
     OtherGroup,
-    /// Generation and epoch are not above those of the installed welcome: ignore it.
+    /// Serial, generation and epoch are not above those of the installed welcome: ignore it.
     NotNewer,
     /// The group has moved on further than its window since.
     TooOld,

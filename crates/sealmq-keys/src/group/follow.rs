@@ -5,7 +5,7 @@ use super::GroupState;
 use super::error::{FollowError, Fork};
 use super::newest::{Newest, NewestRecord};
 use super::slot::{Slot, SlotSecret};
-use crate::announcement::{Announcement, UnverifiedAnnouncement};
+use crate::announcement::{Announcement, Cover, UnverifiedAnnouncement};
 use crate::epoch::{EpochSecret, Psk, ReaderSecret};
 use crate::tree::{Half, NodeKey};
 
@@ -13,7 +13,7 @@ use crate::tree::{Half, NodeKey};
 pub const MAX_CATCH_UP: u64 = 65536;
 
 /// Tolerated difference of clocks in seconds before a policy is known.
-const FIRST_SKEW: u32 = 300;
+pub(super) const FIRST_SKEW: u32 = 300;
 
 /// What following an announcement needs from outside.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct FollowContext<'a, A> {
     /// for, else `None`. The announcement must then have this hash; in return it may be signed
     /// under an older delegation.
     pub referenced: Option<Digest>,
+    /// The chunk that [`FollowError::NeedsChunk`] asked for; `None` if nothing asked.
+    pub chunk: Option<&'a [u8]>,
 }
 
 /// What an announcement changed.
@@ -82,7 +84,7 @@ impl GroupState {
             return Err(FollowError::TooFar);
         }
         self.check_healing(&announcement)?;
-        let slot = self.unwrap(&announcement)?;
+        let slot = self.unwrap(&announcement, context.chunk)?;
 
         if epoch < self.current_epoch() {
             self.slots.insert(slot);
@@ -207,14 +209,34 @@ impl GroupState {
     }
 
     /// Steps 6 and 7.
-    fn unwrap(&self, announcement: &Announcement<'_>) -> Result<Slot, FollowError> {
+    fn unwrap(
+        &self,
+        announcement: &Announcement<'_>,
+        chunk: Option<&[u8]>,
+    ) -> Result<Slot, FollowError> {
         let head = announcement.head();
-        let (generation, entries) = announcement
+        let (generation, cover) = announcement
             .cover(self.generation)
             .ok_or(FollowError::NotCovered)?;
         if generation.depth != self.path.depth() {
             return Err(ObjectError::Field("generations").into());
         }
+        let entries = match cover {
+            Cover::Inline(entries) => entries,
+            Cover::Chunked(chunks) => {
+                let wanted = chunks.for_leaf(self.path.leaf());
+                let wanted = wanted.ok_or(FollowError::NotCovered)?;
+                let chunk = chunk.ok_or(FollowError::NeedsChunk {
+                    epoch: head.epoch,
+                    number: wanted.number,
+                    hash: wanted.hash,
+                })?;
+                wanted.entries(chunk).map_err(|error| match error {
+                    ObjectError::Serial => FollowError::Chunk,
+                    error => FollowError::Object(error),
+                })?
+            }
+        };
         let entry = entries
             .iter()
             .find(|entry| self.path.get(entry.node).is_some());
@@ -273,5 +295,7 @@ impl GroupState {
         self.slots.retain(|kept| kept.epoch >= oldest);
         self.slots.insert(slot);
         self.newest = Some(newest);
+        // A heartbeat names one announcement and renews no other.
+        self.renewed_until = 0;
     }
 }

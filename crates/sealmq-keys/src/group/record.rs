@@ -16,7 +16,7 @@ use crate::tree::{MAX_PATH_LEN, PathKeys};
 /// Longest encoding of a [`GroupState`] in bytes.
 pub const MAX_STATE_LEN: usize = 5120;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MAX_SLOT_LEN: usize = 144;
 
 #[derive(Serialize, Deserialize)]
@@ -24,8 +24,11 @@ struct StateRecord<'a> {
     version: u8,
     domain: DomainId,
     group: GroupId,
+    serial: u32,
     generation: u32,
     installed: u64,
+    package_number: u32,
+    proof: [u8; 32],
     depth: u8,
     leaf: u32,
     keys: &'a [u8],
@@ -37,6 +40,7 @@ struct StateRecord<'a> {
     slots: List<'a, SlotRecord<'a>>,
     #[serde(borrow)]
     newest: Option<NewestRecord<'a>>,
+    renewed_until: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,8 +117,11 @@ impl GroupState {
             version: VERSION,
             domain: self.domain,
             group: self.group,
+            serial: self.serial,
             generation: self.generation,
             installed: self.installed,
+            package_number: self.package_number,
+            proof: self.proof,
             depth: self.path.depth(),
             leaf: self.path.leaf(),
             keys: keys
@@ -126,6 +133,7 @@ impl GroupState {
             healing: self.healed_before.1,
             slots: List::from_encoded(cursor.written())?,
             newest: self.newest.as_ref().map(Newest::record),
+            renewed_until: self.renewed_until,
         };
         Ok(encode(&record, out)?)
     }
@@ -175,19 +183,25 @@ impl GroupState {
             && record.healing_epoch < record.base
             && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
             && (last == 0 || newest.is_some())
+            && (record.renewed_until == 0 || newest.is_some())
             // Following moves the base along, so that a slot filled later is still near the rest.
             && last.saturating_sub(record.base) <= u64::from(MAX_WINDOW);
         valid.then_some(Self {
             domain: record.domain,
             group: record.group,
+            serial: record.serial,
             generation: record.generation,
             installed: record.installed,
+            package_number: record.package_number,
+            proof: record.proof,
             path: PathKeys::from_bytes(record.depth, record.leaf, record.keys)?,
             base: record.base,
             before: record.before,
             healed_before: (record.healing_epoch, record.healing),
             slots,
             newest,
+            renewed_until: record.renewed_until,
+            good_until_uptime: None,
         })
     }
 }

@@ -98,6 +98,7 @@ impl Member {
             prefix: &self.prefix,
             now: seconds(now),
             referenced,
+            chunk: None,
         };
         let result = state.follow(bytes, &context);
         let skipped = state.missing().any(|missing| missing == epoch);

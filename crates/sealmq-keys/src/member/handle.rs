@@ -17,7 +17,7 @@ use super::records::{self, CredentialRecord, DomainRecord};
 use super::types::{Action, MemberEvent, Now};
 use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
-use crate::group::{FollowError, Fork, GroupState, InstallError};
+use crate::group::{FollowError, Fork, GroupState, InstallError, Installed};
 use crate::refused::RefusedList;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -277,7 +277,10 @@ impl Member {
         let group = self.groups.entry(id).or_default();
         match &mut group.state {
             Some(state) => match state.reinstall(opened) {
-                Ok(()) => {}
+                Ok(Installed::Moved) => {}
+                Ok(Installed::Replaced { contradiction }) => {
+                    actions.push(fork_event(id, &contradiction, payload));
+                }
                 Err(InstallError::Fork(fork)) => {
                     actions.push(fork_event(id, &fork, payload));
                     return Err(Refusal::Install(InstallError::Fork(fork)));

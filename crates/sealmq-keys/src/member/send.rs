@@ -165,7 +165,7 @@ impl Member {
             return Ok(());
         };
         // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
-        let not_after = current.not_after.min(self.delegation.not_after());
+        let not_after = current.good_until.min(self.delegation.not_after());
         if now > not_after {
             return Err(SealError::KeysExpired {
                 group: group.name().into(),

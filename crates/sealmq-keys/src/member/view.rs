@@ -37,7 +37,7 @@ impl Epochs for View<'_> {
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
                 // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
-                not_after: view.not_after.min(self.delegation.not_after()),
+                not_after: view.good_until.min(self.delegation.not_after()),
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,

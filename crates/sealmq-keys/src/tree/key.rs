@@ -62,6 +62,13 @@ impl NodeKey {
         Self(extract(&self.0, secret.secret.expose()))
     }
 
+    /// `Expand(N[leaf, epoch], "sealmq/1 confirmed" ‖ hash of the welcome)`: public proof that its
+    /// recipient opened it. The key must be the one of the welcome's leaf at the welcome's epoch.
+    #[must_use]
+    pub fn confirm(&self, welcome: &Digest) -> [u8; 32] {
+        *expand(&self.0, &[b"sealmq/1 confirmed", &welcome.0]).expose()
+    }
+
     /// A second copy, to be ratcheted without moving the first.
     pub(crate) const fn duplicate(&self) -> Self {
         Self(self.0.duplicate())

@@ -14,7 +14,7 @@ mod path;
 pub use cover::cover;
 pub use key::{HealSecret, NodeKey, WRAPPED_LEN};
 pub use node::{
-    Half, MAX_DEPTH, MIN_DEPTH, covers, half_of, is_depth, is_leaf, is_node, leaf_range, leaves,
-    path_nodes,
+    Half, MAX_DEPTH, MIN_DEPTH, all_leaves, covers, half_of, is_depth, is_leaf, is_node,
+    leaf_range, leaves, path_nodes,
 };
 pub use path::{MAX_PATH_LEN, PathKeys};

@@ -80,6 +80,12 @@ pub fn leaves(depth: u8, half: Half) -> Range<u32> {
     leaf_range(depth, half.root()).unwrap_or(0..0)
 }
 
+/// All leaves of a tree; empty if the depth is not allowed.
+#[must_use]
+pub fn all_leaves(depth: u8) -> Range<u32> {
+    leaves(depth, Half::Readers).start..leaves(depth, Half::Publishers).end
+}
+
 /// Whether `node` is `leaf` or stands above it.
 #[must_use]
 pub fn covers(depth: u8, node: u32, leaf: u32) -> bool {

@@ -364,6 +364,7 @@ impl Sim {
                 prefix: PREFIX,
                 now: Some(NOW + epoch),
                 referenced,
+                chunk: None,
             };
             match state.follow(self.bytes(epoch), &context) {
                 Ok(_) => {
@@ -407,6 +408,7 @@ pub fn follow(state: &mut GroupState, bytes: &[u8], serial: u32) -> Result<Follo
             prefix: PREFIX,
             now,
             referenced: None,
+            chunk: None,
         },
     )
 }

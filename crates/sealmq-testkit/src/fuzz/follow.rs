@@ -222,6 +222,7 @@ impl Run {
             prefix: &self.world.prefix,
             now: Some(NOW),
             referenced,
+            chunk: None,
         };
         let Member {
             state, removed_at, ..

@@ -9,9 +9,10 @@ use sealmq_core::object::{
     FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, decode, decode_prefix, encode, sign_encoded,
 };
 use sealmq_keys::{
-    Announcement, CoverEntry, DelegatedKey, Delegation, Generation, Head, MAX_ANNOUNCEMENT_LEN,
-    MAX_INLINE_ENTRIES, MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedList, Roles,
-    UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome, WelcomeFields,
+    Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKey, Delegation,
+    Generation, Head, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES, MAX_REFUSED_LEN, MAX_WELCOME_LEN,
+    Refusal, RefusedList, Roles, UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome,
+    WelcomeFields,
 };
 
 /// An authority whose keys this module has.
@@ -209,8 +210,13 @@ pub fn announcement(data: &[u8]) -> bool {
     assert_eq!(*announcement.head(), head);
     assert_eq!(rebuild(&announcement), body);
     assert!(head.epoch > 0 && head.healing_epoch < head.epoch && head.not_after > head.issued_at);
-    for (generation, entries) in announcement.covers() {
-        check_cover(&generation, &entries.iter().collect::<Vec<_>>());
+    for (generation, cover) in announcement.covers() {
+        match cover {
+            Cover::Inline(entries) => {
+                check_cover(&generation, &entries.iter().collect::<Vec<_>>());
+            }
+            Cover::Chunked(chunks) => check_chunks(&generation, &chunks),
+        }
     }
     refuse_damaged(&object, announcement.hash(), |bytes| {
         Announcement::verify(bytes, &signer.delegation, PREFIX).is_ok()
@@ -229,19 +235,36 @@ fn rebuild(announcement: &Announcement<'_>) -> Vec<u8> {
         ..*head
     };
     let mut covers = Vec::new();
-    for (_, entries) in announcement.covers() {
+    for (_, cover) in announcement.covers() {
         let mut bytes = Vec::new();
-        for CoverEntry { node, wrapped } in entries.iter() {
+        for CoverEntry { node, wrapped } in cover.inline().iter().flat_map(CoverEntries::iter) {
             bytes.extend_from_slice(&node.to_be_bytes());
             bytes.extend_from_slice(wrapped);
         }
+        for chunk in cover.chunked().iter().flat_map(CoverChunks::iter) {
+            let mut out = [0; 48];
+            bytes.extend_from_slice(encode(&(chunk.first_leaf, chunk.hash), &mut out).unwrap());
+        }
+        let variant = u8::from(cover.chunked().is_some());
         let mut out = vec![0; bytes.len() + 16];
-        covers.extend_from_slice(encode(&(0_u8, bytes.as_slice()), &mut out).unwrap());
+        covers.extend_from_slice(encode(&(variant, bytes.as_slice()), &mut out).unwrap());
     }
     let mut out = vec![0; MAX_ANNOUNCEMENT_LEN];
     encode(&(again, covers.as_slice()), &mut out)
         .unwrap()
         .to_vec()
+}
+
+/// Two or more, ascending, each with a leaf of the tree in front, numbered without a gap.
+fn check_chunks(generation: &Generation, chunks: &CoverChunks<'_>) {
+    let chunks: Vec<_> = chunks.iter().collect();
+    assert!(chunks.len() >= 2);
+    for (chunk, next) in chunks.iter().zip(&chunks[1..]) {
+        assert!(chunk.first_leaf < chunk.end_leaf && chunk.end_leaf == next.first_leaf);
+        assert_eq!(chunk.number + 1, next.number);
+    }
+    assert!(chunks[0].first_leaf >= 1 << generation.depth);
+    assert_eq!(chunks.last().unwrap().end_leaf, 2 << generation.depth);
 }
 
 /// Ascending by leaves, without overlap, inside the tree: counted leaf by leaf where that is cheap.

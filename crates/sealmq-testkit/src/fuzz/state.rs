@@ -43,6 +43,7 @@ pub fn group_state(data: &[u8]) -> bool {
         prefix: &world.prefix,
         now: Some(NOW),
         referenced: None,
+        chunk: None,
     };
     for announcement in &world.announcements {
         let before = state.to_bytes().unwrap();

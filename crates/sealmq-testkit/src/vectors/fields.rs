@@ -71,7 +71,14 @@ pub(crate) fn announcement(announcement: &Announcement<'_>) -> Json {
     let generations = f.generations.iter().map(|g| {
         object! { number: g.number, depth: g.depth, first_epoch: g.first_epoch, deadline: g.deadline }
     });
-    let covers = announcement.covers().map(|(_, entries)| {
+    let covers = announcement.covers().map(|(_, cover)| {
+        if let Some(chunks) = cover.chunked() {
+            let chunks = chunks
+                .iter()
+                .map(|chunk| object! { first_leaf: chunk.first_leaf, hash: chunk.hash });
+            return object! { chunked: Json::Array(chunks.collect()) };
+        }
+        let entries = cover.inline().unwrap();
         let entries = entries.iter().map(|entry| {
             object! { node: entry.node, wrapped: Json::hex(&entry.wrapped[..32]), tag: Json::hex(&entry.wrapped[32..]) }
         });

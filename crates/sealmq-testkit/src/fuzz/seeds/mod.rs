@@ -263,6 +263,7 @@ fn states(add: Add<'_>) {
         prefix: &world.prefix,
         now: Some(NOW),
         referenced: None,
+        chunk: None,
     };
     for (at, member) in world.members.iter().enumerate().step_by(2) {
         let mut state = GroupState::decode(&member.state).unwrap();

@@ -31,6 +31,7 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
             prefix: &prefix,
             now: step.opt_u64("now"),
             referenced,
+            chunk: None,
         };
         let before = state.to_bytes().unwrap();
         let result = state.follow(&bytes, &context);

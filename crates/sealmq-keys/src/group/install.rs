@@ -1,0 +1,179 @@
+use sealmq_core::crypto::Digest;
+
+use super::GroupState;
+use super::error::{Fork, InstallError};
+use super::slot::Slots;
+use crate::welcome::{OpenedWelcome, WelcomeFields};
+
+/// What a newer welcome changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installed {
+    /// Leaf and path keys; the epochs of the window stay.
+    Moved,
+    /// Everything: the state was built on what a key of an older delegation had signed, and the
+    /// welcome, of a newer one, contradicts it. Follow the announcements anew and raise an alarm.
+    Replaced {
+        /// What the replaced state knew, and what the welcome says.
+        contradiction: Fork,
+    },
+}
+
+/// What a member's confirmation says about a group (spec/keys.md §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Generation of the installed welcome.
+    pub generation: u32,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Number of the key package that it was sealed to.
+    pub package_number: u32,
+    /// Proof that it was opened, for the authority.
+    pub proof: [u8; 32],
+}
+
+impl GroupState {
+    /// The state of a member that has no other of this group yet.
+    #[must_use]
+    pub fn install(welcome: OpenedWelcome) -> Self {
+        let OpenedWelcome {
+            fields,
+            path,
+            proof,
+        } = welcome;
+        Self {
+            domain: fields.domain,
+            group: fields.group,
+            serial: fields.serial,
+            generation: fields.generation,
+            installed: fields.epoch,
+            package_number: fields.package_number,
+            proof,
+            path,
+            base: fields.epoch,
+            before: before(&fields),
+            healed_before: (fields.healing_epoch, fields.healing),
+            slots: Slots::empty(),
+            newest: None,
+            renewed_until: 0,
+            good_until_uptime: None,
+        }
+    }
+
+    /// Whether a welcome's (serial, generation, epoch) is above the installed one's. One that is
+    /// not is ignored: check it before the package's key is touched.
+    #[must_use]
+    pub fn is_newer(&self, welcome: &WelcomeFields) -> bool {
+        (welcome.serial, welcome.generation, welcome.epoch)
+            > (self.serial, self.generation, self.installed)
+    }
+
+    /// Takes leaf and path keys from a newer welcome. The epochs of the window stay, so that what
+    /// is under way still opens, and so that forks are still seen. (A welcome into the *other*
+    /// half drops the epochs from its own on: follow their announcements again.)
+    ///
+    /// A welcome of a newer delegation than all that the state was built on replaces it if they
+    /// contradict each other: so a domain recovers from a stolen key, wherever the thief has
+    /// driven its epochs and generations (spec/keys.md §7, "Replacing").
+    ///
+    /// # Errors
+    /// The state is unchanged then.
+    pub fn reinstall(&mut self, welcome: OpenedWelcome) -> Result<Installed, InstallError> {
+        let fields = welcome.fields;
+        if fields.group != self.group || fields.domain != self.domain {
+            return Err(InstallError::OtherGroup);
+        }
+        if !self.is_newer(&fields) {
+            return Err(InstallError::NotNewer);
+        }
+        let supersedes = fields.serial > self.serial
+            && self
+                .newest
+                .as_ref()
+                .is_none_or(|newest| fields.serial > newest.serial);
+        if supersedes && let Some(contradiction) = self.contradiction(&fields) {
+            *self = Self::install(welcome);
+            return Ok(Installed::Replaced { contradiction });
+        }
+        if fields.epoch < self.base {
+            return Err(InstallError::TooOld);
+        }
+        self.check_welcome(&fields).map_err(InstallError::Fork)?;
+
+        let OpenedWelcome { path, proof, .. } = welcome;
+        if path.half() != self.path.half() {
+            // Their secrets are those of the other half and do not ratchet the new path.
+            self.slots.retain(|slot| slot.epoch < fields.epoch);
+        }
+        self.serial = fields.serial;
+        self.generation = fields.generation;
+        self.installed = fields.epoch;
+        self.package_number = fields.package_number;
+        self.proof = proof;
+        self.path = path;
+        self.base = fields.epoch;
+        self.before = before(&fields);
+        self.healed_before = (fields.healing_epoch, fields.healing);
+        Ok(Installed::Moved)
+    }
+
+    /// What speaks against a welcome of a newer delegation. An authority issues welcomes for its
+    /// next epoch: with it, no epoch from there on was signed under an older delegation.
+    fn contradiction(&self, welcome: &WelcomeFields) -> Option<Fork> {
+        let current = self.slots.newest().map(|slot| (slot.epoch, slot.hash));
+        let last = current.unwrap_or((
+            self.base.saturating_sub(1),
+            self.before.unwrap_or(Digest::ZERO),
+        ));
+        if welcome.epoch >= self.base
+            && let Err(fork) = self.check_welcome(welcome)
+        {
+            return Some(fork);
+        }
+        (welcome.epoch <= last.0).then_some(Fork {
+            epoch: last.0,
+            known: last.1,
+            other: Digest::ZERO,
+        })
+    }
+
+    fn check_welcome(&self, welcome: &WelcomeFields) -> Result<(), Fork> {
+        let last = welcome.epoch.saturating_sub(1);
+        let known = self
+            .slots
+            .get(last)
+            .map(|slot| slot.hash)
+            .or_else(|| self.slots.get(welcome.epoch).map(|slot| slot.previous))
+            .or_else(|| self.before.filter(|_| welcome.epoch == self.base));
+        if let Some(known) = known.filter(|known| *known != welcome.previous) {
+            return Err(Fork {
+                epoch: last,
+                known,
+                other: welcome.previous,
+            });
+        }
+        // A healing epoch that is known and that the welcome passes over or has another hash for.
+        let claimed = (welcome.healing_epoch, welcome.healing);
+        let known = self.last_healed(welcome.epoch);
+        match self
+            .slots
+            .get(claimed.0)
+            .map(|slot| (slot.epoch, slot.hash))
+        {
+            _ if known.0 > claimed.0 || (known.0 == claimed.0 && known != claimed) => Err(Fork {
+                epoch: known.0,
+                known: known.1,
+                other: claimed.1,
+            }),
+            Some((epoch, hash)) if known != (epoch, hash) => Err(Fork {
+                epoch,
+                known: hash,
+                other: claimed.1,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn before(welcome: &WelcomeFields) -> Option<Digest> {
+    (welcome.epoch > 1).then_some(welcome.previous)
+}
