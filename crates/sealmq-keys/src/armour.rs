@@ -1,4 +1,4 @@
-//! Enrolment files (spec/keys.md §11): text in the armour of RFC 7468.
+//! Files that people carry (spec/keys.md §11, §13): text in the armour of RFC 7468.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -6,18 +6,29 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use pem_rfc7468::LineEnding;
-use sealmq_core::object::decode;
+use sealmq_core::object::{List, decode};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::MAX_AUDIT_ENTRY_LEN;
 use crate::reserved::check_prefix;
+
+mod delegation;
+
+pub use delegation::{
+    DelegationRequest, decode_delegation, decode_delegation_request, encode_delegation,
+    encode_delegation_request,
+};
 
 const REQUEST_LABEL: &str = "SEALMQ REQUEST";
 const CREDENTIAL_LABEL: &str = "SEALMQ CREDENTIAL";
+const AUDIT_LABEL: &str = "SEALMQ AUDIT LOG";
 
-/// Longest file that is read, in bytes of text.
+/// Longest enrolment or delegation file that is read, in bytes of text.
 pub const MAX_FILE_LEN: usize = 256 * 1024;
+/// Longest audit log that is read, in bytes of text (64 MiB: some 300 000 entries).
+pub const MAX_AUDIT_FILE_LEN: usize = 64 << 20;
 
-/// An enrolment file cannot be read.
+/// A file cannot be read, or not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArmourError {
@@ -30,8 +41,11 @@ pub enum ArmourError {
     },
     /// The armour is whole, its content is not what the label promises.
     Content,
-    /// The file is longer than [`MAX_FILE_LEN`].
-    TooLong,
+    /// The file is longer than files of its kind may be.
+    TooLong {
+        /// Most bytes of text.
+        most: usize,
+    },
 }
 
 impl fmt::Display for ArmourError {
@@ -44,7 +58,7 @@ impl fmt::Display for ArmourError {
                 write!(f, "the wrong file: a file that begins with -----BEGIN {expected}----- is needed here")
             }
             Self::Content => f.write_str("the file's content is damaged, or from another version: make it again"),
-            Self::TooLong => write!(f, "the file is too long: at most {MAX_FILE_LEN} bytes"),
+            Self::TooLong { most } => write!(f, "the file is too long: at most {most} bytes, check that it is the right one"),
         }
     }
 }
@@ -107,7 +121,7 @@ pub fn encode_credential_file(
         delegation,
         credential,
     };
-    let bytes = postcard::to_allocvec(&body).map_err(|_| ArmourError::TooLong)?;
+    let bytes = postcard::to_allocvec(&body).map_err(|_| ArmourError::Content)?;
     armour(CREDENTIAL_LABEL, &bytes)
 }
 
@@ -127,19 +141,67 @@ pub fn decode_credential_file(text: &str) -> Result<CredentialFile, ArmourError>
     })
 }
 
+/// Writes an audit log as a file: the encodings of all its entries, in order.
+///
+/// # Errors
+/// The log is too long for a file.
+pub fn encode_audit_log<'a>(
+    entries: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<String, ArmourError> {
+    let most = MAX_AUDIT_FILE_LEN;
+    let mut elements = Vec::new();
+    for entry in entries {
+        elements = postcard::to_extend(&entry.len(), elements)
+            .map_err(|_| ArmourError::TooLong { most })?;
+        elements.extend_from_slice(entry);
+        if elements.len() > most {
+            return Err(ArmourError::TooLong { most });
+        }
+    }
+    let list: List<'_, &[u8]> = List::from_encoded(&elements).map_err(|_| ArmourError::Content)?;
+    let bytes = postcard::to_allocvec(&list).map_err(|_| ArmourError::TooLong { most })?;
+    armour_within(most, AUDIT_LABEL, &bytes)
+}
+
+/// Reads the entries of an audit log from a file. Nothing is verified yet: see
+/// [`crate::AuditLog::verify`] and [`crate::AuditLog::continued_by`].
+///
+/// # Errors
+/// Not such a file.
+pub fn decode_audit_log(text: &str) -> Result<Vec<Vec<u8>>, ArmourError> {
+    let bytes = unarmour_within(MAX_AUDIT_FILE_LEN, AUDIT_LABEL, text)?;
+    let list: List<'_, &[u8]> = decode(&bytes).map_err(|_| ArmourError::Content)?;
+    // Before anything is copied: empty entries would take far more memory than text.
+    if list
+        .iter()
+        .any(|entry| entry.is_empty() || entry.len() > MAX_AUDIT_ENTRY_LEN)
+    {
+        return Err(ArmourError::Content);
+    }
+    Ok(list.iter().map(<[u8]>::to_vec).collect())
+}
+
 fn armour(label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {
+    armour_within(MAX_FILE_LEN, label, bytes)
+}
+
+fn armour_within(most: usize, label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {
     let text = pem_rfc7468::encode_string(label, LineEnding::LF, bytes)
-        .map_err(|_| ArmourError::TooLong)?;
-    if text.len() > MAX_FILE_LEN {
-        Err(ArmourError::TooLong)
+        .map_err(|_| ArmourError::TooLong { most })?;
+    if text.len() > most {
+        Err(ArmourError::TooLong { most })
     } else {
         Ok(text)
     }
 }
 
 fn unarmour(label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
-    if text.len() > MAX_FILE_LEN {
-        return Err(ArmourError::TooLong);
+    unarmour_within(MAX_FILE_LEN, label, text)
+}
+
+fn unarmour_within(most: usize, label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+    if text.len() > most {
+        return Err(ArmourError::TooLong { most });
     }
     // Mail and editors add blank lines around; RFC 7468 wants none after the END line.
     let text = text.trim();
@@ -157,6 +219,8 @@ mod tests {
     use alloc::format;
     use alloc::string::ToString;
     use alloc::vec;
+
+    const TOO_LONG: ArmourError = ArmourError::TooLong { most: MAX_FILE_LEN };
 
     fn file(prefix: &str) -> Result<String, ArmourError> {
         encode_credential_file(&[3; 32], prefix, &[1; 200], &[2; 4000])
@@ -203,17 +267,47 @@ mod tests {
             decode_request(&request[..request.len() - 40]),
             Err(ArmourError::Armour)
         );
-        assert_eq!(
-            decode_request(&"x".repeat(MAX_FILE_LEN + 1)),
-            Err(ArmourError::TooLong)
-        );
-        assert_eq!(
-            encode_request(&vec![0; MAX_FILE_LEN]),
-            Err(ArmourError::TooLong)
-        );
+        assert_eq!(decode_request(&"x".repeat(MAX_FILE_LEN + 1)), Err(TOO_LONG));
+        assert_eq!(encode_request(&vec![0; MAX_FILE_LEN]), Err(TOO_LONG));
         let cut = armour(CREDENTIAL_LABEL, &[3; 40]).unwrap();
         assert_eq!(decode_credential_file(&cut), Err(ArmourError::Content));
         assert_eq!(file("a/#"), Err(ArmourError::Content));
+    }
+
+    /// Logs get longer than any other file.
+    #[test]
+    fn audit_logs_round_trip() {
+        for count in [0, 1, 2, 20_000] {
+            let entries: Vec<Vec<u8>> = (0..count).map(|i| vec![5; 1 + i % 200]).collect();
+            let text = encode_audit_log(entries.iter().map(Vec::as_slice)).unwrap();
+            assert!(text.starts_with("-----BEGIN SEALMQ AUDIT LOG-----\n"));
+            assert_eq!(decode_audit_log(&text).as_ref(), Ok(&entries));
+            assert_eq!(decode_audit_log(&text.replace('\n', "\r\n")), Ok(entries));
+        }
+        let wrong = encode_request(&[1; 100]).unwrap();
+        assert!(matches!(
+            decode_audit_log(&wrong),
+            Err(ArmourError::Label { .. })
+        ));
+        // list of { bytes }: 3 bytes that hold one entry of 2.
+        let text = encode_audit_log([&[8, 9][..]]).unwrap();
+        assert_eq!(unarmour(AUDIT_LABEL, &text).unwrap(), [3, 2, 8, 9]);
+        for bad in [
+            &[3, 2, 8, 9, 0][..],
+            &[3, 3, 8, 9],
+            &[4, 0x82, 0, 8, 9],
+            &[1, 0],
+            &[],
+        ] {
+            let text = armour(AUDIT_LABEL, bad).unwrap();
+            assert!(decode_audit_log(&text).is_err(), "{bad:?}");
+        }
+        let entry = [0; MAX_AUDIT_ENTRY_LEN];
+        let endless = core::iter::repeat(&entry[..]);
+        assert!(matches!(
+            encode_audit_log(endless),
+            Err(ArmourError::TooLong { .. })
+        ));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Roles {
         self.0 & role as u8 != 0
     }
 
-    const fn is_valid(self) -> bool {
+    pub(crate) const fn is_valid(self) -> bool {
         self.0 & !Self::ALL.0 == 0
     }
 }

@@ -29,6 +29,8 @@ mod welcome;
 #[cfg(feature = "alloc")]
 mod armour;
 #[cfg(feature = "alloc")]
+mod audit;
+#[cfg(feature = "alloc")]
 pub mod authority;
 #[cfg(feature = "alloc")]
 pub mod member;
@@ -76,8 +78,14 @@ pub use welcome::{MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeFields
 
 #[cfg(feature = "alloc")]
 pub use armour::{
-    ArmourError, CredentialFile, MAX_FILE_LEN, decode_credential_file, decode_request,
-    encode_credential_file, encode_request,
+    ArmourError, CredentialFile, DelegationRequest, MAX_AUDIT_FILE_LEN, MAX_FILE_LEN,
+    decode_audit_log, decode_credential_file, decode_delegation, decode_delegation_request,
+    decode_request, encode_audit_log, encode_credential_file, encode_delegation,
+    encode_delegation_request, encode_request,
+};
+#[cfg(feature = "alloc")]
+pub use audit::{
+    Appended, AuditError, AuditFault, AuditLog, Continuation, Entry, MAX_AUDIT_ENTRY_LEN, What,
 };
 #[cfg(feature = "alloc")]
 pub use fingerprint::fingerprint;
