@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use rand_core::{TryCryptoRng, TryRng};
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
+use sealmq_core::wire::Suite;
 use sealmq_core::object::{Access, List};
 use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
@@ -82,7 +83,7 @@ impl Domain {
                 let topic = topic.name(authority.prefix());
                 let welcome = plan.publications.iter().find(|p| p.topic == topic).unwrap();
                 let welcome = VerifiedWelcome::verify(&welcome.payload, &delegation).unwrap();
-                GroupState::install(welcome.open(&init).unwrap())
+                GroupState::install(welcome.open(&init.into()).unwrap())
             });
             numbers.push(enrolled.number);
         }
@@ -177,6 +178,6 @@ fn request(n: u32) -> (KemKeyPair, Vec<u8>) {
         issued_at: NOW,
         packages: List::encode(&[package], &mut list).unwrap(),
     };
-    let request = request.sign(&identity, &mut [0; 512]).unwrap().0.to_vec();
+    let request = request.sign(Suite::One, &identity, &mut [0; 512]).unwrap().0.to_vec();
     (init, request)
 }

@@ -2,6 +2,7 @@
 
 use getrandom::SysRng;
 use sealmq_core::check_name;
+use sealmq_core::object::suite_of;
 use sealmq_keys::member::Member;
 use sealmq_keys::{
     MAX_FILE_LEN, Store as _, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file,
@@ -103,11 +104,13 @@ pub(crate) fn compare(what: &str, key: &[u8; 32], typed: Option<&str>) -> Result
 
 fn own_key(request: &str) -> Result<[u8; 32], Failure> {
     let object = decode_request(request)?;
-    let verified = VerifiedEnrolment::verify(&object, &UNKNOWN_DOMAIN).map_err(|error| {
-        Failure::refused(format_args!(
-            "the request that was just made is refused: {error}"
-        ))
-    })?;
+    let verified = suite_of(&object)
+        .and_then(|suite| VerifiedEnrolment::verify(&object, suite, &UNKNOWN_DOMAIN))
+        .map_err(|error| {
+            Failure::refused(format_args!(
+                "the request that was just made is refused: {error}"
+            ))
+        })?;
     Ok(*verified.key().as_bytes())
 }
 

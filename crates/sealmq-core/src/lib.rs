@@ -6,7 +6,7 @@
 )]
 //! The sealmq envelope: suites, sessions, replay windows and identities.
 //!
-//! No std, no allocator, no clock, no random number generator: time, entropy and bytes come in
+//! No std, no allocator (but for the feature `suite2`), no clock, no random number generator: time, entropy and bytes come in
 //! as arguments. The normative text is `spec/envelope.md`.
 //!
 //! # How large the tables have to be
@@ -18,6 +18,9 @@
 //! sender that claims a huge number can bring all others to that point. So give a device places
 //! for all the senders whose topics it reads; hosts move into larger tables in time
 //! ([`open::Receiver::move_into`]).
+
+#[cfg(feature = "suite2")]
+extern crate alloc;
 
 pub mod crypto;
 pub mod object;

@@ -1,14 +1,13 @@
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
+use sealmq_core::crypto::{Digest, IdentityKey, RecipientKey, VerifyingKey};
 use sealmq_core::object::{
-    Authorities, Kind, List, Object, ObjectError, Role, decode, sign_object,
+    Authorities, Kind, List, Object, ObjectError, Role, decode, kem_of, sign_object_as,
 };
+use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
-use crate::key_package::KEM_X25519;
-
 /// Longest delegation in bytes.
-pub const MAX_DELEGATION_LEN: usize = 4096;
+pub const MAX_DELEGATION_LEN: usize = 8192;
 /// Most authority keys in one delegation.
 pub const MAX_AUTHORITY_KEYS: usize = 8;
 /// Most KEM keys in one delegation.
@@ -51,12 +50,12 @@ pub struct DelegatedKey {
     pub roles: Roles,
 }
 
-/// A key that receives join requests (reserved).
+/// A key that receives join requests (spec/keys.md §12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DelegatedKemKey<'a> {
-    /// HPKE KEM id: 0x0020.
+    /// HPKE KEM id: 0x0020 in suite 1, 0x647a in suite 2.
     pub kem: u16,
-    /// The public key, 32 bytes.
+    /// The public key: 32 bytes, or 1216 in suite 2.
     pub key: &'a [u8],
 }
 
@@ -82,20 +81,23 @@ pub struct Delegation<'a> {
 }
 
 type AuthorityKeys = [Option<(VerifyingKey, Roles)>; MAX_AUTHORITY_KEYS];
+type KemKeys = [Option<RecipientKey>; MAX_KEM_KEYS];
 
 impl Delegation<'_> {
-    /// Checks the fields and signs with the root key.
+    /// Checks the fields and signs with the root key, for a domain of this suite.
     ///
     /// # Errors
-    /// A field that the spec forbids, or [`ObjectError::TooLarge`].
+    /// A field that the spec forbids, [`ObjectError::TooLarge`], or
+    /// [`ObjectError::Unsupported`] for a suite that this build does not have.
     pub fn sign<'o>(
         &self,
+        suite: Suite,
         root: &IdentityKey,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         self.check_root(&root.verifying_key())?;
-        self.check()?;
-        let signed = sign_object(Kind::Delegation, self, root, out)?;
+        self.check(suite)?;
+        let signed = sign_object_as(suite, Kind::Delegation, self, root, out)?;
         if signed.0.len() > MAX_DELEGATION_LEN {
             return Err(ObjectError::TooLarge);
         }
@@ -112,7 +114,7 @@ impl Delegation<'_> {
         Ok(())
     }
 
-    fn check(&self) -> Result<AuthorityKeys, ObjectError> {
+    fn check(&self, suite: Suite) -> Result<(AuthorityKeys, KemKeys), ObjectError> {
         if self.not_after <= self.issued_at {
             return Err(ObjectError::Field("not_after"));
         }
@@ -129,9 +131,21 @@ impl Delegation<'_> {
         if self.keys.is_empty() {
             return Err(ObjectError::Field("keys"));
         }
-        let kem_ok = |k: DelegatedKemKey<'_>| k.kem == KEM_X25519 && k.key.len() == 32;
-        if self.kem_keys.iter().count() > MAX_KEM_KEYS || !self.kem_keys.iter().all(kem_ok) {
-            return Err(ObjectError::Field("kem_keys"));
+        Ok((keys, self.check_kem_keys(suite)?))
+    }
+
+    fn check_kem_keys(&self, suite: Suite) -> Result<KemKeys, ObjectError> {
+        let kem = kem_of(suite)?;
+        let mut keys: KemKeys = [const { None }; MAX_KEM_KEYS];
+        for (index, entry) in self.kem_keys.iter().enumerate() {
+            let place = keys.get_mut(index).ok_or(ObjectError::Field("kem_keys"))?;
+            if entry.kem != kem.id() {
+                return Err(ObjectError::Field("kem_keys"));
+            }
+            *place = Some(
+                RecipientKey::from_bytes(kem, entry.key)
+                    .map_err(|_| ObjectError::Field("kem_keys"))?,
+            );
         }
         Ok(keys)
     }
@@ -140,6 +154,7 @@ impl Delegation<'_> {
 /// A delegation that was verified under the pinned root key, with its keys decompressed.
 #[derive(Debug, Clone)]
 pub struct VerifiedDelegation {
+    suite: Suite,
     domain: DomainId,
     root: VerifyingKey,
     serial: u32,
@@ -147,11 +162,13 @@ pub struct VerifiedDelegation {
     not_after: u64,
     hash: Digest,
     keys: AuthorityKeys,
+    kem_keys: KemKeys,
 }
 
 impl VerifiedDelegation {
     /// Verifies a delegation under the pinned root key. Times are not checked here, because they
-    /// have to be checked again at each use.
+    /// have to be checked again at each use; nor is the suite, which is compared with that of the
+    /// delegation held ([`VerifiedDelegation::supersedes`]) or of the token.
     ///
     /// # Errors
     /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
@@ -159,12 +176,13 @@ impl VerifiedDelegation {
         if bytes.len() > MAX_DELEGATION_LEN {
             return Err(ObjectError::TooLarge);
         }
-        let object = Object::parse(bytes, Kind::Delegation)?;
+        let object = Object::parse_any(bytes, Kind::Delegation)?;
         let body: Delegation<'_> = decode(object.body())?;
         body.check_root(root)?;
         let hash = object.verify(root)?;
-        let keys = body.check()?;
+        let (keys, kem_keys) = body.check(object.suite())?;
         Ok(Self {
+            suite: object.suite(),
             domain: body.domain,
             root: *root,
             serial: body.serial,
@@ -172,6 +190,7 @@ impl VerifiedDelegation {
             not_after: body.not_after,
             hash,
             keys,
+            kem_keys,
         })
     }
 
@@ -179,10 +198,14 @@ impl VerifiedDelegation {
     ///
     /// # Errors
     /// [`ObjectError::Serial`] for a lower serial, or a different object of the same serial;
-    /// [`ObjectError::Domain`] for another root.
+    /// [`ObjectError::Domain`] for another root; [`ObjectError::Form`] for another suite, which a
+    /// domain never changes.
     pub fn supersedes(&self, current: &Self) -> Result<bool, ObjectError> {
         if self.root != current.root {
             return Err(ObjectError::Domain);
+        }
+        if self.suite != current.suite {
+            return Err(ObjectError::Form);
         }
         if self.hash == current.hash {
             return Ok(false);
@@ -236,11 +259,26 @@ impl VerifiedDelegation {
             .zip(self.keys.iter().flatten())
             .map(|(i, (key, roles))| (i, key, *roles))
     }
+
+    /// The domain's suite.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The keys that receive join requests, with their index (`key` of a join request).
+    pub fn kem_keys(&self) -> impl Iterator<Item = (u8, &RecipientKey)> {
+        (0_u8..).zip(self.kem_keys.iter().flatten())
+    }
 }
 
 impl Authorities for VerifiedDelegation {
     fn domain(&self) -> DomainId {
         self.domain
+    }
+
+    fn suite(&self) -> Suite {
+        self.suite
     }
 
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {

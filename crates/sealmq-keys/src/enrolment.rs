@@ -1,9 +1,11 @@
 use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
-use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object};
+use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object_as};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, check_name};
 use serde::{Deserialize, Serialize};
 
 use crate::key_package::{KeyPackage, VerifiedKeyPackage};
+use crate::package_set::MAX_PACKAGES;
 
 /// The domain of a request whose device does not know its domain yet: 16 zero bytes.
 pub const UNKNOWN_DOMAIN: DomainId = DomainId([0; 16]);
@@ -19,34 +21,38 @@ pub struct EnrolmentRequest<'a> {
     pub key: [u8; 32],
     /// Unix seconds.
     pub issued_at: u64,
-    /// Key package objects with rising numbers.
+    /// At most 64 key package objects with rising numbers, of the same suite as the request.
     #[serde(borrow)]
     pub packages: List<'a, &'a [u8]>,
 }
 
 impl EnrolmentRequest<'_> {
-    /// Checks the fields and packages, and signs with the device's key.
+    /// Checks the fields and packages, and signs with the device's key, for a domain of this suite.
     ///
     /// # Errors
     /// A field that the spec forbids, a package that does not verify, or
     /// [`ObjectError::TooLarge`].
     pub fn sign<'o>(
         &self,
+        suite: Suite,
         identity: &IdentityKey,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         if self.key != *identity.verifying_key().as_bytes() {
             return Err(ObjectError::Field("key"));
         }
-        self.check(&identity.verifying_key())?;
-        sign_object(Kind::EnrolmentRequest, self, identity, out)
+        self.check(suite, &identity.verifying_key())?;
+        sign_object_as(suite, Kind::EnrolmentRequest, self, identity, out)
     }
 
-    fn check(&self, key: &VerifyingKey) -> Result<(), ObjectError> {
+    fn check(&self, suite: Suite, key: &VerifyingKey) -> Result<(), ObjectError> {
         check_name(self.name).map_err(|_| ObjectError::Field("name"))?;
+        if self.packages.iter().count() > MAX_PACKAGES {
+            return Err(ObjectError::Field("packages"));
+        }
         let mut last = 0;
         for bytes in &self.packages {
-            let package = VerifiedKeyPackage::verify(bytes, &self.domain, key)?;
+            let package = VerifiedKeyPackage::verify(bytes, suite, &self.domain, key)?;
             if package.number() <= last {
                 return Err(ObjectError::Field("packages"));
             }
@@ -61,27 +67,39 @@ impl EnrolmentRequest<'_> {
 /// That neither key nor name is in use is for the authority to check.
 #[derive(Debug, Clone)]
 pub struct VerifiedEnrolment<'a> {
+    suite: Suite,
     fields: EnrolmentRequest<'a>,
     key: VerifyingKey,
     hash: Digest,
 }
 
 impl<'a> VerifiedEnrolment<'a> {
-    /// Verifies a request that names `domain`, or none.
+    /// Verifies a request for a domain of this suite that names `domain`, or none.
     ///
     /// # Errors
     /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`; [`ObjectError::Domain`] if it names
-    /// another domain.
-    pub fn verify(bytes: &'a [u8], domain: &DomainId) -> Result<Self, ObjectError> {
-        let object = Object::parse(bytes, Kind::EnrolmentRequest)?;
+    /// another domain, [`ObjectError::Form`] if it is for another suite.
+    pub fn verify(bytes: &'a [u8], suite: Suite, domain: &DomainId) -> Result<Self, ObjectError> {
+        let object = Object::parse_as(bytes, suite, Kind::EnrolmentRequest)?;
         let fields: EnrolmentRequest<'a> = decode(object.body())?;
         if fields.domain != *domain && fields.domain != UNKNOWN_DOMAIN {
             return Err(ObjectError::Domain);
         }
         let key = VerifyingKey::from_bytes(&fields.key).map_err(|_| ObjectError::Field("key"))?;
         let hash = object.verify(&key)?;
-        fields.check(&key)?;
-        Ok(Self { fields, key, hash })
+        fields.check(suite, &key)?;
+        Ok(Self {
+            suite,
+            fields,
+            key,
+            hash,
+        })
+    }
+
+    /// The suite that the device wants.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// The fields.
@@ -104,14 +122,16 @@ impl<'a> VerifiedEnrolment<'a> {
 
     /// The packages by rising number, each with its bytes.
     pub fn packages(&self) -> impl Iterator<Item = (&'a [u8], VerifiedKeyPackage)> {
-        let (domain, key) = (self.fields.domain, self.key);
+        let (suite, domain, key) = (self.suite, self.fields.domain, self.key);
         // Their signatures were verified with the request.
         self.fields.packages.iter().filter_map(move |bytes| {
-            let object = Object::parse(bytes, Kind::KeyPackage).ok()?;
+            let object = Object::parse_as(bytes, suite, Kind::KeyPackage).ok()?;
             let package = KeyPackage::decode(&object).ok()?;
             Some((
                 bytes,
-                package.into_verified(object.hash(), &domain, &key).ok()?,
+                package
+                    .into_verified(suite, object.hash(), &domain, &key)
+                    .ok()?,
             ))
         })
     }

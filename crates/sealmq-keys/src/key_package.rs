@@ -1,13 +1,17 @@
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, VerifyingKey};
-use sealmq_core::object::{Kind, Object, ObjectError, decode, sign_object};
+use sealmq_core::crypto::{Digest, IdentityKey, RecipientKey, VerifyingKey};
+use sealmq_core::object::{Kind, Object, ObjectError, decode, kem_of, sign_object_as};
+use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
 /// HPKE KEM id of DHKEM(X25519, HKDF-SHA256).
 pub const KEM_X25519: u16 = 0x0020;
+/// HPKE KEM id of X-Wing.
+pub const KEM_XWING: u16 = 0x647a;
 
-/// Longest key package object in bytes (form, kind, fields, signature).
-pub const MAX_KEY_PACKAGE_LEN: usize = 256;
+/// Longest key package object in bytes (form, kind, fields, signature), in suite 2. 256 bytes are
+/// enough in suite 1.
+pub const MAX_KEY_PACKAGE_LEN: usize = 1536;
 
 /// The fields of a key package (spec/keys.md §4): a one-time KEM key for one welcome, later.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,9 +22,9 @@ pub struct KeyPackage<'a> {
     pub identity: [u8; 32],
     /// From 1, one more for each package of the member.
     pub number: u32,
-    /// HPKE KEM id: 0x0020.
+    /// HPKE KEM id: 0x0020 in suite 1, 0x647a in suite 2. The object's form follows it.
     pub kem: u16,
-    /// The public key, 32 bytes.
+    /// The public key: 32 bytes, or 1216 in suite 2.
     pub init_key: &'a [u8],
     /// Unix seconds.
     pub issued_at: u64,
@@ -38,15 +42,22 @@ impl<'a> KeyPackage<'a> {
         identity: &IdentityKey,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
-        self.check(&self.domain, &identity.verifying_key())?;
-        sign_object(Kind::KeyPackage, self, identity, out)
+        let suite = match self.kem {
+            KEM_X25519 => Suite::One,
+            KEM_XWING => Suite::Two,
+            _ => return Err(ObjectError::Field("kem")),
+        };
+        self.check(suite, &self.domain, &identity.verifying_key())?;
+        sign_object_as(suite, Kind::KeyPackage, self, identity, out)
     }
 
     fn check(
         &self,
+        suite: Suite,
         domain: &DomainId,
         identity: &VerifyingKey,
-    ) -> Result<KemPublicKey, ObjectError> {
+    ) -> Result<RecipientKey, ObjectError> {
+        let kem = kem_of(suite)?;
         if self.domain != *domain {
             return Err(ObjectError::Domain);
         }
@@ -56,16 +67,13 @@ impl<'a> KeyPackage<'a> {
         if self.number == 0 {
             return Err(ObjectError::Field("number"));
         }
-        if self.kem != KEM_X25519 {
+        if self.kem != kem.id() {
             return Err(ObjectError::Field("kem"));
         }
         if self.not_after <= self.issued_at {
             return Err(ObjectError::Field("not_after"));
         }
-        self.init_key
-            .try_into()
-            .map(KemPublicKey)
-            .map_err(|_| ObjectError::Field("init_key"))
+        RecipientKey::from_bytes(kem, self.init_key).map_err(|_| ObjectError::Field("init_key"))
     }
 
     pub(crate) fn decode(object: &Object<'a>) -> Result<Self, ObjectError> {
@@ -74,12 +82,14 @@ impl<'a> KeyPackage<'a> {
 
     pub(crate) fn into_verified(
         self,
+        suite: Suite,
         hash: Digest,
         domain: &DomainId,
         identity: &VerifyingKey,
     ) -> Result<VerifiedKeyPackage, ObjectError> {
         Ok(VerifiedKeyPackage {
-            init_key: self.check(domain, identity)?,
+            suite,
+            init_key: self.check(suite, domain, identity)?,
             number: self.number,
             issued_at: self.issued_at,
             not_after: self.not_after,
@@ -89,37 +99,53 @@ impl<'a> KeyPackage<'a> {
 }
 
 /// A key package whose signature and fields were verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedKeyPackage {
+    suite: Suite,
     number: u32,
-    init_key: KemPublicKey,
+    init_key: RecipientKey,
     issued_at: u64,
     not_after: u64,
     hash: Digest,
 }
 
 impl VerifiedKeyPackage {
-    /// Verifies a package of the member with this identity key. `domain` is the one expected:
-    /// zeros for a package in a request that does not name the domain. Times are not checked.
+    /// Verifies a package of the member with this identity key, for the suite of the domain.
+    /// `domain` is the one expected: zeros for a package in a request that does not name the
+    /// domain. Times are not checked.
     ///
     /// # Errors
-    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
+    /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`; [`ObjectError::Form`] if it is for
+    /// another suite.
     pub fn verify(
         bytes: &[u8],
+        suite: Suite,
         domain: &DomainId,
         identity: &VerifyingKey,
     ) -> Result<Self, ObjectError> {
-        let object = Object::parse(bytes, Kind::KeyPackage)?;
+        let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
         let body = KeyPackage::decode(&object)?;
         let hash = object.verify(identity)?;
-        body.into_verified(hash, domain, identity)
+        body.into_verified(suite, hash, domain, identity)
+    }
+
+    /// The suite that the package is for.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// One that was verified before it was stored.
     #[cfg(feature = "alloc")]
-    pub(crate) fn stored(number: u32, hash: Digest, init_key: &[u8]) -> Result<Self, ObjectError> {
-        let init_key = init_key.try_into().map(KemPublicKey);
+    pub(crate) fn stored(
+        suite: Suite,
+        number: u32,
+        hash: Digest,
+        init_key: &[u8],
+    ) -> Result<Self, ObjectError> {
+        let init_key = RecipientKey::from_bytes(kem_of(suite)?, init_key);
         Ok(Self {
+            suite,
             number,
             init_key: init_key.map_err(|_| ObjectError::Field("init_key"))?,
             issued_at: 0,
@@ -134,9 +160,9 @@ impl VerifiedKeyPackage {
         self.number
     }
 
-    /// The one-time key. One of low order fails when a welcome is sealed to it.
+    /// The one-time key. An X25519 key of low order fails when a welcome is sealed to it.
     #[must_use]
-    pub const fn init_key(&self) -> &KemPublicKey {
+    pub const fn init_key(&self) -> &RecipientKey {
         &self.init_key
     }
 

@@ -68,7 +68,7 @@ pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeart
 pub use join_refusal::{
     JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
 };
-pub use key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN, VerifiedKeyPackage};
+pub use key_package::{KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, VerifiedKeyPackage};
 pub use nonce_answer::{
     LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
 };

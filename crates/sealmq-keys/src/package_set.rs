@@ -1,6 +1,7 @@
 use sealmq_core::DomainId;
 use sealmq_core::crypto::VerifyingKey;
-use sealmq_core::object::{Kind, List, Object, ObjectError, decode, encode};
+use sealmq_core::object::{Kind, List, Object, ObjectError, decode, encode, suite_of};
+use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
 use crate::key_package::{KeyPackage, VerifiedKeyPackage};
@@ -17,6 +18,7 @@ pub const MAX_PACKAGES: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub struct PackageSet<'a> {
     packages: List<'a, &'a [u8]>,
+    suite: Suite,
     domain: DomainId,
     identity: VerifyingKey,
 }
@@ -40,7 +42,9 @@ impl<'a> PackageSet<'a> {
         identity: &VerifyingKey,
         out: &'o mut [u8],
     ) -> Result<&'o [u8], ObjectError> {
-        check(packages, |bytes| unsigned(bytes, domain, identity))?;
+        let first = packages.iter().next();
+        let suite = suite_of(first.ok_or(ObjectError::Field("packages"))?)?;
+        check(packages, |bytes| unsigned(bytes, suite, domain, identity))?;
         let body = encode(
             &Body {
                 packages: *packages,
@@ -53,13 +57,14 @@ impl<'a> PackageSet<'a> {
         Ok(body)
     }
 
-    /// Verifies every package of a set under the identity key of its member. Times are not
-    /// checked.
+    /// Verifies every package of a set under the identity key of its member, for the suite of the
+    /// domain. Times are not checked.
     ///
     /// # Errors
     /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
     pub fn verify(
         bytes: &'a [u8],
+        suite: Suite,
         domain: &DomainId,
         identity: &VerifyingKey,
     ) -> Result<Self, ObjectError> {
@@ -68,12 +73,13 @@ impl<'a> PackageSet<'a> {
         }
         let Body { packages } = decode(bytes)?;
         // Cheap checks of all before the first signature.
-        check(&packages, |bytes| unsigned(bytes, domain, identity))?;
+        check(&packages, |bytes| unsigned(bytes, suite, domain, identity))?;
         for package in &packages {
-            VerifiedKeyPackage::verify(package, domain, identity)?;
+            VerifiedKeyPackage::verify(package, suite, domain, identity)?;
         }
         Ok(Self {
             packages,
+            suite,
             domain: *domain,
             identity: *identity,
         })
@@ -81,22 +87,23 @@ impl<'a> PackageSet<'a> {
 
     /// The packages by rising number, each with its bytes.
     pub fn packages(&self) -> impl Iterator<Item = (&'a [u8], VerifiedKeyPackage)> {
-        let (domain, identity) = (self.domain, self.identity);
+        let (suite, domain, identity) = (self.suite, self.domain, self.identity);
         // Their signatures were verified with the set.
-        self.packages
-            .iter()
-            .filter_map(move |bytes| Some((bytes, unsigned(bytes, &domain, &identity).ok()?)))
+        self.packages.iter().filter_map(move |bytes| {
+            Some((bytes, unsigned(bytes, suite, &domain, &identity).ok()?))
+        })
     }
 }
 
 /// The fields of a package whose signature was verified before, or is verified later.
 fn unsigned(
     bytes: &[u8],
+    suite: Suite,
     domain: &DomainId,
     identity: &VerifyingKey,
 ) -> Result<VerifiedKeyPackage, ObjectError> {
-    let object = Object::parse(bytes, Kind::KeyPackage)?;
-    KeyPackage::decode(&object)?.into_verified(object.hash(), domain, identity)
+    let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
+    KeyPackage::decode(&object)?.into_verified(suite, object.hash(), domain, identity)
 }
 
 /// The rules for the set as a whole: how many, rising numbers, one suite.

@@ -1,7 +1,10 @@
 use sealmq_core::crypto::{
-    Digest, ENC_LEN, IdentityKey, KemError, KemKeyPair, Secret, TAG_LEN, open_base, seal_base,
+    Digest, IdentityKey, KemError, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base,
 };
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode, sign_object};
+use sealmq_core::object::{
+    Authorities, Kind, Object, ObjectError, Role, decode, kem_of, sign_object_as,
+};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -11,7 +14,7 @@ use crate::cursor::Cursor;
 use crate::key_package::VerifiedKeyPackage;
 use crate::tree::{MAX_PATH_LEN, PathKeys, is_depth, is_leaf};
 
-/// Longest welcome in bytes.
+/// Longest welcome in bytes. One of suite 2 in a tree of depth 24 has at most 2150.
 pub const MAX_WELCOME_LEN: usize = 4096;
 
 const INFO_LABEL: &[u8] = b"sealmq/1 welcome";
@@ -96,8 +99,8 @@ impl WelcomeFields {
         Ok(info)
     }
 
-    /// Seals path keys to a key package and signs: the welcome. `seed` is 32 fresh random bytes,
-    /// used for nothing else.
+    /// Seals path keys to a key package and signs: the welcome, of the package's suite. `seed` is
+    /// 32 fresh random bytes, used for nothing else.
     ///
     /// # Errors
     /// A field that the spec forbids or that does not fit to `path` (`depth`, `leaf`) or `package`
@@ -137,11 +140,12 @@ impl WelcomeFields {
         let sealed = buffer
             .get(..len.saturating_add(TAG_LEN))
             .ok_or(ObjectError::TooLarge)?;
-        sign_object(
+        sign_object_as(
+            package.suite(),
             Kind::Welcome,
             &Body {
                 fields: *self,
-                enc: &enc,
+                enc: enc.as_bytes(),
                 sealed,
             },
             signer,
@@ -153,6 +157,7 @@ impl WelcomeFields {
 /// A welcome whose signature and fields were verified; its keys are still sealed.
 #[derive(Clone, Copy)]
 pub struct VerifiedWelcome<'a> {
+    suite: Suite,
     body: Body<'a>,
     hash: Digest,
 }
@@ -167,7 +172,8 @@ impl<'a> VerifiedWelcome<'a> {
         if bytes.len() > MAX_WELCOME_LEN {
             return Err(ObjectError::TooLarge);
         }
-        let object = Object::parse(bytes, Kind::Welcome)?;
+        let suite = authorities.suite();
+        let object = Object::parse_as(bytes, suite, Kind::Welcome)?;
         let body: Body<'a> = decode(object.body())?;
         if body.fields.domain != authorities.domain() {
             return Err(ObjectError::Domain);
@@ -177,7 +183,7 @@ impl<'a> VerifiedWelcome<'a> {
             .ok_or(ObjectError::Role)?;
         let hash = object.verify(signer)?;
         body.fields.check()?;
-        if body.enc.len() != ENC_LEN {
+        if body.enc.len() != kem_of(suite)?.enc_len() {
             return Err(ObjectError::Field("enc"));
         }
         let expected = usize::from(body.fields.depth)
@@ -186,7 +192,13 @@ impl<'a> VerifiedWelcome<'a> {
         if body.sealed.len() != expected {
             return Err(ObjectError::Field("sealed"));
         }
-        Ok(Self { body, hash })
+        Ok(Self { suite, body, hash })
+    }
+
+    /// The domain's suite, and so the KEM of the package.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// The public fields.
@@ -205,7 +217,7 @@ impl<'a> VerifiedWelcome<'a> {
     ///
     /// # Errors
     /// The welcome was sealed to another key, or to other fields.
-    pub fn open(&self, init_key: &KemKeyPair) -> Result<OpenedWelcome, KemError> {
+    pub fn open(&self, init_key: &RecipientKeyPair) -> Result<OpenedWelcome, KemError> {
         let fields = self.body.fields;
         let (sealed, tag) = self.body.sealed.split_last_chunk().ok_or(KemError)?;
         let mut buffer = Zeroizing::new([0; MAX_PATH_LEN]);

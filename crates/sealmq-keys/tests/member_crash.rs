@@ -182,7 +182,7 @@ fn a_recorded_welcome_stays_closed_once_installed() {
         let seeds = windows(store);
         seeds.iter().any(|seed| {
             welcome
-                .open(&KemKeyPair::derive(&Secret::new(*seed)))
+                .open(&KemKeyPair::derive(&Secret::new(*seed)).into())
                 .is_ok()
         })
     };

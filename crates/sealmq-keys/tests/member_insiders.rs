@@ -190,7 +190,11 @@ impl Successor {
             kem_keys: List::EMPTY,
         };
         let mut out = [0; MAX_DELEGATION_LEN];
-        let delegation = body.sign(&net.root, &mut out).unwrap().0.to_vec();
+        let delegation = body
+            .sign(Suite::One, &net.root, &mut out)
+            .unwrap()
+            .0
+            .to_vec();
         Self {
             key,
             serial,

@@ -12,6 +12,7 @@ mod sim;
 
 use sealmq_core::crypto::IdentityKey;
 use sealmq_core::object::{Authorities, Kind, List, ObjectError, Role, sign_encoded};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::*;
 use sim::faults::{only_itself, overlong, raw};
@@ -46,7 +47,9 @@ mod delegations {
         };
         change(&mut body);
         let result = verify(&raw(Kind::Delegation, &body, &root()));
-        let signed = body.sign(&root(), &mut [0; MAX_DELEGATION_LEN]).map(|_| ());
+        let signed = body
+            .sign(Suite::One, &root(), &mut [0; MAX_DELEGATION_LEN])
+            .map(|_| ());
         assert_eq!(signed, result, "signing has the same rules");
         result
     }
@@ -72,7 +75,10 @@ mod delegations {
             verify(&raw(Kind::Delegation, &body, &other)),
             Err(ObjectError::Signature)
         );
-        assert_eq!(body.sign(&other, &mut [0; 4096]), Err(ObjectError::Domain));
+        assert_eq!(
+            body.sign(Suite::One, &other, &mut [0; 4096]),
+            Err(ObjectError::Domain)
+        );
         let overlong = overlong(&good, 48, Kind::Delegation, &root());
         assert_eq!(verify(&overlong), Err(ObjectError::Encoding));
     }
@@ -201,7 +207,8 @@ mod packages_and_requests {
     }
 
     fn verify(bytes: &[u8]) -> Result<(), ObjectError> {
-        VerifiedKeyPackage::verify(bytes, &domain(), &identity().verifying_key()).map(|_| ())
+        VerifiedKeyPackage::verify(bytes, Suite::One, &domain(), &identity().verifying_key())
+            .map(|_| ())
     }
 
     #[test]
@@ -209,7 +216,7 @@ mod packages_and_requests {
         only_itself(&sim::package_bytes(3), verify);
         let package = sim::package(3);
         assert_eq!((package.number(), package.issued_at()), (3, NOW));
-        assert_eq!(*package.init_key(), sim::init_key(3).public());
+        assert_eq!(package.init_key(), sim::init_key(3).public());
         assert!(package.is_valid_at(NOW, 0) && !package.is_valid_at(NOW + VALIDITY + 1, 0));
 
         let good = sim::package_bytes(3);
@@ -258,17 +265,17 @@ mod packages_and_requests {
         };
         let bytes = raw(Kind::EnrolmentRequest, &body, &identity());
         let signed = body
-            .sign(&identity(), &mut [0; 2048])
+            .sign(Suite::One, &identity(), &mut [0; 2048])
             .map(|(bytes, _)| bytes.to_vec());
         assert_eq!(
             signed.is_ok(),
-            VerifiedEnrolment::verify(&bytes, &domain).is_ok()
+            VerifiedEnrolment::verify(&bytes, Suite::One, &domain).is_ok()
         );
         bytes
     }
 
     fn enrol(bytes: &[u8]) -> Result<(), ObjectError> {
-        VerifiedEnrolment::verify(bytes, &domain()).map(|_| ())
+        VerifiedEnrolment::verify(bytes, Suite::One, &domain()).map(|_| ())
     }
 
     #[test]
@@ -277,7 +284,7 @@ mod packages_and_requests {
         let packages = packages.each_ref().map(Vec::as_slice);
         let good = request(domain(), "pump-7", &packages);
         only_itself(&good, enrol);
-        let verified = VerifiedEnrolment::verify(&good, &domain()).unwrap();
+        let verified = VerifiedEnrolment::verify(&good, Suite::One, &domain()).unwrap();
         assert_eq!(verified.fields().name, "pump-7");
         let numbers: Vec<u32> = verified
             .packages()
@@ -505,7 +512,10 @@ fn no_kind_passes_for_another() {
         packages: List::EMPTY,
     };
     let mut out = [0; 256];
-    let request = request.sign(&sim::identity(), &mut out).unwrap().0;
+    let request = request
+        .sign(Suite::One, &sim::identity(), &mut out)
+        .unwrap()
+        .0;
     let delegation = sim::delegation(1);
     let package = sim::package_bytes(1);
     let objects = [
@@ -522,11 +532,11 @@ fn no_kind_passes_for_another() {
     type Verifier<'a> = Box<dyn Fn(&[u8]) -> Option<ObjectError> + 'a>;
     let verifiers: [Verifier<'_>; 6] = [
         Box::new(|b| VerifiedDelegation::verify(b, &sim::root().verifying_key()).err()),
-        Box::new(|b| VerifiedKeyPackage::verify(b, &domain(), &identity).err()),
+        Box::new(|b| VerifiedKeyPackage::verify(b, Suite::One, &domain(), &identity).err()),
         Box::new(|b| VerifiedWelcome::verify(b, &authorities).err()),
         Box::new(|b| Announcement::verify(b, &authorities, PREFIX).err()),
         Box::new(|b| RefusedList::verify(b, &authorities).err()),
-        Box::new(|b| VerifiedEnrolment::verify(b, &domain()).err()),
+        Box::new(|b| VerifiedEnrolment::verify(b, Suite::One, &domain()).err()),
     ];
     for (i, object) in objects.iter().enumerate() {
         for (j, verify) in verifiers.iter().enumerate() {

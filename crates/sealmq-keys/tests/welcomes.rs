@@ -11,6 +11,7 @@ mod sim;
 
 use sealmq_core::crypto::{Digest, Secret};
 use sealmq_core::object::{Kind, ObjectError};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{NodeKey, PathKeys};
 use sealmq_keys::*;
@@ -178,7 +179,7 @@ fn a_low_order_init_key_gets_no_welcome() {
     };
     let bytes = raw(Kind::KeyPackage, &body, &sim::identity());
     let identity = sim::identity().verifying_key();
-    let package = VerifiedKeyPackage::verify(&bytes, &domain(), &identity).unwrap();
+    let package = VerifiedKeyPackage::verify(&bytes, Suite::One, &domain(), &identity).unwrap();
     let fields = sim.welcome_fields(LEAF, &package);
     let mut out = [0; MAX_WELCOME_LEN];
     let result = fields.seal(

@@ -1,5 +1,5 @@
 use sealmq_core::MemberNumber;
-use sealmq_core::object::Access;
+use sealmq_core::object::{Access, suite_of};
 use sealmq_keys::authority::{AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
@@ -18,7 +18,9 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
     let valid = u64::from(args.days).saturating_mul(DAY);
     let vault = vault(&args.authority)?;
     let domain = look(&vault)?.domain();
-    let key = *VerifiedEnrolment::verify(&request, &domain)
+    // The authority refuses another suite than its own.
+    let key = *suite_of(&request)
+        .and_then(|suite| VerifiedEnrolment::verify(&request, suite, &domain))
         .map_err(|error| {
             Failure::refused(format_args!("the enrolment request was refused: {error}"))
         })?

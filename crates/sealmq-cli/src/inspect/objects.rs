@@ -1,6 +1,6 @@
 //! Key objects (spec/keys.md). They are public; what is secret in them is encrypted.
 
-use sealmq_core::object::{Access, Kind, Object, decode, decode_prefix};
+use sealmq_core::object::{Access, Kind, Object, decode, decode_prefix, suite_of};
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
 use sealmq_keys::{
     Delegation, ENTRY_LEN, EnrolmentRequest, Head, KeyPackage, UnverifiedAnnouncement,
@@ -27,7 +27,7 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
         (Kind::EnrolmentRequest, request),
     ];
     kinds.into_iter().find_map(|(kind, describe)| {
-        let object = Object::parse(bytes, kind).ok()?;
+        let object = Object::parse_any(bytes, kind).ok()?;
         let (name, mut lines) = describe(object.body(), bytes)?;
         lines.push(("hash", hex::encode(object.hash().0)));
         let is_self_signed = kind == Kind::EnrolmentRequest;
@@ -223,7 +223,9 @@ fn refused(body: &[u8], _: &[u8]) -> Option<Described> {
 
 fn request(body: &[u8], bytes: &[u8]) -> Option<Described> {
     let object: EnrolmentRequest<'_> = decode(body).ok()?;
-    let verdict = match VerifiedEnrolment::verify(bytes, &object.domain) {
+    let verified =
+        suite_of(bytes).and_then(|suite| VerifiedEnrolment::verify(bytes, suite, &object.domain));
+    let verdict = match verified {
         Ok(_) => "verifies under the key inside: whoever made this has the key".to_owned(),
         Err(error) => format!("NOT VALID: {error}"),
     };

@@ -1,14 +1,13 @@
-use core::convert::Infallible;
 use core::fmt;
 
-use hpke::aead::{AeadTag, AesGcm256};
+use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem, X25519HkdfSha256};
-use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
 use zeroize::Zeroizing;
 
-use super::{Digest, MessageKey, NONCE_LEN, Secret, TAG_LEN};
+use super::seed_rng::SeedRng;
+use super::{Digest, MessageKey, NONCE_LEN, Secret};
 
 type Suite1 = X25519HkdfSha256;
 
@@ -27,12 +26,12 @@ impl fmt::Display for KemError {
 
 impl core::error::Error for KemError {}
 
-/// An X25519 public key for HPKE, 32 bytes. Low-order keys fail when they are used (RFC 9180 §7.1.4).
+/// An X25519 public key of the data path, 32 bytes. Low-order keys fail when they are used (RFC 9180 §7.1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct KemPublicKey(pub [u8; 32]);
 
-/// An HPKE key pair, derived from a seed and kept as the seed's derivation only.
+/// An X25519 key pair of the data path, derived from a seed and kept as the seed's derivation only.
 pub struct KemKeyPair {
     private: <Suite1 as Kem>::PrivateKey,
     public: KemPublicKey,
@@ -53,6 +52,10 @@ impl KemKeyPair {
     #[must_use]
     pub const fn public(&self) -> KemPublicKey {
         self.public
+    }
+
+    pub(super) const fn private(&self) -> &<Suite1 as Kem>::PrivateKey {
+        &self.private
     }
 }
 
@@ -101,30 +104,6 @@ impl SessionSecrets {
     }
 }
 
-/// Hands out the seed once. HPKE's Encap draws exactly 32 bytes.
-struct SeedRng<'a>(&'a Secret);
-
-impl TryRng for SeedRng<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(0)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for (to, from) in out.iter_mut().zip(self.0.expose()) {
-            *to = *from;
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for SeedRng<'_> {}
-
 const SESSION_INFO: &[u8] = b"sealmq/1 session";
 
 fn session_info(announcement: &Digest) -> [u8; 48] {
@@ -147,13 +126,17 @@ pub fn session_sender(
 ) -> Result<([u8; ENC_LEN], SessionSecrets), KemError> {
     let public = <Suite1 as Kem>::PublicKey::from_bytes(&group_key.0).map_err(|_| KemError)?;
     let bundle = PskBundle::new(psk.expose(), &announcement.0).map_err(|_| KemError)?;
+    let mut rng = SeedRng::new(seed.expose());
     let (enc, context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
         &OpModeS::Psk(bundle),
         &public,
         &session_info(announcement),
-        &mut SeedRng(seed),
+        &mut rng,
     )
     .map_err(|_| KemError)?;
+    if !rng.is_spent() {
+        return Err(KemError);
+    }
     let secrets = SessionSecrets::export(|label, out| context.export(label, out))?;
     Ok((enc.to_bytes().into(), secrets))
 }
@@ -180,57 +163,9 @@ pub fn session_receiver(
     SessionSecrets::export(|label, out| context.export(label, out))
 }
 
-/// Single-shot HPKE in base mode, in place, aad empty: seals `text`, returns enc and tag.
-///
-/// # Errors
-/// The recipient's key is of low order.
-pub fn seal_base(
-    recipient: &KemPublicKey,
-    info: &[u8],
-    seed: &Secret,
-    text: &mut [u8],
-) -> Result<([u8; ENC_LEN], [u8; TAG_LEN]), KemError> {
-    let public = <Suite1 as Kem>::PublicKey::from_bytes(&recipient.0).map_err(|_| KemError)?;
-    let (enc, mut context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
-        &OpModeS::Base,
-        &public,
-        info,
-        &mut SeedRng(seed),
-    )
-    .map_err(|_| KemError)?;
-    let tag = context
-        .seal_inout_detached(text.into(), &[])
-        .map_err(|_| KemError)?;
-    Ok((enc.to_bytes().into(), tag.to_bytes().into()))
-}
-
-/// Opens what [`seal_base`] sealed, in place.
-///
-/// # Errors
-/// It was not sealed to this key and `info`; `text` is then not changed.
-pub fn open_base(
-    recipient: &KemKeyPair,
-    info: &[u8],
-    enc: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG_LEN],
-) -> Result<(), KemError> {
-    let enc = <Suite1 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
-    let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| KemError)?;
-    let mut context = hpke::setup_receiver::<AesGcm256, HkdfSha256, Suite1>(
-        &OpModeR::Base,
-        &recipient.private,
-        &enc,
-        info,
-    )
-    .map_err(|_| KemError)?;
-    context
-        .open_inout_detached(text.into(), &[], &tag)
-        .map_err(|_| KemError)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{open_base, seal_base};
     use super::*;
 
     fn group() -> KemKeyPair {
@@ -297,8 +232,9 @@ mod tests {
                 let seed = Secret::new([8; 32]);
                 assert!(session_sender(&KemPublicKey(bytes), &psk, &hash, &seed).is_err());
                 assert!(session_receiver(&group(), &psk, &hash, &bytes).is_err());
-                assert!(seal_base(&KemPublicKey(bytes), b"", &seed, &mut []).is_err());
-                assert!(open_base(&group(), b"", &bytes, &mut [], &[0; 16]).is_err());
+                let recipient = KemPublicKey(bytes).into();
+                assert!(seal_base(&recipient, b"", &seed, &mut []).is_err());
+                assert!(open_base(&group().into(), b"", &bytes, &mut [], &[0; 16]).is_err());
             }
         }
     }

@@ -4,15 +4,20 @@ mod aead;
 mod hash;
 mod hedge;
 mod kem;
+mod recipient;
 mod secret;
+mod seed_rng;
 mod sign;
 
 pub use aead::{AeadError, MessageKey, NONCE_LEN, TAG_LEN};
 pub use hash::{Digest, Hasher, expand, extract, sha256};
 pub use hedge::{DeviceSecret, Entropy, EntropyError, Hedged, Purpose};
 pub use kem::{
-    ENC_LEN, KemError, KemKeyPair, KemPublicKey, SessionSecrets, open_base, seal_base,
-    session_receiver, session_sender,
+    ENC_LEN, KemError, KemKeyPair, KemPublicKey, SessionSecrets, session_receiver, session_sender,
+};
+pub use recipient::{
+    Enc, KemId, MAX_ENC_LEN, RecipientKey, RecipientKeyPair, XWING_ENC_LEN, XWING_KEY_LEN,
+    open_base, seal_base,
 };
 pub use secret::Secret;
 pub use sign::{

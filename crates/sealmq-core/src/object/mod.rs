@@ -7,7 +7,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{Digest, IdentityKey, SIGNATURE_LEN, SignatureContext, VerifyingKey, sha256};
+use crate::crypto::{
+    Digest, IdentityKey, KemId, SIGNATURE_LEN, SignatureContext, VerifyingKey, sha256,
+};
 use crate::ids::DomainId;
 use crate::wire::Suite;
 
@@ -86,6 +88,9 @@ pub trait Authorities {
     /// The domain.
     fn domain(&self) -> DomainId;
 
+    /// The domain's suite, which the form of its delegations names.
+    fn suite(&self) -> Suite;
+
     /// The key at index `signer` of the delegation with this serial, if that delegation is the
     /// current one and gives the key this role.
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey>;
@@ -95,7 +100,7 @@ pub trait Authorities {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ObjectError {
-    /// Another version or suite, or too short to be an object.
+    /// Another version or suite than expected, or too short to be an object.
     Form,
     /// An object of another kind than expected.
     Kind,
@@ -122,7 +127,7 @@ pub enum ObjectError {
 impl fmt::Display for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Form => "not a sealmq object of a known version: truncated, or from another program",
+            Self::Form => "not a sealmq object of the version and suite expected here: truncated, from another program, or from a domain of another suite",
             Self::Kind => "a sealmq object, but of another kind than expected here",
             Self::Encoding => "the object is damaged: its fields do not decode",
             Self::Field(name) => return write!(f, "the object's field `{name}` has a forbidden value"),
@@ -148,12 +153,17 @@ impl From<CodecError> for ObjectError {
     }
 }
 
-const fn suite_of_form(form: u8) -> Result<Suite, ObjectError> {
-    match form {
-        FORM_SUITE_1 => Ok(Suite::One),
-        FORM_SUITE_2 => supported(Suite::Two),
-        _ => Err(ObjectError::Form),
-    }
+/// The suite that the form of an object names, nothing else being checked.
+///
+/// # Errors
+/// [`ObjectError::Form`], or [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`.
+pub fn suite_of(object: &[u8]) -> Result<Suite, ObjectError> {
+    let suite = match object.first() {
+        Some(&FORM_SUITE_1) => Suite::One,
+        Some(&FORM_SUITE_2) => Suite::Two,
+        _ => return Err(ObjectError::Form),
+    };
+    kem_of(suite).map(|_| suite)
 }
 
 /// The suite with this number, as in tokens and delegation requests (spec/keys.md §11, §12).
@@ -161,18 +171,26 @@ const fn suite_of_form(form: u8) -> Result<Suite, ObjectError> {
 /// # Errors
 /// [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`, [`ObjectError::Field`]
 /// for numbers that no suite has.
-pub const fn suite_of_number(number: u8) -> Result<Suite, ObjectError> {
-    match number {
-        1 => Ok(Suite::One),
-        2 => supported(Suite::Two),
-        _ => Err(ObjectError::Field("suite")),
-    }
+pub fn suite_of_number(number: u8) -> Result<Suite, ObjectError> {
+    let suite = match number {
+        1 => Suite::One,
+        2 => Suite::Two,
+        _ => return Err(ObjectError::Field("suite")),
+    };
+    kem_of(suite).map(|_| suite)
 }
 
-const fn supported(suite: Suite) -> Result<Suite, ObjectError> {
+/// The KEM of a suite's key packages, welcomes and join requests.
+///
+/// # Errors
+/// [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`.
+pub const fn kem_of(suite: Suite) -> Result<KemId, ObjectError> {
     match suite {
-        Suite::Two if !cfg!(feature = "suite2") => Err(ObjectError::Unsupported("suite 2")),
-        _ => Ok(suite),
+        Suite::One => Ok(KemId::X25519),
+        #[cfg(feature = "suite2")]
+        Suite::Two => Ok(KemId::XWing),
+        #[cfg(not(feature = "suite2"))]
+        Suite::Two => Err(ObjectError::Unsupported("suite 2")),
     }
 }
 
@@ -207,26 +225,37 @@ impl<'a> Object<'a> {
 
     /// Splits the frame of an object whose form is that of the domain's suite (delegation, key
     /// package, welcome, enrolment request). The caller compares [`Object::suite`] with what it
-    /// expects.
+    /// expects, unless it learns the suite here.
     ///
     /// # Errors
     /// [`ObjectError::Form`], [`ObjectError::Kind`], or [`ObjectError::Unsupported`] for suite 2
     /// without the feature `suite2`.
     pub fn parse_any(bytes: &'a [u8], kind: Kind) -> Result<Self, ObjectError> {
         let (signed, signature) = bytes.split_last_chunk().ok_or(ObjectError::Form)?;
-        let [form, k, ..] = signed else {
-            return Err(ObjectError::Form);
-        };
-        let suite = suite_of_form(*form)?;
-        if *k != kind as u8 {
-            return Err(ObjectError::Kind);
+        let suite = suite_of(signed)?;
+        match signed {
+            [_, k, ..] if *k == kind as u8 => Ok(Self {
+                suite,
+                kind,
+                signed,
+                signature,
+            }),
+            [_, _, ..] => Err(ObjectError::Kind),
+            _ => Err(ObjectError::Form),
         }
-        Ok(Self {
-            suite,
-            kind,
-            signed,
-            signature,
-        })
+    }
+
+    /// [`Object::parse_any`] of one suite: the other one's form is refused before anything else,
+    /// so that nobody is brought down to a weaker suite.
+    ///
+    /// # Errors
+    /// [`ObjectError::Form`], [`ObjectError::Kind`], or [`ObjectError::Unsupported`] for suite 2
+    /// without the feature `suite2`.
+    pub fn parse_as(bytes: &'a [u8], suite: Suite, kind: Kind) -> Result<Self, ObjectError> {
+        if suite_of(bytes)? != suite {
+            return Err(ObjectError::Form);
+        }
+        Self::parse_any(bytes, kind)
     }
 
     /// The suite that the form names.

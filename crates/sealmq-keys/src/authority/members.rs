@@ -95,8 +95,9 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Enrolled, Plan), AuthorityError> {
         self.check_usable()?;
-        let verified = VerifiedEnrolment::verify(request, &self.domain.domain)
-            .map_err(AuthorityError::Request)?;
+        let verified =
+            VerifiedEnrolment::verify(request, self.delegation.suite(), &self.domain.domain)
+                .map_err(AuthorityError::Request)?;
         let fields = verified.fields();
         if fields.name.bytes().all(|b| b.is_ascii_digit()) {
             return Err(AuthorityError::NumericName);
@@ -113,7 +114,7 @@ impl Authority {
             .map(|(_, package)| PackageRecord {
                 number: package.number(),
                 hash: *package.hash(),
-                init_key: Box::from(package.init_key().0.as_slice()),
+                init_key: Box::from(package.init_key().as_bytes()),
                 not_after: package.not_after(),
             })
             .collect();

@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{List, Role};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use error::{AuthorityError, LoadError};
@@ -107,7 +108,7 @@ impl Authority {
             kem_keys: List::EMPTY,
         };
         let mut buffer = [0; 512];
-        let delegation = fields.sign(&root, &mut buffer)?.0.to_vec();
+        let delegation = fields.sign(Suite::One, &root, &mut buffer)?.0.to_vec();
         let record = DomainRecord {
             domain,
             root_key: *root.verifying_key().as_bytes(),

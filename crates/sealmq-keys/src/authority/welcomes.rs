@@ -69,7 +69,12 @@ impl Authority {
         };
         let mut buffer = vec![0; MAX_WELCOME_LEN];
         let path = path.ok_or(AuthorityError::Record)?;
-        let verified = VerifiedKeyPackage::stored(package.number, package.hash, &package.init_key)?;
+        let verified = VerifiedKeyPackage::stored(
+            self.delegation.suite(),
+            package.number,
+            package.hash,
+            &package.init_key,
+        )?;
         let (object, hash) = fields.seal(&path, &verified, &draw(rng)?, key, &mut buffer)?;
         let topic = ReservedTopic::Welcome(member.number, group.id).name(&self.domain.prefix);
         plan.publish(Publication::retained(topic, object));

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Entropy, IdentityKey, KemKeyPair, Purpose, Secret};
 use sealmq_core::object::{Access, Kind, List, Object};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
 
 use super::records::{
@@ -118,7 +119,7 @@ impl Member {
         };
         let mut buffer = vec![0; room.saturating_add(512)];
         let (request, _) = fields
-            .sign(&identity, &mut buffer)
+            .sign(Suite::One, &identity, &mut buffer)
             .map_err(MemberError::Object)?;
         let file = encode_request(request).map_err(MemberError::File)?;
 

@@ -6,8 +6,8 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
-use sealmq_core::crypto::{KemError, KemKeyPair};
-use sealmq_core::object::ObjectError;
+use sealmq_core::crypto::{KemError, RecipientKeyPair};
+use sealmq_core::object::{ObjectError, kem_of};
 use sealmq_core::open::{Missing, Rejection};
 use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
 
@@ -269,7 +269,10 @@ impl Member {
             return Err(Refusal::Package);
         }
         let opened = welcome
-            .open(&KemKeyPair::derive(&package.seed))
+            .open(&RecipientKeyPair::derive(
+                kem_of(welcome.suite())?,
+                &package.seed,
+            ))
             .map_err(Refusal::Sealed)?;
 
         let mut changes = Changes::new();

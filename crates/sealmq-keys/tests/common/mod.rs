@@ -16,6 +16,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, sha256};
 use sealmq_core::object::List;
+use sealmq_core::wire::Suite;
 
 use sealmq_keys::{Change, Changes, Conflict, EnrolmentRequest, KEM_X25519, KeyPackage, Store};
 use zeroize::Zeroizing;
@@ -155,7 +156,7 @@ pub fn request(seed: u8, name: &str, packages: u32, now: u64) -> Vec<u8> {
         packages: List::encode(&packages, &mut list).unwrap(),
     };
     request
-        .sign(&identity, &mut vec![0; 8192])
+        .sign(Suite::One, &identity, &mut vec![0; 8192])
         .unwrap()
         .0
         .to_vec()

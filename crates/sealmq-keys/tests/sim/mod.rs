@@ -8,8 +8,9 @@
 
 pub mod faults;
 
-use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, KemPublicKey, Secret};
+use sealmq_core::crypto::{Digest, IdentityKey, KemId, KemPublicKey, RecipientKeyPair, Secret};
 use sealmq_core::object::{List, Role};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{Half, HealSecret, NodeKey, PathKeys, cover, half_of};
 use sealmq_keys::*;
@@ -54,7 +55,7 @@ pub fn delegation(serial: u32) -> Vec<u8> {
         kem_keys: List::EMPTY,
     };
     let mut out = [0; MAX_DELEGATION_LEN];
-    body.sign(&root(), &mut out).unwrap().0.to_vec()
+    body.sign(Suite::One, &root(), &mut out).unwrap().0.to_vec()
 }
 
 /// The authority key of a delegation.
@@ -70,8 +71,8 @@ pub fn authorities(serial: u32) -> VerifiedDelegation {
     VerifiedDelegation::verify(&delegation(serial), &root().verifying_key()).unwrap()
 }
 
-pub fn init_key(number: u32) -> KemKeyPair {
-    KemKeyPair::derive(&secret(&[4, number.into()]))
+pub fn init_key(number: u32) -> RecipientKeyPair {
+    RecipientKeyPair::derive(KemId::X25519, &secret(&[4, number.into()]))
 }
 
 pub fn identity() -> IdentityKey {
@@ -79,12 +80,13 @@ pub fn identity() -> IdentityKey {
 }
 
 pub fn package_bytes(number: u32) -> Vec<u8> {
+    let init = init_key(number);
     let body = KeyPackage {
         domain: domain(),
         identity: *identity().verifying_key().as_bytes(),
         number,
         kem: KEM_X25519,
-        init_key: &init_key(number).public().0,
+        init_key: init.public().as_bytes(),
         issued_at: NOW,
         not_after: NOW + VALIDITY,
     };
@@ -94,7 +96,7 @@ pub fn package_bytes(number: u32) -> Vec<u8> {
 
 pub fn package(number: u32) -> VerifiedKeyPackage {
     let identity = identity().verifying_key();
-    VerifiedKeyPackage::verify(&package_bytes(number), &domain(), &identity).unwrap()
+    VerifiedKeyPackage::verify(&package_bytes(number), Suite::One, &domain(), &identity).unwrap()
 }
 
 /// One epoch as the authority remembers it.

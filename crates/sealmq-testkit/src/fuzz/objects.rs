@@ -3,6 +3,7 @@
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Kind, List, decode, encode};
 use sealmq_core::topic::Filter;
+use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, Grant, MAX_GRANTS, VerifiedCredential, check_name};
 use sealmq_keys::{
     DelegatedKemKey, DelegatedKey, Delegation, EnrolmentRequest, KeyPackage, MAX_AUTHORITY_KEYS,
@@ -60,7 +61,13 @@ pub fn delegation(data: &[u8]) -> bool {
         ..fields
     };
     let mut out = [0; 4096];
-    assert_eq!(again.sign(&signer.root, &mut out).unwrap().0, object);
+    assert_eq!(
+        again
+            .sign(verified.suite(), &signer.root, &mut out)
+            .unwrap()
+            .0,
+        object
+    );
     refuse_damaged(&object, verified.hash(), |bytes| {
         VerifiedDelegation::verify(bytes, &root).is_ok()
     });
@@ -119,7 +126,7 @@ pub fn key_package(data: &[u8]) -> bool {
     let (signer, identity) = (Signer::get(), identity());
     let key = identity.verifying_key();
     assert!(
-        VerifiedKeyPackage::verify(data, &signer.domain, &key).is_err(),
+        VerifiedKeyPackage::verify(data, Suite::One, &signer.domain, &key).is_err(),
         "not ours"
     );
     let Ok(fields) = decode::<KeyPackage<'_>>(data) else {
@@ -131,15 +138,15 @@ pub fn key_package(data: &[u8]) -> bool {
         ..fields
     };
     let object = frame(Kind::KeyPackage, &encoded(&fields, data.len()), &identity);
-    let Ok(verified) = VerifiedKeyPackage::verify(&object, &signer.domain, &key) else {
+    let Ok(verified) = VerifiedKeyPackage::verify(&object, Suite::One, &signer.domain, &key) else {
         return false;
     };
-    assert_eq!(verified.init_key().0, fields.init_key);
+    assert_eq!(verified.init_key().as_bytes(), fields.init_key);
     assert_eq!(verified.number(), fields.number);
     assert!(fields.number > 0 && fields.not_after > fields.issued_at);
     assert_eq!(fields.sign(&identity, &mut [0; 512]).unwrap().0, object);
     refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedKeyPackage::verify(bytes, &signer.domain, &key).is_ok()
+        VerifiedKeyPackage::verify(bytes, Suite::One, &signer.domain, &key).is_ok()
     });
     true
 }
@@ -149,7 +156,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     let (signer, identity) = (Signer::get(), identity());
     let key = *identity.verifying_key().as_bytes();
     // A request is signed by the key inside it, so fuzz bytes may be a genuine one.
-    if let Ok(verified) = VerifiedEnrolment::verify(data, &signer.domain) {
+    if let Ok(verified) = VerifiedEnrolment::verify(data, Suite::One, &signer.domain) {
         assert!(check_name(verified.fields().name).is_ok());
     }
     let Ok(fields) = decode::<EnrolmentRequest<'_>>(data) else {
@@ -170,7 +177,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     };
     let about = packages.as_encoded().len() + data.len();
     let object = frame(Kind::EnrolmentRequest, &encoded(&fields, about), &identity);
-    let Ok(verified) = VerifiedEnrolment::verify(&object, &fields.domain) else {
+    let Ok(verified) = VerifiedEnrolment::verify(&object, Suite::One, &fields.domain) else {
         return false;
     };
     assert_eq!(*verified.fields(), fields);
@@ -186,7 +193,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     );
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedEnrolment::verify(bytes, &fields.domain).is_ok()
+        VerifiedEnrolment::verify(bytes, Suite::One, &fields.domain).is_ok()
     });
     true
 }

@@ -8,6 +8,7 @@ use sealmq_core::crypto::{Digest, IdentityKey, Secret};
 use sealmq_core::object::{
     FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, decode, decode_prefix, encode, sign_encoded,
 };
+use sealmq_core::wire::Suite;
 use sealmq_keys::{
     Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKey, Delegation,
     Generation, Head, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES, MAX_REFUSED_LEN, MAX_WELCOME_LEN,
@@ -47,7 +48,7 @@ impl Signer {
                 kem_keys: List::EMPTY,
             };
             let mut out = [0; 512];
-            let object = fields.sign(&root, &mut out).unwrap().0;
+            let object = fields.sign(Suite::One, &root, &mut out).unwrap().0;
             let delegation = VerifiedDelegation::verify(object, &root.verifying_key()).unwrap();
             Self {
                 root,

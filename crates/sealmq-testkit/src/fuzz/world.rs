@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use std::sync::OnceLock;
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
+use sealmq_core::crypto::{IdentityKey, KemId, RecipientKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
+use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::authority::{Authority, Enrolled, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
@@ -84,15 +85,17 @@ impl TryCryptoRng for CountingRng {}
 
 /// A device before the authority knows it.
 pub(super) struct Device {
-    init_keys: Vec<KemKeyPair>,
+    init_keys: Vec<RecipientKeyPair>,
     pub(super) request: Vec<u8>,
 }
 
 impl Device {
     pub(super) fn new(seed: u8, name: &str) -> Self {
         let identity = IdentityKey::from_seed(&Secret::new([seed; 32]));
-        let init_keys: Vec<KemKeyPair> = (1..=2)
-            .map(|n| KemKeyPair::derive(&sha256_secret(&[b"init", &[seed, n]])))
+        let init_keys: Vec<RecipientKeyPair> = (1..=2)
+            .map(|n| {
+                RecipientKeyPair::derive(KemId::X25519, &sha256_secret(&[b"init", &[seed, n]]))
+            })
             .collect();
         let packages: Vec<Vec<u8>> = (1..)
             .zip(&init_keys)
@@ -102,7 +105,7 @@ impl Device {
                     identity: *identity.verifying_key().as_bytes(),
                     number,
                     kem: KEM_X25519,
-                    init_key: &init.public().0,
+                    init_key: init.public().as_bytes(),
                     issued_at: NOW,
                     not_after: NOW + YEAR,
                 };
@@ -118,14 +121,19 @@ impl Device {
             issued_at: NOW,
             packages: List::encode(&borrowed, &mut list).unwrap(),
         };
-        let request = fields.sign(&identity, &mut [0; 2048]).unwrap().0.to_vec();
+        let request = fields
+            .sign(Suite::One, &identity, &mut [0; 2048])
+            .unwrap()
+            .0
+            .to_vec();
         Self { init_keys, request }
     }
 
     /// The first key package's object.
     pub(super) fn package(&self) -> Vec<u8> {
         let request =
-            sealmq_keys::VerifiedEnrolment::verify(&self.request, &UNKNOWN_DOMAIN).unwrap();
+            sealmq_keys::VerifiedEnrolment::verify(&self.request, Suite::One, &UNKNOWN_DOMAIN)
+                .unwrap();
         request.packages().next().unwrap().0.to_vec()
     }
 }

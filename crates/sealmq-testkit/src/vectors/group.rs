@@ -3,6 +3,7 @@
 
 use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, Secret, sha256};
 use sealmq_core::object::{FORM_SUITE_1, Kind, List};
+use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::tree::{Half, NodeKey, PathKeys, cover, half_of, path_nodes};
 use sealmq_keys::{
@@ -386,9 +387,13 @@ impl Group {
         let fields = self.welcome_fields(member, leaf, self.next_epoch(), package);
         let made = self.welcome_with(&fields, package);
         let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
-        let verified =
-            VerifiedKeyPackage::verify(package, &domain(), &identity(name).verifying_key())
-                .unwrap();
+        let verified = VerifiedKeyPackage::verify(
+            package,
+            Suite::One,
+            &domain(),
+            &identity(name).verifying_key(),
+        )
+        .unwrap();
         let path = self.path(leaf, fields.epoch);
         let out = &mut [0; 4096];
         let real = fields

@@ -74,9 +74,10 @@ pub(crate) fn seal_base(
 ) -> ([u8; 32], Vec<u8>) {
     let mut text = plaintext.to_vec();
     let (enc, tag) =
-        sealmq_core::crypto::seal_base(&KemPublicKey(*recipient), info, seed, &mut text).unwrap();
+        sealmq_core::crypto::seal_base(&KemPublicKey(*recipient).into(), info, seed, &mut text)
+            .unwrap();
     text.extend_from_slice(&tag);
-    (enc, text)
+    (enc.as_bytes().try_into().unwrap(), text)
 }
 
 /// The private key of DeriveKeyPair(seed) as RFC 9180 §7.1.3 has it, not clamped.

@@ -4,6 +4,7 @@ use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey,
 use sealmq_core::object::{
     Access, Authorities, FORM_SUITE_1, Kind, List, Object, Role, encode, sign_encoded,
 };
+use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
 use sealmq_keys::{
     DelegatedKemKey, DelegatedKey, Delegation, KEM_X25519, KeyPackage, Roles, WelcomeFields,
@@ -111,6 +112,10 @@ impl Authorities for Authority {
         self.domain
     }
 
+    fn suite(&self) -> Suite {
+        Suite::One
+    }
+
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
         let (key, roles) = self.keys.get(usize::from(signer))?;
         (serial == self.serial && roles.has(role)).then_some(key)
@@ -207,7 +212,9 @@ pub(crate) fn delegation(serial: u32) -> Vec<u8> {
     };
     assert_eq!(
         made,
-        real.sign(&identity("root"), &mut [0; 4096]).unwrap().0
+        real.sign(Suite::One, &identity("root"), &mut [0; 4096])
+            .unwrap()
+            .0
     );
     made
 }

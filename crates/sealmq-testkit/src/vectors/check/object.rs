@@ -2,6 +2,7 @@
 
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
+use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, VerifiedCredential};
 use sealmq_keys::{
     Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedDelegation,
@@ -123,7 +124,8 @@ fn key_package(bytes: &[u8], context: Input<'_>) -> Checked {
         claimed.domain
     };
     let identity = VerifyingKey::from_bytes(&claimed.identity).map_err(|_| "field")?;
-    let verified = VerifiedKeyPackage::verify(bytes, &domain, &identity).map_err(reason)?;
+    let verified =
+        VerifiedKeyPackage::verify(bytes, Suite::One, &domain, &identity).map_err(reason)?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     Ok(stated(verified.hash(), fields::key_package(&claimed)))
 }
@@ -135,7 +137,7 @@ fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
         body::<EnrolmentRequest<'_>>(bytes, Kind::EnrolmentRequest)
             .map_or(DomainId([0; 16]), |claimed| claimed.domain)
     };
-    let verified = VerifiedEnrolment::verify(bytes, &domain).map_err(reason)?;
+    let verified = VerifiedEnrolment::verify(bytes, Suite::One, &domain).map_err(reason)?;
     Ok(stated(
         verified.hash(),
         fields::enrolment_request(verified.fields()),

@@ -2,6 +2,7 @@
 
 use sealmq_core::crypto::{KemKeyPair, Secret, open_base};
 use sealmq_core::object::{Authorities, Kind, decode};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
 use sealmq_keys::{
@@ -38,7 +39,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
         return Ok(refused("too_old"));
     }
     let seed = input.secret("package_seed");
-    let Ok(opened) = welcome.open(&KemKeyPair::derive(&seed)) else {
+    let Ok(opened) = welcome.open(&KemKeyPair::derive(&seed).into()) else {
         return Ok(refused("wrong_secret"));
     };
 
@@ -48,7 +49,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let (text, tag) = body.sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
     open_base(
-        &KemKeyPair::derive(&seed),
+        &KemKeyPair::derive(&seed).into(),
         &info,
         body.enc,
         &mut plaintext,
@@ -97,7 +98,8 @@ pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> 
         package.kem = KEM_X25519;
     });
     let key_of_package = identity("anybody").verifying_key();
-    let verified = VerifiedKeyPackage::verify(&package, &fields.domain, &key_of_package).unwrap();
+    let verified =
+        VerifiedKeyPackage::verify(&package, Suite::One, &fields.domain, &key_of_package).unwrap();
     let signer = super::super::world::controller(1);
     let fields = WelcomeFields {
         serial: 1,
@@ -120,7 +122,7 @@ pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> 
     let welcome = VerifiedWelcome::verify(bytes, &trusted).unwrap();
     GroupState::install(
         welcome
-            .open(&KemKeyPair::derive(&package_seed("anybody", 1)))
+            .open(&KemKeyPair::derive(&package_seed("anybody", 1)).into())
             .unwrap(),
     )
 }

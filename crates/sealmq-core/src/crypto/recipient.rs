@@ -1,0 +1,319 @@
+//! HPKE in base mode to a recipient's key of either KEM: what key packages, welcomes and join
+//! requests use (spec/keys.md §6, §10, §12). The data path has its own functions and X25519 only.
+
+#[cfg(feature = "suite2")]
+use alloc::boxed::Box;
+use core::fmt;
+
+use hpke::aead::{AeadTag, AesGcm256};
+use hpke::kdf::HkdfSha256;
+#[cfg(feature = "suite2")]
+use hpke::kem::XWing;
+use hpke::kem::{Kem, X25519HkdfSha256};
+use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
+
+use super::seed_rng::SeedRng;
+use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN};
+
+/// Length of an X-Wing public key in bytes.
+pub const XWING_KEY_LEN: usize = 1216;
+/// Length of an X-Wing encapsulated key in bytes.
+pub const XWING_ENC_LEN: usize = 1120;
+/// Bytes of the longest encapsulated key of the KEMs that this build knows.
+pub const MAX_ENC_LEN: usize = if cfg!(feature = "suite2") {
+    XWING_ENC_LEN
+} else {
+    ENC_LEN
+};
+
+/// A KEM that this build knows, by its HPKE id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u16)]
+#[non_exhaustive]
+pub enum KemId {
+    /// DHKEM(X25519, HKDF-SHA256): keys of 32 bytes, enc of 32 bytes.
+    X25519 = 0x0020,
+    /// X-Wing (ML-KEM-768 and X25519): keys of 1216 bytes, enc of 1120 bytes.
+    #[cfg(feature = "suite2")]
+    XWing = 0x647a,
+}
+
+impl KemId {
+    /// The id in HPKE's registry.
+    #[must_use]
+    pub const fn id(self) -> u16 {
+        self as u16
+    }
+
+    /// Length of a public key in bytes.
+    #[must_use]
+    pub const fn public_key_len(self) -> usize {
+        match self {
+            Self::X25519 => 32,
+            #[cfg(feature = "suite2")]
+            Self::XWing => XWING_KEY_LEN,
+        }
+    }
+
+    /// Length of an encapsulated key in bytes.
+    #[must_use]
+    pub const fn enc_len(self) -> usize {
+        match self {
+            Self::X25519 => ENC_LEN,
+            #[cfg(feature = "suite2")]
+            Self::XWing => XWING_ENC_LEN,
+        }
+    }
+}
+
+/// A public key that welcomes or join requests are sealed to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecipientKey(PublicBytes);
+
+#[derive(Clone, PartialEq, Eq)]
+enum PublicBytes {
+    X25519([u8; 32]),
+    // On the heap: a suite 1 value stays as small as it was.
+    #[cfg(feature = "suite2")]
+    XWing(Box<[u8; XWING_KEY_LEN]>),
+}
+
+impl RecipientKey {
+    /// Takes a public key as it stands in an object.
+    ///
+    /// # Errors
+    /// A wrong length, or ML-KEM coefficients out of range. X25519 keys of low order fail when
+    /// they are used (RFC 9180 §7.1.4).
+    pub fn from_bytes(kem: KemId, bytes: &[u8]) -> Result<Self, KemError> {
+        match kem {
+            KemId::X25519 => bytes
+                .try_into()
+                .map(|bytes| Self(PublicBytes::X25519(bytes)))
+                .map_err(|_| KemError),
+            #[cfg(feature = "suite2")]
+            KemId::XWing => {
+                <XWing as Kem>::PublicKey::from_bytes(bytes).map_err(|_| KemError)?;
+                <[u8; XWING_KEY_LEN]>::try_from(bytes)
+                    .map(|bytes| Self(PublicBytes::XWing(Box::new(bytes))))
+                    .map_err(|_| KemError)
+            }
+        }
+    }
+
+    /// The KEM that the key belongs to.
+    #[must_use]
+    pub const fn kem(&self) -> KemId {
+        match &self.0 {
+            PublicBytes::X25519(_) => KemId::X25519,
+            #[cfg(feature = "suite2")]
+            PublicBytes::XWing(_) => KemId::XWing,
+        }
+    }
+
+    /// The encoded key: 32 or 1216 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            PublicBytes::X25519(bytes) => bytes,
+            #[cfg(feature = "suite2")]
+            PublicBytes::XWing(bytes) => bytes.as_slice(),
+        }
+    }
+}
+
+impl From<KemPublicKey> for RecipientKey {
+    fn from(key: KemPublicKey) -> Self {
+        Self(PublicBytes::X25519(key.0))
+    }
+}
+
+impl fmt::Debug for RecipientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The beginning is enough to tell keys apart.
+        write!(f, "RecipientKey({:?}, ", self.kem())?;
+        for byte in self.as_bytes().iter().take(8) {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str("..)")
+    }
+}
+
+/// A key pair that welcomes or join requests are opened with. Wiped on drop.
+pub struct RecipientKeyPair {
+    private: Private,
+    public: RecipientKey,
+}
+
+enum Private {
+    X25519(KemKeyPair),
+    #[cfg(feature = "suite2")]
+    XWing(Box<<XWing as Kem>::PrivateKey>),
+}
+
+impl RecipientKeyPair {
+    /// DeriveKeyPair(seed) of the KEM: RFC 9180 §7.1.3, or draft-ietf-hpke-pq.
+    #[must_use]
+    pub fn derive(kem: KemId, seed: &Secret) -> Self {
+        match kem {
+            KemId::X25519 => KemKeyPair::derive(seed).into(),
+            #[cfg(feature = "suite2")]
+            KemId::XWing => {
+                let (private, public) = XWing::derive_keypair(seed.expose());
+                let mut bytes = Box::new([0; XWING_KEY_LEN]);
+                public.write_exact(bytes.as_mut_slice());
+                Self {
+                    private: Private::XWing(Box::new(private)),
+                    public: RecipientKey(PublicBytes::XWing(bytes)),
+                }
+            }
+        }
+    }
+
+    /// The KEM that the pair belongs to.
+    #[must_use]
+    pub const fn kem(&self) -> KemId {
+        self.public.kem()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> &RecipientKey {
+        &self.public
+    }
+}
+
+impl From<KemKeyPair> for RecipientKeyPair {
+    fn from(pair: KemKeyPair) -> Self {
+        Self {
+            public: pair.public().into(),
+            private: Private::X25519(pair),
+        }
+    }
+}
+
+impl fmt::Debug for RecipientKeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecipientKeyPair")
+            .field(&self.public)
+            .finish()
+    }
+}
+
+/// An encapsulated key: 32 or 1120 bytes.
+#[derive(Clone)]
+pub struct Enc {
+    bytes: [u8; MAX_ENC_LEN],
+    len: usize,
+}
+
+impl Enc {
+    /// The bytes, as they stand in an object.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Enc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Enc({} bytes)", self.len)
+    }
+}
+
+/// Single-shot HPKE in base mode, in place, aad empty: seals `text`, returns enc and tag. `seed`
+/// is 32 fresh random bytes, used for nothing else.
+///
+/// # Errors
+/// The recipient's key is of low order; `text` is then not changed.
+pub fn seal_base(
+    recipient: &RecipientKey,
+    info: &[u8],
+    seed: &Secret,
+    text: &mut [u8],
+) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
+    match &recipient.0 {
+        PublicBytes::X25519(key) => seal_with::<X25519HkdfSha256>(key, info, seed.expose(), text),
+        #[cfg(feature = "suite2")]
+        PublicBytes::XWing(key) => {
+            seal_with::<XWing>(key.as_slice(), info, &*xwing_randomness(seed), text)
+        }
+    }
+}
+
+/// The 64 bytes that X-Wing's Encap draws (spec/keys.md §10): 32 for ML-KEM, 32 for X25519.
+#[cfg(feature = "suite2")]
+fn xwing_randomness(seed: &Secret) -> zeroize::Zeroizing<[u8; 64]> {
+    let mut bytes = zeroize::Zeroizing::new([0; 64]);
+    let (pq, t) = bytes.split_at_mut(32);
+    pq.copy_from_slice(super::expand(seed, &[b"sealmq/1 encap pq"]).expose());
+    t.copy_from_slice(super::expand(seed, &[b"sealmq/1 encap t"]).expose());
+    bytes
+}
+
+fn seal_with<K: Kem>(
+    recipient: &[u8],
+    info: &[u8],
+    randomness: &[u8],
+    text: &mut [u8],
+) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
+    let public = K::PublicKey::from_bytes(recipient).map_err(|_| KemError)?;
+    let mut rng = SeedRng::new(randomness);
+    // Base mode only: hpke panics on X-Wing in the authenticated modes.
+    let (key, mut context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, K>(
+        &OpModeS::Base,
+        &public,
+        info,
+        &mut rng,
+    )
+    .map_err(|_| KemError)?;
+    if !rng.is_spent() {
+        return Err(KemError);
+    }
+    let len = K::EncappedKey::size();
+    let mut enc = Enc {
+        bytes: [0; MAX_ENC_LEN],
+        len,
+    };
+    key.write_exact(enc.bytes.get_mut(..len).ok_or(KemError)?);
+    let tag = context
+        .seal_inout_detached(text.into(), &[])
+        .map_err(|_| KemError)?;
+    Ok((enc, tag.to_bytes().into()))
+}
+
+/// Opens what [`seal_base`] sealed, in place.
+///
+/// # Errors
+/// It was not sealed to this key and `info`; `text` is then not changed.
+pub fn open_base(
+    recipient: &RecipientKeyPair,
+    info: &[u8],
+    enc: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), KemError> {
+    match &recipient.private {
+        Private::X25519(pair) => {
+            open_with::<X25519HkdfSha256>(pair.private(), info, enc, text, tag)
+        }
+        #[cfg(feature = "suite2")]
+        Private::XWing(private) => open_with::<XWing>(private, info, enc, text, tag),
+    }
+}
+
+fn open_with<K: Kem>(
+    private: &K::PrivateKey,
+    info: &[u8],
+    enc: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), KemError> {
+    let enc = K::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
+    let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| KemError)?;
+    let mut context =
+        hpke::setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, private, &enc, info)
+            .map_err(|_| KemError)?;
+    context
+        .open_inout_detached(text.into(), &[], &tag)
+        .map_err(|_| KemError)
+}
