@@ -242,7 +242,15 @@ mod packages_and_requests {
         let field = |name| Err(ObjectError::Field(name));
         assert_eq!(check(&|p| p.identity[0] ^= 1), field("identity"));
         assert_eq!(check(&|p| p.number = 0), field("number"));
-        assert_eq!(check(&|p| p.kem = 0x647a), field("kem"));
+        assert_eq!(check(&|p| p.kem = 0x0010), field("kem"));
+        let other_kem = KeyPackage {
+            kem: sealmq_keys::KEM_XWING,
+            ..body
+        };
+        assert_eq!(
+            verify(&raw(Kind::KeyPackage, &other_kem, &identity())),
+            field("kem")
+        );
         assert_eq!(check(&|p| p.init_key = &[1; 31]), field("init_key"));
         assert_eq!(check(&|p| p.init_key = &[1; 33]), field("init_key"));
         assert_eq!(check(&|p| p.not_after = p.issued_at), field("not_after"));

@@ -22,7 +22,7 @@ use crate::key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN};
 use crate::store::{Changes, Store};
 
 /// Most key packages in one request.
-pub const MAX_PACKAGES: u32 = 256;
+pub const MAX_PACKAGES: u32 = 64;
 
 /// How long the key packages of a request can be used, in seconds: a year.
 const PACKAGE_VALIDITY: u64 = 365 * 86_400;

@@ -1,7 +1,9 @@
 //! Objects with one fault each, signed correctly.
 
 use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{FORM_SUITE_1, Kind, ObjectError, sign_encoded, sign_object};
+use sealmq_core::object::{
+    FORM_SUITE_1, FORM_SUITE_2, Kind, ObjectError, sign_encoded, sign_object,
+};
 use serde::Serialize;
 
 /// Signs anything, without a look at its fields.
@@ -22,7 +24,12 @@ pub fn only_itself(good: &[u8], verify: impl Fn(&[u8]) -> Result<(), ObjectError
         assert!(verify(&good[..len]).is_err(), "{len} bytes");
     }
     assert!(verify(&[good, &[0]].concat()).is_err());
-    for form in [0x00, 0x12, 0x21, 0x91] {
+    // A delegation names the suite itself: there the signature tells.
+    let mut other_suite = good.to_vec();
+    other_suite[0] = FORM_SUITE_2;
+    let error = verify(&other_suite).unwrap_err();
+    assert!(matches!(error, ObjectError::Form | ObjectError::Signature));
+    for form in [0x00, 0x10, 0x13, 0x21, 0x91] {
         let mut bad = good.to_vec();
         bad[0] = form;
         assert_eq!(verify(&bad), Err(ObjectError::Form));
