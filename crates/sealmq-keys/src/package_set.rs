@@ -34,8 +34,9 @@ impl<'a> PackageSet<'a> {
     /// Their signatures are taken as given.
     ///
     /// # Errors
-    /// A package with a field that the spec forbids, `Field("packages")` if there are none, more
-    /// than [`MAX_PACKAGES`], numbers that do not rise or two suites; [`ObjectError::TooLarge`].
+    /// A package with a field that the spec forbids, or of another suite than the first;
+    /// `Field("packages")` if there are none, more than [`MAX_PACKAGES`], or numbers that do not
+    /// rise; [`ObjectError::TooLarge`].
     pub fn encode<'o>(
         packages: &List<'_, &[u8]>,
         domain: &DomainId,
@@ -106,20 +107,19 @@ fn unsigned(
     KeyPackage::decode(&object)?.into_verified(suite, object.hash(), domain, identity)
 }
 
-/// The rules for the set as a whole: how many, rising numbers, one suite.
+/// The rules for the set as a whole: how many, rising numbers.
 fn check(
     packages: &List<'_, &[u8]>,
     read: impl Fn(&[u8]) -> Result<VerifiedKeyPackage, ObjectError>,
 ) -> Result<(), ObjectError> {
     let error = ObjectError::Field("packages");
-    let mut last = None;
+    let mut last = 0;
     for (index, bytes) in packages.iter().enumerate() {
-        let (form, number) = (bytes.first(), read(bytes)?.number());
-        let follows = last.is_none_or(|(before, below)| form == before && number > below);
-        if index >= MAX_PACKAGES || !follows {
+        let number = read(bytes)?.number();
+        if index >= MAX_PACKAGES || number <= last {
             return Err(error);
         }
-        last = Some((form, number));
+        last = number;
     }
-    if last.is_none() { Err(error) } else { Ok(()) }
+    if last == 0 { Err(error) } else { Ok(()) }
 }

@@ -5,15 +5,13 @@ use core::fmt;
 
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
+use crate::announcement::MAX_CHUNK_LEN;
 use crate::confirmation::MAX_CONFIRMATION_LEN;
 use crate::fingerprint::Fingerprint;
 use crate::heartbeat::MAX_HEARTBEAT_LEN;
 use crate::nonce_answer::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN};
 use crate::package_set::MAX_PACKAGE_SET_LEN;
 use crate::welcome::MAX_WELCOME_LEN;
-
-/// Longest cover chunk in bytes (spec/keys.md §5).
-const MAX_CHUNK_LEN: usize = 8216;
 
 /// Longest topic prefix in bytes: leaves room for the longest reserved topic name.
 pub const MAX_PREFIX_LEN: usize = 1024;

@@ -10,8 +10,9 @@
 
 mod sim;
 
-use sealmq_core::crypto::{Digest, IdentityKey};
+use sealmq_core::crypto::{Digest, IdentityKey, KemId, RecipientKeyPair};
 use sealmq_core::object::{Kind, List, ObjectError, encode};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::*;
 use sim::faults::{only_itself, overlong, raw};
@@ -348,7 +349,7 @@ mod package_sets {
     use sim::package_bytes;
 
     fn verify(bytes: &[u8]) -> Result<(), ObjectError> {
-        PackageSet::verify(bytes, &domain(), &identity().verifying_key()).map(|_| ())
+        PackageSet::verify(bytes, Suite::One, &domain(), &identity().verifying_key()).map(|_| ())
     }
 
     fn body(packages: &[&[u8]]) -> Vec<u8> {
@@ -381,10 +382,43 @@ mod package_sets {
         assert_eq!(check(&[all[1], all[1]]), field("packages"));
         let bytes = body(&[all[1], all[6]]);
         let key = identity().verifying_key();
-        let set = PackageSet::verify(&bytes, &domain(), &key).unwrap();
+        let set = PackageSet::verify(&bytes, Suite::One, &domain(), &key).unwrap();
         assert!(set.packages().map(|(b, _)| b).eq([all[1], all[6]]));
         assert!(set.packages().map(|(_, p)| p.number()).eq([2, 7]));
         assert!(set.packages().map(|(_, p)| p).eq([2, 7].map(sim::package)));
+    }
+
+    fn suite_2_package(number: u32) -> Vec<u8> {
+        let init = RecipientKeyPair::derive(KemId::XWing, &secret(&[4, number.into()]));
+        let fields = KeyPackage {
+            domain: domain(),
+            identity: *identity().verifying_key().as_bytes(),
+            number,
+            kem: KEM_XWING,
+            init_key: init.public().as_bytes(),
+            issued_at: NOW,
+            not_after: NOW + VALIDITY,
+        };
+        let mut out = [0; MAX_KEY_PACKAGE_LEN];
+        fields.sign(&identity(), &mut out).unwrap().0.to_vec()
+    }
+
+    #[test]
+    fn one_suite() {
+        let key = identity().verifying_key();
+        let verify = |suite, packages: &[&[u8]]| {
+            PackageSet::verify(&body(packages), suite, &domain(), &key).map(|_| ())
+        };
+        let (one, two) = (package_bytes(1), suite_2_package(2));
+        assert_eq!(verify(Suite::Two, &[&two]), Ok(()));
+        assert_eq!(verify(Suite::One, &[&two]), Err(ObjectError::Form));
+        assert_eq!(verify(Suite::Two, &[&one]), Err(ObjectError::Form));
+        assert_eq!(check(&[&one, &two]), Err(ObjectError::Form));
+        // Eleven fit, thirteen do not.
+        let many: Vec<Vec<u8>> = (1..=13).map(suite_2_package).collect();
+        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+        assert_eq!(verify(Suite::Two, &many[..11]), Ok(()));
+        assert_eq!(verify(Suite::Two, &many), Err(ObjectError::TooLarge));
     }
 
     #[test]
@@ -405,10 +439,10 @@ mod package_sets {
             Err(ObjectError::TooLarge)
         );
         let key = identity().verifying_key();
-        let elsewhere = PackageSet::verify(&good, &DomainId([1; 16]), &key).map(|_| ());
+        let elsewhere = PackageSet::verify(&good, Suite::One, &DomainId([1; 16]), &key).map(|_| ());
         assert_eq!(elsewhere, Err(ObjectError::Domain));
         let eve = IdentityKey::from_seed(&secret(&[99])).verifying_key();
-        let hers = PackageSet::verify(&good, &domain(), &eve).map(|_| ());
+        let hers = PackageSet::verify(&good, Suite::One, &domain(), &eve).map(|_| ());
         assert_eq!(hers, field("identity"));
         assert!(sim::package(1).is_valid_at(NOW + VALIDITY, 0));
     }
@@ -436,7 +470,7 @@ fn random_bytes() {
             assert!(VerifiedJoinRefusal::verify(&bytes, &authorities).is_err());
             let member = MemberNumber(8);
             assert!(VerifiedConfirmation::verify(&bytes, &domain(), member, &key).is_err());
-            assert!(PackageSet::verify(&bytes, &domain(), &key).is_err());
+            assert!(PackageSet::verify(&bytes, Suite::One, &domain(), &key).is_err());
         }
     }
 }
