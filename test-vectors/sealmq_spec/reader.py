@@ -16,11 +16,16 @@ class Session:
         self.number, self.top, self.seen = number, -1, set()
 
 
-class SenderState:
-    """Replay state of one sender in one group. It belongs to one credential serial."""
+def order(credential):
+    """Credentials of a member are ordered by this."""
+    return credential.fields["serial"], credential.fields["credential_serial"]
 
-    def __init__(self, serial, floor=0):
-        self.serial, self.floor = serial, floor
+
+class SenderState:
+    """Replay state of one sender in one group. It belongs to one credential: `order` is (delegation's serial, credential_serial)."""
+
+    def __init__(self, order, floor=0):
+        self.order, self.floor = order, floor
         self.sessions = {}       # enc → Session
         self.highest_will = -1
         self.retained = {}       # topic → (session number, counter)
@@ -36,7 +41,10 @@ class Reader:
         self.credentials = {credential.fields["member"]: credential for credential in known}
         self.number, self.own_messages, self.capacity = number, own_messages, sessions
         self.lowest_serial = None if refused is None else {entry["member"]: entry["lowest_serial"] for entry in refused}
-        self.states = {entry["sender"]: SenderState(entry["credential_serial"], entry["floor"]) for entry in floors}
+        self.states = {}
+        for entry in floors:
+            belongs_to = entry.get("serial", authority["serial"]), entry["credential_serial"]
+            self.states[entry["sender"]] = SenderState(belongs_to, entry["floor"])
 
     def open(self, topic, retained, now_ms, envelope):
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
@@ -58,7 +66,7 @@ class Reader:
         credential = self._credential(m)
         require(self.lowest_serial is not None, "UnknownList")
         state = self._state(credential)
-        self._require_allowed(credential, state.serial, m, topic, now_ms)
+        self._require_allowed(credential, state.order, m, topic, now_ms)
         # 7 freshness
         self._require_fresh(m, retained, now_ms)
         # 8 replay pre-check
@@ -69,7 +77,7 @@ class Reader:
         # 10 commit
         self.credentials[m["sender"]], self.states[m["sender"]] = credential, state
         self._commit(state, m, topic, retained, enc, counter)
-        message = {"epoch": epoch["epoch"], "name": credential.fields["name"], "credential_serial": state.serial, "counter": counter, **m}
+        message = {"epoch": epoch["epoch"], "name": credential.fields["name"], "credential_serial": credential.fields["credential_serial"], "counter": counter, **m}
         del message["hint"]
         message.pop("credential", None)
         return message, plaintext
@@ -92,7 +100,7 @@ class Reader:
         if "credential" in m:
             try:
                 inside = objects.check("credential", m["credential"], authority=self.authority, member=m["sender"])
-                if known is None or inside.fields["credential_serial"] > known.fields["credential_serial"]:
+                if known is None or order(inside) > order(known):
                     return inside
             except Refused:
                 pass
@@ -100,18 +108,17 @@ class Reader:
         return known
 
     def _state(self, credential):
-        """The sender's replay state, a fresh one for a higher credential serial."""
-        serial = credential.fields["credential_serial"]
+        """The sender's replay state, a fresh one for a higher credential."""
         state = self.states.get(credential.fields["member"])
-        return state if state and state.serial >= serial else SenderState(serial)
+        return state if state and state.order >= order(credential) else SenderState(order(credential))
 
     def _require_allowed(self, credential, lowest, m, topic, now_ms):
-        """`lowest` is the serial that the replay state belongs to: a lower one is refused from then on."""
+        """`lowest` is the order of the credential that the replay state belongs to: a lower one is refused from then on."""
         f = credential.fields
         ahead = (m["hint"] - f["credential_serial"]) % 128
         require(not 1 <= ahead < 64, "UnknownSender", "made under a newer credential")
         require(ahead < 64, "Revoked", "made under an older credential")
-        require(f["credential_serial"] >= max(lowest, self.lowest_serial.get(f["member"], 0)), "Revoked")
+        require(order(credential) >= lowest and f["credential_serial"] >= self.lowest_serial.get(f["member"], 0), "Revoked")
         if now_ms is None:  # without a clock it is at least the time of the newest announcement
             require(f["not_after"] >= self.issued_at, "Revoked", "a credential that has expired by then")
         else:

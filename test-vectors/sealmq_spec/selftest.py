@@ -268,6 +268,11 @@ def test_credential_inside_and_serials():
     same("Replay", outcome(reader, seal_input(keys, h, session_number=1)))
     same("ok", outcome(reader, seal_input(keys, h, session_number=1, **inside)), "a higher serial starts with floor 0")
     same("Revoked", outcome(reader, seal_input(keys, h, session_number=NOW + 9)), "the lower serial is refused from then on")
+    stolen = {"sender": 7, "credential_serial": 2**32 - 2, "floor": 2**35 - 1}
+    same("ok", outcome(Reader(**reader_input(keys, h, floors=[{**stolen, "serial": 0}])), seal_input(keys, h, session_number=1)), "a new delegation starts with floor 0")
+    same("Revoked", outcome(Reader(**reader_input(keys, h, floors=[{**stolen, "serial": 1}])), seal_input(keys, h, session_number=1)))
+    newer = {"sender": 7, "serial": 2, "credential_serial": 0, "floor": 0}
+    same("Revoked", outcome(Reader(**reader_input(keys, h, floors=[newer])), seal_input(keys, h)), "an older delegation is refused from then on")
     for hint, want in ((2, "UnknownSender"), (64, "UnknownSender"), (65, "Revoked"), (128, "Revoked"), (129, "Rejected")):
         same(want, outcome(Reader(**reader_input(keys, h)), seal_input(keys, h, serial=hint)), f"known serial 1, the sender has {hint}")
     same("UnknownSender", outcome(Reader(**reader_input(keys, h, credentials=[])), seal_input(keys, h)))

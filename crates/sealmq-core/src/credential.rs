@@ -39,6 +39,17 @@ pub struct Credential<'a> {
     pub grants: List<'a, Grant<'a>>,
 }
 
+/// How credentials of one member are ordered: first by delegation, so that whoever stole an
+/// issuing key and drove the credential serial up is without effect under the next delegation
+/// (spec/keys.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct CredentialOrder {
+    /// Serial of the delegation that the signer belongs to.
+    pub delegation: u32,
+    /// The credential's own serial.
+    pub credential: u32,
+}
+
 /// What a member may do in one group.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Grant<'a> {
@@ -51,6 +62,15 @@ pub struct Grant<'a> {
 }
 
 impl<'a> Credential<'a> {
+    /// The order of this credential among those of its member.
+    #[must_use]
+    pub const fn order(&self) -> CredentialOrder {
+        CredentialOrder {
+            delegation: self.serial,
+            credential: self.credential_serial,
+        }
+    }
+
     /// The grant for a group.
     #[must_use]
     pub fn grant(&self, group: &GroupId) -> Option<Grant<'a>> {

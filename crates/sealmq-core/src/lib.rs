@@ -15,9 +15,11 @@
 //! new sender pushes out another, and from then on *every* sender without a place is refused until
 //! it begins a session numbered above those of all that were pushed out. Senders without a clock
 //! count their sessions from 1 and do not get there, not even with a new credential, and one
-//! sender that claims a huge number can bring all others to that point. So give a device places
+//! sender that claims a huge number can bring all others to that point; only credentials under a
+//! new delegation end it. So give a device places
 //! for all the senders whose topics it reads; hosts move into larger tables in time
-//! ([`open::Receiver::move_into`]).
+//! ([`open::Receiver::move_into`]). A receiver serves one domain: what it remembers is ordered by
+//! the serials of that domain's delegations.
 
 #[cfg(feature = "suite2")]
 extern crate alloc;
@@ -35,6 +37,8 @@ pub mod topic;
 mod transcript;
 pub mod wire;
 
-pub use credential::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, VerifiedCredential};
+pub use credential::{
+    Credential, CredentialOrder, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, VerifiedCredential,
+};
 pub use ids::{DomainId, GroupId, KeyId, MemberNumber};
 pub use name::{MAX_NAME_LEN, NameError, check_name};

@@ -1,3 +1,4 @@
+use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, KemKeyPair, Secret, VerifyingKey};
 use crate::ids::{GroupId, KeyId, MemberNumber};
 use crate::topic::Topic;
@@ -110,6 +111,8 @@ pub struct Sender {
     pub key: VerifyingKey,
     /// Hash of the credential object.
     pub credential_hash: Digest,
+    /// Serial of the delegation under which the credential was signed.
+    pub delegation: u32,
     /// The credential's own serial.
     pub serial: u32,
     /// Unix seconds.
@@ -123,21 +126,32 @@ pub struct Sender {
     pub lowest_serial: Option<u32>,
 }
 
+impl Sender {
+    /// The order of the credential.
+    #[must_use]
+    pub const fn order(&self) -> CredentialOrder {
+        CredentialOrder {
+            delegation: self.delegation,
+            credential: self.serial,
+        }
+    }
+}
+
 /// The members that a reader knows. Called once per message, so answers should be prepared when a
 /// credential arrives and not decoded each time.
 pub trait Directory {
-    /// The credential with the highest serial known of this member.
+    /// The highest credential known of this member, under the current delegation.
     fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender>;
 
     /// Judges a credential object that came inside a message. It counts only if it verifies under
-    /// the current delegation, and only above the serial already `known`, so that its signature
+    /// the current delegation, and only above the one already `known`, so that its signature
     /// need not be checked otherwise. Nothing may be stored here: the message is not verified
     /// yet. [`crate::open::Opened::credential`] gives it out afterwards.
     fn admit(
         &self,
         query: &SenderQuery<'_>,
         credential: &[u8],
-        known: Option<u32>,
+        known: Option<CredentialOrder>,
     ) -> Option<Sender>;
 }
 
@@ -150,7 +164,7 @@ impl<D: Directory + ?Sized> Directory for &D {
         &self,
         query: &SenderQuery<'_>,
         credential: &[u8],
-        known: Option<u32>,
+        known: Option<CredentialOrder>,
     ) -> Option<Sender> {
         (**self).admit(query, credential, known)
     }

@@ -7,6 +7,7 @@ use super::opened::{Facts, Opened};
 use super::stages::{Context, Plain};
 use super::time::{self, MessageTimes};
 use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery};
+use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, SessionSecrets, SignatureContext};
 use crate::replay::{
     Class, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
@@ -78,8 +79,8 @@ impl<'b> Decrypted<'b> {
         let class = self
             .class(request.retained)
             .ok_or(Rejection::Replay { member })?;
-        // The replay state belongs to a credential serial, so it is asked when that is known.
-        match replay.check(&self.message(class, sender.serial, None)) {
+        // The replay state belongs to a credential, so it is asked when that is known.
+        match replay.check(&self.message(class, sender.order(), None)) {
             Verdict::New => {}
             Verdict::Replay => return Err(Rejection::Replay { member }),
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
@@ -102,12 +103,12 @@ impl<'b> Decrypted<'b> {
         directory: &impl Directory,
     ) -> Option<(Sender, bool)> {
         let known = directory.sender(query).filter(|s| s.member == query.member);
-        let serial = known.as_ref().map(|s| s.serial);
+        let order = known.as_ref().map(Sender::order);
         let inside = self.fields.credential.clone();
         let newer = inside
             .and_then(|range| self.plain.body()?.get(range))
-            .and_then(|credential| directory.admit(query, credential, serial))
-            .filter(|s| s.member == query.member && serial.is_none_or(|known| s.serial > known));
+            .and_then(|credential| directory.admit(query, credential, order))
+            .filter(|s| s.member == query.member && order.is_none_or(|known| s.order() > known));
         newer.map(|s| (s, true)).or(known.map(|s| (s, false)))
     }
 
@@ -134,7 +135,7 @@ impl<'b> Decrypted<'b> {
         }
     }
 
-    fn message(&self, class: Class, serial: u32, sequence: Option<u32>) -> Message<'_> {
+    fn message(&self, class: Class, serial: CredentialOrder, sequence: Option<u32>) -> Message<'_> {
         Message {
             topic: TopicKey::new(self.context.group, self.fields.sender, &self.topic_hash),
             serial,
@@ -200,7 +201,7 @@ impl<'b> Verified<'b> {
         let message = self.message;
         let sequence = message.fields.sequence.filter(|_| self.report_gaps);
         let gap: Option<Gap> =
-            replay.commit(&message.message(self.class, self.sender.serial, sequence));
+            replay.commit(&message.message(self.class, self.sender.order(), sequence));
         let facts = Facts {
             group: message.context.group,
             epoch: message.context.epoch,

@@ -131,7 +131,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     fn restore_topic(&mut self, stored: &TopicRecord) {
         let Some(index) = self.claim_topic(&stored.key(), stored.serial) else {
-            self.raise_retained(&stored.key(), stored.retained);
+            self.raise_retained(&stored.key(), stored.serial, stored.retained);
             return;
         };
         let Some(slot) = self.topics.as_mut().get_mut(index) else {

@@ -9,6 +9,7 @@ use super::probe::probe;
 use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
 use super::state::{Floors, ReplayState};
 use super::topic::{TopicKey, TopicRecord, TopicSlot};
+use crate::credential::CredentialOrder;
 use crate::ids::{GroupId, MemberNumber};
 
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
@@ -63,7 +64,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         &mut self,
         group: GroupId,
         member: MemberNumber,
-        serial: u32,
+        serial: CredentialOrder,
     ) -> Option<usize> {
         let index = match self.find_sender(&group, member) {
             Some(index) => index,
@@ -100,14 +101,16 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     }
 
     /// The place of a sender on a topic; its record is of `serial`.
-    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: u32) -> Option<usize> {
+    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: CredentialOrder) -> Option<usize> {
         let index = match self.find_topic(key) {
             Some(index) => index,
             None => self.clear_topic_place(key)?,
         };
-        let floor = self
-            .sender(&key.group, key.member)
-            .map_or(self.floors.retained, |sender| sender.retained_floor);
+        let floor = match self.sender(&key.group, key.member) {
+            Some(sender) if sender.serial == serial => sender.retained_floor,
+            Some(_) => (0, 0),
+            None => self.floors.under(serial).retained,
+        };
         let record = &mut self.topics.as_mut().get_mut(index)?.record;
         if record.as_ref().is_none_or(|r| r.serial < serial) {
             let mut fresh = TopicRecord::new(*key, serial);
@@ -119,7 +122,8 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     /// A place for a topic that has none. Where all are taken, the member with the most of them
     /// gives one up, its record with the oldest value: whoever publishes on many topics pushes
-    /// out itself before anybody who publishes on fewer (ATTACKS F2).
+    /// out itself before anybody who publishes on fewer (ATTACKS F2). Before all, records of an
+    /// older delegation go, which refuse nothing any more.
     fn clear_topic_place(&mut self, key: &TopicKey) -> Option<usize> {
         let slots = self.topics.as_ref();
         let record = |i: usize| slots.get(i).and_then(|s| s.record.as_ref());
@@ -135,32 +139,34 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         };
         let rank = |record: &TopicRecord| {
             let other = record.member != key.member;
-            (Reverse(share(record.member)), other, record.retained)
+            let share = Reverse(share(record.member));
+            (record.serial.delegation, share, other, record.retained)
         };
         let index = run().min_by_key(|i| record(*i).map(rank))?;
         let slot = self.topics.as_mut().get_mut(index)?;
         let out = slot.record.take()?;
         slot.debt.push_out(out.key(), &mut self.topic_tally, index);
-        // An older serial's values are refused by the serial.
-        let sender = self.sender(&out.group, out.member);
-        if out.retained != (0, 0) && sender.is_none_or(|s| s.serial == out.serial) {
-            self.raise_retained(&out.key(), out.retained);
+        if out.retained != (0, 0) {
+            self.raise_retained(&out.key(), out.serial, out.retained);
         }
         Some(index)
     }
 
-    pub(super) fn raise_retained(&mut self, key: &TopicKey, order: Order) {
+    /// A topic without a record: the floor of its sender stands for it.
+    pub(super) fn raise_retained(&mut self, key: &TopicKey, serial: CredentialOrder, order: Order) {
         let index = self.find_sender(&key.group, key.member);
         let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
         if let Some((index, slot)) = slot
             && let Some(record) = slot.record.as_mut()
         {
-            if record.retained_floor < order {
+            // An older credential's values are refused by its serial.
+            if record.serial == serial && record.retained_floor < order {
                 record.retained_floor = order;
                 slot.debt.change(&mut self.sender_tally, index);
             }
         } else {
             self.raise_floors(&Floors {
+                delegation: serial.delegation,
                 retained: order,
                 ..Floors::default()
             });
@@ -205,7 +211,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 to.debt
                     .take_over(mem::take(&mut from.debt), &mut self.topic_tally, index);
             } else {
-                self.raise_retained(&key, record.retained);
+                self.raise_retained(&key, record.serial, record.retained);
             }
         }
     }

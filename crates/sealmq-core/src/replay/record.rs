@@ -4,15 +4,17 @@ use super::sender::{RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
 use super::state::Floors;
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
+use crate::credential::CredentialOrder;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::{MAX_COUNTER, MAX_SESSION_NUMBER, Reader, Truncated, Writer};
 
 /// Length of a record's key in bytes.
 pub const RECORD_KEY_LEN: usize = 37;
 
-const FLOORS: u8 = 1;
-const SENDER: u8 = 2;
-const TOPIC: u8 = 3;
+// 1 to 3 were records without the delegation's serial.
+const FLOORS: u8 = 4;
+const SENDER: u8 = 5;
+const TOPIC: u8 = 6;
 
 /// A durable piece of replay state. Put it into the store under [`Record::key`]; a newer one of
 /// the same key takes the place of the older. The bytes are this implementation's own.
@@ -34,7 +36,7 @@ pub struct RecordError;
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a stored replay record is damaged or was written with another window size: restore the store from a copy, or ask the senders for new credentials",
+            "a stored replay record is damaged, or was written by another version or with another window size: restore the store from a copy, or ask the senders for new credentials",
         )
     }
 }
@@ -48,7 +50,7 @@ impl From<Truncated> for RecordError {
 }
 
 impl<const W: usize> Record<W> {
-    const SENDER_LEN: usize = 1 + 20 + 4 + 8 + 8 + 12 + RECENT_SESSIONS * Self::RECENT_LEN;
+    const SENDER_LEN: usize = 1 + 20 + 8 + 8 + 8 + 12 + RECENT_SESSIONS * Self::RECENT_LEN;
     const RECENT_LEN: usize = 8 + 32 + 4 + 8 * W;
 
     /// Bytes of the longest record.
@@ -73,6 +75,7 @@ impl<const W: usize> Record<W> {
         match self {
             Self::Floors(floors) => {
                 out.put(&[FLOORS])?;
+                out.put(&floors.delegation.to_be_bytes())?;
                 out.put(&floors.session.to_be_bytes())?;
                 out.put(&floors.will.to_be_bytes())?;
                 put_order(&mut out, floors.retained)?;
@@ -80,7 +83,7 @@ impl<const W: usize> Record<W> {
             Self::Sender(record) => {
                 out.put(&[SENDER])?;
                 put_sender(&mut out, &record.group, record.member)?;
-                out.put(&record.serial.to_be_bytes())?;
+                put_serial(&mut out, record.serial)?;
                 out.put(&record.floor.to_be_bytes())?;
                 out.put(&record.will_floor.to_be_bytes())?;
                 put_order(&mut out, record.retained_floor)?;
@@ -102,7 +105,7 @@ impl<const W: usize> Record<W> {
                 out.put(&[TOPIC])?;
                 put_sender(&mut out, &record.group, record.member)?;
                 out.put(&record.topic)?;
-                out.put(&record.serial.to_be_bytes())?;
+                put_serial(&mut out, record.serial)?;
                 put_order(&mut out, record.retained)?;
             }
         }
@@ -117,6 +120,7 @@ impl<const W: usize> Record<W> {
         let mut input = Reader::new(bytes);
         let record = match input.u8()? {
             FLOORS => Self::Floors(Floors {
+                delegation: u32::from_be_bytes(input.array()?),
                 session: number(&mut input)?,
                 will: number(&mut input)?,
                 retained: order(&mut input)?,
@@ -126,7 +130,7 @@ impl<const W: usize> Record<W> {
                 group: GroupId(input.array()?),
                 member: MemberNumber(u32::from_be_bytes(input.array()?)),
                 topic: input.array()?,
-                serial: u32::from_be_bytes(input.array()?),
+                serial: serial(&mut input)?,
                 retained: order(&mut input)?,
                 sequence: None,
             }),
@@ -143,7 +147,7 @@ impl<const W: usize> Record<W> {
         let mut record = SenderRecord {
             group: GroupId(input.array()?),
             member: MemberNumber(u32::from_be_bytes(input.array()?)),
-            serial: u32::from_be_bytes(input.array()?),
+            serial: serial(input)?,
             floor: number(input)?,
             will_floor: number(input)?,
             retained_floor: order(input)?,
@@ -221,9 +225,21 @@ fn put_sender(
     out.put(&member.0.to_be_bytes())
 }
 
+fn put_serial(out: &mut Writer<'_>, serial: CredentialOrder) -> Result<(), Truncated> {
+    out.put(&serial.delegation.to_be_bytes())?;
+    out.put(&serial.credential.to_be_bytes())
+}
+
 fn put_order(out: &mut Writer<'_>, (number, counter): (u64, u32)) -> Result<(), Truncated> {
     out.put(&number.to_be_bytes())?;
     out.put(&counter.to_be_bytes())
+}
+
+fn serial(input: &mut Reader<'_>) -> Result<CredentialOrder, RecordError> {
+    Ok(CredentialOrder {
+        delegation: u32::from_be_bytes(input.array()?),
+        credential: u32::from_be_bytes(input.array()?),
+    })
 }
 
 fn number(input: &mut Reader<'_>) -> Result<u64, RecordError> {

@@ -4,6 +4,7 @@ use super::debt::Debt;
 use super::probe::mix;
 use super::state::Floors;
 use super::window::Window;
+use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
 
@@ -25,8 +26,8 @@ pub(crate) struct Recent<const W: usize> {
 pub struct SenderRecord<const W: usize> {
     pub(crate) group: GroupId,
     pub(crate) member: MemberNumber,
-    /// Serial of the credential that all this belongs to (ATTACKS C12).
-    pub(crate) serial: u32,
+    /// Order of the credential that all this belongs to (ATTACKS A15, C12).
+    pub(crate) serial: CredentialOrder,
     /// Sessions up to here are refused unless they are in `recent`.
     pub(crate) floor: u64,
     /// The highest session of a Will.
@@ -38,7 +39,7 @@ pub struct SenderRecord<const W: usize> {
 }
 
 impl<const W: usize> SenderRecord<W> {
-    pub(crate) const fn new(group: GroupId, member: MemberNumber, serial: u32) -> Self {
+    pub(crate) const fn new(group: GroupId, member: MemberNumber, serial: CredentialOrder) -> Self {
         Self {
             group,
             member,
@@ -62,9 +63,9 @@ impl<const W: usize> SenderRecord<W> {
         self.member
     }
 
-    /// Serial of the credential.
+    /// Serials of the delegation and of the credential.
     #[must_use]
-    pub const fn serial(&self) -> u32 {
+    pub const fn serial(&self) -> CredentialOrder {
         self.serial
     }
 
@@ -91,15 +92,17 @@ impl<const W: usize> SenderRecord<W> {
         }
     }
 
-    /// How much the floors of all others would rise without this record.
-    pub(crate) fn rank(&self) -> (u64, u32) {
+    /// How much the floors of all others would rise without this record: those of an older
+    /// delegation least, whatever its numbers are.
+    pub(crate) fn rank(&self) -> (u32, u64, u32) {
         let (retained, _) = self.retained_floor;
         let number = self.highest().max(self.will_floor).max(retained);
-        (number, self.serial)
+        (self.serial.delegation, number, self.serial.credential)
     }
 
     /// Refuses what the floors refuse, remembered sessions included.
     pub(crate) fn raise(&mut self, floors: &Floors) {
+        let floors = floors.under(self.serial);
         self.floor = self.floor.max(floors.session);
         self.will_floor = self.will_floor.max(floors.will);
         self.retained_floor = self.retained_floor.max(floors.retained);
@@ -183,7 +186,11 @@ mod tests {
     use super::*;
 
     fn record() -> SenderRecord<2> {
-        SenderRecord::new(GroupId([1; 16]), MemberNumber(7), 1)
+        SenderRecord::new(
+            GroupId([1; 16]),
+            MemberNumber(7),
+            CredentialOrder::default(),
+        )
     }
 
     #[test]

@@ -2,11 +2,17 @@ use super::Table;
 use super::debt::Tally;
 use super::sender::{Order, SenderRecord, SenderSlot};
 use super::topic::{TopicKey, TopicSlot};
+use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
 
 /// Floors for senders that have no record: what was pushed out of a full table stays refused.
+///
+/// They belong to a delegation: a credential of a newer one starts with floor 0, so that numbers
+/// which a thief of an old key drove up refuse nobody any more, and older ones are refused
+/// altogether (spec/keys.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floors {
+    pub(crate) delegation: u32,
     pub(crate) session: u64,
     pub(crate) will: u64,
     pub(crate) retained: Order,
@@ -14,10 +20,17 @@ pub struct Floors {
 
 impl Floors {
     const NONE: Self = Self {
+        delegation: 0,
         session: 0,
         will: 0,
         retained: (0, 0),
     };
+
+    /// Serial of the delegation that the floors belong to.
+    #[must_use]
+    pub const fn delegation(&self) -> u32 {
+        self.delegation
+    }
 
     /// Sessions numbered up to here are refused from senders without a record.
     #[must_use]
@@ -28,13 +41,30 @@ impl Floors {
     /// What must be refused when this record is gone.
     pub(super) fn of<const W: usize>(record: &SenderRecord<W>) -> Self {
         Self {
+            delegation: record.serial.delegation,
             session: record.highest(),
             will: record.will_floor,
             retained: record.retained_floor,
         }
     }
 
+    /// What they refuse of a credential that they do not refuse altogether.
+    pub(super) const fn under(&self, serial: CredentialOrder) -> Self {
+        if self.delegation == serial.delegation {
+            *self
+        } else {
+            Self::NONE
+        }
+    }
+
     pub(super) fn raise(&mut self, other: &Self) {
+        if other.delegation < self.delegation {
+            return;
+        }
+        if other.delegation > self.delegation {
+            *self = *other;
+            return;
+        }
         self.session = self.session.max(other.session);
         self.will = self.will.max(other.will);
         self.retained = self.retained.max(other.retained);
@@ -71,7 +101,7 @@ pub(crate) enum Class {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Message<'a> {
     pub(crate) topic: TopicKey,
-    pub(crate) serial: u32,
+    pub(crate) serial: CredentialOrder,
     pub(crate) enc: &'a [u8; ENC_LEN],
     pub(crate) number: u64,
     pub(crate) counter: u32,
@@ -125,19 +155,22 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     /// Judges a message and changes nothing.
     pub(crate) fn check(&self, message: &Message<'_>) -> Verdict {
         let sender = self.sender(&message.topic.group, message.topic.member);
-        if sender.is_some_and(|s| message.serial < s.serial) {
+        // Nothing of an older delegation is ever right again (spec/keys.md §3).
+        let outdated = message.serial.delegation < self.floors.delegation;
+        if outdated || sender.is_some_and(|s| message.serial < s.serial) {
             return Verdict::OldCredential;
         }
         // A higher serial starts with nothing seen.
         let same = sender.filter(|s| s.serial == message.serial);
         let floors = match (sender, same) {
             (_, Some(s)) => Floors {
+                delegation: s.serial.delegation,
                 session: s.floor,
                 will: s.will_floor,
                 retained: s.retained_floor,
             },
             (Some(_), None) => Floors::default(),
-            (None, None) => self.floors,
+            (None, None) => self.floors.under(message.serial),
         };
         let new = match message.class {
             Class::Ordinary => match same {
@@ -173,20 +206,16 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let TopicKey { group, member, .. } = message.topic;
         let Some(index) = self.claim_sender(group, member, message.serial) else {
             // No table at all: the message itself is what is pushed out.
-            self.raise_floors(&match message.class {
-                Class::Ordinary => Floors {
-                    session: message.number,
-                    ..Floors::default()
-                },
-                Class::Retained => Floors {
-                    retained: message.order(),
-                    ..Floors::default()
-                },
-                Class::Will | Class::RetainedWill => Floors {
-                    will: message.number,
-                    ..Floors::default()
-                },
-            });
+            let mut floors = Floors {
+                delegation: message.serial.delegation,
+                ..Floors::NONE
+            };
+            match message.class {
+                Class::Ordinary => floors.session = message.number,
+                Class::Retained => floors.retained = message.order(),
+                Class::Will | Class::RetainedWill => floors.will = message.number,
+            }
+            self.raise_floors(&floors);
             return;
         };
         let Some(slot) = self.senders.as_mut().get_mut(index) else {
@@ -209,7 +238,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let (key, sequence) = (message.topic, message.sequence);
         let Some(index) = self.claim_topic(&key, message.serial) else {
             if message.retain {
-                self.raise_retained(&key, message.order());
+                self.raise_retained(&key, message.serial, message.order());
             }
             return sequence.map(|_| Gap::First);
         };
@@ -267,7 +296,7 @@ mod tests {
                 let hash = sha256(&[&member.to_be_bytes()]);
                 let message = Message {
                     topic: TopicKey::new(group, MemberNumber(member), &hash),
-                    serial: 1,
+                    serial: CredentialOrder::default(),
                     enc: &hash.0,
                     number: u64::from(member),
                     counter,

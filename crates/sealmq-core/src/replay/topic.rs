@@ -1,6 +1,7 @@
 use super::debt::Debt;
 use super::probe::mix;
 use super::sender::{Order, sender_hash};
+use crate::credential::CredentialOrder;
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
 
@@ -12,7 +13,7 @@ pub struct TopicRecord {
     pub(crate) member: MemberNumber,
     /// Half of the topic's hash: a sender that makes two of its topics collide disturbs itself.
     pub(crate) topic: [u8; 16],
-    pub(crate) serial: u32,
+    pub(crate) serial: CredentialOrder,
     /// The highest (session number, counter) among messages with the RETAIN flag; (0, 0) if none.
     pub(crate) retained: Order,
     /// The last (session number, sequence). Not durable: it is for reports only.
@@ -44,7 +45,7 @@ impl TopicKey {
 }
 
 impl TopicRecord {
-    pub(crate) const fn new(key: TopicKey, serial: u32) -> Self {
+    pub(crate) const fn new(key: TopicKey, serial: CredentialOrder) -> Self {
         Self {
             group: key.group,
             member: key.member,

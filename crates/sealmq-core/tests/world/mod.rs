@@ -23,7 +23,7 @@ use sealmq_core::seal::{
 };
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::wire::Suite;
-use sealmq_core::{GroupId, KeyId, MemberNumber};
+use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber};
 
 /// 2025-11-12, in milliseconds.
 pub const NOW: u64 = 1_762_949_760_000;
@@ -126,6 +126,7 @@ pub struct Member {
     pub name: String,
     pub key: IdentityKey,
     pub verifying_key: VerifyingKey,
+    pub delegation: u32,
     pub serial: u32,
     pub group: GroupId,
     pub group_filter: &'static str,
@@ -143,6 +144,7 @@ impl Member {
             name: format!("member{number}"),
             verifying_key: key.verifying_key(),
             key,
+            delegation: 1,
             serial: 1,
             group: group.id,
             group_filter: group.filter,
@@ -157,6 +159,7 @@ impl Member {
     pub fn credential(&self) -> Vec<u8> {
         let mut bytes = b"credential".to_vec();
         bytes.extend(self.number.0.to_be_bytes());
+        bytes.extend(self.delegation.to_be_bytes());
         bytes.extend(self.serial.to_be_bytes());
         bytes.extend(self.verifying_key.as_bytes());
         bytes.extend(self.publish_filter.as_bytes());
@@ -187,6 +190,7 @@ impl Member {
             member: self.number,
             key: self.verifying_key,
             credential_hash: self.credential_hash(),
+            delegation: self.delegation,
             serial: self.serial,
             issued_at: self.issued_at,
             not_after: self.not_after,
@@ -303,14 +307,14 @@ impl Directory for Reader<'_> {
         &self,
         query: &SenderQuery<'_>,
         credential: &[u8],
-        known: Option<u32>,
+        known: Option<CredentialOrder>,
     ) -> Option<Sender> {
         let member = self
             .verifiable
             .iter()
             .find(|m| m.credential() == credential)?;
-        let newer = known.is_none_or(|k| member.serial > k);
-        newer.then(|| member.sender(query.topic, self.lowest(query.member)))
+        let sender = member.sender(query.topic, self.lowest(query.member));
+        known.is_none_or(|k| sender.order() > k).then_some(sender)
     }
 }
 

@@ -5,7 +5,7 @@ use sealmq_core::object::{Kind, Object, decode};
 use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, SenderQuery};
 use sealmq_core::seal::Membership;
 use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, GroupId, KeyId, MemberNumber, VerifiedCredential};
+use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber, VerifiedCredential};
 
 use super::groups::Group;
 use super::peers::Peers;
@@ -70,6 +70,7 @@ impl View<'_> {
             member: fields.member,
             key: *credential.key(),
             credential_hash: *credential.hash(),
+            delegation: fields.serial,
             serial: fields.credential_serial,
             issued_at: fields.issued_at,
             not_after: fields.not_after.min(self.delegation.not_after()),
@@ -99,12 +100,12 @@ impl Directory for View<'_> {
         &self,
         query: &SenderQuery<'_>,
         credential: &[u8],
-        known: Option<u32>,
+        known: Option<CredentialOrder>,
     ) -> Option<Sender> {
         // First what costs no signature.
         let object = Object::parse(credential, Kind::Credential).ok()?;
         let fields: Credential<'_> = decode(object.body()).ok()?;
-        let newer = known.is_none_or(|known| fields.credential_serial > known);
+        let newer = known.is_none_or(|known| fields.order() > known);
         let in_time = seconds(self.now).is_none_or(|now| now <= self.delegation.not_after());
         if fields.member != query.member || !newer || !in_time {
             return None;

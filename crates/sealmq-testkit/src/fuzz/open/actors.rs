@@ -7,7 +7,7 @@ use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, Sen
 use sealmq_core::seal::{Membership, SenderSession};
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{Header, Suite, Writer};
-use sealmq_core::{GroupId, KeyId, MemberNumber};
+use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use crate::fuzz::world::{NOW, sha256_secret};
 
@@ -135,6 +135,7 @@ impl Directory for Known {
             member: card.member,
             key: card.key,
             credential_hash: card.hash(),
+            delegation: 1,
             serial: card.serial,
             issued_at: NOW - 1000,
             not_after: NOW + 1000,
@@ -144,7 +145,7 @@ impl Directory for Known {
         })
     }
 
-    fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<u32>) -> Option<Sender> {
+    fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<CredentialOrder>) -> Option<Sender> {
         None
     }
 }

@@ -10,7 +10,7 @@ use sealmq_core::open::{
 use sealmq_core::replay::{Gap, RECENT_SESSIONS, Record, SenderSlot, TopicSlot};
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::wire::{Header, Property, Suite};
-use sealmq_core::{GroupId, KeyId, MemberNumber, VerifiedCredential};
+use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber, VerifiedCredential};
 use sealmq_keys::{REMOVED, ReaderSecret};
 use serde_json::Value;
 
@@ -122,6 +122,7 @@ impl Reader {
             member: fields.member,
             key: *credential.key(),
             credential_hash: *credential.hash(),
+            delegation: fields.serial,
             serial: fields.credential_serial,
             issued_at: fields.issued_at,
             not_after: fields.not_after.min(self.delegation_not_after),
@@ -159,10 +160,10 @@ impl Directory for Reader {
         &self,
         query: &SenderQuery<'_>,
         credential: &[u8],
-        known: Option<u32>,
+        known: Option<CredentialOrder>,
     ) -> Option<Sender> {
         let verified = VerifiedCredential::verify(credential, &self.authority).ok()?;
-        let newer = known.is_none_or(|known| verified.fields().credential_serial > known);
+        let newer = known.is_none_or(|known| verified.fields().order() > known);
         (newer && verified.fields().member == query.member)
             .then(|| self.judge(&verified, query.topic))
     }
@@ -184,7 +185,8 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     }
     let (mut reader, mut receiver) = (Reader::new(&reader_input), receiver());
     for floor in reader_input.list("floors") {
-        receiver.restore(floor_record(reader.group, floor));
+        let serial = reader.authority.serial;
+        receiver.restore(floor_record(reader.group, serial, floor));
     }
     let mut last = None;
     for (n, delivery) in input.list("deliveries").into_iter().enumerate() {
@@ -334,10 +336,12 @@ fn check_plaintext(
 }
 
 /// A sender's record with nothing but a floor, in this implementation's stored form.
-fn floor_record(group: GroupId, floor: Input<'_>) -> Record<16> {
-    let mut stored = vec![2];
+fn floor_record(group: GroupId, serial: u32, floor: Input<'_>) -> Record<16> {
+    let serial = floor.opt_u64("serial").unwrap_or(serial.into()) as u32;
+    let mut stored = vec![5];
     stored.extend_from_slice(&group.0);
     stored.extend_from_slice(&floor.number::<u32>("sender").to_be_bytes());
+    stored.extend_from_slice(&serial.to_be_bytes());
     stored.extend_from_slice(&floor.number::<u32>("credential_serial").to_be_bytes());
     stored.extend_from_slice(&floor.u64("floor").to_be_bytes());
     stored.resize(Record::<16>::MAX_LEN, 0);

@@ -272,6 +272,32 @@ fn floors(scene: &Scene, file: &mut VectorFile) {
     .attacks(&["C12"])
     .ok(&plain)
     .done(file);
+    let of_delegation = |serial: u8, credential_serial: u32, floor: u64| {
+        Json::Array(vec![
+            object! { sender: 7_u8, serial: serial, credential_serial: credential_serial, floor: floor },
+        ])
+    };
+    Case::new(
+        scene,
+        "floor-of-older-delegation",
+        "A higher delegation serial starts at 0, whatever a thief of the old key did to credential serial and session number.",
+        "§9",
+    )
+    .with("floors", of_delegation(0, u32::MAX - 1, (1 << 35) - 1))
+    .attacks(&["A15"])
+    .ok(&plain)
+    .bad(&plain, "Replay")
+    .done(file);
+    Case::new(
+        scene,
+        "floor-of-newer-delegation",
+        "The replay state knows a newer delegation, with a lower credential serial.",
+        "§9",
+    )
+    .with("floors", of_delegation(2, 0, 0))
+    .attacks(&["A15"])
+    .bad(&plain, "Revoked")
+    .done(file);
     Case::new(
         scene,
         "floor-of-other-sender",
