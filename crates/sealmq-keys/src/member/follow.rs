@@ -37,7 +37,7 @@ impl Member {
         now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<Handled, Refusal> {
-        let granted = self.own.fields().grant(&id).is_some();
+        let granted = self.own.grant(&id).is_some();
         if !granted && !self.groups.contains_key(&id) {
             return Ok(Handled::Ignored);
         }

@@ -9,9 +9,10 @@ use core::fmt;
 use sealmq_core::crypto::{KemError, RecipientKeyPair};
 use sealmq_core::object::{ObjectError, kem_of};
 use sealmq_core::open::{Missing, Rejection};
-use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+use sealmq_core::{GroupId, MemberNumber};
 
 use super::enrol::DEFAULT_SKEW;
+use super::holder::Holder;
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
 use super::types::{Action, MemberEvent, Now};
@@ -172,18 +173,17 @@ impl Member {
         if self.own.bytes() == payload {
             return Ok(Handled::Ignored);
         }
-        let credential = VerifiedCredential::verify(payload.to_vec(), &self.delegation)?;
-        let fields = credential.fields();
-        if fields.member != self.number() {
+        let credential = Holder::verify(payload.to_vec(), &self.delegation)?;
+        if credential.member != self.number() {
             return Err(ObjectError::Field("member").into());
         }
-        if fields.key != *self.own.key().as_bytes() {
+        if credential.credential().key() != self.own.credential().key() {
             return Err(ObjectError::Field("key").into());
         }
-        let serial = fields.credential_serial;
+        let serial = credential.serial;
         // One that an older delegation's key signed does not stand in the way of a new one.
-        let own = self.own.fields();
-        if fields.serial == own.serial && serial <= own.credential_serial {
+        let same_delegation = credential.delegation_serial == self.own.delegation_serial;
+        if same_delegation && serial <= self.own.serial {
             return Err(ObjectError::Serial.into());
         }
         let mut changes = Changes::new();
@@ -231,7 +231,7 @@ impl Member {
     }
 
     pub(super) fn sender_known(&self, member: MemberNumber) -> Action {
-        let name = self.peers.get(member).map(|c| c.fields().name.to_owned());
+        let name = self.peers.get(member).map(|c| c.name.clone());
         Action::Event(MemberEvent::SenderKnown {
             member,
             name: name.unwrap_or_default(),

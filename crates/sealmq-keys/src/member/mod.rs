@@ -15,6 +15,7 @@ mod error;
 mod follow;
 mod groups;
 mod handle;
+mod holder;
 mod open;
 mod peers;
 mod pending;
@@ -31,7 +32,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
-use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
@@ -46,6 +47,7 @@ use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
 use crate::store::{Changes, Store};
 use groups::Group;
+use holder::Holder;
 use peers::Peers;
 use pending::Pending;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
@@ -64,7 +66,7 @@ pub struct Member {
     root: VerifyingKey,
     delegation: VerifiedDelegation,
     delegation_bytes: Vec<u8>,
-    own: VerifiedCredential<Vec<u8>>,
+    own: Holder,
     packages: BTreeMap<u32, Package>,
     groups: BTreeMap<GroupId, Group>,
     peers: Peers,
@@ -107,8 +109,8 @@ impl Member {
         // After a new delegation the own credential stays in use until the authority renews it.
         let issuer = VerifiedDelegation::verify(&own.delegation, &root)
             .map_err(|_| damaged(records::CREDENTIAL))?;
-        let own = VerifiedCredential::verify(own.credential, &issuer)
-            .map_err(|_| damaged(records::CREDENTIAL))?;
+        let own =
+            Holder::verify(own.credential, &issuer).map_err(|_| damaged(records::CREDENTIAL))?;
 
         let mut packages = BTreeMap::new();
         for (key, value) in records::list(store, records::PACKAGE_PREFIX)? {
@@ -150,13 +152,13 @@ impl Member {
     /// This member's number.
     #[must_use]
     pub fn number(&self) -> MemberNumber {
-        self.own.fields().member
+        self.own.member
     }
 
     /// This member's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.own.fields().name
+        &self.own.name
     }
 
     /// The domain.
@@ -180,7 +182,7 @@ impl Member {
     /// End of this member's credential, Unix seconds.
     #[must_use]
     pub fn credential_not_after(&self) -> u64 {
-        self.own.fields().not_after
+        self.own.not_after
     }
 
     /// Key packages that are left: each new group needs one.
@@ -207,7 +209,7 @@ impl Member {
     }
 
     fn group_info(&self, id: GroupId) -> GroupInfo {
-        let grant = self.own.fields().grant(&id);
+        let grant = self.own.grant(&id);
         let group = self.groups.get(&id);
         let current = group.and_then(Group::current);
         GroupInfo {
@@ -262,7 +264,7 @@ impl Member {
 
     /// Granted groups and groups with keys, ascending.
     fn group_ids(&self) -> Vec<GroupId> {
-        let mut ids: Vec<GroupId> = self.own.fields().grants.iter().map(|g| g.group).collect();
+        let mut ids: Vec<GroupId> = self.own.grants.iter().map(|g| g.group).collect();
         ids.extend(self.groups.keys().copied());
         ids.sort_unstable();
         ids.dedup();

@@ -181,7 +181,7 @@ impl Member {
             topic,
             retained,
             now,
-            drop_own: (!self.options.accept_own).then(|| self.own.fields().member),
+            drop_own: (!self.options.accept_own).then(|| self.own.member),
             report_gaps: self.options.report_gaps,
         };
         let opened = self.reader.receiver.open(&request, &view, &view, buffer)?;
@@ -237,12 +237,12 @@ impl Member {
     }
 
     fn name_of(&self, member: MemberNumber) -> String {
-        let credential = match self.own.fields().member == member {
+        let credential = match self.own.member == member {
             true => Some(&self.own),
             false => self.peers.get(member),
         };
         credential
-            .map(|c| c.fields().name.to_owned())
+            .map(|holder| holder.name.clone())
             .unwrap_or_default()
     }
 

@@ -1,12 +1,12 @@
 //! Credentials of other members: what is known, and what is being asked for.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
 
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
-use sealmq_core::{Credential, MemberNumber, VerifiedCredential};
+use sealmq_core::{Credential, MemberNumber};
 
 use super::MemberError;
+use super::holder::Holder;
 use super::records;
 use crate::delegation::VerifiedDelegation;
 use crate::store::Changes;
@@ -30,7 +30,7 @@ pub(super) enum PeerUpdate {
 pub(super) struct Peers {
     /// `None` once a new delegation made it void: a thief of the old issuing key may have made
     /// it, so neither its key nor its serial bind the member any more.
-    known: BTreeMap<MemberNumber, Option<VerifiedCredential<Vec<u8>>>>,
+    known: BTreeMap<MemberNumber, Option<Holder>>,
     wanted: BTreeSet<MemberNumber>,
 }
 
@@ -45,12 +45,12 @@ impl Peers {
         let bytes = records::body(key, value)?;
         let object = Object::parse(bytes, Kind::Credential).map_err(|_| damaged())?;
         let fields: Credential<'_> = decode(object.body()).map_err(|_| damaged())?;
-        let credential = VerifiedCredential::verify(bytes.to_vec(), delegation).ok();
+        let credential = Holder::verify(bytes.to_vec(), delegation).ok();
         self.known.insert(fields.member, credential);
         Ok(())
     }
 
-    pub(super) fn get(&self, member: MemberNumber) -> Option<&VerifiedCredential<Vec<u8>>> {
+    pub(super) fn get(&self, member: MemberNumber) -> Option<&Holder> {
         self.known.get(&member)?.as_ref()
     }
 
@@ -102,17 +102,16 @@ impl Peers {
         if current.is_some_and(|current| current.bytes() == bytes) {
             return Ok(PeerUpdate::Ignored);
         }
-        let credential = VerifiedCredential::verify(bytes.to_vec(), delegation)?;
-        let fields = credential.fields();
-        if fields.member != member {
+        let credential = Holder::verify(bytes.to_vec(), delegation)?;
+        if credential.member != member {
             return Err(ObjectError::Field("member"));
         }
         if let Some(current) = current {
             // A number is bound to its key for life, and the highest serial wins (ATTACKS C12).
-            if current.key() != credential.key() {
+            if current.credential().key() != credential.credential().key() {
                 return Err(ObjectError::Field("key"));
             }
-            if fields.credential_serial <= current.fields().credential_serial {
+            if credential.serial <= current.serial {
                 return Err(ObjectError::Serial);
             }
         }
@@ -125,7 +124,9 @@ impl Peers {
     /// Under a new delegation only what it signs counts (spec/keys.md §3).
     pub(super) fn delegation_changed(&mut self, delegation: &VerifiedDelegation) {
         for known in self.known.values_mut() {
-            let serial = known.as_ref().map(|credential| credential.fields().serial);
+            let serial = known
+                .as_ref()
+                .map(|credential| credential.delegation_serial);
             if serial.is_some_and(|serial| serial != delegation.serial()) {
                 *known = None;
             }

@@ -7,20 +7,21 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{Digest, Purpose, VerifyingKey};
+use sealmq_core::object::Access;
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession,
     SessionLimits, SessionStart, next_session_number,
 };
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::wire::{Padding, Suite};
-use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+use sealmq_core::{GroupId, MemberNumber};
 
 use super::enrol::entropy;
 use super::groups::Group;
+use super::holder::Holder;
 use super::records::{self, DeviceRecord, SecretBytes};
 use super::types::{Now, OutgoingMessage, Sealed};
 use super::{Member, MemberError, SealError, seconds};
-use crate::announcement::Policy;
 use crate::reserved::is_reserved;
 use crate::store::Changes;
 
@@ -28,55 +29,56 @@ use crate::store::Changes;
 const MAX_SEQUENCES: usize = 65_536;
 
 /// What credential and announcement of a member say about one group.
-pub(super) struct Standing<'a, B> {
+pub(super) struct Standing<'a> {
     pub(super) group: GroupId,
-    pub(super) credential: &'a VerifiedCredential<B>,
+    pub(super) holder: &'a Holder,
     pub(super) topics: &'a Group,
 }
 
-impl<B: AsRef<[u8]>> Membership for Standing<'_, B> {
+impl Standing<'_> {
+    fn may(&self, what: impl Fn(Access) -> bool) -> bool {
+        let grant = self.holder.grant(&self.group);
+        grant.is_some_and(|grant| what(grant.access))
+    }
+}
+
+impl Membership for Standing<'_> {
     fn group(&self) -> GroupId {
         self.group
     }
 
     fn member(&self) -> MemberNumber {
-        self.credential.fields().member
+        self.holder.member
     }
 
     fn key(&self) -> &VerifyingKey {
-        self.credential.key()
+        self.holder.credential().key()
     }
 
     fn credential_hash(&self) -> Digest {
-        *self.credential.hash()
+        *self.holder.credential().hash()
     }
 
     fn credential_serial(&self) -> u32 {
-        self.credential.fields().credential_serial
+        self.holder.serial
     }
 
     fn may_publish(&self) -> bool {
-        self.credential
-            .fields()
-            .grant(&self.group)
-            .is_some_and(|g| g.access.may_publish())
+        self.may(Access::may_publish)
     }
 
     fn may_subscribe(&self) -> bool {
-        self.credential
-            .fields()
-            .grant(&self.group)
-            .is_some_and(|g| g.access.may_subscribe())
+        self.may(Access::may_subscribe)
     }
 
     fn covers(&self, topic: Topic<'_>) -> bool {
-        let fields = self.credential.fields();
-        let Some(grant) = fields.grant(&self.group).filter(|g| g.access.may_publish()) else {
+        let grant = self.holder.grant(&self.group);
+        let Some(grant) = grant.filter(|grant| grant.access.may_publish()) else {
             return false;
         };
         let narrowed = grant.publish_filter.is_empty()
-            || Filter::new(grant.publish_filter)
-                .is_ok_and(|filter| matches_grant(filter, fields.name, topic));
+            || Filter::new(&grant.publish_filter)
+                .is_ok_and(|filter| matches_grant(filter, &self.holder.name, topic));
         narrowed && self.topics.covers(topic)
     }
 }
@@ -146,7 +148,7 @@ impl Member {
         };
         let standing = Standing {
             group: *id,
-            credential: &self.own,
+            holder: &self.own,
             topics: group,
         };
         if !standing.covers(topic) {
@@ -176,8 +178,7 @@ impl Member {
     }
 
     fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
-        let not_after = self.own.fields().not_after;
-        let not_after = not_after.min(self.delegation.not_after());
+        let not_after = self.own.not_after.min(self.delegation.not_after());
         match seconds(now) {
             Some(now) if now > not_after => Err(SealError::CredentialExpired { not_after }),
             _ => Ok(()),
@@ -276,30 +277,12 @@ impl Member {
         } else {
             None
         };
-        let result = with_parts(&self.identity, &self.own, group, id, |publisher, policy| {
-            let mut buffer = Vec::new();
-            let outgoing = outgoing(
-                topic,
-                message,
-                now,
-                sequence,
-                &self.own,
-                policy,
-                &mut buffer,
-            )?;
-            let room = session
-                .room(publisher, &outgoing, message.payload.len())
-                .map_err(SealError::Message)?;
-            let len = room.headroom.saturating_add(message.payload.len());
-            let mut out = vec![0; len.saturating_add(room.tailroom)];
-            let len = session
-                .seal_into(publisher, &outgoing, now, message.payload, &mut out)
-                .map_err(SealError::Message)?;
-            out.truncate(len);
-            Ok(out)
+        let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
+            parts.make_room(&session, out)?;
+            session.seal_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
         });
         // The session stays whatever happened: its counter must not go back.
-        group.session = Some(session);
+        self.set_session(id, session);
         if result.is_ok() {
             self.sequences.advance(message.topic);
         }
@@ -314,73 +297,84 @@ impl Member {
         message: &OutgoingMessage<'_>,
         now: Now,
     ) -> Result<(Vec<u8>, u64), SealError> {
-        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
-        let group = self.groups.get(&id).ok_or_else(no_keys)?;
-        let epoch = group.current().ok_or_else(no_keys)?.epoch;
-        let payload = with_parts(&self.identity, &self.own, group, id, |publisher, policy| {
-            let mut buffer = Vec::new();
-            let outgoing = outgoing(topic, message, now, None, &self.own, policy, &mut buffer)?;
-            let room = session
-                .room(publisher, &outgoing, message.payload.len())
-                .map_err(SealError::Message)?;
-            let len = room.headroom.saturating_add(message.payload.len());
-            let mut out = vec![0; len.saturating_add(room.tailroom)];
-            let len = session
-                .seal_will_into(publisher, &outgoing, now, message.payload, &mut out)
-                .map_err(SealError::Message)?;
-            out.truncate(len);
-            Ok(out)
+        let current = self.groups.get(&id).and_then(Group::current);
+        let epoch = current.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
+        let epoch = epoch.epoch;
+        let payload = self.sealed_by(id, topic, message, now, None, |parts, out| {
+            parts.make_room(&session, out)?;
+            session.seal_will_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
         })?;
         Ok((payload, epoch))
     }
+
+    /// Sets up publisher and message, and lets `seal` fill the envelope.
+    fn sealed_by(
+        &self,
+        id: GroupId,
+        topic: Topic<'_>,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+        sequence: Option<u32>,
+        seal: impl FnOnce(&Parts<'_>, &mut Vec<u8>) -> Result<usize, SessionError>,
+    ) -> Result<Vec<u8>, SealError> {
+        let group = self.groups.get(&id);
+        let group = group.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
+        let standing = Standing {
+            group: id,
+            holder: &self.own,
+            topics: group,
+        };
+        let publisher = Publisher::new(&self.identity, standing).map_err(|error| match error {
+            PublisherError::ReadOnly => SealError::NotGranted {
+                group: group.name().into(),
+            },
+            _ => SealError::Message(SessionError::NotAllowed),
+        })?;
+        let policy = group.policy();
+        let mut properties = Vec::new();
+        let outgoing = Outgoing {
+            sent_at: now,
+            sequence,
+            retain: message.retain,
+            properties: message
+                .properties
+                .encode(&mut properties)
+                .map_err(SealError::Properties)?,
+            credential: message.announce_credential.then(|| self.own.bytes()),
+            padding: match policy.padding {
+                1 => Padding::Padme,
+                2 => Padding::Bucket(policy.bucket),
+                _ => Padding::None,
+            },
+            ..Outgoing::new(topic)
+        };
+        let parts = Parts {
+            publisher,
+            outgoing,
+            payload: message.payload,
+        };
+        let mut envelope = Vec::new();
+        let len = seal(&parts, &mut envelope).map_err(SealError::Message)?;
+        envelope.truncate(len);
+        Ok(envelope)
+    }
 }
 
-fn with_parts<T>(
-    identity: &sealmq_core::crypto::IdentityKey,
-    own: &VerifiedCredential<Vec<u8>>,
-    group: &Group,
-    id: GroupId,
-    seal: impl FnOnce(&Publisher<'_, Standing<'_, Vec<u8>>>, &Policy) -> Result<T, SealError>,
-) -> Result<T, SealError> {
-    let standing = Standing {
-        group: id,
-        credential: own,
-        topics: group,
-    };
-    let publisher = Publisher::new(identity, standing).map_err(|error| match error {
-        PublisherError::ReadOnly => SealError::NotGranted {
-            group: group.name().into(),
-        },
-        _ => SealError::Message(SessionError::NotAllowed),
-    })?;
-    seal(&publisher, &group.policy())
+/// What a session seals.
+struct Parts<'a> {
+    publisher: Publisher<'a, Standing<'a>>,
+    outgoing: Outgoing<'a>,
+    payload: &'a [u8],
 }
 
-fn outgoing<'a>(
-    topic: Topic<'a>,
-    message: &OutgoingMessage<'_>,
-    now: Now,
-    sequence: Option<u32>,
-    own: &'a VerifiedCredential<Vec<u8>>,
-    policy: &Policy,
-    buffer: &'a mut Vec<u8>,
-) -> Result<Outgoing<'a>, SealError> {
-    Ok(Outgoing {
-        sent_at: now,
-        sequence,
-        retain: message.retain,
-        properties: message
-            .properties
-            .encode(buffer)
-            .map_err(SealError::Properties)?,
-        credential: message.announce_credential.then(|| own.bytes()),
-        padding: match policy.padding {
-            1 => Padding::Padme,
-            2 => Padding::Bucket(policy.bucket),
-            _ => Padding::None,
-        },
-        ..Outgoing::new(topic)
-    })
+impl Parts<'_> {
+    fn make_room(&self, session: &SenderSession, out: &mut Vec<u8>) -> Result<(), SessionError> {
+        let len = self.payload.len();
+        let room = session.room(&self.publisher, &self.outgoing, len)?;
+        let around = room.headroom.saturating_add(room.tailroom);
+        out.resize(len.saturating_add(around), 0);
+        Ok(())
+    }
 }
 
 /// Numbers of the messages on each topic (spec/envelope.md §8).

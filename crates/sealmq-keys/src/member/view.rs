@@ -1,13 +1,13 @@
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 use sealmq_core::object::{Kind, Object, decode};
 use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, SenderQuery};
 use sealmq_core::seal::Membership;
 use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber, VerifiedCredential};
+use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use super::groups::Group;
+use super::holder::Holder;
 use super::peers::Peers;
 use super::seconds;
 use super::send::Standing;
@@ -19,7 +19,7 @@ use crate::refused::REMOVED;
 pub(super) struct View<'a> {
     pub(super) groups: &'a BTreeMap<GroupId, Group>,
     pub(super) peers: &'a Peers,
-    pub(super) own: &'a VerifiedCredential<Vec<u8>>,
+    pub(super) own: &'a Holder,
     pub(super) delegation: &'a VerifiedDelegation,
     pub(super) now: Now,
 }
@@ -50,41 +50,36 @@ impl Epochs for View<'_> {
 }
 
 impl View<'_> {
-    fn judge<B: AsRef<[u8]>>(
-        &self,
-        query: &SenderQuery<'_>,
-        credential: &VerifiedCredential<B>,
-    ) -> Option<Sender> {
+    fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
         let standing = Standing {
             group: query.group,
-            credential,
+            holder,
             topics: group,
         };
-        let fields = credential.fields();
         // Without a clock the newest announcement says what time it is at least: a credential that
         // has expired by then is refused, because the refused list forgets it (ATTACKS A29).
         let at_least = group.state.as_ref().and_then(|state| state.issued_at());
-        let over = self.now.is_none() && at_least.is_some_and(|time| fields.not_after < time);
+        let over = self.now.is_none() && at_least.is_some_and(|time| holder.not_after < time);
         Some(Sender {
-            member: fields.member,
-            key: *credential.key(),
-            credential_hash: *credential.hash(),
-            delegation: fields.serial,
-            serial: fields.credential_serial,
-            issued_at: fields.issued_at,
-            not_after: fields.not_after.min(self.delegation.not_after()),
+            member: holder.member,
+            key: *holder.credential().key(),
+            credential_hash: *holder.credential().hash(),
+            delegation: holder.delegation_serial,
+            serial: holder.serial,
+            issued_at: holder.issued_at,
+            not_after: holder.not_after.min(self.delegation.not_after()),
             may_publish: standing.covers(query.topic),
             lowest_serial: if over {
                 Some(REMOVED)
             } else {
-                group.lowest_serial(fields.member)
+                group.lowest_serial(holder.member)
             },
         })
     }
 
-    fn known(&self, member: MemberNumber) -> Option<&VerifiedCredential<Vec<u8>>> {
-        if self.own.fields().member == member {
+    fn known(&self, member: MemberNumber) -> Option<&Holder> {
+        if self.own.member == member {
             return Some(self.own);
         }
         self.peers.get(member)
@@ -110,11 +105,11 @@ impl Directory for View<'_> {
         if fields.member != query.member || !newer || !in_time {
             return None;
         }
-        let verified = VerifiedCredential::verify(credential, self.delegation).ok()?;
+        let verified = Holder::verify(credential.to_vec(), self.delegation).ok()?;
         // A number is bound to its key for life.
         let same_key = self
             .known(query.member)
-            .is_none_or(|known| known.key() == verified.key());
+            .is_none_or(|known| known.credential().key() == verified.credential().key());
         if !same_key {
             return None;
         }

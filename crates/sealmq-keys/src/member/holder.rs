@@ -1,0 +1,66 @@
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sealmq_core::object::{Access, Authorities, ObjectError};
+use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+
+/// A verified credential with its fields in memory of their own: they are read several times for
+/// each message, and decoding them each time would cost more than the rest of the check.
+pub(super) struct Holder {
+    credential: VerifiedCredential<Vec<u8>>,
+    pub(super) delegation_serial: u32,
+    pub(super) member: MemberNumber,
+    pub(super) serial: u32,
+    pub(super) name: String,
+    pub(super) issued_at: u64,
+    pub(super) not_after: u64,
+    /// Ascending by group.
+    pub(super) grants: Vec<OwnedGrant>,
+}
+
+/// What a credential grants in one group.
+pub(super) struct OwnedGrant {
+    pub(super) group: GroupId,
+    pub(super) access: Access,
+    pub(super) publish_filter: String,
+}
+
+impl Holder {
+    pub(super) fn verify(
+        bytes: Vec<u8>,
+        authorities: &impl Authorities,
+    ) -> Result<Self, ObjectError> {
+        VerifiedCredential::verify(bytes, authorities).map(Self::new)
+    }
+
+    fn new(credential: VerifiedCredential<Vec<u8>>) -> Self {
+        let fields = credential.fields();
+        let grants = fields.grants.iter().map(|grant| OwnedGrant {
+            group: grant.group,
+            access: grant.access,
+            publish_filter: grant.publish_filter.to_string(),
+        });
+        Self {
+            delegation_serial: fields.serial,
+            member: fields.member,
+            serial: fields.credential_serial,
+            name: fields.name.to_string(),
+            issued_at: fields.issued_at,
+            not_after: fields.not_after,
+            grants: grants.collect(),
+            credential,
+        }
+    }
+
+    pub(super) const fn credential(&self) -> &VerifiedCredential<Vec<u8>> {
+        &self.credential
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.credential.bytes()
+    }
+
+    pub(super) fn grant(&self, group: &GroupId) -> Option<&OwnedGrant> {
+        self.grants.iter().find(|grant| grant.group == *group)
+    }
+}
