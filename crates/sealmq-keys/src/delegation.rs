@@ -30,6 +30,12 @@ impl Roles {
         Self(self.0 | role as u8)
     }
 
+    /// The roles that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the role is among them.
     #[must_use]
     pub const fn has(self, role: Role) -> bool {

@@ -39,6 +39,8 @@ mod outputs;
 #[cfg(feature = "alloc")]
 mod reserved;
 #[cfg(feature = "alloc")]
+mod root;
+#[cfg(feature = "alloc")]
 mod store;
 #[cfg(feature = "alloc")]
 mod token;
@@ -96,6 +98,8 @@ pub use reserved::{
     MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, authority_filters,
     check_prefix, default_prefix, is_reserved, member_filter,
 };
+#[cfg(feature = "alloc")]
+pub use root::{RootError, RootKey};
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
 #[cfg(feature = "alloc")]

@@ -138,6 +138,8 @@ fn files_that_are_not_the_answer() {
     let domain =
         sealmq_keys::authority::Authority::create(None, YEAR, START, &mut other.rng).unwrap();
     other.authority = domain.authority;
+    other.authority_store = common::MemoryStore::default();
+    other.carry_out(domain.plan);
     other.add_group("plant", &["plant/#"], sealmq_keys::Policy::default());
     let foreign = approve(&mut other, &file_one);
     assert!(matches!(

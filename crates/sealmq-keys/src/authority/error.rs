@@ -17,6 +17,10 @@ pub enum AuthorityError {
     NumericName,
     /// None of this authority's keys has the role that is needed.
     NoRole(Role),
+    /// The domain waits for its first delegation.
+    NoDelegation,
+    /// A delegation cannot be installed.
+    Delegation(&'static str),
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -83,6 +87,8 @@ impl fmt::Display for AuthorityError {
             Self::Reload => f.write_str("an earlier change failed halfway: load the authority from its store again, nothing of it was kept"),
             Self::NumericName => f.write_str("a member's name cannot be only digits, it would look like a member number: choose another name"),
             Self::NoRole(role) => write!(f, "no key of this authority has the role `{}`: the root has to delegate it", match role { Role::Issue => "issue", Role::Groups => "groups", Role::Heartbeat => "heartbeat" }),
+            Self::NoDelegation => f.write_str("the domain has no delegation yet: let the root sign this authority's delegation request (`sealmq root delegate`), then install what it signed"),
+            Self::Delegation(why) => write!(f, "the delegation was not installed: {why}"),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),

@@ -10,6 +10,7 @@ use sealmq_core::object::{Access, Kind, List, Role, sign_object};
 use sealmq_core::topic::Filter;
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumber};
 
+use super::log::Decision;
 use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use crate::enrolment::VerifiedEnrolment;
@@ -172,6 +173,11 @@ impl Authority {
                 record::put(&mut plan.changes, group.key(), group)?;
             }
         }
+        plan.decisions.push(Decision::Enrolled {
+            member: number,
+            key: member.key,
+            name: member.name.clone(),
+        });
         plan.events.push(AuthorityEvent::Enrolled {
             member: number,
             name: member.name.clone(),

@@ -2,9 +2,12 @@
 //! what to publish. Sans-IO: time and randomness are arguments.
 
 mod announce;
+mod delegation;
+mod domain;
 mod error;
 mod groups;
 mod index;
+mod log;
 mod members;
 mod plan;
 mod record;
@@ -15,30 +18,28 @@ mod welcomes;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{List, Role};
-use sealmq_core::wire::Suite;
+use sealmq_core::object::Role;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
+pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
 pub use groups::{DEFAULT_DEPTH, GroupInfo, NewGroup};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
 pub use plan::{AuthorityEvent, Plan};
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
 
-use crate::delegation::{DelegatedKey, Delegation, Roles, VerifiedDelegation};
+use crate::delegation::VerifiedDelegation;
 use crate::outputs::Publication;
-use crate::reserved::{ReservedTopic, check_prefix, default_prefix};
+use crate::reserved::ReservedTopic;
 use crate::store::{Changes, Store};
 use index::Index;
 use record::{
-    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, KeyRecord,
-    KeysRecord, MEMBER_PREFIX, MemberRecord, OUTBOX_PREFIX, SecretBytes,
+    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
+    MemberRecord, OUTBOX_PREFIX,
 };
 
 /// The authority of one domain, loaded into memory.
@@ -62,83 +63,7 @@ pub struct Authority {
     unusable: bool,
 }
 
-/// A new domain: what `create` made.
-pub struct NewDomain {
-    /// The authority, ready to use.
-    pub authority: Authority,
-    /// Seed of the root key. Store it offline: whoever has it is the domain's owner.
-    pub root_seed: Secret,
-    /// To be committed to the authority's store; the root's seed is not among them.
-    pub plan: Plan,
-}
-
 impl Authority {
-    /// Makes a domain: root key, an authority key with all roles, and the delegation between them
-    /// (spec/keys.md §2, §3). `prefix` is where the reserved topics live; the default is
-    /// `_sealmq/<domain>`.
-    ///
-    /// # Errors
-    /// The RNG failed, or the prefix is not usable.
-    pub fn create(
-        prefix: Option<&str>,
-        delegation_seconds: u64,
-        now: u64,
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<NewDomain, AuthorityError> {
-        let root_seed = draw(rng)?;
-        let signing_seed = draw(rng)?;
-        let root = IdentityKey::from_seed(&root_seed);
-        let signing_key = IdentityKey::from_seed(&signing_seed);
-        let domain = DomainId::of_root(&root.verifying_key());
-        let prefix = prefix.map_or_else(|| default_prefix(&domain), String::from);
-        check_prefix(&prefix).map_err(|_| AuthorityError::Prefix(prefix.clone()))?;
-
-        let key = DelegatedKey {
-            key: *signing_key.verifying_key().as_bytes(),
-            roles: Roles::ALL,
-        };
-        let mut list = [0; 64];
-        let fields = Delegation {
-            domain,
-            root_key: *root.verifying_key().as_bytes(),
-            serial: 1,
-            issued_at: now,
-            not_after: now.saturating_add(delegation_seconds),
-            keys: List::encode(&[key], &mut list).map_err(|_| AuthorityError::Record)?,
-            kem_keys: List::EMPTY,
-        };
-        let mut buffer = [0; 512];
-        let delegation = fields.sign(Suite::One, &root, &mut buffer)?.0.to_vec();
-        let record = DomainRecord {
-            domain,
-            root_key: *root.verifying_key().as_bytes(),
-            prefix,
-            suite: 1,
-            keys: KeysRecord {
-                signing: vec![KeyRecord {
-                    seed: SecretBytes::of(&signing_seed),
-                    roles: Roles::ALL,
-                }],
-                kem: Vec::new(),
-            },
-            next_keys: None,
-            delegation,
-            next_member: 1,
-        };
-        let mut plan = Plan::default();
-        let topic = ReservedTopic::Delegation.name(&record.prefix);
-        plan.publish(Publication::retained(topic, record.delegation.clone()));
-        record::put(&mut plan.changes, DOMAIN_KEY.into(), &record)?;
-        let head = HeadRecord::default();
-        let mut authority = Self::assemble(record, head, Vec::new(), Vec::new())?;
-        let plan = authority.settle(Ok(plan), now)?;
-        Ok(NewDomain {
-            authority,
-            root_seed,
-            plan,
-        })
-    }
-
     /// Loads the authority from its store.
     ///
     /// # Errors
@@ -146,7 +71,10 @@ impl Authority {
     pub fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
         let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
         let domain = domain.ok_or(LoadError::Authority(AuthorityError::NotInitialised))?;
-        let domain = record::read(&domain).map_err(LoadError::Authority)?;
+        let domain: DomainRecord = record::read(&domain).map_err(LoadError::Authority)?;
+        if domain.delegation.is_empty() {
+            return Err(LoadError::Authority(AuthorityError::NoDelegation));
+        }
         let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
         let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
         let head = record::read(&head).map_err(LoadError::Authority)?;
@@ -269,18 +197,14 @@ impl Authority {
         result
     }
 
-    fn build_on_head(&mut self, mut plan: Plan, _now: u64) -> Result<Plan, AuthorityError> {
+    fn build_on_head(&mut self, mut plan: Plan, now: u64) -> Result<Plan, AuthorityError> {
         if plan.changes.is_empty() {
             return Ok(plan);
         }
         self.touched = true;
-        let known = match self.head.revision {
-            0 => None,
-            _ => Some(record::encode(&self.head)?),
-        };
-        self.head.revision = self.head.revision.saturating_add(1);
-        plan.changes.expect(HEAD_KEY, known);
-        record::put(&mut plan.changes, HEAD_KEY.into(), &self.head)?;
+        let known = self.head;
+        log::write(&mut self.head, &mut plan, &self.domain.prefix, now)?;
+        self.head.advance(known, &mut plan.changes)?;
         Ok(plan)
     }
 

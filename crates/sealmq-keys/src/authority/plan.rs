@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use sealmq_core::MemberNumber;
 
+use super::log::Decision;
 use super::record::OUTBOX_PREFIX;
 use crate::outputs::Publication;
 use crate::store::Changes;
@@ -18,6 +19,8 @@ pub struct Plan {
     pub publications: Vec<Publication>,
     /// What happened, for logs.
     pub events: Vec<AuthorityEvent>,
+    /// For the audit log, before the objects that were signed.
+    pub(super) decisions: Vec<Decision>,
 }
 
 /// Something worth a log line. Never holds a secret.
@@ -61,7 +64,8 @@ pub enum AuthorityEvent {
 }
 
 impl Plan {
-    /// Adds a retained publication and its outbox record.
+    /// Adds a retained publication of a new object, or of none, and its outbox record. It is
+    /// logged as signed when the plan is settled.
     pub(super) fn publish(&mut self, publication: Publication) {
         self.changes.put(
             format!("{OUTBOX_PREFIX}{}", publication.topic),
@@ -75,5 +79,6 @@ impl Plan {
         self.changes.append(later.changes);
         self.publications.extend(later.publications);
         self.events.extend(later.events);
+        self.decisions.extend(later.decisions);
     }
 }

@@ -42,18 +42,27 @@ impl SecretBytes {
 }
 
 /// A signing key of the authority and what the current delegation lets it do.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct KeyRecord {
     pub(super) seed: SecretBytes,
     pub(super) roles: Roles,
 }
 
 /// The authority's own keys, in the order of the delegation that lists them.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct KeysRecord {
     pub(super) signing: Vec<KeyRecord>,
     /// Seeds of the KEM keys that receive join requests.
     pub(super) kem: Vec<SecretBytes>,
+}
+
+/// The keys that received join requests under an earlier delegation.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PreviousKem {
+    /// Serial of that delegation.
+    pub(super) serial: u32,
+    /// Seeds, in its order.
+    pub(super) seeds: Vec<SecretBytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +75,9 @@ pub(super) struct DomainRecord {
     pub(super) keys: KeysRecord,
     /// Keys made for the next delegation, which has not come yet.
     pub(super) next_keys: Option<KeysRecord>,
+    /// For join requests that were sealed under the delegation before this one.
+    pub(super) previous_kem: Option<PreviousKem>,
+    /// Empty until the first one was installed.
     pub(super) delegation: Vec<u8>,
     pub(super) next_member: u32,
 }
@@ -77,6 +89,23 @@ pub(super) struct HeadRecord {
     pub(super) revision: u64,
     pub(super) log_size: u64,
     pub(super) log_head: Digest,
+}
+
+impl HeadRecord {
+    /// The next head, which a commit puts only if `known` is still there.
+    pub(super) fn advance(
+        &mut self,
+        known: Self,
+        changes: &mut Changes,
+    ) -> Result<(), AuthorityError> {
+        let expected = match known.revision {
+            0 => None,
+            _ => Some(encode(&known)?),
+        };
+        changes.expect(HEAD_KEY, expected);
+        self.revision = known.revision.saturating_add(1);
+        put(changes, HEAD_KEY.into(), self)
+    }
 }
 
 /// A healing epoch of a generation: enough to walk the ratchet of any node across it.

@@ -6,6 +6,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::announce::check_cover;
+use super::log::Decision;
 use super::record::{self, GroupRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use crate::outputs::Publication;
@@ -98,6 +99,7 @@ impl Authority {
             record.packages = Vec::new();
             self.index.add(record);
             record::put(&mut plan.changes, record.key(), record)?;
+            plan.decisions.push(Decision::Removed { member: *number });
             plan.events.push(AuthorityEvent::Removed {
                 member: *number,
                 name: record.name.clone(),

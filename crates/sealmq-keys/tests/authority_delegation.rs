@@ -1,0 +1,186 @@
+//! Where an authority's right to act comes from: an offline root, split keys, the log of what it did.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod common;
+mod net;
+
+use common::{MemoryStore, TestRng, request};
+use net::{Net, START, YEAR, grant};
+use sealmq_core::crypto::{Secret, VerifyingKey, sha256};
+use sealmq_core::object::{Access, Role};
+use sealmq_core::wire::Suite;
+use sealmq_keys::authority::{
+    Authority, AuthorityError, DomainOptions, LoadError, NewGroup, PreparedAuthority,
+};
+use sealmq_keys::{
+    AuditLog, Entry, ReservedTopic, Roles, RootError, RootKey, Store, VerifiedDelegation, What,
+};
+
+const DAY: u64 = 86_400;
+
+fn verified(authority: &Authority) -> VerifiedDelegation {
+    let root = VerifyingKey::from_bytes(authority.root_key()).unwrap();
+    VerifiedDelegation::verify(authority.delegation(), &root).unwrap()
+}
+
+/// The log names everything that is retained at the broker, by topic and hash, and each decision.
+#[test]
+fn the_log_tells_everything_that_was_signed_and_decided() {
+    let mut net = Net::new();
+    net.join("alice", Access::BOTH);
+    let eve = net.join("eve", Access::BOTH);
+    net.remove(eve);
+    net.rotate();
+    let entries = Authority::audit_log(&net.authority_store).unwrap();
+    let verified = AuditLog::verify(entries.iter().map(Vec::as_slice)).unwrap();
+    assert_eq!(verified, net.authority.audit_head());
+    assert_eq!(verified.size, entries.len() as u64);
+    let entries: Vec<Entry<'_>> = entries.iter().map(|e| Entry::decode(e).unwrap()).collect();
+
+    for (topic, payload) in &net.retained {
+        let parsed = ReservedTopic::parse(net.authority.prefix(), topic);
+        if matches!(parsed, Some(ReservedTopic::Heartbeat(_))) {
+            continue;
+        }
+        let object = sha256(&[&payload[..payload.len() - 64]]);
+        let named = |e: &Entry<'_>| matches!(&e.what, What::Signed { topic: t, hash } if t == topic && *hash == object);
+        assert!(entries.iter().any(named), "{topic}");
+    }
+    let decided: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| match entry.what {
+            What::Delegation { serial, .. } => Some(format!("delegation {serial}")),
+            What::Enrolled { member, name, .. } => Some(format!("enrolled {member} {name}")),
+            What::Removed { member } => Some(format!("removed {member}")),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "delegation 1",
+        "enrolled 1 alice",
+        "enrolled 2 eve",
+        "removed 2",
+    ];
+    assert_eq!(decided, expected);
+    // What was loaded goes on where the log ended.
+    let mut loaded = Authority::load(&net.authority_store).unwrap();
+    let plan = loaded
+        .rotate("plant", net.now / 1000, &mut net.rng)
+        .unwrap();
+    net.authority_store.commit(&plan.changes).unwrap();
+    let entries = Authority::audit_log(&net.authority_store).unwrap();
+    let after = AuditLog::verify(entries.iter().map(Vec::as_slice)).unwrap();
+    assert_eq!(after, loaded.audit_head());
+    assert!(after.size > verified.size);
+}
+
+#[test]
+fn a_domain_begins_with_an_offline_root() {
+    let mut rng = TestRng::new(5);
+    let root = RootKey::generate(&mut rng).unwrap();
+    let mut store = MemoryStore::default();
+    let options = DomainOptions {
+        suite: Suite::Two,
+        ..DomainOptions::default()
+    };
+    let (prepared, plan) = Authority::prepare(&root.public(), &options, &mut rng).unwrap();
+    assert!(plan.publications.is_empty());
+    store.commit(&plan.changes).unwrap();
+    drop(prepared);
+    // Without a delegation it does nothing, and says what is missing.
+    let error = Authority::load(&store).err().unwrap();
+    assert!(matches!(
+        error,
+        LoadError::Authority(AuthorityError::NoDelegation)
+    ));
+
+    let prepared = PreparedAuthority::load(&store).unwrap();
+    let request = prepared.request().unwrap();
+    assert_eq!(request.suite, 2);
+    let stranger = RootKey::from_seed(&Secret::new([9; 32]));
+    let signed = stranger.delegate(&request, 1, START, START + DAY, Roles::ALL);
+    assert_eq!(signed.err(), Some(RootError::OtherDomain));
+    let none = root.delegate(&request, 1, START, START + DAY, Roles::NONE);
+    assert_eq!(none.err(), Some(RootError::NoRoles));
+    let object = root
+        .delegate(&request, 1, START, START + DAY, Roles::ALL)
+        .unwrap();
+    let (mut authority, plan) = prepared.install(&object, START).unwrap();
+    store.commit(&plan.changes).unwrap();
+    assert_eq!(plan.publications[0].payload, object);
+    assert_eq!(verified(&authority).kem_keys().count(), 1);
+
+    let group = NewGroup::new("plant", ["plant/#"]);
+    let plan = authority.add_group(&group, START, &mut rng).unwrap();
+    store.commit(&plan.changes).unwrap();
+    let groups = Authority::load(&store).unwrap().groups().count();
+    assert_eq!(groups, 1);
+    let again = PreparedAuthority::load(&store).err().unwrap();
+    assert!(again.to_string().contains("first one already"), "{again}");
+}
+
+#[test]
+fn a_first_delegation_for_other_keys_or_another_time_is_refused() {
+    let mut rng = TestRng::new(5);
+    let root = RootKey::generate(&mut rng).unwrap();
+    let options = DomainOptions::default();
+    let mut prepare = || {
+        let (prepared, _) = Authority::prepare(&root.public(), &options, &mut rng).unwrap();
+        prepared
+    };
+    let other = prepare().request().unwrap();
+    let signed = root
+        .delegate(&other, 1, START, START + DAY, Roles::ALL)
+        .unwrap();
+    let error = prepare().install(&signed, START).err().unwrap();
+    assert!(matches!(error, AuthorityError::Delegation(_)), "{error}");
+
+    let prepared = prepare();
+    let mine = prepared.request().unwrap();
+    let signed = root
+        .delegate(&mine, 1, START, START + DAY, Roles::ALL)
+        .unwrap();
+    let error = prepared.install(&signed, START + DAY + 1).err().unwrap();
+    assert!(matches!(error, AuthorityError::Delegation(_)), "{error}");
+
+    let prepared = prepare();
+    let mine = prepared.request().unwrap();
+    let only = Roles::NONE.with(Role::Heartbeat);
+    let signed = root.delegate(&mine, 1, START, START + DAY, only).unwrap();
+    let error = prepared.install(&signed, START).err();
+    assert_eq!(error, Some(AuthorityError::NoRole(Role::Issue)));
+}
+
+/// Fencing: of two that were loaded from one store, only one acts, and the other loses nothing.
+#[test]
+fn two_authorities_on_one_store_cannot_both_act() {
+    let mut net = Net::new();
+    let mut second = Authority::load(&net.authority_store).unwrap();
+    net.rotate();
+    let object = request(7, "late", 2, START);
+    let grants = [grant("plant", Access::BOTH)];
+    let (_, plan) = second
+        .enrol(&object, &grants, YEAR, START, &mut TestRng::new(3))
+        .unwrap();
+    let before = net.authority_store.clone();
+    net.authority_store.commit(&plan.changes).unwrap_err();
+    assert_eq!(before.0, net.authority_store.0);
+
+    let mut again = Authority::load(&net.authority_store).unwrap();
+    assert_eq!(again.groups().next().unwrap().epoch, 2);
+    let (enrolled, plan) = again
+        .enrol(&object, &grants, YEAR, START, &mut TestRng::new(3))
+        .unwrap();
+    net.authority_store.commit(&plan.changes).unwrap();
+    assert_eq!(enrolled.number.0, 1);
+    // Now it is the first one that is late.
+    let plan = net.authority.rotate("plant", START, &mut net.rng).unwrap();
+    net.authority_store.commit(&plan.changes).unwrap_err();
+}
