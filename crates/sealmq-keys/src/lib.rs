@@ -33,6 +33,8 @@ mod audit;
 #[cfg(feature = "alloc")]
 pub mod authority;
 #[cfg(feature = "alloc")]
+mod join_request;
+#[cfg(feature = "alloc")]
 pub mod member;
 #[cfg(feature = "alloc")]
 mod outputs;
@@ -91,6 +93,8 @@ pub use audit::{
 };
 #[cfg(feature = "alloc")]
 pub use fingerprint::fingerprint;
+#[cfg(feature = "alloc")]
+pub use join_request::{JoinRequest, MAX_JOIN_REQUEST_LEN, OpenedJoinRequest};
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;
 #[cfg(feature = "alloc")]

@@ -1,0 +1,243 @@
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{Digest, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base};
+use sealmq_core::object::{
+    Authorities, Kind, Object, ObjectError, decode, encode, kem_of, suite_of,
+};
+use sealmq_core::wire::Suite;
+use serde::{Deserialize, Serialize};
+
+use crate::delegation::VerifiedDelegation;
+use crate::enrolment::{UNKNOWN_DOMAIN, VerifiedEnrolment};
+use crate::token::{TOKEN_ID_LEN, join_mac};
+
+/// Longest join request in bytes, as it stands on its topic.
+pub const MAX_JOIN_REQUEST_LEN: usize = 65536;
+
+const KIND: u8 = 10;
+const MAC_LEN: usize = 32;
+/// Token id and mac, which stand before the request.
+const PROOF_LEN: usize = TOKEN_ID_LEN + MAC_LEN;
+/// Form, kind, and the most that serial, key and the two lengths take.
+const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 3 + 3;
+
+const INFO_LABEL: &[u8] = b"sealmq/1 join";
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Body<'a> {
+    serial: u32,
+    key: u8,
+    enc: &'a [u8],
+    sealed: &'a [u8],
+}
+
+impl Body<'_> {
+    fn info(&self, domain: &DomainId) -> Vec<u8> {
+        let serial = self.serial.to_be_bytes();
+        [INFO_LABEL, &domain.0, &serial, &[self.key]].concat()
+    }
+}
+
+/// A join request (spec/keys.md §12): an enrolment request and the proof of a token, encrypted to
+/// the authority, so that both are useless to the broker that carries them.
+#[derive(Debug)]
+pub struct JoinRequest;
+
+impl JoinRequest {
+    /// Seals a device's enrolment request to the first of the delegation's KEM keys. `token` is
+    /// the id and the secret of a token; without one an operator decides. `seed` is 32 fresh
+    /// (hedged) random bytes, used for nothing else.
+    ///
+    /// # Errors
+    /// `Field("kem_keys")` if the delegation takes no join requests or its key is unusable,
+    /// `Field("token")` for an id of zeros, [`ObjectError::Domain`] if the request does not name
+    /// the delegation's domain, [`ObjectError::TooLarge`], and those of
+    /// [`VerifiedEnrolment::verify`].
+    pub fn seal(
+        delegation: &VerifiedDelegation,
+        token: Option<(&[u8; TOKEN_ID_LEN], &Secret)>,
+        request: &[u8],
+        seed: &Secret,
+    ) -> Result<Vec<u8>, ObjectError> {
+        let (suite, domain) = (delegation.suite(), delegation.domain());
+        let hash = *enrolment(request, suite, &domain)?.hash();
+        let mut kem_keys = delegation.kem_keys();
+        let (key, recipient) = kem_keys.next().ok_or(ObjectError::Field("kem_keys"))?;
+
+        let mut sealed = Vec::with_capacity(
+            PROOF_LEN
+                .saturating_add(request.len())
+                .saturating_add(TAG_LEN),
+        );
+        match token {
+            Some((id, _)) if *id == [0; TOKEN_ID_LEN] => return Err(ObjectError::Field("token")),
+            Some((id, secret)) => {
+                sealed.extend_from_slice(id);
+                sealed.extend_from_slice(&join_mac(secret, &hash));
+            }
+            None => sealed.extend_from_slice(&[0; PROOF_LEN]),
+        }
+        sealed.extend_from_slice(request);
+
+        let mut body = Body {
+            serial: delegation.serial(),
+            key,
+            enc: &[],
+            sealed: &[],
+        };
+        let (enc, tag) = seal_base(recipient, &body.info(&domain), seed, &mut sealed)
+            .map_err(|_| ObjectError::Field("kem_keys"))?;
+        sealed.extend_from_slice(&tag);
+        body.enc = enc.as_bytes();
+        body.sealed = &sealed;
+        let len = MAX_FRAME_LEN
+            .saturating_add(body.enc.len())
+            .saturating_add(body.sealed.len());
+        let mut out = vec![0; len];
+        let (head, rest) = out
+            .split_first_chunk_mut::<2>()
+            .ok_or(ObjectError::TooLarge)?;
+        *head = [suite.form(), KIND];
+        let len = encode(&body, rest)?.len().saturating_add(2);
+        out.truncate(len);
+        if len > MAX_JOIN_REQUEST_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        Ok(out)
+    }
+
+    /// Opens a join request of the domain. `key_pair` gives the authority's key pair for a serial
+    /// and the index of a KEM key in that delegation, if it still has it. Nothing is decrypted
+    /// before form, sizes and key were checked.
+    ///
+    /// What is inside was written by anybody: verify it with [`OpenedJoinRequest::enrolment`].
+    ///
+    /// # Errors
+    /// [`ObjectError::TooLarge`], [`ObjectError::Form`], [`ObjectError::Kind`] or
+    /// [`ObjectError::Encoding`] for bytes that are no join request of a known suite,
+    /// [`ObjectError::Role`] if `key_pair` has no key, [`ObjectError::Field`] for `enc`, `sealed`,
+    /// and for `mac` if there is one without a token.
+    pub fn open<'k>(
+        bytes: &[u8],
+        domain: &DomainId,
+        key_pair: impl FnOnce(u32, u8) -> Option<&'k RecipientKeyPair>,
+    ) -> Result<OpenedJoinRequest, ObjectError> {
+        if bytes.len() > MAX_JOIN_REQUEST_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let suite = suite_of(bytes)?;
+        let kem = kem_of(suite)?;
+        let body: Body<'_> = match bytes {
+            [_, KIND, body @ ..] => decode(body)?,
+            [_, _, ..] => return Err(ObjectError::Kind),
+            _ => return Err(ObjectError::Form),
+        };
+        if body.enc.len() != kem.enc_len() {
+            return Err(ObjectError::Field("enc"));
+        }
+        let (text, tag) = body
+            .sealed
+            .split_last_chunk::<TAG_LEN>()
+            .ok_or(ObjectError::Field("sealed"))?;
+        if text.len() <= PROOF_LEN {
+            return Err(ObjectError::Field("sealed"));
+        }
+        let key_pair = key_pair(body.serial, body.key).ok_or(ObjectError::Role)?;
+        if key_pair.kem() != kem {
+            return Err(ObjectError::Form);
+        }
+
+        let mut text = text.to_vec();
+        open_base(key_pair, &body.info(domain), body.enc, &mut text, tag)
+            .map_err(|_| ObjectError::Field("sealed"))?;
+        let damaged = || ObjectError::Field("sealed");
+        let (token, rest) = text
+            .split_first_chunk::<TOKEN_ID_LEN>()
+            .ok_or_else(damaged)?;
+        let (mac, request) = rest.split_first_chunk::<MAC_LEN>().ok_or_else(damaged)?;
+        let token = (*token != [0; TOKEN_ID_LEN]).then_some(*token);
+        if token.is_none() && *mac != [0; MAC_LEN] {
+            return Err(ObjectError::Field("mac"));
+        }
+        let hash = Object::parse_as(request, suite, Kind::EnrolmentRequest)?.hash();
+        Ok(OpenedJoinRequest {
+            suite,
+            domain: *domain,
+            token,
+            mac: Secret::new(*mac),
+            hash,
+            request: request.to_vec(),
+        })
+    }
+}
+
+/// A join request that was encrypted for this authority. Who wrote it is not known yet.
+pub struct OpenedJoinRequest {
+    suite: Suite,
+    domain: DomainId,
+    token: Option<[u8; TOKEN_ID_LEN]>,
+    mac: Secret,
+    hash: Digest,
+    request: Vec<u8>,
+}
+
+impl OpenedJoinRequest {
+    /// The token's id; none if an operator has to decide.
+    #[must_use]
+    pub const fn token(&self) -> Option<&[u8; TOKEN_ID_LEN]> {
+        self.token.as_ref()
+    }
+
+    /// Whether the sender had the secret of its token, compared in constant time. Never true
+    /// without a token.
+    #[must_use]
+    pub fn check_mac(&self, secret: &Secret) -> bool {
+        let fits = self.mac == Secret::new(join_mac(secret, &self.hash));
+        self.token.is_some() && fits
+    }
+
+    /// The hash of the enrolment request inside: what a credential or a join refusal names.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        &self.hash
+    }
+
+    /// The bytes of the enrolment request inside, not verified.
+    #[must_use]
+    pub fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// Verifies the enrolment request inside, which has to name this domain and its suite. That
+    /// its key's fingerprint is the one of the topic is for the caller to check.
+    ///
+    /// # Errors
+    /// Those of [`VerifiedEnrolment::verify`], and [`ObjectError::Domain`] if it names none.
+    pub fn enrolment(&self) -> Result<VerifiedEnrolment<'_>, ObjectError> {
+        enrolment(&self.request, self.suite, &self.domain)
+    }
+}
+
+impl fmt::Debug for OpenedJoinRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedJoinRequest")
+            .field("has_token", &self.token.is_some())
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+fn enrolment<'a>(
+    request: &'a [u8],
+    suite: Suite,
+    domain: &DomainId,
+) -> Result<VerifiedEnrolment<'a>, ObjectError> {
+    let verified = VerifiedEnrolment::verify(request, suite, domain)?;
+    if verified.fields().domain == UNKNOWN_DOMAIN {
+        return Err(ObjectError::Domain);
+    }
+    Ok(verified)
+}
