@@ -313,7 +313,7 @@ fn welcomes_are_of_the_domains_suite() {
         reformed[0] = other(suite).form();
         assert_eq!(refused(&reformed), Some(ObjectError::Signature));
 
-        // No byte can change: 61 steps over every byte of what is signed, in every bit position.
+        // No byte can change, tried at every 61st.
         for at in (0..bytes.len()).step_by(61) {
             for bit in 0..8 {
                 let mut bad = bytes.clone();
@@ -355,8 +355,9 @@ fn join_requests() {
         assert_eq!(opened.token(), None);
         assert!(!opened.check_mac(&secret(40)) && !opened.check_mac(&Secret::new([0; 32])));
 
-        // Every byte counts, and so do the domain, the serial and the key.
-        for at in 0..bytes.len() {
+        // Every byte counts (the longest fields are sampled), and so do the domain, the serial and the key.
+        let tail = bytes.len() - 200;
+        for at in (0..100).chain((100..tail).step_by(17)).chain(tail..bytes.len()) {
             let mut bad = bytes.clone();
             bad[at] ^= 1 << (at % 8);
             assert!(open(&bad).is_err(), "byte {at}");
