@@ -133,7 +133,7 @@ pub struct Token {
     pub suite: Suite,
     /// The root's key, which the device pins.
     pub root_key: VerifyingKey,
-    /// Names the token at the authority.
+    /// Names the token at the authority; not all zeros, which stand for no token.
     pub id: [u8; TOKEN_ID_LEN],
     /// Shows that a device has the token.
     pub secret: Secret,
@@ -160,8 +160,9 @@ impl Token {
     /// The token as text, to be shown, printed or drawn as a QR code.
     ///
     /// # Errors
-    /// `Content` for a name pattern, prefix or broker that is not allowed.
+    /// `Content` for an id, name pattern, prefix or broker that is not allowed.
     pub fn to_uri(&self) -> Result<Zeroizing<String>, TokenError> {
+        check_id(&self.id)?;
         self.name.check()?;
         check_prefix(&self.prefix).map_err(|_| ObjectError::Field("prefix"))?;
         check_broker(&self.broker)?;
@@ -223,16 +224,17 @@ impl Token {
         }
         let (&[suite], rest) = take(rest)?;
         let (root_key, rest) = take(rest)?;
-        let (&id, rest) = take(rest)?;
+        let (id, rest) = take(rest)?;
         let (secret, rest) = take::<{ Secret::LEN }>(rest)?;
         let tail: Tail<'_> = decode(rest).map_err(ObjectError::from)?;
+        check_id(id)?;
         check_prefix(tail.prefix).map_err(|_| ObjectError::Field("prefix"))?;
         check_broker(tail.broker)?;
         Ok(Self {
             suite: suite_of_number(suite)?,
             root_key: VerifyingKey::from_bytes(root_key)
                 .map_err(|_| ObjectError::Field("root_key"))?,
-            id,
+            id: *id,
             secret: Secret::init_with(|bytes| bytes.copy_from_slice(secret)),
             expires: tail.expires,
             name: NamePattern::parse(tail.name)?,
@@ -268,6 +270,14 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_LEN] {
 
 fn take<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ObjectError> {
     bytes.split_first_chunk().ok_or(ObjectError::Encoding)
+}
+
+/// A join request without a token has zeros in this place.
+fn check_id(id: &[u8; TOKEN_ID_LEN]) -> Result<(), ObjectError> {
+    if *id == [0; TOKEN_ID_LEN] {
+        return Err(ObjectError::Field("token"));
+    }
+    Ok(())
 }
 
 /// Empty, or `mqtt://host:port`, `mqtts://host:port`: nothing after the port, no user name.

@@ -174,6 +174,10 @@ fn one_fault_with_the_right_checksum() {
     let mut weak = body();
     weak[2..34].fill(0);
     assert_eq!(refused(&weak), field("root_key"));
+    let mut none = body();
+    none[34..42].fill(0);
+    assert_eq!(refused(&none), field("token"));
+    assert_eq!(with(|t| t.id = [0; 8]).to_uri().err(), field("token"));
 
     let encoding = Some(TokenError::Content(ObjectError::Encoding));
     for len in 1..body().len() {

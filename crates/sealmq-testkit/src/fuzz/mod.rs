@@ -10,6 +10,7 @@
     reason = "a panic is how a fuzz target reports a finding"
 )]
 
+mod chunk;
 mod files;
 mod follow;
 mod input;
@@ -17,17 +18,20 @@ mod objects;
 mod open;
 mod seeds;
 mod signed;
+mod small;
 mod state;
 mod topics;
 mod wire;
 mod world;
 
-pub use files::{armour, reserved_topic};
+pub use chunk::chunk;
+pub use files::{armour, audit_entry, reserved_topic, token};
 pub use follow::follow;
 pub use objects::{credential, delegation, enrolment_request, key_package};
 pub use open::open;
 pub use seeds::{Seed, seeds};
 pub use signed::{announcement, refused_list, welcome};
+pub use small::{confirmation, heartbeat, join_refusal, nonce_answer, package_set};
 pub use state::{group_state, replay_record};
 pub use topics::topics;
 pub use wire::{body, envelope_header, properties, varint};
@@ -50,9 +54,17 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("welcome", welcome),
     ("announcement", announcement),
     ("refused_list", refused_list),
+    ("chunk", chunk),
+    ("heartbeat", heartbeat),
+    ("nonce_answer", nonce_answer),
+    ("confirmation", confirmation),
+    ("package_set", package_set),
+    ("join_refusal", join_refusal),
     ("group_state", group_state),
     ("replay_record", replay_record),
     ("armour", armour),
+    ("token", token),
+    ("audit_entry", audit_entry),
     ("reserved_topic", reserved_topic),
     ("open", open),
     ("follow", follow),

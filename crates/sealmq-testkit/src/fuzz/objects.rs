@@ -4,7 +4,7 @@ use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Kind, List, decode, encode};
 use sealmq_core::topic::Filter;
 use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, Grant, MAX_GRANTS, VerifiedCredential, check_name};
+use sealmq_core::{Credential, DomainId, Grant, MAX_GRANTS, VerifiedCredential, check_name};
 use sealmq_keys::{
     DelegatedKemKey, DelegatedKey, Delegation, EnrolmentRequest, KeyPackage, MAX_AUTHORITY_KEYS,
     MAX_KEM_KEYS, VerifiedDelegation, VerifiedEnrolment, VerifiedKeyPackage,
@@ -13,11 +13,11 @@ use sealmq_keys::{
 use super::signed::{Signer, frame, refuse_damaged};
 
 /// The identity key of the member whose objects are fuzzed.
-fn identity() -> IdentityKey {
+pub(super) fn identity() -> IdentityKey {
     IdentityKey::from_seed(&Secret::new([0xb1; 32]))
 }
 
-fn encoded<T: serde::Serialize>(value: &T, about: usize) -> Vec<u8> {
+pub(super) fn encoded<T: serde::Serialize>(value: &T, about: usize) -> Vec<u8> {
     let mut out = vec![0; about + 256];
     let len = encode(value, &mut out).unwrap().len();
     out.truncate(len);
@@ -165,7 +165,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     let packages: Vec<Vec<u8>> = fields
         .packages
         .iter()
-        .map(|p| genuine(p, &fields))
+        .map(|p| genuine(p, fields.domain))
         .collect();
     let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; packages.iter().map(|p| p.len() + 10).sum()];
@@ -199,7 +199,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
 }
 
 /// A package with the same numbers and times, signed by the fuzzed member.
-fn genuine(bytes: &[u8], request: &EnrolmentRequest<'_>) -> Vec<u8> {
+pub(super) fn genuine(bytes: &[u8], domain: DomainId) -> Vec<u8> {
     let body = bytes
         .get(2..bytes.len().saturating_sub(64))
         .unwrap_or_default();
@@ -208,7 +208,7 @@ fn genuine(bytes: &[u8], request: &EnrolmentRequest<'_>) -> Vec<u8> {
     };
     let identity = identity();
     let fields = KeyPackage {
-        domain: request.domain,
+        domain,
         identity: *identity.verifying_key().as_bytes(),
         ..fields
     };

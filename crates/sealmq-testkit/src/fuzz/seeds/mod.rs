@@ -1,6 +1,7 @@
 //! First entries of the corpora: real objects, and scripts that reach every action.
 
 mod scripts;
+mod small;
 
 use sealmq_core::crypto::{IdentityKey, Secret, sha256};
 use sealmq_core::object::{Access, List, OBJECT_OVERHEAD, encode};
@@ -8,8 +9,8 @@ use sealmq_core::wire::{BodyPrefix, MAX_COUNTER, PropertiesBuilder, Property, Su
 use sealmq_core::{Credential, DomainId, Grant, GroupId, KeyId, MemberNumber};
 use sealmq_core::{topic::Topic, wire::Header};
 use sealmq_keys::{
-    DelegatedKemKey, DelegatedKey, Delegation, FollowContext, Generation, GroupState, KEM_X25519,
-    ReservedTopic, Roles, encode_request,
+    DelegatedKemKey, DelegatedKey, Delegation, Fingerprint, FollowContext, Generation, GroupState,
+    KEM_X25519, ReservedTopic, Roles, encode_request,
 };
 
 use crate::fuzz::world::{Device, NOW, World, YEAR};
@@ -27,6 +28,7 @@ pub fn seeds() -> Vec<Seed> {
     wire(&mut add);
     topics(&mut add);
     objects(&mut add);
+    small::small(&mut add);
     states(&mut add);
     files(&mut add);
     scripts::scripts(&mut add);
@@ -296,19 +298,26 @@ fn files(add: Add<'_>) {
         "crlf",
         world.credential_files[1].replace('\n', "\r\n").into_bytes(),
     );
-    for topic in [
-        ReservedTopic::Delegation,
-        ReservedTopic::Credential(MemberNumber(7)),
-        ReservedTopic::Welcome(MemberNumber(7), world.group),
-        ReservedTopic::Announcement(world.group, 42),
-        ReservedTopic::RefusedList(world.group),
+    let (member, device) = (MemberNumber(7), Fingerprint([0xfe; 16]));
+    for (name, topic) in [
+        ("delegation", ReservedTopic::Delegation),
+        ("credential", ReservedTopic::Credential(member)),
+        ("welcome", ReservedTopic::Welcome(member, world.group)),
+        ("confirm", ReservedTopic::Confirm(member)),
+        ("packages", ReservedTopic::Packages(member)),
+        (
+            "nonce-answer",
+            ReservedTopic::NonceAnswer(member, world.group),
+        ),
+        ("announcement", ReservedTopic::Announcement(world.group, 42)),
+        ("chunk", ReservedTopic::Chunk(world.group, 42, 3)),
+        ("refused-list", ReservedTopic::RefusedList(world.group)),
+        ("heartbeat", ReservedTopic::Heartbeat(world.group)),
+        ("nonce", ReservedTopic::Nonce(world.group, member)),
+        ("join", ReservedTopic::Join(device)),
+        ("answer", ReservedTopic::Answer(device)),
     ] {
-        let name = topic.name(&world.prefix);
-        let last = name.rsplit('/').next().unwrap_or("x");
-        add(
-            "reserved_topic",
-            last,
-            format!("{}\0{name}", world.prefix).into_bytes(),
-        );
+        let text = format!("{}\0{}", world.prefix, topic.name(&world.prefix));
+        add("reserved_topic", name, text.into_bytes());
     }
 }

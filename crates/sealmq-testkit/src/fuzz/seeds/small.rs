@@ -1,0 +1,223 @@
+//! Seeds of the small objects, of chunks, tokens and the audit log.
+
+use sealmq_core::crypto::{Digest, IdentityKey, Secret};
+use sealmq_core::object::{List, encode};
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_keys::{
+    AuditLog, Confirmation, ConfirmationEntry, HeartbeatFields, NamePattern, NonceAnswerFields,
+    Token, What,
+};
+use serde::Serialize;
+
+use super::Add;
+use crate::fuzz::world::{NOW, World};
+
+const DOMAIN: DomainId = DomainId([0; 16]);
+
+fn encoded(value: &impl Serialize) -> Vec<u8> {
+    let mut out = [0; 4096];
+    encode(value, &mut out).unwrap().to_vec()
+}
+
+pub(super) fn small(add: Add<'_>) {
+    leases(add);
+    confirmations(add);
+    packages(add);
+    for reason in [1_u8, 6, 7] {
+        let body = (DOMAIN, 1_u32, 0_u8, Digest([9; 32]), reason);
+        add("join_refusal", &format!("reason-{reason}"), encoded(&body));
+    }
+    chunks(add);
+    tokens(add);
+    audit(add);
+}
+
+fn leases(add: Add<'_>) {
+    let heartbeat = HeartbeatFields {
+        domain: DOMAIN,
+        serial: 1,
+        signer: 0,
+        group: GroupId([1; 16]),
+        epoch: 300,
+        announcement: Digest([2; 32]),
+        issued_at: NOW,
+        lease: 21_600,
+        log_size: 1000,
+        log_head: Digest([3; 32]),
+    };
+    let empty_log = HeartbeatFields {
+        log_size: 0,
+        log_head: Digest::ZERO,
+        ..heartbeat
+    };
+    let endless = HeartbeatFields {
+        issued_at: u64::MAX,
+        lease: u32::MAX,
+        ..heartbeat
+    };
+    add("heartbeat", "real", encoded(&heartbeat));
+    add("heartbeat", "empty-log", encoded(&empty_log));
+    add("heartbeat", "endless", encoded(&endless));
+    let answer = NonceAnswerFields {
+        domain: DOMAIN,
+        serial: 1,
+        signer: 0,
+        group: GroupId([1; 16]),
+        member: MemberNumber(7),
+        nonce: [5; 16],
+        epoch: 300,
+        announcement: Digest([2; 32]),
+        lease: 21_600,
+    };
+    let nobody = NonceAnswerFields {
+        member: MemberNumber(0),
+        ..answer
+    };
+    add("nonce_answer", "real", encoded(&answer));
+    add("nonce_answer", "nobody", encoded(&nobody));
+}
+
+fn confirmations(add: Add<'_>) {
+    let entry = |group| ConfirmationEntry {
+        group: GroupId([group; 16]),
+        generation: 2,
+        epoch: 300,
+        package_number: 4,
+        proof: [6; 32],
+    };
+    let entries = [entry(1), entry(2), entry(2)];
+    for (name, entries) in [
+        ("one", &entries[..1]),
+        ("two", &entries[..2]),
+        ("twice", &entries[1..]),
+    ] {
+        let mut list = [0; 512];
+        let fields = Confirmation {
+            domain: DOMAIN,
+            member: MemberNumber(7),
+            entries: List::encode(entries, &mut list).unwrap(),
+        };
+        add("confirmation", name, encoded(&fields));
+    }
+}
+
+fn packages(add: Add<'_>) {
+    let world = World::get();
+    let own: Vec<Vec<u8>> = world.devices.iter().map(|d| d.package()).collect();
+    let own: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
+    // Packages of different members have the same number; the target makes them one member's.
+    for (name, packages) in [("one", &own[..1]), ("same-number", &own[..2])] {
+        let mut list = [0; 1024];
+        add(
+            "package_set",
+            name,
+            encoded(&List::encode(packages, &mut list).unwrap()),
+        );
+    }
+}
+
+fn chunks(add: Add<'_>) {
+    let entries = |nodes: &[u32]| -> Vec<u8> {
+        let entry = |node: &u32| [&node.to_be_bytes()[..], &[8; 48]].concat();
+        nodes.iter().flat_map(entry).collect()
+    };
+    // Depth 4, leaves 16 … 31, a chunk of the leaves 20 … 27.
+    let chunk = |nodes| [&[2, 0, 0, 0, 4, 0, 0, 0, 12], entries(nodes).as_slice()].concat();
+    add("chunk", "whole", chunk(&[5, 6]));
+    add("chunk", "leaves", chunk(&[20, 21, 26]));
+    add("chunk", "starts-late", chunk(&[6]));
+    add("chunk", "overlap", chunk(&[5, 11]));
+    add("chunk", "beyond", chunk(&[5, 6, 7]));
+}
+
+fn tokens(add: Add<'_>) {
+    let token = Token {
+        suite: Suite::One,
+        root_key: IdentityKey::from_seed(&Secret::new([1; 32])).verifying_key(),
+        id: [2; 8],
+        secret: Secret::new([3; 32]),
+        expires: NOW,
+        name: NamePattern::Prefix("pump-".to_owned()),
+        prefix: "_sealmq/x".to_owned(),
+        broker: "mqtts://broker.example:8883".to_owned(),
+    };
+    let text = token.to_uri().unwrap();
+    add("token", "text", text.as_bytes().to_vec());
+    add(
+        "token",
+        "text-with-space",
+        format!(" {}\n", *text).into_bytes(),
+    );
+    let head = (
+        1_u8,
+        1_u8,
+        *token.root_key.as_bytes(),
+        [2_u8; 8],
+        [3_u8; 32],
+    );
+    for (name, pattern, broker) in [
+        ("any", "", ""),
+        ("exact", "pump-7", "mqtt://[::1]:1883"),
+        ("prefix", "pump-*", "mqtts://broker.example:8883"),
+        ("star", "*", ""),
+    ] {
+        add(
+            "token",
+            name,
+            encoded(&(head, NOW, pattern, "_sealmq/x", broker)),
+        );
+    }
+}
+
+fn audit(add: Add<'_>) {
+    let mut log = AuditLog::EMPTY;
+    for (name, what) in [
+        (
+            "delegation",
+            What::Delegation {
+                serial: 1,
+                hash: Digest([1; 32]),
+            },
+        ),
+        (
+            "enrolled",
+            What::Enrolled {
+                member: MemberNumber(7),
+                key: [7; 32],
+                name: "pump-7",
+            },
+        ),
+        (
+            "signed",
+            What::Signed {
+                topic: "_sealmq/x/delegation",
+                hash: Digest([2; 32]),
+            },
+        ),
+        (
+            "generation",
+            What::Generation {
+                group: GroupId([3; 16]),
+                number: 2,
+                epoch: 300,
+            },
+        ),
+        (
+            "removed",
+            What::Removed {
+                member: MemberNumber(7),
+            },
+        ),
+        (
+            "resumed",
+            What::Resumed {
+                serial: 2,
+                log_size: 5,
+                log_head: Digest([4; 32]),
+            },
+        ),
+    ] {
+        add("audit_entry", name, log.append(NOW, what).unwrap().bytes);
+    }
+}

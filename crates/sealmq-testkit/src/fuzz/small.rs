@@ -1,0 +1,182 @@
+//! The small objects that heartbeats, clockless members and joining devices need.
+
+use sealmq_core::crypto::{Digest, IdentityKey, sha256};
+use sealmq_core::object::{Kind, List, decode};
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, MemberNumber};
+use sealmq_keys::{
+    Confirmation, ConfirmationEntry, HeartbeatFields, JoinRefusalFields, JoinRefusalReason,
+    MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN, MAX_HEARTBEAT_LEN, MAX_JOIN_REFUSAL_LEN,
+    MAX_LEASE, MAX_NONCE_ANSWER_LEN, MAX_PACKAGE_SET_LEN, MAX_PACKAGES, NonceAnswerFields,
+    PackageSet, VerifiedConfirmation, VerifiedHeartbeat, VerifiedJoinRefusal, VerifiedNonceAnswer,
+};
+
+use super::objects::{encoded, genuine, identity};
+use super::signed::{Signer, frame, refuse_damaged};
+
+/// Heartbeats (kind 7).
+pub fn heartbeat(data: &[u8]) -> bool {
+    let signer = Signer::get();
+    let verify = |bytes: &[u8]| VerifiedHeartbeat::verify(bytes, &signer.delegation);
+    assert!(verify(data).is_err(), "not ours");
+    let Ok(fields) = decode::<HeartbeatFields>(data) else {
+        return false;
+    };
+    let fields = HeartbeatFields {
+        domain: signer.domain,
+        serial: Signer::SERIAL,
+        signer: 0,
+        ..fields
+    };
+    let object = frame(Kind::Heartbeat, &encoded(&fields, 0), &signer.key);
+    let mut out = [0; MAX_HEARTBEAT_LEN];
+    let signed = fields.sign(&signer.key, &mut out);
+    let Ok(verified) = verify(&object) else {
+        assert!(signed.is_err(), "signed, but not accepted");
+        return false;
+    };
+    assert_eq!(signed.unwrap().0, object);
+    assert_eq!(*verified.fields(), fields);
+    assert!(fields.epoch > 0 && (1..=MAX_LEASE).contains(&fields.lease));
+    assert_eq!(fields.log_size == 0, fields.log_head == Digest::ZERO);
+    assert!(verified.good_until(60) <= fields.issued_at.saturating_add(60));
+    refuse_damaged(&object, verified.hash(), |bytes| verify(bytes).is_ok());
+    true
+}
+
+/// Nonce answers (kind 8).
+pub fn nonce_answer(data: &[u8]) -> bool {
+    let signer = Signer::get();
+    let verify = |bytes: &[u8]| VerifiedNonceAnswer::verify(bytes, &signer.delegation);
+    assert!(verify(data).is_err(), "not ours");
+    let Ok(fields) = decode::<NonceAnswerFields>(data) else {
+        return false;
+    };
+    let fields = NonceAnswerFields {
+        domain: signer.domain,
+        serial: Signer::SERIAL,
+        signer: 0,
+        ..fields
+    };
+    let object = frame(Kind::NonceAnswer, &encoded(&fields, 0), &signer.key);
+    let mut out = [0; MAX_NONCE_ANSWER_LEN];
+    let signed = fields.sign(&signer.key, &mut out);
+    let Ok(verified) = verify(&object) else {
+        assert!(signed.is_err(), "signed, but not accepted");
+        return false;
+    };
+    assert_eq!(signed.unwrap().0, object);
+    assert_eq!(*verified.fields(), fields);
+    assert!(fields.epoch > 0 && (1..=MAX_LEASE).contains(&fields.lease));
+    assert!(fields.member.is_valid());
+    refuse_damaged(&object, &sha256(&[&object]), |bytes| verify(bytes).is_ok());
+    true
+}
+
+/// Join refusals (kind 12).
+pub fn join_refusal(data: &[u8]) -> bool {
+    let signer = Signer::get();
+    let verify = |bytes: &[u8]| VerifiedJoinRefusal::verify(bytes, &signer.delegation);
+    assert!(verify(data).is_err(), "not ours");
+    let Ok((.., request, reason)) = decode::<(DomainId, u32, u8, Digest, u8)>(data) else {
+        return false;
+    };
+    let body = (signer.domain, Signer::SERIAL, 0_u8, request, reason);
+    let object = frame(Kind::JoinRefusal, &encoded(&body, 0), &signer.key);
+    let Ok(verified) = verify(&object) else {
+        assert!(!(1..=6).contains(&reason));
+        return false;
+    };
+    let meant = JoinRefusalReason::ALL[usize::from(reason) - 1];
+    let fields = JoinRefusalFields {
+        domain: signer.domain,
+        serial: Signer::SERIAL,
+        signer: 0,
+        request,
+        reason: meant,
+    };
+    assert_eq!(*verified.fields(), fields);
+    let mut out = [0; MAX_JOIN_REFUSAL_LEN];
+    assert_eq!(fields.sign(&signer.key, &mut out).unwrap().0, object);
+    refuse_damaged(&object, &sha256(&[&object]), |bytes| verify(bytes).is_ok());
+    true
+}
+
+/// Confirmations (kind 11).
+pub fn confirmation(data: &[u8]) -> bool {
+    let (signer, identity) = (Signer::get(), identity());
+    let key = identity.verifying_key();
+    let Ok(fields) = decode::<Confirmation<'_>>(data) else {
+        return false;
+    };
+    let verify = |bytes: &[u8], member| {
+        VerifiedConfirmation::verify(bytes, &signer.domain, member, &key).map(|v| *v.hash())
+    };
+    assert!(verify(data, fields.member).is_err(), "not ours");
+    let entries: Vec<ConfirmationEntry> = fields.entries.iter().collect();
+    let mut list = vec![0; data.len()];
+    let fields = Confirmation {
+        domain: signer.domain,
+        entries: List::encode(&entries, &mut list).unwrap(),
+        ..fields
+    };
+    let object = frame(Kind::Confirmation, &encoded(&fields, data.len()), &identity);
+    let mut out = [0; MAX_CONFIRMATION_LEN];
+    let signed = fields.sign(&identity, &mut out).map(|(bytes, _)| bytes);
+    let Ok(hash) = verify(&object, fields.member) else {
+        assert!(signed.is_err(), "signed, but not accepted");
+        return false;
+    };
+    assert_eq!(signed, Ok(object.as_slice()));
+    assert!((1..=MAX_CONFIRMATION_ENTRIES).contains(&entries.len()));
+    assert!(entries.windows(2).all(|pair| pair[0].group < pair[1].group));
+    assert!(entries.iter().all(|e| e.epoch > 0 && e.package_number > 0));
+    let neighbour = MemberNumber(fields.member.0 ^ 1);
+    assert!(verify(&object, neighbour).is_err(), "somebody else's");
+    refuse_damaged(&object, &hash, |bytes| verify(bytes, fields.member).is_ok());
+    true
+}
+
+/// Sets of key packages. The packages inside are made genuine where they decode.
+pub fn package_set(data: &[u8]) -> bool {
+    let (signer, identity) = (Signer::get(), identity());
+    let key = identity.verifying_key();
+    let verify = |bytes: &[u8]| {
+        PackageSet::verify(bytes, Suite::One, &signer.domain, &key).map(|set| {
+            let packages = set.packages();
+            packages
+                .map(|(bytes, p)| (bytes.to_vec(), p.number()))
+                .collect::<Vec<_>>()
+        })
+    };
+    assert!(verify(data).is_err(), "not ours");
+    let Ok(packages) = decode::<List<'_, &[u8]>>(data) else {
+        return false;
+    };
+    let packages: Vec<Vec<u8>> = packages
+        .iter()
+        .map(|package| genuine(package, signer.domain))
+        .collect();
+    let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
+    let mut list = vec![0; packages.iter().map(|p| p.len() + 10).sum()];
+    let list = List::encode(&borrowed, &mut list).unwrap();
+    let set = encoded(&list, list.as_encoded().len());
+    let mut out = vec![0; MAX_PACKAGE_SET_LEN + 16];
+    let written = PackageSet::encode(&list, &signer.domain, &key, &mut out);
+    let Ok(verified) = verify(&set) else {
+        // Writing takes the signatures as given; one that did not decode has none.
+        assert!(written.is_err() || borrowed.iter().any(|p| !is_signed(p, &identity)));
+        return false;
+    };
+    assert_eq!(written.unwrap(), set);
+    assert!(set.len() <= MAX_PACKAGE_SET_LEN && (1..=MAX_PACKAGES).contains(&verified.len()));
+    assert!(verified.iter().map(|(bytes, _)| bytes).eq(&packages));
+    assert!(verified.windows(2).all(|pair| pair[0].1 < pair[1].1));
+    refuse_damaged(&set, &sha256(&[&set]), |bytes| verify(bytes).is_ok());
+    true
+}
+
+fn is_signed(package: &[u8], identity: &IdentityKey) -> bool {
+    sealmq_core::object::Object::parse(package, Kind::KeyPackage)
+        .is_ok_and(|object| object.verify(&identity.verifying_key()).is_ok())
+}
