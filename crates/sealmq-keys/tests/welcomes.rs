@@ -191,3 +191,36 @@ fn a_low_order_init_key_gets_no_welcome() {
     );
     assert_eq!(result, Err(ObjectError::Field("init_key")));
 }
+
+/// What a member's confirmation proves (spec/keys.md §4): it opened this very welcome.
+#[test]
+fn only_the_recipient_can_confirm_a_welcome() {
+    let (fields, bytes) = good();
+    let verified = VerifiedWelcome::verify(&bytes, &authorities(1)).unwrap();
+    let opened = verified.open(&sim::init_key(1)).unwrap();
+    let proof = *opened.proof();
+    // The authority computes the same from the tree.
+    let leaf = three_epochs().node_key(LEAF, fields.epoch);
+    assert_eq!(proof, leaf.confirm(verified.hash()));
+    for (key, welcome) in [
+        (leaf.ratchet(), *verified.hash()),
+        (
+            three_epochs().node_key(LEAF + 1, fields.epoch),
+            *verified.hash(),
+        ),
+        (leaf, Digest([1; 32])),
+    ] {
+        assert_ne!(proof, key.confirm(&welcome));
+    }
+    let state = GroupState::install(opened);
+    let confirmed = Confirmed {
+        generation: fields.generation,
+        epoch: fields.epoch,
+        package_number: fields.package_number,
+        proof,
+    };
+    assert_eq!(state.confirmation(), confirmed);
+    let stored = state.to_bytes().unwrap();
+    let stored = GroupState::decode(&stored).unwrap();
+    assert_eq!(stored.confirmation(), confirmed);
+}

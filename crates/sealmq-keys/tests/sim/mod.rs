@@ -106,12 +106,22 @@ pub struct Epoch {
     pub secret: [u8; 32],
     pub hash: Digest,
     pub bytes: Vec<u8>,
+    pub chunks: Vec<Vec<u8>>,
 }
 
 impl Epoch {
     pub fn reader_secret(&self) -> ReaderSecret {
         ReaderSecret::new(Secret::new(self.secret))
     }
+}
+
+/// A generation that is still covered beside the newest one.
+#[derive(Clone)]
+pub struct OldTree {
+    pub depth: u8,
+    pub generation: u32,
+    pub first_epoch: u64,
+    pub removed: Vec<u32>,
 }
 
 /// The group of the tests.
@@ -125,6 +135,9 @@ pub struct Sim {
     pub filters: Vec<&'static str>,
     pub refused: Digest,
     pub removed: Vec<u32>,
+    pub old: Option<OldTree>,
+    /// Bytes up to which covers stand inline.
+    pub inline_limit: usize,
     /// Epoch n stands at n − 1.
     pub epochs: Vec<Epoch>,
     /// A faulty authority whose covers leave out the newest removed leaf only (A26).
@@ -147,6 +160,8 @@ impl Sim {
             filters: vec!["plant/#", "site/+/temp"],
             refused: Digest::ZERO,
             removed: Vec::new(),
+            old: None,
+            inline_limit: usize::MAX,
             epochs: Vec::new(),
             forgets_removals: false,
             shared_heal: false,
@@ -180,10 +195,14 @@ impl Sim {
         }
     }
 
-    /// `N[node, epoch]`, from the definition.
+    /// `N[node, epoch]` of the newest generation, from the definition.
     pub fn node_key(&self, node: u32, epoch: u64) -> NodeKey {
-        let mut key = NodeKey::first(&secret(&[6, self.generation.into()]), node);
-        for passed in self.first_epoch..epoch {
+        self.key_in(self.generation, self.first_epoch, node, epoch)
+    }
+
+    fn key_in(&self, generation: u32, first_epoch: u64, node: u32, epoch: u64) -> NodeKey {
+        let mut key = NodeKey::first(&secret(&[6, generation.into()]), node);
+        for passed in first_epoch..epoch {
             let passed = self.epoch(passed);
             key = if passed.healing {
                 key.heal(&self.heal(node, passed))
@@ -192,6 +211,57 @@ impl Sim {
             };
         }
         key
+    }
+
+    /// Begins a tree that nobody stands in yet; the one before stays covered.
+    pub fn new_generation(&mut self, depth: u8) {
+        self.old = Some(OldTree {
+            depth: self.depth,
+            generation: self.generation,
+            first_epoch: self.first_epoch,
+            removed: std::mem::take(&mut self.removed),
+        });
+        self.depth = depth;
+        self.generation += 1;
+        self.first_epoch = self.next_epoch();
+    }
+
+    fn generations(&self) -> Vec<Generation> {
+        let newest = Generation {
+            number: self.generation,
+            depth: self.depth,
+            first_epoch: self.first_epoch,
+            deadline: 0,
+        };
+        let old = self.old.as_ref().map(|old| Generation {
+            number: old.generation,
+            depth: old.depth,
+            first_epoch: old.first_epoch,
+            deadline: NOW + VALIDITY,
+        });
+        old.into_iter().chain([newest]).collect()
+    }
+
+    fn cover_keys(&self, generation: &Generation, nodes: Vec<u32>) -> Vec<CoverKey> {
+        let (number, first) = (generation.number, generation.first_epoch);
+        let key = |node| CoverKey {
+            node,
+            key: self.key_in(number, first, node, self.next_epoch()),
+        };
+        nodes.into_iter().map(key).collect()
+    }
+
+    fn covers(&self, healing: bool) -> Vec<Vec<CoverKey>> {
+        let old = self.old.iter().map(|old| match healing {
+            true => cover(old.depth, &old.removed),
+            false => cover(old.depth, &[]),
+        });
+        let nodes = old.chain([self.cover_nodes(healing)]);
+        let generations = self.generations();
+        let covers = generations.iter().zip(nodes);
+        covers
+            .map(|(generation, nodes)| self.cover_keys(generation, nodes))
+            .collect()
     }
 
     pub fn path(&self, leaf: u32, epoch: u64) -> PathKeys {
@@ -228,22 +298,19 @@ impl Sim {
         secret: &ReaderSecret,
         change: impl FnOnce(&mut Head<'_>),
     ) -> Vec<u8> {
+        self.build_with_chunks(healing, secret, change).0
+    }
+
+    pub fn build_with_chunks(
+        &self,
+        healing: bool,
+        secret: &ReaderSecret,
+        change: impl FnOnce(&mut Head<'_>),
+    ) -> (Vec<u8>, Vec<Vec<u8>>) {
         let epoch = self.next_epoch();
-        let nodes = self.cover_nodes(healing);
-        let keys: Vec<CoverKey> = nodes
-            .iter()
-            .map(|node| CoverKey {
-                node: *node,
-                key: self.node_key(*node, epoch),
-            })
-            .collect();
+        let covers = self.covers(healing);
+        let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
         let (mut filters, mut generations) = ([0; 1100], [0; 64]);
-        let generation = Generation {
-            number: self.generation,
-            depth: self.depth,
-            first_epoch: self.first_epoch,
-            deadline: 0,
-        };
         let (healing_epoch, healing_hash) = self.last_healing(epoch);
         let mut head = Head {
             domain: domain(),
@@ -268,26 +335,37 @@ impl Sim {
             group_key: KemPublicKey([0; 32]),
             psk_check: [0; 32],
             refused: self.refused,
-            generations: List::encode(&[generation], &mut generations).unwrap(),
+            generations: List::encode(&self.generations(), &mut generations).unwrap(),
         };
         change(&mut head);
         let mut out = vec![0; MAX_ANNOUNCEMENT_LEN];
-        head.sign(PREFIX, secret, &[&keys], &signer(self.serial), &mut out)
-            .unwrap()
-            .0
-            .to_vec()
+        let mut chunks = Vec::new();
+        let mut put = |number: u32, bytes: &[u8]| {
+            assert_eq!(number as usize, chunks.len());
+            chunks.push(bytes.to_vec());
+        };
+        let mut sink = ChunkSink {
+            inline_limit: self.inline_limit,
+            put: &mut put,
+        };
+        let key = signer(self.serial);
+        let signed = head.sign_with_chunks(PREFIX, secret, &covers, &key, &mut sink, &mut out);
+        let bytes = signed.unwrap().0.to_vec();
+        (bytes, chunks)
     }
 
     fn announce(&mut self, healing: bool) -> u64 {
         let epoch = self.next_epoch();
         let secret = secret(&[8, epoch, self.salt]);
-        let bytes = self.build(healing, &ReaderSecret::new(secret.duplicate()), |_| ());
+        let reader = ReaderSecret::new(secret.duplicate());
+        let (bytes, chunks) = self.build_with_chunks(healing, &reader, |_| ());
         let hash = *UnverifiedAnnouncement::decode(&bytes).unwrap().hash();
         self.epochs.push(Epoch {
             healing,
             secret: *secret.expose(),
             hash,
             bytes,
+            chunks,
         });
         epoch
     }
@@ -360,13 +438,14 @@ impl Sim {
         let authorities = authorities(self.serial);
         let mut pending = vec![(epoch, None)];
         let mut asked = Vec::new();
+        let mut chunk = None;
         while let Some((epoch, referenced)) = pending.last().copied() {
             let context = FollowContext {
                 authorities: &authorities,
                 prefix: PREFIX,
                 now: Some(NOW + epoch),
                 referenced,
-                chunk: None,
+                chunk: chunk.take(),
             };
             match state.follow(self.bytes(epoch), &context) {
                 Ok(_) => {
@@ -374,6 +453,9 @@ impl Sim {
                     pending.pop();
                 }
                 Err(FollowError::NeedsHealing { epoch, hash }) => pending.push((epoch, Some(hash))),
+                Err(FollowError::NeedsChunk { epoch, number, .. }) => {
+                    chunk = Some(self.epoch(epoch).chunks[number as usize].as_slice());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -401,6 +483,15 @@ impl Sim {
 }
 
 pub fn follow(state: &mut GroupState, bytes: &[u8], serial: u32) -> Result<Followed, FollowError> {
+    follow_with(state, bytes, serial, None)
+}
+
+pub fn follow_with(
+    state: &mut GroupState,
+    bytes: &[u8],
+    serial: u32,
+    chunk: Option<&[u8]>,
+) -> Result<Followed, FollowError> {
     let authorities = authorities(serial);
     let now = Some(NOW + 1_000_000);
     state.follow(
@@ -410,7 +501,7 @@ pub fn follow(state: &mut GroupState, bytes: &[u8], serial: u32) -> Result<Follo
             prefix: PREFIX,
             now,
             referenced: None,
-            chunk: None,
+            chunk,
         },
     )
 }
