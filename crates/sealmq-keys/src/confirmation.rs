@@ -1,4 +1,4 @@
-use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey, expand};
+use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
 use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,6 @@ use crate::welcome::OpenedWelcome;
 pub const MAX_CONFIRMATION_LEN: usize = 8192;
 /// Most groups in one confirmation.
 pub const MAX_CONFIRMATION_ENTRIES: usize = 64;
-
-const PROOF_LABEL: &[u8] = b"sealmq/1 confirmed";
 
 /// What a member shows for one group: it opened the newest welcome that it has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,32 +28,25 @@ pub struct ConfirmationEntry {
 }
 
 impl ConfirmationEntry {
-    /// The entry for a welcome that was opened; `welcome` is the welcome's hash.
+    /// The entry for a welcome that was opened.
     #[must_use]
-    pub fn of_welcome(opened: &OpenedWelcome, welcome: &Digest) -> Option<Self> {
+    pub const fn of_welcome(opened: &OpenedWelcome) -> Self {
         let fields = opened.fields();
-        let leaf_key = opened.path.get(fields.leaf)?;
-        Some(Self {
+        Self {
             group: fields.group,
             generation: fields.generation,
             epoch: fields.epoch,
             package_number: fields.package_number,
-            proof: *proof(leaf_key, welcome).expose(),
-        })
+            proof: *opened.proof(),
+        }
     }
 
     /// Whether the proof is the one for the welcome with this hash, whose epoch's leaf key is
     /// `leaf_key`. In constant time.
     #[must_use]
     pub fn proves(&self, leaf_key: &NodeKey, welcome: &Digest) -> bool {
-        proof(leaf_key, welcome).expose().ct_eq(&self.proof).into()
+        leaf_key.confirm(welcome).ct_eq(&self.proof).into()
     }
-}
-
-/// `Expand(N[leaf, epoch], "sealmq/1 confirmed" ‖ hash of the welcome)`.
-fn proof(leaf_key: &NodeKey, welcome: &Digest) -> Secret {
-    let key = Secret::init_with(|bytes| bytes.copy_from_slice(leaf_key.expose()));
-    expand(&key, &[PROOF_LABEL, &welcome.0])
 }
 
 /// The fields of a confirmation (spec/keys.md §4): which welcomes a member has installed.

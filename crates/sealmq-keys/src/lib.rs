@@ -65,8 +65,8 @@ pub use enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN, VerifiedEnrolment};
 pub use epoch::{EpochSecret, Psk, ReaderSecret};
 pub use fingerprint::Fingerprint;
 pub use group::{
-    Confirmed, EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError,
-    Installed, LeaseClaim, MAX_CATCH_UP, MAX_STATE_LEN, Renewal, StateError,
+    EpochView, FollowContext, FollowError, Followed, Fork, GroupState, InstallError, Installed,
+    LeaseClaim, MAX_CATCH_UP, MAX_STATE_LEN, Renewal, StateError,
 };
 pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeartbeat};
 pub use join_refusal::{

@@ -212,13 +212,14 @@ fn only_the_recipient_can_confirm_a_welcome() {
     ] {
         assert_ne!(proof, key.confirm(&welcome));
     }
+    let confirmed = ConfirmationEntry::of_welcome(&opened);
+    assert_eq!(confirmed.proof, proof);
+    assert_eq!(confirmed.package_number, fields.package_number);
+    assert!(confirmed.proves(
+        &three_epochs().node_key(LEAF, fields.epoch),
+        verified.hash()
+    ));
     let state = GroupState::install(opened);
-    let confirmed = Confirmed {
-        generation: fields.generation,
-        epoch: fields.epoch,
-        package_number: fields.package_number,
-        proof,
-    };
     assert_eq!(state.confirmation(), confirmed);
     let stored = state.to_bytes().unwrap();
     let stored = GroupState::decode(&stored).unwrap();

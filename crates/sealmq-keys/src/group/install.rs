@@ -18,19 +18,6 @@ pub enum Installed {
     },
 }
 
-/// What a member's confirmation says about a group (spec/keys.md §4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Confirmed {
-    /// Generation of the installed welcome.
-    pub generation: u32,
-    /// Its epoch.
-    pub epoch: u64,
-    /// Number of the key package that it was sealed to.
-    pub package_number: u32,
-    /// Proof that it was opened, for the authority.
-    pub proof: [u8; 32],
-}
-
 impl GroupState {
     /// The state of a member that has no other of this group yet.
     #[must_use]

@@ -3,6 +3,8 @@ use sealmq_core::crypto::Digest;
 use super::GroupState;
 use super::error::Fork;
 use super::follow::FIRST_SKEW;
+use crate::heartbeat::HeartbeatFields;
+use crate::nonce_answer::NonceAnswerFields;
 
 /// What a verified heartbeat or nonce answer says of the group (spec/keys.md §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,26 @@ pub struct LeaseClaim {
     pub announcement: Digest,
     /// Seconds that it is good for; counts as at most the policy's.
     pub lease: u32,
+}
+
+impl From<&HeartbeatFields> for LeaseClaim {
+    fn from(heartbeat: &HeartbeatFields) -> Self {
+        Self {
+            epoch: heartbeat.epoch,
+            announcement: heartbeat.announcement,
+            lease: heartbeat.lease,
+        }
+    }
+}
+
+impl From<&NonceAnswerFields> for LeaseClaim {
+    fn from(answer: &NonceAnswerFields) -> Self {
+        Self {
+            epoch: answer.epoch,
+            announcement: answer.announcement,
+            lease: answer.lease,
+        }
+    }
 }
 
 /// What a heartbeat or a nonce answer changed.

@@ -17,12 +17,13 @@ use sealmq_core::{DomainId, GroupId, KeyId};
 use self::newest::Newest;
 use self::slot::{Slot, Slots};
 use crate::announcement::Policy;
+use crate::confirmation::ConfirmationEntry;
 use crate::epoch::Psk;
 use crate::tree::{Half, PathKeys};
 
 pub use error::{FollowError, Fork, InstallError, StateError};
 pub use follow::{FollowContext, Followed, MAX_CATCH_UP};
-pub use install::{Confirmed, Installed};
+pub use install::Installed;
 pub use lease::{LeaseClaim, Renewal};
 pub use record::MAX_STATE_LEN;
 
@@ -124,8 +125,9 @@ impl GroupState {
 
     /// What the member's confirmation says about this group.
     #[must_use]
-    pub const fn confirmation(&self) -> Confirmed {
-        Confirmed {
+    pub const fn confirmation(&self) -> ConfirmationEntry {
+        ConfirmationEntry {
+            group: self.group,
             generation: self.generation,
             epoch: self.installed,
             package_number: self.package_number,

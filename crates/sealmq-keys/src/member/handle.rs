@@ -283,6 +283,14 @@ impl Member {
                 Ok(Installed::Moved) => {}
                 Ok(Installed::Replaced { contradiction }) => {
                     actions.push(fork_event(id, &contradiction, payload));
+                    // What a thief's announcements had led to is of no use any more.
+                    group.removed_at = None;
+                    if let Some(wanted) = group.wanted.take()
+                        && group.asking_wanted.reset()
+                    {
+                        let topic = ReservedTopic::Announcement(id, wanted.epoch);
+                        actions.push(Action::Unsubscribe(topic.name(&self.prefix)));
+                    }
                 }
                 Err(InstallError::Fork(fork)) => {
                     actions.push(fork_event(id, &fork, payload));
