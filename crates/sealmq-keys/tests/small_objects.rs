@@ -329,7 +329,7 @@ mod confirmations {
             .unwrap();
         let verified = VerifiedWelcome::verify(welcome, &authorities(1)).unwrap();
         let opened = verified.open(&init_key(3)).unwrap();
-        let entry = ConfirmationEntry::of_welcome(&opened, &hash).unwrap();
+        let entry = ConfirmationEntry::of_welcome(&opened);
         assert_eq!(
             (entry.group, entry.generation, entry.epoch),
             (fields.group, fields.generation, fields.epoch)
