@@ -357,7 +357,10 @@ fn join_requests() {
 
         // Every byte counts (the longest fields are sampled), and so do the domain, the serial and the key.
         let tail = bytes.len() - 200;
-        for at in (0..100).chain((100..tail).step_by(17)).chain(tail..bytes.len()) {
+        for at in (0..100)
+            .chain((100..tail).step_by(17))
+            .chain(tail..bytes.len())
+        {
             let mut bad = bytes.clone();
             bad[at] ^= 1 << (at % 8);
             assert!(open(&bad).is_err(), "byte {at}");

@@ -21,6 +21,11 @@ pub enum AuthorityError {
     NoDelegation,
     /// A delegation cannot be installed.
     Delegation(&'static str),
+    /// The store is older than what was published, or a backup: nothing may be done with it.
+    Suspended {
+        /// The highest delegation serial that was seen.
+        serial: u32,
+    },
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -89,6 +94,7 @@ impl fmt::Display for AuthorityError {
             Self::NoRole(role) => write!(f, "no key of this authority has the role `{}`: the root has to delegate it", match role { Role::Issue => "issue", Role::Groups => "groups", Role::Heartbeat => "heartbeat" }),
             Self::NoDelegation => f.write_str("the domain has no delegation yet: let the root sign this authority's delegation request (`sealmq root delegate`), then install what it signed"),
             Self::Delegation(why) => write!(f, "the delegation was not installed: {why}"),
+            Self::Suspended { serial } => write!(f, "this store is older than what the domain has published, or a backup that was put back: acting on it would fork epochs and forget removals. Let the root sign a delegation with a serial above {serial}, then run `sealmq authority resume` with it and the newest copy of the audit log"),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),

@@ -9,6 +9,7 @@ mod groups;
 mod index;
 mod log;
 mod members;
+mod observe;
 mod plan;
 mod record;
 mod removal;
@@ -18,6 +19,7 @@ mod welcomes;
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
@@ -29,6 +31,7 @@ pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
 pub use groups::{DEFAULT_DEPTH, GroupInfo, NewGroup};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
+pub use observe::{Evidence, EvidenceKind, Suspension};
 pub use plan::{AuthorityEvent, Plan};
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
 
@@ -37,6 +40,7 @@ use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::{Changes, Store};
 use index::Index;
+use observe::{SUSPENDED_KEY, SuspendedRecord};
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, OUTBOX_PREFIX,
@@ -61,6 +65,10 @@ pub struct Authority {
     touched: bool,
     /// A call failed after it had changed something: memory is ahead of the store.
     unusable: bool,
+    /// The store is old, or marked as a backup.
+    suspended: Option<SuspendedRecord>,
+    /// When a topic was last published again because of what the broker had.
+    repaired: BTreeMap<String, u64>,
 }
 
 impl Authority {
@@ -80,7 +88,12 @@ impl Authority {
         let head = record::read(&head).map_err(LoadError::Authority)?;
         let groups = record::read_all(store, GROUP_PREFIX)?;
         let members = record::read_all(store, MEMBER_PREFIX)?;
-        Self::assemble(domain, head, groups, members).map_err(LoadError::Authority)
+        let authority = Self::assemble(domain, head, groups, members);
+        let mut authority = authority.map_err(LoadError::Authority)?;
+        let suspended = store.get(SUSPENDED_KEY).map_err(LoadError::Store)?;
+        let suspended = suspended.map(|value| record::read(&value)).transpose();
+        authority.suspended = suspended.map_err(LoadError::Authority)?;
+        Ok(authority)
     }
 
     fn assemble(
@@ -105,6 +118,8 @@ impl Authority {
             head,
             touched: false,
             unusable: false,
+            suspended: None,
+            repaired: BTreeMap::new(),
         })
     }
 
@@ -181,7 +196,12 @@ impl Authority {
         if self.unusable {
             return Err(AuthorityError::Reload);
         }
-        Ok(())
+        match &self.suspended {
+            Some(record) => Err(AuthorityError::Suspended {
+                serial: self.highest_serial(record),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Ends a call: its changes build on the head that was loaded, and what failed halfway must

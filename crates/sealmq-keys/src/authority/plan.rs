@@ -2,9 +2,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::MemberNumber;
+use sealmq_core::{GroupId, MemberNumber};
 
 use super::log::Decision;
+use super::observe::Evidence;
 use super::record::OUTBOX_PREFIX;
 use crate::outputs::Publication;
 use crate::store::Changes;
@@ -53,6 +54,30 @@ pub enum AuthorityEvent {
         name: String,
         /// The new credential's serial.
         serial: u32,
+    },
+    /// The broker has a retained object of ours that is older than it should be, or lost one. It
+    /// is published again; right after a change this may be only a matter of time.
+    RolledBack {
+        /// The topic.
+        topic: String,
+    },
+    /// The store was put back, or one of the keys is used elsewhere: the authority does nothing
+    /// more until it is resumed.
+    StoreIsOld {
+        /// The two objects that show it.
+        evidence: Evidence,
+    },
+    /// Two announcements of one epoch, both with this authority's signature: its store was put
+    /// back, or its key was stolen.
+    Fork {
+        /// The group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+        /// The announcement that this authority has signed.
+        ours: Vec<u8>,
+        /// The other one, or the heartbeat that names it.
+        theirs: Vec<u8>,
     },
     /// A member was removed.
     Removed {
