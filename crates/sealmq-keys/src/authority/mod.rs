@@ -149,11 +149,15 @@ impl Authority {
 
     /// Everything that should stand retained at the broker, and what should be cleared there, in
     /// the order in which members can use it. The same bytes at every call, so that publishing
-    /// again after a crash forks nothing.
+    /// again after a crash forks nothing. Nothing while the authority is suspended: what stands at
+    /// the broker may be newer. So after each connection, [`Authority::observe`] first.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn outbox<S: Store>(&self, store: &S) -> Result<Vec<Publication>, S::Error> {
+        if self.suspended.is_some() {
+            return Ok(Vec::new());
+        }
         let mut all: Vec<Publication> = store
             .list(OUTBOX_PREFIX)?
             .into_iter()
