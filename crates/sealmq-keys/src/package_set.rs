@@ -4,6 +4,7 @@ use sealmq_core::object::{Kind, List, Object, ObjectError, decode, encode, suite
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
+use crate::enrolment::UNKNOWN_DOMAIN;
 use crate::key_package::{KeyPackage, VerifiedKeyPackage};
 
 /// Longest set of key packages in bytes.
@@ -76,7 +77,8 @@ impl<'a> PackageSet<'a> {
         // Cheap checks of all before the first signature.
         check(&packages, |bytes| unsigned(bytes, suite, domain, identity))?;
         for package in &packages {
-            VerifiedKeyPackage::verify(package, suite, domain, identity)?;
+            let object = Object::parse_as(package, suite, Kind::KeyPackage)?;
+            object.verify(identity)?;
         }
         Ok(Self {
             packages,
@@ -104,7 +106,13 @@ fn unsigned(
     identity: &VerifyingKey,
 ) -> Result<VerifiedKeyPackage, ObjectError> {
     let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
-    KeyPackage::decode(&object)?.into_verified(suite, object.hash(), domain, identity)
+    let package = KeyPackage::decode(&object)?;
+    // Those of an enrolment request in a file may be from before the device knew its domain.
+    let expected = match package.domain {
+        UNKNOWN_DOMAIN => UNKNOWN_DOMAIN,
+        _ => *domain,
+    };
+    package.into_verified(suite, object.hash(), &expected, identity)
 }
 
 /// The rules for the set as a whole: how many, rising numbers.

@@ -5,6 +5,8 @@ use sealmq_core::crypto::{EntropyError, KemError};
 use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, NameError};
 
+use crate::token::TokenError;
+
 /// Why the authority refused to act. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,6 +85,12 @@ pub enum AuthorityError {
     DelegationExpired,
     /// A topic prefix is not usable.
     Prefix(String),
+    /// A join token cannot be written.
+    Token(TokenError),
+    /// No join token has this id.
+    NoSuchToken,
+    /// No request of a device with this fingerprint waits for an operator.
+    NoSuchRequest(String),
 }
 
 impl fmt::Display for AuthorityError {
@@ -117,6 +125,9 @@ impl fmt::Display for AuthorityError {
             Self::Random => f.write_str("the random number generator failed: nothing was changed, check the platform's RNG"),
             Self::DelegationExpired => f.write_str("the authority's delegation has expired: the root has to sign a new one"),
             Self::Prefix(prefix) => write!(f, "`{prefix}` cannot be the prefix of the reserved topics: a valid topic name without a leading `$` or a trailing `/` is needed"),
+            Self::Token(e) => write!(f, "{e}"),
+            Self::NoSuchToken => f.write_str("no join token has this id: it was revoked, or has expired"),
+            Self::NoSuchRequest(device) => write!(f, "no request of device {device} waits: it was answered, or came more than 7 days ago"),
         }
     }
 }

@@ -1,4 +1,3 @@
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -26,6 +25,15 @@ pub struct GrantSpec {
     pub access: Access,
     /// Narrows publishing; empty for the whole group. A level `%c` is the member's own name.
     pub publish_filter: String,
+}
+
+/// What a device is enrolled as.
+pub(super) struct Admission {
+    pub(super) name: String,
+    /// Resolved, without places.
+    pub(super) grants: Vec<GrantRecord>,
+    /// Seconds that its credentials are valid.
+    pub(super) validity: u64,
 }
 
 /// The answer to an enrolment request.
@@ -64,21 +72,20 @@ impl Authority {
             name: member.name.clone(),
             key: member.key,
             not_after: member.not_after,
-            grants: member
-                .grants
-                .iter()
-                .map(|grant| GrantSpec {
-                    group: self
-                        .groups
-                        .get(&grant.group)
-                        .map(|g| g.name.clone())
-                        .unwrap_or_default(),
-                    access: grant.access,
-                    publish_filter: grant.publish_filter.clone(),
-                })
-                .collect(),
+            grants: self.named_grants(&member.grants),
             removed_at: member.removed_at,
         })
+    }
+
+    /// Grants with the names of their groups.
+    pub(super) fn named_grants(&self, grants: &[GrantRecord]) -> Vec<GrantSpec> {
+        let name = |grant: &GrantRecord| self.groups.get(&grant.group).map(|g| g.name.clone());
+        let named = grants.iter().map(|grant| GrantSpec {
+            group: name(grant).unwrap_or_default(),
+            access: grant.access,
+            publish_filter: grant.publish_filter.clone(),
+        });
+        named.collect()
     }
 
     /// Enrols a device: checks its request, gives it a number, a credential and, for each group, a
@@ -99,12 +106,37 @@ impl Authority {
         let verified =
             VerifiedEnrolment::verify(request, self.delegation.suite(), &self.domain.domain)
                 .map_err(AuthorityError::Request)?;
+        let admission = Admission {
+            name: verified.fields().name.into(),
+            grants: self.resolve_grants(grants)?,
+            validity: valid_seconds,
+        };
+        let (enrolled, plan) = self.admit(&verified, admission, now, rng)?;
+        Ok((enrolled, self.settle(Ok(plan), now)?))
+    }
+
+    /// Enrols a device whose request was verified. What it returns has not been settled.
+    ///
+    /// # Errors
+    /// As [`Authority::enrol`]; nothing was changed.
+    pub(super) fn admit(
+        &mut self,
+        verified: &VerifiedEnrolment<'_>,
+        admission: Admission,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Enrolled, Plan), AuthorityError> {
+        let Admission {
+            name,
+            grants,
+            validity,
+        } = admission;
         let fields = verified.fields();
-        if fields.name.bytes().all(|b| b.is_ascii_digit()) {
+        if name.bytes().all(|b| b.is_ascii_digit()) {
             return Err(AuthorityError::NumericName);
         }
-        if self.index.by_name(fields.name).is_some() {
-            return Err(AuthorityError::MemberExists(fields.name.into()));
+        if self.index.by_name(&name).is_some() {
+            return Err(AuthorityError::MemberExists(name));
         }
         if let Some(known) = self.index.by_key(&fields.key) {
             return Err(AuthorityError::KeyEnrolled(known));
@@ -112,14 +144,8 @@ impl Authority {
         let packages: Vec<PackageRecord> = verified
             .packages()
             .filter(|(_, package)| package.not_after() >= now)
-            .map(|(_, package)| PackageRecord {
-                number: package.number(),
-                hash: *package.hash(),
-                init_key: Box::from(package.init_key().as_bytes()),
-                not_after: package.not_after(),
-            })
+            .map(|(_, package)| PackageRecord::of(&package))
             .collect();
-        let grants = self.resolve_grants(grants)?;
         let leaves = grants
             .iter()
             .map(|grant| self.free_leaf(&grant.group, grant.access, rng))
@@ -136,14 +162,14 @@ impl Authority {
 
         let mut member = MemberRecord {
             number,
-            name: fields.name.into(),
+            name,
             key: fields.key,
             request: *verified.hash(),
             credential_serial: 1,
             issued_at: now,
-            not_after: now.saturating_add(valid_seconds),
-            latest_expiry: now.saturating_add(valid_seconds),
-            validity: valid_seconds,
+            not_after: now.saturating_add(validity),
+            latest_expiry: now.saturating_add(validity),
+            validity,
             grants,
             fresh_above: 0,
             last_package: packages.last().map_or(0, |package| package.number),
@@ -164,6 +190,7 @@ impl Authority {
         .map_err(|_| AuthorityError::Record)?;
 
         // From here on nothing can fail but the store.
+        self.touched = true;
         self.domain.next_member = self.domain.next_member.saturating_add(1);
         record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain)?;
         record::put(&mut plan.changes, member.key(), &member)?;
@@ -189,8 +216,7 @@ impl Authority {
         };
         self.index.add(&member);
         self.members.insert(number, member);
-        self.touched = true;
-        Ok((enrolled, self.settle(Ok(plan), now)?))
+        Ok((enrolled, plan))
     }
 
     /// A new credential with the next serial for a member, before the old one expires. Number, key
@@ -262,7 +288,10 @@ impl Authority {
             .ok_or_else(|| AuthorityError::NoSuchMember(name.into()))
     }
 
-    fn resolve_grants(&self, specs: &[GrantSpec]) -> Result<Vec<GrantRecord>, AuthorityError> {
+    pub(super) fn resolve_grants(
+        &self,
+        specs: &[GrantSpec],
+    ) -> Result<Vec<GrantRecord>, AuthorityError> {
         let why = |text: &str| AuthorityError::Grant(text.into());
         if specs.is_empty() || specs.len() > MAX_GRANTS {
             return Err(why("a member needs 1 to 64 groups"));
@@ -294,7 +323,7 @@ impl Authority {
         Ok(grants)
     }
 
-    fn credential(&self, member: &MemberRecord) -> Result<Vec<u8>, AuthorityError> {
+    pub(super) fn credential(&self, member: &MemberRecord) -> Result<Vec<u8>, AuthorityError> {
         let mut list = vec![0; MAX_CREDENTIAL_LEN];
         let grants: Vec<Grant<'_>> = member
             .grants

@@ -7,13 +7,18 @@ mod domain;
 mod error;
 mod groups;
 mod index;
+mod intake;
+mod joining;
+mod limits;
 mod log;
 mod members;
 mod observe;
+mod packages;
 mod plan;
 mod record;
 mod removal;
 mod schedule;
+mod tokens;
 mod tree;
 mod welcomes;
 
@@ -30,10 +35,12 @@ use sealmq_core::{DomainId, GroupId, MemberNumber};
 pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
 pub use groups::{DEFAULT_DEPTH, GroupInfo, NewGroup};
+pub use joining::{MAX_PENDING, PendingInfo};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
 pub use observe::{Evidence, EvidenceKind, Suspension};
 pub use plan::{AuthorityEvent, Plan};
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
+pub use tokens::{TokenInfo, TokenSpec};
 
 use crate::delegation::VerifiedDelegation;
 use crate::outputs::Publication;
@@ -41,6 +48,8 @@ use crate::reserved::ReservedTopic;
 use crate::store::{Changes, Store};
 use index::Index;
 use observe::{SUSPENDED_KEY, SuspendedRecord};
+use intake::Intake;
+use joining::Joining;
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, OUTBOX_PREFIX,
@@ -59,6 +68,8 @@ pub struct Authority {
     groups: BTreeMap<GroupId, GroupRecord>,
     members: BTreeMap<MemberNumber, MemberRecord>,
     index: Index,
+    joining: Joining,
+    intake: Intake,
     /// What the next change builds upon.
     head: HeadRecord,
     /// Something in memory changed since the last call that succeeded.
@@ -93,6 +104,7 @@ impl Authority {
         let suspended = store.get(SUSPENDED_KEY).map_err(LoadError::Store)?;
         let suspended = suspended.map(|value| record::read(&value)).transpose();
         authority.suspended = suspended.map_err(LoadError::Authority)?;
+        authority.joining = Joining::load(store)?;
         Ok(authority)
     }
 
@@ -114,6 +126,8 @@ impl Authority {
             domain,
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
             index: Index::of(&members),
+            joining: Joining::default(),
+            intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
             head,
             touched: false,

@@ -7,6 +7,8 @@ use sealmq_core::{GroupId, MemberNumber};
 use super::log::Decision;
 use super::observe::Evidence;
 use super::record::OUTBOX_PREFIX;
+use crate::fingerprint::Fingerprint;
+use crate::join_refusal::JoinRefusalReason;
 use crate::outputs::Publication;
 use crate::store::Changes;
 
@@ -18,6 +20,9 @@ pub struct Plan {
     pub changes: Changes,
     /// In the order in which members can use them.
     pub publications: Vec<Publication>,
+    /// Topics whose content in the [outbox](super::Authority::outbox) has to be published again,
+    /// after the publications: somebody may have missed it.
+    pub republish: Vec<String>,
     /// What happened, for logs.
     pub events: Vec<AuthorityEvent>,
     /// For the audit log, before the objects that were signed.
@@ -86,6 +91,36 @@ pub enum AuthorityEvent {
         /// Its name.
         name: String,
     },
+    /// A member has proved that it opened its welcomes.
+    Confirmed {
+        /// Its number.
+        member: MemberNumber,
+        /// In how many groups.
+        groups: usize,
+    },
+    /// A member brought new key packages.
+    Packages {
+        /// Its number.
+        member: MemberNumber,
+        /// How many.
+        count: usize,
+    },
+    /// A device that wanted to join was refused, or has to wait for an operator.
+    JoinRefused {
+        /// Its fingerprint.
+        device: Fingerprint,
+        /// The name that it wants.
+        name: String,
+        /// Why.
+        reason: JoinRefusalReason,
+    },
+    /// What somebody wrote on a reserved topic was of no use.
+    Refused {
+        /// The topic, cut off after 200 characters.
+        topic: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Plan {
@@ -103,6 +138,7 @@ impl Plan {
     pub(super) fn append(&mut self, later: Self) {
         self.changes.append(later.changes);
         self.publications.extend(later.publications);
+        self.republish.extend(later.republish);
         self.events.extend(later.events);
         self.decisions.extend(later.decisions);
     }

@@ -9,6 +9,7 @@ use super::announce::check_cover;
 use super::log::Decision;
 use super::record::{self, GroupRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
+use crate::fingerprint::Fingerprint;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::tree::cover;
@@ -100,6 +101,7 @@ impl Authority {
             self.index.add(record);
             record::put(&mut plan.changes, record.key(), record)?;
             plan.decisions.push(Decision::Removed { member: *number });
+            let device = Fingerprint::of_bytes(&record.key);
             plan.events.push(AuthorityEvent::Removed {
                 member: *number,
                 name: record.name.clone(),
@@ -108,6 +110,7 @@ impl Authority {
                 let topic = ReservedTopic::Welcome(*number, grant.group).name(&self.domain.prefix);
                 plan.publish(Publication::clear(topic));
             }
+            self.forget_answer(device, &mut plan);
         }
         for (id, leaves) in leaves {
             if let Some(group) = self.groups.get_mut(id) {

@@ -112,6 +112,9 @@ impl Authority {
             plan.append(self.next_epoch(group, false, now, rng)?);
             Ok(())
         });
+        if result.is_ok() {
+            self.expire_joining(now, &mut plan);
+        }
         self.settle(result.map(|()| plan), now)
     }
 

@@ -1,0 +1,544 @@
+//! Joining over MQTT (spec/keys.md §12): requests, answers, and what waits for an operator.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::MemberNumber;
+use sealmq_core::check_name;
+use sealmq_core::crypto::{Digest, RecipientKeyPair, sha256};
+use sealmq_core::object::{ObjectError, Role, kem_of};
+use serde::{Deserialize, Serialize};
+
+use super::intake::Refused;
+use super::members::{Admission, Enrolled, GrantSpec};
+use super::record;
+use super::tokens::{TOKEN_PREFIX, TokenRecord};
+use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
+use crate::enrolment::VerifiedEnrolment;
+use crate::fingerprint::Fingerprint;
+use crate::join_refusal::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
+use crate::join_request::{JoinRequest, OpenedJoinRequest};
+use crate::outputs::Publication;
+use crate::reserved::ReservedTopic;
+use crate::store::Store;
+use crate::token::TOKEN_ID_LEN;
+
+const PENDING_PREFIX: &str = "authority/pending/";
+const ANSWER_PREFIX: &str = "authority/answer/";
+
+/// Most requests that wait for an operator at once.
+pub const MAX_PENDING: usize = 256;
+/// Longest request that waits, in bytes: all of them are held in memory.
+const MAX_PENDING_LEN: usize = 32 * 1024;
+/// Seconds that a request waits.
+const PENDING_SECONDS: u64 = 7 * 86_400;
+/// Most refusals that are remembered; the oldest makes room.
+const MAX_REFUSALS: usize = 256;
+/// Seconds that an answer stands unless the member confirms a welcome before.
+const ANSWER_SECONDS: u64 = 30 * 86_400;
+
+/// A request that waits for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingInfo {
+    /// The device's fingerprint, which the operator compares with what the device shows.
+    pub device: Fingerprint,
+    /// Its Ed25519 key.
+    pub key: [u8; 32],
+    /// The name that it wants.
+    pub name: String,
+    /// One-time keys that it brings: one is needed for each group.
+    pub packages: usize,
+    /// When it came in, Unix seconds.
+    pub since: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PendingRecord {
+    pub(super) device: [u8; 16],
+    request: Vec<u8>,
+    key: [u8; 32],
+    name: String,
+    packages: usize,
+    at: u64,
+}
+
+/// What a device was told: the same request gets the same answer, and is not counted again.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnswerRecord {
+    pub(super) device: [u8; 16],
+    /// Hash of what decided: the request, the token, and whether the mac was right.
+    asked: Digest,
+    /// The enrolment request.
+    request: Digest,
+    /// Number of the refusal's reason; 0 if the device was enrolled.
+    reason: u8,
+    /// Of the delegation under which the answer was signed.
+    serial: u32,
+    at: u64,
+}
+
+/// Everything about devices that join, in memory.
+#[derive(Default)]
+pub(super) struct Joining {
+    pub(super) tokens: BTreeMap<[u8; TOKEN_ID_LEN], TokenRecord>,
+    pub(super) pending: BTreeMap<Fingerprint, PendingRecord>,
+    pub(super) answers: BTreeMap<Fingerprint, AnswerRecord>,
+}
+
+impl Joining {
+    pub(super) fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
+        let tokens: Vec<TokenRecord> = record::read_all(store, TOKEN_PREFIX)?;
+        let pending: Vec<PendingRecord> = record::read_all(store, PENDING_PREFIX)?;
+        let answers: Vec<AnswerRecord> = record::read_all(store, ANSWER_PREFIX)?;
+        let pending = pending.into_iter();
+        let answers = answers.into_iter();
+        Ok(Self {
+            tokens: tokens.into_iter().map(|t| (t.id, t)).collect(),
+            pending: pending.map(|p| (Fingerprint(p.device), p)).collect(),
+            answers: answers.map(|a| (Fingerprint(a.device), a)).collect(),
+        })
+    }
+}
+
+/// A request that was opened and verified.
+struct Opened<'a> {
+    device: Fingerprint,
+    sealed: &'a OpenedJoinRequest,
+    verified: VerifiedEnrolment<'a>,
+    /// Hash of what decides about it: the request, the token, and whether the mac is right.
+    asked: Digest,
+}
+
+impl Authority {
+    pub(super) fn take_join(
+        &mut self,
+        device: Fingerprint,
+        payload: &[u8],
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, Refused> {
+        let sealed = self.open_join(payload, now)?;
+        let verified = sealed.enrolment()?;
+        // Nobody gets an answer onto another device's topic.
+        if Fingerprint::of(verified.key()) != device {
+            return Err(ObjectError::Field("key").into());
+        }
+        let opened = Opened {
+            device,
+            asked: self.asked(&sealed),
+            sealed: &sealed,
+            verified,
+        };
+        let mut plan = self.decide(&opened, now, rng)?;
+        // Not even an entry of the outbox is needed: a request that comes again is cleared again.
+        let topic = ReservedTopic::Join(device).name(&self.domain.prefix);
+        plan.publications.push(Publication::clear(topic));
+        Ok(plan)
+    }
+
+    /// Opens a request that was sealed to one of our keys; how many is bounded.
+    fn open_join(&mut self, payload: &[u8], now: u64) -> Result<OpenedJoinRequest, Refused> {
+        let kem = kem_of(self.delegation.suite())?;
+        let current = self.delegation.serial();
+        let seeds = &self.domain.keys.kem;
+        let bucket = &mut self.intake.join_opens;
+        let mut busy = false;
+        let mut foreign = false;
+        let mut pair = None;
+        let opened = JoinRequest::open(payload, &self.domain.domain, |serial, key| {
+            foreign = serial != current;
+            let seed = seeds.get(usize::from(key)).filter(|_| !foreign)?;
+            busy = !bucket.take(now);
+            let derive = || RecipientKeyPair::derive(kem, &seed.secret());
+            (!busy).then(|| &*pair.insert(derive()))
+        });
+        match opened {
+            Err(_) if busy => Err(Refused::Content(
+                "too many join requests at once: the device tries again",
+            )),
+            Err(_) if foreign => Err(Refused::Content(
+                "sealed under another delegation: the device joins again when it has the current one",
+            )),
+            opened => Ok(opened?),
+        }
+    }
+
+    fn asked(&self, sealed: &OpenedJoinRequest) -> Digest {
+        let token = sealed.token().copied();
+        let known = token.and_then(|id| self.joining.tokens.get(&id));
+        let proved = known.is_some_and(|token| token.proves(sealed));
+        sha256(&[
+            &token.unwrap_or_default(),
+            &sealed.hash().0,
+            &[u8::from(proved)],
+        ])
+    }
+
+    /// The checks, in the order of spec/keys.md §12.
+    fn decide(
+        &mut self,
+        opened: &Opened<'_>,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, Refused> {
+        let mut plan = Plan::default();
+        if self.answer_again(opened, now, &mut plan)? {
+            return Ok(plan);
+        }
+        let Some(id) = opened.sealed.token() else {
+            self.wait_for_operator(opened, now, &mut plan)?;
+            return Ok(plan);
+        };
+        let fields = opened.verified.fields();
+        let hash = opened.verified.hash();
+        let Some(token) = self.usable_token(id, opened.sealed, now) else {
+            self.answer_refusal(opened, JoinRefusalReason::Token, now, &mut plan)?;
+            return Ok(plan);
+        };
+        if !token.admits(fields.name) {
+            self.answer_refusal(opened, JoinRefusalReason::Name, now, &mut plan)?;
+            return Ok(plan);
+        }
+        let admission = Admission {
+            name: fields.name.into(),
+            grants: token.grants.clone(),
+            validity: token.member_validity,
+        };
+        match self.admit(&opened.verified, admission, now, rng) {
+            Ok((enrolled, admitted)) => {
+                plan.append(admitted);
+                self.use_token(id, &mut plan)?;
+                let answer = (opened.device, opened.asked, *hash);
+                self.answer_enrolled(answer, enrolled.number, now, &mut plan)?;
+            }
+            Err(error) => {
+                let reason = reason_of(&error).ok_or(error)?;
+                self.answer_refusal(opened, reason, now, &mut plan)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Answers what was answered before, without counting it again.
+    fn answer_again(
+        &mut self,
+        opened: &Opened<'_>,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<bool, AuthorityError> {
+        let (device, hash) = (opened.device, *opened.verified.hash());
+        let serial = self.delegation.serial();
+        let known = self.joining.answers.get(&device);
+        let known = known.filter(|answer| answer.serial == serial);
+        let member = self.index.by_key(opened.verified.key().as_bytes());
+        let member = member.and_then(|number| self.members.get(&number));
+        if let Some(member) = member.filter(|m| m.is_active() && m.request == hash) {
+            if member.has_confirmed() {
+                // It has all that it asks for: somebody repeats an old request.
+                return Ok(true);
+            }
+            let (number, current) = (member.number, known.is_some_and(|k| k.reason == 0));
+            if !current {
+                self.answer_enrolled((device, opened.asked, hash), number, now, plan)?;
+            }
+            if let Some(member) = self.members.get(&number) {
+                plan.republish.extend(self.waiting_for(member, device));
+            }
+            return Ok(true);
+        }
+        let same = known.is_some_and(|k| k.reason != 0 && k.asked == opened.asked);
+        if same {
+            let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);
+            plan.republish.push(topic);
+        }
+        Ok(same)
+    }
+
+    fn wait_for_operator(
+        &mut self,
+        opened: &Opened<'_>,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), Refused> {
+        let fields = opened.verified.fields();
+        if self.index.by_key(&fields.key).is_some() {
+            self.answer_refusal(opened, JoinRefusalReason::Key, now, plan)?;
+            return Ok(());
+        }
+        if opened.sealed.request().len() > MAX_PENDING_LEN {
+            self.answer_refusal(opened, JoinRefusalReason::Request, now, plan)?;
+            return Ok(());
+        }
+        let pending = &mut self.joining.pending;
+        if pending.len() >= MAX_PENDING && !pending.contains_key(&opened.device) {
+            return Err(Refused::Content(
+                "as many requests as possible wait for an operator already",
+            ));
+        }
+        let record = PendingRecord {
+            device: opened.device.0,
+            request: opened.sealed.request().to_vec(),
+            key: fields.key,
+            name: fields.name.into(),
+            packages: fields.packages.iter().count(),
+            at: now,
+        };
+        self.touched = true;
+        record::put(&mut plan.changes, pending_key(opened.device), &record)?;
+        pending.insert(opened.device, record);
+        self.answer_refusal(opened, JoinRefusalReason::Waiting, now, plan)?;
+        Ok(())
+    }
+
+    /// The requests that wait for an operator.
+    pub fn pending(&self) -> impl Iterator<Item = PendingInfo> + '_ {
+        self.joining.pending.iter().map(|(device, p)| PendingInfo {
+            device: *device,
+            key: p.key,
+            name: p.name.clone(),
+            packages: p.packages,
+            since: p.at,
+        })
+    }
+
+    /// Enrols a device whose request waits, under the name that it asked for or another one.
+    /// Compare its fingerprint with the one that the device shows before.
+    ///
+    /// # Errors
+    /// No such request, or what [`Authority::enrol`] refuses; nothing was changed.
+    pub fn approve(
+        &mut self,
+        device: Fingerprint,
+        name: Option<&str>,
+        grants: &[GrantSpec],
+        valid_seconds: u64,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Enrolled, Plan), AuthorityError> {
+        self.check_usable()?;
+        let pending = self.waiting(device, now)?;
+        let request = pending.request.clone();
+        let name = name.unwrap_or(&pending.name).to_string();
+        check_name(&name)?;
+        let suite = self.delegation.suite();
+        let verified = VerifiedEnrolment::verify(&request, suite, &self.domain.domain)
+            .map_err(AuthorityError::Request)?;
+        let admission = Admission {
+            name,
+            grants: self.resolve_grants(grants)?,
+            validity: valid_seconds,
+        };
+        let (enrolled, mut plan) = self.admit(&verified, admission, now, rng)?;
+        let result = self.answer_enrolled(
+            (device, self.asked_by(device), *verified.hash()),
+            enrolled.number,
+            now,
+            &mut plan,
+        );
+        Ok((enrolled, self.settle(result.map(|()| plan), now)?))
+    }
+
+    /// Refuses a request that waits, for good.
+    ///
+    /// # Errors
+    /// No such request.
+    pub fn reject(&mut self, device: Fingerprint, now: u64) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
+        let pending = self.waiting(device, now)?;
+        let suite = self.delegation.suite();
+        let verified = VerifiedEnrolment::verify(&pending.request, suite, &self.domain.domain);
+        let hash = *verified.map_err(AuthorityError::Request)?.hash();
+        let name = pending.name.clone();
+        let mut plan = Plan::default();
+        let answer = (device, self.asked_by(device), hash);
+        let reason = JoinRefusalReason::Operator;
+        let result = self.refuse_join(answer, name, reason, now, &mut plan);
+        self.settle(result.map(|()| plan), now)
+    }
+
+    fn waiting(&self, device: Fingerprint, now: u64) -> Result<&PendingRecord, AuthorityError> {
+        let pending = self.joining.pending.get(&device);
+        pending
+            .filter(|p| !is_old(p.at, PENDING_SECONDS, now))
+            .ok_or_else(|| AuthorityError::NoSuchRequest(device.to_string()))
+    }
+
+    /// What the device's last answer was for.
+    fn asked_by(&self, device: Fingerprint) -> Digest {
+        let answer = self.joining.answers.get(&device);
+        answer.map_or(Digest::ZERO, |answer| answer.asked)
+    }
+
+    fn answer_enrolled(
+        &mut self,
+        (device, asked, request): (Fingerprint, Digest, Digest),
+        member: MemberNumber,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        let credential = self.credential(self.active(member)?)?;
+        let answer = AnswerRecord {
+            device: device.0,
+            asked,
+            request,
+            reason: 0,
+            serial: self.delegation.serial(),
+            at: now,
+        };
+        self.answer(device, answer, credential, plan)
+    }
+
+    fn answer_refusal(
+        &mut self,
+        opened: &Opened<'_>,
+        reason: JoinRefusalReason,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        let answer = (opened.device, opened.asked, *opened.verified.hash());
+        let name = opened.verified.fields().name.into();
+        self.refuse_join(answer, name, reason, now, plan)
+    }
+
+    fn refuse_join(
+        &mut self,
+        (device, asked, request): (Fingerprint, Digest, Digest),
+        name: String,
+        reason: JoinRefusalReason,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        let serial = self.delegation.serial();
+        let (signer, key) = self.signer(Role::Issue)?;
+        let fields = JoinRefusalFields {
+            domain: self.domain.domain,
+            serial,
+            signer,
+            request,
+            reason,
+        };
+        let mut buffer = vec![0; MAX_JOIN_REFUSAL_LEN];
+        let object = fields.sign(key, &mut buffer)?.0.to_vec();
+        let answer = AnswerRecord {
+            device: device.0,
+            asked,
+            request,
+            reason: reason as u8,
+            serial,
+            at: now,
+        };
+        self.drop_oldest_refusal(device, plan);
+        plan.events.push(AuthorityEvent::JoinRefused {
+            device,
+            name,
+            reason,
+        });
+        self.answer(device, answer, object, plan)
+    }
+
+    /// Publishes an answer and remembers it. Only one that is not final leaves the request
+    /// waiting.
+    fn answer(
+        &mut self,
+        device: Fingerprint,
+        answer: AnswerRecord,
+        object: Vec<u8>,
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        self.touched = true;
+        if answer.reason != JoinRefusalReason::Waiting as u8 {
+            self.forget_pending(device, plan);
+        }
+        let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);
+        plan.publish(Publication::retained(topic, object));
+        record::put(&mut plan.changes, answer_key(device), &answer)?;
+        self.joining.answers.insert(device, answer);
+        Ok(())
+    }
+
+    fn forget_pending(&mut self, device: Fingerprint, plan: &mut Plan) {
+        if self.joining.pending.remove(&device).is_some() {
+            self.touched = true;
+            plan.changes.delete(pending_key(device));
+        }
+    }
+
+    /// Clears a device's answer topic, if something stands there.
+    pub(super) fn forget_answer(&mut self, device: Fingerprint, plan: &mut Plan) {
+        if self.joining.answers.remove(&device).is_some() {
+            self.touched = true;
+            plan.changes.delete(answer_key(device));
+            let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);
+            plan.publish(Publication::clear(topic));
+        }
+    }
+
+    /// Makes room for one more refusal: whoever floods the authority with requests pushes out
+    /// refusals only.
+    fn drop_oldest_refusal(&mut self, next: Fingerprint, plan: &mut Plan) {
+        let final_refusals = self.joining.answers.iter().filter(|(device, answer)| {
+            let waits = answer.reason == JoinRefusalReason::Waiting as u8;
+            answer.reason != 0 && !waits && **device != next
+        });
+        let mut oldest = None;
+        let mut count = 0_usize;
+        for (device, answer) in final_refusals {
+            count = count.saturating_add(1);
+            if oldest.is_none_or(|(at, _)| answer.at < at) {
+                oldest = Some((answer.at, *device));
+            }
+        }
+        if let Some((_, device)) = oldest.filter(|_| count >= MAX_REFUSALS) {
+            self.forget_answer(device, plan);
+        }
+    }
+
+    /// Forgets tokens, requests and answers whose time has passed.
+    pub(super) fn expire_joining(&mut self, now: u64, plan: &mut Plan) {
+        self.expire_tokens(now, plan);
+        let pending = self.joining.pending.iter();
+        let old = pending.filter(|(_, p)| is_old(p.at, PENDING_SECONDS, now));
+        let old: Vec<Fingerprint> = old.map(|(device, _)| *device).collect();
+        for device in old {
+            self.forget_pending(device, plan);
+            self.forget_answer(device, plan);
+        }
+        let answers = self.joining.answers.iter();
+        let old = answers.filter(|(_, a)| is_old(a.at, ANSWER_SECONDS, now));
+        let old: Vec<Fingerprint> = old.map(|(device, _)| *device).collect();
+        for device in old {
+            self.forget_answer(device, plan);
+        }
+    }
+}
+
+/// What a device is told when it cannot be enrolled; `None` if the fault is the authority's, and
+/// the device should try again.
+const fn reason_of(error: &AuthorityError) -> Option<JoinRefusalReason> {
+    match error {
+        AuthorityError::MemberExists(_) | AuthorityError::NumericName | AuthorityError::Name(_) => {
+            Some(JoinRefusalReason::Name)
+        }
+        AuthorityError::KeyEnrolled(_) => Some(JoinRefusalReason::Key),
+        AuthorityError::Packages { .. } | AuthorityError::Request(_) | AuthorityError::Kem(_) => {
+            Some(JoinRefusalReason::Request)
+        }
+        _ => None,
+    }
+}
+
+const fn is_old(at: u64, seconds: u64, now: u64) -> bool {
+    now.saturating_sub(at) > seconds
+}
+
+fn pending_key(device: Fingerprint) -> String {
+    format!("{PENDING_PREFIX}{device}")
+}
+
+fn answer_key(device: Fingerprint) -> String {
+    format!("{ANSWER_PREFIX}{device}")
+}
