@@ -145,13 +145,20 @@ impl Authority {
         let kem = kem_of(self.delegation.suite())?;
         let current = self.delegation.serial();
         let seeds = &self.domain.keys.kem;
+        // A request may have crossed a new delegation on its way.
+        let previous = self.domain.previous_kem.as_ref();
         let bucket = &mut self.intake.join_opens;
         let mut busy = false;
         let mut foreign = false;
         let mut pair = None;
         let opened = JoinRequest::open(payload, &self.domain.domain, |serial, key| {
-            foreign = serial != current;
-            let seed = seeds.get(usize::from(key)).filter(|_| !foreign)?;
+            let seeds = match previous {
+                _ if serial == current => Some(seeds),
+                Some(previous) if serial == previous.serial => Some(&previous.seeds),
+                _ => None,
+            };
+            foreign = seeds.is_none();
+            let seed = seeds?.get(usize::from(key))?;
             busy = !bucket.take(now);
             let derive = || RecipientKeyPair::derive(kem, &seed.secret());
             (!busy).then(|| &*pair.insert(derive()))

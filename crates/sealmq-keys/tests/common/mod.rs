@@ -9,6 +9,9 @@
     reason = "tests; not every test uses everything"
 )]
 
+pub mod desk;
+pub mod device;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

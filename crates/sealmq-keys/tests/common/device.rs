@@ -1,0 +1,129 @@
+//! A device as the authority sees it: it signs requests, packages and confirmations, and opens
+//! welcomes. Without the member machine, so that tests can also make it misbehave.
+
+use sealmq_core::crypto::{IdentityKey, RecipientKeyPair, Secret};
+use sealmq_core::object::{List, kem_of};
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, MemberNumber};
+use sealmq_keys::{
+    Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage,
+    PackageSet, Token, VerifiedDelegation, VerifiedWelcome,
+};
+
+pub struct Device {
+    pub identity: IdentityKey,
+    seed: u8,
+    suite: Suite,
+    pub domain: DomainId,
+}
+
+impl Device {
+    pub fn new(seed: u8, suite: Suite, domain: DomainId) -> Self {
+        Self {
+            identity: IdentityKey::from_seed(&Secret::new([seed; 32])),
+            seed,
+            suite,
+            domain,
+        }
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.identity.verifying_key())
+    }
+
+    fn init_key(&self, number: u32) -> RecipientKeyPair {
+        let mut seed = [self.seed; 32];
+        seed[..4].copy_from_slice(&number.to_be_bytes());
+        RecipientKeyPair::derive(kem_of(self.suite).unwrap(), &Secret::new(seed))
+    }
+
+    pub fn package(&self, number: u32, now: u64, not_after: u64) -> Vec<u8> {
+        let pair = self.init_key(number);
+        let package = KeyPackage {
+            domain: self.domain,
+            identity: *self.identity.verifying_key().as_bytes(),
+            number,
+            kem: pair.kem().id(),
+            init_key: pair.public().as_bytes(),
+            issued_at: now,
+            not_after,
+        };
+        let mut out = [0; 2048];
+        package.sign(&self.identity, &mut out).unwrap().0.to_vec()
+    }
+
+    /// The body of a package set with these numbers, valid for a day.
+    pub fn packages(&self, numbers: impl IntoIterator<Item = u32>, now: u64) -> Vec<u8> {
+        let made = numbers.into_iter();
+        let objects: Vec<_> = made.map(|n| self.package(n, now, now + 86_400)).collect();
+        let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+        let mut list = vec![0; 65536];
+        let list = List::encode(&objects, &mut list).unwrap();
+        let key = self.identity.verifying_key();
+        let mut out = vec![0; 65536];
+        PackageSet::encode(&list, &self.domain, &key, &mut out)
+            .unwrap()
+            .to_vec()
+    }
+
+    pub fn request(&self, name: &str, packages: u32, now: u64) -> Vec<u8> {
+        let objects: Vec<_> = (1..=packages)
+            .map(|n| self.package(n, now, now + 86_400))
+            .collect();
+        let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+        let mut list = vec![0; 65536];
+        let request = EnrolmentRequest {
+            domain: self.domain,
+            name,
+            key: *self.identity.verifying_key().as_bytes(),
+            issued_at: now,
+            packages: List::encode(&objects, &mut list).unwrap(),
+        };
+        let mut out = vec![0; 65536];
+        let signed = request.sign(self.suite, &self.identity, &mut out);
+        signed.unwrap().0.to_vec()
+    }
+
+    /// A join request with four packages, sealed anew at each call.
+    pub fn join(
+        &self,
+        delegation: &VerifiedDelegation,
+        token: Option<&Token>,
+        name: &str,
+        seed: u8,
+        now: u64,
+    ) -> Vec<u8> {
+        let request = self.request(name, 4, now);
+        let token = token.map(|token| (&token.id, &token.secret));
+        JoinRequest::seal(delegation, token, &request, &Secret::new([seed; 32])).unwrap()
+    }
+
+    /// Opens a welcome and says so.
+    pub fn install(&self, delegation: &VerifiedDelegation, welcome: &[u8]) -> ConfirmationEntry {
+        let welcome = VerifiedWelcome::verify(welcome, delegation).unwrap();
+        let pair = self.init_key(welcome.fields().package_number);
+        let opened = welcome.open(&pair).unwrap();
+        let fields = welcome.fields();
+        ConfirmationEntry {
+            group: fields.group,
+            generation: fields.generation,
+            epoch: fields.epoch,
+            package_number: fields.package_number,
+            proof: *opened.proof(),
+        }
+    }
+
+    pub fn confirmation(&self, member: MemberNumber, entries: &[ConfirmationEntry]) -> Vec<u8> {
+        let mut sorted = entries.to_vec();
+        sorted.sort_by_key(|entry| entry.group);
+        let mut list = vec![0; 8192];
+        let confirmation = Confirmation {
+            domain: self.domain,
+            member,
+            entries: List::encode(&sorted, &mut list).unwrap(),
+        };
+        let mut out = vec![0; 8192];
+        let signed = confirmation.sign(&self.identity, &mut out);
+        signed.unwrap().0.to_vec()
+    }
+}
