@@ -81,7 +81,8 @@ impl From<AuthorityError> for Refused {
 
 impl Authority {
     /// Takes what arrived on one of the topics of [`authority_filters`](crate::authority_filters):
-    /// confirmations, key packages, nonces and join requests. `now` is in Unix seconds.
+    /// confirmations, key packages, nonces and join requests. What the authority writes itself is
+    /// for [`Authority::observe`]. `now` is in Unix seconds.
     ///
     /// Everything may arrive twice, late, or forged. What cannot be used gives
     /// [`AuthorityEvent::Refused`] and is counted, never an error; empty content does nothing.
@@ -110,7 +111,7 @@ impl Authority {
             ReservedTopic::Packages(member) => self.take_packages(member, payload, now),
             ReservedTopic::Nonce(group, member) => self.answer_nonce(group, member, payload, now),
             ReservedTopic::Join(device) => self.take_join(device, payload, now, rng),
-            // What only the authority itself writes.
+            // What only the authority itself writes: for `Authority::observe`.
             _ => Ok(Plan::default()),
         };
         match result {
