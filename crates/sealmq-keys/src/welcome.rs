@@ -235,6 +235,13 @@ impl<'a> VerifiedWelcome<'a> {
     }
 }
 
+/// Whether stored bytes still decode as a welcome.
+#[cfg(feature = "alloc")]
+pub(crate) fn is_welcome(bytes: &[u8]) -> bool {
+    let object = Object::parse_any(bytes, Kind::Welcome);
+    object.is_ok_and(|object| decode::<Body<'_>>(object.body()).is_ok())
+}
+
 /// A welcome with its path keys, ready to be installed.
 #[derive(Debug)]
 pub struct OpenedWelcome {

@@ -80,6 +80,12 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.hash
     }
 
+    /// Hash of the refused list that it names; zeros for none.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn refused(&self) -> &Digest {
+        &self.head.refused
+    }
+
     /// Whether the signer that it names is a key of the current delegation, with the role.
     pub(crate) fn names_current_key(&self, authorities: &impl Authorities) -> bool {
         self.signer(authorities).is_some()

@@ -5,27 +5,25 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{DeviceSecret, Entropy, IdentityKey, KemKeyPair, Purpose, Secret};
+use sealmq_core::crypto::{DeviceSecret, Entropy, IdentityKey, Secret};
 use sealmq_core::object::{Access, Kind, List, Object};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
 
+use super::packages::NewPackage;
 use super::records::{
-    self, CredentialRecord, DeviceRecord, DomainRecord, IdentityRecord, PackageRecord, SecretBytes,
+    self, CredentialRecord, DeviceRecord, DomainRecord, IdentityRecord, SecretBytes,
 };
 use super::types::Now;
 use super::{Member, MemberError, seconds};
 use crate::armour::{decode_credential_file, encode_request};
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
-use crate::key_package::{KEM_X25519, KeyPackage, MAX_KEY_PACKAGE_LEN};
+use crate::key_package::MAX_KEY_PACKAGE_LEN;
 use crate::store::{Changes, Store};
 
 /// Most key packages in one request.
 pub const MAX_PACKAGES: u32 = 64;
-
-/// How long the key packages of a request can be used, in seconds: a year.
-const PACKAGE_VALIDITY: u64 = 365 * 86_400;
 
 /// Clock tolerance before a group's policy is known, in seconds (spec/constants.md §3, default).
 pub(super) const DEFAULT_SKEW: u32 = 300;
@@ -52,14 +50,29 @@ pub struct EnrolledAs {
 }
 
 impl Member {
+    /// [`Member::request_in`] for a domain of suite 1.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn request<S: Store>(
+        store: &S,
+        name: &str,
+        packages: u32,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Changes, String), MemberError> {
+        Self::request_in(Suite::One, store, name, packages, now, rng)
+    }
+
     /// Makes a device's keys: identity, device secret, and `packages` one-time keys (one is used
-    /// up for each group that the device joins). Returns what to commit, and the request file for
+    /// up for each group that the device joins), for a domain of this suite. Returns what to commit, and the request file for
     /// the authority. Nothing in the file is secret.
     ///
     /// # Errors
-    /// The store holds keys already, the name or number of packages is not allowed, or the RNG
-    /// failed.
-    pub fn request<S: Store>(
+    /// The store holds keys already, the name or number of packages is not allowed, the suite is
+    /// none of this build, or the RNG failed.
+    pub fn request_in<S: Store>(
+        suite: Suite,
         store: &S,
         name: &str,
         packages: u32,
@@ -76,31 +89,22 @@ impl Member {
         let identity = IdentityKey::from_seed(&draw(rng)?);
         let mut device = DeviceSecret::new(draw(rng)?);
         let issued_at = seconds(now).unwrap_or(0);
-        // Without a clock the authority decides alone how long the packages are good.
-        let not_after = seconds(now).map_or(u64::MAX, |s| s.saturating_add(PACKAGE_VALIDITY));
 
         let mut changes = Changes::new();
         let mut objects = Vec::new();
         for number in 1..=packages {
-            let hedged = device.hedge(&entropy(rng)?, Purpose::KeyPackage, number.into());
-            device = hedged.next;
-            let package = KeyPackage {
+            let new = NewPackage {
+                identity: &identity,
                 domain: UNKNOWN_DOMAIN,
-                identity: *identity.verifying_key().as_bytes(),
+                suite,
                 number,
-                kem: KEM_X25519,
-                init_key: &KemKeyPair::derive(&hedged.seed).public().0,
-                issued_at,
-                not_after,
+                set: 0,
+                now,
             };
-            let mut buffer = [0; MAX_KEY_PACKAGE_LEN];
-            let (object, hash) = package
-                .sign(&identity, &mut buffer)
-                .map_err(MemberError::Object)?;
-            objects.push(object.to_vec());
-            let seed = SecretBytes::of(hedged.seed.expose());
-            let record = PackageRecord { number, hash, seed };
+            let package = new.make(&mut device, rng)?;
+            let record = package.record(number, Vec::new());
             records::put(&mut changes, records::package_key(number), &record)?;
+            objects.push(package.object);
         }
 
         let borrowed: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
@@ -119,7 +123,7 @@ impl Member {
         };
         let mut buffer = vec![0; room.saturating_add(512)];
         let (request, _) = fields
-            .sign(Suite::One, &identity, &mut buffer)
+            .sign(suite, &identity, &mut buffer)
             .map_err(MemberError::Object)?;
         let file = encode_request(request).map_err(MemberError::File)?;
 

@@ -8,9 +8,10 @@ use sealmq_core::crypto::Digest;
 use sealmq_core::object::ObjectError;
 use sealmq_core::open::Rejection;
 
+use super::event::MemberEvent;
 use super::groups::Wanted;
-use super::handle::{Handled, Refusal, fork_event};
-use super::types::{Action, MemberEvent, Now};
+use super::handle::{Handled, Refusal};
+use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::announcement::UnverifiedAnnouncement;
 use crate::group::{FollowContext, FollowError, Followed};
@@ -98,7 +99,7 @@ impl Member {
             prefix: &self.prefix,
             now: seconds(now),
             referenced,
-            chunk: None,
+            chunk: group.chunks.get(epoch),
         };
         let result = state.follow(bytes, &context);
         let skipped = state.missing().any(|missing| missing == epoch);
@@ -111,6 +112,10 @@ impl Member {
                 let mut changes = Changes::new();
                 group.drop_candidate(epoch);
                 group.prune_candidates();
+                if let Some(state) = &group.state {
+                    group.evidence.followed(state, epoch, bytes, &mut changes);
+                }
+                group.settle_leases(now);
                 group.refresh();
                 group.put_state(&mut changes);
                 let mut event = None;
@@ -139,13 +144,22 @@ impl Member {
                     hash,
                 }))
             }
+            Err(FollowError::NeedsChunk {
+                epoch,
+                number,
+                hash,
+            }) => {
+                group.keep_candidate(epoch, bytes);
+                if group.chunks.want(epoch, number, hash) {
+                    let topic = ReservedTopic::Chunk(id, epoch, number).name(&self.prefix);
+                    actions.push(Action::Subscribe(topic));
+                }
+                Ok(Step::Kept)
+            }
             Err(FollowError::NotCovered) => {
                 // A new welcome may follow that makes use of it.
                 group.keep_candidate(epoch, bytes);
-                if epoch > group.current_epoch() && group.removed_at.is_none_or(|at| at < epoch) {
-                    group.removed_at = Some(epoch);
-                    actions.push(Action::Event(MemberEvent::Removed { group: id, epoch }));
-                }
+                self.left_out(id, epoch, bytes, actions);
                 Ok(Step::Kept)
             }
             Err(FollowError::Object(ObjectError::Role))
@@ -158,7 +172,7 @@ impl Member {
             Err(error) => {
                 group.drop_candidate(epoch);
                 if let FollowError::Fork(fork) = &error {
-                    actions.push(fork_event(id, fork, bytes));
+                    actions.push(group.fork_event(id, fork, bytes));
                 }
                 Err(Refusal::Follow(error))
             }
@@ -184,6 +198,7 @@ impl Member {
                 group.wanted = missing.or(group.wanted);
             }
         }
+        self.end_chunks(id, actions);
     }
 
     /// Follows one kept announcement after the healing ones that it needs. `true` if any was

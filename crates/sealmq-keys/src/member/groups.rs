@@ -11,11 +11,16 @@ use sealmq_core::topic::Topic;
 use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
 
 use super::MemberError;
+use super::chunks::Chunks;
+use super::event::MemberEvent;
+use super::evidence::Evidence;
+use super::lease::Leases;
+use super::left_out::LeftOut;
 use super::records;
-use super::types::Now;
+use super::types::{Action, Now};
 use crate::announcement::{MAX_WINDOW, Policy};
 use crate::epoch::Psk;
-use crate::group::{EpochView, GroupState};
+use crate::group::{EpochView, Fork, GroupState};
 use crate::refused::{Refusal, RefusedList};
 use crate::store::{Changes, Store};
 
@@ -79,14 +84,16 @@ pub(super) struct Group {
     /// Verified lists that no announcement names yet.
     lists: Vec<(Digest, Vec<u8>)>,
     pub(super) asking_refused: Asking,
+    pub(super) evidence: Evidence,
+    pub(super) leases: Leases,
+    pub(super) chunks: Chunks,
     psks: Vec<(Digest, Psk)>,
-    candidates: BTreeMap<u64, Vec<u8>>,
+    pub(super) candidates: BTreeMap<u64, Vec<u8>>,
     candidate_bytes: usize,
     pub(super) wanted: Option<Wanted>,
     pub(super) asking_wanted: Asking,
     pub(super) session: Option<SenderSession>,
-    /// The newest epoch that has no key for this member.
-    pub(super) removed_at: Option<u64>,
+    pub(super) left_out: Option<LeftOut>,
 }
 
 impl Group {
@@ -121,9 +128,59 @@ impl Group {
             .unwrap_or_default()
     }
 
-    pub(super) fn is_removed(&self) -> bool {
-        self.removed_at
-            .is_some_and(|epoch| epoch > self.current_epoch())
+    /// If a newer epoch has no key for this member: whether it was removed, as far as known.
+    pub(super) fn is_left_out(&self) -> Option<bool> {
+        let left_out = self.left_out.as_ref()?;
+        left_out
+            .removed
+            .filter(|_| left_out.epoch > self.current_epoch())
+    }
+
+    /// The lowest credential serial that a refused list accepts of a member; `None` while the
+    /// list is missing.
+    pub(super) fn lowest_serial_in(
+        &self,
+        id: &GroupId,
+        list: &Digest,
+        member: MemberNumber,
+    ) -> Option<u32> {
+        if *list == Digest::ZERO {
+            return Some(0);
+        }
+        if *list == self.refused_hash && self.refused_is_known() {
+            return self.lowest_serial(member);
+        }
+        let (_, bytes) = self.lists.iter().find(|(known, _)| known == list)?;
+        let domain = *self.state.as_ref()?.domain();
+        let list = RefusedList::named(bytes, &domain, id, list).ok()?;
+        let named = list.iter().find(|refusal| refusal.member == member);
+        Some(named.map_or(0, |refusal| refusal.lowest_serial))
+    }
+
+    /// A fork with both objects.
+    pub(super) fn fork_event(&self, id: GroupId, fork: &Fork, other: &[u8]) -> Action {
+        Action::Event(MemberEvent::Fork {
+            group: id,
+            epoch: fork.epoch,
+            known: fork.known,
+            other: fork.other,
+            installed: self.evidence.known(fork).to_vec(),
+            evidence: other.to_vec(),
+        })
+    }
+
+    /// Under a new delegation nothing counts that only keys of older ones vouch for
+    /// (spec/keys.md §3). `true` if anything has to be asked for again.
+    pub(super) fn forget_unfollowed(&mut self) -> bool {
+        let some = !self.candidates.is_empty() || self.left_out.is_some();
+        self.candidates.clear();
+        self.candidate_bytes = 0;
+        self.wanted = None;
+        self.asking_wanted.reset();
+        self.lists.clear();
+        self.leases.forget_claims();
+        self.left_out = None;
+        some
     }
 
     fn named(&self) -> Option<(DomainId, GroupId, Digest)> {
@@ -193,6 +250,7 @@ impl Group {
         }
         self.refused_hash = hash;
         self.refused = None;
+        self.asking_refused.reset();
         if hash == Digest::ZERO {
             // Nobody is refused: there is no list.
             self.refused = Some(Vec::new());
@@ -207,6 +265,27 @@ impl Group {
     pub(super) fn reading_psk(&self, announcement: &Digest) -> Option<&Secret> {
         let found = self.psks.iter().find(|(hash, _)| hash == announcement);
         found.map(|(_, psk)| psk.secret())
+    }
+
+    /// Whether the epoch with this key id is in the window.
+    pub(super) fn has_key(&self, id: &KeyId) -> bool {
+        let state = self.state.as_ref();
+        state.is_some_and(|state| state.by_key_id(id).is_some())
+    }
+
+    /// Whether this member can read that epoch: one that only publishes never gets the keys.
+    pub(super) fn reads(&self, id: &KeyId) -> bool {
+        self.psks.iter().any(|(hash, _)| KeyId::of(hash) == *id)
+    }
+
+    /// After a welcome replaced the state: nothing of the old one is left.
+    pub(super) fn started_again(&mut self, id: &GroupId, changes: &mut Changes) {
+        self.refused = None;
+        self.refused_hash = Digest::ZERO;
+        changes.delete(records::group_refused_key(id));
+        self.evidence.heartbeat.clear();
+        self.session = None;
+        self.forget_unfollowed();
     }
 
     /// After the state changed: derives the psks of the window once, not for each message.
@@ -276,7 +355,7 @@ impl Group {
 /// All groups in a store.
 pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, MemberError> {
     let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
-    let mut lists = Vec::new();
+    let mut others = Vec::new();
     for (key, value) in records::list(store, records::GROUP_PREFIX)? {
         let body = records::body(&key, &value)?;
         if key.ends_with(records::STATE_SUFFIX) {
@@ -284,18 +363,30 @@ pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, Memb
             let state = Box::new(GroupState::decode(body).map_err(|_| damaged())?);
             let id = *state.group();
             groups.entry(id).or_default().state = Some(state);
-        } else if key.ends_with(records::REFUSED_SUFFIX) {
-            lists.push((key, body.to_vec()));
+        } else {
+            others.push((key, body.to_vec()));
         }
     }
     for (id, group) in &mut groups {
+        let name = id.to_string();
+        for (key, body) in &others {
+            let announcement = records::parse_announcement_key(key);
+            let intact = match announcement.filter(|(group, _)| *group == name) {
+                Some((_, epoch)) => group.evidence.load_announcement(epoch, body),
+                None if *key == records::group_welcome_key(id) => group.evidence.load_welcome(body),
+                None => true,
+            };
+            if !intact {
+                return Err(MemberError::Record(key.clone()));
+            }
+        }
         group.refresh();
         let mut scratch = Changes::new();
         group.settle_lists(id, &mut scratch);
         // A list that the newest announcement does not name is of no use; the right one is
         // retained at the broker.
         let key = records::group_refused_key(id);
-        if let Some((_, list)) = lists.iter().find(|(list, _)| *list == key) {
+        if let Some((_, list)) = others.iter().find(|(list, _)| *list == key) {
             group.take_missing_list(id, list, &mut scratch);
         }
     }

@@ -12,13 +12,15 @@ use sealmq_core::open::{Missing, Rejection};
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::enrol::DEFAULT_SKEW;
+use super::event::MemberEvent;
+use super::groups::Group;
 use super::holder::Holder;
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
-use super::types::{Action, MemberEvent, Now};
+use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
-use crate::group::{FollowError, Fork, GroupState, InstallError, Installed};
+use crate::group::{FollowError, GroupState, InstallError, Installed};
 use crate::refused::RefusedList;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -109,6 +111,10 @@ impl Member {
         if topic == ReservedTopic::Delegation {
             return self.handle_delegation(payload, now, actions);
         }
+        // What this member publishes itself comes back with `/m/<member>/#`.
+        if let ReservedTopic::Confirm(_) | ReservedTopic::Packages(_) = topic {
+            return Ok(Handled::Ignored);
+        }
         // A delegation that has expired gives no key a role any more (spec/keys.md §3).
         if seconds(now).is_some_and(|now| now > self.delegation.not_after()) {
             return Err(ObjectError::Expired.into());
@@ -116,7 +122,7 @@ impl Member {
         match topic {
             ReservedTopic::Delegation => Ok(Handled::Ignored),
             ReservedTopic::Credential(member) if member == self.number() => {
-                self.handle_own_credential(payload, actions)
+                self.handle_own_credential(payload, now, actions)
             }
             ReservedTopic::Credential(member) => {
                 self.handle_credential(member, payload, now, actions)
@@ -131,7 +137,34 @@ impl Member {
             ReservedTopic::RefusedList(group) => {
                 self.handle_refused_list(group, payload, now, actions)
             }
+            ReservedTopic::Heartbeat(group) => self.handle_heartbeat(group, payload, now, actions),
+            ReservedTopic::NonceAnswer(member, group) if member == self.number() => {
+                self.handle_nonce_answer(group, payload, now, actions)
+            }
+            ReservedTopic::Chunk(group, epoch, n) => {
+                self.handle_chunk(group, epoch, n, payload, now, actions)
+            }
             _ => Ok(Handled::Ignored),
+        }
+    }
+
+    /// Reports a verified object that is older than the installed one. Brokers deliver twice, so
+    /// that this is done rarely.
+    pub(super) fn report_rollback(
+        &mut self,
+        topic: ReservedTopic,
+        installed: &[u8],
+        older: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        let topic = topic.name(&self.prefix);
+        if self.reported.is_due(&topic, now) {
+            actions.push(Action::Event(MemberEvent::Rollback {
+                topic,
+                installed: installed.to_vec(),
+                older: older.to_vec(),
+            }));
         }
     }
 
@@ -142,8 +175,15 @@ impl Member {
         actions: &mut Vec<Action>,
     ) -> Result<Handled, Refusal> {
         let delegation = VerifiedDelegation::verify(payload, &self.root)?;
-        if !delegation.supersedes(&self.delegation)? {
-            return Ok(Handled::Ignored);
+        match delegation.supersedes(&self.delegation) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Handled::Ignored),
+            Err(error) => {
+                let installed = self.delegation_bytes.clone();
+                let topic = ReservedTopic::Delegation;
+                self.report_rollback(topic, &installed, payload, now, actions);
+                return Err(error.into());
+            }
         }
         if seconds(now).is_some_and(|now| !delegation.is_valid_at(now, DEFAULT_SKEW)) {
             return Err(ObjectError::Expired.into());
@@ -162,12 +202,25 @@ impl Member {
         }));
         self.delegation = delegation;
         self.delegation_bytes = payload.to_vec();
+        let groups: Vec<GroupId> = self.groups.keys().copied().collect();
+        for id in groups {
+            let again = self
+                .groups
+                .get_mut(&id)
+                .is_some_and(Group::forget_unfollowed);
+            self.end_chunks(id, actions);
+            if again {
+                let filters = self.group_subscriptions(&id);
+                actions.extend(filters.map(Action::Subscribe));
+            }
+        }
         Ok(Handled::Installed)
     }
 
     fn handle_own_credential(
         &mut self,
         payload: &[u8],
+        now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<Handled, Refusal> {
         if self.own.bytes() == payload {
@@ -184,6 +237,9 @@ impl Member {
         // One that an older delegation's key signed does not stand in the way of a new one.
         let same_delegation = credential.delegation_serial == self.own.delegation_serial;
         if same_delegation && serial <= self.own.serial {
+            let topic = ReservedTopic::Credential(self.number());
+            let installed = self.own.bytes().to_vec();
+            self.report_rollback(topic, &installed, payload, now, actions);
             return Err(ObjectError::Serial.into());
         }
         let mut changes = Changes::new();
@@ -258,8 +314,10 @@ impl Member {
             return Ok(Handled::Ignored);
         }
         let Some(package) = self.packages.get(&fields.package_number) else {
-            // Used already: a second install must never reset anything (ATTACKS B5).
+            // Used already: a second install must never reset anything (ATTACKS B5). Or its time
+            // was over: with new packages the authority can issue another welcome.
             return if fields.package_number <= self.package_number {
+                self.replenish |= self.unusable.insert((id, fields.package_number));
                 Ok(Handled::Ignored)
             } else {
                 Err(Refusal::Package)
@@ -278,39 +336,50 @@ impl Member {
         let mut changes = Changes::new();
         let known = self.group_ids().contains(&id);
         let group = self.groups.entry(id).or_default();
+        let mut event = MemberEvent::Joined {
+            group: id,
+            epoch: fields.epoch,
+        };
+        let mut replaced = false;
         match &mut group.state {
             Some(state) => match state.reinstall(opened) {
                 Ok(Installed::Moved) => {}
                 Ok(Installed::Replaced { contradiction }) => {
-                    actions.push(fork_event(id, &contradiction, payload));
-                    // What a thief's announcements had led to is of no use any more.
-                    group.removed_at = None;
-                    if let Some(wanted) = group.wanted.take()
-                        && group.asking_wanted.reset()
-                    {
-                        let topic = ReservedTopic::Announcement(id, wanted.epoch);
-                        actions.push(Action::Unsubscribe(topic.name(&self.prefix)));
-                    }
+                    event = MemberEvent::Recovered {
+                        group: id,
+                        epoch: fields.epoch,
+                        replaced: group.evidence.known(&contradiction).to_vec(),
+                        welcome: payload.to_vec(),
+                    };
+                    replaced = true;
                 }
                 Err(InstallError::Fork(fork)) => {
-                    actions.push(fork_event(id, &fork, payload));
+                    actions.push(group.fork_event(id, &fork, payload));
                     return Err(Refusal::Install(InstallError::Fork(fork)));
                 }
                 Err(error) => return Err(Refusal::Install(error)),
             },
             None => group.state = Some(Box::new(GroupState::install(opened))),
         }
+        if let Some(state) = &group.state {
+            group.evidence.installed(state, payload, &mut changes);
+        }
+        if replaced {
+            group.started_again(&id, &mut changes);
+        }
         group.refresh();
         group.put_state(&mut changes);
         changes.delete(records::package_key(fields.package_number));
         self.packages.remove(&fields.package_number);
+        self.replenish = true;
         actions.push(Action::Commit(changes));
-        actions.push(Action::Event(MemberEvent::Joined {
-            group: id,
-            epoch: fields.epoch,
-        }));
-        if !known {
+        actions.push(Action::Event(event));
+        actions.extend(self.confirmation().map(Action::Publish));
+        if !known || replaced {
             actions.extend(self.group_subscriptions(&id).map(Action::Subscribe));
+        }
+        if replaced {
+            self.forget_old_sessions();
         }
         self.follow_candidates(id, now, actions);
         Ok(Handled::Installed)
@@ -336,7 +405,14 @@ impl Member {
         if *list.group() != id {
             return Err(ObjectError::Field("group").into());
         }
+        if let Some(newest) = group.evidence.replaced_list(list.hash()) {
+            let newest = newest.to_vec();
+            let topic = ReservedTopic::RefusedList(id);
+            self.report_rollback(topic, &newest, payload, now, actions);
+            return Ok(Handled::Ignored);
+        }
         group.keep_list(*list.hash(), payload);
+        self.judge_left_out(id, actions);
         Ok(Handled::Kept)
     }
 
@@ -352,14 +428,4 @@ impl Member {
             });
         }
     }
-}
-
-pub(super) fn fork_event(group: GroupId, fork: &Fork, evidence: &[u8]) -> Action {
-    Action::Event(MemberEvent::Fork {
-        group,
-        epoch: fork.epoch,
-        known: fork.known,
-        other: fork.other,
-        evidence: evidence.to_vec(),
-    })
 }

@@ -8,15 +8,23 @@
 //!    all others to [`Member::open`];
 //! 3. carries out the [`Action`]s in order; a [`Action::Commit`] that fails ends the `Member`:
 //!    memory is then ahead of the store, so drop it and load it again;
-//! 4. calls [`Member::tick`] about once a second, and commits [`Member::flush`] at shutdown.
+//! 4. calls [`Member::tick`] and [`Member::maintain`] about once a second, [`Member::connected`]
+//!    once per connection, and commits [`Member::flush`] at shutdown;
+//! 5. without a clock, tells [`Member::set_uptime`] how long the device has been running.
 
+mod chunks;
 mod enrol;
 mod error;
+mod event;
+mod evidence;
 mod follow;
 mod groups;
 mod handle;
 mod holder;
+mod lease;
+mod left_out;
 mod open;
+mod packages;
 mod peers;
 mod pending;
 mod properties;
@@ -27,27 +35,30 @@ mod send;
 mod types;
 mod view;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::crypto::{DeviceSecret, IdentityKey, VerifyingKey};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
+pub use event::MemberEvent;
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{
-    Action, GroupInfo, MemberEvent, MemberOptions, Now, Opened, OutgoingMessage, Properties,
-    Received, Sealed, Stats,
+    Action, GroupInfo, MemberOptions, Now, Opened, OutgoingMessage, Properties, Received, Sealed,
+    Stats,
 };
 
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
 use crate::store::{Changes, Store};
+use evidence::Reported;
 use groups::Group;
 use holder::Holder;
+use packages::Package;
 use peers::Peers;
 use pending::Pending;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
@@ -68,6 +79,14 @@ pub struct Member {
     delegation_bytes: Vec<u8>,
     own: Holder,
     packages: BTreeMap<u32, Package>,
+    /// New key packages are due.
+    replenish: bool,
+    random_failed: bool,
+    /// Welcomes to packages that are no longer there.
+    unusable: BTreeSet<(GroupId, u32)>,
+    /// Milliseconds that a device without a clock has been running.
+    uptime: Option<u64>,
+    reported: Reported,
     groups: BTreeMap<GroupId, Group>,
     peers: Peers,
     reader: Reader,
@@ -77,12 +96,6 @@ pub struct Member {
     unsaved: Changes,
     options: MemberOptions,
     stats: Stats,
-}
-
-/// An unused key package.
-struct Package {
-    hash: Digest,
-    seed: Secret,
 }
 
 impl Member {
@@ -115,11 +128,8 @@ impl Member {
         let mut packages = BTreeMap::new();
         for (key, value) in records::list(store, records::PACKAGE_PREFIX)? {
             let record: PackageRecord = records::read(&key, &value)?;
-            let package = Package {
-                hash: record.hash,
-                seed: record.seed.secret(),
-            };
-            packages.insert(record.number, package);
+            let (number, package) = Package::of_record(record);
+            packages.insert(number, package);
         }
         let mut peers = Peers::default();
         for (key, value) in records::list(store, records::PEER_PREFIX)? {
@@ -127,7 +137,7 @@ impl Member {
         }
         let groups = groups::load(store)?;
         let reader = Reader::load(store, &options)?;
-        Ok(Self {
+        let mut member = Self {
             identity: IdentityKey::from_seed(&identity.seed.secret()),
             device: DeviceSecret::new(device.secret.secret()),
             session_number: device.session,
@@ -138,6 +148,11 @@ impl Member {
             delegation_bytes: domain.delegation,
             own,
             packages,
+            replenish: false,
+            random_failed: false,
+            unusable: BTreeSet::new(),
+            uptime: None,
+            reported: Reported::default(),
             groups,
             peers,
             reader,
@@ -146,7 +161,9 @@ impl Member {
             unsaved: Changes::new(),
             options,
             stats: Stats::default(),
-        })
+        };
+        member.replenish = member.set_was_due();
+        Ok(member)
     }
 
     /// This member's number.
@@ -223,7 +240,9 @@ impl Member {
             epoch: current.as_ref().map(|c| c.epoch),
             not_after: current.as_ref().map(|c| c.not_after),
             window: group.map_or(0, |g| g.policy().window),
-            removed: group.is_some_and(Group::is_removed),
+            good_until: current.as_ref().map(|c| c.good_until),
+            removed: group.is_some_and(|g| g.is_left_out() == Some(true)),
+            needs_welcome: group.is_some_and(|g| g.is_left_out() == Some(false)),
             ready: group.is_some_and(Group::refused_is_known),
         }
     }
@@ -237,6 +256,10 @@ impl Member {
         ];
         for group in self.group_ids() {
             filters.extend(self.group_subscriptions(&group));
+            let chunks = self.groups.get(&group).into_iter();
+            let chunks = chunks.flat_map(|group| group.chunks.missing());
+            let topic = |(epoch, n)| ReservedTopic::Chunk(group, epoch, n).name(&self.prefix);
+            filters.extend(chunks.map(topic));
         }
         let credential = |m| ReservedTopic::Credential(m).name(&self.prefix);
         filters.extend(
@@ -248,10 +271,13 @@ impl Member {
         filters
     }
 
-    fn group_subscriptions(&self, group: &GroupId) -> [String; 2] {
+    /// The refused list first, which says what an announcement without a key means, and the
+    /// heartbeat last, because it names the newest announcement.
+    fn group_subscriptions(&self, group: &GroupId) -> [String; 3] {
         [
             ReservedTopic::RefusedList(*group).name(&self.prefix),
             announcements_filter(&self.prefix, group),
+            ReservedTopic::Heartbeat(*group).name(&self.prefix),
         ]
     }
 

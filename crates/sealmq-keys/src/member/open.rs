@@ -10,6 +10,7 @@ use sealmq_core::open::{Missing, Rejection, Request};
 use sealmq_core::topic::Topic;
 
 use super::Member;
+use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
 use super::types::{Action, Now, Opened, Properties, Received};
@@ -45,7 +46,7 @@ impl Member {
             topic: topic.to_owned(),
             envelope: buffer,
             retain,
-            since: now,
+            since: now.or(self.uptime),
             cause,
         };
         let (ticket, dropped) = self.pending.push(waiting);
@@ -71,7 +72,7 @@ impl Member {
     pub fn tick(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
         self.retry(now, &mut actions, |cause| matches!(cause, Rejection::Busy));
-        for (ticket, waiting) in self.pending.expire(now) {
+        for (ticket, waiting) in self.pending.expire(now.or(self.uptime)) {
             self.give_up(ticket, waiting, &mut actions);
         }
         self.count_waiting();
@@ -85,9 +86,24 @@ impl Member {
                 let topic = ReservedTopic::Announcement(*id, wanted.epoch).name(&self.prefix);
                 actions.push(Action::Subscribe(topic));
             }
-            if group.current().is_some()
-                && !group.refused_is_known()
-                && group.asking_refused.is_due(now)
+            for (epoch, n) in group.chunks.due(now) {
+                let topic = ReservedTopic::Chunk(*id, epoch, n).name(&self.prefix);
+                actions.push(Action::Subscribe(topic));
+            }
+            if let Some(epoch) = group.leases.behind
+                && group.leases.asking_behind.is_due(now)
+            {
+                let topic = ReservedTopic::Announcement(*id, epoch).name(&self.prefix);
+                actions.push(Action::Subscribe(topic));
+            }
+            let undecided = |left_out: &LeftOut| left_out.removed.is_none();
+            let list = group.current().is_some() && !group.refused_is_known();
+            if (list && group.asking_refused.is_due(now))
+                || (group.left_out.as_ref().is_some_and(undecided)
+                    && group
+                        .left_out
+                        .as_mut()
+                        .is_some_and(|l| l.asking.is_due(now)))
             {
                 let topic = ReservedTopic::RefusedList(*id).name(&self.prefix);
                 actions.push(Action::Subscribe(topic));
@@ -176,6 +192,7 @@ impl Member {
             own: &self.own,
             delegation: &self.delegation,
             now,
+            uptime: self.uptime,
         };
         let request = Request {
             topic,
@@ -184,7 +201,8 @@ impl Member {
             drop_own: (!self.options.accept_own).then(|| self.own.member),
             report_gaps: self.options.report_gaps,
         };
-        let opened = self.reader.receiver.open(&request, &view, &view, buffer)?;
+        let opened = self.reader.receiver.open(&request, &view, &view, buffer);
+        let opened = opened.map_err(|rejection| view.explain(rejection))?;
         let member = opened.sender();
         let credential = opened.credential().map(<[u8]>::to_vec);
         let group = opened.group();
@@ -249,11 +267,11 @@ impl Member {
     fn is_worth_waiting(&self, rejection: &Rejection) -> bool {
         match rejection {
             // A publish-only member never gets a key to read with.
-            Rejection::UnknownKey { key_id } => !self
-                .groups
-                .values()
-                .filter_map(|group| group.state.as_ref())
-                .any(|state| state.by_key_id(key_id).is_some()),
+            Rejection::UnknownKey { key_id } => {
+                let known = self.groups.values().find(|group| group.has_key(key_id));
+                // Known, but its lease has to be proven first.
+                known.is_none_or(|group| group.reads(key_id) && group.awaits_answer())
+            }
             // No credential ever has such a number.
             Rejection::UnknownSender {
                 member,

@@ -25,6 +25,8 @@ pub(super) const PACKAGE_PREFIX: &str = "member/package/";
 pub(super) const GROUP_PREFIX: &str = "group/";
 pub(super) const STATE_SUFFIX: &str = "/state";
 pub(super) const REFUSED_SUFFIX: &str = "/refused";
+pub(super) const WELCOME_SUFFIX: &str = "/welcome";
+pub(super) const ANNOUNCEMENT_PART: &str = "/announcement/";
 pub(super) const PEER_PREFIX: &str = "peer/";
 pub(super) const REPLAY_PREFIX: &str = "replay/";
 
@@ -38,6 +40,21 @@ pub(super) fn group_state_key(group: &GroupId) -> String {
 
 pub(super) fn group_refused_key(group: &GroupId) -> String {
     format!("{GROUP_PREFIX}{group}{REFUSED_SUFFIX}")
+}
+
+pub(super) fn group_welcome_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{WELCOME_SUFFIX}")
+}
+
+/// The epoch is the last part, in decimal.
+pub(super) fn announcement_key(group: &GroupId, epoch: u64) -> String {
+    format!("{GROUP_PREFIX}{group}{ANNOUNCEMENT_PART}{epoch}")
+}
+
+/// Group and epoch of such a key.
+pub(super) fn parse_announcement_key(key: &str) -> Option<(&str, u64)> {
+    let (group, epoch) = key.split_once(ANNOUNCEMENT_PART)?;
+    Some((group.strip_prefix(GROUP_PREFIX)?, epoch.parse().ok()?))
 }
 
 pub(super) fn peer_key(member: MemberNumber) -> String {
@@ -99,6 +116,14 @@ pub(super) struct PackageRecord {
     pub(super) hash: Digest,
     /// Seed of the one-time key pair.
     pub(super) seed: SecretBytes,
+    /// Number of the set that it was published in; 0: in the request.
+    pub(super) set: u32,
+    /// Unix seconds.
+    pub(super) issued_at: u64,
+    /// Unix seconds.
+    pub(super) not_after: u64,
+    /// The object; empty for those of the request, which holds them.
+    pub(super) object: Vec<u8>,
 }
 
 /// Encodes a record; the intermediate copy is wiped.

@@ -35,6 +35,21 @@ pub enum SealError {
         /// Unix seconds.
         not_after: u64,
     },
+    /// The lease of the group's newest announcement ran out, and no heartbeat renewed it.
+    LeaseExpired {
+        /// The group's name.
+        group: String,
+        /// Unix seconds.
+        good_until: u64,
+    },
+    /// The group needs a lease, and this device has no clock: the authority's answer to a nonce
+    /// is missing or ran out, or the device does not even count its uptime.
+    NoLease {
+        /// The group's name.
+        group: String,
+        /// Whether the uptime is known ([`Member::set_uptime`](super::Member::set_uptime)).
+        uptime: bool,
+    },
     /// This member's credential has expired.
     CredentialExpired {
         /// Unix seconds.
@@ -74,6 +89,21 @@ impl fmt::Display for SealError {
             Self::KeysExpired { group, not_after } => write!(
                 f,
                 "the keys of group `{group}` expired at {not_after} (Unix seconds): check the clock and the way to the authority"
+            ),
+            Self::LeaseExpired { group, good_until } => write!(
+                f,
+                "the lease of group `{group}` ran out at {good_until} (Unix seconds) and no heartbeat came: the authority is not running, or the broker is unreachable or withholds what it publishes; check them, and this device's clock"
+            ),
+            Self::NoLease {
+                group,
+                uptime: true,
+            } => write!(
+                f,
+                "group `{group}` needs a lease, and the authority has not answered this device, which has no clock: wait, and check that the authority is running and that the broker delivers what it publishes"
+            ),
+            Self::NoLease { group, .. } => write!(
+                f,
+                "group `{group}` needs a lease, and this device has neither a clock nor an uptime to count it by: set the clock, or tell the member its uptime"
             ),
             Self::CredentialExpired { not_after } => write!(
                 f,

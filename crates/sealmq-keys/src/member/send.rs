@@ -19,11 +19,9 @@ use sealmq_core::{GroupId, MemberNumber};
 use super::enrol::entropy;
 use super::groups::Group;
 use super::holder::Holder;
-use super::records::{self, DeviceRecord, SecretBytes};
 use super::types::{Now, OutgoingMessage, Sealed};
-use super::{Member, MemberError, SealError, seconds};
+use super::{Member, SealError, seconds};
 use crate::reserved::is_reserved;
-use crate::store::Changes;
 
 /// Most topics whose messages are numbered; messages on further topics carry no sequence.
 const MAX_SEQUENCES: usize = 65_536;
@@ -102,7 +100,7 @@ impl Member {
         }
         let id = self.group_for(topic)?;
         self.check_own_credential(now)?;
-        self.check_keys(&id, now)?;
+        self.check_lease(&id, now)?;
         let needs_clock = message.will || message.properties.expiry.is_some();
         if needs_clock && now.is_none() {
             return Err(SealError::NeedsClock);
@@ -157,24 +155,6 @@ impl Member {
             });
         }
         Ok(*id)
-    }
-
-    /// After its newest announcement's end a group takes no message (spec/keys.md §8).
-    fn check_keys(&self, id: &GroupId, now: Now) -> Result<(), SealError> {
-        let group = self.groups.get(id);
-        let current = group.and_then(|group| Some((group, group.current()?)));
-        let (Some(now), Some((group, current))) = (seconds(now), current) else {
-            return Ok(());
-        };
-        // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
-        let not_after = current.good_until.min(self.delegation.not_after());
-        if now > not_after {
-            return Err(SealError::KeysExpired {
-                group: group.name().into(),
-                not_after,
-            });
-        }
-        Ok(())
     }
 
     fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
@@ -247,17 +227,11 @@ impl Member {
             now,
         })
         .map_err(SealError::Message)?;
-        let record = DeviceRecord {
-            secret: SecretBytes::of(hedged.next.expose()),
-            session: number,
-            package: self.package_number,
-        };
-        let mut changes = Changes::new();
-        records::put(&mut changes, records::DEVICE, &record)
-            .map_err(|_: MemberError| SealError::Message(SessionError::TooLong))?;
-        self.unsaved.append(changes);
         self.device = hedged.next;
         self.session_number = number;
+        self.unsaved = self
+            .put_device()
+            .map_err(|_| SealError::Message(SessionError::TooLong))?;
         self.stats.sessions = self.stats.sessions.saturating_add(1);
         Ok(session)
     }

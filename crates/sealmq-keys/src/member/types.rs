@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use sealmq_core::crypto::Digest;
 use sealmq_core::object::Access;
 use sealmq_core::open::Rejection;
 use sealmq_core::replay::Gap;
 use sealmq_core::{GroupId, MemberNumber};
 
+use super::event::MemberEvent;
 use crate::outputs::Publication;
 use crate::store::Changes;
 
@@ -260,74 +260,6 @@ pub enum Action {
     Event(MemberEvent),
 }
 
-/// Something worth a log line. Never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemberEvent {
-    /// A welcome was installed: this member has a place in the group's key tree.
-    Joined {
-        /// The group.
-        group: GroupId,
-        /// First epoch that it can open.
-        epoch: u64,
-    },
-    /// The keys of an epoch are there.
-    Epoch {
-        /// The group.
-        group: GroupId,
-        /// Its name.
-        name: String,
-        /// The epoch.
-        epoch: u64,
-        /// Whether the epoch shut somebody out.
-        healing: bool,
-    },
-    /// A newer epoch has no key for this member: it was removed, or needs a new welcome.
-    Removed {
-        /// The group.
-        group: GroupId,
-        /// The epoch that left it out.
-        epoch: u64,
-    },
-    /// Two different announcements for one epoch: the authority was forked, or its key is stolen.
-    Fork {
-        /// The group.
-        group: GroupId,
-        /// The epoch.
-        epoch: u64,
-        /// Hash of the announcement that this member keeps.
-        known: Digest,
-        /// Hash of the one that it refused.
-        other: Digest,
-        /// The refused object.
-        evidence: Vec<u8>,
-    },
-    /// A newer delegation is in force.
-    Delegation {
-        /// Its serial.
-        serial: u32,
-    },
-    /// This member has a newer credential.
-    Credential {
-        /// Its serial.
-        serial: u32,
-    },
-    /// The credential of another member is known.
-    SenderKnown {
-        /// Its number.
-        member: MemberNumber,
-        /// Its name.
-        name: String,
-    },
-    /// A reserved topic held something unusable; nothing changed.
-    BadReserved {
-        /// The topic.
-        topic: String,
-        /// What is wrong, and what helps.
-        error: String,
-    },
-}
-
 /// A group as this member sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupInfo {
@@ -347,8 +279,12 @@ pub struct GroupInfo {
     pub not_after: Option<u64>,
     /// Epochs before the current one that can still be opened.
     pub window: u8,
-    /// A newer epoch has no key for this member.
+    /// End of that epoch's lease, Unix seconds; the end of the epoch in a group without leases.
+    pub good_until: Option<u64>,
+    /// A newer epoch has no key for this member, and its refused list names it.
     pub removed: bool,
+    /// A newer epoch has no key for this member, which waits for a new welcome.
+    pub needs_welcome: bool,
     /// The refused list that the newest announcement names is there.
     pub ready: bool,
 }

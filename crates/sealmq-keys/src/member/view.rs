@@ -1,7 +1,9 @@
 use alloc::collections::BTreeMap;
 
 use sealmq_core::object::{Kind, Object, decode};
-use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, SenderQuery};
+use sealmq_core::open::{
+    Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
+};
 use sealmq_core::seal::Membership;
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
@@ -22,12 +24,16 @@ pub(super) struct View<'a> {
     pub(super) own: &'a Holder,
     pub(super) delegation: &'a VerifiedDelegation,
     pub(super) now: Now,
+    pub(super) uptime: Option<u64>,
 }
 
 impl Epochs for View<'_> {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
         self.groups.iter().find_map(|(id, group)| {
             let view = group.state.as_ref()?.by_key_id(key_id)?;
+            if !group.may_read(self.now, self.uptime) {
+                return None;
+            }
             let policy = group.policy();
             Some(ReadingEpoch {
                 group: *id,
@@ -50,6 +56,19 @@ impl Epochs for View<'_> {
 }
 
 impl View<'_> {
+    /// Without a clock, keys whose lease nothing proves are not used. While an answer is on its
+    /// way, messages wait for it; otherwise they are stale.
+    pub(super) fn explain(&self, rejection: Rejection) -> Rejection {
+        let Rejection::UnknownKey { key_id } = &rejection else {
+            return rejection;
+        };
+        let group = self.groups.values().find(|group| group.reads(key_id));
+        match group {
+            Some(group) if !group.awaits_answer() => Rejection::Stale(Staleness::Keys),
+            _ => rejection,
+        }
+    }
+
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
         let standing = Standing {

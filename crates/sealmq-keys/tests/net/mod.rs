@@ -233,6 +233,8 @@ impl Net {
         for filter in self.devices[device].member.reserved_subscriptions() {
             self.subscribe(device, &filter);
         }
+        let actions = self.devices[device].member.connected();
+        self.act(device, actions);
     }
 
     pub fn disconnect(&mut self, device: usize) {
@@ -314,6 +316,9 @@ impl Net {
 
     pub fn tick(&mut self, device: usize) {
         let actions = self.devices[device].member.tick(Some(self.now));
+        self.act(device, actions);
+        let this = &mut self.devices[device];
+        let actions = this.member.maintain(Some(self.now), &mut this.rng);
         self.act(device, actions);
     }
 

@@ -49,9 +49,13 @@ impl Engine {
         }
         let topic = Topic::new(&draft.topic).map_err(SealError::Topic)?;
         let group = self.member.groups().find(|group| covers(group, topic));
-        match group.and_then(|group| Some((group.name, group.not_after?))) {
-            Some((group, not_after)) if now > not_after => {
+        let times = group.and_then(|g| Some((g.name, g.not_after?, g.good_until?)));
+        match times {
+            Some((group, not_after, _)) if now > not_after => {
                 Err(SealError::KeysExpired { group, not_after })
+            }
+            Some((group, _, good_until)) if now > good_until => {
+                Err(SealError::LeaseExpired { group, good_until })
             }
             _ => Ok(()),
         }

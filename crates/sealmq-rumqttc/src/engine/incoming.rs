@@ -28,7 +28,7 @@ pub(crate) struct Token {
 impl Engine {
     /// Judges a publish. It is acknowledged by the outputs, now or when it no longer waits.
     pub(crate) async fn receive(&mut self, message: Incoming) -> Result<Vec<Output>, StoreFailure> {
-        let now = self.clock.now_ms();
+        let now = self.now();
         let Incoming {
             topic,
             payload,

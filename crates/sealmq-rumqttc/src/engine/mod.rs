@@ -7,6 +7,7 @@ mod store;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use getrandom::SysRng;
@@ -33,6 +34,8 @@ pub(crate) struct Engine {
     member: Member,
     store: CommitThread,
     clock: Arc<dyn Clock>,
+    /// Leases run by this where there is no clock.
+    started: Instant,
     plaintext: Vec<String>,
     announce_credential: bool,
     /// Messages that wait in the member, by ticket.
@@ -91,6 +94,7 @@ impl Engine {
             member: Member::load(&store, options.member.clone())?,
             store: CommitThread::new(store),
             clock: Arc::clone(&options.clock),
+            started: Instant::now(),
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
             waiting: HashMap::new(),
@@ -114,7 +118,26 @@ impl Engine {
 
     /// Timeouts and snapshots; about once a second.
     pub(crate) async fn tick(&mut self) -> Result<Vec<Output>, StoreFailure> {
-        let actions = self.member.tick(self.clock.now_ms());
+        let now = self.now();
+        let mut actions = self.member.tick(now);
+        actions.extend(self.member.maintain(now, &mut SysRng));
+        self.carry_out(actions).await
+    }
+
+    /// The time; without a clock the member learns how long the program has been running.
+    pub(crate) fn now(&mut self) -> Option<u64> {
+        let now = self.clock.now_ms();
+        if now.is_none() {
+            let uptime = self.started.elapsed().as_millis();
+            self.member
+                .set_uptime(u64::try_from(uptime).unwrap_or(u64::MAX));
+        }
+        now
+    }
+
+    /// What is published at the beginning of each connection.
+    pub(crate) async fn connected(&mut self) -> Result<Vec<Output>, StoreFailure> {
+        let actions = self.member.connected();
         self.carry_out(actions).await
     }
 
@@ -148,7 +171,8 @@ impl Engine {
             return Ok(self.check(draft).map(|()| draft.in_clear()));
         }
         let message = draft.outgoing(self.announce_credential);
-        match self.member.seal(&message, self.clock.now_ms(), &mut SysRng) {
+        let now = self.now();
+        match self.member.seal(&message, now, &mut SysRng) {
             Ok(sealed) => {
                 self.commit(sealed.changes).await?;
                 Ok(Ok(draft.sealed(sealed.payload)))

@@ -27,6 +27,8 @@ impl Core {
     ) -> Result<(), StoreFailure> {
         if let v5::Event::Incoming(Packet::ConnAck(connack)) = &event {
             self.on_connack(connack, eventloop);
+            let outputs = self.engine.connected().await?;
+            self.apply(outputs);
         }
         let goodbye = event == v5::Event::Outgoing(Outgoing::Disconnect);
         self.on_packet(event).await?;

@@ -1,0 +1,115 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sealmq_core::crypto::Digest;
+use sealmq_core::{GroupId, MemberNumber};
+
+/// Something worth a log line. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemberEvent {
+    /// A welcome was installed: this member has a place in the group's key tree.
+    Joined {
+        /// The group.
+        group: GroupId,
+        /// First epoch that it can open.
+        epoch: u64,
+    },
+    /// The keys of an epoch are there.
+    Epoch {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+        /// The epoch.
+        epoch: u64,
+        /// Whether the epoch shut somebody out.
+        healing: bool,
+    },
+    /// A newer epoch has no key for this member, because it was removed.
+    Removed {
+        /// The group.
+        group: GroupId,
+        /// The epoch that left it out.
+        epoch: u64,
+    },
+    /// A newer epoch has no key for this member, although it was not removed: its key tree came
+    /// to its end while the member was away. It publishes key packages and waits for the welcome
+    /// that the authority answers with; nobody has to do anything.
+    NeedsWelcome {
+        /// The group.
+        group: GroupId,
+        /// The epoch that left it out.
+        epoch: u64,
+    },
+    /// A newer epoch exists whose announcement has not come: the broker is slow or withholds it.
+    Behind {
+        /// The group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// The group's keys were replaced, because a welcome of a newer delegation contradicts them:
+    /// a key of the older delegation was stolen, and the domain has recovered.
+    Recovered {
+        /// The group.
+        group: GroupId,
+        /// First epoch of the new keys.
+        epoch: u64,
+        /// The signed object that the old keys came from; empty if it is no longer there.
+        replaced: Vec<u8>,
+        /// The welcome.
+        welcome: Vec<u8>,
+    },
+    /// A signed object came that is older than the one in force, which stays: the broker plays
+    /// old objects back, or was itself put back. Reported at most once a minute for each topic.
+    Rollback {
+        /// The topic.
+        topic: String,
+        /// The object in force, or one that shows that the other was replaced.
+        installed: Vec<u8>,
+        /// The older object, which changed nothing.
+        older: Vec<u8>,
+    },
+    /// The random number generator failed: new key packages and nonces have to wait.
+    RandomFailed,
+    /// Two different announcements for one epoch: the authority was forked, or its key is stolen.
+    Fork {
+        /// The group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+        /// Hash of the announcement that this member keeps.
+        known: Digest,
+        /// Hash of the one that it refused.
+        other: Digest,
+        /// The signed object that this member's keys rest on; empty if it is no longer there.
+        installed: Vec<u8>,
+        /// The refused object.
+        evidence: Vec<u8>,
+    },
+    /// A newer delegation is in force.
+    Delegation {
+        /// Its serial.
+        serial: u32,
+    },
+    /// This member has a newer credential.
+    Credential {
+        /// Its serial.
+        serial: u32,
+    },
+    /// The credential of another member is known.
+    SenderKnown {
+        /// Its number.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+    },
+    /// A reserved topic held something unusable; nothing changed.
+    BadReserved {
+        /// The topic.
+        topic: String,
+        /// What is wrong, and what helps.
+        error: String,
+    },
+}

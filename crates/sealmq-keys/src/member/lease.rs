@@ -1,0 +1,348 @@
+//! Leases (spec/keys.md §8): heartbeats for members with a clock, nonces for those without.
+
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::GroupId;
+use sealmq_core::crypto::Purpose;
+use sealmq_core::object::ObjectError;
+use sealmq_core::open::Rejection;
+use sealmq_core::seal::next_session_number;
+
+use super::enrol::entropy;
+use super::event::MemberEvent;
+use super::groups::{Asking, Group};
+use super::handle::{Handled, Refusal};
+use super::types::{Action, Now};
+use super::{Member, SealError, seconds};
+use crate::group::{LeaseClaim, Renewal};
+use crate::heartbeat::VerifiedHeartbeat;
+use crate::nonce_answer::{LEASE_NONCE_LEN, VerifiedNonceAnswer};
+use crate::outputs::Publication;
+use crate::reserved::ReservedTopic;
+use crate::store::Changes;
+
+/// Milliseconds between two nonces for one group.
+const ASK_EVERY: u64 = 10_000;
+/// Most nonces of a group that wait for an answer.
+const MAX_NONCES: usize = 4;
+
+/// What a group knows of its leases beside the state.
+#[derive(Default)]
+pub(super) struct Leases {
+    /// The heartbeat for an announcement that was not followed yet.
+    held: Option<(VerifiedHeartbeat, Vec<u8>)>,
+    /// The answer for an announcement that was not followed yet, and when its nonce was made.
+    answer: Option<(LeaseClaim, u64)>,
+    /// Nonces without an answer, and when they were made in ms of uptime; the oldest first.
+    nonces: Vec<([u8; LEASE_NONCE_LEN], u64)>,
+    asked_at: Option<u64>,
+    /// An announcement that is known to exist, and has not come.
+    pub(super) behind: Option<u64>,
+    pub(super) asking_behind: Asking,
+}
+
+impl Leases {
+    /// What a key of an older delegation said counts no more.
+    pub(super) fn forget_claims(&mut self) {
+        self.held = None;
+        self.answer = None;
+        self.behind = None;
+    }
+}
+
+impl Group {
+    /// After an announcement was followed: counts what came for it before.
+    pub(super) fn settle_leases(&mut self, now: Now) {
+        let Some(state) = &mut self.state else { return };
+        let current = state.current_epoch();
+        if let Some((heartbeat, bytes)) = &self.leases.held
+            && heartbeat.fields().epoch <= current
+        {
+            let fields = heartbeat.fields();
+            if state.renew(&fields.into(), fields.issued_at, seconds(now)) == Renewal::Renewed {
+                self.evidence.heartbeat.clone_from(bytes);
+            }
+            self.leases.held = None;
+        }
+        if let Some((claim, made_at)) = self.leases.answer
+            && claim.epoch <= current
+        {
+            state.answered(&claim, made_at);
+            self.leases.answer = None;
+        }
+        if self
+            .leases
+            .behind
+            .is_some_and(|epoch| epoch <= state.current_epoch())
+        {
+            self.leases.behind = None;
+        }
+    }
+
+    /// Whether a device without a clock may seal (`late` = 0) or read (`late` = grace + skew, in
+    /// seconds) now.
+    fn is_leased(&self, uptime: Option<u64>, late: u64) -> bool {
+        let until = self.state.as_ref().and_then(|s| s.good_until_uptime());
+        let late = late.saturating_mul(1000);
+        uptime
+            .zip(until)
+            .is_some_and(|(uptime, until)| uptime <= until.saturating_add(late))
+    }
+
+    /// Whether messages of this group can be read as far as leases go. With a clock that is
+    /// judged by time, message by message.
+    pub(super) fn may_read(&self, now: Now, uptime: Option<u64>) -> bool {
+        let policy = self.policy();
+        let late = u64::from(policy.grace).saturating_add(policy.skew.into());
+        now.is_some() || policy.lease == 0 || self.is_leased(uptime, late)
+    }
+
+    /// Whether an answer to a nonce is on its way that makes messages readable.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.policy().lease != 0 && !self.leases.nonces.is_empty()
+    }
+
+    fn needs_nonce(&self, uptime: u64) -> bool {
+        let policy = self.policy();
+        let Some(state) = &self.state else {
+            return false;
+        };
+        let half = u64::from(policy.lease).saturating_mul(500);
+        let fresh = state
+            .good_until_uptime()
+            .is_some_and(|until| uptime.saturating_add(half) < until);
+        let asked = self
+            .leases
+            .asked_at
+            .is_some_and(|at| uptime < at.saturating_add(ASK_EVERY));
+        policy.lease != 0 && state.is_started() && !fresh && !asked
+    }
+}
+
+impl Member {
+    /// Tells a device without a clock how long it has been running, in milliseconds that only
+    /// rise. Call it before other calls: leases run by it (spec/keys.md §8). A member with
+    /// neither clock nor uptime can use no group with a lease.
+    pub fn set_uptime(&mut self, uptime_ms: u64) {
+        self.uptime = Some(self.uptime.map_or(uptime_ms, |known| known.max(uptime_ms)));
+    }
+
+    /// Publishers stop when the newest announcement or its lease ends (spec/keys.md §8).
+    pub(super) fn check_lease(&self, id: &GroupId, now: Now) -> Result<(), SealError> {
+        let group = self.groups.get(id);
+        let Some((group, current)) = group.and_then(|group| Some((group, group.current()?))) else {
+            return Ok(());
+        };
+        let name = || group.name().into();
+        let Some(now) = seconds(now) else {
+            return if group.policy().lease == 0 || group.is_leased(self.uptime, 0) {
+                Ok(())
+            } else {
+                Err(SealError::NoLease {
+                    group: name(),
+                    uptime: self.uptime.is_some(),
+                })
+            };
+        };
+        // Nothing outlives the delegation that it was signed under.
+        let not_after = current.not_after.min(self.delegation.not_after());
+        if now > not_after {
+            return Err(SealError::KeysExpired {
+                group: name(),
+                not_after,
+            });
+        }
+        if now > current.good_until {
+            return Err(SealError::LeaseExpired {
+                group: name(),
+                good_until: current.good_until,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        id: GroupId,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Handled::Ignored);
+        };
+        if group.evidence.heartbeat == payload {
+            return Ok(Handled::Ignored);
+        }
+        let heartbeat = VerifiedHeartbeat::verify(payload, &self.delegation)?;
+        let fields = *heartbeat.fields();
+        if fields.group != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        let Some(state) = &mut group.state else {
+            return Ok(Handled::Ignored);
+        };
+        match state.renew(&LeaseClaim::from(&fields), fields.issued_at, seconds(now)) {
+            Renewal::Renewed => {
+                group.evidence.heartbeat = payload.to_vec();
+                let mut changes = Changes::new();
+                group.put_state(&mut changes);
+                actions.push(Action::Commit(changes));
+                Ok(Handled::Installed)
+            }
+            Renewal::Known | Renewal::Older => {
+                self.report_old_heartbeat(id, &fields, payload, now, actions);
+                Ok(Handled::Ignored)
+            }
+            Renewal::Ahead { epoch } => {
+                let newer = |(held, _): &(VerifiedHeartbeat, _)| {
+                    let held = held.fields();
+                    (held.epoch, held.issued_at) < (fields.epoch, fields.issued_at)
+                };
+                if group.leases.held.as_ref().is_none_or(newer) {
+                    group.leases.held = Some((heartbeat, payload.to_vec()));
+                }
+                self.fell_behind(id, epoch, actions);
+                Ok(Handled::Kept)
+            }
+            Renewal::Future => Err(ObjectError::Expired.into()),
+            Renewal::Fork(fork) => {
+                actions.push(group.fork_event(id, &fork, payload));
+                Err(ObjectError::Field("announcement").into())
+            }
+        }
+    }
+
+    /// A heartbeat that is older than one that counted: perhaps the broker plays it back.
+    fn report_old_heartbeat(
+        &mut self,
+        id: GroupId,
+        fields: &crate::heartbeat::HeartbeatFields,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        let group = self.groups.get(&id);
+        let Some(installed) = group.map(|group| group.evidence.heartbeat.clone()) else {
+            return;
+        };
+        let older = VerifiedHeartbeat::verify(&installed, &self.delegation)
+            .is_ok_and(|known| known.fields().issued_at > fields.issued_at);
+        if older {
+            let topic = ReservedTopic::Heartbeat(id);
+            self.report_rollback(topic, &installed, payload, now, actions);
+        }
+    }
+
+    /// An announcement exists that did not come: asked for by [`Member::tick`], reported once.
+    fn fell_behind(&mut self, id: GroupId, epoch: u64, actions: &mut Vec<Action>) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        if group.leases.behind.is_none_or(|known| known < epoch) {
+            group.leases.behind = Some(epoch);
+            group.leases.asking_behind.reset();
+            actions.push(Action::Event(MemberEvent::Behind { group: id, epoch }));
+        }
+    }
+
+    pub(super) fn handle_nonce_answer(
+        &mut self,
+        id: GroupId,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, Refusal> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Handled::Ignored);
+        };
+        if group.leases.nonces.is_empty() {
+            return Ok(Handled::Ignored);
+        }
+        let answer = VerifiedNonceAnswer::verify(payload, &self.delegation)?;
+        let fields = *answer.fields();
+        if fields.member != self.own.member {
+            return Err(ObjectError::Field("member").into());
+        }
+        if fields.group != id {
+            return Err(ObjectError::Field("group").into());
+        }
+        let nonces = &mut group.leases.nonces;
+        let Some(at) = nonces.iter().position(|(nonce, _)| *nonce == fields.nonce) else {
+            return Err(ObjectError::Field("nonce").into());
+        };
+        // Each nonce serves once, whatever the answer says.
+        let (_, made_at) = nonces.remove(at);
+        let Some(state) = &mut group.state else {
+            return Ok(Handled::Ignored);
+        };
+        let claim = LeaseClaim::from(&fields);
+        match state.answered(&claim, made_at) {
+            Renewal::Renewed => {
+                // Older nonces could only shorten it.
+                group.leases.nonces.retain(|(_, made)| *made > made_at);
+                self.retry(now, actions, |cause| {
+                    matches!(cause, Rejection::UnknownKey { .. })
+                });
+                Ok(Handled::Installed)
+            }
+            Renewal::Ahead { epoch } => {
+                group.leases.answer = Some((claim, made_at));
+                self.fell_behind(id, epoch, actions);
+                Ok(Handled::Kept)
+            }
+            Renewal::Fork(fork) => {
+                actions.push(group.fork_event(id, &fork, payload));
+                Err(ObjectError::Field("announcement").into())
+            }
+            Renewal::Older => Err(ObjectError::Serial.into()),
+            Renewal::Known | Renewal::Future => Ok(Handled::Ignored),
+        }
+    }
+
+    /// Publishes nonces for the groups whose lease is half over, on a device without a clock.
+    pub(super) fn ask_for_leases(
+        &mut self,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), super::MemberError> {
+        let (None, Some(uptime)) = (now, self.uptime) else {
+            return Ok(());
+        };
+        let groups = self.groups.iter();
+        let due: Vec<GroupId> = groups
+            .filter(|(_, group)| group.needs_nonce(uptime))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            // Nonces take their numbers from the sessions' counter, so that none serves twice.
+            let Some(number) = next_session_number(self.session_number, now) else {
+                return Ok(());
+            };
+            let hedged = self.device.hedge(&entropy(rng)?, Purpose::Nonce, number);
+            let Some(nonce) = hedged.seed.expose().first_chunk().copied() else {
+                return Ok(());
+            };
+            self.device = hedged.next;
+            self.session_number = number;
+            let changes = self.put_device()?;
+            if let Some(group) = self.groups.get_mut(&id) {
+                let leases = &mut group.leases;
+                leases.asked_at = Some(uptime);
+                if leases.nonces.len() >= MAX_NONCES {
+                    leases.nonces.remove(0);
+                }
+                leases.nonces.push((nonce, uptime));
+            }
+            actions.push(Action::Commit(changes));
+            actions.push(Action::Publish(Publication {
+                topic: ReservedTopic::Nonce(id, self.own.member).name(&self.prefix),
+                payload: nonce.to_vec(),
+                retain: false,
+            }));
+        }
+        Ok(())
+    }
+}

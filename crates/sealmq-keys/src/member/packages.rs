@@ -1,0 +1,303 @@
+//! Key packages that a member publishes, and its confirmation (spec/keys.md §4): with both the
+//! authority renews welcomes without anybody's help.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, RecipientKeyPair, Secret};
+use sealmq_core::object::{List, ObjectError, kem_of};
+use sealmq_core::wire::Suite;
+
+use super::enrol::entropy;
+use super::event::MemberEvent;
+use super::records::{self, DeviceRecord, PackageRecord, SecretBytes};
+use super::types::{Action, Now};
+use super::{Member, MemberError, seconds};
+use crate::confirmation::{
+    Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,
+};
+use crate::key_package::{KeyPackage, MAX_KEY_PACKAGE_LEN};
+use crate::outputs::Publication;
+use crate::package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
+use crate::reserved::ReservedTopic;
+use crate::store::Changes;
+
+/// How long key packages can be used, in seconds: a year.
+pub(super) const PACKAGE_VALIDITY: u64 = 365 * 86_400;
+/// Fewest packages of a set. A member of more groups gets one for each, as far as they fit: a
+/// new generation may begin in all of them at once.
+const MIN_SET: usize = 4;
+/// Most packages of a set in suite 2, where each has about 1.4 KiB.
+const MAX_SET_SUITE_2: usize = 11;
+/// Sets whose private keys are kept before the newest one. Two later sets end a set's use
+/// (spec/keys.md §4), and the newest counts from its publication only, which a crash may delay.
+const KEPT_SETS: u32 = 2;
+
+/// An unused key package.
+pub(super) struct Package {
+    pub(super) hash: Digest,
+    pub(super) seed: Secret,
+    /// Number of the set that it was published in; 0: in the request.
+    pub(super) set: u32,
+    pub(super) issued_at: u64,
+    pub(super) not_after: u64,
+    /// The object, for publishing it again; empty for those of the request.
+    pub(super) object: Vec<u8>,
+}
+
+impl Package {
+    pub(super) fn of_record(record: PackageRecord) -> (u32, Self) {
+        let package = Self {
+            hash: record.hash,
+            seed: record.seed.secret(),
+            set: record.set,
+            issued_at: record.issued_at,
+            not_after: record.not_after,
+            object: record.object,
+        };
+        (record.number, package)
+    }
+
+    pub(super) fn record(&self, number: u32, object: Vec<u8>) -> PackageRecord {
+        PackageRecord {
+            number,
+            hash: self.hash,
+            seed: SecretBytes::of(self.seed.expose()),
+            set: self.set,
+            issued_at: self.issued_at,
+            not_after: self.not_after,
+            object,
+        }
+    }
+}
+
+/// What a new package is made for.
+pub(super) struct NewPackage<'a> {
+    pub(super) identity: &'a IdentityKey,
+    pub(super) domain: DomainId,
+    pub(super) suite: Suite,
+    pub(super) number: u32,
+    pub(super) set: u32,
+    pub(super) now: Now,
+}
+
+impl NewPackage<'_> {
+    /// Makes a package from a hedged seed; `device` moves on and has to become durable with it.
+    pub(super) fn make(
+        &self,
+        device: &mut DeviceSecret,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Package, MemberError> {
+        let hedged = device.hedge(&entropy(rng)?, Purpose::KeyPackage, self.number.into());
+        *device = hedged.next;
+        let kem = kem_of(self.suite).map_err(MemberError::Object)?;
+        let pair = RecipientKeyPair::derive(kem, &hedged.seed);
+        let issued_at = seconds(self.now).unwrap_or(0);
+        // Without a clock the authority decides alone how long packages are good.
+        let not_after =
+            seconds(self.now).map_or(u64::MAX, |now| now.saturating_add(PACKAGE_VALIDITY));
+        let package = KeyPackage {
+            domain: self.domain,
+            identity: *self.identity.verifying_key().as_bytes(),
+            number: self.number,
+            kem: kem.id(),
+            init_key: pair.public().as_bytes(),
+            issued_at,
+            not_after,
+        };
+        let mut buffer = [0; MAX_KEY_PACKAGE_LEN];
+        let (object, hash) = package
+            .sign(self.identity, &mut buffer)
+            .map_err(MemberError::Object)?;
+        Ok(Package {
+            hash,
+            seed: hedged.seed,
+            set: self.set,
+            issued_at,
+            not_after,
+            object: object.to_vec(),
+        })
+    }
+}
+
+impl Member {
+    /// Does what needs randomness: makes and publishes key packages when new ones are due, and
+    /// nonces on a device without a clock. Call it about once a second, after [`Member::tick`],
+    /// and carry out the actions in the same way.
+    pub fn maintain(&mut self, now: Now, rng: &mut impl TryCryptoRng) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut result = Ok(());
+        if self.replenish || self.is_half_over(now) {
+            result = self.publish_new_packages(now, rng, &mut actions);
+        }
+        let result = result.and_then(|()| self.ask_for_leases(now, rng, &mut actions));
+        let failed = result.is_err();
+        if failed && !self.random_failed {
+            actions.push(Action::Event(MemberEvent::RandomFailed));
+        }
+        self.random_failed = failed;
+        actions
+    }
+
+    /// Publishes the confirmation and the newest key packages: call it once per connection, after
+    /// [`Member::reserved_subscriptions`] were subscribed. Both are retained, so that this matters
+    /// only to a broker that lost them.
+    pub fn connected(&mut self) -> Vec<Action> {
+        let objects = [self.confirmation(), self.newest_set()];
+        let objects = objects.into_iter().flatten();
+        objects.map(Action::Publish).collect()
+    }
+
+    /// What to commit for the device's secret and counters, and for sessions that began: their
+    /// records hold older values and must not come after these.
+    pub(super) fn put_device(&mut self) -> Result<Changes, MemberError> {
+        let mut changes = core::mem::take(&mut self.unsaved);
+        let record = DeviceRecord {
+            secret: SecretBytes::of(self.device.expose()),
+            session: self.session_number,
+            package: self.package_number,
+        };
+        records::put(&mut changes, records::DEVICE, &record)?;
+        Ok(changes)
+    }
+
+    /// Whether a set is due that was due before the member was loaded: one that was never
+    /// published, or whose packages were used.
+    pub(super) fn set_was_due(&self) -> bool {
+        let newest = self.newest_set_number();
+        let first = self
+            .packages
+            .iter()
+            .find(|(_, package)| package.set == newest && newest > 0);
+        let used = |first: u32| {
+            let states = self.groups.values().filter_map(|g| g.state.as_ref());
+            let mut numbers = states.map(|state| state.confirmation().package_number);
+            numbers.any(|number| number > first)
+        };
+        let installed = self.groups.values().any(|group| group.state.is_some());
+        installed
+            && first.is_none_or(|(first, _)| {
+                let in_set = self.packages.values().filter(|p| p.set == newest).count();
+                in_set < MIN_SET || used(*first)
+            })
+    }
+
+    fn newest_set_number(&self) -> u32 {
+        let sets = self.packages.values().map(|package| package.set);
+        sets.max().unwrap_or(0)
+    }
+
+    fn is_half_over(&self, now: Now) -> bool {
+        let newest = self.newest_set_number();
+        let mut set = self.packages.values().filter(|p| p.set == newest);
+        let over = |package: &Package, now: u64| {
+            let half = package.not_after.saturating_sub(package.issued_at) / 2;
+            now > package.issued_at.saturating_add(half)
+        };
+        newest > 0 && seconds(now).is_some_and(|now| set.any(|package| over(package, now)))
+    }
+
+    fn set_size(&self) -> usize {
+        let most = match self.delegation.suite() {
+            Suite::One => MAX_PACKAGES,
+            _ => MAX_SET_SUITE_2,
+        };
+        self.group_ids().len().clamp(MIN_SET, most)
+    }
+
+    /// Makes a set of new packages. Their keys become durable, in one commit with the end of
+    /// those that are no longer needed, before they are published.
+    fn publish_new_packages(
+        &mut self,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), MemberError> {
+        let set = self.newest_set_number().saturating_add(1);
+        let mut device = DeviceSecret::new(Secret::new(*self.device.expose()));
+        let mut number = self.package_number;
+        let mut made = Vec::new();
+        for _ in 0..self.set_size() {
+            number = number.checked_add(1).ok_or(MemberError::Random)?;
+            let new = NewPackage {
+                identity: &self.identity,
+                domain: self.domain(),
+                suite: self.delegation.suite(),
+                number,
+                set,
+                now,
+            };
+            made.push((number, new.make(&mut device, rng)?));
+        }
+        self.device = device;
+        self.package_number = number;
+        let mut changes = self.put_device()?;
+        for (number, package) in made {
+            let record = package.record(number, package.object.clone());
+            records::put(&mut changes, records::package_key(number), &record)?;
+            self.packages.insert(number, package);
+        }
+        let expired = |p: &Package| seconds(now).is_some_and(|now| now > p.not_after);
+        self.packages.retain(|number, package| {
+            let kept = package.set.saturating_add(KEPT_SETS) >= set && !expired(package);
+            if !kept {
+                changes.delete(records::package_key(*number));
+            }
+            kept
+        });
+        self.replenish = false;
+        actions.push(Action::Commit(changes));
+        actions.extend(self.newest_set().map(Action::Publish));
+        Ok(())
+    }
+
+    /// The newest set without what was used since; `None` if there is none.
+    fn newest_set(&self) -> Option<Publication> {
+        let newest = self.newest_set_number();
+        if newest == 0 {
+            return None;
+        }
+        let set = self.packages.values().filter(|p| p.set == newest);
+        let objects: Vec<&[u8]> = set.map(|package| package.object.as_slice()).collect();
+        let mut list = vec![0; MAX_PACKAGE_SET_LEN];
+        let list = List::encode(&objects, &mut list).ok()?;
+        let mut out = vec![0; MAX_PACKAGE_SET_LEN];
+        let identity = self.identity.verifying_key();
+        let set = PackageSet::encode(&list, &self.domain(), &identity, &mut out).ok()?;
+        let topic = ReservedTopic::Packages(self.own.member).name(&self.prefix);
+        Some(Publication::retained(topic, set))
+    }
+
+    /// What the member shows of the welcomes that it installed; `None` if there are none.
+    pub(super) fn confirmation(&self) -> Option<Publication> {
+        let states = self.groups.values().filter_map(|g| g.state.as_ref());
+        // Groups that are granted no more give way, should there ever be too many.
+        let granted = |group| self.own.grant(group).is_some();
+        let (mut entries, others): (Vec<_>, Vec<_>) =
+            states.partition(|state| granted(state.group()));
+        let room = MAX_CONFIRMATION_ENTRIES.saturating_sub(entries.len());
+        entries.extend(others.into_iter().take(room));
+        entries.truncate(MAX_CONFIRMATION_ENTRIES);
+        entries.sort_by_key(|state| *state.group());
+        let entries: Vec<ConfirmationEntry> = entries
+            .into_iter()
+            .map(|state| state.confirmation())
+            .collect();
+        self.sign_confirmation(&entries).ok()
+    }
+
+    fn sign_confirmation(&self, entries: &[ConfirmationEntry]) -> Result<Publication, ObjectError> {
+        let mut list = vec![0; MAX_CONFIRMATION_LEN];
+        let confirmation = Confirmation {
+            domain: self.domain(),
+            member: self.own.member,
+            entries: List::encode(entries, &mut list)?,
+        };
+        let mut out = vec![0; MAX_CONFIRMATION_LEN];
+        let (object, _) = confirmation.sign(&self.identity, &mut out)?;
+        let topic = ReservedTopic::Confirm(self.own.member).name(&self.prefix);
+        Ok(Publication::retained(topic, object))
+    }
+}
