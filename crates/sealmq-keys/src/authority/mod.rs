@@ -47,9 +47,9 @@ use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::{Changes, Store};
 use index::Index;
-use observe::{SUSPENDED_KEY, SuspendedRecord};
 use intake::Intake;
 use joining::Joining;
+use observe::{SUSPENDED_KEY, SuspendedRecord};
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, OUTBOX_PREFIX,

@@ -75,6 +75,11 @@ impl Desk {
         plan.changes.iter().count()
     }
 
+    /// Commits a plan of which nothing gets published.
+    pub fn store_only(&mut self, plan: Plan) {
+        self.store.commit(&plan.changes).unwrap();
+    }
+
     /// Hands over what arrived, and commits.
     pub fn handle(&mut self, topic: ReservedTopic, payload: &[u8], now: u64) -> usize {
         let topic = self.name(topic);

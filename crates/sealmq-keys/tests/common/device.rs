@@ -127,3 +127,15 @@ impl Device {
         signed.unwrap().0.to_vec()
     }
 }
+
+/// One of many devices of suite 1.
+pub fn numbered(n: u32, domain: DomainId) -> Device {
+    let mut seed = [0x77; 32];
+    seed[..4].copy_from_slice(&n.to_be_bytes());
+    Device {
+        identity: IdentityKey::from_seed(&Secret::new(seed)),
+        seed: 0x77,
+        suite: Suite::One,
+        domain,
+    }
+}
