@@ -262,7 +262,7 @@ async fn unsubscribing_and_the_events_of_rumqttc() {
     assert_eq!(text(&reader.message().await), "heard");
     let raw = |event: &Event| matches!(event, Event::Mqtt(_));
     assert!(reader.seen.iter().filter(|event| raw(event)).count() > 5);
-    let envelopes = |event: &Event| format!("{event:?}").contains("Publish(");
+    let envelopes = |event: &Event| format!("{event:?}").contains("Incoming(Publish(");
     assert!(
         !reader
             .seen

@@ -13,16 +13,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmq_core::GroupId;
-use sealmq_core::crypto::{IdentityKey, Secret};
-use sealmq_core::object::Access;
+use sealmq_core::crypto::{Digest, IdentityKey, Secret};
+use sealmq_core::object::{Access, Kind, Object};
 use sealmq_core::open::Rejection;
 use sealmq_core::topic::{Filter, Topic};
-use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
+use sealmq_core::{DomainId, GroupId};
+use sealmq_keys::authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan};
 use sealmq_keys::member::{
     Action, Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Received, SealError,
 };
-use sealmq_keys::{Policy, Publication, ReservedTopic, Store, decode_request};
+use sealmq_keys::{
+    DelegationRequest, HeartbeatFields, Policy, Publication, ReservedTopic, Roles, RootKey, Store,
+    decode_request,
+};
 
 use super::common::{MemoryStore, TestRng};
 
@@ -49,6 +52,8 @@ pub struct Net {
     pub authority: Authority,
     pub authority_store: MemoryStore,
     pub root: IdentityKey,
+    /// What the delegation answers.
+    pub request: DelegationRequest,
     pub rng: TestRng,
     /// Unix milliseconds.
     pub now: u64,
@@ -74,18 +79,26 @@ impl Net {
 
     pub fn with_policy(policy: Policy) -> Self {
         let mut rng = TestRng::new(1);
-        let new = Authority::create(None, YEAR, START, &mut rng).unwrap();
+        let root = RootKey::generate(&mut rng).unwrap();
+        let options = DomainOptions::default();
+        let (prepared, plan) = Authority::prepare(&root.public(), &options, &mut rng).unwrap();
+        let mut authority_store = MemoryStore::default();
+        authority_store.commit(&plan.changes).unwrap();
+        let request = prepared.request().unwrap();
+        let delegation = root.delegate(&request, 1, START, START + YEAR, Roles::ALL);
+        let (authority, plan) = prepared.install(&delegation.unwrap(), START).unwrap();
         let mut net = Self {
-            authority: new.authority,
-            authority_store: MemoryStore::default(),
-            root: IdentityKey::from_seed(&Secret::new(*new.root_seed.expose())),
+            authority,
+            authority_store,
+            root: IdentityKey::from_seed(&root.seed()),
+            request,
             rng,
             now: START * 1000,
             retained: BTreeMap::new(),
             devices: Vec::new(),
             log: Vec::new(),
         };
-        net.carry_out(new.plan);
+        net.carry_out(plan);
         net.add_group("plant", &["plant/#"], policy);
         net
     }
@@ -320,6 +333,40 @@ impl Net {
         let this = &mut self.devices[device];
         let actions = this.member.maintain(Some(self.now), &mut this.rng);
         self.act(device, actions);
+    }
+
+    /// The authority's signing key, from its store.
+    fn authority_key(&self) -> IdentityKey {
+        let public = self.request.keys[0].key;
+        let mut values = self.authority_store.0.values().flat_map(|v| v.windows(32));
+        let found = values.find_map(|window| {
+            let key = IdentityKey::from_seed(&Secret::new(window.try_into().unwrap()));
+            (*key.verifying_key().as_bytes() == public).then_some(key)
+        });
+        found.unwrap()
+    }
+
+    /// A heartbeat for the announcement of an epoch that is retained now, issued at `issued_at`
+    /// in Unix seconds.
+    pub fn heartbeat(&self, epoch: u64, issued_at: u64, lease: u32) -> Publication {
+        let group = self.group("plant");
+        let announcement = self.topic(ReservedTopic::Announcement(group, epoch));
+        let announcement = Object::parse(&self.retained[&announcement], Kind::Announcement);
+        let fields = HeartbeatFields {
+            domain: DomainId::of_root(&self.root.verifying_key()),
+            serial: 1,
+            signer: 0,
+            group,
+            epoch,
+            announcement: announcement.unwrap().hash(),
+            issued_at,
+            lease,
+            log_size: 0,
+            log_head: Digest::ZERO,
+        };
+        let mut buffer = [0; 1024];
+        let (object, _) = fields.sign(&self.authority_key(), &mut buffer).unwrap();
+        Publication::retained(self.topic(ReservedTopic::Heartbeat(group)), object)
     }
 
     /// Seals without publishing.

@@ -93,7 +93,8 @@ impl Connection {
         }
     }
 
-    /// The next packet; subscriptions and pings are answered on the way.
+    /// The next packet; subscriptions, pings, and what the member publishes for the authority, are
+    /// answered on the way.
     pub async fn next(&mut self) -> Packet {
         loop {
             match self.any().await {
@@ -109,6 +110,9 @@ impl Connection {
                     .await;
                 }
                 Packet::PingReq(_) => self.send(Packet::PingResp(PingResp)).await,
+                Packet::Publish(publish) if publish.topic.starts_with(b"_sealmq/") => {
+                    self.puback(publish.pkid).await;
+                }
                 packet => return packet,
             }
         }
