@@ -29,6 +29,14 @@ impl Ledger {
         id
     }
 
+    /// The number of a message that is key management's own: the application neither counts it
+    /// nor waits for it.
+    pub(crate) fn uncounted(&mut self) -> u64 {
+        let id = self.next;
+        self.next = id.saturating_add(1);
+        id
+    }
+
     pub(crate) fn done(&mut self, id: u64) {
         self.outstanding.remove(&id);
         self.publish_count();
@@ -77,7 +85,10 @@ mod tests {
         assert!(flushed.try_recv().is_err());
         ledger.done(first);
         assert_eq!(flushed.try_recv(), Ok(()));
+        let own = ledger.uncounted();
+        assert_eq!(ledger.count().load(Ordering::Acquire), 1);
         ledger.done(third);
+        ledger.done(own);
         assert_eq!(ledger.count().load(Ordering::Acquire), 0);
         let (sender, mut flushed) = oneshot::channel();
         ledger.wait(sender);

@@ -100,7 +100,7 @@ impl Core {
             retain: publication.retain,
             properties: Properties::default(),
         };
-        let id = self.ledger.accept();
+        let id = self.ledger.uncounted();
         let content = Content::Wire(wire);
         self.outbox.push(Accepted {
             content,
