@@ -68,6 +68,23 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool) {
         MemberEvent::Removed { .. } => note(
             "sealmq: this member was removed from a group: what is sent there from now on stays closed to it",
         ),
+        MemberEvent::NeedsWelcome { .. } => note(
+            "sealmq: a group has new keys that this member has to be welcomed to: it asked the authority, and waits",
+        ),
+        MemberEvent::Behind { group, epoch } => note(format_args!(
+            "sealmq: epoch {epoch} of group {group} exists, and its announcement has not come: the broker is slow \
+             or withholds it"
+        )),
+        MemberEvent::Recovered { group, epoch, .. } => note(format_args!(
+            "sealmq: ALARM: the keys of group {group} were replaced from epoch {epoch} on: a stolen key had signed \
+             the old ones, and the domain has recovered"
+        )),
+        MemberEvent::Rollback { topic, .. } => note(format_args!(
+            "sealmq: {topic}: the broker delivered an older object than the one in force, which stays"
+        )),
+        MemberEvent::RandomFailed => {
+            note("sealmq: the random number generator fails: key packages and nonces have to wait");
+        }
         MemberEvent::Fork { group, epoch, .. } => note(format_args!(
             "sealmq: ALARM: two different announcements for epoch {epoch} of group {group}: somebody shows \
              members different keys; ask the authority's operator"

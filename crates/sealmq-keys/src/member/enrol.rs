@@ -239,7 +239,7 @@ pub(super) fn load_identity<S: Store>(store: &S) -> Result<IdentityRecord, Membe
 }
 
 fn request_hash(identity: &IdentityRecord) -> Result<sealmq_core::crypto::Digest, MemberError> {
-    let request = Object::parse(&identity.request, Kind::EnrolmentRequest);
+    let request = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
     Ok(request
         .map_err(|_| MemberError::Record(records::IDENTITY.to_string()))?
         .hash())

@@ -198,7 +198,7 @@ impl Member {
             topic,
             retained,
             now,
-            drop_own: (!self.options.accept_own).then(|| self.own.member),
+            drop_own: (!self.options.accept_own).then_some(self.own.member),
             report_gaps: self.options.report_gaps,
         };
         let opened = self.reader.receiver.open(&request, &view, &view, buffer);

@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::crypto::{Digest, IdentityKey, Secret};
-use sealmq_core::object::{Access, Kind, Object};
+use sealmq_core::object::{Access, Kind, Object, suite_of_number};
 use sealmq_core::open::Rejection;
 use sealmq_core::topic::{Filter, Topic};
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 use sealmq_keys::authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan};
 use sealmq_keys::member::{
@@ -78,9 +79,16 @@ impl Net {
     }
 
     pub fn with_policy(policy: Policy) -> Self {
+        Self::with_suite(Suite::One, policy)
+    }
+
+    pub fn with_suite(suite: Suite, policy: Policy) -> Self {
         let mut rng = TestRng::new(1);
         let root = RootKey::generate(&mut rng).unwrap();
-        let options = DomainOptions::default();
+        let options = DomainOptions {
+            suite,
+            ..DomainOptions::default()
+        };
         let (prepared, plan) = Authority::prepare(&root.public(), &options, &mut rng).unwrap();
         let mut authority_store = MemoryStore::default();
         authority_store.commit(&plan.changes).unwrap();
@@ -168,10 +176,11 @@ impl Net {
         options: MemberOptions,
     ) -> usize {
         let mut store = MemoryStore::default();
+        let suite = suite_of_number(self.request.suite).unwrap();
         let mut rng = TestRng::new(100 + self.devices.len() as u64);
         let packages = grants.len() as u32 + 2;
         let (changes, file) =
-            Member::request(&store, name, packages, Some(self.now), &mut rng).unwrap();
+            Member::request_in(suite, &store, name, packages, Some(self.now), &mut rng).unwrap();
         store.commit(&changes).unwrap();
         let request = decode_request(&file).unwrap();
         let (enrolled, plan) = self

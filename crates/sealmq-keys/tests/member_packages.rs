@@ -1,0 +1,194 @@
+//! Key packages and confirmations of a member (spec/keys.md §4).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod common;
+mod net;
+
+use std::collections::BTreeSet;
+
+use common::{MemoryStore, TestRng};
+use net::Net;
+use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::object::Access;
+use sealmq_core::wire::Suite;
+use sealmq_keys::member::{Action, Member, MemberEvent};
+use sealmq_keys::{PackageSet, Policy, Publication, ReservedTopic, VerifiedConfirmation};
+
+fn identity(net: &Net, device: usize) -> VerifyingKey {
+    let topic = net.topic(ReservedTopic::Credential(net.number(device)));
+    let object = &net.retained[&topic];
+    let delegation = &net.retained[&net.topic(ReservedTopic::Delegation)];
+    let root = net.root.verifying_key();
+    let delegation = sealmq_keys::VerifiedDelegation::verify(delegation, &root).unwrap();
+    let credential = sealmq_core::VerifiedCredential::verify(object.as_slice(), &delegation);
+    *credential.unwrap().key()
+}
+
+fn packages_topic(net: &Net, device: usize) -> String {
+    net.topic(ReservedTopic::Packages(net.number(device)))
+}
+
+/// The numbers of a published set, every package verified.
+fn numbers(net: &Net, device: usize, set: &[u8], suite: Suite) -> BTreeSet<u32> {
+    let domain = net.devices[device].member.domain();
+    let key = identity(net, device);
+    let set = PackageSet::verify(set, suite, &domain, &key).unwrap();
+    set.packages()
+        .map(|(_, package)| package.number())
+        .collect()
+}
+
+/// The numbers whose private keys are in a store.
+fn kept(store: &MemoryStore) -> BTreeSet<u32> {
+    let keys = store.0.keys();
+    let numbers = keys.filter_map(|key| key.strip_prefix("member/package/")?.parse().ok());
+    numbers.collect()
+}
+
+fn joins(suite: Suite) {
+    let mut net = Net::with_suite(suite, Policy::default());
+    let device = net.join("device", Access::BOTH);
+    let other = net.join("other", Access::BOTH);
+    net.send(other, "plant/a", b"hello");
+    assert_eq!(net.texts(device), ["hello"]);
+
+    let number = net.number(device);
+    let topic = net.topic(ReservedTopic::Confirm(number));
+    let confirmation = net.retained[&topic].clone();
+    let (domain, key) = (net.devices[device].member.domain(), identity(&net, device));
+    let verified = VerifiedConfirmation::verify(&confirmation, &domain, number, &key).unwrap();
+    let groups: Vec<_> = verified.entries().map(|entry| entry.group).collect();
+    assert_eq!(groups, [net.group("plant")]);
+
+    assert!(!net.retained.contains_key(&packages_topic(&net, device)));
+    net.tick(device);
+    let set = net.retained[&packages_topic(&net, device)].clone();
+    let published = numbers(&net, device, &set, suite);
+    assert!(published.len() >= 4);
+    assert!(published.is_subset(&kept(&net.devices[device].store)));
+    net.tick(device);
+    assert_eq!(net.retained[&packages_topic(&net, device)], set, "once");
+
+    // The authority takes both, and the member does not mind its own copies.
+    let now = net.now / 1000;
+    for (topic, object) in [(topic, confirmation), (packages_topic(&net, device), set)] {
+        let plan = net
+            .authority
+            .handle(&topic, &object, now, &mut TestRng::new(3));
+        let plan = plan.unwrap();
+        let refused = plan
+            .events
+            .iter()
+            .find(|event| format!("{event:?}").starts_with("Refused"));
+        assert!(refused.is_none(), "{refused:?}");
+        net.carry_out(plan);
+        net.deliver(device, &topic, &object, true);
+    }
+    assert_eq!(net.devices[device].member.stats().reserved_refused, 0);
+}
+
+#[test]
+fn a_member_that_joined_confirms_and_publishes_packages() {
+    joins(Suite::One);
+}
+
+#[test]
+fn the_same_in_suite_2() {
+    joins(Suite::Two);
+}
+
+#[test]
+fn what_was_published_can_be_opened_whatever_crashes() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    let topic = packages_topic(&net, device);
+    let mut sets: Vec<BTreeSet<u32>> = Vec::new();
+    for _ in 0..5 {
+        net.tick(device);
+        let set = net.retained[&topic].clone();
+        sets.push(numbers(&net, device, &set, Suite::One));
+        // Half of their validity later new ones are due.
+        net.now += 190 * 86_400_000;
+    }
+    assert!(sets.windows(2).all(|pair| pair[0].last() < pair[1].first()));
+    let last = kept(&net.devices[device].store);
+    assert!(last.is_superset(&sets[4]));
+    assert!(last.is_disjoint(&sets[1]), "two later sets are out");
+
+    // At each commit, the set that was last published before it and the one before that are there.
+    let history = net.devices[device].history.clone();
+    let options = || net.devices[device].member.options().clone();
+    for store in &history {
+        let here = kept(store);
+        if let Some(newest) = sets.iter().rposition(|set| set.is_subset(&here)) {
+            let before = &sets[newest.saturating_sub(1)];
+            assert!(before.is_subset(&here), "{before:?} in {here:?}");
+        }
+        let mut member = Member::load(store, options()).unwrap();
+        let again = member
+            .connected()
+            .into_iter()
+            .find_map(|action| match action {
+                Action::Publish(publication) if publication.topic == topic => Some(publication),
+                _ => None,
+            });
+        // What a crash kept from going out goes out now, and its keys are there.
+        if let Some(Publication { payload, .. }) = again {
+            assert!(numbers(&net, device, &payload, Suite::One).is_subset(&here));
+        }
+    }
+}
+
+#[test]
+fn a_set_that_a_crash_prevented_is_made_after_it() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    net.crash(device);
+    net.connect(device);
+    assert!(!net.retained.contains_key(&packages_topic(&net, device)));
+    net.tick(device);
+    assert!(net.retained.contains_key(&packages_topic(&net, device)));
+}
+
+#[test]
+fn only_the_refused_list_says_that_a_member_was_removed() {
+    let mut net = Net::new();
+    let (device, _other) = (
+        net.join("device", Access::BOTH),
+        net.join("o", Access::BOTH),
+    );
+    let number = net.number(device);
+    let now = net.now / 1000;
+    let plan = net
+        .authority
+        .remove(number, now, &mut TestRng::new(4))
+        .unwrap();
+    let list = net.topic(ReservedTopic::RefusedList(net.group("plant")));
+    let (lists, rest): (Vec<_>, Vec<_>) = net
+        .withhold(plan)
+        .into_iter()
+        .partition(|p| p.topic == list);
+    rest.into_iter()
+        .for_each(|publication| net.publish(publication));
+    let removed = |net: &Net| {
+        let events = net.devices[device].events.iter();
+        events
+            .filter(|e| matches!(e, MemberEvent::Removed { .. }))
+            .count()
+    };
+    let info = |net: &Net| net.devices[device].member.groups().next().unwrap();
+    assert_eq!(removed(&net), 0);
+    assert!(!info(&net).removed && !info(&net).needs_welcome);
+    lists
+        .into_iter()
+        .for_each(|publication| net.publish(publication));
+    assert_eq!(removed(&net), 1);
+    assert!(info(&net).removed && !info(&net).needs_welcome);
+}
