@@ -14,6 +14,7 @@ mod chunk;
 mod files;
 mod follow;
 mod input;
+mod join;
 mod objects;
 mod open;
 mod seeds;
@@ -27,6 +28,7 @@ mod world;
 pub use chunk::chunk;
 pub use files::{armour, audit_entry, reserved_topic, token};
 pub use follow::follow;
+pub use join::join_request;
 pub use objects::{credential, delegation, enrolment_request, key_package};
 pub use open::open;
 pub use seeds::{Seed, seeds};
@@ -59,6 +61,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("nonce_answer", nonce_answer),
     ("confirmation", confirmation),
     ("package_set", package_set),
+    ("join_request", join_request),
     ("join_refusal", join_refusal),
     ("group_state", group_state),
     ("replay_record", replay_record),

@@ -4,22 +4,24 @@
 use std::sync::OnceLock;
 
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey, Secret};
+use sealmq_core::crypto::{Digest, IdentityKey, KemId, RecipientKeyPair, Secret};
 use sealmq_core::object::{
     FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, decode, decode_prefix, encode, sign_encoded,
 };
 use sealmq_core::wire::Suite;
 use sealmq_keys::{
-    Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKey, Delegation,
-    Generation, Head, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES, MAX_REFUSED_LEN, MAX_WELCOME_LEN,
-    Refusal, RefusedList, Roles, UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome,
-    WelcomeFields,
+    Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKemKey, DelegatedKey,
+    Delegation, Generation, Head, KEM_X25519, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES,
+    MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedList, Roles, UnverifiedAnnouncement,
+    VerifiedDelegation, VerifiedWelcome, WelcomeFields,
 };
 
 /// An authority whose keys this module has.
 pub(super) struct Signer {
     pub(super) root: IdentityKey,
     pub(super) key: IdentityKey,
+    /// Receives join requests.
+    pub(super) join_key: RecipientKeyPair,
     pub(super) delegation: VerifiedDelegation,
     pub(super) domain: DomainId,
 }
@@ -32,12 +34,17 @@ impl Signer {
         SIGNER.get_or_init(|| {
             let root = IdentityKey::from_seed(&Secret::new([0xa1; 32]));
             let key = IdentityKey::from_seed(&Secret::new([0xa2; 32]));
+            let join_key = RecipientKeyPair::derive(KemId::X25519, &Secret::new([0xa3; 32]));
+            let kem_key = DelegatedKemKey {
+                kem: KEM_X25519,
+                key: join_key.public().as_bytes(),
+            };
             let delegated = DelegatedKey {
                 key: *key.verifying_key().as_bytes(),
                 roles: Roles::ALL,
             };
             let domain = DomainId::of_root(&root.verifying_key());
-            let mut list = [0; 64];
+            let (mut list, mut kem_list) = ([0; 64], [0; 64]);
             let fields = Delegation {
                 domain,
                 root_key: *root.verifying_key().as_bytes(),
@@ -45,7 +52,7 @@ impl Signer {
                 issued_at: 1,
                 not_after: u64::MAX,
                 keys: List::encode(&[delegated], &mut list).unwrap(),
-                kem_keys: List::EMPTY,
+                kem_keys: List::encode(&[kem_key], &mut kem_list).unwrap(),
             };
             let mut out = [0; 512];
             let object = fields.sign(Suite::One, &root, &mut out).unwrap().0;
@@ -53,6 +60,7 @@ impl Signer {
             Self {
                 root,
                 key,
+                join_key,
                 delegation,
                 domain,
             }

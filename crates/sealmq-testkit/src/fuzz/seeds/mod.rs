@@ -152,6 +152,18 @@ fn objects(add: Add<'_>) {
         );
     }
     let genuine = &world.devices[0].request;
+    // No token, a good one, a wrong mac, a mac without a token, a request without a domain.
+    for (name, choice, id) in [
+        ("operator", 0, [0; 8]),
+        ("token", 1, [2; 8]),
+        ("wrong-mac", 2, [2; 8]),
+        ("mac-alone", 1, [0; 8]),
+        ("no-domain", 5, [2; 8]),
+    ] {
+        let data = [&[choice], &id[..], &body(genuine)].concat();
+        add("join_request", name, data);
+    }
+    add("join_request", "no-request", vec![7; 300]);
     add("enrolment_request", "whole-object", genuine.clone());
     for (at, member) in world.members.iter().enumerate() {
         add("welcome", &format!("member-{at}"), body(&member.welcome));
