@@ -150,7 +150,7 @@ fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
 }
 
 #[test]
-fn a_removal_that_is_not_possible_changes_nothing() {
+fn everyone_can_be_removed() {
     let mut rng = TestRng::new(1);
     let mut store = MemoryStore::default();
     let new = Authority::create(None, YEAR, START, &mut rng).unwrap();
@@ -179,18 +179,17 @@ fn a_removal_that_is_not_possible_changes_nothing() {
     for plan in &plans {
         store.commit(&plan.changes).unwrap();
     }
-    // Nobody would be left to cover.
-    let result = authority.remove(members[3], START, &mut rng);
-    assert_eq!(
-        result.err(),
-        Some(AuthorityError::CoverTooLarge { entries: 0 })
-    );
-    let last = |a: &Authority| a.members().last().unwrap().removed_at;
-    assert_eq!(last(&authority), None);
-    assert!(
-        authority.rotate("plant", START, &mut rng).is_ok(),
-        "the authority goes on"
-    );
+    // Nothing of the tree is left to cover: the last removal begins another one.
+    let number = |a: &Authority| a.groups().next().unwrap().generations[0].number;
+    assert_eq!(number(&authority), 1);
+    let plan = authority.remove(members[3], START, &mut rng).unwrap();
+    store.commit(&plan.changes).unwrap();
+    let mut authority = Authority::load(&store).unwrap();
+    assert_eq!((number(&authority), authority.groups().count()), (2, 1));
+    let object = request(5, "device-5", 1, START);
+    let grants = [grant("plant", Access::SUBSCRIBE)];
+    let again = authority.enrol(&object, &grants, YEAR, START, &mut rng);
+    assert!(again.is_ok(), "the group goes on");
 }
 
 #[test]

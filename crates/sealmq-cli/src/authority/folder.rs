@@ -56,11 +56,20 @@ pub(super) fn describe(event: &AuthorityEvent) -> String {
         AuthorityEvent::Epoch {
             group,
             epoch,
-            healing,
+            reason,
             bytes,
+            chunks,
         } => {
-            let kind = if *healing { "healing epoch" } else { "epoch" };
-            format!("group {group}: {kind} {epoch}, announcement of {bytes} bytes")
+            let kind = if reason.heals() {
+                "healing epoch"
+            } else {
+                "epoch"
+            };
+            let chunks = match chunks {
+                0 => String::new(),
+                n => format!(" and {n} chunks"),
+            };
+            format!("group {group}: {kind} {epoch}, announcement of {bytes} bytes{chunks}")
         }
         AuthorityEvent::Enrolled { member, name } => format!("member {member} {name}: enrolled"),
         AuthorityEvent::Renewed {

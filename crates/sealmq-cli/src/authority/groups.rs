@@ -1,5 +1,5 @@
+use sealmq_keys::Policy;
 use sealmq_keys::authority::{AuthorityError, NewGroup};
-use sealmq_keys::{MAX_INLINE_ENTRIES, Policy};
 
 use super::folder::{change, describe, look, vault};
 use crate::args::{AuthorityArgs, GroupAdd, RotateArgs};
@@ -64,8 +64,8 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
             group.members, group.refused
         ))?;
         say(format_args!(
-            "  removals         {} of {} cover entries used; at the limit nobody can be removed, and a new group is needed",
-            group.cover_entries, MAX_INLINE_ENTRIES
+            "  removals         a cover has {} entries; from {} on the group moves to a new key tree",
+            group.cover_entries, group.schedule.cover_limit
         ))?;
         say(format_args!(
             "  window           {} epochs before the current one",

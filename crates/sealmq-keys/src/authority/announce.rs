@@ -7,11 +7,10 @@ use sealmq_core::crypto::{Digest, KemPublicKey};
 use sealmq_core::object::{List, Role};
 
 use super::record::{self, GroupRecord, Healing, Retained, SecretBytes};
-use super::tree::NodeKeys;
-use super::{Authority, AuthorityError, AuthorityEvent, Plan, draw, draw_public};
+use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan, draw, draw_public};
 use crate::announcement::{
-    CoverKey, EpochKind, Generation, Head, MAX_ANNOUNCEMENT_LEN, MAX_FILTERS_LEN,
-    MAX_INLINE_ENTRIES,
+    ChunkSink, CoverKey, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN,
+    MAX_FILTERS_LEN,
 };
 use crate::epoch::ReaderSecret;
 use crate::outputs::Publication;
@@ -25,13 +24,14 @@ impl Authority {
     pub(super) fn next_epoch(
         &mut self,
         id: GroupId,
-        healing: bool,
+        reason: EpochReason,
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         if !self.delegation.is_valid_at(now, 0) {
             return Err(AuthorityError::DelegationExpired);
         }
+        let healing = reason.heals();
         let mut plan = Plan::default();
         let refused = self.publish_refused(id, now, &mut plan)?;
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
@@ -50,6 +50,17 @@ impl Authority {
         let generations: Vec<Generation> = group.generations.iter().map(announced).collect();
         let generations =
             List::encode(&generations, &mut buffer).map_err(|_| AuthorityError::Record)?;
+        let covers: Vec<Vec<CoverKey>> = group
+            .generations
+            .iter()
+            .map(|generation| {
+                let nodes = cover_nodes(generation, healing);
+                self.cache.cover_keys(&id, generation, epoch, &nodes)
+            })
+            .collect();
+        if covers.iter().any(Vec::is_empty) {
+            return Err(AuthorityError::NobodyLeft(group.name.clone()));
+        }
         let (signer, key) = self.signer(Role::Groups)?;
         let too_long = |_| AuthorityError::Filter(group.filters.join(" "));
         let head = Head {
@@ -77,21 +88,35 @@ impl Authority {
             refused,
             generations,
         };
-        let covers = group.generations.iter();
-        let covers = covers
-            .map(|generation| cover_keys(generation, epoch, healing))
-            .collect::<Result<Vec<_>, _>>()?;
         let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
+        let prefix = &self.domain.prefix;
         let mut buffer = vec![0; MAX_ANNOUNCEMENT_LEN];
-        let (object, hash) = head.sign(&self.domain.prefix, &secret, &covers, key, &mut buffer)?;
+        let mut chunks = Vec::new();
+        let mut sink = ChunkSink {
+            inline_limit: INLINE_LIMIT,
+            put: &mut |number, bytes| {
+                let topic = ReservedTopic::Chunk(id, epoch, number).name(prefix);
+                chunks.push(Publication::retained(topic, bytes));
+            },
+        };
+        let (object, hash) =
+            head.sign_with_chunks(prefix, &secret, &covers, key, &mut sink, &mut buffer)?;
 
         let topic = ReservedTopic::Announcement(id, epoch).name(&self.domain.prefix);
+        let retained = Retained {
+            epoch,
+            chunks: u32::try_from(chunks.len()).map_err(|_| AuthorityError::Record)?,
+        };
         plan.events.push(AuthorityEvent::Epoch {
             group: group.name.clone(),
             epoch,
-            healing,
+            reason,
             bytes: object.len(),
+            chunks: retained.chunks,
         });
+        for chunk in chunks {
+            plan.publish(chunk);
+        }
         plan.publish(Publication::retained(topic, object));
         self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
@@ -102,7 +127,7 @@ impl Authority {
         group.not_after = not_after;
         group.joins_since = None;
         group.messages = 0;
-        group.retained.push(Retained { epoch, chunks: 0 });
+        group.retained.push(retained);
         if healing {
             group.healing_epoch = epoch;
             group.healing = hash;
@@ -114,10 +139,7 @@ impl Authority {
                 });
             }
         }
-        for old in group.take_out_of_window() {
-            let topic = ReservedTopic::Announcement(id, old.epoch).name(&self.domain.prefix);
-            plan.publish(Publication::clear(topic));
-        }
+        clear_out_of_window(group, &self.domain.prefix, &mut plan);
         record::put(&mut plan.changes, group.key(), group)?;
         Ok(plan)
     }
@@ -202,36 +224,29 @@ fn announced(generation: &record::Generation) -> Generation {
     }
 }
 
+/// Clears the announcements, with their chunks, that need not stay retained.
+pub(super) fn clear_out_of_window(group: &mut GroupRecord, prefix: &str, plan: &mut Plan) {
+    for old in group.take_out_of_window() {
+        for topic in topics_of(group.id, old) {
+            plan.publish(Publication::clear(topic.name(prefix)));
+        }
+    }
+}
+
+/// An announcement's own topic and those of its chunks.
+pub(super) fn topics_of(id: GroupId, of: Retained) -> impl Iterator<Item = ReservedTopic> {
+    let chunks = (0..of.chunks).map(move |n| ReservedTopic::Chunk(id, of.epoch, n));
+    chunks.chain([ReservedTopic::Announcement(id, of.epoch)])
+}
+
 /// The nodes that an epoch's secret is wrapped for: both halves, without every removed leaf when
 /// the epoch heals. An ordinary epoch needs no exclusion: healing made the keys of everyone
 /// removed worthless (spec/keys.md §6).
-fn cover_keys(
-    generation: &record::Generation,
-    epoch: u64,
-    healing: bool,
-) -> Result<Vec<CoverKey>, AuthorityError> {
+fn cover_nodes(generation: &record::Generation, healing: bool) -> Vec<u32> {
     let removed = if healing {
         generation.removed.as_slice()
     } else {
         &[]
     };
-    let nodes = cover(generation.depth, removed);
-    check_cover(nodes.len())?;
-    let keys = NodeKeys::at(generation, epoch);
-    Ok(nodes
-        .into_iter()
-        .map(|node| CoverKey {
-            node,
-            key: keys.key(node),
-        })
-        .collect())
-}
-
-/// Whether an announcement can hold a cover of so many entries.
-pub(super) fn check_cover(entries: usize) -> Result<(), AuthorityError> {
-    if (1..=MAX_INLINE_ENTRIES).contains(&entries) {
-        Ok(())
-    } else {
-        Err(AuthorityError::CoverTooLarge { entries })
-    }
+    cover(generation.depth, removed)
 }

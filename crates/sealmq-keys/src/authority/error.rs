@@ -68,11 +68,10 @@ pub enum AuthorityError {
     },
     /// Every leaf of the half was assigned once: a new generation is needed.
     TreeFull(String),
-    /// So many removed members are scattered over the tree that the announcement would be too large.
-    CoverTooLarge {
-        /// Entries that the cover would need.
-        entries: usize,
-    },
+    /// Every leaf of a key tree belongs to somebody removed: there is nobody to cover.
+    NobodyLeft(String),
+    /// A change of generation is under way in the group; a third tree would be one too many.
+    Moving(String),
     /// Member numbers are used up.
     NumbersUsedUp,
     /// An object could not be made.
@@ -118,7 +117,8 @@ impl fmt::Display for AuthorityError {
             Self::Grant(why) => write!(f, "the grant is not possible: {why}"),
             Self::Packages { needed } => write!(f, "the request brings too few one-time keys, {needed} are needed: make a new request with more"),
             Self::TreeFull(group) => write!(f, "the key tree of group `{group}` has no free leaf left: a new generation with a deeper tree is needed"),
-            Self::CoverTooLarge { entries } => write!(f, "shutting out everyone removed so far needs {entries} cover entries, which is none or more than one announcement holds: the group needs a new generation"),
+            Self::NobodyLeft(group) => write!(f, "every leaf of a key tree of group `{group}` belongs to a removed member: the group needs a new generation"),
+            Self::Moving(group) => write!(f, "group `{group}` is moving to a new generation already: wait until the old one has ended (`sealmq group show {group}`)"),
             Self::NumbersUsedUp => f.write_str("all 2^28 - 1 member numbers were assigned: a new domain is needed"),
             Self::Object(e) => write!(f, "an object could not be made: {e}"),
             Self::Kem(e) => write!(f, "a one-time key of the request is unusable: {e}"),

@@ -8,12 +8,20 @@ use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::{GroupId, check_name};
 
 use super::record::{Generation, GroupRecord, SecretBytes};
-use super::{Authority, AuthorityError, Plan, Schedule, draw, draw_public};
+use super::{Authority, AuthorityError, EpochReason, Plan, Schedule, draw, draw_public};
 use crate::announcement::Policy;
-use crate::tree::cover;
+use crate::tree::{MAX_DEPTH, MIN_DEPTH, cover};
 
 /// Depth of a new tree unless configured otherwise: 32768 leaves in each half.
 pub const DEFAULT_DEPTH: u8 = 16;
+
+/// The depth of a tree in which each half is at most half full with so many members, all of them
+/// in one half: [`DEFAULT_DEPTH`] up to 16384, 24 at most.
+#[must_use]
+pub fn depth_for(members: u32) -> u8 {
+    let fits = |depth: &u8| 1_u64.checked_shl(u32::from(*depth)).unwrap_or(0) / 4 >= members.into();
+    (DEFAULT_DEPTH..=MAX_DEPTH).find(fits).unwrap_or(MAX_DEPTH)
+}
 
 /// Configuration of a new group.
 #[derive(Debug, Clone)]
@@ -68,33 +76,80 @@ pub struct GroupInfo {
     pub members: usize,
     /// Members that it refuses.
     pub refused: usize,
-    /// Entries that the next removal's cover needs at least, of [`crate::MAX_INLINE_ENTRIES`] that
-    /// an announcement holds: everyone removed so far is left out of each.
+    /// When its keys change by themselves. From [`Schedule::cover_limit`] cover entries on it gets
+    /// a new generation.
+    pub schedule: Schedule,
+    /// Entries of a healing epoch's cover now: it leaves out everyone removed so far.
     pub cover_entries: usize,
-    /// A removal binds everyone after at most this many seconds (spec/keys.md §8).
+    /// When the last heartbeat was signed, Unix seconds; 0 if none was.
+    pub heartbeat_at: u64,
+    /// Living generations, oldest first: 1, or 2 while members move to the second.
+    pub generations: Vec<GenerationInfo>,
+    /// Members that have confirmed a welcome to the newest generation.
+    pub moved: usize,
+    /// Whatever a broker withholds, nobody seals for a removed reader after so many seconds
+    /// (spec/keys.md §8).
+    pub publishers_stop_after: u64,
+    /// Whatever a broker withholds, a removal binds everyone after so many seconds: readers accept
+    /// nothing from a removed publisher any more. Plus what a member's own clock is behind.
     pub removal_latency: u64,
+}
+
+/// A key tree of a group as operators see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerationInfo {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Depth of the tree.
+    pub depth: u8,
+    /// Its first epoch.
+    pub first_epoch: u64,
+    /// When it began, Unix seconds.
+    pub started_at: u64,
+    /// When it ends at the latest, Unix seconds; 0 for the newest.
+    pub deadline: u64,
+    /// Healing epochs in it, which stay retained while it lives.
+    pub healings: usize,
+    /// Leaves of removed members.
+    pub removed: usize,
 }
 
 impl Authority {
     /// All groups.
     pub fn groups(&self) -> impl Iterator<Item = GroupInfo> + '_ {
-        self.groups.values().map(|group| GroupInfo {
-            id: group.id,
+        self.groups.values().map(|group| self.info(group))
+    }
+
+    fn info(&self, group: &GroupRecord) -> GroupInfo {
+        let (id, policy) = (group.id, group.policy);
+        let members = self.index.count_active(&id);
+        let unplaced = self.index.count_unplaced(&id);
+        let publishers_stop_after = match policy.lease {
+            0 => group.schedule.validity,
+            lease => u64::from(lease).min(group.schedule.validity),
+        };
+        GroupInfo {
+            id,
             name: group.name.clone(),
             filters: group.filters.clone(),
-            policy: group.policy,
+            policy,
+            schedule: group.schedule,
             epoch: group.epoch,
             announcement: group.announcement,
             not_after: group.not_after,
-            members: self.index.count_active(&group.id),
+            members,
             refused: self.refusals(group, group.issued_at).len(),
             cover_entries: cover_entries(group),
-            removal_latency: group
-                .schedule
-                .validity
-                .saturating_add(u64::from(group.policy.grace))
-                .saturating_add(u64::from(group.policy.skew)),
-        })
+            heartbeat_at: group.heartbeat_at,
+            generations: group.generations.iter().map(GenerationInfo::of).collect(),
+            moved: members
+                .saturating_sub(unplaced)
+                .saturating_sub(self.index.count_unconfirmed(&id)),
+            publishers_stop_after,
+            removal_latency: publishers_stop_after
+                .saturating_add(u64::from(policy.grace))
+                .saturating_add(u64::from(policy.skew)),
+        }
     }
 
     /// Makes a group and its first epoch.
@@ -113,7 +168,7 @@ impl Authority {
             return Err(AuthorityError::GroupExists(new.name.clone()));
         }
         new.policy.check().map_err(AuthorityError::Policy)?;
-        if !(2..=24).contains(&new.depth) {
+        if !(MIN_DEPTH..=MAX_DEPTH).contains(&new.depth) {
             return Err(AuthorityError::Setting(
                 "the depth of the key tree must be 2 to 24",
             ));
@@ -150,8 +205,9 @@ impl Authority {
             refused: Digest::ZERO,
             retained: Vec::new(),
         };
+        self.index.set_newest(&id, group.newest_number());
         self.groups.insert(id, group);
-        let plan = self.next_epoch(id, false, now, rng);
+        let plan = self.next_epoch(id, EpochReason::Created, now, rng);
         if plan.is_err() {
             self.groups.remove(&id);
         }
@@ -170,7 +226,7 @@ impl Authority {
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
-        let plan = self.next_epoch(id, false, now, rng);
+        let plan = self.next_epoch(id, EpochReason::Rotation, now, rng);
         self.settle(plan, now)
     }
 
@@ -187,7 +243,7 @@ impl Authority {
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
-        let plan = self.next_epoch(id, true, now, rng);
+        let plan = self.next_epoch(id, EpochReason::Healing, now, rng);
         self.settle(plan, now)
     }
 
@@ -233,6 +289,20 @@ impl Authority {
                     .any(|f| Filter::new(f).is_ok_and(|f| f.matches(topic)))
             })
             .map(|g| g.name.as_str())
+    }
+}
+
+impl GenerationInfo {
+    const fn of(generation: &Generation) -> Self {
+        Self {
+            number: generation.number,
+            depth: generation.depth,
+            first_epoch: generation.first_epoch,
+            started_at: generation.started_at,
+            deadline: generation.deadline,
+            healings: generation.healings.len(),
+            removed: generation.removed.len(),
+        }
     }
 }
 

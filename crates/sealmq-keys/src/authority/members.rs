@@ -171,7 +171,6 @@ impl Authority {
             latest_expiry: now.saturating_add(validity),
             validity,
             grants,
-            fresh_above: 0,
             last_package: packages.last().map_or(0, |package| package.number),
             packages,
             removed_at: None,
@@ -242,7 +241,7 @@ impl Authority {
         self.settle(result, now)
     }
 
-    fn renew_record(
+    pub(super) fn renew_record(
         &self,
         record: &mut MemberRecord,
         valid_seconds: u64,
@@ -317,6 +316,7 @@ impl Authority {
                 access: spec.access,
                 publish_filter: spec.publish_filter.clone(),
                 places: Vec::new(),
+                fresh_above: 0,
             });
         }
         grants.sort_by_key(|grant| grant.group);

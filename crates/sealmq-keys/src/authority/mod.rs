@@ -5,7 +5,9 @@ mod announce;
 mod delegation;
 mod domain;
 mod error;
+mod generation;
 mod groups;
+mod heartbeat;
 mod index;
 mod intake;
 mod joining;
@@ -18,6 +20,7 @@ mod plan;
 mod record;
 mod removal;
 mod schedule;
+mod tick;
 mod tokens;
 mod tree;
 mod welcomes;
@@ -34,11 +37,11 @@ use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
-pub use groups::{DEFAULT_DEPTH, GroupInfo, NewGroup};
+pub use groups::{DEFAULT_DEPTH, GenerationInfo, GroupInfo, NewGroup, depth_for};
 pub use joining::{MAX_PENDING, PendingInfo};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
 pub use observe::{Evidence, EvidenceKind, Suspension};
-pub use plan::{AuthorityEvent, Plan};
+pub use plan::{AuthorityEvent, EpochReason, GenerationReason, Plan};
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
 pub use tokens::{TokenInfo, TokenSpec};
 
@@ -54,6 +57,7 @@ use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, OUTBOX_PREFIX,
 };
+use tree::KeyCache;
 
 /// The authority of one domain, loaded into memory.
 ///
@@ -70,6 +74,8 @@ pub struct Authority {
     index: Index,
     joining: Joining,
     intake: Intake,
+    /// Node keys of the newest covers, so that rotations need not walk the ratchet from its start.
+    cache: KeyCache,
     /// What the next change builds upon.
     head: HeadRecord,
     /// Something in memory changed since the last call that succeeded.
@@ -124,8 +130,9 @@ impl Authority {
                 .collect(),
             delegation,
             domain,
+            index: Index::of(&groups, &members),
+            cache: KeyCache::default(),
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
-            index: Index::of(&members),
             joining: Joining::default(),
             intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),

@@ -10,7 +10,7 @@ use super::record::OUTBOX_PREFIX;
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::JoinRefusalReason;
 use crate::outputs::Publication;
-use crate::store::Changes;
+use crate::store::{Changes, Store};
 
 /// What a call decided: commit `changes`, then publish `publications` in order.
 #[derive(Default)]
@@ -20,13 +20,69 @@ pub struct Plan {
     pub changes: Changes,
     /// In the order in which members can use them.
     pub publications: Vec<Publication>,
-    /// Topics whose content in the [outbox](super::Authority::outbox) has to be published again,
-    /// after the publications: somebody may have missed it.
+    /// Topics whose retained content is to be published again as it is, after the publications:
+    /// a broker that lost it gets it back ([`Plan::republications`]).
     pub republish: Vec<String>,
     /// What happened, for logs.
     pub events: Vec<AuthorityEvent>,
     /// For the audit log, before the objects that were signed.
     pub(super) decisions: Vec<Decision>,
+}
+
+/// Why a group entered an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EpochReason {
+    /// The group is new.
+    Created,
+    /// An operator asked for a rotation.
+    Rotation,
+    /// An operator asked for a healing epoch.
+    Healing,
+    /// Members were removed.
+    Removal,
+    /// The rotation interval has passed.
+    Scheduled,
+    /// As many messages were sent as the schedule allows in an epoch.
+    Use,
+    /// The healing interval has passed.
+    ScheduledHealing,
+    /// Welcomes wait for it.
+    Welcomes,
+    /// A generation ended before everyone had moved.
+    GenerationEnded,
+    /// The last announcement came from a clock that was ahead: members refuse it.
+    Clock,
+    /// The authority got a new delegation.
+    Delegation,
+}
+
+impl EpochReason {
+    /// Whether the epoch heals: its cover leaves out everyone removed.
+    #[must_use]
+    pub const fn heals(self) -> bool {
+        matches!(self, Self::Healing | Self::Removal | Self::ScheduledHealing)
+    }
+}
+
+/// Why a group got a new key tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GenerationReason {
+    /// An operator asked for it.
+    Operator,
+    /// Covers of removals have too many entries.
+    Cover,
+    /// Members that return have too many healing epochs to replay.
+    Healings,
+    /// It was time.
+    Age,
+    /// Few leaves are left.
+    Leaves,
+    /// Every leaf belongs to a removed member.
+    Empty,
+    /// The keys of the old ones may be known to others.
+    Recovery,
 }
 
 /// Something worth a log line. Never holds a secret.
@@ -39,10 +95,59 @@ pub enum AuthorityEvent {
         group: String,
         /// Its new epoch.
         epoch: u64,
-        /// Whether the epoch shuts somebody out.
-        healing: bool,
-        /// Size of the announcement in bytes.
+        /// Why; [`EpochReason::heals`] tells whether it shuts somebody out.
+        reason: EpochReason,
+        /// Size of the announcement in bytes, without chunks.
         bytes: usize,
+        /// Chunks of its covers.
+        chunks: u32,
+    },
+    /// A heartbeat was signed.
+    Heartbeat {
+        /// The group's name.
+        group: String,
+        /// The epoch that it renews.
+        epoch: u64,
+    },
+    /// A group got a new key tree; its members are moved there one by one.
+    GenerationStarted {
+        /// The group's id.
+        id: GroupId,
+        /// The group's name.
+        group: String,
+        /// The new generation.
+        generation: u32,
+        /// Its first epoch.
+        epoch: u64,
+        /// Depth of its tree.
+        depth: u8,
+        /// Why.
+        reason: GenerationReason,
+        /// Active members, to be moved.
+        members: usize,
+    },
+    /// Members were welcomed to a group's newest generation by themselves.
+    Moving {
+        /// The group's name.
+        group: String,
+        /// The generation.
+        generation: u32,
+        /// Active members that have a welcome to it.
+        welcomed: usize,
+        /// Those of them that have confirmed it.
+        confirmed: usize,
+        /// All active members.
+        members: usize,
+    },
+    /// A generation ended: its keys are deleted.
+    GenerationEnded {
+        /// The group's name.
+        group: String,
+        /// The generation.
+        generation: u32,
+        /// Active members that have not confirmed the newest one yet. Those that have no welcome
+        /// get one when they publish packages.
+        left: usize,
     },
     /// A member was enrolled.
     Enrolled {
@@ -132,6 +237,21 @@ impl Plan {
             publication.payload.clone(),
         );
         self.publications.push(publication);
+    }
+
+    /// What `republish` asks for, from the store that the changes were committed to. A topic of
+    /// which nothing is kept any more is left out.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn republications<S: Store>(&self, store: &S) -> Result<Vec<Publication>, S::Error> {
+        let mut all = Vec::with_capacity(self.republish.len());
+        for topic in &self.republish {
+            if let Some(payload) = store.get(&format!("{OUTBOX_PREFIX}{topic}"))? {
+                all.push(Publication::retained(topic.as_str(), payload.to_vec()));
+            }
+        }
+        Ok(all)
     }
 
     /// Adds what a later step decided.

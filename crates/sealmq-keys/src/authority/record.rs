@@ -184,6 +184,9 @@ pub(super) struct Place {
     pub(super) generation: u32,
     pub(super) leaf: u32,
     pub(super) issued: Issued,
+    /// The member's highest package number when the welcome was issued. Packages above it came
+    /// since: the member asks for another welcome.
+    pub(super) known: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -191,8 +194,11 @@ pub(super) struct GrantRecord {
     pub(super) group: GroupId,
     pub(super) access: Access,
     pub(super) publish_filter: String,
-    /// One per living generation at most, ascending.
+    /// One per living generation at most, ascending; those of ended ones may still be there.
     pub(super) places: Vec<Place>,
+    /// Packages up to this number were there when the member was moved to its newest generation:
+    /// none of them serves for a newer one (spec/keys.md §4). 0 for the first.
+    pub(super) fresh_above: u32,
 }
 
 /// A key package that was verified when it came in.
@@ -220,9 +226,6 @@ pub(super) struct MemberRecord {
     pub(super) grants: Vec<GrantRecord>,
     /// Packages not used up yet, ascending.
     pub(super) packages: Vec<PackageRecord>,
-    /// Packages up to this number were there when the generation before the newest began: none of
-    /// them serves for a newer one (spec/keys.md §4).
-    pub(super) fresh_above: u32,
     /// Highest package number ever seen.
     pub(super) last_package: u32,
     /// Unix seconds of the removal.
@@ -237,6 +240,11 @@ impl GroupRecord {
     /// The generation that members are welcomed into.
     pub(super) fn newest(&self) -> Result<&Generation, AuthorityError> {
         self.generations.last().ok_or(AuthorityError::Record)
+    }
+
+    /// The number of that generation; 0 if there is none.
+    pub(super) fn newest_number(&self) -> u32 {
+        self.generations.last().map_or(0, |newest| newest.number)
     }
 
     pub(super) fn generation(&self, number: u32) -> Option<&Generation> {

@@ -5,14 +5,12 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 use sealmq_core::{GroupId, MemberNumber};
 
-use super::announce::check_cover;
 use super::log::Decision;
 use super::record::{self, GroupRecord};
-use super::{Authority, AuthorityError, AuthorityEvent, Plan};
+use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan};
 use crate::fingerprint::Fingerprint;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
-use crate::tree::cover;
 
 impl Authority {
     /// Removes a member: each of its groups enters a healing epoch whose cover leaves it out, and
@@ -42,9 +40,6 @@ impl Authority {
         self.check_usable()?;
         let members: BTreeSet<MemberNumber> = members.iter().copied().collect();
         let leaves = self.leaves_of(&members)?;
-        for (group, leaves) in &leaves {
-            self.check_removal(group, leaves)?;
-        }
         let plan = self.remove_checked(&members, &leaves, now, rng);
         self.settle(plan, now)
     }
@@ -62,25 +57,6 @@ impl Authority {
             }
         }
         Ok(leaves)
-    }
-
-    /// Whether a group can shut the leaves out, before anything changes.
-    fn check_removal(&self, group: &GroupId, leaves: &[(u32, u32)]) -> Result<(), AuthorityError> {
-        let generations = self
-            .groups
-            .get(group)
-            .into_iter()
-            .flat_map(|g| &g.generations);
-        for generation in generations {
-            let mut removed = generation.removed.clone();
-            let of_it = leaves
-                .iter()
-                .filter(|(number, _)| *number == generation.number);
-            removed.extend(of_it.map(|(_, leaf)| leaf));
-            removed.sort_unstable();
-            check_cover(cover(generation.depth, &removed).len())?;
-        }
-        Ok(())
     }
 
     fn remove_checked(
@@ -116,7 +92,8 @@ impl Authority {
             if let Some(group) = self.groups.get_mut(id) {
                 group.shut_out(leaves);
             }
-            plan.append(self.next_epoch(*id, true, now, rng)?);
+            self.replace_empty(*id, now, &mut plan, rng)?;
+            plan.append(self.next_epoch(*id, EpochReason::Removal, now, rng)?);
         }
         Ok(plan)
     }

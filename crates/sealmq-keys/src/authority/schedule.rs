@@ -1,11 +1,7 @@
-use alloc::vec::Vec;
-
-use rand_core::TryCryptoRng;
-use sealmq_core::GroupId;
 use serde::{Deserialize, Serialize};
 
 use super::record::GroupRecord;
-use super::{Authority, AuthorityError, Plan};
+use super::{Authority, AuthorityError, EpochReason};
 
 /// Seconds that an announcement is valid unless configured otherwise: 7 days.
 pub const DEFAULT_VALIDITY: u64 = 7 * 86_400;
@@ -69,58 +65,108 @@ impl Schedule {
 }
 
 impl GroupRecord {
-    /// Whether a rotation is due.
-    fn is_due(&self, now: u64) -> bool {
+    /// Why a new epoch is due, if it is. `welcoming`: more welcomes follow, and those that were
+    /// issued wait for them.
+    pub(super) fn epoch_due(&self, now: u64, welcoming: bool) -> Option<EpochReason> {
+        if self.healing_at().is_some_and(|at| now >= at) {
+            return Some(EpochReason::ScheduledHealing);
+        }
         // An announcement from the future was made while the clock was wrong; members refuse it.
-        let from_the_future = self.issued_at > now.saturating_add(self.policy.skew.into());
-        from_the_future || now >= self.due_at()
+        if self.issued_at > self.latest(now) {
+            return Some(EpochReason::Clock);
+        }
+        if now >= self.rotation_at() {
+            return Some(EpochReason::Scheduled);
+        }
+        if self.is_used_up() {
+            return Some(EpochReason::Use);
+        }
+        let joined = self.joins_at().is_some_and(|at| now >= at);
+        (joined && !welcoming).then_some(EpochReason::Welcomes)
     }
 
-    /// When the next rotation is due: when joiners have waited for others, else by schedule, and
-    /// in any case when a third of the validity is left.
-    fn due_at(&self) -> u64 {
+    /// When the next epoch is due by what is known now.
+    pub(super) fn epoch_due_at(&self) -> u64 {
+        let used_up = self.is_used_up().then_some(self.issued_at);
+        let times = [self.healing_at(), self.joins_at(), used_up];
+        let times = times.into_iter().flatten();
+        times.fold(self.rotation_at(), u64::min)
+    }
+
+    /// By schedule, and in any case when a third of the validity is left.
+    fn rotation_at(&self) -> u64 {
         let Schedule {
             validity,
             rotate_every,
-            coalesce,
             ..
         } = self.schedule;
         let latest = validity.saturating_sub(validity / 3);
-        let scheduled = self.issued_at.saturating_add(rotate_every.min(latest));
-        match self.joins_since {
-            Some(since) => scheduled.min(since.saturating_add(coalesce)),
-            None => scheduled,
+        self.issued_at.saturating_add(rotate_every.min(latest))
+    }
+
+    fn healing_at(&self) -> Option<u64> {
+        let every = self.schedule.heal_every;
+        (every != 0).then(|| self.healed_at.saturating_add(every))
+    }
+
+    /// When joiners have waited for others.
+    fn joins_at(&self) -> Option<u64> {
+        Some(self.joins_since?.saturating_add(self.schedule.coalesce))
+    }
+
+    fn is_used_up(&self) -> bool {
+        let most = self.schedule.rotate_after_messages;
+        most != 0 && self.messages >= most
+    }
+
+    /// The latest time that is not from the future for anybody.
+    fn latest(&self, now: u64) -> u64 {
+        now.saturating_add(self.policy.skew.into())
+    }
+
+    /// Corrects what was noted while the clock was ahead, so that nothing waits for that time to
+    /// come again. The announcement's own time stays: it makes the next epoch due. Returns whether
+    /// anything changed.
+    pub(super) fn correct_times(&mut self, now: u64) -> bool {
+        let latest = self.latest(now);
+        let mut changed = false;
+        let mut correct = |time: &mut u64, latest: u64, to: u64| {
+            if *time > latest {
+                *time = to;
+                changed = true;
+            }
+        };
+        // Members refuse the heartbeat as well: another one is due at once.
+        correct(&mut self.heartbeat_at, latest, 0);
+        correct(&mut self.healed_at, latest, now);
+        if let Some(since) = &mut self.joins_since {
+            correct(since, latest, now);
         }
+        let migration = self.schedule.migration;
+        for generation in &mut self.generations {
+            correct(&mut generation.started_at, latest, now);
+            let end = now.saturating_add(migration);
+            correct(
+                &mut generation.deadline,
+                latest.saturating_add(migration),
+                end,
+            );
+        }
+        changed
     }
 }
 
 impl Authority {
-    /// Does what is due at `now` (Unix seconds): scheduled rotations, and those that joins wait for.
+    /// Tells the authority of messages that were sent in a group, for schedules that rotate after
+    /// so many ([`Schedule::rotate_after_messages`]). They are stored with the group's next change.
     ///
     /// # Errors
-    /// Nothing was changed.
-    pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
-        self.check_usable()?;
-        let due: Vec<GroupId> = self
-            .groups
-            .values()
-            .filter(|g| g.is_due(now))
-            .map(|g| g.id)
-            .collect();
-        let mut plan = Plan::default();
-        let result = due.into_iter().try_for_each(|group| {
-            plan.append(self.next_epoch(group, false, now, rng)?);
-            Ok(())
-        });
-        if result.is_ok() {
-            self.expire_joining(now, &mut plan);
+    /// No such group.
+    pub fn count(&mut self, group: &str, messages: u64) -> Result<(), AuthorityError> {
+        let id = self.group_by_name(group)?;
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.messages = group.messages.saturating_add(messages);
         }
-        self.settle(result.map(|()| plan), now)
-    }
-
-    /// When [`Authority::tick`] has something to do next, Unix seconds.
-    #[must_use]
-    pub fn next_due(&self) -> Option<u64> {
-        self.groups.values().map(GroupRecord::due_at).min()
+        Ok(())
     }
 }

@@ -1,9 +1,11 @@
 use alloc::vec;
+use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::object::Role;
+use sealmq_core::{GroupId, MemberNumber};
 
-use super::record::{GroupRecord, Issued, MemberRecord, PackageRecord, Place};
+use super::record::{self, GrantRecord, GroupRecord, Issued, MemberRecord, PackageRecord, Place};
 use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, Plan, draw};
 use crate::key_package::VerifiedKeyPackage;
@@ -22,11 +24,10 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         for (at, leaf) in leaves.iter().enumerate() {
             let needed = leaves.len();
-            let Some(package) = member.free_package(0) else {
+            let grant = member.grants.get(at).ok_or(AuthorityError::Record)?;
+            let Some(package) = member.package_for(grant, 0).cloned() else {
                 return Err(AuthorityError::Packages { needed });
             };
-            let package = package.clone();
-            let grant = member.grants.get(at).ok_or(AuthorityError::Record)?;
             let missing = || AuthorityError::NoSuchGroup(alloc::format!("{}", grant.group));
             let group = self.groups.get(&grant.group).ok_or_else(missing)?;
             let place = self.welcome(member, group, *leaf, &package, plan, rng)?;
@@ -47,10 +48,26 @@ impl Authority {
         plan: &mut Plan,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Place, AuthorityError> {
+        let keys = NodeKeys::at(group.newest()?, group.epoch.saturating_add(1));
+        self.welcome_from(&keys, member, group, leaf, package, plan, rng)
+    }
+
+    /// As [`Authority::welcome`], for many at once: the keys are those of the next epoch.
+    #[allow(clippy::too_many_arguments, reason = "everything that a welcome binds")]
+    fn welcome_from(
+        &self,
+        keys: &NodeKeys<'_>,
+        member: &MemberRecord,
+        group: &GroupRecord,
+        leaf: u32,
+        package: &PackageRecord,
+        plan: &mut Plan,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Place, AuthorityError> {
         let generation = group.newest()?;
         let (signer, key) = self.signer(Role::Groups)?;
         let epoch = group.epoch.saturating_add(1);
-        let path = NodeKeys::at(generation, epoch).path(leaf);
+        let path = keys.path(leaf);
         let fields = WelcomeFields {
             domain: self.domain.domain,
             serial: self.delegation.serial(),
@@ -81,6 +98,7 @@ impl Authority {
         Ok(Place {
             generation: generation.number,
             leaf,
+            known: member.last_package,
             issued: Issued {
                 package_number: package.number,
                 epoch,
@@ -91,13 +109,134 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// Welcomes members that wait for a leaf of the group's newest generation, `most` of them at
+    /// the most, for the group's next epoch. Also those that have a leaf there, but that published
+    /// packages since instead of confirming it. Returns how many got a welcome, and whether others
+    /// still wait.
+    pub(super) fn welcome_waiting(
+        &mut self,
+        id: GroupId,
+        most: usize,
+        now: u64,
+        plan: &mut Plan,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(usize, bool), AuthorityError> {
+        let mut waiting: Vec<MemberNumber> = self
+            .index
+            .waiting(&id)
+            .take(most.saturating_add(1))
+            .collect();
+        let others = waiting.len() > most;
+        waiting.truncate(most);
+        if waiting.is_empty() {
+            return Ok((0, others));
+        }
+        let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
+        self.touched = true;
+        let mut group = self.groups.remove(&id).ok_or_else(missing)?;
+        let result = self.welcome_into(&group, &waiting, now, plan, rng);
+        if matches!(result, Ok(1..)) {
+            group.joins_since.get_or_insert(now);
+            record::put(&mut plan.changes, group.key(), &group)?;
+        }
+        self.groups.insert(id, group);
+        Ok((result?, others))
+    }
+
+    fn welcome_into(
+        &mut self,
+        group: &GroupRecord,
+        waiting: &[MemberNumber],
+        now: u64,
+        plan: &mut Plan,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<usize, AuthorityError> {
+        let keys = NodeKeys::at(group.newest()?, group.epoch.saturating_add(1));
+        let mut welcomed = 0_usize;
+        for number in waiting {
+            let missing = || AuthorityError::NoSuchMember(alloc::format!("{number}"));
+            let mut record = self.members.remove(number).ok_or_else(missing)?;
+            self.index.take_out(&record);
+            let placed = self.place(&keys, &mut record, group, now, plan, rng);
+            let put = record::put(&mut plan.changes, record.key(), &record);
+            self.index.add(&record);
+            self.members.insert(*number, record);
+            if placed? {
+                put?;
+                welcomed = welcomed.saturating_add(1);
+            } else {
+                self.index.give_up(&group.id, *number);
+            }
+        }
+        Ok(welcomed)
+    }
+
+    /// A leaf and a welcome for one member. `false` if it has no usable package, if the tree is
+    /// full, or if its last welcome is for an epoch that has not begun.
+    fn place(
+        &self,
+        keys: &NodeKeys<'_>,
+        member: &mut MemberRecord,
+        group: &GroupRecord,
+        now: u64,
+        plan: &mut Plan,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<bool, AuthorityError> {
+        let grant = member.grant(&group.id).ok_or(AuthorityError::Record)?;
+        let current = grant.place(group.newest_number());
+        if current.is_some_and(|place| place.issued.epoch > group.epoch) {
+            return Ok(false);
+        }
+        let Some(package) = member.package_for(grant, now).cloned() else {
+            return Ok(false);
+        };
+        let leaf = match current {
+            Some(place) => place.leaf,
+            None => match self.free_leaf_of(group, grant.access, rng) {
+                Ok(leaf) => leaf,
+                // It waits until the generation has made room for another one.
+                Err(AuthorityError::TreeFull(_)) => return Ok(false),
+                Err(error) => return Err(error),
+            },
+        };
+        let place = self.welcome_from(keys, member, group, leaf, &package, plan, rng)?;
+        let known = member.last_package;
+        let grants = member.grants.iter_mut();
+        for grant in grants.filter(|grant| grant.group == group.id) {
+            let is_first = grant.places.is_empty() && grant.fresh_above == 0;
+            let moves = grant.place(place.generation).is_none();
+            if moves && !is_first {
+                grant.fresh_above = known;
+            }
+            let lives = |number| number != place.generation && group.generation(number).is_some();
+            grant.places.retain(|old| lives(old.generation));
+            grant.places.push(place.clone());
+        }
+        Ok(true)
+    }
+}
+
 impl MemberRecord {
-    /// The first package above `floor` that no welcome was sealed to.
-    pub(super) fn free_package(&self, floor: u32) -> Option<&PackageRecord> {
-        let places = || self.grants.iter().flat_map(|grant| &grant.places);
-        self.packages
-            .iter()
-            .filter(|package| package.number > floor)
-            .find(|package| places().all(|p| p.issued.package_number != package.number))
+    /// No welcome for this grant is sealed to packages up to this number (spec/keys.md §4): those
+    /// that were used up, those in use for another group, and those from before its generation.
+    fn package_floor(&self, grant: &GrantRecord) -> u32 {
+        let others = self.grants.iter().filter(|g| g.group != grant.group);
+        let others = others.flat_map(|g| &g.places);
+        let own = grant.places.iter().filter(|p| p.issued.confirmed);
+        let used = others.chain(own).map(|p| p.issued.package_number);
+        used.max().unwrap_or(0).max(grant.fresh_above)
+    }
+
+    /// The package for the next welcome of this grant; expired ones are passed over.
+    fn package_for(&self, grant: &GrantRecord, now: u64) -> Option<&PackageRecord> {
+        let floor = self.package_floor(grant);
+        let mut packages = self.packages.iter();
+        packages.find(|package| package.number > floor && package.not_after >= now)
+    }
+
+    /// Whether there is such a package, expired or not.
+    pub(super) fn has_package_for(&self, grant: &GrantRecord) -> bool {
+        self.package_for(grant, 0).is_some()
     }
 }
