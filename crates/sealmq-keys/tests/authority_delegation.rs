@@ -10,6 +10,7 @@
 
 mod common;
 mod net;
+mod thief;
 
 use common::{MemoryStore, TestRng, request};
 use net::{Net, START, YEAR, grant};
@@ -17,11 +18,16 @@ use sealmq_core::crypto::{Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, Role};
 use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{
-    Authority, AuthorityError, DomainOptions, LoadError, NewGroup, PreparedAuthority,
+    Authority, AuthorityError, AuthorityEvent, DomainOptions, LoadError, NewGroup,
+    PreparedAuthority,
 };
+use sealmq_keys::member::MemberEvent;
 use sealmq_keys::{
-    AuditLog, Entry, ReservedTopic, Roles, RootError, RootKey, Store, VerifiedDelegation, What,
+    Announcement, AuditLog, Entry, ReservedTopic, Roles, RootError, RootKey, Store,
+    VerifiedDelegation, What,
 };
+
+use thief::{Thief, announced};
 
 const DAY: u64 = 86_400;
 
@@ -188,4 +194,143 @@ fn two_authorities_on_one_store_cannot_both_act() {
     // Now it is the first one that is late.
     let plan = net.authority.rotate("plant", START, &mut net.rng).unwrap();
     net.authority_store.commit(&plan.changes).unwrap_err();
+}
+
+/// Asks the root for the next delegation and installs it; no recovery.
+fn renew(
+    net: &mut Net,
+    serial: u32,
+    seconds: u64,
+    new_keys: bool,
+    split: bool,
+) -> Vec<AuthorityEvent> {
+    let now = net.now / 1000;
+    let (request, plan) = net
+        .authority
+        .request_delegation(new_keys, split, now, &mut net.rng)
+        .unwrap();
+    net.carry_out(plan);
+    let root = RootKey::from_seed(&net.root.seed());
+    let object = root
+        .delegate(&request, serial, now, now + seconds, Roles::ALL)
+        .unwrap();
+    let plan = net
+        .authority
+        .install_delegation(&object, false, now, &mut net.rng)
+        .unwrap();
+    let events = plan.events.clone();
+    net.carry_out(plan);
+    events
+}
+
+/// Routine: nothing is replaced, messages go on, and welcomes that nobody has opened yet come
+/// again, with the same keys and with new ones.
+#[test]
+fn a_renewed_delegation_interrupts_nobody() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let bob = net.join("bob", Access::BOTH);
+    let eve = net.enrol("eve", &[grant("plant", Access::BOTH)]);
+    for (serial, new_keys) in [(2, false), (3, true)] {
+        net.send(bob, "plant/a", b"before");
+        let events = renew(&mut net, serial, YEAR, new_keys, false);
+        let replaced = |e: &AuthorityEvent| matches!(e, AuthorityEvent::GenerationStarted { .. });
+        assert!(!events.iter().any(replaced));
+        net.send(bob, "plant/a", b"after");
+        assert_eq!(net.texts(alice), ["before", "after"]);
+        let forked = |e: &MemberEvent| matches!(e, MemberEvent::Fork { .. });
+        assert!(!net.devices[alice].events.iter().any(forked));
+        assert_eq!(net.authority.delegation_info().serial, serial);
+        assert_eq!(net.rejections(alice), [""; 0]);
+    }
+    net.connect(eve);
+    net.subscribe(eve, "plant/#");
+    net.tick_authority();
+    assert_eq!(net.epoch(eve), net.epoch(alice));
+    net.send(alice, "plant/a", b"welcome");
+    assert_eq!(net.texts(eve), ["welcome"]);
+    // What was loaded has the same keys.
+    let mut loaded = Authority::load(&net.authority_store).unwrap();
+    assert_eq!(loaded.delegation_info(), net.authority.delegation_info());
+    let plan = loaded.rotate("plant", START, &mut net.rng).unwrap();
+    net.carry_out(plan);
+    assert!(net.epoch(alice) > Some(5));
+}
+
+#[test]
+fn delegations_that_are_old_or_of_another_root_are_refused() {
+    let mut net = Net::new();
+    let object = net.authority.delegation().to_vec();
+    renew(&mut net, 7, YEAR, false, false);
+    let mut refused = |object: &[u8]| {
+        let rng = &mut net.rng;
+        let result = net.authority.install_delegation(object, false, START, rng);
+        result.err().unwrap()
+    };
+    assert!(matches!(refused(&object), AuthorityError::Delegation(_)));
+    let altered = [&object[..80], &[0], &object[81..]].concat();
+    assert!(matches!(refused(&altered), AuthorityError::Object(_)));
+    // Nothing was changed by them.
+    net.rotate();
+}
+
+#[test]
+fn an_expired_delegation_stops_everything_until_the_next() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let warned = |plan: &sealmq_keys::authority::Plan| {
+        let ends =
+            |e: &&AuthorityEvent| matches!(e, AuthorityEvent::DelegationEnds { serial: 2, .. });
+        plan.events.iter().filter(ends).count()
+    };
+    renew(&mut net, 2, 30 * DAY, false, false);
+    for (days, expected) in [(19, 0), (21, 1), (21, 0), (23, 1)] {
+        net.now = (START + days * DAY) * 1000;
+        let plan = net.authority.tick(net.now / 1000, &mut net.rng).unwrap();
+        assert_eq!(warned(&plan), expected, "{days}");
+        net.carry_out(plan);
+    }
+    net.now = (START + 30 * DAY + 1) * 1000;
+    let late = net
+        .authority
+        .rotate("plant", net.now / 1000, &mut net.rng)
+        .err();
+    assert_eq!(late, Some(AuthorityError::DelegationExpired));
+    let before = net.epoch(alice);
+    renew(&mut net, 3, YEAR, false, false);
+    net.rotate();
+    assert!(net.epoch(alice) > before);
+}
+
+/// A key does what its role says and nothing else, whoever has it.
+#[test]
+fn split_keys_sign_only_what_their_role_allows() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let bob = net.join("bob", Access::BOTH);
+    renew(&mut net, 2, YEAR, true, true);
+    net.send(bob, "plant/a", b"so that alice knows bob");
+    let keys = net.authority.delegation_info().keys;
+    let roles: Vec<bool> = keys.iter().map(|k| k.roles.has(Role::Groups)).collect();
+    assert_eq!(roles, [false, true, false]);
+    let thief = Thief::with_copy_of(&net);
+    let epoch = net.epoch(alice).unwrap();
+    let last = announced(&net, epoch);
+    let last = Announcement::verify(&last, &thief.delegation, net.authority.prefix()).unwrap();
+    for signer in [0, 2, 1] {
+        net.devices[alice].events.clear();
+        let forged = thief.announce_by(signer, &net, &last, epoch + 2);
+        net.publish(forged);
+        let refused = |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { .. });
+        let has_role = signer == 1;
+        assert_eq!(net.devices[alice].events.iter().any(refused), !has_role);
+        assert_eq!(net.epoch(alice), Some(epoch + if has_role { 2 } else { 0 }));
+    }
+    for signer in [1, 2] {
+        net.devices[alice].events.clear();
+        let forged = thief.credential(&net, net.number(bob), signer);
+        net.publish(forged);
+        let refused = |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { .. });
+        assert!(net.devices[alice].events.iter().any(refused));
+    }
 }

@@ -241,6 +241,12 @@ impl KeysRecord {
         Ok(Self { signing, kem })
     }
 
+    pub(super) fn identities(&self) -> Vec<IdentityKey> {
+        let keys = self.signing.iter();
+        keys.map(|key| IdentityKey::from_seed(&key.seed.secret()))
+            .collect()
+    }
+
     /// The public halves, for the root.
     pub(super) fn request(
         &self,

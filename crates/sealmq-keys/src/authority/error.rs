@@ -1,6 +1,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::audit::AuditError;
 use sealmq_core::crypto::{EntropyError, KemError};
 use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, NameError};
@@ -28,6 +29,10 @@ pub enum AuthorityError {
         /// The highest delegation serial that was seen.
         serial: u32,
     },
+    /// There is nothing to resume.
+    NotSuspended,
+    /// A copy of the audit log cannot be used.
+    Log(AuditError),
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -102,6 +107,8 @@ impl fmt::Display for AuthorityError {
             Self::NoDelegation => f.write_str("the domain has no delegation yet: let the root sign this authority's delegation request (`sealmq root delegate`), then install what it signed"),
             Self::Delegation(why) => write!(f, "the delegation was not installed: {why}"),
             Self::Suspended { serial } => write!(f, "this store is older than what the domain has published, or a backup that was put back: acting on it would fork epochs and forget removals. Let the root sign a delegation with a serial above {serial}, then run `sealmq authority resume` with it and the newest copy of the audit log"),
+            Self::NotSuspended => f.write_str("the authority is not suspended: install the delegation as usual"),
+            Self::Log(e) => write!(f, "this copy of the audit log does not continue the one in the store: {e}"),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),

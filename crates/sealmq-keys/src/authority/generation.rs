@@ -7,6 +7,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::announce::clear_out_of_window;
+use super::log::Decision;
 use super::record::{self, Generation, GroupRecord, SecretBytes};
 use super::tree::half_len;
 use super::{Authority, AuthorityError, AuthorityEvent, GenerationReason, Plan, draw};
@@ -226,6 +227,11 @@ impl Authority {
                 self.index.recount(&id, member);
             }
         }
+        plan.decisions.push(Decision::Generation {
+            group: id,
+            number: newest.number,
+            epoch: newest.first_epoch,
+        });
         plan.events.push(AuthorityEvent::GenerationStarted {
             id,
             group: group.name.clone(),

@@ -26,11 +26,15 @@ pub(super) enum Decision {
         serial: u32,
         hash: Digest,
     },
-    #[allow(dead_code, reason = "the next commit begins generations")]
     Generation {
         group: GroupId,
         number: u32,
         epoch: u64,
+    },
+    Resumed {
+        serial: u32,
+        /// The log in the backup.
+        backup: AuditLog,
     },
 }
 
@@ -56,6 +60,11 @@ impl Decision {
                 number: *number,
                 epoch: *epoch,
             },
+            Self::Resumed { serial, backup } => What::Resumed {
+                serial: *serial,
+                log_size: backup.size,
+                log_head: backup.head,
+            },
         }
     }
 }
@@ -68,7 +77,7 @@ pub(super) fn write(
     prefix: &str,
     now: u64,
 ) -> Result<(), AuthorityError> {
-    let mut log = head.log();
+    let mut log = plan.adopted.unwrap_or(head.log());
     let mut appended = Vec::new();
     let decided = plan.decisions.iter().map(Decision::what);
     for what in decided.chain(plan.changes.iter().filter_map(|c| signed(c, prefix))) {

@@ -19,6 +19,7 @@ mod packages;
 mod plan;
 mod record;
 mod removal;
+mod resume;
 mod schedule;
 mod tick;
 mod tokens;
@@ -35,6 +36,7 @@ use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::Role;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
+pub use delegation::DelegationInfo;
 pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
 pub use groups::{DEFAULT_DEPTH, GenerationInfo, GroupInfo, NewGroup, depth_for};
@@ -84,6 +86,8 @@ pub struct Authority {
     unusable: bool,
     /// The store is old, or marked as a backup.
     suspended: Option<SuspendedRecord>,
+    /// When the delegation's end was last told of.
+    warned_at: Option<u64>,
     /// When a topic was last published again because of what the broker had.
     repaired: BTreeMap<String, u64>,
 }
@@ -123,11 +127,8 @@ impl Authority {
         let root =
             VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
         let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
-        let keys = domain.keys.signing.iter();
         Ok(Self {
-            signing_keys: keys
-                .map(|key| IdentityKey::from_seed(&key.seed.secret()))
-                .collect(),
+            signing_keys: domain.keys.identities(),
             delegation,
             domain,
             index: Index::of(&groups, &members),
@@ -140,6 +141,7 @@ impl Authority {
             touched: false,
             unusable: false,
             suspended: None,
+            warned_at: None,
             repaired: BTreeMap::new(),
         })
     }
@@ -217,10 +219,15 @@ impl Authority {
         }
     }
 
-    fn check_usable(&self) -> Result<(), AuthorityError> {
+    fn check_loaded(&self) -> Result<(), AuthorityError> {
         if self.unusable {
             return Err(AuthorityError::Reload);
         }
+        Ok(())
+    }
+
+    fn check_usable(&self) -> Result<(), AuthorityError> {
+        self.check_loaded()?;
         match &self.suspended {
             Some(record) => Err(AuthorityError::Suspended {
                 serial: self.highest_serial(record),

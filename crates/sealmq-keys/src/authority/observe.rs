@@ -370,7 +370,7 @@ impl Authority {
 
 impl SeenGroup {
     /// Takes what is higher; whether anything was.
-    fn raise(&mut self, seen: Self) -> bool {
+    pub(super) fn raise(&mut self, seen: Self) -> bool {
         let before = *self;
         if seen.epoch > self.epoch {
             (self.epoch, self.announcement) = (seen.epoch, seen.announcement);

@@ -7,6 +7,7 @@ use sealmq_core::{GroupId, MemberNumber};
 use super::log::Decision;
 use super::observe::Evidence;
 use super::record::OUTBOX_PREFIX;
+use crate::audit::AuditLog;
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::JoinRefusalReason;
 use crate::outputs::Publication;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub events: Vec<AuthorityEvent>,
     /// For the audit log, before the objects that were signed.
     pub(super) decisions: Vec<Decision>,
+    /// The audit log that the store has now, if it was taken from a copy.
+    pub(super) adopted: Option<AuditLog>,
 }
 
 /// Why a group entered an epoch.
@@ -165,6 +168,22 @@ pub enum AuthorityEvent {
         /// The new credential's serial.
         serial: u32,
     },
+    /// The delegation ends soon: request another one from the root.
+    DelegationEnds {
+        /// Its serial.
+        serial: u32,
+        /// Unix seconds.
+        not_after: u64,
+    },
+    /// The authority acts again after its store was put back.
+    Resumed {
+        /// Serial of the new delegation.
+        serial: u32,
+        /// Members that were enrolled after the backup: they have to join again.
+        enrolled: Vec<MemberNumber>,
+        /// Members that were removed after the backup, and now are again.
+        removed: Vec<MemberNumber>,
+    },
     /// The broker has a retained object of ours that is older than it should be, or lost one. It
     /// is published again; right after a change this may be only a matter of time.
     RolledBack {
@@ -261,5 +280,6 @@ impl Plan {
         self.republish.extend(later.republish);
         self.events.extend(later.events);
         self.decisions.extend(later.decisions);
+        self.adopted = later.adopted.or(self.adopted);
     }
 }

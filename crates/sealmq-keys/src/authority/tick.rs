@@ -40,6 +40,7 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         let mut welcomes = WELCOMES_PER_TICK;
+        self.warn_of_expiry(now, plan);
         if self.signer(Role::Groups).is_ok() {
             for id in &groups {
                 self.tick_group(*id, &mut welcomes, now, plan, rng)?;
@@ -116,7 +117,7 @@ impl Authority {
         Ok(())
     }
 
-    fn renew_by_schedule(
+    pub(super) fn renew_by_schedule(
         &mut self,
         number: MemberNumber,
         now: u64,

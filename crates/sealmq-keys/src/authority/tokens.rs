@@ -183,6 +183,15 @@ impl Authority {
         self.settle(Ok(plan), now)
     }
 
+    /// Revokes all tokens: their secrets, or how often they were used, are no longer known to be
+    /// the authority's alone.
+    pub(super) fn revoke_all_tokens(&mut self, plan: &mut Plan) {
+        for (_, token) in core::mem::take(&mut self.joining.tokens) {
+            self.touched = true;
+            plan.changes.delete(token.key());
+        }
+    }
+
     /// The token that a request may use now.
     pub(super) fn usable_token(
         &self,

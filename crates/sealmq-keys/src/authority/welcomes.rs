@@ -54,7 +54,7 @@ impl Authority {
 
     /// As [`Authority::welcome`], for many at once: the keys are those of the next epoch.
     #[allow(clippy::too_many_arguments, reason = "everything that a welcome binds")]
-    fn welcome_from(
+    pub(super) fn welcome_from(
         &self,
         keys: &NodeKeys<'_>,
         member: &MemberRecord,
