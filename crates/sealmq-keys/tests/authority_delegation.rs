@@ -296,6 +296,16 @@ fn an_expired_delegation_stops_everything_until_the_next() {
         .rotate("plant", net.now / 1000, &mut net.rng)
         .err();
     assert_eq!(late, Some(AuthorityError::DelegationExpired));
+    let number = net.number(alice);
+    let late = net.authority.renew(number, YEAR, net.now / 1000).err();
+    assert_eq!(late, Some(AuthorityError::DelegationExpired));
+    let object = request(7, "late", 2, net.now / 1000);
+    let grants = [grant("plant", Access::BOTH)];
+    let late = net
+        .authority
+        .enrol(&object, &grants, YEAR, net.now / 1000, &mut net.rng)
+        .err();
+    assert_eq!(late, Some(AuthorityError::DelegationExpired));
     let before = net.epoch(alice);
     renew(&mut net, 3, YEAR, false, false);
     net.rotate();

@@ -92,8 +92,8 @@ fn the_root_replaces_a_stolen_controller() {
     assert!(current(&net) < epoch + 10);
     for device in [alice, bob] {
         let events = &net.devices[device].events;
-        let fork = |e: &MemberEvent| matches!(e, MemberEvent::Fork { .. });
-        assert!(events.iter().any(fork), "{events:?}");
+        let recovered = |e: &MemberEvent| matches!(e, MemberEvent::Recovered { .. });
+        assert_eq!(events.iter().filter(|e| recovered(e)).count(), 1);
     }
     net.send(bob, "plant/a", b"from bob");
     net.send(carol, "plant/a", b"from carol");

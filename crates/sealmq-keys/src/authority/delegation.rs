@@ -116,6 +116,7 @@ impl Authority {
             }
         };
         let result = install();
+        self.in_order(&mut plan);
         self.settle(result.map(|()| plan), now)
     }
 

@@ -131,6 +131,9 @@ impl Authority {
             grants,
             validity,
         } = admission;
+        if !self.delegation.is_valid_at(now, 0) {
+            return Err(AuthorityError::DelegationExpired);
+        }
         let fields = verified.fields();
         if name.bytes().all(|b| b.is_ascii_digit()) {
             return Err(AuthorityError::NumericName);
@@ -230,6 +233,9 @@ impl Authority {
         now: u64,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
+        if !self.delegation.is_valid_at(now, 0) {
+            return Err(AuthorityError::DelegationExpired);
+        }
         self.active(member)?;
         let missing = || AuthorityError::NoSuchMember(format!("{member}"));
         let mut record = self.members.remove(&member).ok_or_else(missing)?;

@@ -200,6 +200,11 @@ impl Authority {
         changes
     }
 
+    fn in_order(&self, plan: &mut Plan) {
+        plan.publications
+            .sort_by_cached_key(|publication| self.order(publication));
+    }
+
     /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, welcomes, refused
     /// lists, chunks and announcements by epoch, heartbeats, clears.
     fn order(&self, publication: &Publication) -> (u8, u64) {

@@ -153,6 +153,7 @@ impl Authority {
             enrolled: replay.enrolled.keys().copied().collect(),
             removed: replay.removed,
         });
+        self.in_order(&mut plan);
         self.settle(result.map(|()| plan), now)
     }
 

@@ -27,8 +27,7 @@ impl Authority {
         self.check_usable()?;
         let mut plan = Plan::default();
         let result = self.tick_all(now, &mut plan, rng);
-        plan.publications
-            .sort_by_cached_key(|publication| self.order(publication));
+        self.in_order(&mut plan);
         self.settle(result.map(|()| plan), now)
     }
 
