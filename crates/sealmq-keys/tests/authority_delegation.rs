@@ -12,6 +12,8 @@ mod common;
 mod net;
 mod thief;
 
+use common::desk::Desk;
+use common::device::Device;
 use common::{MemoryStore, TestRng, request};
 use net::{Net, START, YEAR, grant};
 use sealmq_core::crypto::{Secret, VerifyingKey, sha256};
@@ -342,5 +344,62 @@ fn split_keys_sign_only_what_their_role_allows() {
         net.publish(forged);
         let refused = |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { .. });
         assert!(net.devices[alice].events.iter().any(refused));
+    }
+}
+
+/// A join request may cross a new delegation on its way, but not two; and what waits for the
+/// root is still there after a restart.
+#[test]
+fn a_join_request_crosses_one_renewal() {
+    for (renewals, admitted) in [(1, 1), (2, 0)] {
+        let mut desk = Desk::with_groups(Suite::Two);
+        let token = desk.token("", 2);
+        let old = desk.delegation();
+        let device = Device::new(1, Suite::Two, desk.authority.domain());
+        let request = device.join(&old, Some(&token), "pump", 1, START);
+        for serial in 2..2 + renewals {
+            let (answer, plan) = desk
+                .authority
+                .request_delegation(true, true, START, &mut desk.rng)
+                .unwrap();
+            desk.commit(plan);
+            desk.reload();
+            let object = desk
+                .root
+                .delegate(&answer, serial, START, START + YEAR, Roles::ALL)
+                .unwrap();
+            let rng = &mut desk.rng;
+            let plan = desk
+                .authority
+                .install_delegation(&object, false, START, rng);
+            desk.commit(plan.unwrap());
+        }
+        desk.handle(ReservedTopic::Join(device.fingerprint()), &request, START);
+        assert_eq!(desk.authority.members().count(), admitted, "{renewals}");
+    }
+}
+
+/// Whoever took the keys has the tokens' secrets, too.
+#[test]
+fn recovery_revokes_tokens() {
+    let mut desk = Desk::with_groups(Suite::One);
+    desk.token("", 5);
+    for (serial, recovery, left) in [(2, false, 1), (3, true, 0)] {
+        let (request, plan) = desk
+            .authority
+            .request_delegation(true, false, START, &mut desk.rng)
+            .unwrap();
+        desk.commit(plan);
+        let object = desk
+            .root
+            .delegate(&request, serial, START, START + YEAR, Roles::ALL)
+            .unwrap();
+        let rng = &mut desk.rng;
+        let plan = desk
+            .authority
+            .install_delegation(&object, recovery, START, rng);
+        desk.commit(plan.unwrap());
+        desk.reload();
+        assert_eq!(desk.uses_left().len(), left);
     }
 }

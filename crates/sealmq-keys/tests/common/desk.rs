@@ -8,7 +8,7 @@ use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{
     Authority, AuthorityEvent, DomainOptions, GrantSpec, NewGroup, Plan, TokenSpec,
 };
-use sealmq_keys::{NamePattern, ReservedTopic, Store, Token, VerifiedDelegation};
+use sealmq_keys::{NamePattern, ReservedTopic, RootKey, Store, Token, VerifiedDelegation};
 
 use super::{MemoryStore, TestRng};
 
@@ -17,6 +17,7 @@ pub const YEAR: u64 = 365 * 86_400;
 
 pub struct Desk {
     pub authority: Authority,
+    pub root: RootKey,
     pub store: MemoryStore,
     pub rng: TestRng,
     pub events: Vec<AuthorityEvent>,
@@ -36,6 +37,7 @@ impl Desk {
         let new = Authority::create_with(&options, NOW, &mut rng).unwrap();
         let mut desk = Self {
             authority: new.authority,
+            root: RootKey::from_seed(&new.root_seed),
             store: MemoryStore::default(),
             rng,
             events: Vec::new(),
