@@ -101,7 +101,7 @@ impl Authority {
     /// to join again with new ones. Those that it removed are removed. Numbers, epochs and
     /// generations go on above everything seen, every group gets a new key tree, the old ones end
     /// at once, and every member a new welcome. Join tokens are revoked: how often they were used
-    /// is not known.
+    /// is not known. Groups that were made since the backup have to be made again.
     ///
     /// `None` stands for "there is no copy". Removals since the backup are then **forgotten**,
     /// and have to be repeated by hand; epochs and generations leave a gap of 1024.
