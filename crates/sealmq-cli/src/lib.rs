@@ -16,6 +16,7 @@ mod link;
 mod output;
 mod program;
 mod publish;
+mod rootfile;
 mod server;
 mod session;
 mod signals;
