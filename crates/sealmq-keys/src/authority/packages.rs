@@ -50,10 +50,12 @@ impl Authority {
             self.touched = true;
             let record = self.members.get_mut(&number);
             let record = record.ok_or(AuthorityError::Record)?;
+            self.index.take_out(record);
             for (group, generation) in &proved {
                 record.confirm(group, *generation);
             }
             record.forget_used();
+            self.index.add(record);
             record::put(&mut plan.changes, record.key(), record)?;
             plan.events.push(AuthorityEvent::Confirmed {
                 member: number,
@@ -110,7 +112,9 @@ impl Authority {
                 member: number,
                 count: fresh.len(),
             });
+            self.index.take_out(record);
             record.take_fresh(fresh, now);
+            self.index.add(record);
             record::put(&mut plan.changes, record.key(), record)?;
         }
         self.sign_of_life(number, now, &mut plan);
