@@ -65,7 +65,10 @@ pub fn chunk(data: &[u8]) -> bool {
 /// spec/keys.md §5, said once more: whole entries, the first one's leaves begin the chunk, the
 /// others go on to the right without overlap, all of it inside.
 fn allowed(depth: u8, bounds: &Range<u32>, content: &[u8]) -> bool {
-    if content.is_empty() || content.len() % ENTRY_LEN != 0 || content.len() > MAX_CHUNK_LEN {
+    if content.is_empty()
+        || !content.len().is_multiple_of(ENTRY_LEN)
+        || content.len() > MAX_CHUNK_LEN
+    {
         return false;
     }
     let mut end = None;
