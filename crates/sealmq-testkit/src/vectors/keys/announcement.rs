@@ -351,12 +351,12 @@ fn covers(group: &Group, file: &mut VectorFile) {
     .invalid(file, "field");
     let chunk = [varint(8), digest("chunk").0.to_vec()].concat();
     plan(
-        "cover-chunked",
-        "Chunked covers are reserved.",
+        "cover-one-chunk",
+        "A chunked cover has two chunks at least.",
         raw(&[vec![1], blob(&chunk)].concat()),
     )
     .attacks(&["B22"])
-    .invalid(file, "unsupported");
+    .invalid(file, "field");
     plan(
         "cover-variant",
         "An unknown kind of cover.",

@@ -86,7 +86,7 @@ fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         .spec("constants.md §3")
         .valid(file);
     }
-    let bad: [(&str, &str, Change); 17] = [
+    let bad: [(&str, &str, Change); 19] = [
         ("window-17", "A window of 17 epochs.", |p| p.window = 17),
         ("grace", "grace above 2^31.", |p| p.grace = (1 << 31) + 1),
         ("freshness", "freshness above 2^31.", |p| {
@@ -125,6 +125,10 @@ fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         ("seconds-too-many", "A week and a second.", |p| {
             p.session_seconds = 604_801
         }),
+        ("lease-too-short", "A lease of 9 seconds.", |p| p.lease = 9),
+        ("lease-too-long", "A lease above 2^31.", |p| {
+            p.lease = (1 << 31) + 1
+        }),
         ("will-age", "will_age above 2^31.", |p| {
             p.will_age = (1 << 31) + 1
         }),
@@ -138,13 +142,15 @@ fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         .spec("constants.md §3")
         .invalid(file, "field");
     }
-    plan(
-        "policy-lease",
-        "A lease, which this version cannot enforce.",
-        changed(group, |d| d.policy.lease = 1),
-    )
-    .spec("keys.md §9")
-    .invalid(file, "unsupported");
+    for (id, lease) in [("lease-10", 10), ("lease-max", 1 << 31)] {
+        plan(
+            &format!("policy-{id}"),
+            "A lease, in seconds.",
+            changed(group, |d| d.policy.lease = lease),
+        )
+        .spec("keys.md §8")
+        .valid(file);
+    }
 }
 
 fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {

@@ -383,10 +383,10 @@ fn before_everything(group: &Group, file: &mut VectorFile) {
         "field",
     );
     bad(
-        "unsupported",
-        "A policy that this version cannot enforce.",
-        &|d| d.policy.lease = 60,
-        "unsupported",
+        "lease-field",
+        "A lease shorter than any policy may have.",
+        &|d| d.policy.lease = 9,
+        "field",
     );
     let object = group.announcement(2);
     let mut raw = |id: &'static str, comment: &'static str, object: &[u8], reason: &'static str| {
