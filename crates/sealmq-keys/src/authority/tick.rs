@@ -10,7 +10,7 @@ use super::generation::End;
 use super::{Authority, AuthorityError, EpochReason, Plan, record};
 
 /// Most welcomes of one tick; the others follow with the next ones.
-const WELCOMES_PER_TICK: usize = 4096;
+const WELCOMES_PER_TICK: usize = 1024;
 /// Most credentials that one tick renews.
 const RENEWALS_PER_TICK: usize = 1024;
 /// Seconds that a credential may be from the future: as much as members allow by default.
@@ -40,6 +40,9 @@ impl Authority {
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         let mut welcomes = WELCOMES_PER_TICK;
         self.warn_of_expiry(now, plan);
+        if self.can_act(Role::Issue, now) {
+            self.renew_due(now, plan)?;
+        }
         if self.signer(Role::Groups).is_ok() {
             for id in &groups {
                 self.tick_group(*id, &mut welcomes, now, plan, rng)?;
@@ -52,9 +55,6 @@ impl Authority {
                     self.heartbeat(*id, now, plan)?;
                 }
             }
-        }
-        if self.can_act(Role::Issue, now) {
-            self.renew_due(now, plan)?;
         }
         self.expire_joining(now, plan);
         Ok(())
@@ -95,7 +95,10 @@ impl Authority {
             self.report_move(id, plan);
         }
         let group = self.groups.get(&id).ok_or_else(missing)?;
-        if let Some(reason) = reason.or_else(|| group.epoch_due(now, more)) {
+        let due = group.epoch_due(now, more);
+        // A healing epoch serves for everything else.
+        let heals = due.filter(|due| due.heals());
+        if let Some(reason) = heals.or(reason).or(due) {
             plan.append(self.next_epoch(id, reason, now, rng)?);
         }
         Ok(())

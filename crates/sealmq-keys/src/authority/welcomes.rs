@@ -25,7 +25,7 @@ impl Authority {
         for (at, leaf) in leaves.iter().enumerate() {
             let needed = leaves.len();
             let grant = member.grants.get(at).ok_or(AuthorityError::Record)?;
-            let Some(package) = member.package_for(grant, 0).cloned() else {
+            let Some(package) = member.first_package_for(grant).cloned() else {
                 return Err(AuthorityError::Packages { needed });
             };
             let missing = || AuthorityError::NoSuchGroup(alloc::format!("{}", grant.group));
@@ -228,15 +228,27 @@ impl MemberRecord {
         used.max().unwrap_or(0).max(grant.fresh_above)
     }
 
-    /// The package for the next welcome of this grant; expired ones are passed over.
-    fn package_for(&self, grant: &GrantRecord, now: u64) -> Option<&PackageRecord> {
+    fn packages_for(&self, grant: &GrantRecord, now: u64) -> impl Iterator<Item = &PackageRecord> {
         let floor = self.package_floor(grant);
-        let mut packages = self.packages.iter();
-        packages.find(|package| package.number > floor && package.not_after >= now)
+        let packages = self.packages.iter();
+        packages.filter(move |package| package.number > floor && package.not_after >= now)
+    }
+
+    /// The package for the first welcome of this grant.
+    fn first_package_for(&self, grant: &GrantRecord) -> Option<&PackageRecord> {
+        self.packages_for(grant, 0).next()
+    }
+
+    /// The package for a later welcome: one of the set that came last, because the keys of older
+    /// sets may be deleted, yet one that leaves packages above it for the member's other groups.
+    fn package_for(&self, grant: &GrantRecord, now: u64) -> Option<&PackageRecord> {
+        let last = self.packages_for(grant, now).count();
+        let at = last.saturating_sub(self.grants.len().max(1));
+        self.packages_for(grant, now).nth(at)
     }
 
     /// Whether there is such a package, expired or not.
     pub(super) fn has_package_for(&self, grant: &GrantRecord) -> bool {
-        self.package_for(grant, 0).is_some()
+        self.first_package_for(grant).is_some()
     }
 }

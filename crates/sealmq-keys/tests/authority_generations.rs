@@ -1,0 +1,370 @@
+//! Changes of generation as members live through them (spec/keys.md §6).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod common;
+mod net;
+
+use common::{TestRng, request};
+use net::{Device, Net, YEAR, grant};
+use sealmq_core::object::Access;
+use sealmq_keys::authority::{Authority, AuthorityError, GroupInfo, NewGroup};
+use sealmq_keys::member::{Member, Opened};
+use sealmq_keys::{ReservedTopic, Store};
+
+const DAY: u64 = 86_400;
+
+fn group(net: &Net) -> GroupInfo {
+    net.authority.groups().next().unwrap()
+}
+
+fn generations(net: &Net) -> Vec<u32> {
+    group(net).generations.iter().map(|g| g.number).collect()
+}
+
+/// The authority gets what members have published, then does what is due.
+fn serve(net: &mut Net) {
+    let prefix = net.authority.prefix().to_owned();
+    let written: Vec<(String, Vec<u8>)> = net
+        .retained
+        .iter()
+        .filter(|(topic, _)| {
+            matches!(
+                ReservedTopic::parse(&prefix, topic),
+                Some(ReservedTopic::Confirm(_) | ReservedTopic::Packages(_))
+            )
+        })
+        .map(|(topic, payload)| (topic.clone(), payload.clone()))
+        .collect();
+    for (topic, payload) in written {
+        let now = net.now / 1000;
+        let plan = net.authority.handle(&topic, &payload, now, &mut net.rng);
+        net.carry_out(plan.unwrap());
+    }
+    net.tick_authority();
+}
+
+fn renew(net: &mut Net) {
+    let now = net.now / 1000;
+    let plan = net.authority.renew_generation("plant", now, &mut net.rng);
+    net.carry_out(plan.unwrap());
+    net.tick_authority();
+}
+
+fn days(net: &mut Net, days: u64) {
+    net.now += days * DAY * 1000;
+    net.tick_authority();
+}
+
+/// Members tick, and the authority takes what they say.
+fn settle(net: &mut Net) {
+    for device in 0..net.devices.len() {
+        if net.devices[device].online {
+            net.tick(device);
+        }
+    }
+    serve(net);
+}
+
+fn talk(net: &mut Net, from: usize, to: &[usize], text: &str) {
+    net.send(from, "plant/a", text.as_bytes());
+    for reader in to {
+        assert_eq!(net.texts(*reader), [text], "reader {reader}");
+    }
+}
+
+#[test]
+fn members_move_one_by_one_and_messages_go_on() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::SUBSCRIBE);
+    let bob = net.join("bob", Access::PUBLISH);
+    let carol = net.join("carol", Access::SUBSCRIBE);
+    settle(&mut net);
+    net.disconnect(carol);
+
+    renew(&mut net);
+    assert_eq!(generations(&net), [1, 2]);
+    let again = net
+        .authority
+        .renew_generation("plant", net.now / 1000, &mut net.rng);
+    assert_eq!(again.err(), Some(AuthorityError::Moving("plant".into())));
+    talk(&mut net, bob, &[alice], "both have a welcome");
+    settle(&mut net);
+    assert_eq!((generations(&net), group(&net).moved), (vec![1, 2], 2));
+
+    // Carol holds the old one up; rotations and removals go on meanwhile.
+    let dave = net.join("dave", Access::BOTH);
+    net.rotate();
+    net.remove(dave);
+    net.rotate();
+    talk(&mut net, bob, &[alice], "after a removal");
+    settle(&mut net);
+    assert_eq!(generations(&net), [1, 2]);
+
+    net.connect(carol);
+    net.subscribe(carol, "plant/#");
+    talk(&mut net, bob, &[alice, carol], "carol is back");
+    settle(&mut net);
+    assert_eq!(generations(&net), [2]);
+    talk(&mut net, bob, &[alice, carol], "one tree");
+    net.rotate();
+    talk(&mut net, bob, &[alice, carol], "the next epoch");
+    assert_eq!(group(&net).moved, 3);
+}
+
+/// A member that slept through two generations finds its welcome of the first, learns that it is
+/// over, and gets another one by publishing packages.
+#[test]
+fn a_straggler_gets_its_welcome_after_the_deadline() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let dave = net.join("dave", Access::SUBSCRIBE);
+    serve(&mut net);
+    net.disconnect(dave);
+    for number in [2, 3] {
+        settle(&mut net);
+        renew(&mut net);
+        settle(&mut net);
+        assert_eq!(generations(&net), [number - 1, number]);
+        let epoch = group(&net).epoch;
+        for _ in 0..29 {
+            days(&mut net, 1);
+        }
+        assert_eq!(generations(&net), [number - 1, number]);
+        days(&mut net, 1);
+        assert_eq!(generations(&net), [number], "the deadline");
+        assert_eq!(group(&net).epoch, epoch + 30);
+    }
+    net.connect(dave);
+    net.subscribe(dave, "plant/#");
+    net.send(alice, "plant/a", b"without dave");
+    assert!(net.texts(dave).is_empty());
+    settle(&mut net);
+    settle(&mut net);
+    net.inbox(dave);
+    talk(&mut net, alice, &[dave], "with dave");
+    settle(&mut net);
+    assert_eq!(group(&net).moved, 2);
+}
+
+/// Whoever was removed, with everything that it ever stored and everything that it can receive,
+/// before, in the middle of, and after a change of generation.
+#[test]
+fn removed_members_open_nothing_later_across_generations() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let sleeper = net.join("sleeper", Access::SUBSCRIBE);
+    let eves: Vec<usize> = ["eve-1", "eve-2", "eve-3"]
+        .map(|name| net.join(name, Access::SUBSCRIBE))
+        .to_vec();
+    settle(&mut net);
+    net.disconnect(sleeper);
+    net.remove(eves[0]);
+    renew(&mut net);
+    net.remove(eves[1]);
+    settle(&mut net);
+    net.remove(eves[2]);
+    net.rotate();
+    days(&mut net, 30);
+    assert_eq!(generations(&net), [2]);
+    renew(&mut net);
+    settle(&mut net);
+
+    let message = net.send(alice, "plant/a", b"secret");
+    let now = Some(net.now);
+    for eve in eves {
+        let Device {
+            history, member, ..
+        } = &net.devices[eve];
+        let options = member.options().clone();
+        for store in history {
+            let mut eve = Member::load(store, options.clone()).unwrap();
+            for publication in &net.log {
+                if eve.is_reserved(&publication.topic) {
+                    drop(eve.handle_reserved(&publication.topic, &publication.payload, now));
+                }
+            }
+            let (opened, _) = eve.open("plant/a", &message, false, now);
+            assert!(!matches!(opened, Opened::Message(_)));
+        }
+    }
+    net.connect(sleeper);
+    settle(&mut net);
+    settle(&mut net);
+    net.subscribe(sleeper, "plant/#");
+    talk(
+        &mut net,
+        alice,
+        &[sleeper],
+        "the sleeper is no victim of it",
+    );
+}
+
+/// The authority is killed and loaded between any two calls.
+#[test]
+fn a_move_is_the_same_whoever_is_reloaded() {
+    let run = |reload: bool| {
+        let mut net = Net::new();
+        let step = |net: &mut Net| {
+            if reload {
+                net.authority = Authority::load(&net.authority_store).unwrap();
+            }
+        };
+        let alice = net.join("alice", Access::BOTH);
+        step(&mut net);
+        let bob = net.join("bob", Access::BOTH);
+        step(&mut net);
+        settle(&mut net);
+        net.disconnect(bob);
+        let now = net.now / 1000;
+        let plan = net.authority.renew_generation("plant", now, &mut net.rng);
+        net.carry_out(plan.unwrap());
+        for day in 0..32 {
+            step(&mut net);
+            settle(&mut net);
+            step(&mut net);
+            if day == 3 {
+                let carol = net.join("carol", Access::PUBLISH);
+                step(&mut net);
+                net.remove(carol);
+            }
+            days(&mut net, 1);
+        }
+        net.connect(bob);
+        net.subscribe(bob, "plant/#");
+        for _ in 0..2 {
+            step(&mut net);
+            settle(&mut net);
+        }
+        talk(&mut net, alice, &[bob], "done");
+        assert_eq!((generations(&net), group(&net).moved), (vec![2], 2));
+        (format!("{:?}", group(&net)), net.retained)
+    };
+    let (straight, reloaded) = (run(false), run(true));
+    assert_eq!(straight.0, reloaded.0);
+    assert_eq!(
+        straight.1.keys().collect::<Vec<_>>(),
+        reloaded.1.keys().collect::<Vec<_>>()
+    );
+    assert!(straight.1 == reloaded.1, "the same bytes");
+}
+
+/// A fleet moves in bounded steps, and shares one epoch.
+#[test]
+fn a_large_group_moves_in_several_ticks() {
+    let mut net = Net::new();
+    let mut fleet = NewGroup::new("fleet", ["fleet/#"]);
+    fleet.depth = 13;
+    let now = net.now / 1000;
+    let plan = net.authority.add_group(&fleet, now, &mut net.rng).unwrap();
+    net.carry_out(plan);
+    let members = 1100_u32;
+    for number in 0..members {
+        let mut rng = TestRng::new(u64::from(number) + 5000);
+        let object = request_of(&mut rng, number, now);
+        let grants = [grant("fleet", Access::SUBSCRIBE)];
+        let enrolled = net
+            .authority
+            .enrol(&object, &grants, YEAR, now, &mut net.rng);
+        let (_, plan) = enrolled.unwrap();
+        net.authority_store.commit(&plan.changes).unwrap();
+    }
+    net.tick_authority();
+    let info = |net: &Net| net.authority.groups().find(|g| g.name == "fleet").unwrap();
+    let epoch = info(&net).epoch;
+    let plan = net.authority.renew_generation("fleet", now, &mut net.rng);
+    net.carry_out(plan.unwrap());
+
+    let welcomes = |net: &mut Net| {
+        let plan = net.authority.tick(now, &mut net.rng).unwrap();
+        net.authority_store.commit(&plan.changes).unwrap();
+        let topics = plan.publications.iter().map(|p| p.topic.contains("/w/"));
+        topics.filter(|is_welcome| *is_welcome).count()
+    };
+    assert_eq!(welcomes(&mut net), 1024);
+    assert_eq!(info(&net).epoch, epoch, "the others are waited for");
+    assert!(net.authority.next_due().unwrap() <= now);
+    assert_eq!(welcomes(&mut net), 76);
+    assert_eq!(info(&net).epoch, epoch + 1);
+    assert_eq!(welcomes(&mut net), 0);
+    assert!(net.authority.next_due().unwrap() > now);
+}
+
+fn request_of(rng: &mut TestRng, number: u32, now: u64) -> Vec<u8> {
+    let mut store = common::MemoryStore::default();
+    let name = format!("device-{number}");
+    let (changes, file) = Member::request(&store, &name, 2, Some(now * 1000), rng).unwrap();
+    store.commit(&changes).unwrap();
+    sealmq_keys::decode_request(&file).unwrap()
+}
+
+/// A tree that fills up, or whose covers or healing log grow, is replaced by itself.
+#[test]
+fn limits_begin_a_generation() {
+    let mut net = Net::new();
+    let new = |net: &mut Net, name: &str, change: &dyn Fn(&mut NewGroup)| {
+        let mut group = NewGroup::new(name, [format!("{name}/#")]);
+        group.depth = 8;
+        change(&mut group);
+        let plan = net
+            .authority
+            .add_group(&group, net.now / 1000, &mut net.rng);
+        net.carry_out(plan.unwrap());
+    };
+    new(&mut net, "full", &|group| group.depth = 3);
+    new(&mut net, "cover", &|group| group.schedule.cover_limit = 10);
+    new(&mut net, "healings", &|group| {
+        group.schedule.healing_limit = 2
+    });
+    new(&mut net, "age", &|group| {
+        group.schedule.generation_every = 3 * DAY
+    });
+    let now = net.now / 1000;
+    let enrol = |net: &mut Net, seed: u8, group: &str| {
+        let object = request(seed, &format!("device-{seed}"), 1, now);
+        let grants = [grant(group, Access::SUBSCRIBE)];
+        let enrolled = net
+            .authority
+            .enrol(&object, &grants, YEAR, now, &mut net.rng);
+        let (enrolled, plan) = enrolled.unwrap();
+        net.carry_out(plan);
+        enrolled.number
+    };
+    for seed in 1..=4 {
+        enrol(&mut net, seed, "full");
+    }
+    let removed = [enrol(&mut net, 5, "cover"), enrol(&mut net, 6, "cover")];
+    let plan = net.authority.remove_all(&removed, now, &mut net.rng);
+    net.carry_out(plan.unwrap());
+    for _ in 0..2 {
+        let plan = net.authority.heal("healings", now, &mut net.rng);
+        net.carry_out(plan.unwrap());
+    }
+    let newest = |net: &Net, name: &str| {
+        let group = net.authority.groups().find(|g| g.name == name).unwrap();
+        let newest = group.generations.last().unwrap();
+        (newest.number, newest.depth)
+    };
+    net.tick_authority();
+    assert_eq!(newest(&net, "full"), (2, 4), "deeper");
+    assert_eq!(newest(&net, "cover"), (2, 8));
+    assert_eq!(newest(&net, "healings"), (2, 8));
+    assert_eq!(newest(&net, "age"), (1, 8));
+    days(&mut net, 3);
+    assert_eq!(newest(&net, "age"), (2, 8));
+    assert_eq!(newest(&net, "plant"), (1, 8));
+    // Healing announcements go with the generation that needed them.
+    days(&mut net, 1);
+    let healings = net.group("healings");
+    let retained = net
+        .retained
+        .keys()
+        .filter(|topic| topic.contains(&format!("{healings}/a/")));
+    assert_eq!(retained.count(), 3);
+}
