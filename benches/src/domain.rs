@@ -3,8 +3,8 @@ use std::convert::Infallible;
 use rand_core::{TryCryptoRng, TryRng};
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
-use sealmq_core::wire::Suite;
 use sealmq_core::object::{Access, List};
+use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
     EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic, UNKNOWN_DOMAIN,
@@ -13,11 +13,19 @@ use sealmq_keys::{
 
 /// Unix seconds.
 pub const NOW: u64 = 1_764_000_000;
-const YEAR: u64 = 365 * 86_400;
-const GROUP: &str = "plant";
+pub(crate) const YEAR: u64 = 365 * 86_400;
+pub(crate) const GROUP: &str = "plant";
 
 /// SHA-256 in counter mode.
 pub struct CountingRng(u64);
+
+impl CountingRng {
+    /// From a start of its own.
+    #[must_use]
+    pub const fn new(start: u64) -> Self {
+        Self(start << 32)
+    }
+}
 
 impl TryRng for CountingRng {
     type Error = Infallible;
@@ -156,28 +164,43 @@ impl Domain {
 
 /// An enrolment request with one key package, and the private key for it.
 fn request(n: u32) -> (KemKeyPair, Vec<u8>) {
-    let secret = |label: &[u8]| Secret::new(sha256(&[label, &n.to_be_bytes()]).0);
-    let identity = IdentityKey::from_seed(&secret(b"identity"));
-    let init = KemKeyPair::derive(&secret(b"init"));
-    let package = KeyPackage {
-        domain: UNKNOWN_DOMAIN,
-        identity: *identity.verifying_key().as_bytes(),
-        number: 1,
-        kem: KEM_X25519,
-        init_key: &init.public().0,
-        issued_at: NOW,
-        not_after: NOW + YEAR,
-    };
-    let mut package_bytes = [0; 256];
-    let package = package.sign(&identity, &mut package_bytes).unwrap().0;
-    let mut list = [0; 300];
+    let (mut inits, request) = request_with(n, 1);
+    (inits.remove(0), request)
+}
+
+/// An enrolment request with so many key packages, and the private keys for them.
+pub(crate) fn request_with(n: u32, packages: u32) -> (Vec<KemKeyPair>, Vec<u8>) {
+    let secret =
+        |label: &[u8], k: u32| Secret::new(sha256(&[label, &n.to_be_bytes(), &k.to_be_bytes()]).0);
+    let identity = IdentityKey::from_seed(&secret(b"identity", 0));
+    let inits: Vec<_> = (1..=packages)
+        .map(|k| KemKeyPair::derive(&secret(b"init", k)))
+        .collect();
+    let objects: Vec<Vec<u8>> = (1..)
+        .zip(&inits)
+        .map(|(number, init)| {
+            let package = KeyPackage {
+                domain: UNKNOWN_DOMAIN,
+                identity: *identity.verifying_key().as_bytes(),
+                number,
+                kem: KEM_X25519,
+                init_key: &init.public().0,
+                issued_at: NOW,
+                not_after: NOW + YEAR,
+            };
+            package.sign(&identity, &mut [0; 256]).unwrap().0.to_vec()
+        })
+        .collect();
+    let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+    let mut list = vec![0; 300 * objects.len()];
     let request = EnrolmentRequest {
         domain: UNKNOWN_DOMAIN,
         name: &format!("device-{n}"),
         key: *identity.verifying_key().as_bytes(),
         issued_at: NOW,
-        packages: List::encode(&[package], &mut list).unwrap(),
+        packages: List::encode(&objects, &mut list).unwrap(),
     };
-    let request = request.sign(Suite::One, &identity, &mut [0; 512]).unwrap().0.to_vec();
-    (init, request)
+    let mut buffer = vec![0; 300 * objects.len() + 512];
+    let request = request.sign(Suite::One, &identity, &mut buffer).unwrap().0;
+    (inits, request.to_vec())
 }

@@ -9,7 +9,7 @@ use sealmq_core::seal::{
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
-use sealmq_core::{GroupId, KeyId, MemberNumber};
+use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber};
 
 /// Room in front of a payload that is always enough for a header and a body's first fields.
 pub const HEADROOM: usize = 80;
@@ -219,6 +219,7 @@ impl Directory for Known {
             member: self.card.member,
             key: self.card.key,
             credential_hash: self.card.hash,
+            delegation: 1,
             serial: 1,
             issued_at: 0,
             not_after: u64::MAX,
@@ -227,7 +228,7 @@ impl Directory for Known {
         })
     }
 
-    fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<u32>) -> Option<Sender> {
+    fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<CredentialOrder>) -> Option<Sender> {
         None
     }
 }

@@ -14,11 +14,13 @@ mod domain;
 mod floor;
 mod group;
 mod measure;
+mod scale;
 
 pub use domain::{CountingRng, Domain, NOW};
 pub use floor::Floor;
 pub use group::{Group, HEADROOM, Message, Reader, SenderNumbers};
 pub use measure::{Paired, Stopwatch, paired, per_call};
+pub use scale::{Change, Fleet, Follower, fan_out};
 
 /// Payload sizes that the table shows.
 pub const SIZES: [usize; 5] = [64, 256, 1024, 16 * 1024, 1024 * 1024];
