@@ -47,6 +47,8 @@ pub enum Purpose {
     KeyPackage = 2,
     /// A nonce that proves freshness.
     Nonce = 3,
+    /// The encryption of a join request.
+    Join = 4,
 }
 
 /// The device's own secret, mixed into everything random and ratcheted after each use.

@@ -3,9 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{DeviceSecret, Entropy, IdentityKey, Secret};
+use sealmq_core::crypto::{DeviceSecret, Digest, Entropy, IdentityKey, Secret};
 use sealmq_core::object::{Access, Kind, List, Object};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
@@ -16,7 +17,7 @@ use super::records::{
 };
 use super::types::Now;
 use super::{Member, MemberError, seconds};
-use crate::armour::{decode_credential_file, encode_request};
+use crate::armour::{CredentialFile, decode_credential_file, encode_request};
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
 use crate::key_package::MAX_KEY_PACKAGE_LEN;
@@ -88,48 +89,21 @@ impl Member {
         }
         let identity = IdentityKey::from_seed(&draw(rng)?);
         let mut device = DeviceSecret::new(draw(rng)?);
-        let issued_at = seconds(now).unwrap_or(0);
-
         let mut changes = Changes::new();
-        let mut objects = Vec::new();
-        for number in 1..=packages {
-            let new = NewPackage {
-                identity: &identity,
-                domain: UNKNOWN_DOMAIN,
-                suite,
-                number,
-                set: 0,
-                now,
-            };
-            let package = new.make(&mut device, rng)?;
-            let record = package.record(number, Vec::new());
-            records::put(&mut changes, records::package_key(number), &record)?;
-            objects.push(package.object);
-        }
-
-        let borrowed: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
-        let room = objects
-            .len()
-            .saturating_add(2)
-            .saturating_mul(MAX_KEY_PACKAGE_LEN + 8);
-        let mut list = vec![0; room];
-        let fields = EnrolmentRequest {
+        let new = NewRequest {
+            identity: &identity,
             domain: UNKNOWN_DOMAIN,
+            suite,
             name,
-            key: *identity.verifying_key().as_bytes(),
-            issued_at,
-            packages: List::encode(&borrowed, &mut list)
-                .map_err(|e| MemberError::Object(e.into()))?,
+            numbers: 1..=packages,
+            now,
         };
-        let mut buffer = vec![0; room.saturating_add(512)];
-        let (request, _) = fields
-            .sign(suite, &identity, &mut buffer)
-            .map_err(MemberError::Object)?;
-        let file = encode_request(request).map_err(MemberError::File)?;
+        let request = new.make(&mut device, &mut changes, rng)?;
+        let file = encode_request(&request).map_err(MemberError::File)?;
 
         let record = IdentityRecord {
             seed: SecretBytes::of(identity.seed().expose()),
-            request: request.to_vec(),
+            request,
         };
         records::put(&mut changes, records::IDENTITY, &record)?;
         let secret = SecretBytes::of(device.expose());
@@ -164,15 +138,44 @@ impl Member {
         now: Now,
     ) -> Result<(Changes, EnrolledAs), MemberError> {
         let identity = load_identity(store)?;
-        let key = IdentityKey::from_seed(&identity.seed.secret()).verifying_key();
+        let asked = Asked {
+            key: *IdentityKey::from_seed(&identity.seed.secret())
+                .verifying_key()
+                .as_bytes(),
+            request: request_hash(&identity)?,
+        };
+        let domain = records::get(store, records::DOMAIN)?;
+        let domain = domain.map(|value| records::read(records::DOMAIN, &value));
+        let known = records::get(store, records::CREDENTIAL)?;
+        let known = known.map(|value| records::read(records::CREDENTIAL, &value));
         let file = decode_credential_file(credential_file).map_err(MemberError::File)?;
+        asked.accept(file, domain.transpose()?, known.transpose()?, now)
+    }
+}
+
+/// What an answer of the authority has to fit.
+pub(super) struct Asked {
+    /// The device's identity key.
+    pub(super) key: [u8; 32],
+    /// Hash of its request.
+    pub(super) request: Digest,
+}
+
+impl Asked {
+    /// Checks an answer against what is known of the domain and of an earlier credential.
+    pub(super) fn accept(
+        &self,
+        file: CredentialFile,
+        domain: Option<DomainRecord>,
+        known: Option<CredentialRecord>,
+        now: Now,
+    ) -> Result<(Changes, EnrolledAs), MemberError> {
         let root = sealmq_core::crypto::VerifyingKey::from_bytes(&file.root_key)
             .map_err(|_| MemberError::RootKey)?;
         let mut delegation_bytes = file.delegation;
         let mut delegation = VerifiedDelegation::verify(&delegation_bytes, &root)
             .map_err(MemberError::Delegation)?;
-        if let Some(value) = records::get(store, records::DOMAIN)? {
-            let known: DomainRecord = records::read(records::DOMAIN, &value)?;
+        if let Some(known) = domain {
             if known.root_key != file.root_key {
                 return Err(MemberError::OtherDomain);
             }
@@ -187,7 +190,7 @@ impl Member {
         let credential = VerifiedCredential::verify(file.credential.as_slice(), &delegation)
             .map_err(MemberError::Credential)?;
         let fields = credential.fields();
-        if fields.key != *key.as_bytes() || fields.request != request_hash(&identity)? {
+        if fields.key != self.key || fields.request != self.request {
             return Err(MemberError::OtherDevice);
         }
         if let Some(now) = seconds(now) {
@@ -199,8 +202,7 @@ impl Member {
                 return Err(MemberError::Credential(expired));
             }
         }
-        if let Some(value) = records::get(store, records::CREDENTIAL)? {
-            let known: CredentialRecord = records::read(records::CREDENTIAL, &value)?;
+        if let Some(known) = known {
             check_newer(&known.credential, &credential)?;
         }
         let enrolled = EnrolledAs {
@@ -238,11 +240,68 @@ pub(super) fn load_identity<S: Store>(store: &S) -> Result<IdentityRecord, Membe
     records::read(records::IDENTITY, &value)
 }
 
-fn request_hash(identity: &IdentityRecord) -> Result<sealmq_core::crypto::Digest, MemberError> {
+pub(super) fn request_hash(identity: &IdentityRecord) -> Result<Digest, MemberError> {
     let request = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
     Ok(request
         .map_err(|_| MemberError::Record(records::IDENTITY.to_string()))?
         .hash())
+}
+
+/// What an enrolment request is made from.
+pub(super) struct NewRequest<'a> {
+    pub(super) identity: &'a IdentityKey,
+    pub(super) domain: DomainId,
+    pub(super) suite: Suite,
+    pub(super) name: &'a str,
+    /// Numbers of its key packages.
+    pub(super) numbers: RangeInclusive<u32>,
+    pub(super) now: Now,
+}
+
+impl NewRequest<'_> {
+    /// Makes the request object; the keys of its packages go into `changes`, and `device` moves on
+    /// and has to become durable with them.
+    pub(super) fn make(
+        &self,
+        device: &mut DeviceSecret,
+        changes: &mut Changes,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Vec<u8>, MemberError> {
+        let mut objects = Vec::new();
+        for number in self.numbers.clone() {
+            let new = NewPackage {
+                identity: self.identity,
+                domain: self.domain,
+                suite: self.suite,
+                number,
+                set: 0,
+                now: self.now,
+            };
+            let package = new.make(device, rng)?;
+            let record = package.record(number, Vec::new());
+            records::put(changes, records::package_key(number), &record)?;
+            objects.push(package.object);
+        }
+        let borrowed: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+        let room = objects
+            .len()
+            .saturating_add(2)
+            .saturating_mul(MAX_KEY_PACKAGE_LEN + 8);
+        let mut list = vec![0; room];
+        let fields = EnrolmentRequest {
+            domain: self.domain,
+            name: self.name,
+            key: *self.identity.verifying_key().as_bytes(),
+            issued_at: seconds(self.now).unwrap_or(0),
+            packages: List::encode(&borrowed, &mut list)
+                .map_err(|e| MemberError::Object(e.into()))?,
+        };
+        let mut buffer = vec![0; room.saturating_add(512)];
+        let (request, _) = fields
+            .sign(self.suite, self.identity, &mut buffer)
+            .map_err(MemberError::Object)?;
+        Ok(request.to_vec())
+    }
 }
 
 /// A member's number never changes, and its highest credential serial wins (ATTACKS C12).
@@ -267,7 +326,7 @@ fn check_newer(known: &[u8], new: &VerifiedCredential<&[u8]>) -> Result<(), Memb
 }
 
 /// 32 fresh secret bytes.
-fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, MemberError> {
+pub(super) fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, MemberError> {
     let mut failed = false;
     let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
     if failed || *secret.expose() == [0; 32] {

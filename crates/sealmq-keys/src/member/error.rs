@@ -6,6 +6,7 @@ use sealmq_core::NameError;
 use sealmq_core::object::ObjectError;
 
 use crate::armour::ArmourError;
+use crate::reserved::PrefixError;
 
 /// Enrolling or loading a member failed. Nothing was changed.
 #[derive(Debug)]
@@ -42,6 +43,19 @@ pub enum MemberError {
     OtherDevice,
     /// The device is enrolled in another domain.
     OtherDomain,
+    /// The device is a member already.
+    AlreadyEnrolled,
+    /// The join token does not admit the name.
+    TokenName {
+        /// Names that it admits: a name, or a beginning followed by `*`.
+        admits: String,
+    },
+    /// The prefix of the reserved topics cannot be used.
+    Prefix(PrefixError),
+    /// The delegation lists no key that join requests could be sealed to.
+    NoJoining,
+    /// The authority's answer to a join request was refused.
+    Answer(ObjectError),
     /// An object could not be made.
     Object(ObjectError),
 }
@@ -78,6 +92,18 @@ impl fmt::Display for MemberError {
             Self::OtherDomain => f.write_str(
                 "this device belongs to another domain: delete its store and make a new request to move it",
             ),
+            Self::AlreadyEnrolled => f.write_str(
+                "this device is a member already: use another store for another device",
+            ),
+            Self::TokenName { admits } => write!(
+                f,
+                "the token does not admit this name: it is for {admits}, choose such a name"
+            ),
+            Self::Prefix(e) => e.fmt(f),
+            Self::NoJoining => f.write_str(
+                "the domain takes no join requests: renew its delegation, or enrol the device by file",
+            ),
+            Self::Answer(e) => write!(f, "the answer to the join request was refused: {e}"),
             Self::Object(e) => write!(f, "an object could not be made: {e}"),
         }
     }

@@ -21,6 +21,7 @@ mod follow;
 mod groups;
 mod handle;
 mod holder;
+mod join;
 mod lease;
 mod left_out;
 mod open;
@@ -45,6 +46,7 @@ use sealmq_core::{DomainId, GroupId, MemberNumber};
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
 pub use event::MemberEvent;
+pub use join::{JoinAction, JoinOptions, JoinWay, Joiner};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{

@@ -21,6 +21,8 @@ pub(super) const IDENTITY: &str = "member/identity";
 pub(super) const DEVICE: &str = "member/device";
 pub(super) const DOMAIN: &str = "member/domain";
 pub(super) const CREDENTIAL: &str = "member/credential";
+/// Hash of the last request that was refused for good.
+pub(super) const REFUSED_REQUEST: &str = "member/refused-request";
 pub(super) const PACKAGE_PREFIX: &str = "member/package/";
 pub(super) const GROUP_PREFIX: &str = "group/";
 pub(super) const STATE_SUFFIX: &str = "/state";

@@ -65,7 +65,8 @@ pub(crate) fn hedge(input: Input<'_>) -> Outcome {
     let purpose = match input.u64("purpose") {
         1 => Purpose::Session,
         2 => Purpose::KeyPackage,
-        _ => Purpose::Nonce,
+        3 => Purpose::Nonce,
+        _ => Purpose::Join,
     };
     let Ok(entropy) = Entropy::take(&mut input.array("rng")) else {
         return refused("rng");
