@@ -6,7 +6,7 @@ import re
 
 from .wire import Cursor, require
 
-TEXTS = {"topic", "filter", "filters", "name", "a", "b", "prefix", "content_type", "response_topic", "user", "publish_filter"}
+TEXTS = {"topic", "filter", "filters", "name", "a", "b", "prefix", "content_type", "response_topic", "user", "publish_filter", "uri", "broker"}
 WORDS = {"type", "expected", "what", "label", "reason", "text"}
 
 

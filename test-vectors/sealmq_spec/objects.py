@@ -4,25 +4,38 @@ An object is decoded to a dict with the names and the order of the spec. Every f
 """
 
 from . import topics
-from .wire import Cursor, Refused, blob, is_strong, require, sha256, verify
+from .wire import Cursor, be, blob, expand, is_strong, require, sha256, verify
 
-FORM = 0x11
-ISSUE, GROUPS = 1, 2
-KINDS = {"delegation": 1, "credential": 2, "key_package": 3, "welcome": 4, "announcement": 5, "refused_list": 6, "enrolment_request": 9}
+FORM, FORM_2 = 0x11, 0x12
+WITH_KEM = {"delegation", "key_package", "enrolment_request", "welcome"}  # have FORM_2 in a domain of suite 2; join requests too
+KEM = {1: (0x0020, 32, 32), 2: (0x647A, 1216, 1120)}                      # suite: id, bytes of a public key, bytes of enc
+ISSUE, GROUPS, HEARTBEAT = 1, 2, 4
+ROLES = {"credential": ISSUE, "join_refusal": ISSUE, "heartbeat": HEARTBEAT, "nonce_answer": HEARTBEAT}  # the others: GROUPS
+KINDS = {"delegation": 1, "credential": 2, "key_package": 3, "welcome": 4, "announcement": 5, "refused_list": 6,
+         "heartbeat": 7, "nonce_answer": 8, "enrolment_request": 9, "confirmation": 11, "join_refusal": 12}
 LABELS = {kind: "sealmq/1 " + kind.replace("_", " ") for kind in KINDS}
-MAX_SIZE = {"delegation": 4096, "credential": 8192, "welcome": 4096, "announcement": 65536, "refused_list": 65536}
+MAX_SIZE = {"delegation": 8192, "credential": 8192, "welcome": 4096, "announcement": 65536, "refused_list": 65536,
+            "heartbeat": 1024, "nonce_answer": 1024, "confirmation": 8192, "join_refusal": 1024}
+SIZE_FIRST = {"heartbeat", "nonce_answer", "confirmation", "join_refusal"}
+MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384
 MAX_NUMBER = 2**28 - 1
 REMOVED = 0xFFFFFFFF
 NOBODY = bytes(32)
 
 
+def form_of(kind, suite):
+    return FORM_2 if suite == 2 and kind in WITH_KEM else FORM
+
+
 class Object:
     """A decoded object: `fields`, and the hash by which others name it."""
 
-    def __init__(self, kind, data):
-        self.kind, self.data = kind, data
+    def __init__(self, kind, data, suite=1):
+        self.kind, self.data, self.suite = kind, data, suite
+        if kind in SIZE_FIRST:
+            require(len(data) <= MAX_SIZE[kind], "size")
         require(len(data) >= 66, "form", "too short for an object")
-        require(data[0] == FORM, "form")
+        require(data[0] == form_of(kind, suite), "form")
         require(data[1] == KINDS[kind], "kind")
         require(len(data) <= MAX_SIZE.get(kind, len(data)), "size")
         self.signature = data[-64:]
@@ -31,7 +44,7 @@ class Object:
         cursor.take(2)
         self.fields = DECODERS[kind](cursor, self)
         cursor.end()
-        RULES[kind](self.fields)
+        RULES[kind](self.fields, suite) if kind in WITH_KEM else RULES[kind](self.fields)
 
     def require_signed(self, key):
         require(verify(key, LABELS[self.kind], self.hash, self.signature), "signature")
@@ -105,14 +118,18 @@ def _cover(c):
     variant = c.u32()
     require(variant <= 1, "encoding", "unknown kind of cover")
     if variant == 1:
-        c.list(lambda e: (e.u32(), e.take(32)))
-        raise Refused("unsupported", "chunked covers are reserved")
-    entries = Cursor(c.blob())
-    require(entries.left() <= 49152 and entries.left() % 52 == 0, "field", "length of the cover")
-    out = []
+        return {"chunked": c.list(lambda e: {"first_leaf": e.u32(), "hash": e.take(32)})}
+    entries = c.blob()
+    require(len(entries) <= 49152, "field", "length of the cover")
+    return {"inline": cover_entries(entries)}
+
+
+def cover_entries(data):
+    require(len(data) % 52 == 0, "field", "length of the entries")
+    entries, out = Cursor(data), []
     while entries.left():
         out.append({"node": entries.be(4), "wrapped": entries.take(32), "tag": entries.take(16)})
-    return {"inline": out}
+    return out
 
 
 def _announcement(c, obj):
@@ -137,7 +154,32 @@ def _refused_list(c, _):
     return {**fields, "entries": out}
 
 
+def _heartbeat(c, _):
+    return {
+        **_lead(c), "group": c.take(16), "epoch": c.u64(), "announcement": c.take(32), "issued_at": c.u64(), "lease": c.u32(),
+        "log_size": c.u64(), "log_head": c.take(32),
+    }
+
+
+def _nonce_answer(c, _):
+    return {
+        **_lead(c), "group": c.take(16), "member": c.u32(), "nonce": c.take(16), "epoch": c.u64(), "announcement": c.take(32), "lease": c.u32(),
+    }
+
+
+def _confirmation(c, _):
+    return {
+        "domain": c.take(16), "member": c.u32(),
+        "entries": c.list(lambda e: {"group": e.take(16), "generation": e.u32(), "epoch": e.u64(), "package_number": e.u32(), "proof": e.take(32)}),
+    }
+
+
+def _join_refusal(c, _):
+    return {**_lead(c), "request": c.take(32), "reason": c.u8()}
+
+
 DECODERS = {
+    "heartbeat": _heartbeat, "nonce_answer": _nonce_answer, "confirmation": _confirmation, "join_refusal": _join_refusal,
     "delegation": _delegation, "credential": _credential, "key_package": _key_package, "enrolment_request": _enrolment_request,
     "welcome": _welcome, "announcement": _announcement, "refused_list": _refused_list,
 }
@@ -166,7 +208,7 @@ def _chain_rules(f):
     require(not 0 < f["healing_epoch"] == f["epoch"] - 1 or f["healing"] == f["previous"], "field", "two hashes for the previous epoch")
 
 
-def _delegation_rules(f):
+def _delegation_rules(f, _):
     _time_rules(f)
     keys = [entry["key"] for entry in f["keys"]]
     require(1 <= len(keys) <= 8, "field", "1 to 8 keys")
@@ -174,7 +216,6 @@ def _delegation_rules(f):
     require(len(set(keys)) == len(keys), "field", "a key twice")
     require(all(entry["roles"] < 8 for entry in f["keys"]), "field", "unknown role")
     require(len(f["kem_keys"]) <= 4, "field", "more than 4 KEM keys")
-    require(all(entry["kem"] == 0x0020 and len(entry["key"]) == 32 for entry in f["kem_keys"]), "field", "KEM key")
 
 
 def _credential_rules(f):
@@ -192,24 +233,25 @@ def _credential_rules(f):
             topics.require_filter(grant["publish_filter"], "publish filter")
 
 
-def _key_package_rules(f):
+def _key_package_rules(f, suite):
     require(f["number"] >= 1, "field", "numbers begin with 1")
     _time_rules(f)
-    require(f["kem"] == 0x0020 and len(f["init_key"]) == 32, "field", "KEM")
+    require((f["kem"], len(f["init_key"])) == KEM[suite][:2], "field", "KEM")
 
 
-def _enrolment_request_rules(f):
+def _enrolment_request_rules(f, _):
+    require(len(f["packages"]) <= 64, "field", "more than 64 packages")
     require(topics.is_name(f["name"]), "field", "name")
     require(is_strong(f["key"]), "field", "weak key")
 
 
-def _welcome_rules(f):
+def _welcome_rules(f, suite):
     require(_is_member(f["member"]), "field", "member number")
     require(2 <= f["depth"] <= 24, "field", "depth")
     require(f["leaf"] >> f["depth"] == 1, "field", "not a leaf")
     _chain_rules(f)
     require(f["package_number"] >= 1, "field", "package numbers begin with 1")
-    require(len(f["enc"]) == 32 and len(f["sealed"]) == 32 * f["depth"] + 16, "field", "length of enc or sealed")
+    require(len(f["enc"]) == KEM[suite][2] and len(f["sealed"]) == 32 * f["depth"] + 16, "field", "length of enc or sealed")
 
 
 POLICY = {  # constants.md §3; `bucket` depends on `padding`
@@ -223,7 +265,7 @@ def _announcement_rules(f):
     require(topics.is_name(f["name"]), "field", "name")
     _chain_rules(f)
     _time_rules(f)
-    require(f["policy"]["lease"] == 0, "unsupported", "heartbeats are reserved")
+    require(f["policy"]["lease"] == 0 or 10 <= f["policy"]["lease"] <= 2**31, "field", "policy lease")
     for name, (low, high) in POLICY.items():
         require(low <= f["policy"][name] <= high, "field", "policy " + name)
     low, high = (16, 65536) if f["policy"]["padding"] == 2 else (0, 0)
@@ -236,14 +278,21 @@ def _announcement_rules(f):
     generations = f["generations"]
     require(1 <= len(generations) <= 2 and len(generations) == len(f["covers"]), "field", "generations and covers")
     _ascending([generation["number"] for generation in generations], "generations ascending")
+    require(not any(generation["deadline"] for generation in generations[-1:]), "field", "a deadline of the newer generation")
     for generation, cover in zip(generations, f["covers"]):
         require(2 <= generation["depth"] <= 24, "field", "depth")
         require(1 <= generation["first_epoch"] <= f["epoch"], "field", "first_epoch")
-        _cover_rules(cover["inline"], generation["depth"])
+        if "inline" in cover:
+            cover_rules(cover["inline"], generation["depth"])
+        else:
+            leaves = [chunk["first_leaf"] for chunk in cover["chunked"]]
+            require(len(leaves) >= 2, "field", "at least 2 chunks")
+            _ascending(leaves, "chunks ascending by first_leaf")
+            require(all(leaf >> generation["depth"] == 1 for leaf in leaves), "field", "first_leaf is not a leaf")
 
 
-def _cover_rules(entries, depth):
-    """The entries' nodes stand in the order of the leaves that they cover, and share none."""
+def cover_rules(entries, depth, first_leaf=0, end=None):
+    """The entries' nodes stand in the order of the leaves that they cover, share none, and (of a chunk) stay within its bounds."""
     require(entries, "field", "empty cover")
     covered = 0
     for entry in entries:
@@ -251,7 +300,9 @@ def _cover_rules(entries, depth):
         require(2 <= node < 2 << depth, "field", "node outside the tree")
         height = depth + 1 - node.bit_length()
         require(node << height >= covered, "field", "entries overlap or are out of order")
+        require(covered or not first_leaf or node << height == first_leaf, "field", "the first entry does not cover first_leaf first")
         covered = (node + 1) << height
+    require(covered <= (end or covered), "field", "an entry reaches into the next chunk")
 
 
 def _refused_list_rules(f):
@@ -260,7 +311,35 @@ def _refused_list_rules(f):
     require(all(_is_member(entry["member"]) for entry in f["entries"]), "field", "member number")
 
 
+def _renewal_rules(f):
+    """Common to heartbeats and nonce answers."""
+    require(f["epoch"] >= 1, "field", "epochs begin with 1")
+    require(1 <= f["lease"] <= 2**31, "field", "lease")
+
+
+def _heartbeat_rules(f):
+    _renewal_rules(f)
+    require((f["log_size"] == 0) == (f["log_head"] == NOBODY), "field", "log_head")
+
+
+def _nonce_answer_rules(f):
+    _renewal_rules(f)
+    require(_is_member(f["member"]), "field", "member number")
+
+
+def _confirmation_rules(f):
+    require(_is_member(f["member"]), "field", "member number")
+    require(1 <= len(f["entries"]) <= 64, "field", "1 to 64 entries")
+    _ascending([entry["group"] for entry in f["entries"]], "groups ascending, each once")
+    require(all(entry["epoch"] >= 1 and entry["package_number"] >= 1 for entry in f["entries"]), "field", "epoch and package_number from 1")
+
+
+def _join_refusal_rules(f):
+    require(1 <= f["reason"] <= 6, "field", "reason")
+
+
 RULES = {
+    "heartbeat": _heartbeat_rules, "nonce_answer": _nonce_answer_rules, "confirmation": _confirmation_rules, "join_refusal": _join_refusal_rules,
     "delegation": _delegation_rules, "credential": _credential_rules, "key_package": _key_package_rules,
     "enrolment_request": _enrolment_request_rules, "welcome": _welcome_rules, "announcement": _announcement_rules,
     "refused_list": _refused_list_rules,
@@ -274,12 +353,14 @@ def domain_of(root_key):
 
 
 def check(expected, data, root_key=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
-          named_hash=None, named=(), identity=None, now=None, skew=None):
+          named_hash=None, named=(), identity=None, nonce=None, request=None, proves=None, suite=1, now=None, skew=None):
     """Decodes and verifies one object; what is not given is not checked. Returns the Object.
 
     An announcement whose hash is `named`, by another that counts, counts under an older delegation, too (keys.md §3).
     """
-    obj = Object(expected, data)
+    if expected == "delegation" and data[:1] == be(1, FORM_2):
+        suite = 2  # its form is what chooses the suite (keys.md §10)
+    obj = Object(expected, data, suite)
     f = obj.fields
     unknown_is_fine = expected == "enrolment_request" and not any(f["domain"])
     require(domain is None or f["domain"] == domain or unknown_is_fine, "domain")
@@ -288,35 +369,87 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(f["domain"] == domain_of(root_key), "domain", "not the domain of the root")
         require(f["root_key"] == root_key, "field", "root_key")
         obj.require_signed(root_key)
+        require(all((entry["kem"], len(entry["key"])) == KEM[suite][:2] for entry in f["kem_keys"]), "field", "KEM key")
         if held:
-            held = Object("delegation", held)
+            require(held[0] == data[0], "serial", "of another suite than the one held")
+            held = Object("delegation", held, suite)
             require(f["serial"] > held.fields["serial"] or obj.hash == held.hash, "serial", "older than, or not, the one held")
     elif expected == "key_package":
         obj.require_signed(identity or f["identity"])
         require(identity is None or f["identity"] == identity, "field", "identity")
     elif expected == "enrolment_request":
         obj.require_signed(f["key"])
-        _check_packages(f)
+        _check_packages(f, suite)
+    elif expected == "confirmation":
+        require(member is None or f["member"] == member, "field", "of another member")
+        if identity:
+            obj.require_signed(identity)
+        if proves:
+            _check_proof(f["entries"], **proves)
     else:
         if authority and obj.hash in named and f["serial"] < authority["serial"]:
             require(f["domain"] == authority["domain"], "domain")
         elif authority:
-            obj.require_signed_by(authority, ISSUE if expected == "credential" else GROUPS)
+            obj.require_signed_by(authority, ROLES.get(expected, GROUPS))
         require(group is None or f["group"] == group, "group")
         require(member is None or f["member"] == member, "recipient")
+        require(nonce is None or f["nonce"] == nonce, "nonce", "another nonce")
+        require(request is None or f["request"] == request, "recipient", "answers another request")
     if expected == "announcement":
         prefix = prefix or "_sealmq/" + f["domain"].hex()
         require(not any(topics.overlap(text, prefix + "/+/#") for text in f["filters"]), "field", "filter reaches the reserved topics")
     require(named_hash is None or obj.hash == named_hash, "serial", "not the list that the announcement names")
-    if "not_after" in f:
-        obj.require_times(now, skew, expiry=expected != "announcement")
+    if "issued_at" in f and expected != "enrolment_request":
+        obj.require_times(now, skew, expiry=expected not in ("announcement", "heartbeat"))
     return obj
 
 
-def _check_packages(request):
+def _check_packages(request, suite):
     """Every package inside: of the same key and domain, signed by it, numbers rising (keys.md §4)."""
     numbers = []
     for data in request["packages"]:
-        package = check("key_package", data, domain=request["domain"], identity=request["key"])
+        package = check("key_package", data, domain=request["domain"], identity=request["key"], suite=suite)
         numbers.append(package.fields["number"])
     _ascending(numbers, "package numbers rise")
+
+
+def confirmation_proof(leaf_key, welcome):
+    """`leaf_key` is N[leaf, epoch of the welcome], `welcome` its hash (keys.md §4)."""
+    return expand(leaf_key, b"sealmq/1 confirmed" + welcome)
+
+
+def _check_proof(entries, group, leaf_key, welcome):
+    entry = next((entry for entry in entries if entry["group"] == group), None)
+    require(entry and entry["proof"] == confirmation_proof(leaf_key, welcome), "proof")
+
+
+def package_set(data, identity=None, domain=None, suite=1):
+    """What a member publishes on its packages topic (keys.md §4): the packages' objects, ascending by number."""
+    require(len(data) <= MAX_PACKAGE_SET, "size")
+    cursor = Cursor(data)
+    packages = cursor.list(Cursor.blob)
+    cursor.end()
+    require(1 <= len(packages) <= 64, "field", "1 to 64 packages")
+    decoded = []
+    for package in packages:
+        made = check("key_package", package, suite=suite)
+        require(domain is None or made.fields["domain"] in (domain, bytes(16)), "domain")
+        require(identity is None or made.fields["identity"] == identity, "field", "of another member")
+        decoded.append(made)
+    _ascending([package.fields["number"] for package in decoded], "package numbers rise")
+    return decoded
+
+
+def chunk_for(chunks, leaf):
+    """Index of the chunk that a leaf reads, or None: the last one whose first_leaf is not above it (keys.md §5)."""
+    return max((n for n, chunk in enumerate(chunks) if chunk["first_leaf"] <= leaf), default=None)
+
+
+def read_chunk(chunks, index, depth, data):
+    """The entries of a chunk that was fetched from its topic."""
+    require(len(data) <= MAX_CHUNK, "size")
+    require(sha256(data) == chunks[index]["hash"], "serial", "not the chunk that the announcement names")
+    entries = cover_entries(data)
+    end = chunks[index + 1]["first_leaf"] if index + 1 < len(chunks) else None
+    cover_rules(entries, depth, chunks[index]["first_leaf"], end)
+    return entries

@@ -62,7 +62,7 @@ def own_filter(publish_filter, name):
     return "/".join(name if level == "%c" else level for level in publish_filter.split("/"))
 
 
-def reserved(what, domain, prefix=None, member=None, group=None, epoch=None):
+def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chunk=None, fingerprint=None, tag=None):
     prefix = prefix or "_sealmq/" + domain.hex()
     return prefix + {
         "delegation": lambda: "/delegation",
@@ -70,6 +70,15 @@ def reserved(what, domain, prefix=None, member=None, group=None, epoch=None):
         "welcome": lambda: f"/m/{member}/w/{group.hex()}",
         "announcement": lambda: f"/g/{group.hex()}/a/{epoch}",
         "refused_list": lambda: f"/g/{group.hex()}/r",
+        "confirmation": lambda: f"/m/{member}/confirm",
+        "packages": lambda: f"/m/{member}/packages",
+        "nonce_answer": lambda: f"/m/{member}/n/{group.hex()}",
+        "chunk": lambda: f"/g/{group.hex()}/c/{epoch}/{chunk}",
+        "heartbeat": lambda: f"/g/{group.hex()}/hb",
+        "nonce": lambda: f"/g/{group.hex()}/n/{member}",
+        "session_record": lambda: f"/g/{group.hex()}/s/{member}/{tag.hex()}",
+        "join": lambda: f"/join/{fingerprint.hex()}",
+        "answer": lambda: f"/answer/{fingerprint.hex()}",
     }[what]()
 
 

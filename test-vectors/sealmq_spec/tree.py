@@ -86,18 +86,18 @@ def welcome_info(f):
             + be(1, f["depth"]) + be(4, f["leaf"]) + be(8, f["epoch"]) + f["package"])
 
 
-def open_welcome(authority, member, welcome, package, package_seed, installed=None):
+def open_welcome(authority, member, welcome, package, package_seed, installed=None, suite=1):
     """Returns (secret key of the package, info, plaintext, path keys by node)."""
-    f = objects.check("welcome", welcome, authority=authority, member=member).fields
-    package = objects.check("key_package", package)
+    f = objects.check("welcome", welcome, authority=authority, member=member, suite=suite).fields
+    package = objects.check("key_package", package, suite=suite)
     require((f["package_number"], f["package"]) == (package.fields["number"], package.hash), "package")
     if installed:
         require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old", "already installed")
-    secret_key, init_key = hpke.derive_key_pair(package_seed)
+    secret_key, init_key = hpke.key_pair_of_suite(suite, package_seed)
     require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
     info = welcome_info(f)
     try:
-        plaintext = hpke.setup_receiver(secret_key, f["enc"], info).open_first(b"", f["sealed"])
+        plaintext = hpke.base_receiver(suite, secret_key, f["enc"], info).open_first(b"", f["sealed"])
     except Refused as refused:
         raise Refused("wrong_secret", str(refused)) from None
     keys = [plaintext[i:i + 32] for i in range(0, len(plaintext), 32)]
@@ -134,8 +134,11 @@ class Member:
     def is_reader(self):
         return half(self.leaf) == 2
 
-    def follow(self, data, now, skew):
-        """Takes one announcement object; returns whether it is new. Raises Refused, and changes nothing then."""
+    def follow(self, data, now, skew, chunks=None):
+        """Takes one announcement object; returns whether it is new. Raises Refused, and changes nothing then.
+
+        `chunks` are the contents of the chunk topics that are there, by number over all covers.
+        """
         announcement = objects.check("announcement", data, authority=self.authority, group=self.group, named=self.named, now=now, skew=skew)
         f, e = announcement.fields, announcement.fields["epoch"]
         if e in self.slots and self.slots[e].hash == announcement.hash:
@@ -145,7 +148,7 @@ class Member:
         require(e <= self.base + MAX_CATCH_UP, "too_far")
         self._require_healing(f)
         self.named |= {f["previous"], f["healing"]}
-        secret = self._unwrap(announcement)
+        secret = self._unwrap(announcement, chunks or {})
         self.slots[e] = Slot(announcement, secret)
         if e > self.current:
             self.current = e
@@ -185,12 +188,26 @@ class Member:
     def _heal(self, slot):
         return GroupKeys(slot.secret).heal_r if self.is_reader else heal_w(slot.secret)
 
-    def _unwrap(self, announcement):
+    def _entries(self, f, chunks):
+        """The entries of this member's generation, of its chunk if they come in chunks."""
+        before = 0  # chunks are numbered over all covers
+        for generation, cover in zip(f["generations"], f["covers"]):
+            if generation["number"] != self.generation:
+                before += len(cover.get("chunked", []))
+                continue
+            require(generation["depth"] == self.depth, "field", "another depth")
+            if "inline" in cover:
+                return cover["inline"]
+            index = objects.chunk_for(cover["chunked"], self.leaf)
+            require(index is not None, "not_covered")
+            if before + index not in chunks:
+                raise Refused("needs_chunk", ask_chunk=before + index)
+            return objects.read_chunk(cover["chunked"], index, self.depth, chunks[before + index])
+        raise Refused("not_covered", "this generation is covered no longer")
+
+    def _unwrap(self, announcement, chunks):
         f = announcement.fields
-        covers = {generation["number"]: (generation["depth"], cover["inline"]) for generation, cover in zip(f["generations"], f["covers"])}
-        require(self.generation in covers, "not_covered", "this generation is covered no longer")
-        depth, entries = covers[self.generation]
-        require(depth == self.depth, "field", "another depth")
+        entries = self._entries(f, chunks)
         entry = next((entry for entry in entries if entry["node"] in self.path), None)
         require(entry is not None, "not_covered")
         node = entry["node"]

@@ -1,0 +1,70 @@
+"""How long an announcement is good for: leases, heartbeats, nonce answers (keys.md §8)."""
+
+from . import objects
+from .tree import Member
+from .wire import Refused, require
+
+
+def good_until(issued_at, not_after, policy_lease, heartbeats):
+    """`heartbeats`: (issued_at, lease) of those that name the announcement."""
+    if not policy_lease:
+        return not_after
+    return min(not_after, max([issued_at + policy_lease, *(issued + min(lease, policy_lease) for issued, lease in heartbeats)]))
+
+
+class Lease:
+    """The validity of a member's newest announcement."""
+
+    def __init__(self, authority, group, skew, member, member_number):
+        self.authority, self.group, self.skew, self.number = authority, group, skew, member_number
+        self.member = Member(authority, group, **member)
+        self.newest = None      # the decoded announcement
+        self.heartbeats = []    # (announcement, issued_at, lease), those that are ahead included
+        self.uptime = None      # ms, from nonce answers
+        self.used = set()       # nonces that have served
+
+    def state(self):
+        if self.newest is None:
+            return {"good_until": None, "good_until_uptime": self.uptime}
+        f = self.newest.fields
+        mine = [(issued, lease) for named, issued, lease in self.heartbeats if named == self.newest.hash]
+        return {"good_until": good_until(f["issued_at"], f["not_after"], f["policy"]["lease"], mine), "good_until_uptime": self.uptime}
+
+    def announce(self, data, now, chunk=None):
+        new = self.member.follow(data, now, self.skew, chunk)
+        announcement = objects.Object("announcement", data)
+        if new and (self.newest is None or announcement.fields["epoch"] > self.newest.fields["epoch"]):
+            self.newest = announcement
+        return new
+
+    def _require_newest(self, f):
+        """The heartbeat or answer names the newest announcement."""
+        epoch = self.newest.fields["epoch"] if self.newest else self.member.base - 1
+        if f["epoch"] > epoch:
+            raise Refused("ahead", ask_epoch=f["epoch"])
+        slot = self.member.slots.get(f["epoch"])
+        require(slot is None or slot.hash == f["announcement"], "fork", "another announcement of that epoch")
+        require(f["epoch"] == epoch, "too_old", "of an older announcement")
+
+    def heartbeat(self, data, now):
+        f = objects.check("heartbeat", data, authority=self.authority, group=self.group, now=now, skew=self.skew).fields
+        before = self.state()
+        try:
+            self._require_newest(f)
+        except Refused as refused:
+            if refused.reason == "ahead":  # kept until that announcement was followed
+                self.heartbeats.append((f["announcement"], f["issued_at"], f["lease"]))
+            raise
+        self.heartbeats.append((f["announcement"], f["issued_at"], f["lease"]))
+        return self.state() != before
+
+    def answer(self, data, nonce, made_at):
+        f = objects.check("nonce_answer", data, authority=self.authority, group=self.group, member=self.number, nonce=nonce).fields
+        require(nonce not in self.used, "nonce", "has served before")
+        self._require_newest(f)
+        self.used.add(nonce)
+        until = made_at + 1000 * min(f["lease"], self.newest.fields["policy"]["lease"])
+        if self.uptime is not None and until <= self.uptime:
+            return False
+        self.uptime = until
+        return True
