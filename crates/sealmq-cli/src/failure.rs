@@ -90,7 +90,11 @@ impl From<StoreError> for Failure {
 
 impl From<LoadError<StoreError>> for Failure {
     fn from(error: LoadError<StoreError>) -> Self {
-        Self::new(Exit::Store, error.to_string())
+        let exit = match error {
+            LoadError::Authority(AuthorityError::NoDelegation) => Exit::Refused,
+            _ => Exit::Store,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

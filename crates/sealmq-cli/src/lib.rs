@@ -16,6 +16,7 @@ mod link;
 mod output;
 mod program;
 mod publish;
+mod root;
 mod rootfile;
 mod server;
 mod session;

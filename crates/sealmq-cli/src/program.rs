@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
-use crate::args::{AuthorityCommand, Cli, Command, GroupCommand, MemberCommand};
+use crate::args::{
+    AuditCommand, AuthorityCommand, Cli, Command, GroupCommand, MemberCommand, RootCommand,
+};
 use crate::failure::{Exit, Failure};
 use crate::output::note;
-use crate::{authority, demo, device, inspect, publish, server, subscribe};
+use crate::{authority, demo, device, inspect, publish, root, server, subscribe};
 
 /// How long to wait, after the work is done, for threads that hang in a system call.
 const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
@@ -46,6 +48,19 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Member(MemberCommand::List(args)) => authority::member_list(&args),
         Command::Rotate(args) => authority::rotate(&args),
         Command::Authority(AuthorityCommand::Run(args)) => in_runtime(authority::run(args)),
+        Command::Authority(AuthorityCommand::RequestDelegation(args)) => {
+            authority::request_delegation(&args)
+        }
+        Command::Authority(AuthorityCommand::InstallDelegation(args)) => {
+            authority::install_delegation(&args)
+        }
+        Command::Authority(AuthorityCommand::Backup(args)) => authority::backup(&args),
+        Command::Authority(AuthorityCommand::Resume(args)) => authority::resume(&args),
+        Command::Audit(AuditCommand::Verify(args)) => authority::audit_verify(&args),
+        Command::Audit(AuditCommand::Export(args)) => authority::audit_export(&args),
+        Command::Root(RootCommand::Init(args)) => root::init(&args),
+        Command::Root(RootCommand::Show(args)) => root::show(&args),
+        Command::Root(RootCommand::Delegate(args)) => root::delegate(&args),
         Command::Broker(args) => in_runtime(server::run(args)),
         Command::Passwd(args) => server::passwd(&args),
         Command::Pub(args) => in_runtime(publish::run(args)),

@@ -76,12 +76,19 @@ pub(crate) fn open_vault(
     role: StoreRole,
     args: &UnlockArgs,
 ) -> Result<Vault, Failure> {
-    // Before somebody types a passphrase in vain.
+    check_there(path, role)?;
+    let secret = Secret::for_existing(args, &path.display().to_string())?;
+    Ok(Vault::unlock_wait(path, role, &secret.unlock(), PATIENCE)?)
+}
+
+/// Before somebody types a passphrase in vain.
+pub(crate) fn check_there(path: &Path, role: StoreRole) -> Result<(), Failure> {
     if !path.exists() {
         let what = match role {
             StoreRole::Member => {
                 "no device keys here: run `sealmq member request` first, or check --dir"
             }
+            StoreRole::Root => "no root key here: run `sealmq root init` first, or check --dir",
             _ => "no authority here: run `sealmq init` first, or check --dir",
         };
         return Err(Failure::new(
@@ -89,8 +96,7 @@ pub(crate) fn open_vault(
             format!("{}: {what}", path.display()),
         ));
     }
-    let secret = Secret::for_existing(args, &path.display().to_string())?;
-    Ok(Vault::unlock_wait(path, role, &secret.unlock(), PATIENCE)?)
+    Ok(())
 }
 
 fn passphrase_file(path: &Path) -> Result<Secret, Failure> {

@@ -1,9 +1,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use sealmq_core::wire::Suite;
 
 use super::duration::{seconds, seconds_u32};
-use super::{ConnectionArgs, DeviceArgs, UnlockArgs};
+use super::root::suite;
+use super::{
+    BackupArgs, ConnectionArgs, DeviceArgs, InstallDelegation, RequestDelegation, ResumeArgs,
+    UnlockArgs,
+};
 
 /// The authority's folder.
 #[derive(Args, Clone)]
@@ -27,10 +32,22 @@ pub(crate) struct InitArgs {
     pub(crate) prefix: Option<String>,
     /// Days that the authority's key may act for the root
     ///
-    /// Until then a stolen authority key is of use to the thief; afterwards the domain stands still. This
-    /// version has no command to renew it.
+    /// Until then a stolen authority key can be of use to the thief; without another delegation (`sealmq
+    /// root delegate`) the domain stands still afterwards.
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub(crate) delegation_days: u32,
+    /// 1, or 2: with post-quantum key exchange, and larger objects; for the life of the domain
+    #[arg(long, value_name = "N", value_parser = suite)]
+    pub(crate) suite: Option<Suite>,
+    /// The public key file of a root that stays offline; otherwise a root key is made
+    #[arg(long, value_name = "FILE", requires = "request", conflicts_with_all = ["delegation_days", "root_passphrase_file", "root_key_file"])]
+    pub(crate) root: Option<PathBuf>,
+    /// With --root: where the request for the root goes; - for standard output
+    #[arg(long, value_name = "FILE", requires = "root")]
+    pub(crate) request: Option<PathBuf>,
+    /// A signing key of its own for each role, so that each can be kept where it is needed
+    #[arg(long)]
+    pub(crate) split_roles: bool,
     /// Passphrase file for the root key's store; as the authority's if not given
     #[arg(long, value_name = "FILE", conflicts_with = "root_key_file")]
     pub(crate) root_passphrase_file: Option<PathBuf>,
@@ -209,6 +226,17 @@ pub(crate) enum AuthorityCommand {
     /// a second. Stop it with Ctrl-C; members go on with the keys that they have.
     #[command(disable_help_flag = true)]
     Run(RunArgs),
+    /// Write what the root has to sign next
+    RequestDelegation(RequestDelegation),
+    /// Take what the root has signed
+    InstallDelegation(InstallDelegation),
+    /// Copy the authority's store
+    ///
+    /// Can be used while it runs. The copy refuses to act until `sealmq authority resume`, because it
+    /// does not know what happened since.
+    Backup(BackupArgs),
+    /// Act again after a backup was put back
+    Resume(ResumeArgs),
 }
 
 #[derive(Args)]

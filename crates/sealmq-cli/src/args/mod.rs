@@ -1,15 +1,19 @@
 //! What the user can type. The texts here are the program's manual.
 
+mod audit;
 mod broker;
 mod connection;
 mod device;
 mod domain;
 mod duration;
 mod messages;
+mod recovery;
+mod root;
 mod unlock;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use audit::{AuditCommand, AuditExport, AuditVerify};
 pub(crate) use broker::{BrokerArgs, DemoArgs, InspectArgs, PasswdArgs};
 pub(crate) use connection::{ConnectionArgs, Mqtt5};
 pub(crate) use device::DeviceArgs;
@@ -18,6 +22,8 @@ pub(crate) use domain::{
     MemberInstall, MemberRemove, MemberRenew, MemberRequest, RotateArgs, RunArgs,
 };
 pub(crate) use messages::{PubArgs, PubInput, SubArgs};
+pub(crate) use recovery::{BackupArgs, InstallDelegation, RequestDelegation, ResumeArgs};
+pub(crate) use root::{RootArgs, RootCommand, RootDelegate, RootInit};
 pub(crate) use unlock::UnlockArgs;
 
 use crate::failure::EXIT_CODES;
@@ -55,6 +61,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make a domain: the root key, the authority's key and its store
     Init(InitArgs),
+    /// Keep the root key offline, and sign with it who may act for it
+    #[command(subcommand)]
+    Root(RootCommand),
     /// Add and list groups: sets of topics that share keys
     #[command(subcommand)]
     Group(GroupCommand),
@@ -63,9 +72,12 @@ pub(crate) enum Command {
     Member(MemberCommand),
     /// Give a group new keys now
     Rotate(RotateArgs),
-    /// Publish the authority's objects and rotate on schedule
+    /// Run the authority; renew its delegation, back it up, restore it
     #[command(subcommand)]
     Authority(AuthorityCommand),
+    /// Check and copy the log of everything that the authority decides and signs
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run the bundled MQTT broker
     Broker(BrokerArgs),
     /// Print a line for the bundled broker's --password-file

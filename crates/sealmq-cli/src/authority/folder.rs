@@ -9,8 +9,6 @@ use crate::unlock::{PATIENCE, open_vault};
 
 /// The authority's store in its folder.
 pub(crate) const AUTHORITY_STORE: &str = "authority.store";
-/// The root key's store in the same folder, until it is taken away.
-pub(super) const ROOT_STORE: &str = "root.store";
 
 pub(super) fn vault(args: &AuthorityArgs) -> Result<Vault, Failure> {
     open_vault(

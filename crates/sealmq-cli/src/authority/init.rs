@@ -1,35 +1,44 @@
+use std::path::Path;
+
 use getrandom::SysRng;
-use sealmq_keys::authority::Authority;
-use sealmq_keys::{Changes, Store as _, fingerprint};
+use sealmq_core::wire::Suite;
+use sealmq_keys::authority::{Authority, DomainOptions, Plan};
+use sealmq_keys::{Store as _, encode_delegation_request, fingerprint};
 use sealmq_store::{StoreError, StoreRole, Vault};
 
-use super::folder::{AUTHORITY_STORE, ROOT_STORE, commit};
+use super::delegation::say_request;
+use super::folder::{AUTHORITY_STORE, commit};
 use crate::args::{InitArgs, UnlockArgs};
-use crate::clock;
 use crate::failure::Failure;
 use crate::output::say;
+use crate::root::{self, ROOT_STORE};
+use crate::rootfile::RootFile;
 use crate::unlock::Secret;
+use crate::{clock, files};
 
 const DAY: u64 = 86_400;
 
 pub(crate) fn init(args: &InitArgs) -> Result<(), Failure> {
     let folder = &args.authority.dir;
     let (authority_path, root_path) = (folder.join(AUTHORITY_STORE), folder.join(ROOT_STORE));
-    for path in [&authority_path, &root_path] {
-        if path.symlink_metadata().is_ok() {
-            return Err(Failure::refused(format_args!(
-                "{} exists already: a domain is made once; use another --dir for another one",
-                path.display()
-            )));
-        }
+    check_absent(&authority_path)?;
+    if let (Some(root), Some(request)) = (&args.root, &args.request) {
+        return prepare(args, root, request, &authority_path);
     }
+    check_absent(&root_path)?;
     // Made first: a bad prefix must leave nothing behind.
     let validity = u64::from(args.delegation_days).saturating_mul(DAY);
-    let domain = Authority::create(
-        args.prefix.as_deref(),
-        validity,
-        clock::seconds(),
-        &mut SysRng,
+    let options = DomainOptions {
+        prefix: args.prefix.clone(),
+        suite: args.suite.unwrap_or(Suite::One),
+        delegation_seconds: validity,
+        split_roles: args.split_roles,
+    };
+    let domain = Authority::create_with(&options, clock::seconds(), &mut SysRng)?;
+    let root_file = RootFile::new(
+        *domain.authority.root_key(),
+        options.suite,
+        Some(domain.authority.prefix().to_owned()),
     )?;
 
     let secret = Secret::for_new(
@@ -49,16 +58,10 @@ pub(crate) fn init(args: &InitArgs) -> Result<(), Failure> {
 
     // The root first: an authority without its root could never be renewed.
     let mut root = Vault::create(&root_path, StoreRole::Root, &root_secret.unlock())?.open()?;
-    let mut changes = Changes::new();
-    changes.put("root/seed", domain.root_seed.expose().as_slice());
-    root.commit(&changes)?;
+    // Its delegation has the serial 1.
+    root.commit(&root::records(&domain.root_seed, &root_file, 1))?;
     root.close()?;
-    let created = Vault::create(&authority_path, StoreRole::Authority, &secret.unlock())
-        .and_then(|vault| vault.open());
-    let written = created.map_err(Failure::from).and_then(|mut store| {
-        commit(&mut store, &domain.plan)?;
-        store.close().map_err(StoreError::into)
-    });
+    let written = write(&authority_path, &secret, &domain.plan);
     if let Err(failure) = written {
         // Nothing refers to this root yet, and it would be in the way of the next try.
         let _kept = std::fs::remove_file(&root_path);
@@ -85,4 +88,53 @@ pub(crate) fn init(args: &InitArgs) -> Result<(), Failure> {
         "offline, with a copy: whoever has it owns the domain, and without it the domain cannot be renewed.",
     )?;
     say("Devices compare the root fingerprint when they install their credential.")
+}
+
+/// A domain whose root stays offline.
+fn prepare(args: &InitArgs, root: &Path, request: &Path, path: &Path) -> Result<(), Failure> {
+    files::check_new(request)?;
+    let root = RootFile::read(root)?;
+    let other_suite = args.suite.is_some_and(|suite| suite != root.suite);
+    let other_prefix = args.prefix.as_ref().is_some_and(|own| *own != root.prefix);
+    if other_suite || other_prefix {
+        return Err(Failure::usage(
+            "the root's file names another suite or prefix, and devices take both from there: leave out --suite and --prefix, or make another root with them",
+        ));
+    }
+    let options = DomainOptions {
+        prefix: Some(root.prefix.clone()),
+        suite: root.suite,
+        split_roles: args.split_roles,
+        ..DomainOptions::default()
+    };
+    let (prepared, plan) = Authority::prepare(&root.key, &options, &mut SysRng)?;
+    let asked = prepared.request()?;
+    let text = encode_delegation_request(&asked)?;
+    let secret = Secret::for_new(&args.authority.unlock, &path.display().to_string())?;
+    write(path, &secret, &plan)?;
+    files::write_new(request, &text)?;
+    let lines = format!(
+        "domain             {}\nroot fingerprint   {}\nreserved topics    {}/#\nauthority's store  {}",
+        prepared.domain(),
+        fingerprint(&root.key),
+        root.prefix,
+        path.display()
+    );
+    say_request(request, &lines, &asked)
+}
+
+fn check_absent(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::refused(format_args!(
+            "{} exists already: a domain is made once; use another --dir for another one",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, secret: &Secret, plan: &Plan) -> Result<(), Failure> {
+    let mut store = Vault::create(path, StoreRole::Authority, &secret.unlock())?.open()?;
+    commit(&mut store, plan)?;
+    store.close().map_err(StoreError::into)
 }

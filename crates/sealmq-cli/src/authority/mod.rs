@@ -1,5 +1,8 @@
 //! The authority's commands.
 
+mod audit;
+mod backup;
+mod delegation;
 mod folder;
 mod groups;
 mod init;
@@ -8,6 +11,9 @@ mod outbox;
 mod run;
 mod source;
 
+pub(crate) use audit::{export as audit_export, verify as audit_verify};
+pub(crate) use backup::{backup, resume};
+pub(crate) use delegation::{install as install_delegation, request as request_delegation};
 pub(crate) use folder::{AUTHORITY_STORE, change};
 pub(crate) use groups::{group_add, group_list, rotate};
 pub(crate) use init::init;

@@ -25,6 +25,7 @@ pub(crate) fn sealmq(folder: &Path, args: &[&str]) -> Command {
         "SEALMQ_KEY_FILE",
         "SEALMQ_DIR",
         "SEALMQ_AUTHORITY_DIR",
+        "SEALMQ_ROOT_DIR",
         "SEALMQ_MQTT_PASSWORD",
     ] {
         command.env_remove(name);

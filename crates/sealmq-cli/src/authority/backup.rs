@@ -1,0 +1,160 @@
+use std::fs;
+use std::path::Path;
+
+use getrandom::SysRng;
+use sealmq_core::MemberNumber;
+use sealmq_keys::authority::{Authority, AuthorityEvent};
+use sealmq_keys::{
+    Changes, MAX_AUDIT_FILE_LEN, MAX_FILE_LEN, Store as _, decode_audit_log, decode_delegation,
+};
+use sealmq_store::{FileStore, StoreRole, Vault};
+
+use super::delegation::{refused, say_delegation};
+use super::folder::{AUTHORITY_STORE, commit, describe, vault};
+use crate::args::{BackupArgs, ResumeArgs};
+use crate::failure::{Exit, Failure};
+use crate::output::say;
+use crate::unlock::{PATIENCE, Secret, check_there};
+use crate::{clock, files};
+
+pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
+    let source = args.authority.dir.join(AUTHORITY_STORE);
+    check_there(&source, StoreRole::Authority)?;
+    let secret = Secret::for_existing(&args.authority.unlock, &source.display().to_string())?;
+    let vault = Vault::unlock_wait(&source, StoreRole::Authority, &secret.unlock(), PATIENCE)?;
+    let target = args.folder.join(AUTHORITY_STORE);
+    let store = vault.open_wait(PATIENCE)?;
+    let authority = Authority::load(&store)?;
+    if target.symlink_metadata().is_ok() {
+        check_older(&target, &source, &secret, &authority)?;
+    }
+    let draft = args.folder.join(format!("{AUTHORITY_STORE}.new"));
+    // Left by a backup that was interrupted.
+    let _none = fs::remove_file(&draft);
+    let copied = copy(&store, &draft, &secret).and_then(|()| {
+        fs::rename(&draft, &target)
+            .and_then(|()| sync_folder(&args.folder))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Store,
+                    format!("{} cannot be written: {error}", target.display()),
+                )
+            })
+    });
+    if let Err(failure) = copied {
+        let _gone = fs::remove_file(&draft);
+        return Err(failure);
+    }
+    store.close()?;
+    let log = authority.audit_head();
+    say(format_args!(
+        "backup             {}, under the same passphrase or key file",
+        target.display()
+    ))?;
+    say(format_args!("audit log          {} entries", log.size))?;
+    say(
+        "It is as secret as the authority's folder. Put back, it acts after `sealmq authority resume`.",
+    )
+}
+
+/// Without it a crash may undo the renaming. Not all systems can do this with a folder.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+/// Marked first, so that no part of a copy is ever taken for an authority in use.
+fn copy(store: &FileStore, path: &Path, secret: &Secret) -> Result<(), Failure> {
+    let mut copy = Vault::create(path, StoreRole::Authority, &secret.unlock())?.open()?;
+    copy.commit(&Authority::mark_restored(store, clock::seconds())?)?;
+    let mut changes = Changes::new();
+    for (key, value) in store.list("")? {
+        changes.put(key, value.as_slice());
+    }
+    copy.commit(&changes)?;
+    Ok(copy.close()?)
+}
+
+/// Only a backup of the same domain makes room for a newer one.
+fn check_older(
+    target: &Path,
+    source: &Path,
+    secret: &Secret,
+    authority: &Authority,
+) -> Result<(), Failure> {
+    let keep = |why: &str| {
+        Failure::refused(format_args!(
+            "{} {why}: nothing was replaced, choose another folder",
+            target.display()
+        ))
+    };
+    if fs::canonicalize(target).ok() == fs::canonicalize(source).ok() {
+        return Err(keep("is the authority itself"));
+    }
+    let old = Vault::unlock(target, StoreRole::Authority, &secret.unlock())
+        .and_then(|vault| vault.open())
+        .map_err(|_| keep("exists and cannot be opened as a backup of this authority"))?;
+    let old_one = Authority::load(&old)
+        .ok()
+        .filter(|old| old.domain() == authority.domain() && old.suspension().is_some())
+        .ok_or_else(|| keep("is no backup of this authority"))?;
+    old.close()?;
+    if old_one.audit_head().size > authority.audit_head().size {
+        return Err(keep("is newer than the authority"));
+    }
+    Ok(())
+}
+
+pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
+    let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
+    let log = match &args.log {
+        Some(path) => Some(decode_audit_log(&files::read_text(
+            path,
+            MAX_AUDIT_FILE_LEN,
+        )?)?),
+        None => None,
+    };
+    let mut store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let mut authority = Authority::load(&store)?;
+    let plan = authority
+        .resume(&object, log.as_deref(), clock::seconds(), &mut SysRng)
+        .map_err(refused)?;
+    commit(&mut store, &plan)?;
+    store.close()?;
+    for event in &plan.events {
+        match event {
+            AuthorityEvent::Resumed {
+                enrolled, removed, ..
+            } => {
+                say_members(
+                    &authority,
+                    enrolled,
+                    "enrolled after the backup, has to join again",
+                )?;
+                say_members(
+                    &authority,
+                    removed,
+                    "removed after the backup, removed again",
+                )?;
+            }
+            other => say(describe(other))?,
+        }
+    }
+    say_delegation(&authority)?;
+    if args.no_log {
+        say("Removals since the backup are forgotten: repeat them before `sealmq authority run`.")?;
+    }
+    Ok(())
+}
+
+fn say_members(authority: &Authority, numbers: &[MemberNumber], what: &str) -> Result<(), Failure> {
+    for number in numbers {
+        let member = authority.members().find(|member| member.number == *number);
+        let name = member.map(|member| member.name).unwrap_or_default();
+        say(format_args!("member {number} {name}: {what}"))?;
+    }
+    Ok(())
+}
