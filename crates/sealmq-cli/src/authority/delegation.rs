@@ -18,12 +18,12 @@ use crate::{clock, files};
 /// An authority, or one that waits for its first delegation.
 enum Loaded {
     Prepared(PreparedAuthority),
-    Authority(Authority),
+    Authority(Box<Authority>),
 }
 
 fn load(store: &FileStore) -> Result<Loaded, Failure> {
     match Authority::load(store) {
-        Ok(authority) => Ok(Loaded::Authority(authority)),
+        Ok(authority) => Ok(Loaded::Authority(Box::new(authority))),
         Err(LoadError::Authority(AuthorityError::NoDelegation)) => {
             Ok(Loaded::Prepared(PreparedAuthority::load(store)?))
         }
@@ -97,7 +97,7 @@ pub(crate) fn install(args: &InstallDelegation) -> Result<(), Failure> {
         Loaded::Authority(mut authority) => {
             let plan = authority.install_delegation(&object, args.recovery, now, &mut SysRng);
             let plan = plan.map_err(refused)?;
-            (authority, plan)
+            (*authority, plan)
         }
     };
     commit(&mut store, &plan)?;
