@@ -308,6 +308,15 @@ fn a_restored_backup_forks_nothing_and_forgets_nobody() {
     });
     assert_eq!(resumed, Some((1, 1)));
 
+    // The packages that the backup knew are used up: alice has no key for the new epoch, and
+    // publishes others.
+    net.tick(alice);
+    let topic = net.topic(ReservedTopic::Packages(net.number(alice)));
+    let packages = net.retained[&topic].clone();
+    let plan = net.authority.handle(&topic, &packages, START, rng);
+    net.carry_out(plan.unwrap());
+    net.tick_authority();
+
     // alice goes on; bob and carol read nothing more.
     assert_eq!(net.epoch(alice), net.epoch(dave));
     net.send(dave, "plant/a", b"after");
