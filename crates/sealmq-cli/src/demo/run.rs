@@ -1,5 +1,7 @@
 //! The course of events.
 
+use std::collections::BTreeSet;
+
 use sealmq_broker::Broker;
 use tokio::task::block_in_place;
 
@@ -197,7 +199,12 @@ async fn check_states(
         envelopes.len(),
         "envelopes that the sleeper's state opens (a member that may read, and was away)",
     );
-    for topic in block_in_place(|| cast.domain.topics())? {
+    // What the members wrote has to go, too.
+    let mut topics: BTreeSet<String> = block_in_place(|| cast.domain.topics())?
+        .into_iter()
+        .collect();
+    topics.extend((cast.outsider.recorded().objects.iter()).map(|object| object.topic.clone()));
+    for topic in topics {
         cast.outsider.publish(&topic, true, Vec::new()).await?;
     }
     cast.outsider.stop().await;

@@ -3,6 +3,7 @@
 mod envelope;
 mod input;
 mod objects;
+mod small;
 
 use sealmq_core::wire::{Header, HeaderError};
 

@@ -8,16 +8,16 @@ use sealmq_keys::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Line;
+use super::{Line, small};
 use crate::clock::iso_seconds;
 
-type Described = (&'static str, Vec<Line>);
+pub(super) type Described = (&'static str, Vec<Line>);
 /// Gets the body and the whole object.
 type Describe = fn(&[u8], &[u8]) -> Option<Described>;
 
 /// Describes an object, if the bytes are one.
 pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
-    let kinds: [(Kind, Describe); 7] = [
+    let kinds: [(Kind, Describe); 11] = [
         (Kind::Delegation, delegation),
         (Kind::Credential, credential),
         (Kind::KeyPackage, key_package),
@@ -25,8 +25,12 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
         (Kind::Announcement, announcement),
         (Kind::RefusedList, refused),
         (Kind::EnrolmentRequest, request),
+        (Kind::Confirmation, small::confirmation),
+        (Kind::Heartbeat, small::heartbeat),
+        (Kind::NonceAnswer, small::nonce_answer),
+        (Kind::JoinRefusal, small::join_refusal),
     ];
-    kinds.into_iter().find_map(|(kind, describe)| {
+    let signed = kinds.into_iter().find_map(|(kind, describe)| {
         let object = Object::parse_any(bytes, kind).ok()?;
         let (name, mut lines) = describe(object.body(), bytes)?;
         lines.push(("hash", hex::encode(object.hash().0)));
@@ -34,11 +38,14 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
         if !is_self_signed {
             lines.push((
                 "signature",
-                "64 bytes, not checked: that takes the domain's root key".to_owned(),
+                "64 bytes, not checked: that takes the domain's keys".to_owned(),
             ));
         }
         Some((format!("sealmq {name}, {} bytes", bytes.len()), lines))
-    })
+    });
+    signed
+        .or_else(|| small::package_set(bytes))
+        .or_else(|| small::join_request(bytes))
 }
 
 fn delegation(body: &[u8], _: &[u8]) -> Option<Described> {
@@ -239,11 +246,11 @@ fn request(body: &[u8], bytes: &[u8]) -> Option<Described> {
     Some(("enrolment request", lines))
 }
 
-fn domain(domain: DomainId) -> Line {
+pub(super) fn domain(domain: DomainId) -> Line {
     ("domain", domain.to_string())
 }
 
-fn signer(serial: u32, signer: u8) -> Line {
+pub(super) fn signer(serial: u32, signer: u8) -> Line {
     ("signer", format!("key {signer} of delegation {serial}"))
 }
 
