@@ -2,9 +2,10 @@
 
 import base64
 
-from . import envelope, files, objects, tree, wire
+from . import audit, envelope, files, hpke, joining, objects, tree, wire
 from .wire import Refused
-from .world import (AUTHORITY, DOMAIN, GROUP, NOW, ROOT_KEY, Group, bytes_of, credential, delegation, enrolment_request, key_package, reader_input,
+from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, confirmation, credential, delegation,
+                    enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set, reader_input,
                     refused_list, seal_input)
 
 
@@ -58,7 +59,7 @@ def examples():
     objs = [("delegation", delegation(), {"root_key": ROOT_KEY, "now": NOW, "skew": 300}), ("credential", credential(7, "sensor"), {"authority": "@authority"}),
             ("key_package", package, {"now": NOW}), ("enrolment_request", enrolment_request("sensor"), {"domain": DOMAIN}),
             ("welcome", welcome, {"authority": "@authority", "member": 7}), ("announcement", second, {"authority": "@authority", "group": GROUP}),
-            ("refused_list", refused_list([3, 9]), {"authority": "@authority"})]
+            ("refused_list", refused_list([3, 9]), {"authority": "@authority"}), *live_objects(h, welcome, state)]
     keys_ = []
     for n, (kind, data, context) in enumerate(objs):
         obj = objects.Object(kind, data)
@@ -76,6 +77,7 @@ def examples():
         vector("welcome_open", {"authority": "@authority", "member": 7, "welcome": welcome, "package": package, "package_seed": package_seed},
                {"path": [{"node": node, "key": key} for node, key in path.items()]}, {"secret_key": secret_key, "info": info, "plaintext": plaintext}),
         vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}),
+        *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
         vector("cover", {"depth": 3, "removed": [9, 12]}, {"nodes": tree.healing_cover(3, [9, 12])}),
         vector("topic_match", {"filter": "a/#", "topic": "a"}, {"matches": True}), vector("filter_overlap", {"a": "a/+", "b": "+/b"}, {"overlap": True}),
         vector("name", {"name": "sensor-7"}), vector("varint", {"type": "u64", "bytes": bytes.fromhex("8001")}, {"value": 128}),
@@ -86,7 +88,69 @@ def examples():
     ]
     head = {"format": 1, "spec": "sealmq/1"}
     return {"envelope": json_of({**head, "fixtures": {"reader": {**reader, "authority": "@authority"}, "authority": AUTHORITY}, "vectors": envelopes}),
-            "keys": json_of({**head, "fixtures": {"authority": AUTHORITY}, "vectors": keys_})}
+            "keys": json_of({**head, "fixtures": {"authority": AUTHORITY, "live": LIVE}, "vectors": keys_})}
+
+
+def live_objects(h, welcome, state):
+    """(kind, object, context) of the objects of keys.md §4, §8, §12."""
+    welcome_hash, nonce, identity_key = wire.sha256(welcome[:-64]), bytes_of("nonce", 16), wire.public_key(identity("sensor"))
+    proof = objects.confirmation_proof(state["path_keys"][0], welcome_hash)
+    proves = {"group": GROUP, "leaf_key": state["path_keys"][0], "welcome": welcome_hash}
+    request = bytes_of("request")
+    return [("heartbeat", heartbeat(h, 1, NOW, log=(3, bytes_of("log"))), {"authority": "@live", "group": GROUP, "now": NOW, "skew": 0}),
+            ("nonce_answer", nonce_answer(h, 1, 7, nonce), {"authority": "@live", "group": GROUP, "member": 7, "nonce": nonce}),
+            ("confirmation", confirmation("sensor", 7, 1, 1, proof), {"domain": DOMAIN, "member": 7, "identity": identity_key, "proves": proves}),
+            ("join_refusal", join_refusal(request, 2), {"authority": "@authority", "request": request})]
+
+
+def chunk_vectors():
+    group = Group()
+    group.removed = [18]
+    data = group.announce(tree.HEALING, chunk_at=2)
+    announcement = objects.Object("announcement", data)
+    leaf = next(leaf for leaf in range(16, 32) if objects.chunk_for(announcement.fields["covers"][0]["chunked"], leaf) == 1)
+    nodes = [entry["node"] for entry in objects.cover_entries(group.chunks[1])]
+    node = next(node for node in nodes if node in tree.path_of(leaf))
+    first_leaf = announcement.fields["covers"][0]["chunked"][1]["first_leaf"]
+    i = {"authority": "@authority", "announcement": data, "generation": 1, "leaf": leaf, "chunk": group.chunks[1],
+         "node_key": {"node": node, "key": group.node_key(node, 1)}}
+    secret = bytes_of("tree reader secret 1")
+    return [("chunk", i, {"number": 1, "first_leaf": first_leaf, "nodes": nodes, "secret": secret if tree.half(node) == 2 else tree.GroupKeys(secret).psk}),
+            ("chunk", {**i, "chunk": group.chunks[0]}, None, None, "serial", 2)]
+
+
+def lease_vectors():
+    group = Group()
+    state = group.welcome_state(17)
+    data = group.announce(policy={"lease": 600}, issued_at=NOW)
+    h, nonce = wire.sha256(data[:-64]), bytes_of("nonce", 16)
+    steps = [{"object": data, "now": NOW, "expect": {"good_until": NOW + 600, "good_until_uptime": None}},
+             {"heartbeat": heartbeat(h, 1, NOW + 200), "now": NOW + 200, "expect": {"good_until": NOW + 800, "good_until_uptime": None}},
+             {"heartbeat": heartbeat(h, 1, NOW + 200), "now": NOW + 200, "expect": {"known": True}},
+             {"heartbeat": heartbeat(h, 2, NOW + 200), "now": NOW + 200, "expect": {"reason": "ahead", "ask_epoch": 2}},
+             {"answer": nonce_answer(h, 1, 7, nonce, 500), "nonce": nonce, "made_at": 1000, "expect": {"good_until": NOW + 800, "good_until_uptime": 501000}}]
+    i = {"authority": "@live", "group": GROUP, "skew": 300, "member": state, "member_number": 7, "steps": steps}
+    late = {"answer": nonce_answer(h, 1, 7, nonce), "nonce": bytes(16), "made_at": 0, "expect": {"reason": "nonce"}}
+    return [("lease", i), ("lease", {**i, "steps": [steps[0], late]}, None, None, "nonce", 2)]
+
+
+def join_vectors():
+    data, packages, entries = join_request(), package_set("sensor", (1, 2)), audit_log()
+    i = join_input(data)
+    inside, request = joining.open_join_request(data, DOMAIN, {(1, 0): hpke.derive_key_pair(KEM_SEED)[0]})
+    decoded = objects.package_set(packages)
+    parsed, heads = audit.heads_of(entries)
+    uri = joining.token_uri(joining.token_body(TOKEN))
+    return [
+        ("join_request", i, {"hash": request.hash, "token": inside["token"], "mac": inside["mac"], "name": "sensor", "request": inside["request"]},
+         {"info": inside["info"], "plaintext": inside["plaintext"]}),
+        ("join_request", {**i, "now": NOW + 3601}, None, None, "token", 2),
+        ("package_set", {"bytes": packages, "suite": 1, "domain": DOMAIN, "identity": decoded[0].fields["identity"]},
+         {"packages": [{"number": package.fields["number"], "hash": package.hash} for package in decoded]}),
+        ("token", {"uri": uri}, TOKEN), ("token", {"uri": uri[:-1]}, None, None, "encoding", 2),
+        ("audit_log", {"entries": entries, "known": {"log_size": 2, "log_head": heads[2]}}, {"log_size": len(entries), "log_head": heads[-1], "entries": parsed}),
+        ("audit_log", {"entries": entries[1:]}, None, None, "chain", 2),
+    ]
 
 
 def json_of(value, name=None):

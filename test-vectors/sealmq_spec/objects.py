@@ -432,9 +432,10 @@ def package_set(data, identity=None, domain=None, suite=1):
     require(1 <= len(packages) <= 64, "field", "1 to 64 packages")
     decoded = []
     for package in packages:
-        made = check("key_package", package, suite=suite)
+        made = Object("key_package", package, suite)
         require(domain is None or made.fields["domain"] in (domain, bytes(16)), "domain")
         require(identity is None or made.fields["identity"] == identity, "field", "of another member")
+        made.require_signed(made.fields["identity"])
         decoded.append(made)
     _ascending([package.fields["number"] for package in decoded], "package numbers rise")
     return decoded

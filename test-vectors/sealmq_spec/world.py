@@ -1,6 +1,6 @@
 """A small domain made in Python, for the self-test: a root, an authority, a group with a tree, its members."""
 
-from . import envelope, hpke, objects, tree
+from . import audit, envelope, hpke, joining, objects, tree
 from .wire import be, blob, expand, public_key, sha256, sign, varint
 
 NOW = 1762949760
@@ -108,7 +108,13 @@ class Group:
         for node in nodes:
             secret = keys.reader_secret if tree.half(node) == 2 else keys.psk
             entries += be(4, node) + tree.wrap(tree.wrap_key(self.node_key(node, epoch), node, head_hash), secret)
-        data = encode("announcement", head + items([varint(0) + blob(entries)]), CONTROLLER)
+        cover = varint(0) + blob(entries)
+        if "chunk_at" in change:  # two chunks, cut before the entry with this number
+            cut = change["chunk_at"]
+            self.chunks = [entries[:52 * cut], entries[52 * cut:]]
+            leftmost = [node << self.depth + 1 - node.bit_length() for node in (nodes[0], nodes[cut])]
+            cover = varint(1) + items(varint(leaf) + sha256(chunk) for leaf, chunk in zip(leftmost, self.chunks))
+        data = encode("announcement", head + items([cover]), CONTROLLER)
         if not change:
             self.epochs.append((kind, keys, data, sha256(data[:-64])))
             if kind:
@@ -162,3 +168,67 @@ def outcome(reader, sealed, topic="plant/a/temp", retained=False, now_ms=NOW * 1
         return "ok"
     except Refused as refused:
         return refused.reason
+
+
+# --- keys.md §8, §12, §13 ---
+
+LIVE = {**AUTHORITY, "keys": [*AUTHORITY["keys"], {"key": public_key(bytes_of("live")), "roles": objects.HEARTBEAT}]}
+LEAD_LIVE = DOMAIN + varint(1) + be(1, 2)
+
+
+def heartbeat(announcement, epoch, issued_at, lease=600, log=(0, bytes(32))):
+    body = LEAD_LIVE + GROUP + varint(epoch) + announcement + varint(issued_at) + varint(lease) + varint(log[0]) + log[1]
+    return encode("heartbeat", body, bytes_of("live"))
+
+
+def nonce_answer(announcement, epoch, member, nonce, lease=600):
+    return encode("nonce_answer", LEAD_LIVE + GROUP + varint(member) + nonce + varint(epoch) + announcement + varint(lease), bytes_of("live"))
+
+
+def confirmation(name, member, epoch, package_number, proof):
+    entry = GROUP + varint(1) + varint(epoch) + varint(package_number) + proof
+    return encode("confirmation", DOMAIN + varint(member) + items([entry]), identity(name))
+
+
+def join_refusal(request, reason):
+    return encode("join_refusal", LEAD_ISSUER + request + be(1, reason), ISSUER)
+
+
+def package_set(name, numbers):
+    return items(blob(key_package(name, number)[1]) for number in numbers)
+
+
+TOKEN = {"suite": 1, "root_key": ROOT_KEY, "token": bytes_of("token", 8), "secret": bytes_of("token secret"), "expires": NOW + 3600,
+         "name": "sens*", "prefix": "_sealmq/x", "broker": "mqtts://[::1]:8883"}
+KEM_SEED = bytes_of("join key")
+
+
+def join_request(name="sensor", suite=1, token=TOKEN, **change):
+    """A join request to kem_keys[0] of serial 1."""
+    request = enrolment_request(name)
+    if suite == 2:
+        body = DOMAIN + text(name) + public_key(identity(name)) + varint(NOW) + items([])
+        unsigned = bytes([objects.FORM_2, objects.KINDS["enrolment_request"]]) + body
+        request = unsigned + sign(identity(name), objects.LABELS["enrolment_request"], sha256(unsigned))
+    mac = change.get("mac", joining.join_mac(token["secret"], sha256(request[:-64])) if token else bytes(32))
+    plaintext = (token["token"] if token else bytes(8)) + mac + blob(request)
+    recipient = hpke.key_pair_of_suite(suite, KEM_SEED)[1]
+    enc, context = hpke.base_sender(suite, bytes_of("ephemeral"), recipient, joining.join_info(DOMAIN, 1, 0))
+    return bytes([0x10 + suite, joining.KIND]) + varint(1) + be(1, 0) + blob(enc) + blob(context.seal_first(b"", plaintext))
+
+
+def join_input(data, suite=1, name="sensor"):
+    return {"suite": suite, "domain": DOMAIN, "bytes": data, "fingerprint": joining.fingerprint(public_key(identity(name))), "now": NOW,
+            "keys": [{"serial": 1, "key": 0, "seed": KEM_SEED}], "tokens": [{word: TOKEN[word] for word in ("token", "secret", "expires", "name")}]}
+
+
+def audit_log():
+    """The encoded entries of a log with an entry of each kind."""
+    whats = [varint(0) + text("_sealmq/x/delegation") + bytes_of("signed"), varint(1) + varint(7) + public_key(identity("sensor")) + text("sensor"),
+             varint(2) + varint(7), varint(3) + varint(1) + bytes_of("delegation"), varint(4) + GROUP + varint(2) + varint(9),
+             varint(5) + varint(2) + varint(4) + bytes_of("log head")]
+    head, entries = bytes(32), []
+    for n, what in enumerate(whats):
+        entries.append(head + varint(NOW + n) + what)
+        head = audit.head_after(entries[-1])
+    return entries
