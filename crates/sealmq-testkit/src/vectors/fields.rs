@@ -1,8 +1,12 @@
 //! The decoded fields of objects as they stand in the vectors: the names of the spec, in wire order.
 
+use sealmq_core::crypto::Digest;
 use sealmq_core::object::{Kind, decode};
 use sealmq_core::{Credential, DomainId, GroupId};
-use sealmq_keys::{Announcement, Delegation, EnrolmentRequest, KeyPackage, Policy};
+use sealmq_keys::{
+    Announcement, Confirmation, Delegation, EnrolmentRequest, HeartbeatFields, KeyPackage,
+    NonceAnswerFields, Policy,
+};
 
 use super::json::{Json, object};
 use super::world::{WelcomeBody, body, body_of};
@@ -105,4 +109,36 @@ pub(crate) fn refused_list(object: &[u8]) -> Json {
     object! {
         domain: domain.0, serial: serial, signer: signer, group: group.0, entries: Json::Array(entries.collect()),
     }
+}
+
+pub(crate) fn heartbeat(f: &HeartbeatFields) -> Json {
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, group: f.group.0, epoch: f.epoch,
+        announcement: f.announcement, issued_at: f.issued_at, lease: f.lease, log_size: f.log_size,
+        log_head: f.log_head,
+    }
+}
+
+pub(crate) fn nonce_answer(f: &NonceAnswerFields) -> Json {
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, group: f.group.0, member: f.member.0,
+        nonce: f.nonce, epoch: f.epoch, announcement: f.announcement, lease: f.lease,
+    }
+}
+
+pub(crate) fn confirmation(f: &Confirmation<'_>) -> Json {
+    let entries = f.entries.iter().map(|e| {
+        object! {
+            group: e.group.0, generation: e.generation, epoch: e.epoch,
+            package_number: e.package_number, proof: e.proof,
+        }
+    });
+    object! { domain: f.domain.0, member: f.member.0, entries: Json::Array(entries.collect()) }
+}
+
+/// The body of a join refusal, as it is encoded.
+pub(crate) type RefusalBody = (DomainId, u32, u8, Digest, u8);
+
+pub(crate) fn join_refusal((domain, serial, signer, request, reason): &RefusalBody) -> Json {
+    object! { domain: domain.0, serial: *serial, signer: *signer, request: *request, reason: *reason }
 }

@@ -125,6 +125,8 @@ impl Authorities for Authority {
 /// Index of the key that issues credentials, and of the one that runs groups.
 pub(crate) const ISSUER: u8 = 0;
 pub(crate) const CONTROLLER: u8 = 1;
+/// Index of the key that signs heartbeats, in [`live_authority`].
+pub(crate) const HEART: u8 = 2;
 
 const ISSUE: Roles = Roles::NONE.with(Role::Issue);
 const GROUPS: Roles = Roles::NONE.with(Role::Groups);
@@ -140,6 +142,21 @@ pub(crate) fn authority(serial: u32) -> Authority {
         serial,
         keys,
     }
+}
+
+/// The delegation of serial 1 with a third key, for heartbeats and nonce answers.
+pub(crate) fn live_authority() -> Authority {
+    let mut authority = authority(1);
+    let heart = (
+        heart().verifying_key(),
+        Roles::NONE.with(Role::Heartbeat),
+    );
+    authority.keys.push(heart);
+    authority
+}
+
+pub(crate) fn heart() -> IdentityKey {
+    identity("heart 1")
 }
 
 pub(crate) fn issuer(serial: u32) -> IdentityKey {

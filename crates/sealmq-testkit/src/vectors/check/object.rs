@@ -3,16 +3,18 @@
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
 use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, DomainId, VerifiedCredential};
+use sealmq_core::{Credential, DomainId, MemberNumber, VerifiedCredential};
+use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
-    Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedDelegation,
-    VerifiedEnrolment, VerifiedKeyPackage, VerifiedWelcome, default_prefix,
+    Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedConfirmation,
+    VerifiedDelegation, VerifiedEnrolment, VerifiedHeartbeat, VerifiedJoinRefusal,
+    VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome, default_prefix,
 };
 
 use super::{Input, Outcome, refused};
 use crate::vectors::fields;
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::Authority;
+use crate::vectors::world::{Authority, hash};
 
 pub(crate) fn object(input: Input<'_>) -> Result<Outcome, String> {
     let (bytes, context) = (input.hex("object"), input.get("context"));
@@ -24,6 +26,10 @@ pub(crate) fn object(input: Input<'_>) -> Result<Outcome, String> {
         "welcome" => welcome(&bytes, context),
         "announcement" => announcement(&bytes, context),
         "refused_list" => refused_list(&bytes, context),
+        "heartbeat" => heartbeat(&bytes, context),
+        "nonce_answer" => nonce_answer(&bytes, context),
+        "confirmation" => confirmation(&bytes, context),
+        "join_refusal" => join_refusal(&bytes, context),
         other => return Err(format!("unknown object {other}")),
     };
     Ok(match checked {
@@ -196,4 +202,68 @@ fn refused_list(bytes: &[u8], context: Input<'_>) -> Checked {
         .map_err(reason)?;
     }
     Ok(stated(verified.hash(), fields::refused_list(bytes)))
+}
+
+fn heartbeat(bytes: &[u8], context: Input<'_>) -> Checked {
+    let verified = VerifiedHeartbeat::verify(bytes, &authority(context)).map_err(reason)?;
+    let fields = verified.fields();
+    if context.has("group") {
+        require(fields.group == context.group("group"), "group")?;
+    }
+    require_times(context, |now, skew| {
+        fields.issued_at <= now + u64::from(skew)
+    })?;
+    Ok(stated(verified.hash(), fields::heartbeat(fields)))
+}
+
+fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {
+    let verified = VerifiedNonceAnswer::verify(bytes, &authority(context)).map_err(reason)?;
+    let fields = verified.fields();
+    if context.has("group") {
+        require(fields.group == context.group("group"), "group")?;
+    }
+    if context.has("member") {
+        require(fields.member.0 == context.number::<u32>("member"), "recipient")?;
+    }
+    if context.has("nonce") {
+        require(fields.nonce == context.array("nonce"), "nonce")?;
+    }
+    Ok(stated(&hash(bytes), fields::nonce_answer(fields)))
+}
+
+fn confirmation(bytes: &[u8], context: Input<'_>) -> Checked {
+    let identity = VerifyingKey::from_bytes(&context.array("identity")).unwrap();
+    let member = MemberNumber(context.number("member"));
+    let verified =
+        VerifiedConfirmation::verify(bytes, &context.domain("domain"), member, &identity)
+            .map_err(reason)?;
+    if context.has("proves") {
+        let proves = context.get("proves");
+        let leaf_key = NodeKey::new(proves.secret("leaf_key"));
+        let group = proves.group("group");
+        let entry = verified.entries().find(|entry| entry.group == group);
+        let welcome = proves.digest("welcome");
+        require(
+            entry.is_some_and(|entry| entry.proves(&leaf_key, &welcome)),
+            "proof",
+        )?;
+    }
+    Ok(stated(
+        verified.hash(),
+        fields::confirmation(verified.fields()),
+    ))
+}
+
+fn join_refusal(bytes: &[u8], context: Input<'_>) -> Checked {
+    let verified = VerifiedJoinRefusal::verify(bytes, &authority(context)).map_err(reason)?;
+    if context.has("request") {
+        require(
+            verified.fields().request == context.digest("request"),
+            "recipient",
+        )?;
+    }
+    Ok(stated(
+        &hash(bytes),
+        fields::join_refusal(&body(bytes, Kind::JoinRefusal)?),
+    ))
 }

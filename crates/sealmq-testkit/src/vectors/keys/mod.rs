@@ -4,11 +4,13 @@ mod announcement;
 mod announcement_fields;
 mod armour;
 mod basics;
+mod confirmation;
 mod credential;
 mod delegation;
 mod follow;
 mod follow_faults;
 mod follower;
+mod heartbeat;
 mod objects;
 mod request;
 mod topics;
@@ -16,13 +18,14 @@ mod tree;
 mod welcome;
 
 use super::file::VectorFile;
-use super::world::{authority, authority_json};
+use super::world::{authority, authority_json, live_authority};
 
 /// The file's text.
 pub(crate) fn file() -> String {
     let mut file = VectorFile::default();
     file.fixture("authority", authority_json(&authority(1)));
     file.fixture("authority-2", authority_json(&authority(2)));
+    file.fixture("authority-live", authority_json(&live_authority()));
     basics::vectors(&mut file);
     topics::vectors(&mut file);
     tree::vectors(&mut file);
@@ -35,6 +38,8 @@ pub(crate) fn file() -> String {
     welcome::vectors(&mut file);
     follow::vectors(&mut file);
     follow_faults::vectors(&mut file);
+    heartbeat::vectors(&mut file);
+    confirmation::vectors(&mut file);
     armour::vectors(&mut file);
     file.into_text()
 }

@@ -4,13 +4,15 @@ use sealmq_core::GroupId;
 use sealmq_core::object::{Kind, List};
 use sealmq_keys::{Announcement, EnrolmentRequest};
 
+use super::confirmation::{confirmation, confirmation_context, group_entries, join_refusal};
+use super::heartbeat::{answer_context, heartbeat, heartbeat_context, nonce_answer};
 use crate::vectors::fields;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    CONTROLLER, NOW, authority, authority_json, body, body_of, controller, delegation, domain,
-    elements, hash, identity, key_package, plant, public, root_key, sensor, sign,
+    CONTROLLER, NOW, authority, authority_json, body, body_of, controller, delegation, digest,
+    domain, elements, hash, heart, identity, key_package, plant, public, root_key, sensor, sign,
 };
 
 /// An object vector in the making.
@@ -37,6 +39,9 @@ impl<'a> Plan<'a> {
             "credential" | "key_package" | "enrolment_request" => "keys.md §4",
             "announcement" => "keys.md §5",
             "welcome" => "keys.md §6",
+            "heartbeat" | "nonce_answer" => "keys.md §8",
+            "confirmation" => "keys.md §4",
+            "join_refusal" => "keys.md §12",
             _ => "keys.md §7",
         };
         let id = format!("{}-{id}", expected.replace('_', "-"));
@@ -100,6 +105,10 @@ fn fields_of(expected: &str, object: &[u8]) -> Json {
         "enrolment_request" => fields::enrolment_request(&decoded(object, Kind::EnrolmentRequest)),
         "welcome" => fields::welcome(&decoded(object, Kind::Welcome)),
         "announcement" => fields::announcement(&verified(object)),
+        "heartbeat" => fields::heartbeat(&decoded(object, Kind::Heartbeat)),
+        "nonce_answer" => fields::nonce_answer(&decoded(object, Kind::NonceAnswer)),
+        "confirmation" => fields::confirmation(&decoded(object, Kind::Confirmation)),
+        "join_refusal" => fields::join_refusal(&decoded(object, Kind::JoinRefusal)),
         _ => fields::refused_list(object),
     }
 }
@@ -207,6 +216,18 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<u8>, Json)> {
             "refused_list",
             refused_list(&records(&[(3, u32::MAX), (9, 4)])),
             under_authority().with("group", plant().0),
+        ),
+        ("heartbeat", heartbeat(|_| {}), heartbeat_context()),
+        ("nonce_answer", nonce_answer(|_| {}), answer_context()),
+        (
+            "confirmation",
+            confirmation(&group_entries(), |_| {}),
+            confirmation_context(),
+        ),
+        (
+            "join_refusal",
+            join_refusal(|_| {}),
+            under_authority().with("request", digest("request of sensor-7")),
         ),
     ]
 }
@@ -323,6 +344,10 @@ fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityKey) {
         "enrolment_request" => (Kind::EnrolmentRequest, identity("sensor-7")),
         "welcome" => (Kind::Welcome, controller(1)),
         "announcement" => (Kind::Announcement, controller(1)),
+        "heartbeat" => (Kind::Heartbeat, heart()),
+        "nonce_answer" => (Kind::NonceAnswer, heart()),
+        "confirmation" => (Kind::Confirmation, identity("sensor-7")),
+        "join_refusal" => (Kind::JoinRefusal, crate::vectors::world::issuer(1)),
         _ => (Kind::RefusedList, controller(1)),
     }
 }

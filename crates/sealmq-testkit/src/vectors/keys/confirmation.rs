@@ -1,0 +1,296 @@
+//! Kind `object`: confirmations and join refusals (spec/keys.md §4, §12).
+
+use sealmq_core::crypto::{Digest, IdentityKey};
+use sealmq_core::object::{Kind, List};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_keys::{Confirmation, ConfirmationEntry};
+
+use super::objects::{Plan, under_authority};
+use crate::vectors::fields::RefusalBody;
+use crate::vectors::file::VectorFile;
+use crate::vectors::group::Group;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    CONTROLLER, ISSUER, body, body_of, controller, digest, domain, elements, hash, identity,
+    issuer, key_package, office, plant, public, sign,
+};
+
+const LEAF: u32 = 17;
+
+/// A group in epoch 3, in which sensor-7 gets a welcome.
+fn group() -> Group {
+    let mut group = Group::new("confirmed", 4);
+    group.rotate_times(3);
+    group
+}
+
+fn welcome(group: &Group) -> Digest {
+    hash(&group.welcome(7, "sensor-7", LEAF, &key_package("sensor-7", 1)))
+}
+
+/// What sensor-7 confirms: the welcome for epoch 4, with the proof.
+fn entry() -> ConfirmationEntry {
+    let group = group();
+    ConfirmationEntry {
+        group: plant(),
+        generation: 1,
+        epoch: 4,
+        package_number: 1,
+        proof: group.node_key(LEAF, 4).confirm(&welcome(&group)),
+    }
+}
+
+/// Two groups, ascending.
+pub(crate) fn group_entries() -> Vec<ConfirmationEntry> {
+    let other = ConfirmationEntry {
+        group: office(),
+        generation: 2,
+        epoch: 30,
+        package_number: 2,
+        proof: digest("another proof").0,
+    };
+    let mut entries = vec![entry(), other];
+    entries.sort_by_key(|entry| entry.group);
+    entries
+}
+
+pub(crate) fn confirmation(
+    entries: &[ConfirmationEntry],
+    change: impl FnOnce(&mut Confirmation<'_>),
+) -> Vec<u8> {
+    confirmation_by(&identity("sensor-7"), entries, change)
+}
+
+fn confirmation_by(
+    signer: &IdentityKey,
+    entries: &[ConfirmationEntry],
+    change: impl FnOnce(&mut Confirmation<'_>),
+) -> Vec<u8> {
+    let entries = elements(entries);
+    let mut fields = Confirmation {
+        domain: domain(),
+        member: MemberNumber(7),
+        entries: List::from_encoded(&entries).unwrap(),
+    };
+    change(&mut fields);
+    sign(Kind::Confirmation, &body(&fields), signer)
+}
+
+/// What the authority knows: the leaf's key, and the welcome that it issued last.
+pub(crate) fn confirmation_context() -> Json {
+    let group = group();
+    let proves = object! {
+        group: plant().0,
+        leaf_key: *group.node_key(LEAF, 4).expose(),
+        welcome: welcome(&group),
+    };
+    object! { domain: domain().0, member: 7_u8, identity: public("sensor-7"), proves: proves }
+}
+
+pub(crate) fn join_refusal(change: impl FnOnce(&mut RefusalBody)) -> Vec<u8> {
+    join_refusal_by(&issuer(1), change)
+}
+
+fn join_refusal_by(signer: &IdentityKey, change: impl FnOnce(&mut RefusalBody)) -> Vec<u8> {
+    let mut fields = (domain(), 1, ISSUER, digest("request of sensor-7"), 1);
+    change(&mut fields);
+    sign(Kind::JoinRefusal, &body(&fields), signer)
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    confirmations(file);
+    proofs(file);
+    refusals(file);
+}
+
+fn confirmations(file: &mut VectorFile) {
+    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
+        Plan::new("confirmation", id, comment, object, confirmation_context()).attacks(&["A3"])
+    };
+    let with = |change: fn(&mut ConfirmationEntry)| {
+        let mut entry = entry();
+        change(&mut entry);
+        confirmation(&[entry], |_| {})
+    };
+    let numbered = |count: u8| -> Vec<ConfirmationEntry> {
+        let group = |n: u8| if n == 0 { plant() } else { GroupId([n; 16]) };
+        let mut entries: Vec<_> = (0..count)
+            .map(|n| ConfirmationEntry {
+                group: group(n),
+                ..entry()
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.group);
+        entries
+    };
+    plan("one-group", "One group.", with(|_| {})).valid(file);
+    plan(
+        "64-groups",
+        "The most groups.",
+        confirmation(&numbered(64), |_| {}),
+    )
+    .valid(file);
+    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
+        plan(id, comment, object).invalid(file, reason);
+    };
+    bad(
+        "no-group",
+        "It confirms nothing.",
+        confirmation(&[], |_| {}),
+        "field",
+    );
+    bad(
+        "65-groups",
+        "More groups than a member can be in.",
+        confirmation(&numbered(65), |_| {}),
+        "field",
+    );
+    bad(
+        "group-twice",
+        "A group twice.",
+        confirmation(&[entry(), entry()], |_| {}),
+        "field",
+    );
+    let descending: Vec<_> = group_entries().into_iter().rev().collect();
+    bad(
+        "descending",
+        "Groups descend.",
+        confirmation(&descending, |_| {}),
+        "field",
+    );
+    bad("epoch-0", "Epochs begin with 1.", with(|e| e.epoch = 0), "field");
+    bad(
+        "package-0",
+        "Packages begin with 1.",
+        with(|e| e.package_number = 0),
+        "field",
+    );
+    bad(
+        "other-member",
+        "It names another member than the topic.",
+        confirmation(&[entry()], |f| f.member = MemberNumber(8)),
+        "field",
+    );
+    bad(
+        "domain",
+        "Of another domain.",
+        confirmation(&[entry()], |f| f.domain = DomainId([1; 16])),
+        "domain",
+    );
+    bad(
+        "insider",
+        "Another member confirms for this one.",
+        confirmation_by(&identity("insider-8"), &[entry()], |_| {}),
+        "signature",
+    );
+    let body = [
+        body_of(&confirmation(&[entry()], |_| {}), Kind::Confirmation),
+        &[0; 8192],
+    ]
+    .concat();
+    bad(
+        "size",
+        "Above 8192 bytes.",
+        sign(Kind::Confirmation, &body, &identity("sensor-7")),
+        "size",
+    );
+}
+
+/// Only who opened the welcome has the leaf's key, and the proof is for that welcome.
+fn proofs(file: &mut VectorFile) {
+    let group = group();
+    let welcome = welcome(&group);
+    let mut bad = |id: &str, comment: &'static str, proof: [u8; 32]| {
+        let entry = ConfirmationEntry { proof, ..entry() };
+        let object = confirmation(&[entry], |_| {});
+        Plan::new("confirmation", id, comment, object, confirmation_context())
+            .attacks(&["A3", "A31"])
+            .invalid(file, "proof");
+    };
+    let leaf = group.node_key(LEAF, 4);
+    bad(
+        "proof-other-leaf",
+        "Proved with another leaf's key.",
+        group.node_key(18, 4).confirm(&welcome),
+    );
+    bad(
+        "proof-other-welcome",
+        "The proof is for an older welcome.",
+        leaf.confirm(&digest("an older welcome")),
+    );
+    bad(
+        "proof-other-epoch",
+        "Proved with the key of the epoch after.",
+        leaf.ratchet().confirm(&welcome),
+    );
+    bad(
+        "proof-inner-node",
+        "Proved with the key of the leaf's parent.",
+        group.node_key(LEAF / 2, 4).confirm(&welcome),
+    );
+    bad("proof-zeros", "No proof.", [0; 32]);
+    let elsewhere = ConfirmationEntry {
+        group: office(),
+        ..entry()
+    };
+    Plan::new(
+        "confirmation",
+        "proof-other-group",
+        "Another group only.",
+        confirmation(&[elsewhere], |_| {}),
+        confirmation_context(),
+    )
+    .invalid(file, "proof");
+}
+
+fn refusals(file: &mut VectorFile) {
+    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
+        let context = under_authority().with("request", digest("request of sensor-7"));
+        Plan::new("join_refusal", id, comment, object, context)
+    };
+    for reason in 2..=6 {
+        plan(
+            &format!("reason-{reason}"),
+            "A final reason.",
+            join_refusal(|f| f.4 = reason),
+        )
+        .valid(file);
+    }
+    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
+        plan(id, comment, object)
+            .attacks(&["C4"])
+            .invalid(file, reason);
+    };
+    bad("reason-0", "Reasons begin with 1.", join_refusal(|f| f.4 = 0), "field");
+    bad("reason-7", "There is no reason 7.", join_refusal(|f| f.4 = 7), "field");
+    bad(
+        "domain",
+        "Of another domain.",
+        join_refusal(|f| f.0 = DomainId([1; 16])),
+        "domain",
+    );
+    bad(
+        "other-request",
+        "It answers another request.",
+        join_refusal(|f| f.3 = digest("request of insider-8")),
+        "recipient",
+    );
+    bad(
+        "controller",
+        "Signed by a key without the role `issue`.",
+        join_refusal_by(&controller(1), |f| f.2 = CONTROLLER),
+        "role",
+    );
+    bad(
+        "other-serial",
+        "Names another delegation.",
+        join_refusal(|f| f.1 = 2),
+        "role",
+    );
+    bad(
+        "other-device",
+        "Signed by a device.",
+        join_refusal_by(&identity("insider-8"), |_| {}),
+        "signature",
+    );
+}

@@ -1,0 +1,254 @@
+//! Kind `object`: heartbeats and nonce answers (spec/keys.md §8).
+
+use sealmq_core::crypto::{Digest, IdentityKey};
+use sealmq_core::object::Kind;
+use sealmq_core::{DomainId, MemberNumber};
+use sealmq_keys::{HeartbeatFields, NonceAnswerFields};
+
+use super::objects::Plan;
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    CONTROLLER, HEART, ISSUER, NOW, authority_json, body, body_of, bytes, controller, digest,
+    domain, heart, identity, issuer, live_authority, office, plant, sign,
+};
+
+/// The random bytes of a member without a clock.
+pub(crate) fn nonce() -> [u8; 16] {
+    *bytes("nonce of sensor-7").first_chunk().unwrap()
+}
+
+/// A heartbeat, changed by `change`.
+pub(crate) fn heartbeat(change: impl FnOnce(&mut HeartbeatFields)) -> Vec<u8> {
+    heartbeat_by(&heart(), change)
+}
+
+fn heartbeat_by(signer: &IdentityKey, change: impl FnOnce(&mut HeartbeatFields)) -> Vec<u8> {
+    let mut fields = HeartbeatFields {
+        domain: domain(),
+        serial: 1,
+        signer: HEART,
+        group: plant(),
+        epoch: 4,
+        announcement: digest("announcement 4"),
+        issued_at: NOW,
+        lease: 21_600,
+        log_size: 57,
+        log_head: digest("head of the log"),
+    };
+    change(&mut fields);
+    sign(Kind::Heartbeat, &body(&fields), signer)
+}
+
+/// A nonce answer, changed by `change`.
+pub(crate) fn nonce_answer(change: impl FnOnce(&mut NonceAnswerFields)) -> Vec<u8> {
+    answer_by(&heart(), change)
+}
+
+fn answer_by(signer: &IdentityKey, change: impl FnOnce(&mut NonceAnswerFields)) -> Vec<u8> {
+    let mut fields = NonceAnswerFields {
+        domain: domain(),
+        serial: 1,
+        signer: HEART,
+        group: plant(),
+        member: MemberNumber(7),
+        nonce: nonce(),
+        epoch: 4,
+        announcement: digest("announcement 4"),
+        lease: 21_600,
+    };
+    change(&mut fields);
+    sign(Kind::NonceAnswer, &body(&fields), signer)
+}
+
+pub(crate) fn heartbeat_context() -> Json {
+    let context = object! { authority: authority_json(&live_authority()), group: plant().0 };
+    context.with("now", NOW).with("skew", 300_u16)
+}
+
+pub(crate) fn answer_context() -> Json {
+    let context = object! { authority: authority_json(&live_authority()), group: plant().0 };
+    context.with("member", 7_u8).with("nonce", nonce())
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    heartbeats(file);
+    answers(file);
+}
+
+fn heartbeats(file: &mut VectorFile) {
+    let plan = |id: &str, comment, object| {
+        Plan::new("heartbeat", id, comment, object, heartbeat_context()).attacks(&["A2"])
+    };
+    type Change = fn(&mut HeartbeatFields);
+    let good: [(&str, &str, Change); 5] = [
+        ("empty-log", "A log without entries has no head.", |f| {
+            (f.log_size, f.log_head) = (0, Digest::ZERO)
+        }),
+        ("lease-1", "The shortest lease.", |f| f.lease = 1),
+        ("lease-max", "The longest lease.", |f| f.lease = 1 << 31),
+        ("issued-ahead", "Issued ahead by skew.", |f| {
+            f.issued_at = NOW + 300
+        }),
+        (
+            "long-ago",
+            "An old one verifies: its lease has run out, no more.",
+            |f| f.issued_at = 1,
+        ),
+    ];
+    for (id, comment, change) in good {
+        plan(id, comment, heartbeat(change)).valid(file);
+    }
+    let bad: [(&str, &str, Change, &str); 10] = [
+        ("epoch-0", "Epochs begin with 1.", |f| f.epoch = 0, "field"),
+        ("lease-0", "No lease at all.", |f| f.lease = 0, "field"),
+        (
+            "lease-too-long",
+            "A lease above 2^31.",
+            |f| f.lease = (1 << 31) + 1,
+            "field",
+        ),
+        (
+            "log-without-head",
+            "A log with entries has a head.",
+            |f| f.log_head = Digest::ZERO,
+            "field",
+        ),
+        (
+            "head-without-log",
+            "A head without entries.",
+            |f| f.log_size = 0,
+            "field",
+        ),
+        (
+            "domain",
+            "Of another domain.",
+            |f| f.domain = DomainId([1; 16]),
+            "domain",
+        ),
+        (
+            "other-group",
+            "Of another group.",
+            |f| f.group = office(),
+            "group",
+        ),
+        (
+            "no-such-key",
+            "Names a key that the delegation does not have.",
+            |f| f.signer = 3,
+            "role",
+        ),
+        (
+            "other-serial",
+            "Names another delegation.",
+            |f| f.serial = 2,
+            "role",
+        ),
+        (
+            "from-the-future",
+            "Issued ahead by skew and a second.",
+            |f| f.issued_at = NOW + 301,
+            "expired",
+        ),
+    ];
+    for (id, comment, change, reason) in bad {
+        plan(id, comment, heartbeat(change)).invalid(file, reason);
+    }
+    for (id, signer, key) in [
+        ("controller", CONTROLLER, controller(1)),
+        ("issuer", ISSUER, issuer(1)),
+    ] {
+        let object = heartbeat_by(&key, |f| f.signer = signer);
+        plan(id, "Signed by a key without the role `heartbeat`.", object).invalid(file, "role");
+    }
+    plan(
+        "member",
+        "Signed by a member.",
+        heartbeat_by(&identity("insider-8"), |_| {}),
+    )
+    .invalid(file, "signature");
+    too_large("heartbeat", Kind::Heartbeat, &heartbeat(|_| {}), file);
+}
+
+/// What a broker may put there: longer than any object of the kind.
+fn too_large(expected: &'static str, kind: Kind, object: &[u8], file: &mut VectorFile) {
+    let body = [body_of(object, kind), &[0; 1024]].concat();
+    let context = if kind == Kind::Heartbeat {
+        heartbeat_context()
+    } else {
+        answer_context()
+    };
+    let object = sign(kind, &body, &heart());
+    Plan::new(expected, "size", "Above 1024 bytes.", object, context)
+        .attacks(&["F4"])
+        .invalid(file, "size");
+}
+
+fn answers(file: &mut VectorFile) {
+    let plan = |id: &str, comment, object| {
+        Plan::new("nonce_answer", id, comment, object, answer_context()).attacks(&["A30"])
+    };
+    type Change = fn(&mut NonceAnswerFields);
+    let bad: [(&str, &str, Change, &str); 9] = [
+        ("epoch-0", "Epochs begin with 1.", |f| f.epoch = 0, "field"),
+        ("lease-0", "No lease at all.", |f| f.lease = 0, "field"),
+        (
+            "lease-too-long",
+            "A lease above 2^31.",
+            |f| f.lease = (1 << 31) + 1,
+            "field",
+        ),
+        (
+            "member-0",
+            "Members begin with 1.",
+            |f| f.member = MemberNumber(0),
+            "field",
+        ),
+        (
+            "domain",
+            "Of another domain.",
+            |f| f.domain = DomainId([1; 16]),
+            "domain",
+        ),
+        (
+            "other-group",
+            "Of another group.",
+            |f| f.group = office(),
+            "group",
+        ),
+        (
+            "other-member",
+            "For another member.",
+            |f| f.member = MemberNumber(8),
+            "recipient",
+        ),
+        (
+            "other-nonce",
+            "Answers another nonce: an old answer, played again.",
+            |f| f.nonce[15] ^= 1,
+            "nonce",
+        ),
+        (
+            "other-serial",
+            "Names another delegation.",
+            |f| f.serial = 2,
+            "role",
+        ),
+    ];
+    plan(
+        "lease-max",
+        "The longest lease.",
+        nonce_answer(|f| f.lease = 1 << 31),
+    )
+    .valid(file);
+    for (id, comment, change, reason) in bad {
+        plan(id, comment, nonce_answer(change)).invalid(file, reason);
+    }
+    plan(
+        "controller",
+        "Signed by a key without the role `heartbeat`.",
+        answer_by(&controller(1), |f| f.signer = CONTROLLER),
+    )
+    .invalid(file, "role");
+    too_large("nonce_answer", Kind::NonceAnswer, &nonce_answer(|_| {}), file);
+}
