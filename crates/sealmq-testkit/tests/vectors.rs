@@ -27,7 +27,7 @@ const KEYS: Least<'_> = (
         ("tree", 5, 0),
         ("hedge", 5, 1),
         ("domain", 1, 0),
-        ("object", 60, 250),
+        ("object", 75, 320),
         ("welcome_open", 4, 15),
         ("announcement_follow", 25, 40),
         ("cover", 10, 0),
@@ -38,6 +38,9 @@ const KEYS: Least<'_> = (
         ("padding", 20, 0),
         ("reserved_topic", 6, 0),
         ("armour", 4, 8),
+        ("package_set", 4, 15),
+        ("token", 8, 30),
+        ("audit_log", 5, 15),
     ],
 );
 

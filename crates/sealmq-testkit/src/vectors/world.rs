@@ -147,10 +147,7 @@ pub(crate) fn authority(serial: u32) -> Authority {
 /// The delegation of serial 1 with a third key, for heartbeats and nonce answers.
 pub(crate) fn live_authority() -> Authority {
     let mut authority = authority(1);
-    let heart = (
-        heart().verifying_key(),
-        Roles::NONE.with(Role::Heartbeat),
-    );
+    let heart = (heart().verifying_key(), Roles::NONE.with(Role::Heartbeat));
     authority.keys.push(heart);
     authority
 }

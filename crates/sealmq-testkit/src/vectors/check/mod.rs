@@ -1,8 +1,10 @@
 //! Checks vectors with the real code: from a vector's `input` to what it states.
 
+pub(crate) mod audit;
 mod basics;
 mod follow;
 mod input;
+pub(crate) mod joining;
 mod object;
 mod open;
 mod seal;
@@ -94,6 +96,9 @@ fn check(vector: &Value) -> Result<(), String> {
         "padding" => basics::padding(input),
         "reserved_topic" => basics::reserved_topic(input)?,
         "armour" => basics::armour(input)?,
+        "package_set" => joining::package_set(input)?,
+        "token" => joining::token(input)?,
+        "audit_log" => audit::audit_log(input)?,
         kind => return Err(format!("unknown kind {kind}")),
     };
     match (outcome, vector["valid"] == true) {

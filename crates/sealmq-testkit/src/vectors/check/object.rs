@@ -223,7 +223,10 @@ fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {
         require(fields.group == context.group("group"), "group")?;
     }
     if context.has("member") {
-        require(fields.member.0 == context.number::<u32>("member"), "recipient")?;
+        require(
+            fields.member.0 == context.number::<u32>("member"),
+            "recipient",
+        )?;
     }
     if context.has("nonce") {
         require(fields.nonce == context.array("nonce"), "nonce")?;

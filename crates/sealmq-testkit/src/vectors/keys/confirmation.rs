@@ -158,7 +158,12 @@ fn confirmations(file: &mut VectorFile) {
         confirmation(&descending, |_| {}),
         "field",
     );
-    bad("epoch-0", "Epochs begin with 1.", with(|e| e.epoch = 0), "field");
+    bad(
+        "epoch-0",
+        "Epochs begin with 1.",
+        with(|e| e.epoch = 0),
+        "field",
+    );
     bad(
         "package-0",
         "Packages begin with 1.",
@@ -261,8 +266,18 @@ fn refusals(file: &mut VectorFile) {
             .attacks(&["C4"])
             .invalid(file, reason);
     };
-    bad("reason-0", "Reasons begin with 1.", join_refusal(|f| f.4 = 0), "field");
-    bad("reason-7", "There is no reason 7.", join_refusal(|f| f.4 = 7), "field");
+    bad(
+        "reason-0",
+        "Reasons begin with 1.",
+        join_refusal(|f| f.4 = 0),
+        "field",
+    );
+    bad(
+        "reason-7",
+        "There is no reason 7.",
+        join_refusal(|f| f.4 = 7),
+        "field",
+    );
     bad(
         "domain",
         "Of another domain.",

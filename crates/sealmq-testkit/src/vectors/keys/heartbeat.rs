@@ -250,5 +250,10 @@ fn answers(file: &mut VectorFile) {
         answer_by(&controller(1), |f| f.signer = CONTROLLER),
     )
     .invalid(file, "role");
-    too_large("nonce_answer", Kind::NonceAnswer, &nonce_answer(|_| {}), file);
+    too_large(
+        "nonce_answer",
+        Kind::NonceAnswer,
+        &nonce_answer(|_| {}),
+        file,
+    );
 }

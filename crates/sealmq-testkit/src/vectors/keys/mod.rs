@@ -3,6 +3,7 @@
 mod announcement;
 mod announcement_fields;
 mod armour;
+mod audit;
 mod basics;
 mod confirmation;
 mod credential;
@@ -12,7 +13,9 @@ mod follow_faults;
 mod follower;
 mod heartbeat;
 mod objects;
+mod package_set;
 mod request;
+mod token;
 mod topics;
 mod tree;
 mod welcome;
@@ -40,6 +43,9 @@ pub(crate) fn file() -> String {
     follow_faults::vectors(&mut file);
     heartbeat::vectors(&mut file);
     confirmation::vectors(&mut file);
+    package_set::vectors(&mut file);
+    token::vectors(&mut file);
+    audit::vectors(&mut file);
     armour::vectors(&mut file);
     file.into_text()
 }

@@ -1,0 +1,279 @@
+//! Kind `audit_log`: the authority's log and what was done to it (spec/keys.md §13).
+
+use sealmq_core::MemberNumber;
+use sealmq_core::crypto::Digest;
+use sealmq_keys::{AuditLog, Entry, What, default_prefix};
+
+use crate::vectors::check::audit::what as what_json;
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{NOW, body, digest, domain, plant, public};
+
+/// A log in the making; entries can be what no authority would append.
+#[derive(Clone, Default)]
+struct Log {
+    entries: Vec<Vec<u8>>,
+    decoded: Vec<Json>,
+    size: u64,
+    head: Digest,
+}
+
+impl Log {
+    fn add(&mut self, at: u64, what: What<'_>) {
+        let previous = self.head;
+        let entry = Entry { previous, at, what };
+        self.decoded
+            .push(object! { previous: previous, at: at, what: what_json(&what) });
+        self.raw(body(&entry));
+    }
+
+    fn raw(&mut self, entry: Vec<u8>) {
+        self.head = AuditLog::head_after(&entry);
+        self.size += 1;
+        self.entries.push(entry);
+    }
+
+    /// Everything that a log can hold; times may go back.
+    fn of(steps: &[What<'_>]) -> Self {
+        let mut log = Self::default();
+        for (at, step) in (0..100).rev().zip(steps) {
+            log.add(NOW + at, *step);
+        }
+        log
+    }
+
+    /// How far it goes, as heartbeats say it.
+    fn known(&self) -> Json {
+        object! { log_size: self.size, log_head: self.head }
+    }
+
+    fn input(&self, known: Option<Json>) -> Json {
+        let input = object! { entries: Json::Array(self.entries.iter().map(Json::hex).collect()) };
+        match known {
+            Some(known) => input.with("known", known),
+            None => input,
+        }
+    }
+}
+
+const MEMBER: MemberNumber = MemberNumber(7);
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let topic = format!("{}/m/7/credential", default_prefix(&domain()));
+    let steps = [
+        What::Delegation {
+            serial: 1,
+            hash: digest("delegation 1"),
+        },
+        What::Enrolled {
+            member: MEMBER,
+            key: public("sensor-7"),
+            name: "sensor-7",
+        },
+        What::Signed {
+            topic: &topic,
+            hash: digest("credential of sensor-7"),
+        },
+        What::Generation {
+            group: plant(),
+            number: 2,
+            epoch: 300,
+        },
+        What::Removed { member: MEMBER },
+        What::Resumed {
+            serial: 2,
+            log_size: 3,
+            log_head: digest("head in the backup"),
+        },
+    ];
+    let whole = Log::of(&steps);
+    good(&whole, &steps, file);
+    altered(&whole, &steps, file);
+    encodings(&whole, &topic, file);
+}
+
+const SPEC: &[&str] = &["keys.md §13"];
+
+fn good(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, log: &Log, known: Option<Json>| {
+        let id = format!("audit-log-{id}");
+        let vector = Vector::valid("audit_log", id, comment, SPEC, log.input(known));
+        file.push(vector.attacks(&["A33"]).result(object! {
+            log_size: log.size,
+            log_head: log.head,
+            entries: Json::Array(log.decoded.clone()),
+        }));
+    };
+    push("empty", "A log without entries.", &Log::default(), None);
+    push("all", "Every kind of entry.", whole, None);
+    push(
+        "same",
+        "The log that the heartbeat tells of.",
+        whole,
+        Some(whole.known()),
+    );
+    let older = Log::of(&steps[..3]);
+    push(
+        "continued",
+        "It went on after the heartbeat.",
+        whole,
+        Some(older.known()),
+    );
+    push(
+        "from-nothing",
+        "The heartbeat came before the first entry.",
+        whole,
+        Some(Log::default().known()),
+    );
+}
+
+fn altered(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, log: &Log, known: Option<Json>, reason| {
+        let id = format!("audit-log-{id}");
+        let vector = Vector::invalid("audit_log", id, comment, SPEC, log.input(known), reason);
+        file.push(vector.attacks(&["A33"]));
+    };
+    let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut log = whole.clone();
+        change(&mut log.entries);
+        log
+    };
+    push(
+        "altered",
+        "A time was changed: the next entry does not follow.",
+        &with(&|entries| entries[2][32] ^= 1),
+        None,
+        "chain",
+    );
+    push(
+        "reordered",
+        "Two entries changed places.",
+        &with(&|entries| entries.swap(2, 3)),
+        None,
+        "chain",
+    );
+    push(
+        "left-out",
+        "The removal was left out.",
+        &with(&|entries| drop(entries.remove(4))),
+        None,
+        "chain",
+    );
+    push(
+        "twice",
+        "An entry twice.",
+        &with(&|entries| entries.insert(3, entries[3].clone())),
+        None,
+        "chain",
+    );
+    push(
+        "beginning-cut",
+        "The first entry is missing.",
+        &with(&|entries| drop(entries.remove(0))),
+        None,
+        "chain",
+    );
+    let known = Some(whole.known());
+    push(
+        "cut",
+        "Cut off before what the heartbeat tells of.",
+        &with(&|entries| entries.truncate(4)),
+        known.clone(),
+        "shorter",
+    );
+    push(
+        "gone",
+        "Nothing is left of it.",
+        &Log::default(),
+        known.clone(),
+        "shorter",
+    );
+    push(
+        "last-altered",
+        "The last entry was changed: only the heartbeat tells.",
+        &with(&|entries| entries[5][40] ^= 1),
+        known.clone(),
+        "other",
+    );
+    let mut others = steps.to_vec();
+    others[4] = What::Removed {
+        member: MemberNumber(8),
+    };
+    push(
+        "rewritten",
+        "A whole log, but another removal than the heartbeat's log has.",
+        &Log::of(&others),
+        known,
+        "other",
+    );
+}
+
+fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, log: &Log| {
+        let id = format!("audit-log-{id}");
+        let input = log.input(None);
+        let vector = Vector::invalid("audit_log", id, comment, SPEC, input, "encoding");
+        file.push(vector.attacks(&["E1"]));
+    };
+    let last = |entry: Vec<u8>| {
+        let mut log = whole.clone();
+        log.raw(entry);
+        log
+    };
+    let next = |what: What<'_>| {
+        let entry = Entry {
+            previous: whole.head,
+            at: 5,
+            what,
+        };
+        body(&entry)
+    };
+    let removed = next(What::Removed { member: MEMBER });
+    push("empty-entry", "An entry without bytes.", &last(vec![]));
+    push(
+        "trailing",
+        "A byte behind the entry.",
+        &last([&removed[..], &[0]].concat()),
+    );
+    push(
+        "truncated",
+        "The last byte is missing.",
+        &last(removed[..removed.len() - 1].to_vec()),
+    );
+    push(
+        "overlong",
+        "The time is spelled with two bytes.",
+        &last([&removed[..32], &[0x85, 0], &removed[33..]].concat()),
+    );
+    push(
+        "unknown",
+        "There is no such kind of entry.",
+        &last([&removed[..33], &[6], &removed[34..]].concat()),
+    );
+    push(
+        "member-0",
+        "Members begin with 1.",
+        &last(next(What::Removed {
+            member: MemberNumber(0),
+        })),
+    );
+    push(
+        "name",
+        "Not a name.",
+        &last(next(What::Enrolled {
+            member: MEMBER,
+            key: public("sensor-7"),
+            name: "a b",
+        })),
+    );
+    let hash = digest("x");
+    let control = format!("{topic}\u{1b}[2J");
+    let long = format!("{topic}/{}", "x".repeat(2048));
+    for (id, comment, topic) in [
+        ("topic-empty", "No topic.", ""),
+        ("topic-control", "A control character.", &control),
+        ("size", "Above 2048 bytes.", &long),
+    ] {
+        push(id, comment, &last(next(What::Signed { topic, hash })));
+    }
+}
