@@ -40,6 +40,7 @@ const KEYS: Least<'_> = (
         ("armour", 4, 8),
         ("package_set", 4, 15),
         ("token", 8, 30),
+        ("join_request", 3, 20),
         ("audit_log", 5, 15),
     ],
 );

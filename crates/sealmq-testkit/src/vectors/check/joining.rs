@@ -1,7 +1,7 @@
 //! Kinds `package_set`, `token` and `join_request` (spec/keys.md §4, §12).
 
 use sealmq_core::crypto::{KemId, RecipientKeyPair, VerifyingKey, open_base};
-use sealmq_core::object::{decode, suite_of_number};
+use sealmq_core::object::{ObjectError, decode, suite_of_number};
 use sealmq_keys::{Fingerprint, JoinRequest, NamePattern, PackageSet, Token, TokenError};
 
 use super::object::reason;
@@ -36,6 +36,8 @@ pub(crate) fn token(input: Input<'_>) -> Result<Outcome, String> {
                 TokenError::TooLong => "size",
                 TokenError::Mistyped => "encoding",
                 TokenError::Version => "unsupported",
+                // The suite stands where objects have their form.
+                TokenError::Content(ObjectError::Field("suite")) => "form",
                 TokenError::Content(error) => reason(error),
                 _ => "?",
             }));
@@ -81,7 +83,7 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     let opened = match JoinRequest::open(&bytes, &domain, |_, _| pair.as_ref()) {
         Ok(opened) => opened,
         Err(error) => {
-            let sealed = sealmq_core::object::ObjectError::Field("sealed");
+            let sealed = ObjectError::Field("sealed");
             let long = body.is_some_and(|(.., sealed)| sealed.len() > EMPTY_LEN);
             return Ok(refused(match error {
                 error if error == sealed && long => "wrong_secret",

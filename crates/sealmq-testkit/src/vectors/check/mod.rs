@@ -98,6 +98,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "armour" => basics::armour(input)?,
         "package_set" => joining::package_set(input)?,
         "token" => joining::token(input)?,
+        "join_request" => joining::join_request(input)?,
         "audit_log" => audit::audit_log(input)?,
         kind => return Err(format!("unknown kind {kind}")),
     };

@@ -12,6 +12,7 @@ mod follow;
 mod follow_faults;
 mod follower;
 mod heartbeat;
+mod join_request;
 mod objects;
 mod package_set;
 mod request;
@@ -45,6 +46,7 @@ pub(crate) fn file() -> String {
     confirmation::vectors(&mut file);
     package_set::vectors(&mut file);
     token::vectors(&mut file);
+    join_request::vectors(&mut file);
     audit::vectors(&mut file);
     armour::vectors(&mut file);
     file.into_text()

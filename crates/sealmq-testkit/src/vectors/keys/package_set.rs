@@ -81,12 +81,6 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         "field",
     );
     bad(
-        "identity",
-        "A package with another identity inside, signed by this key.",
-        &with(|p| p.identity = public("insider-8")),
-        "field",
-    );
-    bad(
         "forged",
         "A package in this member's name, signed by another one.",
         &set(&[key_package_with("insider-8", 2, |p| {

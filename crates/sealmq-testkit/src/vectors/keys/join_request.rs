@@ -1,0 +1,333 @@
+//! Kind `join_request`: requests for membership as they stand on their topic (spec/keys.md §12).
+
+use sealmq_core::DomainId;
+use sealmq_core::crypto::{KemId, RecipientKeyPair, Secret, seal_base};
+use sealmq_keys::{Fingerprint, UNKNOWN_DOMAIN, join_mac};
+
+use super::objects::{request, request_with};
+use super::token::{EXPIRES, TOKEN_SECRET, token_id};
+use crate::vectors::check::joining::join_info;
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{NOW, body, domain, hash, key_package, public, secret};
+
+const NAME: &str = "sensor-7";
+const SPEC: &[&str] = &["keys.md §12"];
+
+/// A join request in the making.
+#[derive(Clone)]
+struct Plan {
+    form: u8,
+    kind: u8,
+    serial: u32,
+    key: u8,
+    /// Domain in the info.
+    domain: [u8; 16],
+    token: [u8; 8],
+    mac: [u8; 32],
+    request: Vec<u8>,
+}
+
+fn kem_seed() -> Secret {
+    secret("kem key of the authority")
+}
+
+fn with_request(request: Vec<u8>) -> Plan {
+    let mac = join_mac(&secret(TOKEN_SECRET), &hash(&request));
+    Plan {
+        form: 0x11,
+        kind: 10,
+        serial: 1,
+        key: 0,
+        domain: domain().0,
+        token: token_id(),
+        mac,
+        request,
+    }
+}
+
+/// The right one, with a token.
+fn plan() -> Plan {
+    with_request(request(NAME, &[key_package(NAME, 1)]))
+}
+
+impl Plan {
+    fn info(&self) -> Vec<u8> {
+        join_info(&self.domain, self.serial, self.key)
+    }
+
+    fn plaintext(&self) -> Vec<u8> {
+        [&self.token[..], &self.mac, &self.request].concat()
+    }
+
+    fn parts(&self, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let kem = if self.form == 0x12 {
+            KemId::XWing
+        } else {
+            KemId::X25519
+        };
+        let pair = RecipientKeyPair::derive(kem, &kem_seed());
+        let mut text = plaintext.to_vec();
+        let seed = secret("seed of the join request");
+        let (enc, tag) = seal_base(pair.public(), &self.info(), &seed, &mut text).unwrap();
+        text.extend_from_slice(&tag);
+        (enc.as_bytes().to_vec(), text)
+    }
+
+    fn frame(&self, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
+        let body = body(&(self.serial, self.key, enc, sealed));
+        [&[self.form, self.kind], &body[..]].concat()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let (enc, sealed) = self.parts(&self.plaintext());
+        self.frame(&enc, &sealed)
+    }
+}
+
+/// What the authority has, and the topic's fingerprint.
+fn input(suite: u8, bytes: &[u8]) -> Json {
+    let token = object! {
+        token: Json::hex(token_id()), secret: *secret(TOKEN_SECRET).expose(), expires: EXPIRES, name: "sensor-*",
+    };
+    let key = object! { serial: 1_u8, key: 0_u8, seed: *kem_seed().expose() };
+    object! {
+        suite: suite,
+        domain: domain().0,
+        bytes: Json::hex(bytes),
+        fingerprint: Fingerprint::of_bytes(&public(NAME)).0,
+        now: NOW,
+        keys: Json::Array(vec![key]),
+        tokens: Json::Array(vec![token]),
+    }
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    good(file);
+    outside(file);
+    inside(file);
+}
+
+fn good(file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, suite: u8, plan: &Plan, name: &str| {
+        let id = format!("join-request-{id}");
+        let token = (plan.token != [0; 8]).then(|| hex::encode(plan.token));
+        let vector = Vector::valid(
+            "join_request",
+            id,
+            comment,
+            SPEC,
+            input(suite, &plan.bytes()),
+        );
+        let intermediate =
+            object! { info: Json::hex(plan.info()), plaintext: Json::hex(plan.plaintext()) };
+        let result = object! {
+            hash: hash(&plan.request),
+            token: token,
+            mac: plan.mac,
+            name: Json::text(name),
+            request: Json::hex(&plan.request),
+        };
+        file.push(
+            vector
+                .attacks(&["G7"])
+                .intermediate(intermediate)
+                .result(result),
+        );
+    };
+    push("token", "With a token.", 1, &plan(), NAME);
+    let mut waiting = plan();
+    (waiting.token, waiting.mac) = ([0; 8], [0; 32]);
+    push("no-token", "An operator decides.", 1, &waiting, NAME);
+    let mut second = with_request(request(NAME, &[]));
+    second.mac = join_mac(&secret(TOKEN_SECRET), &hash(&second.request));
+    push(
+        "no-packages",
+        "A request without packages.",
+        1,
+        &second,
+        NAME,
+    );
+}
+
+/// What is refused before the request inside is looked at.
+fn outside(file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, bytes: &[u8], reason| {
+        let id = format!("join-request-{id}");
+        let vector = Vector::invalid("join_request", id, comment, SPEC, input(1, bytes), reason);
+        file.push(vector.attacks(&["F4"]));
+    };
+    let right = plan();
+    let (enc, sealed) = right.parts(&right.plaintext());
+    let bytes = right.bytes();
+    let with = |change: fn(&mut Plan)| {
+        let mut plan = plan();
+        change(&mut plan);
+        plan.bytes()
+    };
+    push("cleared", "A cleared topic.", &[], "form");
+    push(
+        "form",
+        "Version 2.",
+        &[&[0x21], &bytes[1..]].concat(),
+        "form",
+    );
+    push("kind", "Another kind.", &with(|p| p.kind = 9), "kind");
+    push(
+        "trailing",
+        "A byte behind the last field.",
+        &[&bytes[..], &[0]].concat(),
+        "encoding",
+    );
+    push(
+        "truncated",
+        "The last byte is missing.",
+        &bytes[..bytes.len() - 1],
+        "encoding",
+    );
+    push(
+        "overlong",
+        "The serial is spelled with two bytes.",
+        &[&bytes[..2], &[0x81, 0], &bytes[3..]].concat(),
+        "encoding",
+    );
+    push(
+        "size",
+        "Above 65536 bytes.",
+        &right.frame(&enc, &[0; 65_536]),
+        "size",
+    );
+    push(
+        "enc-short",
+        "31 bytes of enc.",
+        &right.frame(&enc[..31], &sealed),
+        "field",
+    );
+    push(
+        "sealed-short",
+        "Too short for a request.",
+        &right.frame(&enc, &sealed[..56]),
+        "field",
+    );
+    push(
+        "serial",
+        "Sealed to a key of another delegation.",
+        &with(|p| p.serial = 2),
+        "role",
+    );
+    push(
+        "no-such-key",
+        "Sealed to a key that there is not.",
+        &with(|p| p.key = 1),
+        "role",
+    );
+    let mut altered = sealed.clone();
+    altered[50] ^= 1;
+    push(
+        "altered",
+        "A bit of the ciphertext.",
+        &right.frame(&enc, &altered),
+        "wrong_secret",
+    );
+    let other: Vec<u8> = enc.iter().map(|byte| byte ^ 1).collect();
+    push(
+        "enc",
+        "Another enc.",
+        &right.frame(&other, &sealed),
+        "wrong_secret",
+    );
+    push(
+        "low-order",
+        "An enc of low order.",
+        &right.frame(&[0; 32], &sealed),
+        "wrong_secret",
+    );
+    push(
+        "info-domain",
+        "Sealed for another domain.",
+        &with(|p| p.domain = [1; 16]),
+        "wrong_secret",
+    );
+}
+
+fn inside(file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, plan: &Plan, reason| {
+        let id = format!("join-request-{id}");
+        let input = input(1, &plan.bytes());
+        let vector = Vector::invalid("join_request", id, comment, SPEC, input, reason);
+        file.push(vector.attacks(&["G7", "C3"]));
+    };
+    let with = |change: fn(&mut Plan)| {
+        let mut plan = plan();
+        change(&mut plan);
+        plan
+    };
+    push(
+        "mac-without-token",
+        "A mac, and no token.",
+        &with(|p| p.token = [0; 8]),
+        "field",
+    );
+    push(
+        "unknown-token",
+        "A token that nobody gave out.",
+        &with(|p| p.token[0] ^= 1),
+        "token",
+    );
+    push(
+        "mac",
+        "Made without the token's secret.",
+        &with(|p| p.mac[31] ^= 1),
+        "token",
+    );
+    push(
+        "mac-zeros",
+        "A token's id alone.",
+        &with(|p| p.mac = [0; 32]),
+        "token",
+    );
+    let mut other = plan();
+    other.mac = join_mac(&secret(TOKEN_SECRET), &hash(&request(NAME, &[])));
+    push(
+        "mac-other-request",
+        "The mac of another request.",
+        &other,
+        "token",
+    );
+    push(
+        "unknown-domain",
+        "The request does not name the domain.",
+        &with_request(request_with(NAME, &[], |r| r.domain = UNKNOWN_DOMAIN)),
+        "domain",
+    );
+    push(
+        "domain",
+        "The request names another domain.",
+        &with_request(request_with(NAME, &[], |r| r.domain = DomainId([1; 16]))),
+        "domain",
+    );
+    push(
+        "request-key",
+        "The request is signed by another key than the one inside.",
+        &with_request(request_with(NAME, &[], |r| r.key = public("insider-8"))),
+        "signature",
+    );
+    push(
+        "request-kind",
+        "A key package in the request's place.",
+        &with_request(key_package(NAME, 1)),
+        "kind",
+    );
+    push(
+        "fingerprint",
+        "On the topic of another key.",
+        &with_request(request("sensor-8", &[])),
+        "recipient",
+    );
+    push(
+        "name",
+        "A name that the token does not admit.",
+        &with_request(request_with(NAME, &[], |r| r.name = "pump-7")),
+        "name",
+    );
+}
