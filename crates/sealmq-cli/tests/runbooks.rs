@@ -112,7 +112,12 @@ fn stolen_device() {
     domain.enrol("pump-2", &["--publish", "plant", "--subscribe", "plant"]);
     says(&domain, "pump-2", "replaced");
     assert_eq!(office.wait_for_lines(2)[1], "pump-2|replaced");
-    let _ended = domain.publish("pump", &["-t", "plant/p", "-m", "thief"], b"");
+    let thief = domain.publish("pump", &["-t", "plant/p", "-m", "thief"], b"");
+    assert_eq!(thief.code(), Some(1), "{thief:?}");
+    assert!(
+        thief.stderr.contains("removed by the authority"),
+        "{thief:?}"
+    );
 
     // Neither the key nor the credential is of use again.
     domain

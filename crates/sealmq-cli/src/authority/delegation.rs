@@ -17,7 +17,7 @@ use crate::{clock, files};
 
 /// An authority, or one that waits for its first delegation.
 enum Loaded {
-    Prepared(PreparedAuthority),
+    Prepared(Box<PreparedAuthority>),
     Authority(Box<Authority>),
 }
 
@@ -25,7 +25,7 @@ fn load(store: &FileStore) -> Result<Loaded, Failure> {
     match Authority::load(store) {
         Ok(authority) => Ok(Loaded::Authority(Box::new(authority))),
         Err(LoadError::Authority(AuthorityError::NoDelegation)) => {
-            Ok(Loaded::Prepared(PreparedAuthority::load(store)?))
+            Ok(Loaded::Prepared(Box::new(PreparedAuthority::load(store)?)))
         }
         Err(error) => Err(error.into()),
     }

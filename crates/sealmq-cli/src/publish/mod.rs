@@ -2,11 +2,12 @@
 
 mod input;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use sealmq_core::topic::Topic;
+use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::time::{sleep, timeout};
@@ -22,6 +23,15 @@ use input::Payloads;
 
 const LAST_EVENTS: Duration = Duration::from_secs(6);
 
+/// What was seen while messages were on their way.
+#[derive(Default)]
+struct Outcome {
+    /// Messages that were not published.
+    refused: AtomicUsize,
+    /// The authority removes members from all groups at once.
+    removed: AtomicBool,
+}
+
 pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     Topic::new(&args.topic)
         .map_err(|error| Failure::usage(format_args!("-t {}: {error}", args.topic)))?;
@@ -35,8 +45,8 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;
 
-    let refused = AtomicUsize::new(0);
-    let watching = watch(&mut events, &args, &refused);
+    let outcome = Outcome::default();
+    let watching = watch(&mut events, &args, &outcome);
     tokio::select! {
         sent = send(&client, &args, payloads) => sent?,
         failure = watching => return Err(failure),
@@ -46,9 +56,14 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
         }
     }
     // The last refusals may still be on their way from the event loop.
-    let rest = timeout(LAST_EVENTS, watch(&mut events, &args, &refused));
+    let rest = timeout(LAST_EVENTS, watch(&mut events, &args, &outcome));
     let ((), ended) = tokio::join!(session::leave(&client), rest);
-    match refused.load(Ordering::Relaxed) {
+    if outcome.removed.load(Ordering::Relaxed) {
+        return Err(Failure::refused(
+            "this device was removed by the authority: readers do not accept what it publishes; join again with another --dir",
+        ));
+    }
+    match outcome.refused.load(Ordering::Relaxed) {
         0 => match ended {
             Ok(failure) if failure.exit == Exit::Store => Err(failure),
             _ => Ok(()),
@@ -113,7 +128,7 @@ fn properties(args: &PubArgs) -> Option<PublishProperties> {
 }
 
 /// Follows the connection; returns when it makes no sense to go on.
-async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) -> Failure {
+async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Failure {
     let mut was_connected = false;
     loop {
         match events.poll().await {
@@ -124,13 +139,13 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) ->
                 }
             }
             Ok(Event::PublishRefused { topic, reason }) => {
-                refused.fetch_add(1, Ordering::Relaxed);
+                outcome.refused.fetch_add(1, Ordering::Relaxed);
                 note(format_args!(
                     "sealmq: {topic}: the broker refused a message: {reason}"
                 ));
             }
             Ok(Event::NotPublished { topic, error }) => {
-                refused.fetch_add(1, Ordering::Relaxed);
+                outcome.refused.fetch_add(1, Ordering::Relaxed);
                 note(format_args!("sealmq: {topic}: {error}"));
             }
             Ok(Event::SubscribeRefused { filter, reason }) => {
@@ -139,7 +154,12 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, refused: &AtomicUsize) ->
                     session::refused_subscription(&filter, reason)
                 ));
             }
-            Ok(Event::Key(event)) => session::tell(&event, args.debug),
+            Ok(Event::Key(event)) => {
+                if matches!(event, MemberEvent::Removed { .. }) {
+                    outcome.removed.store(true, Ordering::Relaxed);
+                }
+                session::tell(&event, args.debug);
+            }
             Ok(Event::Disconnected) => return Failure::network(""),
             Ok(_) => {}
             Err(error) => {
