@@ -41,6 +41,7 @@ const KEYS: Least<'_> = (
         ("package_set", 4, 15),
         ("token", 8, 30),
         ("join_request", 3, 20),
+        ("chunk", 4, 12),
         ("audit_log", 5, 15),
     ],
 );

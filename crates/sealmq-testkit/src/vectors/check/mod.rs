@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 mod basics;
+mod chunk;
 mod follow;
 mod input;
 pub(crate) mod joining;
@@ -99,6 +100,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "package_set" => joining::package_set(input)?,
         "token" => joining::token(input)?,
         "join_request" => joining::join_request(input)?,
+        "chunk" => chunk::chunk(input)?,
         "audit_log" => audit::audit_log(input)?,
         kind => return Err(format!("unknown kind {kind}")),
     };

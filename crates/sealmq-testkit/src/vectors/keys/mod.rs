@@ -5,6 +5,7 @@ mod announcement_fields;
 mod armour;
 mod audit;
 mod basics;
+mod chunk;
 mod confirmation;
 mod credential;
 mod delegation;
@@ -47,6 +48,7 @@ pub(crate) fn file() -> String {
     package_set::vectors(&mut file);
     token::vectors(&mut file);
     join_request::vectors(&mut file);
+    chunk::vectors(&mut file);
     audit::vectors(&mut file);
     armour::vectors(&mut file);
     file.into_text()
