@@ -225,6 +225,13 @@ impl Running {
         self.end()
     }
 
+    /// `kill -9`, then what it had said until then.
+    #[track_caller]
+    pub(crate) fn kill(self) -> Ended {
+        self.signal(Signal::KILL);
+        self.end()
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
