@@ -211,7 +211,7 @@ def join_request(name="sensor", suite=1, token=TOKEN, **change):
         unsigned = bytes([objects.FORM_2, objects.KINDS["enrolment_request"]]) + body
         request = unsigned + sign(identity(name), objects.LABELS["enrolment_request"], sha256(unsigned))
     mac = change.get("mac", joining.join_mac(token["secret"], sha256(request[:-64])) if token else bytes(32))
-    plaintext = (token["token"] if token else bytes(8)) + mac + blob(request)
+    plaintext = (token["token"] if token else bytes(8)) + mac + request
     recipient = hpke.key_pair_of_suite(suite, KEM_SEED)[1]
     enc, context = hpke.base_sender(suite, bytes_of("ephemeral"), recipient, joining.join_info(DOMAIN, 1, 0))
     return bytes([0x10 + suite, joining.KIND]) + varint(1) + be(1, 0) + blob(enc) + blob(context.seal_first(b"", plaintext))
