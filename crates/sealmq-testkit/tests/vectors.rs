@@ -42,6 +42,7 @@ const KEYS: Least<'_> = (
         ("token", 8, 30),
         ("join_request", 3, 20),
         ("chunk", 4, 12),
+        ("lease", 5, 4),
         ("audit_log", 5, 15),
     ],
 );

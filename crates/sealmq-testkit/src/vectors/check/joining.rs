@@ -36,8 +36,6 @@ pub(crate) fn token(input: Input<'_>) -> Result<Outcome, String> {
                 TokenError::TooLong => "size",
                 TokenError::Mistyped => "encoding",
                 TokenError::Version => "unsupported",
-                // The suite stands where objects have their form.
-                TokenError::Content(ObjectError::Field("suite")) => "form",
                 TokenError::Content(error) => reason(error),
                 _ => "?",
             }));

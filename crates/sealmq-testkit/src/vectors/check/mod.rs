@@ -6,6 +6,7 @@ mod chunk;
 mod follow;
 mod input;
 pub(crate) mod joining;
+mod lease;
 mod object;
 mod open;
 mod seal;
@@ -101,6 +102,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "token" => joining::token(input)?,
         "join_request" => joining::join_request(input)?,
         "chunk" => chunk::chunk(input)?,
+        "lease" => lease::lease(input)?,
         "audit_log" => audit::audit_log(input)?,
         kind => return Err(format!("unknown kind {kind}")),
     };

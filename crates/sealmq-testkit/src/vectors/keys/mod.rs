@@ -14,6 +14,7 @@ mod follow_faults;
 mod follower;
 mod heartbeat;
 mod join_request;
+mod lease;
 mod objects;
 mod package_set;
 mod request;
@@ -49,6 +50,7 @@ pub(crate) fn file() -> String {
     token::vectors(&mut file);
     join_request::vectors(&mut file);
     chunk::vectors(&mut file);
+    lease::vectors(&mut file);
     audit::vectors(&mut file);
     armour::vectors(&mut file);
     file.into_text()

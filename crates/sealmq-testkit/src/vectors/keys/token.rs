@@ -163,7 +163,7 @@ fn fields(file: &mut VectorFile) {
         p.version = 2
     });
     for suite in [0, 3] {
-        push(&format!("suite-{suite}"), "No suite.", "form", &|p| {
+        push(&format!("suite-{suite}"), "No suite.", "field", &|p| {
             p.suite = suite
         });
     }
