@@ -44,7 +44,7 @@ def token(text):
     f |= {"suite": c.u8(), "root_key": c.take(32), "token": c.take(8), "secret": c.take(32), "expires": c.u64(),
           "name": c.text(), "prefix": c.text(), "broker": c.text()}
     c.end()
-    require(f["suite"] in (1, 2), "form", "suite")
+    require(f["suite"] in (1, 2), "field", "suite")
     require(is_strong(f["root_key"]), "field", "weak root key")
     require(any(f["token"]), "field", "a token id of zeros")
     require(f["name"] == "" or topics.is_name(f["name"]) or (f["name"].endswith("*") and topics.is_name(f["name"][:-1])), "field", "name")
