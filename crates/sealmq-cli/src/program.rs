@@ -40,6 +40,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Init(args) => authority::init(&args),
         Command::Group(GroupCommand::Add(args)) => authority::group_add(&args),
         Command::Group(GroupCommand::List(args)) => authority::group_list(&args),
+        Command::Group(GroupCommand::Show(args)) => authority::group_show(&args),
+        Command::Group(GroupCommand::Renew(args)) => authority::group_renew(&args),
         Command::Member(MemberCommand::Request(args)) => device::request(&args),
         Command::Member(MemberCommand::Add(args)) => authority::member_add(&args),
         Command::Member(MemberCommand::Install(args)) => device::install(&args),

@@ -64,6 +64,18 @@ pub(crate) enum GroupCommand {
     Add(GroupAdd),
     /// Show the groups
     List(AuthorityArgs),
+    /// Show one group: its epoch, how soon removals bind everyone, its generations and members
+    Show(GroupShow),
+    /// Start a new generation: a new key tree, to which members are moved one by one
+    Renew(GroupShow),
+}
+
+#[derive(Args)]
+pub(crate) struct GroupShow {
+    /// Its name
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
 }
 
 #[derive(Args)]
@@ -80,9 +92,30 @@ pub(crate) struct GroupAdd {
     pub(crate) rotate_every: u64,
     /// How long keys are valid if the authority falls silent
     ///
-    /// A broker that hides a removal delays it at most by this plus --grace plus --skew.
+    /// Without a lease, a broker that hides a removal delays it at most by this plus --grace plus --skew.
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = seconds)]
     pub(crate) validity: u64,
+    /// How long an epoch may be used without a sign of life from the authority; 0 for as long as it is valid
+    ///
+    /// A broker that withholds a removal delays it at most by this (plus --grace and --skew for what a
+    /// removed publisher sends). `sealmq authority run` renews it three times as often.
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = seconds_u32)]
+    pub(crate) lease: u32,
+    /// Rotate after so many messages as well, as `sealmq authority run` sees them; 0 for never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) rotate_after: u64,
+    /// Heal at least this often: leaked keys are worth nothing afterwards; 0 for removals only
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = seconds)]
+    pub(crate) heal_every: u64,
+    /// How long joiners wait for others, so that they share one new epoch
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub(crate) coalesce: u64,
+    /// Longest age of a generation, a key tree with its members' leaves
+    #[arg(long, value_name = "TIME", default_value = "182d", value_parser = seconds)]
+    pub(crate) generation_every: u64,
+    /// How long members have to move to a new generation before the old one ends
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = seconds)]
+    pub(crate) migration: u64,
     /// Epochs before the current one that readers keep, for messages that come late (0 to 16)
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=16))]
     pub(crate) window: u8,
@@ -201,8 +234,9 @@ pub(crate) struct MemberRenew {
 
 #[derive(Args)]
 pub(crate) struct MemberRemove {
-    /// Its name or number
-    pub(crate) member: String,
+    /// Names or numbers; several at once cost each group one new epoch
+    #[arg(value_name = "MEMBER", required = true)]
+    pub(crate) members: Vec<String>,
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
 }

@@ -18,8 +18,8 @@ pub(crate) use broker::{BrokerArgs, DemoArgs, InspectArgs, PasswdArgs};
 pub(crate) use connection::{ConnectionArgs, Mqtt5};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
-    AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, InitArgs, MemberAdd, MemberCommand,
-    MemberInstall, MemberRemove, MemberRenew, MemberRequest, RotateArgs, RunArgs,
+    AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, GroupShow, InitArgs, MemberAdd,
+    MemberCommand, MemberInstall, MemberRemove, MemberRenew, MemberRequest, RotateArgs, RunArgs,
 };
 pub(crate) use messages::{PubArgs, PubInput, SubArgs};
 pub(crate) use recovery::{BackupArgs, InstallDelegation, RequestDelegation, ResumeArgs};

@@ -1,6 +1,6 @@
 use getrandom::SysRng;
 use sealmq_keys::Store as _;
-use sealmq_keys::authority::{Authority, AuthorityEvent, Plan};
+use sealmq_keys::authority::{Authority, AuthorityEvent, EvidenceKind, Plan, Suspension};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::AuthorityArgs;
@@ -48,6 +48,31 @@ pub(super) fn commit(store: &mut FileStore, plan: &Plan) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Why a suspended authority does not run, and what to do.
+pub(super) fn suspended(suspension: &Suspension) -> Failure {
+    let found = match &suspension.evidence {
+        Some(evidence) => {
+            let what = match evidence.kind {
+                EvidenceKind::Delegation => "a newer delegation",
+                EvidenceKind::LaterEpoch => "a later epoch",
+                EvidenceKind::OtherEpoch => "another announcement of the same epoch",
+                EvidenceKind::LongerLog => "a heartbeat that tells of a longer audit log",
+                EvidenceKind::OtherLog => "a heartbeat that tells of another audit log",
+                _ => "an object that this store does not know",
+            };
+            format!(
+                "the broker has {what}, signed by this domain, on {}",
+                evidence.topic
+            )
+        }
+        None => "this store is a backup".to_owned(),
+    };
+    Failure::refused(format_args!(
+        "{found}: either an old copy of this folder was put back, or somebody else has its keys. Nothing is published or changed any more. Let the root sign a delegation with a serial above {}, then run `sealmq authority resume` (docs/runbooks.md, \"The authority was lost\" and \"The authority's keys were stolen\")",
+        suspension.serial
+    ))
+}
+
 /// One line for people.
 pub(super) fn describe(event: &AuthorityEvent) -> String {
     match event {
@@ -78,6 +103,67 @@ pub(super) fn describe(event: &AuthorityEvent) -> String {
             "member {member} {name}: credential {serial} issued, the device gets it from the broker"
         ),
         AuthorityEvent::Removed { member, name } => format!("member {member} {name}: removed"),
+        AuthorityEvent::Heartbeat { group, epoch } => {
+            format!("group {group}: heartbeat for epoch {epoch}")
+        }
+        AuthorityEvent::GenerationStarted {
+            group,
+            generation,
+            members,
+            reason,
+            ..
+        } => format!(
+            "group {group}: generation {generation} started ({reason:?}), {members} members to move"
+        ),
+        AuthorityEvent::Moving {
+            group,
+            generation,
+            welcomed,
+            confirmed,
+            members,
+        } => format!(
+            "group {group}: generation {generation} has welcomed {welcomed} of {members} members, {confirmed} have confirmed"
+        ),
+        AuthorityEvent::GenerationEnded {
+            group,
+            generation,
+            left,
+        } => format!(
+            "group {group}: generation {generation} ended, {left} members have not confirmed the new one"
+        ),
+        AuthorityEvent::DelegationEnds { serial, not_after } => format!(
+            "delegation {serial} ends at {}: let the root sign another one (sealmq authority request-delegation)",
+            crate::clock::iso_seconds(*not_after)
+        ),
+        AuthorityEvent::RolledBack { topic } => {
+            format!("the broker had something else on {topic}: published again")
+        }
+        AuthorityEvent::StoreIsOld { evidence } => {
+            format!(
+                "this store does not know what the broker has on {}",
+                evidence.topic
+            )
+        }
+        AuthorityEvent::Fork { group, epoch, .. } => {
+            format!("group {group}: two announcements of epoch {epoch}, both signed by this domain")
+        }
+        AuthorityEvent::Confirmed { member, groups } => {
+            format!("member {member}: has its keys in {groups} groups")
+        }
+        AuthorityEvent::Packages { member, count } => {
+            format!("member {member}: {count} new key packages")
+        }
+        AuthorityEvent::JoinRefused {
+            device,
+            name,
+            reason,
+        } => format!(
+            "device {device} {}: not let in: {reason}",
+            name.escape_debug()
+        ),
+        AuthorityEvent::Refused { topic, why } => {
+            format!("refused what came on {}: {why}", topic.escape_debug())
+        }
         other => format!("{other:?}"),
     }
 }

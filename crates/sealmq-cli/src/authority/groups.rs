@@ -1,8 +1,9 @@
 use sealmq_keys::Policy;
-use sealmq_keys::authority::{AuthorityError, NewGroup};
+use sealmq_keys::authority::{AuthorityError, GroupInfo, NewGroup};
 
 use super::folder::{change, describe, look, vault};
-use crate::args::{AuthorityArgs, GroupAdd, RotateArgs};
+use super::members::describe_grant;
+use crate::args::{AuthorityArgs, GroupAdd, GroupShow, RotateArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::output::say;
@@ -16,6 +17,7 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
     let (padding, bucket) = args.padding;
     let policy = Policy {
         window: args.window,
+        lease: args.lease,
         grace: args.grace,
         skew: args.skew,
         freshness: args.freshness,
@@ -27,6 +29,11 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
     new.policy = policy;
     new.schedule.validity = args.validity;
     new.schedule.rotate_every = args.rotate_every;
+    new.schedule.rotate_after_messages = args.rotate_after;
+    new.schedule.heal_every = args.heal_every;
+    new.schedule.coalesce = args.coalesce;
+    new.schedule.generation_every = args.generation_every;
+    new.schedule.migration = args.migration;
     new.depth = args.depth;
     let vault = vault(&args.authority)?;
     let ((), events) = change(&vault, |authority, rng| {
@@ -76,7 +83,7 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
             padding(&group.policy)
         ))?;
         say(format_args!(
-            "  removal latency  {} if the broker hides announcements",
+            "  removals bind    everyone after {} at the latest, even if the broker hides them",
             time(group.removal_latency)
         ))?;
         say(format_args!("  id               {}", group.id))?;
@@ -86,6 +93,108 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
     } else {
         say("no groups yet: sealmq group add NAME --topic FILTER")
     }
+}
+
+pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
+    let authority = look(&vault(&args.authority)?)?;
+    let group = authority.groups().find(|group| group.name == args.name);
+    let group = group.ok_or_else(|| AuthorityError::NoSuchGroup(args.name.clone()))?;
+    for (name, text) in facts(&group) {
+        say(format_args!("{name:<15} {text}"))?;
+    }
+    for member in authority.members() {
+        let Some(grant) = (member.grants.iter()).find(|grant| grant.group == group.name) else {
+            continue;
+        };
+        let access = describe_grant(grant);
+        let state = if member.removed_at.is_some() {
+            "removed"
+        } else {
+            "active"
+        };
+        say(format_args!(
+            "member {:<8} {} {state}, {access}",
+            member.number.0, member.name
+        ))?;
+    }
+    Ok(())
+}
+
+/// What operators need to know of a group, line by line.
+fn facts(group: &GroupInfo) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("group", format!("{} {}", group.name, group.id)),
+        ("topics", group.filters.join(" ")),
+        (
+            "epoch",
+            format!(
+                "{}, valid until {}",
+                group.epoch,
+                clock::iso_seconds(group.not_after)
+            ),
+        ),
+        ("announcement", hex::encode(group.announcement.0)),
+        (
+            "lease",
+            match group.policy.lease {
+                0 => "none: epochs are used as long as they are valid".to_owned(),
+                lease => format!(
+                    "{}, last renewed at {}",
+                    time(lease.into()),
+                    match group.heartbeat_at {
+                        0 => "no time: run sealmq authority run".to_owned(),
+                        at => clock::iso_seconds(at),
+                    }
+                ),
+            },
+        ),
+        (
+            "removal",
+            format!(
+                "whatever the broker withholds, nobody seals for a removed reader after {}, and readers accept nothing of a removed publisher after {}",
+                time(group.publishers_stop_after),
+                time(group.removal_latency)
+            ),
+        ),
+        ("members", group.members.to_string()),
+        ("refused", group.refused.to_string()),
+    ];
+    for generation in &group.generations {
+        let end = match generation.deadline {
+            0 => String::new(),
+            at => format!(", ends at {} at the latest", clock::iso_seconds(at)),
+        };
+        facts.push((
+            "generation",
+            format!(
+                "{} since {} (epoch {}), tree of depth {}, {} healing epochs, {} removed{end}",
+                generation.number,
+                clock::iso_seconds(generation.started_at),
+                generation.first_epoch,
+                generation.depth,
+                generation.healings,
+                generation.removed
+            ),
+        ));
+    }
+    facts.push((
+        "migration",
+        format!(
+            "{} of {} members have confirmed the newest generation",
+            group.moved, group.members
+        ),
+    ));
+    facts
+}
+
+pub(crate) fn group_renew(args: &GroupShow) -> Result<(), Failure> {
+    let vault = vault(&args.authority)?;
+    let ((), events) = change(&vault, |authority, rng| {
+        authority
+            .renew_generation(&args.name, clock::seconds(), rng)
+            .map(|plan| ((), plan))
+    })?;
+    events.iter().try_for_each(|event| say(describe(event)))
 }
 
 pub(crate) fn rotate(args: &RotateArgs) -> Result<(), Failure> {

@@ -73,8 +73,10 @@ pub(crate) fn member_renew(args: &MemberRenew) -> Result<(), Failure> {
 pub(crate) fn member_remove(args: &MemberRemove) -> Result<(), Failure> {
     let vault = vault(&args.authority)?;
     let ((), events) = change(&vault, |authority, rng| {
-        let member = authority.find_member(&args.member)?;
-        let plan = authority.remove(member, clock::seconds(), rng)?;
+        let members = args.members.iter();
+        let members = members.map(|name| authority.find_member(name));
+        let members = members.collect::<Result<Vec<_>, _>>()?;
+        let plan = authority.remove_all(&members, clock::seconds(), rng)?;
         Ok::<_, AuthorityError>(((), plan))
     })?;
     events.iter().try_for_each(|event| say(describe(event)))
@@ -110,7 +112,7 @@ fn number(member: MemberNumber) -> u32 {
     member.0
 }
 
-fn describe_grant(grant: &GrantSpec) -> String {
+pub(super) fn describe_grant(grant: &GrantSpec) -> String {
     let access = match (grant.access.may_publish(), grant.access.may_subscribe()) {
         (true, true) => "publish and subscribe",
         (true, false) => "publish",

@@ -15,7 +15,7 @@ pub(crate) use audit::{export as audit_export, verify as audit_verify};
 pub(crate) use backup::{backup, resume};
 pub(crate) use delegation::{install as install_delegation, request as request_delegation};
 pub(crate) use folder::{AUTHORITY_STORE, change};
-pub(crate) use groups::{group_add, group_list, rotate};
+pub(crate) use groups::{group_add, group_list, group_renew, group_show, rotate};
 pub(crate) use init::init;
 pub(crate) use members::{member_add, member_list, member_remove, member_renew};
 pub(crate) use run::{Ended, Keeper, run};

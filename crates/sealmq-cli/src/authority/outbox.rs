@@ -12,6 +12,8 @@ const MOST_IN_FLIGHT: usize = 16;
 #[derive(Default)]
 pub(super) struct Outbox {
     queue: VecDeque<Publication>,
+    /// Sent whatever was confirmed before, after the queue.
+    once: VecDeque<Publication>,
     /// Handed to the client, which names their packet identifiers in the same order.
     handed: VecDeque<Sent>,
     in_flight: BTreeMap<u16, Sent>,
@@ -23,6 +25,8 @@ struct Sent {
     topic: String,
     hash: Digest,
     clears: bool,
+    /// Not a part of what should stand there.
+    passing: bool,
 }
 
 /// What an acknowledgement meant.
@@ -41,9 +45,21 @@ pub(super) enum Acknowledged {
 impl Outbox {
     /// Replaces what should be there.
     pub(super) fn want(&mut self, all: Vec<Publication>) {
+        if !self.once.is_empty() {
+            // A repair that is overtaken would put the old object back.
+            let wanted: BTreeMap<&str, &[u8]> = all
+                .iter()
+                .map(|entry| (entry.topic.as_str(), entry.payload.as_slice()))
+                .collect();
+            self.once.retain(|entry| {
+                let now = wanted.get(entry.topic.as_str());
+                !entry.retain || now.is_none_or(|payload| *payload == entry.payload)
+            });
+        }
         let wanted = |publication: &Publication| {
             let hash = hash(publication);
-            let is_on_its_way = |sent: &Sent| sent.topic == publication.topic && sent.hash == hash;
+            let is_on_its_way =
+                |sent: &Sent| !sent.passing && sent.topic == publication.topic && sent.hash == hash;
             self.confirmed.get(&publication.topic) != Some(&hash)
                 && !self.handed.iter().any(is_on_its_way)
                 && !self.in_flight.values().any(is_on_its_way)
@@ -52,13 +68,22 @@ impl Outbox {
         self.queue = all.into_iter().filter(wanted).collect();
     }
 
+    /// Adds what is sent once.
+    pub(super) fn once(&mut self, all: Vec<Publication>) {
+        self.once.extend(all);
+    }
+
     /// The next one to hand to the client, which has to take it.
     pub(super) fn next(&mut self) -> Option<Publication> {
         if self.handed.len().saturating_add(self.in_flight.len()) >= MOST_IN_FLIGHT {
             return None;
         }
-        let publication = self.queue.pop_front()?;
+        let (publication, passing) = match self.queue.pop_front() {
+            Some(publication) => (publication, false),
+            None => (self.once.pop_front()?, true),
+        };
         self.handed.push_back(Sent {
+            passing,
             hash: hash(&publication),
             clears: publication.payload.is_empty(),
             topic: publication.topic.clone(),
@@ -78,6 +103,13 @@ impl Outbox {
         let Some(sent) = self.in_flight.remove(&packet) else {
             return Acknowledged::Unknown;
         };
+        if sent.passing {
+            return if accepted {
+                Acknowledged::Stands
+            } else {
+                Acknowledged::Refused(sent.topic)
+            };
+        }
         if !accepted {
             self.refused.insert((sent.topic.clone(), sent.hash.0));
             return Acknowledged::Refused(sent.topic);
@@ -92,7 +124,10 @@ impl Outbox {
 
     /// Whether everything was answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.handed.is_empty() && self.in_flight.is_empty()
+        self.queue.is_empty()
+            && self.once.is_empty()
+            && self.handed.is_empty()
+            && self.in_flight.is_empty()
     }
 
     /// How many objects the broker has confirmed, and how many it refuses.
@@ -154,6 +189,23 @@ mod tests {
         assert_eq!(outbox.acknowledged(101, true), Acknowledged::Unknown);
         assert_eq!(outbox.acknowledged(100, true), Acknowledged::Stands);
         assert!(outbox.is_idle());
+    }
+
+    #[test]
+    fn repairs_are_sent_again_but_never_what_is_old() {
+        let mut outbox = Outbox::default();
+        outbox.want(vec![publication(1, b"x"), publication(2, b"x")]);
+        for packet in [1, 2] {
+            assert!(outbox.next().is_some());
+            outbox.sent(packet);
+            assert_eq!(outbox.acknowledged(packet, true), Acknowledged::Stands);
+        }
+        outbox.once(vec![publication(1, b"x"), publication(2, b"x")]);
+        outbox.want(vec![publication(1, b"x"), publication(2, b"y")]);
+        assert!(!outbox.is_idle());
+        assert_eq!(outbox.next(), Some(publication(2, b"y")));
+        assert_eq!(outbox.next(), Some(publication(1, b"x")));
+        assert_eq!(outbox.next(), None);
     }
 
     #[test]

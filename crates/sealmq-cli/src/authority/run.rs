@@ -1,12 +1,18 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, SubscribeReasonCode};
 use rumqttc::v5::{ConnectionError, Event, MqttOptions};
+use sealmq_core::crypto::{Digest, sha256};
+use sealmq_keys::authority::AuthorityEvent;
+use sealmq_keys::{authority_filters, is_reserved};
+use sealmq_store::RunLock;
 use tokio::task::block_in_place;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep};
 
 use super::folder::{describe, vault};
 use super::outbox::{Acknowledged, Outbox};
-use super::source::{Desired, Source};
+use super::source::{Desired, Input, Source, is_own};
 use crate::args::RunArgs;
 use crate::connection;
 use crate::failure::Failure;
@@ -18,6 +24,16 @@ use crate::signals::Stop;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What the broker refused is tried again after this time, in case its access list was changed.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+/// After so long without one of its own objects the broker has sent what it retains of them.
+const SILENCE: Duration = Duration::from_secs(1);
+/// The longest that reading back may take: somebody may keep sending.
+const READ_BACK: Duration = Duration::from_secs(20);
+/// Inputs that are handled together at the latest.
+const MOST_INPUTS: usize = 256;
+/// Inputs of others that wait while the authority reads back.
+const MOST_WAITING: usize = 16_384;
+/// Lines about refused inputs at a time: strangers cause them.
+const REFUSED_LINES: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -27,6 +43,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let vault = vault(&args.authority)?;
     // From here on: while a passphrase is typed, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
+    // Two would do the same work, and fork epochs if one of them had a copy of the folder.
+    let _lock = RunLock::acquire(&args.authority.dir)?;
     let mut keeper = Keeper::new(Source::new(vault), say_line);
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
     keeper.look()?;
@@ -85,6 +103,23 @@ pub(crate) struct Keeper<L> {
     log: L,
     /// Whether the broker has had everything since the last change.
     said: bool,
+    reading: ReadBack,
+    inputs: Vec<Input>,
+    /// What was sent and did not come back yet: no news.
+    echoes: BTreeMap<String, BTreeSet<[u8; 32]>>,
+    /// Filters subscribed for counting.
+    counted: BTreeSet<String>,
+}
+
+/// After each connection the authority first reads what the broker has of it: its store may be an
+/// old copy, and must then publish nothing.
+enum ReadBack {
+    /// Until the first time, or the second if nothing more arrives.
+    Until {
+        silent: Instant,
+        at_last: Instant,
+    },
+    Done,
 }
 
 impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
@@ -96,20 +131,127 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
             link: None,
             log,
             said: false,
+            reading: ReadBack::Done,
+            inputs: Vec::new(),
+            echoes: BTreeMap::new(),
+            counted: BTreeSet::new(),
         }
     }
 
-    /// Looks at the store. Reading it blocks for milliseconds.
+    /// Looks at the store, and acts once the broker's objects were read. Blocks for milliseconds.
     fn look(&mut self) -> Result<(), Failure> {
-        if let Some(mut desired) = block_in_place(|| self.source.poll())? {
-            for event in core::mem::take(&mut desired.events) {
-                (self.log)(describe(&event))?;
+        let may_act = self.link.is_some() && matches!(self.reading, ReadBack::Done);
+        let polled = block_in_place(|| self.source.poll(may_act, &mut self.inputs))?;
+        let Some(mut desired) = polled else {
+            return Ok(());
+        };
+        let mut refused = 0_usize;
+        for event in core::mem::take(&mut desired.events) {
+            if matches!(event, AuthorityEvent::Refused { .. }) {
+                refused = refused.saturating_add(1);
+                if refused > REFUSED_LINES {
+                    continue;
+                }
             }
-            self.outbox.want(desired.publications.clone());
-            self.desired = Some(desired);
-            self.said = false;
+            (self.log)(describe(&event))?;
         }
+        if let Some(more @ 1..) = refused.checked_sub(REFUSED_LINES) {
+            (self.log)(format!("refused {more} more inputs"))?;
+        }
+        self.outbox.once(core::mem::take(&mut desired.once));
+        self.outbox.want(desired.publications.clone());
+        self.said &= self.outbox.is_idle();
+        self.desired = Some(desired);
+        self.count_more()
+    }
+
+    /// Subscribes what the authority listens to. What this process missed is sent again by the
+    /// broker, as far as it is retained.
+    fn listen(&mut self) -> Result<(), Failure> {
+        let (Some(link), Some(desired)) = (&self.link, &self.desired) else {
+            return Ok(());
+        };
+        let filters = authority_filters(&desired.prefix);
+        let filters = filters
+            .into_iter()
+            .map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+        link.client
+            .try_subscribe_many(filters.collect::<Vec<_>>())
+            .map_err(Failure::network)?;
+        let now = Instant::now();
+        let at_last = now.checked_add(READ_BACK).unwrap_or(now);
+        self.reading = ReadBack::Until {
+            silent: at_last,
+            at_last,
+        };
+        self.echoes.clear();
+        self.counted.clear();
+        self.count_more()
+    }
+
+    /// Subscribes the topics of groups that rotate by use.
+    fn count_more(&mut self) -> Result<(), Failure> {
+        let (Some(link), Some(desired)) = (&self.link, &self.desired) else {
+            return Ok(());
+        };
+        let new = desired.counts.difference(&self.counted);
+        let new: Vec<String> = new.cloned().collect();
+        if !new.is_empty() {
+            let filters = new
+                .iter()
+                .map(|filter| Filter::new(filter.clone(), QoS::AtMostOnce));
+            link.client
+                .try_subscribe_many(filters.collect::<Vec<_>>())
+                .map_err(Failure::network)?;
+        }
+        self.counted.extend(new);
         Ok(())
+    }
+
+    /// The broker begins to send, or still does.
+    fn not_silent(&mut self) {
+        if let ReadBack::Until { silent, at_last } = &mut self.reading {
+            let next = Instant::now().checked_add(SILENCE).unwrap_or(*at_last);
+            *silent = next.min(*at_last);
+        }
+    }
+
+    fn check_silence(&mut self) {
+        if let ReadBack::Until { silent, .. } = self.reading
+            && silent <= Instant::now()
+        {
+            self.reading = ReadBack::Done;
+        }
+    }
+
+    fn arrived(&mut self, publish: &Publish) {
+        let Some(desired) = &self.desired else {
+            return;
+        };
+        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+        if !is_reserved(&desired.prefix, &topic) {
+            if !publish.retain {
+                self.source.count(&topic);
+            }
+            return;
+        }
+        if !is_own(&desired.prefix, &topic) {
+            // What is retained comes again with the next connection.
+            if self.inputs.len() >= MOST_WAITING {
+                return;
+            }
+        } else {
+            let Digest(hash) = sha256(&[&publish.payload]);
+            let sent = self.echoes.get_mut(&topic);
+            if sent.is_some_and(|sent| sent.remove(&hash)) {
+                return;
+            }
+            self.not_silent();
+        }
+        self.inputs.push(Input {
+            topic,
+            payload: publish.payload.to_vec(),
+        });
     }
 
     /// One connection, until it breaks; with `once` until the broker has everything.
@@ -119,12 +261,23 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
         once: bool,
         connected: impl FnOnce() -> Result<(), Failure>,
     ) -> Ended {
+        self.link = None;
         match Link::connect(options).await {
-            Ok(link) => self.link = Some(link),
+            Ok(link) => {
+                self.link = Some(link);
+                // Nothing is done before `listen` says so.
+                let now = Instant::now();
+                self.reading = ReadBack::Until {
+                    silent: now,
+                    at_last: now,
+                };
+            }
             Err(error) => return Ended::Lost(error),
         }
         self.start_over();
-        match connected() {
+        self.inputs.clear();
+        let listening = self.look().and_then(|()| self.listen());
+        match listening.and_then(|()| connected()) {
             Ok(()) => self.serve(once).await,
             Err(failure) => Ended::Failed(failure),
         }
@@ -152,12 +305,20 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
                     Ok(event) => self.handle(event),
                     Err(error) => return Ended::Lost(error),
                 },
-                _ = ticks.tick() => self.look(),
+                _ = ticks.tick() => {
+                    self.check_silence();
+                    self.look()
+                }
             };
+            let step = step.and_then(|()| match self.inputs.len() {
+                MOST_INPUTS.. if matches!(self.reading, ReadBack::Done) => self.look(),
+                _ => Ok(()),
+            });
             if let Err(failure) = step.and_then(|()| self.pump()) {
                 return Ended::Failed(failure);
             }
-            if self.outbox.is_idle() && !self.said {
+            let is_read = matches!(self.reading, ReadBack::Done);
+            if is_read && self.outbox.is_idle() && !self.said {
                 self.said = true;
                 let (there, refused) = self.outbox.counts();
                 let line = match refused {
@@ -188,6 +349,19 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
     fn handle(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Outgoing(rumqttc::Outgoing::Publish(packet)) => self.outbox.sent(packet),
+            Event::Incoming(Packet::SubAck(ack)) => {
+                let is_taken =
+                    |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                if !ack.return_codes.iter().all(is_taken) {
+                    let prefix = self.desired.as_ref().map_or("_sealmq", |d| &d.prefix);
+                    note(format_args!(
+                        "sealmq: the broker refuses subscriptions ({:?}): allow this client to read {prefix}/#, and the topics of groups with --rotate-after; until then joins, renewals and old copies of this folder go unnoticed",
+                        ack.return_codes
+                    ));
+                }
+                self.not_silent();
+            }
+            Event::Incoming(Packet::Publish(publish)) => self.arrived(&publish),
             Event::Incoming(Packet::PubAck(ack)) => {
                 let accepted = matches!(
                     ack.reason,
@@ -220,7 +394,19 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
         let Some(link) = &self.link else {
             return Ok(());
         };
+        if !matches!(self.reading, ReadBack::Done) {
+            return Ok(());
+        }
         while let Some(publication) = self.outbox.next() {
+            let is_own = self
+                .desired
+                .as_ref()
+                .is_some_and(|desired| is_own(&desired.prefix, &publication.topic));
+            if is_own {
+                let Digest(hash) = sha256(&[&publication.payload]);
+                let sent = self.echoes.entry(publication.topic.clone());
+                sent.or_default().insert(hash);
+            }
             link.client
                 .try_publish(
                     publication.topic,

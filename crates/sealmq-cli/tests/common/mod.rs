@@ -173,6 +173,14 @@ impl Running {
         })
     }
 
+    /// Waits until standard output has this so many times.
+    #[track_caller]
+    pub(crate) fn wait_for_count(&mut self, text: &str, count: usize) {
+        self.wait_until(text, |this| {
+            (this.stdout().matches(text).count() >= count).then_some(())
+        });
+    }
+
     /// Waits until standard output has this many lines, and returns them.
     #[track_caller]
     pub(crate) fn wait_for_lines(&mut self, count: usize) -> Vec<String> {

@@ -1,0 +1,113 @@
+//! `sealmq authority run` as a process: leases, two of them, and an old copy of its folder.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::brokers;
+use common::domain::Domain;
+use common::run;
+
+fn connected(broker: &brokers::Broker) -> Domain {
+    let mut domain = Domain::new();
+    domain.connection = ["-h", "127.0.0.1", "-p", &broker.port]
+        .map(str::to_owned)
+        .to_vec();
+    domain
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_second_one_and_an_old_copy_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = brokers::bundled(folder.path(), &[]);
+    let domain = connected(&broker);
+    let authority = domain.authority();
+    for once in [&["authority", "run"][..], &["authority", "run", "--once"]] {
+        run(domain.connected(once)).complains(4, &["another sealmq process", "stop it first"]);
+    }
+    authority.interrupt().expect(0);
+
+    // The copy is older than what the broker has.
+    let (used, old) = (
+        domain.path().join("sealmq-authority"),
+        domain.path().join("copy"),
+    );
+    copy(&used, &old);
+    domain.ok(&["rotate", "plant"]);
+    run(domain.connected(&["authority", "run", "--once"])).expect(0);
+    fs::remove_dir_all(&used).unwrap();
+    fs::rename(&old, &used).unwrap();
+    let before = domain.ok(&["group", "show", "plant"]).stdout;
+    let about = ["a later epoch", "authority resume", "docs/runbooks.md"];
+    run(domain.connected(&["authority", "run"])).complains(1, &about);
+    // It stays so, without a broker as well.
+    run(domain.connected(&["authority", "run", "--once"])).complains(1, &about);
+    domain.try_run(&["rotate", "plant"]).expect(1);
+    assert_eq!(domain.ok(&["group", "show", "plant"]).stdout, before);
+}
+
+#[test]
+fn heartbeats_keep_a_group_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = brokers::bundled(folder.path(), &[]);
+    let domain = connected(&broker);
+    domain.ok(&[
+        "group", "add", "short", "--topic", "short/#", "--lease", "10s", "--grace", "0", "--skew",
+        "0", "--window", "0",
+    ]);
+    let shown = domain.ok(&["group", "show", "short"]).stdout;
+    assert!(shown.contains("removed reader after 10s"), "{shown}");
+    domain.enrol("sensor", &["--publish", "short"]);
+    domain.enrol("ann", &["--subscribe", "short"]);
+    let mut authority = domain.authority();
+    let mut ann = domain.subscribe("ann", &["-t", "short/#"]);
+    // The first epoch's own lease is over by then.
+    for _ in 0..4 {
+        let seen = authority.stdout().matches("short: heartbeat").count();
+        authority.wait_for_count("short: heartbeat", seen + 1);
+    }
+    domain
+        .publish("sensor", &["-t", "short/x", "-m", "still good"], b"")
+        .expect(0);
+    assert_eq!(ann.wait_for_lines(1), ["still good"]);
+    authority.interrupt().expect(0);
+}
+
+#[test]
+fn several_are_removed_with_one_epoch_and_generations_are_renewed() {
+    let domain = Domain::new();
+    for name in ["a", "b", "c"] {
+        domain.enrol(name, &["--subscribe", "plant"]);
+    }
+    let removed = domain.ok(&["member", "remove", "a", "b"]).stdout;
+    assert_eq!(removed.matches("healing epoch").count(), 1, "{removed}");
+    domain
+        .try_run(&["member", "remove", "c", "nobody"])
+        .complains(1, &["no member `nobody`"]);
+    let renewed = domain.ok(&["group", "renew", "plant"]).stdout;
+    assert!(renewed.contains("generation 2 started"), "{renewed}");
+    domain
+        .try_run(&["group", "renew", "plant"])
+        .complains(1, &["moving to a new generation"]);
+    let shown = domain.ok(&["group", "show", "plant"]).stdout;
+    for text in [
+        "refused         2",
+        "generation      1 since",
+        "generation      2 since",
+        "0 of 1 members have confirmed",
+        "a removed, plant: subscribe",
+        "c active, plant: subscribe",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+}
