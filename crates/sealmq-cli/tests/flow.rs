@@ -96,7 +96,7 @@ fn whole_flow(broker: &Broker, connection: &[&str], options: &[&str]) {
 
     // A rotation: the very next message uses the new keys.
     domain.ok(&["rotate", "plant"]);
-    authority.wait_for("has all 10 objects");
+    authority.wait_for("has all 11 objects");
     domain
         .publish(
             "sensor",
@@ -127,7 +127,7 @@ fn whole_flow(broker: &Broker, connection: &[&str], options: &[&str]) {
 
     // A removal: what is sent after it stays closed to the removed reader.
     domain.ok(&["member", "remove", "bob"]);
-    authority.wait_for("has all 12 objects");
+    authority.wait_for("has all 13 objects");
     bob.wait_for_remark("this member was removed");
     domain
         .publish(

@@ -301,7 +301,7 @@ fn the_authority_outlives_brokers() {
     ann.wait_for_remark("connecting again");
     domain.ok(&["rotate", "plant"]);
     let _second = brokers::bundled_at(domain.path(), &address, &[]);
-    authority.wait_for("the broker has all 8 objects");
+    authority.wait_for("the broker has all 9 objects");
     let ended = domain.publish("sensor", &["-t", "plant/x", "-m", "after"], b"");
     ended.expect(0);
     ann.wait_for("after");

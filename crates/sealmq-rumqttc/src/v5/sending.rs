@@ -45,7 +45,9 @@ impl Core {
         !self.wait_for_keys.is_zero()
             && matches!(
                 error,
-                SealError::NoKeysYet { .. } | SealError::KeysExpired { .. }
+                SealError::NoKeysYet { .. }
+                    | SealError::KeysExpired { .. }
+                    | SealError::LeaseExpired { .. }
             )
     }
 
