@@ -276,7 +276,7 @@ fn without_keys_nothing_goes_out() {
     waiting.wait_for_remark("connected");
     let once = run(domain.connected(&["authority", "run", "--once"])).expect(0);
     assert!(
-        once.stdout.contains("the broker has all 7 objects"),
+        once.stdout.contains("the broker has all 8 objects"),
         "{once:?}"
     );
     waiting.end().expect(0);
