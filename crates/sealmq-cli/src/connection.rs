@@ -29,7 +29,7 @@ pub(crate) fn options(args: &ConnectionArgs) -> Result<MqttOptions, Failure> {
         Some(id) => id.clone(),
         None => random_id()?,
     };
-    let mut options = plain_options(&id, &args.host, args.port());
+    let mut options = plain_options(&id, args.host(), args.port());
     options.set_keep_alive(Duration::from_secs(u64::from(args.keepalive)));
     if let Some(user) = &args.username {
         options.set_credentials(user, args.password.as_deref().unwrap_or_default());

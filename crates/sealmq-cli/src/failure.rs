@@ -21,7 +21,7 @@ pub(crate) enum Exit {
     Store = 4,
     /// A check of the demo failed.
     Check = 5,
-    /// `sub -W` ran out of time, as mosquitto_sub says it.
+    /// `join` or `sub -W` ran out of time, as mosquitto_sub says it.
     TimedOut = 27,
     /// Stopped by a signal before the work was done.
     Interrupted = 130,
@@ -41,7 +41,7 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
     3  the broker cannot be reached, or refuses the connection
     4  a store cannot be unlocked, opened or written
     5  demo: a check failed
-   27  sub: the time of -W is over
+   27  the time of sub -W or join --timeout is over
   130  stopped by a signal before the work was done";
 
 /// Why the program ends early: one line that says what happened and what to do.

@@ -12,6 +12,7 @@ mod device;
 mod failure;
 mod files;
 mod inspect;
+mod join;
 mod link;
 mod output;
 mod program;

@@ -6,10 +6,11 @@ use clap::Parser as _;
 
 use crate::args::{
     AuditCommand, AuthorityCommand, Cli, Command, GroupCommand, MemberCommand, RootCommand,
+    TokenCommand,
 };
 use crate::failure::{Exit, Failure};
 use crate::output::note;
-use crate::{authority, demo, device, inspect, publish, root, server, subscribe};
+use crate::{authority, demo, device, inspect, join, publish, root, server, subscribe};
 
 /// How long to wait, after the work is done, for threads that hang in a system call.
 const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
@@ -48,6 +49,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Member(MemberCommand::Renew(args)) => authority::member_renew(&args),
         Command::Member(MemberCommand::Remove(args)) => authority::member_remove(&args),
         Command::Member(MemberCommand::List(args)) => authority::member_list(&args),
+        Command::Token(TokenCommand::Create(args)) => authority::token_create(&args),
+        Command::Token(TokenCommand::List(args)) => authority::token_list(&args),
+        Command::Token(TokenCommand::Revoke(args)) => authority::token_revoke(&args),
+        Command::Join(args) => in_runtime(join::run(args)),
         Command::Rotate(args) => authority::rotate(&args),
         Command::Authority(AuthorityCommand::Run(args)) => in_runtime(authority::run(args)),
         Command::Authority(AuthorityCommand::RequestDelegation(args)) => {
@@ -63,6 +68,9 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Root(RootCommand::Init(args)) => root::init(&args),
         Command::Root(RootCommand::Show(args)) => root::show(&args),
         Command::Root(RootCommand::Delegate(args)) => root::delegate(&args),
+        Command::Authority(AuthorityCommand::Pending(args)) => authority::pending(&args),
+        Command::Authority(AuthorityCommand::Approve(args)) => authority::approve(&args),
+        Command::Authority(AuthorityCommand::Reject(args)) => authority::reject(&args),
         Command::Broker(args) => in_runtime(server::run(args)),
         Command::Passwd(args) => server::passwd(&args),
         Command::Pub(args) => in_runtime(publish::run(args)),

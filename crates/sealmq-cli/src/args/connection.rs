@@ -9,9 +9,9 @@ pub(crate) struct ConnectionArgs {
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     pub(crate) help: Option<bool>,
-    /// The broker's name or address
-    #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost")]
-    pub(crate) host: String,
+    /// The broker's name or address; localhost if not given
+    #[arg(short = 'h', long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
     /// The broker's port; 1883, or 8883 with TLS, if not given
     #[arg(short, long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
@@ -68,8 +68,12 @@ impl ConnectionArgs {
             .unwrap_or(if self.cafile.is_some() { 8883 } else { 1883 })
     }
 
+    pub(crate) fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or("localhost")
+    }
+
     /// For messages.
     pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port())
+        format!("{}:{}", self.host(), self.port())
     }
 }

@@ -6,8 +6,8 @@ use sealmq_core::wire::Suite;
 use super::duration::{seconds, seconds_u32};
 use super::root::suite;
 use super::{
-    BackupArgs, ConnectionArgs, DeviceArgs, InstallDelegation, RequestDelegation, ResumeArgs,
-    UnlockArgs,
+    ApproveArgs, BackupArgs, ConnectionArgs, DeviceArgs, InstallDelegation, RejectArgs,
+    RequestDelegation, ResumeArgs, UnlockArgs,
 };
 
 /// The authority's folder.
@@ -271,6 +271,12 @@ pub(crate) enum AuthorityCommand {
     Backup(BackupArgs),
     /// Act again after a backup was put back
     Resume(ResumeArgs),
+    /// Show the devices that wait for approval: fingerprint, name
+    Pending(AuthorityArgs),
+    /// Enrol a device that waits
+    Approve(ApproveArgs),
+    /// Refuse a device that waits, for good
+    Reject(RejectArgs),
 }
 
 #[derive(Args)]

@@ -6,6 +6,7 @@ mod connection;
 mod device;
 mod domain;
 mod duration;
+mod join;
 mod messages;
 mod recovery;
 mod root;
@@ -20,6 +21,9 @@ pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
     AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, GroupShow, InitArgs, MemberAdd,
     MemberCommand, MemberInstall, MemberRemove, MemberRenew, MemberRequest, RotateArgs, RunArgs,
+};
+pub(crate) use join::{
+    ApproveArgs, JoinArgs, RejectArgs, Role, TokenCommand, TokenCreate, TokenRevoke,
 };
 pub(crate) use messages::{PubArgs, PubInput, SubArgs};
 pub(crate) use recovery::{BackupArgs, InstallDelegation, RequestDelegation, ResumeArgs};
@@ -70,6 +74,12 @@ pub(crate) enum Command {
     /// Enrol, remove and list members: devices, gateways, applications
     #[command(subcommand)]
     Member(MemberCommand),
+    /// Make and end tokens, with which devices join over MQTT
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// On the device: become a member over MQTT, with a token or by an operator's approval
+    #[command(disable_help_flag = true)]
+    Join(JoinArgs),
     /// Give a group new keys now
     Rotate(RotateArgs),
     /// Run the authority; renew its delegation, back it up, restore it

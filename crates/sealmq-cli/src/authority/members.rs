@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output::{note, say};
 use crate::{clock, device, files};
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
     files::check_new(&args.output)?;
@@ -127,7 +127,7 @@ pub(super) fn describe_grant(grant: &GrantSpec) -> String {
 }
 
 /// `--publish GROUP[:FILTER]` and `--subscribe GROUP`, one grant per group.
-fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Failure> {
+pub(super) fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Failure> {
     let mut grants: Vec<GrantSpec> = Vec::new();
     for text in publish {
         // Names of groups contain no colon.

@@ -6,6 +6,7 @@ mod delegation;
 mod folder;
 mod groups;
 mod init;
+mod joining;
 mod members;
 mod outbox;
 mod run;
@@ -17,6 +18,7 @@ pub(crate) use delegation::{install as install_delegation, request as request_de
 pub(crate) use folder::{AUTHORITY_STORE, change};
 pub(crate) use groups::{group_add, group_list, group_renew, group_show, rotate};
 pub(crate) use init::init;
+pub(crate) use joining::{approve, pending, reject, token_create, token_list, token_revoke};
 pub(crate) use members::{member_add, member_list, member_remove, member_renew};
 pub(crate) use run::{Ended, Keeper, run};
 pub(crate) use source::Source;

@@ -1,0 +1,147 @@
+//! Joining over MQTT: tokens and approval at the authority, `join` on the device.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use super::duration::{seconds, seconds_u32};
+use super::{AuthorityArgs, ConnectionArgs, DeviceArgs};
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, and print it
+    ///
+    /// Whoever has it can join with it until it is used up or expires: hand it over like a password.
+    #[command(disable_help_flag = true)]
+    Create(TokenCreate),
+    /// Show the tokens that are still good, without their secrets
+    List(AuthorityArgs),
+    /// End a token; members that joined with it stay
+    Revoke(TokenRevoke),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Role {
+    Publish,
+    Subscribe,
+    Both,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenCreate {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    pub(crate) help: Option<bool>,
+    /// Group that its devices get into
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: String,
+    /// What they may do there
+    #[arg(long, value_enum)]
+    pub(crate) role: Role,
+    /// Publish only on topics that match; a level %c stands for the device's name
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) filter: String,
+    /// Names that it admits: a name, or a beginning followed by *; any if not given
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) name: String,
+    /// How long it is good
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
+    pub(crate) ttl: u64,
+    /// How many devices it lets in
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: u32,
+    /// Days that the credentials of its devices are valid
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) days: u32,
+    /// Also draw it as a QR code, on standard error
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// The broker's name or address as devices reach it; they have to be told if not given
+    #[arg(short = 'h', long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// The broker's port; 1883, or 8883 with --cafile, if not given
+    #[arg(short, long, value_name = "PORT", requires = "host")]
+    pub(crate) port: Option<u16>,
+    /// The broker wants TLS; devices are given this file as well
+    #[arg(long, value_name = "FILE", requires = "host")]
+    pub(crate) cafile: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct TokenRevoke {
+    /// Its id, as `token list` shows it
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ApproveArgs {
+    /// The device's fingerprint: compare it with what the device shows
+    pub(crate) fingerprint: String,
+    /// Group that it may publish in, optionally only on topics that match FILTER
+    #[arg(
+        long,
+        value_name = "GROUP[:FILTER]",
+        required_unless_present = "subscribe"
+    )]
+    pub(crate) publish: Vec<String>,
+    /// Group that it may read, as a whole; may be given several times
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) subscribe: Vec<String>,
+    /// Another name than the one that it asks for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Days that the credential is valid
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(crate) days: u32,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RejectArgs {
+    /// The device's fingerprint
+    pub(crate) fingerprint: String,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct JoinArgs {
+    /// The token: sealmq:join/...
+    #[arg(
+        value_name = "TOKEN",
+        required_unless_present = "root",
+        conflicts_with = "root"
+    )]
+    pub(crate) token: Option<String>,
+    /// Without a token: the file that `sealmq root show` printed; an operator then decides
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: Option<PathBuf>,
+    /// The device's name: letters, digits, . _ - (at most 64)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// One-time keys in the request: one is used up per group
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) packages: u32,
+    /// How long to wait for the answer; the same command again goes on
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = seconds_u32)]
+    pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}

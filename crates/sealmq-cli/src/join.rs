@@ -1,0 +1,234 @@
+//! `sealmq join`: a device becomes a member over MQTT.
+
+use std::time::Duration;
+
+use getrandom::SysRng;
+use rumqttc::v5::Event;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
+use sealmq_keys::member::{EnrolledAs, JoinAction, JoinOptions, JoinWay, Joiner, Member};
+use sealmq_keys::{Store as _, Token, fingerprint};
+use sealmq_store::{FileStore, StoreRole, Vault};
+use tokio::time::{sleep, timeout};
+
+use crate::args::{ConnectionArgs, JoinArgs};
+use crate::device::{MEMBER_STORE, vault};
+use crate::failure::{Exit, Failure};
+use crate::link::Link;
+use crate::output::{note, say};
+use crate::rootfile::RootFile;
+use crate::session::refused_subscription;
+use crate::signals::Stop;
+use crate::unlock::{PATIENCE, Secret};
+use crate::{clock, connection};
+
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
+    let mut way_to = args.connection.clone();
+    let way = match (&args.token, &args.root) {
+        (Some(text), _) => {
+            let token = Token::parse(text).map_err(Failure::usage)?;
+            follow_token(&token.broker, &mut way_to)?;
+            JoinWay::Token(token.into())
+        }
+        (None, Some(path)) => {
+            let file = RootFile::read(path)?;
+            JoinWay::Root {
+                root_key: file.key,
+                prefix: Some(file.prefix),
+                suite: Some(file.suite),
+            }
+        }
+        (None, None) => return Err(Failure::usage("give a token, or --root FILE")),
+    };
+    let options = JoinOptions {
+        name: args.name.clone(),
+        way,
+        packages: args.packages,
+    };
+    let mqtt = connection::options(&way_to)?;
+    let mut store = store(&args)?;
+    let joiner = Member::join(&store, options, &mut SysRng)?;
+    let mut stop = Stop::new()?;
+    let mut joining = Joining {
+        joiner,
+        store: &mut store,
+        told: false,
+    };
+    let wait = Duration::from_secs(args.timeout.into());
+    let address = way_to.address();
+    let work = async {
+        let mut was_connected = false;
+        loop {
+            let lost = match Link::connect(mqtt.clone()).await {
+                Ok(mut link) => {
+                    was_connected = true;
+                    match joining.serve(&mut link).await {
+                        Ok(Some(enrolled)) => {
+                            link.disconnect().await;
+                            return Ok(enrolled);
+                        }
+                        Ok(None) => "the broker ended the connection".to_owned(),
+                        Err(failure) => {
+                            link.disconnect().await;
+                            return Err(failure);
+                        }
+                    }
+                }
+                Err(error) => {
+                    let reason = connection::describe(&error, &address);
+                    if !was_connected {
+                        return Err(Failure::network(reason));
+                    }
+                    reason
+                }
+            };
+            note(format_args!("sealmq: {lost}; connecting again"));
+            sleep(AGAIN_AFTER).await;
+        }
+    };
+    let enrolled = tokio::select! {
+        done = timeout(wait, work) => done.map_err(|_| Failure::new(
+            Exit::TimedOut,
+            "no answer in time: is `sealmq authority run` connected to this broker? The same command again goes on with the same request",
+        ))??,
+        () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
+    };
+    store.close()?;
+    tell(&enrolled)
+}
+
+/// The broker that the token names, unless another one was given.
+fn follow_token(broker: &str, args: &mut ConnectionArgs) -> Result<(), Failure> {
+    let (tls, rest) = match broker.split_once("://") {
+        Some((scheme, rest)) => (scheme == "mqtts", rest),
+        None => return Ok(()),
+    };
+    if args.host.is_some() {
+        return Ok(());
+    }
+    if let Some((host, port)) = rest.rsplit_once(':') {
+        args.host = Some(host.trim_matches(['[', ']']).to_owned());
+        args.port = args.port.or(port.parse().ok());
+    }
+    if tls && args.cafile.is_none() {
+        return Err(Failure::usage(
+            "the token's broker wants TLS: give --cafile with the authorities that may vouch for it",
+        ));
+    }
+    Ok(())
+}
+
+/// The device's store; a new one if there is none.
+fn store(args: &JoinArgs) -> Result<FileStore, Failure> {
+    let path = args.device.dir.join(MEMBER_STORE);
+    if path.symlink_metadata().is_ok() {
+        return Ok(vault(&args.device)?.open_wait(PATIENCE)?);
+    }
+    let secret = Secret::for_new(&args.device.unlock, &path.display().to_string())?;
+    Ok(Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?)
+}
+
+struct Joining<'a> {
+    joiner: Joiner,
+    store: &'a mut FileStore,
+    /// That the request waits for an operator.
+    told: bool,
+}
+
+impl Joining<'_> {
+    /// Until the authority has decided; `None` if the connection was lost.
+    async fn serve(&mut self, link: &mut Link) -> Result<Option<EnrolledAs>, Failure> {
+        let filters = self.joiner.subscriptions();
+        for filter in filters.clone() {
+            if link
+                .client
+                .subscribe(filter, QoS::AtLeastOnce)
+                .await
+                .is_err()
+            {
+                return Ok(None);
+            }
+        }
+        loop {
+            match link.next().await {
+                Ok(Event::Incoming(Packet::Publish(message))) => {
+                    let topic = String::from_utf8_lossy(&message.topic).into_owned();
+                    if let Some(enrolled) = self.take(link, &topic, &message.payload).await? {
+                        return Ok(Some(enrolled));
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    let granted = |code| matches!(code, SubscribeReasonCode::Success(_));
+                    if let Some(code) = ack.return_codes.into_iter().find(|code| !granted(*code)) {
+                        let filters = filters.join(" or ");
+                        return Err(Failure::network(refused_subscription(&filters, code)));
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    async fn take(
+        &mut self,
+        link: &Link,
+        topic: &str,
+        payload: &[u8],
+    ) -> Result<Option<EnrolledAs>, Failure> {
+        let now = Some(clock::millis());
+        for action in self.joiner.handle(topic, payload, now, &mut SysRng)? {
+            match action {
+                JoinAction::Commit(changes) => self.store.commit(&changes)?,
+                JoinAction::Publish(out) => {
+                    // A connection that is lost shows up as the link's next event.
+                    let _lost = link
+                        .client
+                        .publish(out.topic, QoS::AtLeastOnce, out.retain, out.payload)
+                        .await;
+                }
+                JoinAction::Waiting(device) if !self.told => {
+                    self.told = true;
+                    note(format_args!(
+                        "waiting for an operator, who compares this fingerprint: {device}\n\
+                         at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
+                    ));
+                }
+                JoinAction::Joined(enrolled) => return Ok(Some(enrolled)),
+                JoinAction::Refused(reason) => return Err(Failure::refused(reason)),
+                JoinAction::Ignored { topic, error } => {
+                    note(format_args!("sealmq: {topic}: refused: {error}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn tell(enrolled: &EnrolledAs) -> Result<(), Failure> {
+    say(format_args!("member {} {}", enrolled.number, enrolled.name))?;
+    say(format_args!("domain            {}", enrolled.domain))?;
+    say(format_args!(
+        "root fingerprint  {}",
+        fingerprint(&enrolled.root_key)
+    ))?;
+    for (group, access, filter) in &enrolled.grants {
+        let may = match (access.may_publish(), access.may_subscribe()) {
+            (true, true) => "publish and read",
+            (true, false) => "publish",
+            _ => "read",
+        };
+        let narrowed = match filter.as_str() {
+            "" => String::new(),
+            filter => format!(", publishing on {filter} only"),
+        };
+        say(format_args!("may {may} in group {group}{narrowed}"))?;
+    }
+    say(format_args!(
+        "credential        valid until {}, renewed by the authority",
+        clock::iso_seconds(enrolled.not_after)
+    ))
+}
