@@ -1,5 +1,11 @@
 //! `sealmq authority run` as a process: leases, two of them, and an old copy of its folder.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may fail loudly"
+)]
 
 mod common;
 
