@@ -128,7 +128,7 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
         info: Json::hex(info),
         plaintext: Json::hex(&plaintext),
         hash: *opened.hash(),
-        token: opened.token().map(|id| hex::encode(id)),
+        token: opened.token().map(hex::encode),
         mac: Json::hex(&plaintext[8..40]),
         name: Json::text(fields.name),
         request: Json::hex(opened.request()),

@@ -299,7 +299,7 @@ fn texts(file: &mut VectorFile) {
     );
     // Bits that stand for no byte: any length but a multiple of three has some.
     let mut spare = plan();
-    while (spare.bytes().len() + 4) % 3 == 0 {
+    while (spare.bytes().len() + 4).is_multiple_of(3) {
         spare.name.insert(0, 'a');
     }
     let spare = spare.uri();
