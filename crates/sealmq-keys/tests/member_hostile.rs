@@ -14,6 +14,7 @@ mod net;
 use net::{Net, START, YEAR, grant};
 use sealmq_core::object::Access;
 use sealmq_keys::ReservedTopic;
+use sealmq_keys::authority::Authority;
 use sealmq_keys::member::MemberEvent;
 
 /// The reserved topics that concern a device, with what is retained there.
@@ -200,4 +201,48 @@ fn expired_delegations_give_nobody_a_role() {
     net.connect(device);
     assert_eq!(net.epoch(device), None);
     assert!(net.devices[device].member.stats().reserved_refused > 0);
+}
+
+#[test]
+fn a_fork_of_an_epoch_before_the_newest_welcome_is_reported() {
+    let mut net = Net::new();
+    let device = net.join("alice", Access::BOTH);
+    // The thief has the authority's store, and makes the next epoch as well.
+    let mut thief = Authority::load(&net.authority_store.clone()).unwrap();
+    let forged = thief
+        .rotate("plant", net.now / 1000, &mut common::TestRng::new(4711))
+        .unwrap();
+    net.rotate();
+    let epoch = net.epoch(device).unwrap();
+    let topic = net.topic(ReservedTopic::Announcement(net.group("plant"), epoch));
+    let forged = forged.publications.iter().find(|p| p.topic == topic);
+    let forged = forged.unwrap().payload.clone();
+
+    // A welcome into a new tree: the base is above the epoch, which is still in the window.
+    let plan = net
+        .authority
+        .renew_generation("plant", net.now / 1000, &mut net.rng)
+        .unwrap();
+    net.carry_out(plan);
+    net.tick_authority();
+    net.tick_authority();
+    assert_eq!(net.epoch(device), Some(epoch + 1));
+    let generation = |event: &MemberEvent| matches!(event, MemberEvent::Joined { .. });
+    let joined = net.devices[device].events.iter();
+    assert_eq!(joined.filter(|event| generation(event)).count(), 2);
+
+    let before = net.devices[device].events.len();
+    net.deliver(device, &topic, &forged, true);
+    let reported = &net.devices[device].events[before..];
+    assert!(
+        reported
+            .iter()
+            .any(|event| matches!(event, MemberEvent::Fork { epoch: at, evidence, .. } if *at == epoch && *evidence == forged)),
+        "{reported:?}"
+    );
+    // The genuine one again is no alarm.
+    let before = net.devices[device].events.len();
+    let genuine = net.retained[&topic].clone();
+    net.deliver(device, &topic, &genuine, true);
+    assert_eq!(net.devices[device].events.len(), before);
 }

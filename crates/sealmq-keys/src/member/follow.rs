@@ -56,10 +56,13 @@ impl Member {
             group.keep_candidate(epoch, payload);
             return Ok(Handled::Kept);
         };
-        if epoch < state.base_epoch() {
+        let hash = *unverified.hash();
+        // A welcome moves the base on, and leaves epochs of the window below it: another
+        // announcement of one of them is a fork all the same.
+        let known = state.announcement_hash(epoch);
+        if epoch < state.base_epoch() && known.is_none_or(|known| *known == hash) {
             return Ok(Handled::Ignored);
         }
-        let hash = *unverified.hash();
         let referenced = group
             .wanted
             .filter(|w| *w == Wanted { epoch, hash })
