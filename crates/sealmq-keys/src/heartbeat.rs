@@ -108,12 +108,4 @@ impl VerifiedHeartbeat {
     pub const fn hash(&self) -> &Digest {
         &self.hash
     }
-
-    /// Until when it renews its announcement, in Unix seconds, under a policy with this lease
-    /// (seconds). The announcement's own not_after bounds it further.
-    #[must_use]
-    pub fn good_until(&self, policy_lease: u32) -> u64 {
-        let lease = self.fields.lease.min(policy_lease);
-        self.fields.issued_at.saturating_add(u64::from(lease))
-    }
 }

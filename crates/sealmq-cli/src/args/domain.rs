@@ -181,10 +181,9 @@ pub(crate) struct MemberRequest {
     pub(crate) device: DeviceArgs,
 }
 
+/// What a new member may do, and for how long.
 #[derive(Args)]
-pub(crate) struct MemberAdd {
-    /// The request file from the device; - for standard input
-    pub(crate) request: PathBuf,
+pub(crate) struct MembershipArgs {
     /// Group that it may publish in, optionally only on topics that match FILTER
     ///
     /// A level %c in the filter stands for the device's name. May be given several times.
@@ -197,12 +196,20 @@ pub(crate) struct MemberAdd {
     /// Group that it may read, as a whole; may be given several times
     #[arg(long, value_name = "GROUP")]
     pub(crate) subscribe: Vec<String>,
-    /// Where the credential goes; - for standard output
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub(crate) output: PathBuf,
     /// Days that the credential is valid
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub(crate) days: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct MemberAdd {
+    /// The request file from the device; - for standard input
+    pub(crate) request: PathBuf,
+    #[command(flatten)]
+    pub(crate) membership: MembershipArgs,
+    /// Where the credential goes; - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
     /// Refuse the request if its key has another fingerprint: the one that the device showed
     #[arg(long, value_name = "HEX")]
     pub(crate) fingerprint: Option<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::duration::{seconds, seconds_u32};
-use super::{AuthorityArgs, ConnectionArgs, DeviceArgs};
+use super::{AuthorityArgs, ConnectionArgs, DeviceArgs, MembershipArgs};
 
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
@@ -91,22 +91,11 @@ pub(crate) struct TokenRevoke {
 pub(crate) struct ApproveArgs {
     /// The device's fingerprint: compare it with what the device shows
     pub(crate) fingerprint: String,
-    /// Group that it may publish in, optionally only on topics that match FILTER
-    #[arg(
-        long,
-        value_name = "GROUP[:FILTER]",
-        required_unless_present = "subscribe"
-    )]
-    pub(crate) publish: Vec<String>,
-    /// Group that it may read, as a whole; may be given several times
-    #[arg(long, value_name = "GROUP")]
-    pub(crate) subscribe: Vec<String>,
+    #[command(flatten)]
+    pub(crate) membership: MembershipArgs,
     /// Another name than the one that it asks for
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Days that the credential is valid
-    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
-    pub(crate) days: u32,
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
 }

@@ -5,7 +5,7 @@ use sealmq_keys::authority::{AuthorityError, GrantSpec, TokenSpec};
 use sealmq_keys::{Fingerprint, NamePattern};
 
 use super::folder::{change, describe, look, vault};
-use super::members::{DAY, describe_grant, grants};
+use super::members::{DAY, describe_grant, membership};
 use crate::args::{ApproveArgs, AuthorityArgs, RejectArgs, Role, TokenCreate, TokenRevoke};
 use crate::clock;
 use crate::failure::Failure;
@@ -121,8 +121,7 @@ pub(crate) fn pending(args: &AuthorityArgs) -> Result<(), Failure> {
 
 pub(crate) fn approve(args: &ApproveArgs) -> Result<(), Failure> {
     let device = fingerprint(&args.fingerprint)?;
-    let grants = grants(&args.publish, &args.subscribe)?;
-    let valid = u64::from(args.days).saturating_mul(DAY);
+    let (grants, valid) = membership(&args.membership)?;
     let vault = vault(&args.authority)?;
     let name = args.name.as_deref();
     let (_, events) = change(&vault, |authority, rng| {

@@ -4,7 +4,7 @@ use sealmq_keys::authority::{AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::folder::{change, describe, look, vault};
-use crate::args::{AuthorityArgs, MemberAdd, MemberRemove, MemberRenew};
+use crate::args::{AuthorityArgs, MemberAdd, MemberRemove, MemberRenew, MembershipArgs};
 use crate::failure::Failure;
 use crate::output::{note, say};
 use crate::{clock, device, files};
@@ -14,8 +14,7 @@ pub(super) const DAY: u64 = 86_400;
 pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
     files::check_new(&args.output)?;
     let request = decode_request(&files::read_text(&args.request, MAX_FILE_LEN)?)?;
-    let grants = grants(&args.publish, &args.subscribe)?;
-    let valid = u64::from(args.days).saturating_mul(DAY);
+    let (grants, valid) = membership(&args.membership)?;
     let vault = vault(&args.authority)?;
     let domain = look(&vault)?.domain();
     // The authority refuses another suite than its own.
@@ -126,8 +125,14 @@ pub(super) fn describe_grant(grant: &GrantSpec) -> String {
     format!("{}: {access}{narrowed}", grant.group)
 }
 
+/// What a new member may do, and for how many seconds.
+pub(super) fn membership(args: &MembershipArgs) -> Result<(Vec<GrantSpec>, u64), Failure> {
+    let grants = grants(&args.publish, &args.subscribe)?;
+    Ok((grants, u64::from(args.days).saturating_mul(DAY)))
+}
+
 /// `--publish GROUP[:FILTER]` and `--subscribe GROUP`, one grant per group.
-pub(super) fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Failure> {
+fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Failure> {
     let mut grants: Vec<GrantSpec> = Vec::new();
     for text in publish {
         // Names of groups contain no colon.

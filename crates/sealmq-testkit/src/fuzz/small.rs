@@ -39,7 +39,6 @@ pub fn heartbeat(data: &[u8]) -> bool {
     assert_eq!(*verified.fields(), fields);
     assert!(fields.epoch > 0 && (1..=MAX_LEASE).contains(&fields.lease));
     assert_eq!(fields.log_size == 0, fields.log_head == Digest::ZERO);
-    assert!(verified.good_until(60) <= fields.issued_at.saturating_add(60));
     refuse_damaged(&object, verified.hash(), |bytes| verify(bytes).is_ok());
     true
 }
