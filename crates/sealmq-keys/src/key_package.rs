@@ -126,7 +126,15 @@ impl VerifiedKeyPackage {
         let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
         let body = KeyPackage::decode(&object)?;
         let hash = object.verify(identity)?;
-        body.into_verified(suite, hash, domain, identity)
+        let package = body.into_verified(suite, hash, domain, identity)?;
+        package.probe()?;
+        Ok(package)
+    }
+
+    /// That a welcome can be sealed to the key. After the signature: it costs more.
+    pub(crate) fn probe(&self) -> Result<(), ObjectError> {
+        let usable = self.init_key.probe();
+        usable.map_err(|_| ObjectError::Field("init_key"))
     }
 
     /// The suite that the package is for.
@@ -160,7 +168,7 @@ impl VerifiedKeyPackage {
         self.number
     }
 
-    /// The one-time key. An X25519 key of low order fails when a welcome is sealed to it.
+    /// The one-time key.
     #[must_use]
     pub const fn init_key(&self) -> &RecipientKey {
         &self.init_key

@@ -79,6 +79,7 @@ impl<'a> PackageSet<'a> {
         for package in &packages {
             let object = Object::parse_as(package, suite, Kind::KeyPackage)?;
             object.verify(identity)?;
+            unsigned(package, suite, domain, identity)?.probe()?;
         }
         Ok(Self {
             packages,

@@ -15,7 +15,7 @@ use common::device::Device;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::authority::{AuthorityEvent, NewGroup};
+use sealmq_keys::authority::{AuthorityError, AuthorityEvent, NewGroup};
 use sealmq_keys::{ConfirmationEntry, Policy, ReservedTopic, VerifiedNonceAnswer};
 
 const SUITES: [Suite; 2] = [Suite::One, Suite::Two];
@@ -320,4 +320,53 @@ fn access_decides_nothing_here() {
     let payload = device.confirmation(enrolled.number, &all);
     desk.handle(ReservedTopic::Confirm(enrolled.number), &payload, NOW);
     assert_eq!(confirmed(&desk), 1);
+}
+
+/// A welcome cannot be sealed to a key of low order: it must not get as far as the next tick.
+#[test]
+fn a_key_that_nothing_can_be_sealed_to_stops_nobody() {
+    let mut desk = Desk::with_groups(Suite::One);
+    let (device, number) = enrol(&mut desk, 1, &["plant"]);
+    let (other, of_other) = enrol(&mut desk, 2, &["plant"]);
+    let until = NOW + 86_400;
+    let low = [[0; 32], low_order_8()];
+    for (at, key) in (5..).zip(low) {
+        let topic = ReservedTopic::Packages(number);
+        let bad = [
+            device.package(at, NOW, until),
+            device.package_for(at + 1, &key, NOW, until),
+        ];
+        assert_eq!(desk.handle(topic, &device.package_set(&bad), NOW), 0);
+        assert_eq!((desk.refusals(), added(&desk)), (1, 0));
+
+        let stranger = Device::new(3, Suite::One, desk.authority.domain());
+        let bad = [
+            stranger.package(1, NOW, until),
+            stranger.package_for(2, &key, NOW, until),
+        ];
+        let request = stranger.request_with("stranger", &bad, NOW);
+        let enrolled =
+            desk.authority
+                .enrol(&request, &grants(&["plant"]), YEAR, NOW, &mut desk.rng);
+        assert!(matches!(enrolled, Err(AuthorityError::Request(_))));
+    }
+
+    // A new generation welcomes everybody again.
+    let plan = desk.authority.renew_generation("plant", NOW, &mut desk.rng);
+    desk.commit(plan.unwrap());
+    for minute in 1..=5 {
+        let plan = desk.authority.tick(NOW + minute * 60, &mut desk.rng);
+        desk.commit(plan.unwrap());
+    }
+    for (device, number) in [(&device, number), (&other, of_other)] {
+        let entries = entries(&desk, device, number);
+        assert_eq!(entries[0].generation, 2, "{number}");
+    }
+}
+
+/// A point of order 8.
+fn low_order_8() -> [u8; 32] {
+    let hex = "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800";
+    let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+    core::array::from_fn(byte)
 }

@@ -165,7 +165,7 @@ pub fn session_receiver(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{open_base, seal_base};
+    use super::super::{RecipientKey, open_base, seal_base};
     use super::*;
 
     fn group() -> KemKeyPair {
@@ -214,6 +214,7 @@ mod tests {
 
     #[test]
     fn low_order_keys_are_refused() {
+        assert!(RecipientKey::from(group().public()).probe().is_ok());
         // The seven encodings of points of order 1, 2, 4 and 8 that X25519 has to face.
         let low = [
             "0000000000000000000000000000000000000000000000000000000000000000",
@@ -232,9 +233,10 @@ mod tests {
                 let seed = Secret::new([8; 32]);
                 assert!(session_sender(&KemPublicKey(bytes), &psk, &hash, &seed).is_err());
                 assert!(session_receiver(&group(), &psk, &hash, &bytes).is_err());
-                let recipient = KemPublicKey(bytes).into();
+                let recipient = RecipientKey::from(KemPublicKey(bytes));
                 assert!(seal_base(&recipient, b"", &seed, &mut []).is_err());
                 assert!(open_base(&group().into(), b"", &bytes, &mut [], &[0; 16]).is_err());
+                assert!(recipient.probe().is_err());
             }
         }
     }

@@ -83,7 +83,7 @@ impl RecipientKey {
     ///
     /// # Errors
     /// A wrong length, or ML-KEM coefficients out of range. X25519 keys of low order fail when
-    /// they are used (RFC 9180 §7.1.4).
+    /// they are used (RFC 9180 §7.1.4), or in [`RecipientKey::probe`].
     pub fn from_bytes(kem: KemId, bytes: &[u8]) -> Result<Self, KemError> {
         match kem {
             KemId::X25519 => bytes
@@ -97,6 +97,22 @@ impl RecipientKey {
                     .map(|bytes| Self(PublicBytes::XWing(Box::new(bytes))))
                     .map_err(|_| KemError)
             }
+        }
+    }
+
+    /// Whether anything can be sealed to the key: hpke's own check, by an encapsulation that nobody
+    /// uses. For keys of strangers, so that a bad one fails where it comes in.
+    ///
+    /// # Errors
+    /// An X25519 key of low order.
+    pub fn probe(&self) -> Result<(), KemError> {
+        match &self.0 {
+            PublicBytes::X25519(_) => {
+                seal_base(self, &[], &Secret::new([1; 32]), &mut []).map(|_| ())
+            }
+            // ML-KEM keys were checked as they were read, and X-Wing's X25519 half may be anything.
+            #[cfg(feature = "suite2")]
+            PublicBytes::XWing(_) => Ok(()),
         }
     }
 

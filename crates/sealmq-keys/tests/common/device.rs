@@ -2,12 +2,12 @@
 //! welcomes. Without the member machine, so that tests can also make it misbehave.
 
 use sealmq_core::crypto::{IdentityKey, RecipientKeyPair, Secret};
-use sealmq_core::object::{List, kem_of};
+use sealmq_core::object::{Kind, List, encode, kem_of, sign_object_as};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::{
-    Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage,
-    PackageSet, Token, VerifiedDelegation, VerifiedWelcome,
+    Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage, Token,
+    VerifiedDelegation, VerifiedWelcome,
 };
 
 pub struct Device {
@@ -39,37 +39,51 @@ impl Device {
 
     pub fn package(&self, number: u32, now: u64, not_after: u64) -> Vec<u8> {
         let pair = self.init_key(number);
+        self.package_for(number, pair.public().as_bytes(), now, not_after)
+    }
+
+    /// A package with any bytes as its key, properly signed.
+    pub fn package_for(&self, number: u32, init_key: &[u8], now: u64, not_after: u64) -> Vec<u8> {
         let package = KeyPackage {
             domain: self.domain,
             identity: *self.identity.verifying_key().as_bytes(),
             number,
-            kem: pair.kem().id(),
-            init_key: pair.public().as_bytes(),
+            kem: kem_of(self.suite).unwrap().id(),
+            init_key,
             issued_at: now,
             not_after,
         };
         let mut out = [0; 2048];
-        package.sign(&self.identity, &mut out).unwrap().0.to_vec()
+        let kind = Kind::KeyPackage;
+        let signed = sign_object_as(self.suite, kind, &package, &self.identity, &mut out);
+        signed.unwrap().0.to_vec()
     }
 
     /// The body of a package set with these numbers, valid for a day.
     pub fn packages(&self, numbers: impl IntoIterator<Item = u32>, now: u64) -> Vec<u8> {
         let made = numbers.into_iter();
         let objects: Vec<_> = made.map(|n| self.package(n, now, now + 86_400)).collect();
+        self.package_set(&objects)
+    }
+
+    /// The body of a set of any packages, without the checks that an honest device makes.
+    pub fn package_set(&self, objects: &[Vec<u8>]) -> Vec<u8> {
         let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
         let mut list = vec![0; 65536];
-        let list = List::encode(&objects, &mut list).unwrap();
-        let key = self.identity.verifying_key();
+        let list: List<'_, &[u8]> = List::encode(&objects, &mut list).unwrap();
         let mut out = vec![0; 65536];
-        PackageSet::encode(&list, &self.domain, &key, &mut out)
-            .unwrap()
-            .to_vec()
+        encode(&list, &mut out).unwrap().to_vec()
     }
 
     pub fn request(&self, name: &str, packages: u32, now: u64) -> Vec<u8> {
         let objects: Vec<_> = (1..=packages)
             .map(|n| self.package(n, now, now + 86_400))
             .collect();
+        self.request_with(name, &objects, now)
+    }
+
+    /// A request with any packages, without the checks that an honest device makes.
+    pub fn request_with(&self, name: &str, objects: &[Vec<u8>], now: u64) -> Vec<u8> {
         let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
         let mut list = vec![0; 65536];
         let request = EnrolmentRequest {
@@ -80,7 +94,8 @@ impl Device {
             packages: List::encode(&objects, &mut list).unwrap(),
         };
         let mut out = vec![0; 65536];
-        let signed = request.sign(self.suite, &self.identity, &mut out);
+        let kind = Kind::EnrolmentRequest;
+        let signed = sign_object_as(self.suite, kind, &request, &self.identity, &mut out);
         signed.unwrap().0.to_vec()
     }
 
