@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 
 from sealmq_spec import audit, envelope, hpke, joining, objects, topics, tree, validity, xwing
-from sealmq_spec.files import credential_file, differences, resolve, schema_faults, to_python, unarmour
+from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
 
@@ -223,9 +223,18 @@ def varint(i):
     return {"value": value}
 
 
+def reserved_topic(i):
+    if "topic" in i:
+        return topics.read_reserved(**i)
+    topic = topics.reserved(**i)
+    again = topics.read_reserved(topic, i["domain"], i.get("prefix"))
+    agree({name: value for name, value in i.items() if name not in ("domain", "prefix")}, again, "read back")
+    return {"topic": topic}
+
+
 def armour(i):
     data = unarmour(i["text"], i["label"])
-    return {"bytes": data, **({"fields": credential_file(data)} if i["label"].endswith("CREDENTIAL") else {})}
+    return {"bytes": data, **({"fields": FIELDS[i["label"]](data)} if i["label"] in FIELDS else {})}
 
 
 KINDS = {
@@ -240,7 +249,7 @@ KINDS = {
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
         "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},
         "package_set": package_set, "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log,
-        "reserved_topic": lambda i: {"topic": topics.reserved(**i)}, "armour": armour,
+        "reserved_topic": reserved_topic, "armour": armour,
     },
 }
 

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 
+from . import audit, topics
 from .wire import Cursor, require
 
 TEXTS = {"topic", "filter", "filters", "name", "a", "b", "prefix", "content_type", "response_topic", "user", "publish_filter", "uri", "broker"}
@@ -125,4 +126,25 @@ def credential_file(data):
     c = Cursor(data)
     fields = {"root_key": c.take(32), "prefix": c.text(), "delegation": c.blob(), "credential": c.blob()}
     c.end()
+    require(topics.is_prefix(fields["prefix"]), "encoding", "prefix")
     return fields
+
+
+def delegation_request(data):
+    c = Cursor(data)
+    fields = {"domain": c.take(16), "suite": c.u8(), "keys": c.list(lambda e: {"key": e.take(32), "roles": e.u8()}),
+              "kem_keys": c.list(lambda e: {"kem": e.u16(), "key": e.blob()})}
+    c.end()
+    require(fields["suite"] in (1, 2), "encoding", "suite")
+    require(1 <= len(fields["keys"]) <= 8 and all(entry["roles"] < 8 for entry in fields["keys"]), "encoding", "keys")
+    require(len(fields["kem_keys"]) <= 4, "encoding", "kem_keys")
+    return fields
+
+
+def audit_log(data):
+    entries = audit.log_file(data)
+    require(all(1 <= len(entry) <= audit.MAX_ENTRY for entry in entries), "encoding", "length of an entry")
+    return {"entries": entries}
+
+
+FIELDS = {"SEALMQ CREDENTIAL": credential_file, "SEALMQ DELEGATION REQUEST": delegation_request, "SEALMQ AUDIT LOG": audit_log}

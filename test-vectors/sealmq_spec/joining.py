@@ -48,7 +48,7 @@ def token(text):
     require(is_strong(f["root_key"]), "field", "weak root key")
     require(any(f["token"]), "field", "a token id of zeros")
     require(f["name"] == "" or topics.is_name(f["name"]) or (f["name"].endswith("*") and topics.is_name(f["name"][:-1])), "field", "name")
-    require(topics.is_topic(f["prefix"]), "field", "prefix")
+    require(topics.is_prefix(f["prefix"]), "field", "prefix")
     require(f["broker"] == "" or is_broker(f["broker"]), "field", "broker")
     return f
 

@@ -1,5 +1,6 @@
 """Topic names, filters and names (constants.md §4, keys.md §1, §9)."""
 
+import re
 import string
 
 from .wire import require
@@ -62,8 +63,14 @@ def own_filter(publish_filter, name):
     return "/".join(name if level == "%c" else level for level in publish_filter.split("/"))
 
 
-def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chunk=None, fingerprint=None, tag=None):
-    prefix = prefix or "_sealmq/" + domain.hex()
+def is_prefix(text):
+    """Of the reserved topics (keys.md §9)."""
+    return is_topic(text) and len(text.encode()) <= 1024 and not text.startswith("$") and not text.endswith("/")
+
+
+def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chunk=None, fingerprint=None):
+    prefix = "_sealmq/" + domain.hex() if prefix is None else prefix
+    require(is_prefix(prefix), "field", "prefix")
     return prefix + {
         "delegation": lambda: "/delegation",
         "credential": lambda: f"/m/{member}/credential",
@@ -76,10 +83,31 @@ def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chu
         "chunk": lambda: f"/g/{group.hex()}/c/{epoch}/{chunk}",
         "heartbeat": lambda: f"/g/{group.hex()}/hb",
         "nonce": lambda: f"/g/{group.hex()}/n/{member}",
-        "session_record": lambda: f"/g/{group.hex()}/s/{member}/{tag.hex()}",
         "join": lambda: f"/join/{fingerprint.hex()}",
         "answer": lambda: f"/answer/{fingerprint.hex()}",
     }[what]()
+
+
+_LEVELS = {"M": r"(?P<member>[1-9][0-9]*)", "G": r"(?P<group>[0-9a-f]{32})", "E": r"(?P<epoch>0|[1-9][0-9]*)", "N": r"(?P<chunk>0|[1-9][0-9]*)",
+           "F": r"(?P<fingerprint>[0-9a-f]{32})"}
+_FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome": "m/M/w/G", "announcement": "g/G/a/E", "refused_list": "g/G/r",
+          "confirmation": "m/M/confirm", "packages": "m/M/packages", "nonce_answer": "m/M/n/G", "chunk": "g/G/c/E/N", "heartbeat": "g/G/hb",
+          "nonce": "g/G/n/M", "join": "join/F", "answer": "answer/F"}
+_LIMITS = {"member": 2**28, "epoch": 2**64, "chunk": 2**32}
+
+
+def read_reserved(topic, domain, prefix=None):
+    """What a reserved topic is about, as `reserved` takes it; only the spelling that `reserved` writes is one."""
+    prefix = "_sealmq/" + domain.hex() if prefix is None else prefix
+    require(is_prefix(prefix), "field", "prefix")
+    require(topic.startswith(prefix + "/"), "field", "not under the prefix")
+    for what, form in _FORMS.items():
+        found = re.fullmatch("/".join(_LEVELS.get(level, level) for level in form.split("/")), topic[len(prefix) + 1:], re.ASCII)
+        if found:
+            values = {name: int(text) if name in _LIMITS else bytes.fromhex(text) for name, text in found.groupdict().items()}
+            require(all(values[name] < limit for name, limit in _LIMITS.items() if name in values), "field", "number too large")
+            return {"what": what, **values}
+    require(False, "field", "no reserved topic of this version")
 
 
 def require_filter(text, detail):

@@ -1,16 +1,15 @@
-//! Kinds without keys: names, topics, varints, padding, files.
+//! Kinds without keys: names, topics, varints, padding.
 
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::decode;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::wire::{Padding, Reader};
 use sealmq_core::{DomainId, MemberNumber, check_name};
-use sealmq_keys::{
-    ReservedTopic, decode_credential_file, decode_request, default_prefix, encode_credential_file,
-};
+use sealmq_keys::{Fingerprint, ReservedTopic, check_prefix, default_prefix};
 
 use super::{Input, Outcome, accepted_if, refused};
-use crate::vectors::json::{Json, object};
+use crate::vectors::json::object;
+use crate::vectors::keys::reserved::described;
 
 pub(crate) fn domain(input: Input<'_>) -> Outcome {
     match VerifyingKey::from_bytes(&input.array("root_key")) {
@@ -87,6 +86,7 @@ pub(crate) fn padding(input: Input<'_>) -> Outcome {
     Outcome::Accepted(object! { padded: padded as u64 })
 }
 
+/// Writes what is described, or reads a name.
 pub(crate) fn reserved_topic(input: Input<'_>) -> Result<Outcome, String> {
     let domain = input.domain("domain");
     let prefix = if input.has("prefix") {
@@ -94,63 +94,38 @@ pub(crate) fn reserved_topic(input: Input<'_>) -> Result<Outcome, String> {
     } else {
         default_prefix(&domain)
     };
+    if check_prefix(&prefix).is_err() {
+        return Ok(refused("field"));
+    }
+    if input.has("topic") {
+        let name = String::from_utf8(input.text("topic")).unwrap();
+        return Ok(match ReservedTopic::parse(&prefix, &name) {
+            Some(topic) => Outcome::Accepted(described(&topic)),
+            None => refused("field"),
+        });
+    }
     let member = || MemberNumber(input.number("member"));
+    let group = || input.group("group");
+    let of = || Fingerprint(input.array("fingerprint"));
     let topic = match input.str("what") {
         "delegation" => ReservedTopic::Delegation,
         "credential" => ReservedTopic::Credential(member()),
-        "welcome" => ReservedTopic::Welcome(member(), input.group("group")),
-        "announcement" => ReservedTopic::Announcement(input.group("group"), input.u64("epoch")),
-        _ => ReservedTopic::RefusedList(input.group("group")),
+        "welcome" => ReservedTopic::Welcome(member(), group()),
+        "confirmation" => ReservedTopic::Confirm(member()),
+        "packages" => ReservedTopic::Packages(member()),
+        "nonce_answer" => ReservedTopic::NonceAnswer(member(), group()),
+        "announcement" => ReservedTopic::Announcement(group(), input.u64("epoch")),
+        "chunk" => ReservedTopic::Chunk(group(), input.u64("epoch"), input.number("chunk")),
+        "refused_list" => ReservedTopic::RefusedList(group()),
+        "heartbeat" => ReservedTopic::Heartbeat(group()),
+        "nonce" => ReservedTopic::Nonce(group(), member()),
+        "join" => ReservedTopic::Join(of()),
+        "answer" => ReservedTopic::Answer(of()),
+        other => return Err(format!("unknown topic {other}")),
     };
     let name = topic.name(&prefix);
     if ReservedTopic::parse(&prefix, &name) != Some(topic) {
         return Err(format!("{name} does not read back"));
     }
     Ok(Outcome::Accepted(object! { topic: name }))
-}
-
-pub(crate) fn armour(input: Input<'_>) -> Result<Outcome, String> {
-    let text = input.str("text");
-    if input.str("label") == "SEALMQ REQUEST" {
-        return Ok(match decode_request(text) {
-            Ok(bytes) => Outcome::Accepted(object! { bytes: Json::hex(bytes) }),
-            Err(_) => refused("encoding"),
-        });
-    }
-    let Ok(file) = decode_credential_file(text) else {
-        return Ok(refused("encoding"));
-    };
-    let again = encode_credential_file(
-        &file.root_key,
-        &file.prefix,
-        &file.delegation,
-        &file.credential,
-    );
-    let bytes = crate::vectors::world::body(&(
-        file.root_key,
-        &file.prefix,
-        Blob(&file.delegation),
-        Blob(&file.credential),
-    ));
-    if decode_credential_file(&again.map_err(|error| error.to_string())?).as_ref() != Ok(&file) {
-        return Err("the file does not read back".to_owned());
-    }
-    Ok(Outcome::Accepted(object! {
-        bytes: Json::hex(bytes),
-        fields: object! {
-            root_key: file.root_key,
-            prefix: Json::text(&file.prefix),
-            delegation: Json::hex(&file.delegation),
-            credential: Json::hex(&file.credential),
-        },
-    }))
-}
-
-/// Bytes, encoded as `bytes`.
-struct Blob<'a>(&'a [u8]);
-
-impl serde::Serialize for Blob<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
 }

@@ -1,5 +1,6 @@
 //! Checks vectors with the real code: from a vector's `input` to what it states.
 
+mod armour;
 pub(crate) mod audit;
 mod basics;
 mod chunk;
@@ -97,7 +98,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "varint" => basics::varint(input)?,
         "padding" => basics::padding(input),
         "reserved_topic" => basics::reserved_topic(input)?,
-        "armour" => basics::armour(input)?,
+        "armour" => armour::armour(input)?,
         "package_set" => joining::package_set(input)?,
         "token" => joining::token(input)?,
         "join_request" => joining::join_request(input)?,

@@ -249,6 +249,28 @@ fn generations(group: &Group, file: &mut VectorFile) {
             vec![both.clone(); 2],
         ),
     );
+    let ends = |number: u32| Generation {
+        deadline: NOW + 9,
+        ..generation(number, 3, 1)
+    };
+    bad(
+        "deadline-only",
+        "The only tree has a deadline.",
+        with(vec![ends(1)], vec![both.clone()]),
+    );
+    bad(
+        "deadline-newer",
+        "The newer of two trees has a deadline.",
+        with(
+            vec![generation(1, 3, 1), ends(2)],
+            vec![both.clone(), both.clone()],
+        ),
+    );
+    bad(
+        "deadline-both",
+        "Both trees have a deadline.",
+        with(vec![ends(1), ends(2)], vec![both.clone(), both.clone()]),
+    );
     bad(
         "depth-1",
         "A tree of depth 1.",

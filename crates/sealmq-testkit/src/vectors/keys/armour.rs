@@ -141,6 +141,20 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         armoured(&body("_sealmq/x")[..200]),
         CREDENTIAL,
     );
+    for (id, comment, prefix) in [
+        ("filter", "A prefix with a wildcard.", "site/#".to_owned()),
+        ("system", "A prefix for system topics.", "$SYS/x".to_owned()),
+        (
+            "slash",
+            "A prefix that ends with a slash.",
+            "site/".to_owned(),
+        ),
+        ("empty", "No prefix.", String::new()),
+        ("1025", "A prefix of 1025 bytes.", "x".repeat(1025)),
+    ] {
+        let text = armoured(&body(&prefix));
+        bad(&format!("prefix-{id}"), comment, text, CREDENTIAL);
+    }
     let not_utf8 = [
         &root_key()[..],
         &blob(b"\xff"),

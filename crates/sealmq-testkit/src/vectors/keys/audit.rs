@@ -11,8 +11,8 @@ use crate::vectors::world::{NOW, body, digest, domain, plant, public};
 
 /// A log in the making; entries can be what no authority would append.
 #[derive(Clone, Default)]
-struct Log {
-    entries: Vec<Vec<u8>>,
+pub(crate) struct Log {
+    pub(crate) entries: Vec<Vec<u8>>,
     decoded: Vec<Json>,
     size: u64,
     head: Digest,
@@ -34,7 +34,7 @@ impl Log {
     }
 
     /// Everything that a log can hold; times may go back.
-    fn of(steps: &[What<'_>]) -> Self {
+    pub(crate) fn of(steps: &[What<'_>]) -> Self {
         let mut log = Self::default();
         for (at, step) in (0..100).rev().zip(steps) {
             log.add(NOW + at, *step);

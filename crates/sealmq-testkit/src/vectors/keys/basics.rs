@@ -276,6 +276,11 @@ fn hedges(file: &mut VectorFile) {
         hedge(device, rng, (3, Purpose::Nonce), 0),
     );
     push(
+        "join",
+        "The encryption of a join request.",
+        hedge(device, rng, (4, Purpose::Join), 6),
+    );
+    push(
         "number-max",
         "The number is 8 bytes.",
         hedge(device, rng, (2, Purpose::KeyPackage), u64::MAX),

@@ -3,6 +3,7 @@
 mod announcement;
 mod announcement_fields;
 mod armour;
+mod armour_authority;
 mod audit;
 mod basics;
 mod chunk;
@@ -18,6 +19,7 @@ mod lease;
 mod objects;
 mod package_set;
 mod request;
+pub(crate) mod reserved;
 mod token;
 mod topics;
 mod tree;
@@ -34,6 +36,7 @@ pub(crate) fn file() -> String {
     file.fixture("authority-live", authority_json(&live_authority()));
     basics::vectors(&mut file);
     topics::vectors(&mut file);
+    reserved::vectors(&mut file);
     tree::vectors(&mut file);
     objects::vectors(&mut file);
     delegation::vectors(&mut file);
@@ -53,5 +56,6 @@ pub(crate) fn file() -> String {
     lease::vectors(&mut file);
     audit::vectors(&mut file);
     armour::vectors(&mut file);
+    armour_authority::vectors(&mut file);
     file.into_text()
 }

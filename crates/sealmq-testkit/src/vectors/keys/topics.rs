@@ -1,17 +1,13 @@
-//! Kinds `topic_match`, `filter_overlap` and `reserved_topic`.
-
-use sealmq_core::GroupId;
+//! Kinds `topic_match` and `filter_overlap`.
 
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{domain, plant};
 
 const SPEC: [&str; 1] = ["constants.md §4"];
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     matching(file);
     overlapping(file);
-    reserved(file);
 }
 
 fn matching(file: &mut VectorFile) {
@@ -133,63 +129,4 @@ fn overlapping(file: &mut VectorFile) {
         input,
         "field",
     ));
-}
-
-fn reserved(file: &mut VectorFile) {
-    let (id, hex) = (domain(), plant());
-    let mut push = |name: &str, comment: &str, more: Json, topic: String| {
-        let vector = Vector::valid(
-            "reserved_topic",
-            format!("topic-{name}"),
-            comment,
-            &["keys.md §9"],
-            more,
-        );
-        file.push(vector.result(object! { topic: topic }));
-    };
-    let what = |what: &str| object! { what: what, domain: id.0 };
-    let group = |value: Json, group: GroupId| value.with("group", group.0);
-    let prefix = format!("_sealmq/{id}");
-    push(
-        "delegation",
-        "The delegation.",
-        what("delegation"),
-        format!("{prefix}/delegation"),
-    );
-    push(
-        "credential",
-        "A member's credential.",
-        what("credential").with("member", 7_u8),
-        format!("{prefix}/m/7/credential"),
-    );
-    push(
-        "welcome",
-        "A member's welcome.",
-        group(what("welcome").with("member", 268_435_455_u32), hex),
-        format!("{prefix}/m/268435455/w/{hex}"),
-    );
-    push(
-        "announcement",
-        "One topic for each epoch.",
-        group(what("announcement"), hex).with("epoch", 12_u8),
-        format!("{prefix}/g/{hex}/a/12"),
-    );
-    push(
-        "announcement-large",
-        "Epochs are 64-bit numbers.",
-        group(what("announcement"), hex).with("epoch", u64::MAX),
-        format!("{prefix}/g/{hex}/a/18446744073709551615"),
-    );
-    push(
-        "refused-list",
-        "A group's refused list.",
-        group(what("refused_list"), hex),
-        format!("{prefix}/g/{hex}/r"),
-    );
-    push(
-        "prefix",
-        "A prefix of its own.",
-        what("delegation").with("prefix", "site/x/keys"),
-        "site/x/keys/delegation".to_owned(),
-    );
 }
