@@ -1,8 +1,9 @@
 //! The device's side of enrolment.
 
 use getrandom::SysRng;
-use sealmq_core::check_name;
 use sealmq_core::object::suite_of;
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, check_name};
 use sealmq_keys::member::Member;
 use sealmq_keys::{
     MAX_FILE_LEN, Store as _, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file,
@@ -13,6 +14,7 @@ use sealmq_store::{StoreRole, Vault};
 use crate::args::{DeviceArgs, MemberInstall, MemberRequest};
 use crate::failure::Failure;
 use crate::output::{note, say};
+use crate::rootfile::RootFile;
 use crate::unlock::{PATIENCE, Secret, open_vault};
 use crate::{clock, files};
 
@@ -38,9 +40,18 @@ pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
     }
     // Before somebody thinks of a passphrase in vain.
     check_name(&args.name).map_err(Failure::usage)?;
+    let (domain, suite) = match &args.root {
+        Some(path) => {
+            let root = RootFile::read(path)?;
+            (root.domain(), root.suite)
+        }
+        None => (UNKNOWN_DOMAIN, args.suite.unwrap_or(Suite::One)),
+    };
     let secret = Secret::for_new(&args.device.unlock, &path.display().to_string())?;
     let mut store = Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?;
-    let (changes, file) = Member::request(
+    let (changes, file) = Member::request_in(
+        domain,
+        suite,
         &store,
         &args.name,
         args.packages,
@@ -51,7 +62,7 @@ pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
     store.close()?;
     files::write_new(&args.output, &file)?;
 
-    let key = own_key(&file)?;
+    let key = own_key(&file, &domain)?;
     let lines = format!(
         "device keys      {}\nkey fingerprint  {}",
         path.display(),
@@ -70,9 +81,12 @@ pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
 
 pub(crate) fn install(args: &MemberInstall) -> Result<(), Failure> {
     let text = files::read_text(&args.credential, MAX_FILE_LEN)?;
-    let root_key = decode_credential_file(&text)?.root_key;
+    let file = decode_credential_file(&text)?;
+    let root_key = file.root_key;
     compare("the root key", &root_key, args.root.as_deref())?;
     let mut store = vault(&args.device)?.open_wait(PATIENCE)?;
+    let request = decode_request(&Member::request_file(&store)?)?;
+    same_suite(&request, &file.delegation)?;
     let (changes, enrolled) = Member::enrol(&store, &text, Some(clock::millis()))?;
     store.commit(&changes)?;
     store.close()?;
@@ -83,6 +97,20 @@ pub(crate) fn install(args: &MemberInstall) -> Result<(), Failure> {
         say("Compare the root fingerprint with the one that `sealmq init` showed.")?;
     }
     Ok(())
+}
+
+/// Refuses a request and a domain's object of different suites, before they are refused as unknown.
+pub(crate) fn same_suite(request: &[u8], of_domain: &[u8]) -> Result<(), Failure> {
+    // What has no suite at all is refused by what reads it, and says so better.
+    match (suite_of(request), suite_of(of_domain)) {
+        (Ok(asked), Ok(domain)) if asked != domain => Err(Failure::refused(format_args!(
+            "the device's request is for a domain of suite {}, this domain has suite {}: make the request again in a new --dir, with --root FILE (what `sealmq root show` prints) or --suite {}",
+            asked.number(),
+            domain.number(),
+            domain.number()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a key whose fingerprint is not the one that was typed; spaces and case do not count.
@@ -102,10 +130,10 @@ pub(crate) fn compare(what: &str, key: &[u8; 32], typed: Option<&str>) -> Result
     }
 }
 
-fn own_key(request: &str) -> Result<[u8; 32], Failure> {
+fn own_key(request: &str, domain: &DomainId) -> Result<[u8; 32], Failure> {
     let object = decode_request(request)?;
     let verified = suite_of(&object)
-        .and_then(|suite| VerifiedEnrolment::verify(&object, suite, &UNKNOWN_DOMAIN))
+        .and_then(|suite| VerifiedEnrolment::verify(&object, suite, domain))
         .map_err(|error| {
             Failure::refused(format_args!(
                 "the request that was just made is refused: {error}"

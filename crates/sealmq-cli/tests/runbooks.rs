@@ -102,7 +102,7 @@ fn lists(domain: &Domain, name: &str) -> bool {
 
 #[test]
 fn stolen_device() {
-    let (domain, _broker) = domain("1");
+    let (domain, _broker) = domain("2");
     let _authority = domain.authority();
     let mut office = reader(&domain, "office");
     says(&domain, "pump", "before");
@@ -220,7 +220,7 @@ fn stolen_controller() {
 
 #[test]
 fn lost_authority() {
-    let (domain, _broker) = domain("1");
+    let (domain, _broker) = domain("2");
     let authority = domain.authority();
     let mut office = reader(&domain, "office");
     domain.enrol("pump-2", &["--publish", "plant"]);

@@ -177,6 +177,12 @@ pub(crate) struct MemberRequest {
     /// One-time keys in the request: one is used up per group
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) packages: u32,
+    /// The file that `sealmq root show` printed: the request is for this domain only, and of its suite
+    #[arg(long, value_name = "FILE", conflicts_with = "suite")]
+    pub(crate) root: Option<PathBuf>,
+    /// Without --root: the domain's suite, 1 or 2
+    #[arg(long, value_name = "N", value_parser = suite)]
+    pub(crate) suite: Option<Suite>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

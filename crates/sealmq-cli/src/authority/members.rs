@@ -16,8 +16,9 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
     let request = decode_request(&files::read_text(&args.request, MAX_FILE_LEN)?)?;
     let (grants, valid) = membership(&args.membership)?;
     let vault = vault(&args.authority)?;
-    let domain = look(&vault)?.domain();
-    // The authority refuses another suite than its own.
+    let authority = look(&vault)?;
+    let domain = authority.domain();
+    device::same_suite(&request, authority.delegation())?;
     let key = *suite_of(&request)
         .and_then(|suite| VerifiedEnrolment::verify(&request, suite, &domain))
         .map_err(|error| {

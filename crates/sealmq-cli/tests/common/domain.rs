@@ -48,11 +48,15 @@ impl Domain {
         run(self.command(args))
     }
 
-    /// Request, credential, installation.
+    /// Request, credential, installation; for a domain whose `root.pub` is there, whatever its suite.
     #[track_caller]
     pub(crate) fn enrol(&self, name: &str, grants: &[&str]) {
         let (request, credential) = (format!("{name}.req"), format!("{name}.cred"));
-        self.ok(&["member", "request", name, "--dir", name, "-o", &request]);
+        let mut ask = vec!["member", "request", name, "--dir", name, "-o", &request];
+        if self.path().join("root.pub").exists() {
+            ask.extend(["--root", "root.pub"]);
+        }
+        self.ok(&ask);
         self.ok(&[&["member", "add", &request, "-o", &credential][..], grants].concat());
         self.ok(&["member", "install", &credential, "--dir", name]);
     }

@@ -51,7 +51,7 @@ pub struct EnrolledAs {
 }
 
 impl Member {
-    /// [`Member::request_in`] for a domain of suite 1.
+    /// [`Member::request_in`] for a domain that the device does not know, of suite 1.
     ///
     /// # Errors
     /// As there.
@@ -62,17 +62,20 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Changes, String), MemberError> {
-        Self::request_in(Suite::One, store, name, packages, now, rng)
+        Self::request_in(UNKNOWN_DOMAIN, Suite::One, store, name, packages, now, rng)
     }
 
     /// Makes a device's keys: identity, device secret, and `packages` one-time keys (one is used
-    /// up for each group that the device joins), for a domain of this suite. Returns what to commit, and the request file for
-    /// the authority. Nothing in the file is secret.
+    /// up for each group that the device joins), for this domain or [`UNKNOWN_DOMAIN`], and of this
+    /// suite. Returns what to commit, and the request file for the authority. Nothing in the file is
+    /// secret. A request that names its domain is worth nothing in another one, and
+    /// [`Member::enrol`] then takes this domain's answer only.
     ///
     /// # Errors
     /// The store holds keys already, the name or number of packages is not allowed, the suite is
     /// none of this build, or the RNG failed.
     pub fn request_in<S: Store>(
+        domain: DomainId,
         suite: Suite,
         store: &S,
         name: &str,
@@ -92,7 +95,7 @@ impl Member {
         let mut changes = Changes::new();
         let new = NewRequest {
             identity: &identity,
-            domain: UNKNOWN_DOMAIN,
+            domain,
             suite,
             name,
             numbers: 1..=packages,
@@ -149,6 +152,12 @@ impl Member {
         let known = records::get(store, records::CREDENTIAL)?;
         let known = known.map(|value| records::read(records::CREDENTIAL, &value));
         let file = decode_credential_file(credential_file).map_err(MemberError::File)?;
+        let named = requested_domain(&identity)?;
+        let root = sealmq_core::crypto::VerifyingKey::from_bytes(&file.root_key)
+            .map_err(|_| MemberError::RootKey)?;
+        if named != UNKNOWN_DOMAIN && named != DomainId::of_root(&root) {
+            return Err(MemberError::OtherDomain);
+        }
         asked.accept(file, domain.transpose()?, known.transpose()?, now)
     }
 }
@@ -245,6 +254,16 @@ pub(super) fn request_hash(identity: &IdentityRecord) -> Result<Digest, MemberEr
     Ok(request
         .map_err(|_| MemberError::Record(records::IDENTITY.to_string()))?
         .hash())
+}
+
+/// The domain that the request names.
+fn requested_domain(identity: &IdentityRecord) -> Result<DomainId, MemberError> {
+    let damaged = || MemberError::Record(records::IDENTITY.to_string());
+    let object = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
+    let object = object.map_err(|_| damaged())?;
+    let fields: EnrolmentRequest<'_> =
+        sealmq_core::object::decode(object.body()).map_err(|_| damaged())?;
+    Ok(fields.domain)
 }
 
 /// What an enrolment request is made from.

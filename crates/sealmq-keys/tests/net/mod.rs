@@ -25,7 +25,7 @@ use sealmq_keys::member::{
 };
 use sealmq_keys::{
     DelegationRequest, HeartbeatFields, Policy, Publication, ReservedTopic, Roles, RootKey, Store,
-    decode_request,
+    UNKNOWN_DOMAIN, decode_request,
 };
 
 use super::common::{MemoryStore, TestRng};
@@ -179,8 +179,16 @@ impl Net {
         let suite = suite_of_number(self.request.suite).unwrap();
         let mut rng = TestRng::new(100 + self.devices.len() as u64);
         let packages = grants.len() as u32 + 2;
-        let (changes, file) =
-            Member::request_in(suite, &store, name, packages, Some(self.now), &mut rng).unwrap();
+        let (changes, file) = Member::request_in(
+            UNKNOWN_DOMAIN,
+            suite,
+            &store,
+            name,
+            packages,
+            Some(self.now),
+            &mut rng,
+        )
+        .unwrap();
         store.commit(&changes).unwrap();
         let request = decode_request(&file).unwrap();
         let (enrolled, plan) = self
