@@ -46,6 +46,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Member(MemberCommand::Request(args)) => device::request(&args),
         Command::Member(MemberCommand::Add(args)) => authority::member_add(&args),
         Command::Member(MemberCommand::Install(args)) => device::install(&args),
+        Command::Member(MemberCommand::Export(args)) => authority::member_export(&args),
         Command::Member(MemberCommand::Renew(args)) => authority::member_renew(&args),
         Command::Member(MemberCommand::Remove(args)) => authority::member_remove(&args),
         Command::Member(MemberCommand::List(args)) => authority::member_list(&args),

@@ -282,6 +282,15 @@ fn groups_members_and_files() {
     add(&["sensor.req", "--publish", "plant", "-o", "again.cred"])
         .complains(1, &["exists already"]);
     assert!(!at.join("again.cred").exists());
+    // A credential file that was lost can be made again, of members only.
+    domain.ok(&["member", "export", "sensor", "-o", "again.cred"]);
+    assert_eq!(
+        content(&at.join("again.cred")),
+        content(&at.join("sensor.cred"))
+    );
+    domain
+        .try_run(&["member", "export", "nobody"])
+        .complains(1, &["nobody"]);
 
     let install = |args: &[&str]| domain.try_run(&[&["member", "install"], args].concat());
     install(&["sensor.req", "--dir", "sensor"]).complains(2, &["SEALMQ CREDENTIAL"]);

@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    /// A member is in with its credential, or it is not and can be added.
+    /// A member is in and its credential can be had, or it is not and can be added.
     fn kill_add(&mut self) {
         let name = self.request();
         let [request, credential] = [format!("{name}.req"), format!("{name}.cred")];
@@ -294,9 +294,14 @@ impl World {
         ];
         self.kill_command("member add", &args);
         if self.state_of(&name).is_none() {
-            // Written before the authority's commit, so that no member stays without one.
-            let _absent = fs::remove_file(self.domain.path().join(&credential));
+            // Written after the authority's commit: there is none for somebody who is not in.
+            assert!(!self.domain.path().join(&credential).exists());
             self.add(&name).expect(0);
+        } else {
+            // Missing, or half written.
+            let _absent = fs::remove_file(self.domain.path().join(&credential));
+            self.domain
+                .ok(&["member", "export", &name, "-o", &credential]);
         }
         self.domain
             .ok(&["member", "install", &credential, "--dir", &name]);

@@ -159,6 +159,8 @@ pub(crate) enum MemberCommand {
     Add(MemberAdd),
     /// On the device: take the authority's answer
     Install(MemberInstall),
+    /// At the authority: a member's credential file once more
+    Export(MemberExport),
     /// At the authority: a new credential for a member, before the old one runs out
     Renew(MemberRenew),
     /// At the authority: shut a member out
@@ -232,6 +234,17 @@ pub(crate) struct MemberInstall {
     pub(crate) root: Option<String>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct MemberExport {
+    /// Its name or number
+    pub(crate) member: String,
+    /// Where the credential goes; - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
 }
 
 #[derive(Args)]

@@ -20,8 +20,8 @@ pub(crate) use connection::{ConnectionArgs, Mqtt5};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
     AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, GroupShow, InitArgs, MemberAdd,
-    MemberCommand, MemberInstall, MemberRemove, MemberRenew, MemberRequest, MembershipArgs,
-    RotateArgs, RunArgs,
+    MemberCommand, MemberExport, MemberInstall, MemberRemove, MemberRenew, MemberRequest,
+    MembershipArgs, RotateArgs, RunArgs,
 };
 pub(crate) use join::{
     ApproveArgs, JoinArgs, RejectArgs, Role, TokenCommand, TokenCreate, TokenRevoke,

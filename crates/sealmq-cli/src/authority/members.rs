@@ -1,12 +1,15 @@
 use sealmq_core::MemberNumber;
 use sealmq_core::object::{Access, suite_of};
-use sealmq_keys::authority::{AuthorityError, GrantSpec};
+use sealmq_keys::authority::{Authority, AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::folder::{change, describe, look, vault};
-use crate::args::{AuthorityArgs, MemberAdd, MemberRemove, MemberRenew, MembershipArgs};
+use crate::args::{
+    AuthorityArgs, MemberAdd, MemberExport, MemberRemove, MemberRenew, MembershipArgs,
+};
 use crate::failure::Failure;
 use crate::output::{note, say};
+use crate::unlock::PATIENCE;
 use crate::{clock, device, files};
 
 pub(super) const DAY: u64 = 86_400;
@@ -27,18 +30,18 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
         .key()
         .as_bytes();
     device::compare("the request's key", &key, args.fingerprint.as_deref())?;
-    let mut written = false;
-    let enrolled = change(&vault, |authority, rng| {
-        let (enrolled, plan) = authority.enrol(&request, &grants, valid, clock::seconds(), rng)?;
-        // Before the commit: a member without its credential file could not be enrolled again.
-        files::write_new(&args.output, &enrolled.credential_file)?;
-        written = true;
-        Ok::<_, Failure>((enrolled, plan))
-    });
-    let (enrolled, _) = enrolled.inspect_err(|_| {
-        if written && !files::is_dash(&args.output) {
-            let _kept = std::fs::remove_file(&args.output);
-        }
+    let (enrolled, _) = change(&vault, |authority, rng| {
+        authority.enrol(&request, &grants, valid, clock::seconds(), rng)
+    })?;
+    // After the commit: its number could be given to somebody else otherwise.
+    files::write_new(&args.output, &enrolled.credential_file).map_err(|failure| {
+        Failure::new(
+            failure.exit,
+            format!(
+                "member {} {} is enrolled, but {}: `sealmq member export {}` makes the file again",
+                enrolled.number, enrolled.name, failure.message, enrolled.name
+            ),
+        )
     })?;
     let line = format!(
         "member {} {}: enrolled\nkey fingerprint  {}",
@@ -56,6 +59,23 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
         args.output.display()
     ))?;
     say("Compare the fingerprint with the one that the device showed.")
+}
+
+pub(crate) fn member_export(args: &MemberExport) -> Result<(), Failure> {
+    files::check_new(&args.output)?;
+    let store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let authority = Authority::load(&store)?;
+    let member = authority.find_member(&args.member)?;
+    let file = authority.credential_file(&store, member)?;
+    store.close()?;
+    files::write_new(&args.output, &file)?;
+    if files::is_dash(&args.output) {
+        return Ok(());
+    }
+    say(format_args!(
+        "credential file  {}, for the device (it holds no secret)",
+        args.output.display()
+    ))
 }
 
 /// The device takes the new credential from the broker by itself.

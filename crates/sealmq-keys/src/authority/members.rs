@@ -10,11 +10,12 @@ use sealmq_core::topic::Filter;
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumber};
 
 use super::log::Decision;
-use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, PackageRecord};
-use super::{Authority, AuthorityError, AuthorityEvent, Plan};
+use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, OUTBOX_PREFIX, PackageRecord};
+use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use crate::enrolment::VerifiedEnrolment;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
+use crate::store::Store;
 
 /// What a new member may do in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -291,6 +292,31 @@ impl Authority {
             .by_name(name)
             .or_else(|| by_number().map(|member| member.number))
             .ok_or_else(|| AuthorityError::NoSuchMember(name.into()))
+    }
+
+    /// Content of the credential file for a member, as [`Authority::enrol`] returned it, with its
+    /// newest credential and the current delegation.
+    ///
+    /// # Errors
+    /// No such member, it was removed, or the store cannot be read.
+    pub fn credential_file<S: Store>(
+        &self,
+        store: &S,
+        member: MemberNumber,
+    ) -> Result<String, LoadError<S::Error>> {
+        let record = self.active(member).map_err(LoadError::Authority)?;
+        let topic = ReservedTopic::Credential(record.number).name(&self.domain.prefix);
+        let stands = store
+            .get(&format!("{OUTBOX_PREFIX}{topic}"))
+            .map_err(LoadError::Store)?;
+        let credential = stands.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        crate::armour::encode_credential_file(
+            &self.domain.root_key,
+            &self.domain.prefix,
+            &self.domain.delegation,
+            &credential,
+        )
+        .map_err(|_| LoadError::Authority(AuthorityError::Record))
     }
 
     pub(super) fn resolve_grants(
