@@ -4,7 +4,7 @@ An object is decoded to a dict with the names and the order of the spec. Every f
 """
 
 from . import topics
-from .wire import Cursor, be, blob, expand, is_strong, require, sha256, verify
+from .wire import Cursor, be, blob, expand, is_ml_kem_768, is_strong, is_usable_x25519, require, sha256, verify
 
 FORM, FORM_2 = 0x11, 0x12
 WITH_KEM = {"delegation", "key_package", "enrolment_request", "welcome"}  # have FORM_2 in a domain of suite 2; join requests too
@@ -237,6 +237,7 @@ def _key_package_rules(f, suite):
     require(f["number"] >= 1, "field", "numbers begin with 1")
     _time_rules(f)
     require((f["kem"], len(f["init_key"])) == KEM[suite][:2], "field", "KEM")
+    require(is_ml_kem_768(f["init_key"][:1184]) if suite == 2 else is_usable_x25519(f["init_key"]), "field", "nothing can be sealed to this key")
 
 
 def _enrolment_request_rules(f, _):

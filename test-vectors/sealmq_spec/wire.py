@@ -5,6 +5,7 @@ import hmac
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 
@@ -159,6 +160,26 @@ def is_strong(data):
     """Whether these bytes are the canonical encoding of a point that is not of small order."""
     point = decode_point(data)
     return point is not None and double(double(double(point))) != (0, 1)
+
+
+def is_usable_x25519(public):
+    """Whether X25519 with this key is not all zeros: `cryptography` refuses that result."""
+    try:
+        X25519PrivateKey.from_private_bytes(bytes([1]) * 32).exchange(X25519PublicKey.from_public_bytes(public))
+        return True
+    except ValueError:
+        return False
+
+
+def is_ml_kem_768(public):
+    """FIPS 203 §7.2: every coefficient (12 bits each, before the 32 bytes of the seed) is below 3329."""
+    if len(public) != 1184:
+        return False
+    for i in range(0, 1152, 3):
+        pair = int.from_bytes(public[i:i + 3], "little")
+        if pair & 0xFFF >= 3329 or pair >> 12 >= 3329:
+            return False
+    return True
 
 
 def signed_bytes(label, digest):

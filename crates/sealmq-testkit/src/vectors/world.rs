@@ -311,6 +311,19 @@ impl CredentialPlan {
     }
 }
 
+/// X25519 public keys of low order: the point of order 2, and one of order 8.
+pub(crate) const LOW_ORDER_KEYS: [(&str, &[u8; 32]); 2] = [
+    ("zero", &[0; 32]),
+    (
+        "order-8",
+        &[
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
+            0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
+            0x5f, 0x49, 0xb8, 0x00,
+        ],
+    ),
+];
+
 /// The hedged seed of a member's key package.
 pub(crate) fn package_seed(name: &str, number: u32) -> Secret {
     secret(&format!("seed of package {number} of {name}"))

@@ -9,7 +9,9 @@ use super::token::{EXPIRES, TOKEN_SECRET, token_id};
 use crate::vectors::check::joining::join_info;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{NOW, body, domain, hash, key_package, public, secret};
+use crate::vectors::world::{
+    LOW_ORDER_KEYS, NOW, body, domain, hash, key_package, key_package_with, public, secret,
+};
 
 const NAME: &str = "sensor-7";
 const SPEC: &[&str] = &["keys.md §12"];
@@ -318,6 +320,15 @@ fn inside(file: &mut VectorFile) {
         &with_request(key_package(NAME, 1)),
         "kind",
     );
+    for (id, key) in LOW_ORDER_KEYS {
+        let low = key_package_with(NAME, 1, |p| p.init_key = key);
+        push(
+            &format!("package-low-order-{id}"),
+            "A package with a key of low order.",
+            &with_request(request(NAME, &[low])),
+            "field",
+        );
+    }
     push(
         "fingerprint",
         "On the topic of another key.",

@@ -6,7 +6,7 @@ use sealmq_keys::{KeyPackage, UNKNOWN_DOMAIN};
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{domain, hash, key_package, key_package_with, public};
+use crate::vectors::world::{LOW_ORDER_KEYS, domain, hash, key_package, key_package_with, public};
 
 const NAME: &str = "sensor-7";
 const SPEC: &[&str] = &["keys.md §4"];
@@ -68,6 +68,14 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         &set(&[package(2), package(2)]),
         "field",
     );
+    for (id, key) in LOW_ORDER_KEYS {
+        bad(
+            &format!("low-order-{id}"),
+            "A good package, and one with a key of low order.",
+            &set(&[package(1), key_package_with(NAME, 2, |p| p.init_key = key)]),
+            "field",
+        );
+    }
     bad(
         "number-0",
         "Numbers begin with 1.",

@@ -7,7 +7,7 @@ use super::delegation::weak_keys;
 use super::objects::{Plan, request, request_with};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::object;
-use crate::vectors::world::{NOW, domain, key_package, key_package_with, public};
+use crate::vectors::world::{LOW_ORDER_KEYS, NOW, domain, key_package, key_package_with, public};
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     packages(file);
@@ -31,12 +31,6 @@ fn packages(file: &mut VectorFile) {
     })
     .valid(file);
     plan("last-second", "The last second.", |p| p.not_after = NOW).valid(file);
-    plan(
-        "low-order-key",
-        "A low-order init key fails when it is used, not before.",
-        |p| p.init_key = &[0; 32],
-    )
-    .valid(file);
     plan("number-0", "Numbers begin with 1.", |p| p.number = 0)
         .attacks(&["A31"])
         .invalid(file, "field");
@@ -47,6 +41,15 @@ fn packages(file: &mut VectorFile) {
         p.init_key = &[9; 31]
     })
     .invalid(file, "field");
+    for (id, key) in LOW_ORDER_KEYS {
+        let object = key_package_with("sensor-7", 1, |p| p.init_key = key);
+        let context = object! { domain: domain().0, now: NOW, skew: 300_u16 };
+        let id = format!("low-order-{id}");
+        let comment = "No welcome can be sealed to this key.";
+        Plan::new("key_package", &id, comment, object, context)
+            .attacks(&["C8"])
+            .invalid(file, "field");
+    }
     plan("init-key-long", "33 bytes of init key.", |p| {
         p.init_key = &[9; 33]
     })
@@ -190,6 +193,15 @@ fn requests(file: &mut VectorFile) {
         request(name, &[key_package(name, 0)]),
         "field",
     );
+    for (id, key) in LOW_ORDER_KEYS {
+        let low = key_package_with(name, 2, |p| p.init_key = key);
+        bad(
+            &format!("package-low-order-{id}"),
+            "A package with a key of low order, and a good one.",
+            request(name, &[key_package(name, 1), low]),
+            "field",
+        );
+    }
     let mut broken = key_package(name, 1);
     broken[70] ^= 1;
     bad(
