@@ -6,7 +6,10 @@ use getrandom::SysRng;
 use rumqttc::v5::Event;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
-use sealmq_keys::member::{EnrolledAs, JoinAction, JoinOptions, JoinWay, Joiner, Member};
+use sealmq_core::GroupId;
+use sealmq_keys::member::{
+    EnrolledAs, GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner, Member,
+};
 use sealmq_keys::{Store as _, Token, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
@@ -23,6 +26,8 @@ use crate::unlock::{PATIENCE, Secret};
 use crate::{clock, connection};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// A broker that does not say what the groups are called keeps nobody waiting for longer.
+const TITLES_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
@@ -66,8 +71,9 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
                     was_connected = true;
                     match joining.serve(&mut link).await {
                         Ok(Some(enrolled)) => {
+                            let titles = joining.titles(&mut link, &enrolled).await;
                             link.disconnect().await;
-                            return Ok(enrolled);
+                            return Ok((enrolled, titles));
                         }
                         Ok(None) => "the broker ended the connection".to_owned(),
                         Err(failure) => {
@@ -88,7 +94,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
             sleep(AGAIN_AFTER).await;
         }
     };
-    let enrolled = tokio::select! {
+    let (enrolled, titles) = tokio::select! {
         done = timeout(wait, work) => done.map_err(|_| Failure::new(
             Exit::TimedOut,
             "no answer in time: is `sealmq authority run` connected to this broker? The same command again goes on with the same request",
@@ -96,7 +102,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
     };
     store.close()?;
-    tell(&enrolled)
+    tell(&enrolled, &titles)
 }
 
 /// The broker that the token names, unless another one was given.
@@ -172,6 +178,40 @@ impl Joining<'_> {
         }
     }
 
+    /// What the groups are called, as far as the broker has it and lets this device read it: the
+    /// credential names them by id only.
+    async fn titles(&self, link: &mut Link, enrolled: &EnrolledAs) -> Vec<GroupTitle> {
+        let groups: Vec<GroupId> = enrolled.grants.iter().map(|(group, ..)| *group).collect();
+        let mut titles: Vec<GroupTitle> = Vec::new();
+        let asking = async {
+            for filter in self.joiner.title_subscriptions(&groups) {
+                if link
+                    .client
+                    .subscribe(filter, QoS::AtLeastOnce)
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            while titles.len() < groups.len() {
+                let Ok(event) = link.next().await else { return };
+                let Event::Incoming(Packet::Publish(message)) = event else {
+                    continue;
+                };
+                let topic = String::from_utf8_lossy(&message.topic);
+                let title = self.joiner.group_title(&topic, &message.payload);
+                if let Some(title) = title.filter(|title| groups.contains(&title.id))
+                    && titles.iter().all(|known| known.id != title.id)
+                {
+                    titles.push(title);
+                }
+            }
+        };
+        let _late = timeout(TITLES_WITHIN, asking).await;
+        titles
+    }
+
     async fn take(
         &mut self,
         link: &Link,
@@ -208,7 +248,7 @@ impl Joining<'_> {
     }
 }
 
-fn tell(enrolled: &EnrolledAs) -> Result<(), Failure> {
+fn tell(enrolled: &EnrolledAs, titles: &[GroupTitle]) -> Result<(), Failure> {
     say(format_args!("member {} {}", enrolled.number, enrolled.name))?;
     say(format_args!("domain            {}", enrolled.domain))?;
     say(format_args!(
@@ -221,7 +261,12 @@ fn tell(enrolled: &EnrolledAs) -> Result<(), Failure> {
             (true, false) => "publish",
             _ => "read",
         };
-        let narrowed = match filter.as_str() {
+        let title = titles.iter().find(|title| title.id == *group);
+        let group = title.map_or_else(
+            || group.to_string(),
+            |title| format!("{} ({})", title.name, title.filters.join(", ")),
+        );
+        let narrowed = match own_filter(filter, &enrolled.name).as_str() {
             "" => String::new(),
             filter => format!(", publishing on {filter} only"),
         };
@@ -231,4 +276,28 @@ fn tell(enrolled: &EnrolledAs) -> Result<(), Failure> {
         "credential        valid until {}, renewed by the authority",
         clock::iso_seconds(enrolled.not_after)
     ))
+}
+
+/// A grant's filter with the device's name for the levels `%c`.
+fn own_filter(filter: &str, name: &str) -> String {
+    let levels = filter.split('/');
+    let levels = levels.map(|level| if level == "%c" { name } else { level });
+    levels.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_shown_as_they_hold_for_the_device() {
+        for (filter, shown) in [
+            ("", ""),
+            ("plant/%c/#", "plant/pump/#"),
+            ("%c", "pump"),
+            ("plant/x%c/%cc", "plant/x%c/%cc"),
+        ] {
+            assert_eq!(own_filter(filter, "pump"), shown);
+        }
+    }
 }

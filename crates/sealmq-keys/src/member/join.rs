@@ -10,7 +10,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
 use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, check_name};
+use sealmq_core::{DomainId, GroupId, check_name};
 
 use super::enrol::{
     Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, draw, entropy, load_identity,
@@ -19,6 +19,7 @@ use super::enrol::{
 use super::records::{self, DeviceRecord, DomainRecord, IdentityRecord, SecretBytes};
 use super::types::Now;
 use super::{Member, MemberError, seconds};
+use crate::announcement::Announcement;
 use crate::armour::CredentialFile;
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
@@ -26,7 +27,7 @@ use crate::fingerprint::Fingerprint;
 use crate::join_refusal::{JoinRefusalReason, VerifiedJoinRefusal};
 use crate::join_request::JoinRequest;
 use crate::outputs::Publication;
-use crate::reserved::{ReservedTopic, check_prefix, default_prefix};
+use crate::reserved::{ReservedTopic, announcements_filter, check_prefix, default_prefix};
 use crate::store::{Changes, Store};
 use crate::token::Token;
 
@@ -56,6 +57,17 @@ pub struct JoinOptions {
     pub way: JoinWay,
     /// One-time keys in the request, 1 to [`MAX_PACKAGES`]: one is used up per group.
     pub packages: u32,
+}
+
+/// What members call a group, from its announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupTitle {
+    /// Its id, as credentials have it.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// The filters of its topics.
+    pub filters: Vec<String>,
 }
 
 /// What the caller of a [`Joiner`] has to do, in this order.
@@ -295,6 +307,35 @@ impl Joiner {
         taken.or_else(|error| {
             let topic = topic.to_string();
             Ok(vec![JoinAction::Ignored { topic, error }])
+        })
+    }
+
+    /// Filters whose retained messages tell what these groups are called, for
+    /// [`Joiner::group_title`].
+    #[must_use]
+    pub fn title_subscriptions(&self, groups: &[GroupId]) -> Vec<String> {
+        let filter = |group| announcements_filter(&self.prefix, group);
+        groups.iter().map(filter).collect()
+    }
+
+    /// What an announcement of the domain calls its group. `None` if it is none, or not of this
+    /// group's topic. Only for showing it: whether the epoch is the newest is not checked.
+    #[must_use]
+    pub fn group_title(&self, topic: &str, payload: &[u8]) -> Option<GroupTitle> {
+        let (delegation, _) = self.delegation.as_ref()?;
+        let parsed = ReservedTopic::parse(&self.prefix, topic)?;
+        let ReservedTopic::Announcement(id, _) = parsed else {
+            return None;
+        };
+        if payload.len() > parsed.max_len() {
+            return None;
+        }
+        let announcement = Announcement::verify(payload, delegation, &self.prefix).ok()?;
+        let head = announcement.head();
+        (head.group == id).then(|| GroupTitle {
+            id,
+            name: head.name.to_string(),
+            filters: head.filters.iter().map(ToString::to_string).collect(),
         })
     }
 

@@ -46,7 +46,7 @@ use sealmq_core::{DomainId, GroupId, MemberNumber};
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
 pub use event::MemberEvent;
-pub use join::{JoinAction, JoinOptions, JoinWay, Joiner};
+pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{
