@@ -14,6 +14,7 @@ mod files;
 mod inspect;
 mod join;
 mod link;
+mod log;
 mod output;
 mod program;
 mod publish;

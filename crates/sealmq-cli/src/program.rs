@@ -3,12 +3,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use tracing::error;
 
 use crate::args::{
-    AuditCommand, AuthorityCommand, Cli, Command, GroupCommand, MemberCommand, RootCommand,
-    TokenCommand,
+    AuditCommand, AuthorityCommand, Cli, Command, GroupCommand, LogFormat, MemberCommand,
+    RootCommand, TokenCommand,
 };
 use crate::failure::{Exit, Failure};
+use crate::log::{self, PROGRAM};
 use crate::output::note;
 use crate::{authority, demo, device, inspect, join, publish, root, server, subscribe};
 
@@ -25,11 +27,16 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
             return ExitCode::from(code);
         }
     };
+    // The demo's authority stays in the background.
+    let foreground = !matches!(cli.command, Command::Demo(_));
+    log::start(&cli.log, foreground);
     match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.message.is_empty() {
-                note(format_args!("sealmq: {}", failure.message));
+            match cli.log.log_format {
+                _ if failure.message.is_empty() => {}
+                LogFormat::Text => note(format_args!("sealmq: {}", failure.message)),
+                LogFormat::Json => error!(target: PROGRAM, event = "ended", "{}", failure.message),
             }
             failure.exit.into()
         }

@@ -7,6 +7,7 @@ mod device;
 mod domain;
 mod duration;
 mod join;
+mod log;
 mod messages;
 mod recovery;
 mod root;
@@ -26,6 +27,7 @@ pub(crate) use domain::{
 pub(crate) use join::{
     ApproveArgs, JoinArgs, RejectArgs, Role, TokenCommand, TokenCreate, TokenRevoke,
 };
+pub(crate) use log::{LogArgs, LogFormat};
 pub(crate) use messages::{PubArgs, PubInput, SubArgs};
 pub(crate) use recovery::{BackupArgs, InstallDelegation, RequestDelegation, ResumeArgs};
 pub(crate) use root::{RootArgs, RootCommand, RootDelegate, RootInit};
@@ -58,6 +60,8 @@ const STEPS: &str =
 #[command(after_help = EXIT_CODES, after_long_help = format!("{STEPS}\n\n{EXIT_CODES}"))]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -10,7 +10,8 @@ use sealmq_keys::{
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use super::delegation::{refused, say_delegation};
-use super::folder::{AUTHORITY_STORE, commit, describe, vault};
+use super::events::describe;
+use super::folder::{AUTHORITY_STORE, commit, vault};
 use crate::args::{BackupArgs, ResumeArgs};
 use crate::failure::{Exit, Failure};
 use crate::output::say;

@@ -7,7 +7,8 @@ use sealmq_keys::{
 };
 use sealmq_store::FileStore;
 
-use super::folder::{commit, describe, vault};
+use super::events::describe;
+use super::folder::{commit, vault};
 use crate::args::{InstallDelegation, RequestDelegation};
 use crate::failure::Failure;
 use crate::output::{note, say};

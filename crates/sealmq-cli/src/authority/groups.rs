@@ -1,7 +1,8 @@
 use sealmq_keys::Policy;
 use sealmq_keys::authority::{AuthorityError, GroupInfo, NewGroup};
 
-use super::folder::{change, describe, look, vault};
+use super::events::describe;
+use super::folder::{change, look, vault};
 use super::members::describe_grant;
 use crate::args::{AuthorityArgs, GroupAdd, GroupShow, RotateArgs};
 use crate::clock;

@@ -4,7 +4,8 @@ use sealmq_core::object::Access;
 use sealmq_keys::authority::{AuthorityError, GrantSpec, TokenSpec};
 use sealmq_keys::{Fingerprint, NamePattern};
 
-use super::folder::{change, describe, look, vault};
+use super::events::describe;
+use super::folder::{change, look, vault};
 use super::members::{DAY, describe_grant, membership};
 use crate::args::{ApproveArgs, AuthorityArgs, RejectArgs, Role, TokenCreate, TokenRevoke};
 use crate::clock;

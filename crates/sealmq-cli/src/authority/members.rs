@@ -3,7 +3,8 @@ use sealmq_core::object::{Access, suite_of};
 use sealmq_keys::authority::{Authority, AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
-use super::folder::{change, describe, look, vault};
+use super::events::describe;
+use super::folder::{change, look, vault};
 use crate::args::{
     AuthorityArgs, MemberAdd, MemberExport, MemberRemove, MemberRenew, MembershipArgs,
 };

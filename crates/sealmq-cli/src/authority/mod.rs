@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod delegation;
+mod events;
 mod folder;
 mod groups;
 mod init;

@@ -9,15 +9,17 @@ use sealmq_keys::{authority_filters, is_reserved};
 use sealmq_store::RunLock;
 use tokio::task::block_in_place;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep};
+use tracing::{info, warn};
 
-use super::folder::{describe, vault};
+use super::events;
+use super::folder::vault;
 use super::outbox::{Acknowledged, Outbox};
 use super::source::{Desired, Input, Source, is_own};
 use crate::args::RunArgs;
 use crate::connection;
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::output::{note, say};
+use crate::log::{AUTHORITY, BROKER};
 use crate::signals::Stop;
 
 /// How often the store is looked at: an upper bound for how long a removal waits here.
@@ -45,7 +47,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
     // Two would do the same work, and fork epochs if one of them had a copy of the folder.
     let _lock = RunLock::acquire(&args.authority.dir)?;
-    let mut keeper = Keeper::new(Source::new(vault), say_line);
+    let mut keeper = Keeper::new(Source::new(vault));
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
     keeper.look()?;
     let mut pause = FIRST_PAUSE;
@@ -53,7 +55,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
         let ended = tokio::select! {
             ended = keeper.connection(options.clone(), args.once, || {
                 pause = FIRST_PAUSE;
-                say(format_args!("connected to {address}"))
+                info!(target: AUTHORITY, event = "connected", address, "connected to {address}");
             }) => ended,
             () = stop.requested() => return keeper.leave().await,
         };
@@ -65,10 +67,8 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
                 if args.once {
                     return Err(Failure::network(reason));
                 }
-                note(format_args!(
-                    "sealmq: {reason}; trying again in {} s",
-                    pause.as_secs_f32()
-                ));
+                let pause = pause.as_secs_f32();
+                warn!(target: BROKER, event = "disconnected", address, pause, "{reason}; trying again in {pause} s");
             }
         }
         tokio::select! {
@@ -77,10 +77,6 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
         }
         pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
-}
-
-fn say_line(line: String) -> Result<(), Failure> {
-    say(line)
 }
 
 /// How a connection ended.
@@ -94,13 +90,12 @@ pub(crate) enum Ended {
 }
 
 /// Keeps the broker's retained objects as the store wants them.
-pub(crate) struct Keeper<L> {
+pub(crate) struct Keeper {
     source: Source,
     outbox: Outbox,
     /// What should be there, as of the last look.
     desired: Option<Desired>,
     link: Option<Link>,
-    log: L,
     /// Whether the broker has had everything since the last change.
     said: bool,
     reading: ReadBack,
@@ -122,14 +117,13 @@ enum ReadBack {
     Done,
 }
 
-impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
-    pub(crate) fn new(source: Source, log: L) -> Self {
+impl Keeper {
+    pub(crate) fn new(source: Source) -> Self {
         Self {
             source,
             outbox: Outbox::default(),
             desired: None,
             link: None,
-            log,
             said: false,
             reading: ReadBack::Done,
             inputs: Vec::new(),
@@ -153,10 +147,10 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
                     continue;
                 }
             }
-            (self.log)(describe(&event))?;
+            events::log(&event);
         }
         if let Some(more @ 1..) = refused.checked_sub(REFUSED_LINES) {
-            (self.log)(format!("refused {more} more inputs"))?;
+            warn!(target: AUTHORITY, event = "refused more", count = more, "refused {more} more inputs");
         }
         self.outbox.once(core::mem::take(&mut desired.once));
         self.outbox.want(desired.publications.clone());
@@ -259,7 +253,7 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
         &mut self,
         options: MqttOptions,
         once: bool,
-        connected: impl FnOnce() -> Result<(), Failure>,
+        connected: impl FnOnce(),
     ) -> Ended {
         self.link = None;
         match Link::connect(options).await {
@@ -277,8 +271,11 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
         self.start_over();
         self.inputs.clear();
         let listening = self.look().and_then(|()| self.listen());
-        match listening.and_then(|()| connected()) {
-            Ok(()) => self.serve(once).await,
+        match listening {
+            Ok(()) => {
+                connected();
+                self.serve(once).await
+            }
             Err(failure) => Ended::Failed(failure),
         }
     }
@@ -325,9 +322,7 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
                     0 => format!("the broker has all {there} objects"),
                     _ => format!("the broker has {there} objects and refuses {refused}"),
                 };
-                if let Err(failure) = (self.log)(line) {
-                    return Ended::Failed(failure);
-                }
+                info!(target: AUTHORITY, event = "published", objects = there, refused, "{line}");
                 match (once, refused) {
                     (false, _) => {}
                     (true, 0) => return Ended::Done,
@@ -354,10 +349,12 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
                     |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                 if !ack.return_codes.iter().all(is_taken) {
                     let prefix = self.desired.as_ref().map_or("_sealmq", |d| &d.prefix);
-                    note(format_args!(
-                        "sealmq: the broker refuses subscriptions ({:?}): allow this client to read {prefix}/#, and the topics of groups with --rotate-after; until then joins, renewals and old copies of this folder go unnoticed",
+                    warn!(
+                        target: BROKER,
+                        event = "subscription refused",
+                        "the broker refuses subscriptions ({:?}): allow this client to read {prefix}/#, and the topics of groups with --rotate-after; until then joins, renewals and old copies of this folder go unnoticed",
                         ack.return_codes
-                    ));
+                    );
                 }
                 self.not_silent();
             }
@@ -377,10 +374,13 @@ impl<L: FnMut(String) -> Result<(), Failure>> Keeper<L> {
                             .desired
                             .as_ref()
                             .map_or("_sealmq", |desired| &desired.prefix);
-                        note(format_args!(
-                            "sealmq: the broker refuses {topic} ({:?}): allow this client to publish under {prefix}/#",
+                        warn!(
+                            target: BROKER,
+                            event = "publish refused",
+                            topic,
+                            "the broker refuses {topic} ({:?}): allow this client to publish under {prefix}/#",
                             ack.reason
-                        ));
+                        );
                     }
                 }
             }

@@ -235,8 +235,8 @@ impl Drop for Keeping {
 
 /// The authority's loop, as `sealmq authority run` has it.
 async fn keep(source: Source, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
-    let mut keeper = Keeper::new(source, |_| Ok(()));
-    let reason = match keeper.connection(options, false, || Ok(())).await {
+    let mut keeper = Keeper::new(source);
+    let reason = match keeper.connection(options, false, || ()).await {
         Ended::Failed(failure) => failure.message,
         Ended::Lost(error) => describe(&error, &address),
         Ended::Done => return,

@@ -27,6 +27,8 @@ pub(crate) fn sealmq(folder: &Path, args: &[&str]) -> Command {
         "SEALMQ_AUTHORITY_DIR",
         "SEALMQ_ROOT_DIR",
         "SEALMQ_MQTT_PASSWORD",
+        "SEALMQ_LOG",
+        "SEALMQ_LOG_FORMAT",
     ] {
         command.env_remove(name);
     }

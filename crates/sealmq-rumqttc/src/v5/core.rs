@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::client::Command;
+use super::log::log;
 use super::sending::Parked;
 use super::settle::Settling;
 use super::state::States;
@@ -156,6 +157,7 @@ impl Core {
     /// Hands the next event to the application, and acknowledges it to the broker.
     pub(super) fn deliver(&mut self, permit: Permit<'_, Result<Event, PollError>>) {
         if let Some((event, token)) = self.out.pop_front() {
+            log(&event);
             permit.send(event);
             if let Some(token) = token {
                 self.acknowledge(token);

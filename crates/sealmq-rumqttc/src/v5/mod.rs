@@ -6,6 +6,7 @@ mod core;
 mod driver;
 mod event;
 mod eventloop;
+mod log;
 mod packets;
 mod poll_error;
 mod sending;

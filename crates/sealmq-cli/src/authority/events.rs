@@ -1,0 +1,186 @@
+use sealmq_keys::authority::AuthorityEvent;
+use tracing::{Level, event};
+
+use crate::log::AUTHORITY;
+
+/// Logs an event of the running authority: a line for people, and fields for programs.
+pub(super) fn log(event: &AuthorityEvent) {
+    let line = describe(event);
+    match event {
+        AuthorityEvent::Epoch {
+            group,
+            epoch,
+            reason,
+            bytes,
+            chunks,
+        } => {
+            event!(target: AUTHORITY, Level::INFO, event = "epoch", group, epoch, ?reason, healing = reason.heals(), bytes, chunks, "{line}");
+        }
+        AuthorityEvent::Heartbeat { group, epoch } => {
+            event!(target: AUTHORITY, Level::INFO, event = "heartbeat", group, epoch, "{line}");
+        }
+        AuthorityEvent::GenerationStarted {
+            group,
+            generation,
+            epoch,
+            reason,
+            members,
+            ..
+        } => {
+            event!(target: AUTHORITY, Level::INFO, event = "generation started", group, generation, epoch, ?reason, members, "{line}");
+        }
+        AuthorityEvent::Moving {
+            group,
+            generation,
+            welcomed,
+            confirmed,
+            members,
+        } => {
+            event!(target: AUTHORITY, Level::INFO, event = "moving", group, generation, welcomed, confirmed, members, "{line}");
+        }
+        AuthorityEvent::GenerationEnded {
+            group,
+            generation,
+            left,
+        } => {
+            event!(target: AUTHORITY, Level::INFO, event = "generation ended", group, generation, left, "{line}");
+        }
+        AuthorityEvent::Enrolled { member, name } => {
+            event!(target: AUTHORITY, Level::INFO, event = "enrolled", member = member.0, name, "{line}");
+        }
+        AuthorityEvent::Renewed {
+            member,
+            name,
+            serial,
+        } => {
+            event!(target: AUTHORITY, Level::INFO, event = "renewed", member = member.0, name, serial, "{line}");
+        }
+        AuthorityEvent::Removed { member, name } => {
+            event!(target: AUTHORITY, Level::INFO, event = "removed", member = member.0, name, "{line}");
+        }
+        AuthorityEvent::Confirmed { member, groups } => {
+            event!(target: AUTHORITY, Level::INFO, event = "confirmed", member = member.0, groups, "{line}");
+        }
+        AuthorityEvent::Packages { member, count } => {
+            event!(target: AUTHORITY, Level::INFO, event = "packages", member = member.0, count, "{line}");
+        }
+        AuthorityEvent::DelegationEnds { serial, not_after } => {
+            event!(target: AUTHORITY, Level::WARN, event = "delegation ends", serial, not_after, "{line}");
+        }
+        AuthorityEvent::JoinRefused {
+            device,
+            name,
+            reason,
+        } => {
+            event!(target: AUTHORITY, Level::WARN, event = "join refused", fingerprint = %device, name, ?reason, "{line}");
+        }
+        AuthorityEvent::Refused { topic, why } => {
+            event!(target: AUTHORITY, Level::WARN, event = "refused", topic, why, "{line}");
+        }
+        AuthorityEvent::RolledBack { topic } => {
+            event!(target: AUTHORITY, Level::WARN, event = "rolled back", topic, "{line}");
+        }
+        AuthorityEvent::StoreIsOld { evidence } => {
+            event!(target: AUTHORITY, Level::ERROR, event = "store is old", topic = evidence.topic, kind = ?evidence.kind, "{line}");
+        }
+        AuthorityEvent::Fork { epoch, .. } => {
+            event!(target: AUTHORITY, Level::ERROR, event = "fork", epoch, "{line}");
+        }
+        _ => event!(target: AUTHORITY, Level::INFO, event = "other", "{line}"),
+    }
+}
+
+/// One line for people.
+pub(crate) fn describe(event: &AuthorityEvent) -> String {
+    match event {
+        AuthorityEvent::Epoch {
+            group,
+            epoch,
+            reason,
+            bytes,
+            chunks,
+        } => {
+            let kind = if reason.heals() {
+                "healing epoch"
+            } else {
+                "epoch"
+            };
+            let chunks = match chunks {
+                0 => String::new(),
+                n => format!(" and {n} chunks"),
+            };
+            format!("group {group}: {kind} {epoch}, announcement of {bytes} bytes{chunks}")
+        }
+        AuthorityEvent::Enrolled { member, name } => format!("member {member} {name}: enrolled"),
+        AuthorityEvent::Renewed {
+            member,
+            name,
+            serial,
+        } => format!(
+            "member {member} {name}: credential {serial} issued, the device gets it from the broker"
+        ),
+        AuthorityEvent::Removed { member, name } => format!("member {member} {name}: removed"),
+        AuthorityEvent::Heartbeat { group, epoch } => {
+            format!("group {group}: heartbeat for epoch {epoch}")
+        }
+        AuthorityEvent::GenerationStarted {
+            group,
+            generation,
+            members,
+            reason,
+            ..
+        } => format!(
+            "group {group}: generation {generation} started ({reason:?}), {members} members to move"
+        ),
+        AuthorityEvent::Moving {
+            group,
+            generation,
+            welcomed,
+            confirmed,
+            members,
+        } => format!(
+            "group {group}: generation {generation} has welcomed {welcomed} of {members} members, {confirmed} have confirmed"
+        ),
+        AuthorityEvent::GenerationEnded {
+            group,
+            generation,
+            left,
+        } => format!(
+            "group {group}: generation {generation} ended, {left} members have not confirmed the new one"
+        ),
+        AuthorityEvent::DelegationEnds { serial, not_after } => format!(
+            "delegation {serial} ends at {}: let the root sign another one (sealmq authority request-delegation)",
+            crate::clock::iso_seconds(*not_after)
+        ),
+        AuthorityEvent::RolledBack { topic } => {
+            format!("the broker had something else on {topic}: published again")
+        }
+        AuthorityEvent::StoreIsOld { evidence } => {
+            format!(
+                "this store does not know what the broker has on {}",
+                evidence.topic
+            )
+        }
+        AuthorityEvent::Fork { group, epoch, .. } => {
+            format!("group {group}: two announcements of epoch {epoch}, both signed by this domain")
+        }
+        AuthorityEvent::Confirmed { member, groups } => {
+            format!("member {member}: has its keys in {groups} groups")
+        }
+        AuthorityEvent::Packages { member, count } => {
+            format!("member {member}: {count} new key packages")
+        }
+        AuthorityEvent::JoinRefused {
+            device,
+            name,
+            reason,
+        } => format!(
+            "device {device} {}: not let in: {reason}",
+            name.escape_debug()
+        ),
+        AuthorityEvent::Refused { topic, why } => {
+            format!("refused what came on {}: {why}", topic.escape_debug())
+        }
+        other => format!("{other:?}"),
+    }
+}
