@@ -1,7 +1,9 @@
 use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode, sign_object};
+use sealmq_core::object::{Authorities, Kind, ObjectError, Role, sign_object};
 use sealmq_core::{DomainId, GroupId};
 use serde::{Deserialize, Serialize};
+
+use crate::signed::verify_signed;
 
 /// Longest heartbeat in bytes.
 pub const MAX_HEARTBEAT_LEN: usize = 1024;
@@ -81,18 +83,10 @@ impl VerifiedHeartbeat {
     /// # Errors
     /// Any [`ObjectError`] but `Expired` and `Serial`.
     pub fn verify(bytes: &[u8], authorities: &impl Authorities) -> Result<Self, ObjectError> {
-        if bytes.len() > MAX_HEARTBEAT_LEN {
-            return Err(ObjectError::TooLarge);
-        }
-        let object = Object::parse(bytes, Kind::Heartbeat)?;
-        let fields: HeartbeatFields = decode(object.body())?;
-        if fields.domain != authorities.domain() {
-            return Err(ObjectError::Domain);
-        }
-        let signer = authorities
-            .authority_key(fields.serial, fields.signer, Role::Heartbeat)
-            .ok_or(ObjectError::Role)?;
-        let hash = object.verify(signer)?;
+        let form = (Kind::Heartbeat, MAX_HEARTBEAT_LEN, Role::Heartbeat);
+        let (fields, hash) = verify_signed(bytes, form, authorities, |body: &HeartbeatFields| {
+            (body.domain, body.serial, body.signer)
+        })?;
         fields.check()?;
         Ok(Self { fields, hash })
     }

@@ -2,8 +2,10 @@ use core::fmt;
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode, sign_object};
+use sealmq_core::object::{Authorities, Kind, ObjectError, Role, sign_object};
 use serde::{Deserialize, Serialize};
+
+use crate::signed::verify_signed;
 
 /// Longest join refusal in bytes.
 pub const MAX_JOIN_REFUSAL_LEN: usize = 1024;
@@ -120,18 +122,10 @@ impl VerifiedJoinRefusal {
     /// # Errors
     /// Any [`ObjectError`] but `Expired` and `Serial`.
     pub fn verify(bytes: &[u8], authorities: &impl Authorities) -> Result<Self, ObjectError> {
-        if bytes.len() > MAX_JOIN_REFUSAL_LEN {
-            return Err(ObjectError::TooLarge);
-        }
-        let object = Object::parse(bytes, Kind::JoinRefusal)?;
-        let body: Body = decode(object.body())?;
-        if body.domain != authorities.domain() {
-            return Err(ObjectError::Domain);
-        }
-        let signer = authorities
-            .authority_key(body.serial, body.signer, Role::Issue)
-            .ok_or(ObjectError::Role)?;
-        object.verify(signer)?;
+        let form = (Kind::JoinRefusal, MAX_JOIN_REFUSAL_LEN, Role::Issue);
+        let (body, _) = verify_signed(bytes, form, authorities, |body: &Body| {
+            (body.domain, body.serial, body.signer)
+        })?;
         let reason =
             JoinRefusalReason::from_number(body.reason).ok_or(ObjectError::Field("reason"))?;
         Ok(Self {

@@ -23,6 +23,7 @@ mod key_package;
 mod nonce_answer;
 mod package_set;
 mod refused;
+mod signed;
 pub mod tree;
 mod welcome;
 

@@ -1,9 +1,10 @@
 use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode, sign_object};
+use sealmq_core::object::{Authorities, Kind, ObjectError, Role, sign_object};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::heartbeat::check_lease;
+use crate::signed::verify_signed;
 
 /// Longest nonce answer in bytes.
 pub const MAX_NONCE_ANSWER_LEN: usize = 1024;
@@ -69,18 +70,10 @@ impl VerifiedNonceAnswer {
     /// # Errors
     /// Any [`ObjectError`] but `Expired` and `Serial`.
     pub fn verify(bytes: &[u8], authorities: &impl Authorities) -> Result<Self, ObjectError> {
-        if bytes.len() > MAX_NONCE_ANSWER_LEN {
-            return Err(ObjectError::TooLarge);
-        }
-        let object = Object::parse(bytes, Kind::NonceAnswer)?;
-        let fields: NonceAnswerFields = decode(object.body())?;
-        if fields.domain != authorities.domain() {
-            return Err(ObjectError::Domain);
-        }
-        let signer = authorities
-            .authority_key(fields.serial, fields.signer, Role::Heartbeat)
-            .ok_or(ObjectError::Role)?;
-        object.verify(signer)?;
+        let form = (Kind::NonceAnswer, MAX_NONCE_ANSWER_LEN, Role::Heartbeat);
+        let (fields, _) = verify_signed(bytes, form, authorities, |body: &NonceAnswerFields| {
+            (body.domain, body.serial, body.signer)
+        })?;
         fields.check()?;
         Ok(Self { fields })
     }

@@ -1,0 +1,34 @@
+//! What every small object of the authority has in common.
+
+use sealmq_core::DomainId;
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode};
+use serde::{Deserialize, Serialize};
+
+/// Size, form, domain, role and signature of an object whose body is a `T`; returns the body and
+/// the object's hash. `origin` says which domain, delegation serial and key index the body names;
+/// the body's own rules are for the caller to check.
+pub(crate) fn verify_signed<'b, T>(
+    bytes: &'b [u8],
+    (kind, longest, role): (Kind, usize, Role),
+    authorities: &impl Authorities,
+    origin: impl FnOnce(&T) -> (DomainId, u32, u8),
+) -> Result<(T, Digest), ObjectError>
+where
+    T: Deserialize<'b> + Serialize,
+{
+    if bytes.len() > longest {
+        return Err(ObjectError::TooLarge);
+    }
+    let object = Object::parse(bytes, kind)?;
+    let body: T = decode(object.body())?;
+    let (domain, serial, signer) = origin(&body);
+    if domain != authorities.domain() {
+        return Err(ObjectError::Domain);
+    }
+    let signer = authorities
+        .authority_key(serial, signer, role)
+        .ok_or(ObjectError::Role)?;
+    let hash = object.verify(signer)?;
+    Ok((body, hash))
+}
