@@ -93,6 +93,9 @@ def object_(i):
 
 
 def welcome_open(i):
+    if i.get("suite") == 2 and not xwing.available:
+        tree.check_welcome(i["authority"], i["member"], i["welcome"], i["package"], i.get("installed"), 2)
+        return FRAMING_ONLY
     secret_key, info, plaintext, path = tree.open_welcome(**i)
     return {"secret_key": secret_key, "info": info, "plaintext": plaintext, "path": [{"node": node, "key": key} for node, key in path.items()]}
 

@@ -123,11 +123,12 @@ def open_join_request(data, domain, secret_keys, suite=1):
 
 
 def check_token(inside, request, tokens, now):
-    """`tokens`: {token, secret, expires, name} of those that have uses left."""
+    """`tokens`: {token, secret, expires, uses_left, name} of those that were given out and not revoked."""
     if not any(inside["token"]):
         return
     known = next((known for known in tokens if known["token"] == inside["token"]), None)
     require(known, "token", "unknown")
     require(now is None or now <= known["expires"], "token", "expired")
+    require(known["uses_left"] > 0, "token", "used up")
     require(hmac.compare_digest(inside["mac"], join_mac(known["secret"], request.hash)), "token", "mac")
     require(admits(known["name"], request.fields["name"]), "name", "the token does not admit this name")

@@ -371,8 +371,9 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(f["root_key"] == root_key, "field", "root_key")
         obj.require_signed(root_key)
         require(all((entry["kem"], len(entry["key"])) == KEM[suite][:2] for entry in f["kem_keys"]), "field", "KEM key")
+        require(suite == 1 or all(is_ml_kem_768(entry["key"][:1184]) for entry in f["kem_keys"]), "field", "not an ML-KEM key")
         if held:
-            require(held[0] == data[0], "serial", "of another suite than the one held")
+            require(held[0] == data[0], "form", "of another suite than the one held")
             held = Object("delegation", held, suite)
             require(f["serial"] > held.fields["serial"] or obj.hash == held.hash, "serial", "older than, or not, the one held")
     elif expected == "key_package":

@@ -151,7 +151,8 @@ def test_joining():
     same("wrong_secret", reason_of(joining.open_join_request, data, bytes(16), keys), "the domain is in the info")
     for token, now, want in ((TOKEN, NOW, "ok"), (TOKEN, NOW + 3600, "ok"), (TOKEN, NOW + 3601, "token"), ({**TOKEN, "token": bytes_of("x", 8)}, NOW, "token"),
                              ({**TOKEN, "secret": bytes_of("x")}, NOW, "token"), ({**TOKEN, "name": "pump*"}, NOW, "name"), ({**TOKEN, "name": "sensor"}, NOW, "ok")):
-        same(want, reason_of(joining.check_token, *joining.open_join_request(data, DOMAIN, keys), [token], now))
+        same(want, reason_of(joining.check_token, *joining.open_join_request(data, DOMAIN, keys), [{"uses_left": 1, **token}], now))
+    same("token", reason_of(joining.check_token, *joining.open_join_request(data, DOMAIN, keys), [{"uses_left": 0, **TOKEN}], NOW))
     without = joining.open_join_request(join_request(token=None), DOMAIN, keys)
     same("ok", reason_of(joining.check_token, *without, [], NOW), "an operator decides")
     same("field", reason_of(joining.open_join_request, join_request(token=None, mac=bytes_of("mac")), DOMAIN, keys))
@@ -173,14 +174,35 @@ def test_joining():
         same("field", reason_of(objects.package_set, package_set("sensor", numbers)), numbers)
 
 
+def MLKEM768_from(public):
+    try:
+        xwing.MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+    except ValueError:
+        raise Refused("ValueError") from None
+
+
 def test_suite_2():
     if not xwing.available:
         print("    this `cryptography` has no ML-KEM: suite 2 is not opened")
         return
-    # the first test vector of draft-connolly-cfrg-xwing-kem, by the beginning of its public key
-    seed = bytes.fromhex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26")
-    public = xwing.public_key(seed)
-    same((1216, "e2236b35a8c24b39"), (len(public), public[:8].hex()))
+    for vector in json.loads((HERE / "xwing.json").read_text())["vectors"]:
+        v = {name: bytes.fromhex(value) for name, value in vector.items()}
+        same(v["pk"], xwing.public_key(v["sk"]))
+        same(v["ss"], xwing.decap(v["sk"], v["ct"]))
+        assert wire.is_ml_kem_768(v["pk"][:1184])
+        for spot in (0, 1087, 1088, 1119):  # ML-KEM rejects implicitly: another secret, no error
+            wrong = bytearray(v["ct"])
+            wrong[spot] ^= 1
+            assert xwing.decap(v["sk"], bytes(wrong)) != v["ss"], spot
+        same(reason_of(MLKEM768_from, v["pk"][:1184]), "ok")
+    seed, public = v["sk"], v["pk"]
+    for at, coefficient in ((0, 3329), (383, 4095), (767, 3329)):  # FIPS 203: `cryptography` refuses what is_ml_kem_768 refuses
+        key = bytearray(public[:1184])
+        pair = int.from_bytes(key[at // 2 * 3:at // 2 * 3 + 3], "little")
+        pair = pair & 0xFFF | coefficient << 12 if at % 2 else pair & ~0xFFF | coefficient
+        key[at // 2 * 3:at // 2 * 3 + 3] = pair.to_bytes(3, "little")
+        assert not wire.is_ml_kem_768(bytes(key))
+        same("ValueError", reason_of(MLKEM768_from, bytes(key)))
     enc, shared = xwing.encap(bytes_of("ephemeral"), public)
     same((1120, shared), (len(enc), xwing.decap(seed, enc)))
     data = join_request(suite=2)

@@ -86,13 +86,19 @@ def welcome_info(f):
             + be(1, f["depth"]) + be(4, f["leaf"]) + be(8, f["epoch"]) + f["package"])
 
 
-def open_welcome(authority, member, welcome, package, package_seed, installed=None, suite=1):
-    """Returns (secret key of the package, info, plaintext, path keys by node)."""
+def check_welcome(authority, member, welcome, package, installed=None, suite=1):
+    """Everything before it is opened: the welcome's fields and the package."""
     f = objects.check("welcome", welcome, authority=authority, member=member, suite=suite).fields
     package = objects.check("key_package", package, suite=suite)
     require((f["package_number"], f["package"]) == (package.fields["number"], package.hash), "package")
     if installed:
         require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old", "already installed")
+    return f, package
+
+
+def open_welcome(authority, member, welcome, package, package_seed, installed=None, suite=1):
+    """Returns (secret key of the package, info, plaintext, path keys by node)."""
+    f, package = check_welcome(authority, member, welcome, package, installed, suite)
     secret_key, init_key = hpke.key_pair_of_suite(suite, package_seed)
     require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
     info = welcome_info(f)

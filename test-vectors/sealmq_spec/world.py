@@ -219,7 +219,7 @@ def join_request(name="sensor", suite=1, token=TOKEN, **change):
 
 def join_input(data, suite=1, name="sensor"):
     return {"suite": suite, "domain": DOMAIN, "bytes": data, "fingerprint": joining.fingerprint(public_key(identity(name))), "now": NOW,
-            "keys": [{"serial": 1, "key": 0, "seed": KEM_SEED}], "tokens": [{word: TOKEN[word] for word in ("token", "secret", "expires", "name")}]}
+            "keys": [{"serial": 1, "key": 0, "seed": KEM_SEED}], "tokens": [{"uses_left": 1, **{word: TOKEN[word] for word in ("token", "secret", "expires", "name")}}]}
 
 
 def audit_log():

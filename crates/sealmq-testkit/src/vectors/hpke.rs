@@ -5,10 +5,10 @@ use std::convert::Infallible;
 
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
-use hpke::kem::{Kem, X25519HkdfSha256};
+use hpke::kem::{Kem, X25519HkdfSha256, XWing};
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
-use sealmq_core::crypto::{Digest, KemKeyPair, KemPublicKey, Secret, expand, extract};
+use sealmq_core::crypto::{Digest, KemId, KemKeyPair, KemPublicKey, Secret, expand, extract};
 
 /// What a session shares, in the open.
 pub(crate) struct SessionValues {
@@ -101,6 +101,14 @@ pub(crate) fn private_key(seed: &Secret) -> [u8; 32] {
         <[u8; 32]>::from(public.to_bytes())
     );
     private
+}
+
+/// The private key of DeriveKeyPair(seed) of either KEM.
+pub(crate) fn private_key_of(kem: KemId, seed: &Secret) -> [u8; 32] {
+    match kem {
+        KemId::X25519 => private_key(seed),
+        _ => XWing::derive_keypair(seed.expose()).0.to_bytes().into(),
+    }
 }
 
 /// Gives out the seed: Encap draws 32 bytes, once.

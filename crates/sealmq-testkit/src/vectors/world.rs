@@ -1,9 +1,7 @@
 //! The domain in which all vectors play: root, authority, members, their credentials and packages.
 
 use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
-use sealmq_core::object::{
-    Access, Authorities, FORM_SUITE_1, Kind, List, Object, Role, encode, sign_encoded,
-};
+use sealmq_core::object::{Access, Authorities, Kind, List, Object, Role, encode, sign_encoded};
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
 use sealmq_keys::{
@@ -78,7 +76,12 @@ pub(crate) fn elements<T: Serialize>(items: &[T]) -> Vec<u8> {
 
 /// Signs whatever stands in the body.
 pub(crate) fn sign(kind: Kind, body: &[u8], signer: &IdentityKey) -> Vec<u8> {
-    let mut out = vec![FORM_SUITE_1, kind as u8];
+    sign_as(Suite::One, kind, body, signer)
+}
+
+/// The same under the form of a suite.
+pub(crate) fn sign_as(suite: Suite, kind: Kind, body: &[u8], signer: &IdentityKey) -> Vec<u8> {
+    let mut out = vec![suite.form(), kind as u8];
     out.extend_from_slice(body);
     out.extend_from_slice(&[0; 64]);
     sign_encoded(kind, body.len(), signer, &mut out)
@@ -94,7 +97,7 @@ pub(crate) fn hash(object: &[u8]) -> Digest {
 
 /// The body of an object.
 pub(crate) fn body_of(object: &[u8], kind: Kind) -> &[u8] {
-    Object::parse(object, kind).unwrap().body()
+    Object::parse_any(object, kind).unwrap().body()
 }
 
 // --- authority ---
@@ -103,6 +106,8 @@ pub(crate) fn body_of(object: &[u8], kind: Kind) -> &[u8] {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Authority {
     pub(crate) domain: DomainId,
+    /// Not in the vectors' authority, but beside it.
+    pub(crate) suite: Suite,
     pub(crate) serial: u32,
     pub(crate) keys: Vec<(VerifyingKey, Roles)>,
 }
@@ -113,7 +118,7 @@ impl Authorities for Authority {
     }
 
     fn suite(&self) -> Suite {
-        Suite::One
+        self.suite
     }
 
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
@@ -139,6 +144,7 @@ pub(crate) fn authority(serial: u32) -> Authority {
     ];
     Authority {
         domain: domain(),
+        suite: Suite::One,
         serial,
         keys,
     }

@@ -2,6 +2,8 @@
 //! or of another type, stops the program.
 
 use sealmq_core::crypto::{Digest, Secret, VerifyingKey};
+use sealmq_core::object::suite_of_number;
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 use serde_json::Value;
 
@@ -115,6 +117,13 @@ impl<'a> Input<'a> {
         self.0
     }
 
+    /// The domain's suite: 1 unless it stands there.
+    pub(crate) fn suite(&self) -> Suite {
+        let number = self.opt_u64("suite").unwrap_or(1);
+        suite_of_number(u8::try_from(number).unwrap()).unwrap()
+    }
+
+    /// The authority of that name, in the suite that stands beside it.
     pub(crate) fn authority(&self, name: &str) -> Authority {
         let authority = self.get(name);
         let key = |entry: &Input<'_>| {
@@ -126,6 +135,7 @@ impl<'a> Input<'a> {
         };
         Authority {
             domain: authority.domain("domain"),
+            suite: self.suite(),
             serial: authority.number("serial"),
             keys: authority.list("keys").iter().map(key).collect(),
         }

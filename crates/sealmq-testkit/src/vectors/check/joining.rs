@@ -1,7 +1,7 @@
 //! Kinds `package_set`, `token` and `join_request` (spec/keys.md §4, §12).
 
 use sealmq_core::crypto::{KemId, RecipientKeyPair, VerifyingKey, open_base};
-use sealmq_core::object::{ObjectError, decode, suite_of_number};
+use sealmq_core::object::{ObjectError, decode};
 use sealmq_keys::{Fingerprint, JoinRequest, NamePattern, PackageSet, Token, TokenError};
 
 use super::object::reason;
@@ -10,7 +10,7 @@ use crate::vectors::json::{Json, object};
 
 pub(crate) fn package_set(input: Input<'_>) -> Result<Outcome, String> {
     let bytes = input.hex("bytes");
-    let suite = suite_of_number(input.number("suite")).map_err(|error| error.to_string())?;
+    let suite = input.suite();
     let identity = VerifyingKey::from_bytes(&input.array("identity")).unwrap();
     let set = match PackageSet::verify(&bytes, suite, &input.domain("domain"), &identity) {
         Ok(set) => set,
@@ -103,7 +103,9 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
         let known = input.list("tokens");
         let token = known.iter().find(|token| token.hex("token") == id);
         let good = token.filter(|token| {
-            input.u64("now") <= token.u64("expires") && opened.check_mac(&token.secret("secret"))
+            input.u64("now") <= token.u64("expires")
+                && token.u64("uses_left") > 0
+                && opened.check_mac(&token.secret("secret"))
         });
         let Some(token) = good else {
             return Ok(refused("token"));

@@ -2,7 +2,6 @@
 
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
-use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, MemberNumber, VerifiedCredential};
 use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
@@ -67,7 +66,7 @@ fn body<'a, T>(bytes: &'a [u8], kind: Kind) -> Result<T, &'static str>
 where
     T: serde::Deserialize<'a> + serde::Serialize,
 {
-    let object = Object::parse(bytes, kind).map_err(reason)?;
+    let object = Object::parse_any(bytes, kind).map_err(reason)?;
     decode(object.body()).map_err(|error| reason(error.into()))
 }
 
@@ -131,7 +130,7 @@ fn key_package(bytes: &[u8], context: Input<'_>) -> Checked {
     };
     let identity = VerifyingKey::from_bytes(&claimed.identity).map_err(|_| "field")?;
     let verified =
-        VerifiedKeyPackage::verify(bytes, Suite::One, &domain, &identity).map_err(reason)?;
+        VerifiedKeyPackage::verify(bytes, context.suite(), &domain, &identity).map_err(reason)?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     Ok(stated(verified.hash(), fields::key_package(&claimed)))
 }
@@ -143,7 +142,7 @@ fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
         body::<EnrolmentRequest<'_>>(bytes, Kind::EnrolmentRequest)
             .map_or(DomainId([0; 16]), |claimed| claimed.domain)
     };
-    let verified = VerifiedEnrolment::verify(bytes, Suite::One, &domain).map_err(reason)?;
+    let verified = VerifiedEnrolment::verify(bytes, context.suite(), &domain).map_err(reason)?;
     Ok(stated(
         verified.hash(),
         fields::enrolment_request(verified.fields()),

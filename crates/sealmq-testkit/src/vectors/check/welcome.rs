@@ -1,7 +1,7 @@
 //! Kind `welcome_open`, and members' states made of what a vector says.
 
-use sealmq_core::crypto::{KemKeyPair, Secret, open_base};
-use sealmq_core::object::{Authorities, Kind, decode};
+use sealmq_core::crypto::{KemKeyPair, RecipientKeyPair, Secret, open_base};
+use sealmq_core::object::{Authorities, Kind, decode, kem_of};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
@@ -39,7 +39,9 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
         return Ok(refused("too_old"));
     }
     let seed = input.secret("package_seed");
-    let Ok(opened) = welcome.open(&KemKeyPair::derive(&seed).into()) else {
+    let kem = kem_of(input.suite()).unwrap();
+    let pair = RecipientKeyPair::derive(kem, &seed);
+    let Ok(opened) = welcome.open(&pair) else {
         return Ok(refused("wrong_secret"));
     };
 
@@ -48,14 +50,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let info = welcome_info(&fields);
     let (text, tag) = body.sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
-    open_base(
-        &KemKeyPair::derive(&seed).into(),
-        &info,
-        body.enc,
-        &mut plaintext,
-        tag,
-    )
-    .map_err(|error| error.to_string())?;
+    open_base(&pair, &info, body.enc, &mut plaintext, tag).map_err(|error| error.to_string())?;
     let state = GroupState::install(opened).to_bytes().unwrap();
     if !contains(&state, &plaintext) {
         return Err("the real code took other path keys".to_owned());
@@ -63,7 +58,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let path = path_nodes(fields.depth, fields.leaf).zip(plaintext.chunks(32));
     let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
     Ok(Outcome::Accepted(object! {
-        secret_key: hpke::private_key(&seed),
+        secret_key: hpke::private_key_of(kem, &seed),
         info: Json::hex(info),
         plaintext: Json::hex(&plaintext),
         path: Json::Array(path.collect()),

@@ -18,23 +18,23 @@ const SPEC: &[&str] = &["keys.md §12"];
 
 /// A join request in the making.
 #[derive(Clone)]
-struct Plan {
-    form: u8,
+pub(super) struct Plan {
+    pub(super) form: u8,
     kind: u8,
     serial: u32,
     key: u8,
     /// Domain in the info.
-    domain: [u8; 16],
-    token: [u8; 8],
-    mac: [u8; 32],
-    request: Vec<u8>,
+    pub(super) domain: [u8; 16],
+    pub(super) token: [u8; 8],
+    pub(super) mac: [u8; 32],
+    pub(super) request: Vec<u8>,
 }
 
 fn kem_seed() -> Secret {
     secret("kem key of the authority")
 }
 
-fn with_request(request: Vec<u8>) -> Plan {
+pub(super) fn with_request(request: Vec<u8>) -> Plan {
     let mac = join_mac(&secret(TOKEN_SECRET), &hash(&request));
     Plan {
         form: 0x11,
@@ -54,15 +54,15 @@ fn plan() -> Plan {
 }
 
 impl Plan {
-    fn info(&self) -> Vec<u8> {
+    pub(super) fn info(&self) -> Vec<u8> {
         join_info(&self.domain, self.serial, self.key)
     }
 
-    fn plaintext(&self) -> Vec<u8> {
+    pub(super) fn plaintext(&self) -> Vec<u8> {
         [&self.token[..], &self.mac, &self.request].concat()
     }
 
-    fn parts(&self, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn parts(&self, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let kem = if self.form == 0x12 {
             KemId::XWing
         } else {
@@ -76,21 +76,21 @@ impl Plan {
         (enc.as_bytes().to_vec(), text)
     }
 
-    fn frame(&self, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(&self, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
         let body = body(&(self.serial, self.key, enc, sealed));
         [&[self.form, self.kind], &body[..]].concat()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let (enc, sealed) = self.parts(&self.plaintext());
         self.frame(&enc, &sealed)
     }
 }
 
 /// What the authority has, and the topic's fingerprint.
-fn input(suite: u8, bytes: &[u8]) -> Json {
+pub(super) fn input(suite: u8, bytes: &[u8]) -> Json {
     let token = object! {
-        token: Json::hex(token_id()), secret: *secret(TOKEN_SECRET).expose(), expires: EXPIRES, name: "sensor-*",
+        token: Json::hex(token_id()), secret: *secret(TOKEN_SECRET).expose(), expires: EXPIRES, uses_left: 1_u8, name: "sensor-*",
     };
     let key = object! { serial: 1_u8, key: 0_u8, seed: *kem_seed().expose() };
     object! {
@@ -110,46 +110,122 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     inside(file);
 }
 
-fn good(file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, suite: u8, plan: &Plan, name: &str| {
-        let id = format!("join-request-{id}");
-        let token = (plan.token != [0; 8]).then(|| hex::encode(plan.token));
-        let vector = Vector::valid(
-            "join_request",
-            id,
-            comment,
-            SPEC,
-            input(suite, &plan.bytes()),
-        );
-        let intermediate =
-            object! { info: Json::hex(plan.info()), plaintext: Json::hex(plan.plaintext()) };
-        let result = object! {
-            hash: hash(&plan.request),
-            token: token,
-            mac: plan.mac,
-            name: Json::text(name),
-            request: Json::hex(&plan.request),
-        };
-        file.push(
-            vector
-                .attacks(&["G7"])
-                .intermediate(intermediate)
-                .result(result),
-        );
+/// The vector of a request that counts.
+pub(super) fn accepted(id: &str, comment: &str, input: Json, plan: &Plan, name: &str) -> Vector {
+    let token = (plan.token != [0; 8]).then(|| hex::encode(plan.token));
+    let intermediate =
+        object! { info: Json::hex(plan.info()), plaintext: Json::hex(plan.plaintext()) };
+    let result = object! {
+        hash: hash(&plan.request),
+        token: token,
+        mac: plan.mac,
+        name: Json::text(name),
+        request: Json::hex(&plan.request),
     };
-    push("token", "With a token.", 1, &plan(), NAME);
+    Vector::valid(
+        "join_request",
+        format!("join-request-{id}"),
+        comment,
+        SPEC,
+        input,
+    )
+    .attacks(&["G7"])
+    .intermediate(intermediate)
+    .result(result)
+}
+
+/// The token's authority has this for it.
+fn with_token(change: impl FnOnce(Json) -> Json) -> Json {
+    let input = input(1, &plan().bytes());
+    let Some(Json::Array(tokens)) = input.get("tokens") else {
+        unreachable!("a list");
+    };
+    let token = change(tokens[0].clone());
+    input.with("tokens", Json::Array(vec![token]))
+}
+
+fn good(file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, plan: &Plan| {
+        file.push(accepted(id, comment, input(1, &plan.bytes()), plan, NAME));
+    };
+    push("token", "With a token.", &plan());
     let mut waiting = plan();
     (waiting.token, waiting.mac) = ([0; 8], [0; 32]);
-    push("no-token", "An operator decides.", 1, &waiting, NAME);
-    let mut second = with_request(request(NAME, &[]));
-    second.mac = join_mac(&secret(TOKEN_SECRET), &hash(&second.request));
+    push("no-token", "An operator decides.", &waiting);
     push(
         "no-packages",
         "A request without packages.",
-        1,
-        &second,
-        NAME,
+        &with_request(request(NAME, &[])),
     );
+    let last_second = input(1, &plan().bytes()).with("now", EXPIRES);
+    let comment = "The last second at which the token is good.";
+    file.push(accepted(
+        "token-last-second",
+        comment,
+        last_second,
+        &plan(),
+        NAME,
+    ));
+    for (id, comment, name) in [
+        ("token-any-name", "The token admits any name.", ""),
+        ("token-one-name", "The token admits this name only.", NAME),
+        (
+            "token-whole-name",
+            "The beginning that it admits is the whole name.",
+            "sensor-7*",
+        ),
+    ] {
+        let input = with_token(|token| token.with("name", name));
+        file.push(accepted(id, comment, input, &plan(), NAME));
+    }
+    tokens(file);
+}
+
+/// The request is right; what the authority knows of the token is not.
+fn tokens(file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, input: Json, reason| {
+        let id = format!("join-request-{id}");
+        let vector = Vector::invalid("join_request", id, comment, SPEC, input, reason);
+        file.push(vector.attacks(&["G7"]));
+    };
+    let late = input(1, &plan().bytes()).with("now", EXPIRES + 1);
+    push(
+        "token-expired",
+        "One second after it expired.",
+        late,
+        "token",
+    );
+    let used = with_token(|token| token.with("uses_left", 0_u8));
+    push("token-used-up", "No use is left.", used, "token");
+    let revoked = input(1, &plan().bytes()).with("tokens", Json::Array(vec![]));
+    push("token-revoked", "It was revoked.", revoked, "token");
+    let other = with_token(|token| token.with("secret", *secret("another token").expose()));
+    push(
+        "token-other-secret",
+        "The mac is of another token's secret.",
+        other,
+        "token",
+    );
+    for (id, comment, name) in [
+        ("name-one", "The token is for another name.", "sensor-8"),
+        (
+            "name-longer",
+            "The beginning that it admits is longer than the name.",
+            "sensor-77*",
+        ),
+        (
+            "name-prefix",
+            "Only a beginning with `*` admits longer names.",
+            "sensor-",
+        ),
+    ] {
+        push(
+            id,
+            comment,
+            with_token(|token| token.with("name", name)),
+            "name",
+        );
+    }
 }
 
 /// What is refused before the request inside is looked at.
@@ -280,6 +356,19 @@ fn inside(file: &mut VectorFile) {
         "mac",
         "Made without the token's secret.",
         &with(|p| p.mac[31] ^= 1),
+        "token",
+    );
+    let other_label = sealmq_core::crypto::expand(
+        &secret(TOKEN_SECRET),
+        &[b"sealmq/1 confirmed", &hash(&plan().request).0],
+    );
+    push(
+        "mac-purpose",
+        "Made with the token's secret, but under another label.",
+        &Plan {
+            mac: *other_label.expose(),
+            ..plan()
+        },
         "token",
     );
     push(

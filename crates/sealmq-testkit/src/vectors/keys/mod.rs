@@ -20,6 +20,7 @@ mod objects;
 mod package_set;
 mod request;
 pub(crate) mod reserved;
+mod suite2;
 mod token;
 mod topics;
 mod tree;
@@ -52,6 +53,7 @@ pub(crate) fn file() -> String {
     package_set::vectors(&mut file);
     token::vectors(&mut file);
     join_request::vectors(&mut file);
+    suite2::vectors(&mut file);
     chunk::vectors(&mut file);
     lease::vectors(&mut file);
     audit::vectors(&mut file);

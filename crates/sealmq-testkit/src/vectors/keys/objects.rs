@@ -2,6 +2,7 @@
 
 use sealmq_core::GroupId;
 use sealmq_core::object::{Kind, List};
+use sealmq_core::wire::Suite;
 use sealmq_keys::{Announcement, EnrolmentRequest};
 
 use super::confirmation::{confirmation, confirmation_context, group_entries, join_refusal};
@@ -13,6 +14,7 @@ use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
     CONTROLLER, NOW, authority, authority_json, body, body_of, controller, delegation, digest,
     domain, elements, hash, heart, identity, key_package, plant, public, root_key, sensor, sign,
+    sign_as,
 };
 
 /// An object vector in the making.
@@ -145,6 +147,15 @@ pub(crate) fn request_with(
     packages: &[Vec<u8>],
     change: impl FnOnce(&mut EnrolmentRequest<'_>),
 ) -> Vec<u8> {
+    request_as(Suite::One, name, packages, change)
+}
+
+pub(crate) fn request_as(
+    suite: Suite,
+    name: &str,
+    packages: &[Vec<u8>],
+    change: impl FnOnce(&mut EnrolmentRequest<'_>),
+) -> Vec<u8> {
     let packages: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let packages = elements(&packages);
     let mut fields = EnrolmentRequest {
@@ -155,7 +166,12 @@ pub(crate) fn request_with(
         packages: List::from_encoded(&packages).unwrap(),
     };
     change(&mut fields);
-    sign(Kind::EnrolmentRequest, &body(&fields), &identity(name))
+    sign_as(
+        suite,
+        Kind::EnrolmentRequest,
+        &body(&fields),
+        &identity(name),
+    )
 }
 
 /// A refused list's object with entries as they are.
