@@ -10,7 +10,7 @@ use sealmq_core::GroupId;
 use sealmq_keys::member::{
     EnrolledAs, GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner, Member,
 };
-use sealmq_keys::{Store as _, Token, fingerprint};
+use sealmq_keys::{JoinRefusalReason, Store as _, Token, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
 
@@ -31,9 +31,11 @@ const TITLES_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
+    let mut expires = None;
     let way = match (&args.token, &args.root) {
         (Some(text), _) => {
             let token = Token::parse(text).map_err(Failure::usage)?;
+            expires = Some(token.expires);
             follow_token(&token.broker, &mut way_to)?;
             JoinWay::Token(token.into())
         }
@@ -59,6 +61,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut joining = Joining {
         joiner,
         store: &mut store,
+        expires,
         told: false,
     };
     let wait = Duration::from_secs(args.timeout.into());
@@ -139,6 +142,8 @@ fn store(args: &JoinArgs) -> Result<FileStore, Failure> {
 struct Joining<'a> {
     joiner: Joiner,
     store: &'a mut FileStore,
+    /// Of the token, Unix seconds.
+    expires: Option<u64>,
     /// That the request waits for an operator.
     told: bool,
 }
@@ -212,6 +217,18 @@ impl Joining<'_> {
         titles
     }
 
+    /// The authority does not tell an expired token from others that are not valid; the token does.
+    fn refused(&self, reason: JoinRefusalReason) -> Failure {
+        let expired = self.expires.filter(|at| *at < clock::seconds());
+        match (reason, expired) {
+            (JoinRefusalReason::Token, Some(at)) => Failure::refused(format_args!(
+                "{reason} (by this device's clock, it expired at {})",
+                clock::iso_seconds(at)
+            )),
+            _ => Failure::refused(reason),
+        }
+    }
+
     async fn take(
         &mut self,
         link: &Link,
@@ -237,7 +254,7 @@ impl Joining<'_> {
                     ));
                 }
                 JoinAction::Joined(enrolled) => return Ok(Some(enrolled)),
-                JoinAction::Refused(reason) => return Err(Failure::refused(reason)),
+                JoinAction::Refused(reason) => return Err(self.refused(reason)),
                 JoinAction::Ignored { topic, error } => {
                     note(format_args!("sealmq: {topic}: refused: {error}"));
                 }

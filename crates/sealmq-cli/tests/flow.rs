@@ -15,8 +15,8 @@ use std::process::Command;
 
 use common::brokers::{self, Broker};
 use common::domain::Domain;
+use common::tls::certificates;
 use common::{Running, run, run_with, sealmq};
-use rcgen::{CertificateParams, Issuer, KeyPair};
 use serde_json::Value;
 
 const SECRET: &str = "the valve opens at 21.5 degrees";
@@ -264,30 +264,6 @@ fn through_mosquitto() {
         return;
     };
     whole_flow(&broker, &[], &[]);
-}
-
-/// A certificate for `localhost` and 127.0.0.1, its key, and its authority, as files.
-fn certificates(folder: &std::path::Path) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "test authority");
-    let certificate = authority.self_signed(&authority_key).unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
-    for name in ["server", "client"] {
-        let key = KeyPair::generate().unwrap();
-        let params =
-            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        fs::write(
-            folder.join(format!("{name}.pem")),
-            params.signed_by(&key, &issuer).unwrap().pem(),
-        )
-        .unwrap();
-        fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod brokers;
 pub(crate) mod domain;
+pub(crate) mod tls;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
