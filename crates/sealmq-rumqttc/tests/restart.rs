@@ -76,9 +76,7 @@ async fn a_broker_that_keeps_its_sessions() {
     let mut readers = Vec::new();
     for (n, store) in stores.into_iter().enumerate() {
         let mut node = Node::start(persistent(&format!("r{n}"), at), store);
-        node.client.subscribe("plant/#", qos(2)).await.unwrap();
-        node.until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
-            .await;
+        node.subscribe_at("plant/#", qos(2)).await;
         readers.push(node);
     }
     let mut sensor = Node::start(persistent("sensor", at), sensor);
@@ -143,19 +141,14 @@ async fn a_broker_that_forgets_everything() {
     broker.shutdown().await;
 }
 
-#[tokio::test]
-async fn connections_that_break_again_and_again() {
-    let broker = Broker::builder().start().await.unwrap();
-    let at = broker.local_addr();
+/// Cuts the connections of a sensor and a reader in turn, and rotates the keys meanwhile.
+async fn broken_connections(at: SocketAddr) {
     let mut domain = Domain::new(at).await;
     let sensor = domain.enrol("sensor", PUBLISH).await;
     let reader = domain.enrol("reader", SUBSCRIBE).await;
     let (to_sensor, to_reader) = (Proxy::to(at).await, Proxy::to(at).await);
     let mut reader = Node::start(persistent("reader", to_reader.address), reader);
-    reader.client.subscribe("plant/#", qos(2)).await.unwrap();
-    reader
-        .until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
-        .await;
+    reader.subscribe_at("plant/#", qos(2)).await;
     let mut sensor = Node::start(persistent("sensor", to_sensor.address), sensor);
     let publishing = publish_numbers(sensor.client.clone());
     for round in 1..=8_usize {
@@ -165,6 +158,9 @@ async fn connections_that_break_again_and_again() {
         };
         node.connected(round.div_ceil(2)).await;
         pause(60).await;
+        if round == 4 {
+            domain.rotate().await;
+        }
         way.cut();
         pause(20).await;
         way.mend();
@@ -173,6 +169,13 @@ async fn connections_that_break_again_and_again() {
     sensor.flush().await;
     receive_numbers(&mut reader).await;
     assert!(sensor.connections() >= 5 && reader.connections() >= 5);
+}
+
+#[tokio::test]
+async fn connections_that_break_again_and_again() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    broken_connections(at).await;
     broker.shutdown().await;
 }
 
@@ -339,34 +342,6 @@ async fn through_a_mosquitto_with_broken_connections() {
         println!("skipped: mosquitto is not installed");
         return;
     };
-    let mut domain = Domain::new(at).await;
-    let sensor = domain.enrol("sensor", PUBLISH).await;
-    let reader = domain.enrol("reader", SUBSCRIBE).await;
-    let (to_sensor, to_reader) = (Proxy::to(at).await, Proxy::to(at).await);
-    let mut reader = Node::start(persistent("reader", to_reader.address), reader);
-    reader.client.subscribe("plant/#", qos(2)).await.unwrap();
-    reader
-        .until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
-        .await;
-    let mut sensor = Node::start(persistent("sensor", to_sensor.address), sensor);
-    let publishing = publish_numbers(sensor.client.clone());
-    for round in 1..=8_usize {
-        let (way, node) = match round % 2 {
-            0 => (&to_sensor, &mut sensor),
-            _ => (&to_reader, &mut reader),
-        };
-        node.connected(round.div_ceil(2)).await;
-        pause(60).await;
-        if round == 4 {
-            domain.rotate().await;
-        }
-        way.cut();
-        pause(20).await;
-        way.mend();
-    }
-    within("publishing", publishing).await.unwrap();
-    sensor.flush().await;
-    receive_numbers(&mut reader).await;
-    assert!(sensor.connections() >= 5 && reader.connections() >= 5);
+    broken_connections(at).await;
     drop(mosquitto);
 }

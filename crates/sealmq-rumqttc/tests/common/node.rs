@@ -56,10 +56,11 @@ impl Node {
     }
 
     pub async fn subscribe(&mut self, filter: &str) {
-        self.client
-            .subscribe(filter, QoS::AtLeastOnce)
-            .await
-            .unwrap();
+        self.subscribe_at(filter, QoS::AtLeastOnce).await;
+    }
+
+    pub async fn subscribe_at(&mut self, filter: &str, qos: QoS) {
+        self.client.subscribe(filter, qos).await.unwrap();
         self.until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
             .await;
     }

@@ -10,6 +10,7 @@ use sealmq_keys::{
     MAX_LEASE, MAX_NONCE_ANSWER_LEN, MAX_PACKAGE_SET_LEN, MAX_PACKAGES, NonceAnswerFields,
     PackageSet, VerifiedConfirmation, VerifiedHeartbeat, VerifiedJoinRefusal, VerifiedNonceAnswer,
 };
+use serde::{Deserialize, Serialize};
 
 use super::objects::{encoded, genuine, identity};
 use super::signed::{Signer, frame, refuse_damaged};
@@ -17,59 +18,77 @@ use super::signed::{Signer, frame, refuse_damaged};
 /// Heartbeats (kind 7).
 pub fn heartbeat(data: &[u8]) -> bool {
     let signer = Signer::get();
-    let verify = |bytes: &[u8]| VerifiedHeartbeat::verify(bytes, &signer.delegation);
-    assert!(verify(data).is_err(), "not ours");
-    let Ok(fields) = decode::<HeartbeatFields>(data) else {
-        return false;
+    let verify = |bytes: &[u8]| {
+        let verified = VerifiedHeartbeat::verify(bytes, &signer.delegation).ok()?;
+        Some((*verified.fields(), *verified.hash()))
     };
-    let fields = HeartbeatFields {
+    let own = |fields| HeartbeatFields {
         domain: signer.domain,
         serial: Signer::SERIAL,
         signer: 0,
         ..fields
     };
-    let object = frame(Kind::Heartbeat, &encoded(&fields, 0), &signer.key);
-    let mut out = [0; MAX_HEARTBEAT_LEN];
-    let signed = fields.sign(&signer.key, &mut out);
-    let Ok(verified) = verify(&object) else {
-        assert!(signed.is_err(), "signed, but not accepted");
+    let sign = |fields: &HeartbeatFields| {
+        let mut out = [0; MAX_HEARTBEAT_LEN];
+        Some(fields.sign(&signer.key, &mut out).ok()?.0.to_vec())
+    };
+    let Some(fields) = signed_again(data, Kind::Heartbeat, own, sign, verify) else {
         return false;
     };
-    assert_eq!(signed.unwrap().0, object);
-    assert_eq!(*verified.fields(), fields);
     assert!(fields.epoch > 0 && (1..=MAX_LEASE).contains(&fields.lease));
     assert_eq!(fields.log_size == 0, fields.log_head == Digest::ZERO);
-    refuse_damaged(&object, verified.hash(), |bytes| verify(bytes).is_ok());
     true
 }
 
 /// Nonce answers (kind 8).
 pub fn nonce_answer(data: &[u8]) -> bool {
     let signer = Signer::get();
-    let verify = |bytes: &[u8]| VerifiedNonceAnswer::verify(bytes, &signer.delegation);
-    assert!(verify(data).is_err(), "not ours");
-    let Ok(fields) = decode::<NonceAnswerFields>(data) else {
-        return false;
+    let verify = |bytes: &[u8]| {
+        let verified = VerifiedNonceAnswer::verify(bytes, &signer.delegation).ok()?;
+        Some((*verified.fields(), sha256(&[bytes])))
     };
-    let fields = NonceAnswerFields {
+    let own = |fields| NonceAnswerFields {
         domain: signer.domain,
         serial: Signer::SERIAL,
         signer: 0,
         ..fields
     };
-    let object = frame(Kind::NonceAnswer, &encoded(&fields, 0), &signer.key);
-    let mut out = [0; MAX_NONCE_ANSWER_LEN];
-    let signed = fields.sign(&signer.key, &mut out);
-    let Ok(verified) = verify(&object) else {
-        assert!(signed.is_err(), "signed, but not accepted");
+    let sign = |fields: &NonceAnswerFields| {
+        let mut out = [0; MAX_NONCE_ANSWER_LEN];
+        Some(fields.sign(&signer.key, &mut out).ok()?.0.to_vec())
+    };
+    let Some(fields) = signed_again(data, Kind::NonceAnswer, own, sign, verify) else {
         return false;
     };
-    assert_eq!(signed.unwrap().0, object);
-    assert_eq!(*verified.fields(), fields);
     assert!(fields.epoch > 0 && (1..=MAX_LEASE).contains(&fields.lease));
     assert!(fields.member.is_valid());
-    refuse_damaged(&object, &sha256(&[&object]), |bytes| verify(bytes).is_ok());
     true
+}
+
+/// Decodes fields, makes them ours and signs them: what may be signed is accepted, gives the same
+/// fields, and is refused once it is damaged; what may not be signed is not accepted.
+fn signed_again<'a, T>(
+    data: &'a [u8],
+    kind: Kind,
+    own: impl Fn(T) -> T,
+    sign: impl Fn(&T) -> Option<Vec<u8>>,
+    verify: impl Fn(&[u8]) -> Option<(T, Digest)>,
+) -> Option<T>
+where
+    T: Deserialize<'a> + Serialize + PartialEq + core::fmt::Debug,
+{
+    assert_eq!(verify(data), None, "not ours");
+    let fields = own(decode(data).ok()?);
+    let object = frame(kind, &encoded(&fields, 0), &Signer::get().key);
+    let signed = sign(&fields);
+    let Some((verified, hash)) = verify(&object) else {
+        assert_eq!(signed, None, "signed, but not accepted");
+        return None;
+    };
+    assert_eq!(signed.as_ref(), Some(&object));
+    assert_eq!(verified, fields);
+    refuse_damaged(&object, &hash, |bytes| verify(bytes).is_some());
+    Some(fields)
 }
 
 /// Join refusals (kind 12).
