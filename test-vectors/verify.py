@@ -102,15 +102,24 @@ def welcome_open(i):
 
 def announcement_follow(i):
     member = tree.Member(i["authority"], i["group"], **i["member"])
+
+    def slots():
+        return [{"epoch": e, "hash": slot.hash, "secret": slot.secret} for e, slot in sorted(member.slots.items())]
+
     for n, step in enumerate(i["steps"]):
         refused = None
         try:
-            if member.follow(step["object"], step["now"], i["skew"], AnyChunk(step)):
+            if "welcome" in step:
+                member.authority = step.get("authority", member.authority)
+                _, _, _, path = tree.open_welcome(member.authority, None, step["welcome"], step["package"], step["package_seed"])
+                replaced = member.install(objects.Object("welcome", step["welcome"]).fields, path.values())
+                state = {"base": member.base, "path_keys": list(member.path.values()), "slots": slots()}
+                got = {"replaced" if replaced else "moved": state}
+            elif member.follow(step["object"], step["now"], i["skew"], AnyChunk(step)):
                 h = objects.Object("announcement", step["object"])
                 got = {"accepted": {
                     "epoch": h.fields["epoch"], "hash": h.hash, "secret": member.slots[h.fields["epoch"]].secret,
-                    "current": member.current, "base": member.base, "path_keys": list(member.path.values()),
-                    "slots": [{"epoch": e, "hash": slot.hash, "secret": slot.secret} for e, slot in sorted(member.slots.items())]}}
+                    "current": member.current, "base": member.base, "path_keys": list(member.path.values()), "slots": slots()}}
                 stated = step["expect"].get("accepted", {})
                 got["accepted"] = {name: value for name, value in got["accepted"].items() if name not in ("path_keys", "slots") or name in stated}
             else:

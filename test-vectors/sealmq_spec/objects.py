@@ -450,8 +450,8 @@ def chunk_for(chunks, leaf):
 
 def read_chunk(chunks, index, depth, data):
     """The entries of a chunk that was fetched from its topic."""
-    require(len(data) <= MAX_CHUNK, "size")
-    require(sha256(data) == chunks[index]["hash"], "serial", "not the chunk that the announcement names")
+    # No chunk is longer, so one that is cannot be the one that is named.
+    require(len(data) <= MAX_CHUNK and sha256(data) == chunks[index]["hash"], "serial", "not the chunk that the announcement names")
     entries = cover_entries(data)
     end = chunks[index + 1]["first_leaf"] if index + 1 < len(chunks) else None
     cover_rules(entries, depth, chunks[index]["first_leaf"], end)

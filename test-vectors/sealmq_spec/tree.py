@@ -134,6 +134,8 @@ class Member:
         self.last_healing = (healing_epoch, healing)    # the last one before base
         self.path = dict(zip(path_of(leaf), path_keys))  # at epoch base
         self.slots = {}
+        self.serial, self.installed = 1, (generation, base)  # of the welcome; the first one is of serial 1
+        self.newest_serial = 0                          # of the newest announcement
         self.named = set()                              # hashes in the `previous` and `healing` of announcements that count
 
     @property
@@ -145,7 +147,8 @@ class Member:
 
         `chunks` are the contents of the chunk topics that are there, by number over all covers.
         """
-        announcement = objects.check("announcement", data, authority=self.authority, group=self.group, named=self.named, now=now, skew=skew)
+        named = self.named | {slot.hash for slot in self.slots.values()}
+        announcement = objects.check("announcement", data, authority=self.authority, group=self.group, named=named, now=now, skew=skew)
         f, e = announcement.fields, announcement.fields["epoch"]
         if e in self.slots and self.slots[e].hash == announcement.hash:
             return False
@@ -154,12 +157,48 @@ class Member:
         require(e <= self.base + MAX_CATCH_UP, "too_far")
         self._require_healing(f)
         self.named |= {f["previous"], f["healing"]}
-        secret = self._unwrap(announcement, chunks or {})
+        secret = self._unwrap(announcement, {} if chunks is None else chunks)
         self.slots[e] = Slot(announcement, secret)
         if e > self.current:
-            self.current = e
-            self._move_base(max(self.base, e - f["policy"]["window"]))
+            self.current, self.newest_serial = e, f["serial"]
+            oldest = e - f["policy"]["window"]
+            self._move_base(max(self.base, oldest))
+            self.slots = {epoch: slot for epoch, slot in self.slots.items() if epoch >= oldest}
         return True
+
+    def install(self, f, path_keys):
+        """Takes another welcome, verified and opened (§6, §7 "Replacing"); returns whether it replaced everything."""
+        order = (f["serial"], f["generation"], f["epoch"])
+        require(order > (self.serial, *self.installed), "too_old", "not above the installed welcome")
+        contradicts = self._contradicts(f)
+        replaces = f["serial"] > max(self.serial, self.newest_serial) and (contradicts or f["epoch"] <= self.current)
+        if not replaces:
+            require(f["epoch"] >= self.base, "too_old", "the group has moved on")
+            require(not contradicts, "fork", "the welcome contradicts what was followed")
+        else:
+            self.slots, self.newest_serial, self.named = {}, 0, set()
+            self.current = f["epoch"] - 1
+        self.serial, self.installed = f["serial"], (f["generation"], f["epoch"])
+        self.generation, self.depth, self.leaf = f["generation"], f["depth"], f["leaf"]
+        self.base, self.before_base = f["epoch"], f["previous"]
+        self.last_healing = (f["healing_epoch"], f["healing"])
+        self.path = dict(zip(path_of(f["leaf"]), path_keys))
+        return replaces
+
+    def _contradicts(self, f):
+        """Steps 3 and 5, for what a welcome says of the epochs before its own."""
+        epoch = f["epoch"]
+        if epoch < self.base:
+            return False
+        known = {self.slots[epoch - 1].hash} if epoch - 1 in self.slots else set()
+        known |= {self.slots[epoch].previous} if epoch in self.slots else set()
+        known |= {self.before_base} if epoch == self.base else set()
+        healed = {e: slot.hash for e, slot in self.slots.items() if slot.healed and self.base <= e < epoch}
+        last = max(healed.items(), default=self.last_healing)
+        claimed = (f["healing_epoch"], f["healing"])
+        passed_over = last[0] > claimed[0] or (last[0] == claimed[0] and last != claimed)
+        not_healing = claimed[0] in self.slots and claimed[0] != last[0]
+        return any(other != f["previous"] for other in known) or passed_over or not_healing
 
     def _require_no_fork(self, announcement):
         f, e = announcement.fields, announcement.fields["epoch"]
@@ -237,4 +276,4 @@ class Member:
             if slot and slot.healed:
                 self.last_healing = (e, slot.hash)
         self.before_base = slot.hash if slot else None
-        self.base = base
+        self.base = base  # slots from another welcome's window may stay below it

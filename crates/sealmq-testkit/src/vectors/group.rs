@@ -11,6 +11,7 @@ use sealmq_keys::{
     WelcomeFields, default_prefix,
 };
 
+use super::craft::{blob, varint};
 use super::hpke;
 use super::json::{Json, object};
 use super::world::{
@@ -294,6 +295,44 @@ impl Group {
             [vec![0], body(&entries.as_slice().len()), entries].concat()
         });
         self.encode_with(draft, &covers.collect::<Vec<_>>().concat())
+    }
+
+    /// A cover in chunks of these nodes, encoded, and the chunks.
+    pub(crate) fn chunked(
+        &self,
+        draft: &Draft,
+        depth: u8,
+        parts: &[&[u32]],
+    ) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let (_, head_hash) = self.head(draft);
+        let chunks = parts
+            .iter()
+            .map(|nodes| self.entries(draft, &head_hash, nodes));
+        let chunks: Vec<Vec<u8>> = chunks.collect();
+        let first = |nodes: &[u32]| nodes[0] << (u32::from(depth) + nodes[0].leading_zeros() - 31);
+        let list = parts.iter().zip(&chunks).flat_map(|(nodes, chunk)| {
+            [varint(first(nodes).into()), sha256(&[chunk]).0.to_vec()].concat()
+        });
+        let list: Vec<u8> = list.collect();
+        ([vec![1], blob(&list)].concat(), chunks)
+    }
+
+    /// An inline cover of these nodes, encoded.
+    pub(crate) fn inline(&self, draft: &Draft, head_hash: &Digest, nodes: &[u32]) -> Vec<u8> {
+        [vec![0], blob(&self.entries(draft, head_hash, nodes))].concat()
+    }
+
+    /// Announces the next epoch with covers that are encoded already.
+    pub(crate) fn accept_with(&mut self, draft: Draft, covers: &[u8]) -> &Epoch {
+        let announcement = self.encode_with(&draft, covers);
+        self.epochs.push(Epoch {
+            number: draft.epoch,
+            healing: draft.kind == 1,
+            hash: hash(&announcement),
+            reader: draft.reader,
+            announcement,
+        });
+        self.epochs.last().unwrap()
     }
 
     /// The announcement with covers that are encoded already.

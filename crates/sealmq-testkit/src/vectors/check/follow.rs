@@ -1,26 +1,37 @@
 //! Kind `announcement_follow` (spec/keys.md §7).
 
-use sealmq_core::crypto::{Digest, Secret};
+use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret};
 use sealmq_keys::tree::Half;
 use sealmq_keys::{
-    FollowContext, FollowError, Followed, GroupState, Psk, ReaderSecret, default_prefix,
+    FollowContext, FollowError, Followed, GroupState, InstallError, Installed, Psk, ReaderSecret,
+    VerifiedWelcome, default_prefix,
 };
 
 use super::object::reason;
 use super::welcome::{contains, member_state};
 use super::{Input, Outcome, refused};
 use crate::vectors::json::object;
-use crate::vectors::world::hash;
+use crate::vectors::world::{Authority, hash};
 
 pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
-    let (authority, group) = (input.authority("authority"), input.group("group"));
+    let (mut authority, group) = (input.authority("authority"), input.group("group"));
     let prefix = default_prefix(&authority.domain);
     let mut state = member_state(input.get("member"), authority.domain, group);
     // Hashes of healing announcements that were asked for: they may come under an older serial.
     let mut asked: Vec<Digest> = vec![];
     let mut last = None;
     for (n, step) in input.list("steps").into_iter().enumerate() {
+        let expect = step.get("expect");
+        if step.has("welcome") {
+            if step.has("authority") {
+                authority = step.authority("authority");
+            }
+            last = install(&mut state, &authority, step, expect)
+                .map_err(|fault| format!("step {n}: {fault}"))?;
+            continue;
+        }
         let bytes = step.hex("object");
+        let chunk = step.has("chunk").then(|| step.hex("chunk"));
         let referenced = bytes
             .len()
             .checked_sub(64)
@@ -31,12 +42,11 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
             prefix: &prefix,
             now: step.opt_u64("now"),
             referenced,
-            chunk: None,
+            chunk: chunk.as_deref(),
         };
         let before = state.to_bytes().unwrap();
         let result = state.follow(&bytes, &context);
         let at = |fault: String| format!("step {n}: {fault}");
-        let expect = step.get("expect");
         last = match result {
             Ok(Followed::AlreadyKnown) if expect.has("known") => None,
             Ok(Followed::Filled { epoch } | Followed::Current { epoch, .. })
@@ -46,9 +56,10 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
                 None
             }
             Err(error) if expect.has("reason") => {
-                let (reason, ask) = reason_of(&error, &mut asked);
-                if expect.str("reason") != reason || expect.opt_u64("ask_epoch") != ask {
-                    return Err(at(format!("refused as {reason} {ask:?}")));
+                let (reason, epoch, chunk) = reason_of(&error, &mut asked);
+                let asks = (expect.opt_u64("ask_epoch"), expect.opt_u64("ask_chunk"));
+                if expect.str("reason") != reason || asks != (epoch, chunk) {
+                    return Err(at(format!("refused as {reason} {epoch:?} {chunk:?}")));
                 }
                 if *state.to_bytes().unwrap() != *before {
                     return Err(at("refused, and the state has changed".to_owned()));
@@ -64,20 +75,69 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
     Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
 }
 
-fn reason_of(error: &FollowError, asked: &mut Vec<Digest>) -> (&'static str, Option<u64>) {
-    match error {
-        FollowError::Object(error) => (reason(*error), None),
-        FollowError::OtherGroup => ("group", None),
-        FollowError::Fork(_) => ("fork", None),
+type Asked = (&'static str, Option<u64>, Option<u64>);
+
+/// The reason, and the epoch or the chunk that is asked for.
+fn reason_of(error: &FollowError, asked: &mut Vec<Digest>) -> Asked {
+    let reason = match error {
+        FollowError::Object(error) => reason(*error),
+        FollowError::OtherGroup => "group",
+        FollowError::Fork(_) => "fork",
         FollowError::NeedsHealing { epoch, hash } => {
             asked.push(*hash);
-            ("needs_healing", Some(*epoch))
+            return ("needs_healing", Some(*epoch), None);
         }
-        FollowError::NotCovered => ("not_covered", None),
-        FollowError::TooOld => ("too_old", None),
-        FollowError::TooFar => ("too_far", None),
-        FollowError::WrongSecret => ("wrong_secret", None),
-        _ => ("?", None),
+        FollowError::NeedsChunk { number, .. } => {
+            return ("needs_chunk", None, Some((*number).into()));
+        }
+        FollowError::Chunk => "serial",
+        FollowError::NotCovered => "not_covered",
+        FollowError::TooOld => "too_old",
+        FollowError::TooFar => "too_far",
+        FollowError::WrongSecret => "wrong_secret",
+        _ => "?",
+    };
+    (reason, None, None)
+}
+
+/// A later welcome: moves the member, or replaces what it has.
+fn install(
+    state: &mut GroupState,
+    authority: &Authority,
+    step: Input<'_>,
+    expect: Input<'_>,
+) -> Result<Option<&'static str>, String> {
+    let bytes = step.hex("welcome");
+    let before = state.to_bytes().unwrap();
+    let result = match VerifiedWelcome::verify(&bytes, authority) {
+        Ok(welcome) => {
+            let pair = RecipientKeyPair::derive(KemId::X25519, &step.secret("package_seed"));
+            let opened = welcome.open(&pair).map_err(|error| error.to_string())?;
+            state.reinstall(opened).map_err(|error| match error {
+                InstallError::NotNewer | InstallError::TooOld => "too_old",
+                InstallError::Fork(_) => "fork",
+                InstallError::OtherGroup => "group",
+                _ => "?",
+            })
+        }
+        Err(error) => Err(reason(error)),
+    };
+    match result {
+        Ok(Installed::Moved) if expect.has("moved") => {
+            check_kept(state, expect.get("moved"))?;
+            Ok(None)
+        }
+        Ok(Installed::Replaced { .. }) if expect.has("replaced") => {
+            check_kept(state, expect.get("replaced"))?;
+            Ok(None)
+        }
+        Err(reason) if expect.has("reason") && expect.str("reason") == reason => {
+            if *state.to_bytes().unwrap() != *before {
+                return Err("refused, and the state has changed".to_owned());
+            }
+            Ok(Some(reason))
+        }
+        other => Err(format!("{other:?}, the vector says {}", expect.raw())),
     }
 }
 
@@ -96,6 +156,15 @@ fn check_state(state: &GroupState, epoch: u64, expected: Input<'_>) -> Result<()
         ));
     }
     check_slot(state, &stored, expected)?;
+    check_kept(state, expected)
+}
+
+/// Base, path keys and slots, as far as they are stated.
+fn check_kept(state: &GroupState, expected: Input<'_>) -> Result<(), String> {
+    let stored = state.to_bytes().unwrap();
+    if state.base_epoch() != expected.u64("base") {
+        return Err(format!("the base is {}", state.base_epoch()));
+    }
     if expected.has("path_keys") {
         let keys: Vec<u8> = expected
             .list("path_keys")
@@ -112,8 +181,9 @@ fn check_state(state: &GroupState, epoch: u64, expected: Input<'_>) -> Result<()
             .iter()
             .try_for_each(|slot| check_slot(state, &stored, *slot))?;
         let stated: Vec<u64> = slots.iter().map(|slot| slot.u64("epoch")).collect();
-        // A slot older than the base can stay after another welcome only, and there is none here.
-        let own: Vec<u64> = (state.base_epoch()..=state.current_epoch())
+        // Slots below the base stay after another welcome, as long as the window reaches.
+        let oldest = state.current_epoch().saturating_sub(64);
+        let own: Vec<u64> = (oldest..=state.current_epoch())
             .filter(|e| state.announcement_hash(*e).is_some())
             .collect();
         if own != stated {

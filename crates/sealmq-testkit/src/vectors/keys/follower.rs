@@ -2,17 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_core::crypto::Digest;
+use sealmq_core::crypto::{Digest, KemKeyPair};
+use sealmq_core::object::Kind;
+use sealmq_keys::WelcomeFields;
 use sealmq_keys::tree::{Half, half_of};
 
 use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::group::{Draft, Group};
+use crate::vectors::group::{Draft, Group, welcome_info};
+use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{NOW, authority, authority_json, body_of, hash};
+use crate::vectors::world::{
+    Authority, NOW, WelcomeBody, authority, authority_json, body, body_of, controller, hash,
+    key_package, package_seed, secret, sign,
+};
 
 /// What a member goes through, and a plain model of what it keeps: its epochs and its base.
 pub(crate) struct Follower<'a> {
     group: &'a Group,
+    /// The tree that the member's leaf is in.
+    keys: &'a Group,
     leaf: u32,
     id: &'a str,
     comment: &'a str,
@@ -24,8 +32,72 @@ pub(crate) struct Follower<'a> {
     /// Hash and secret of each epoch that it keeps.
     epochs: BTreeMap<u64, (Digest, [u8; 32])>,
     now: Option<u64>,
+    chunk: Option<Vec<u8>>,
+    next_authority: Option<Json>,
     steps: Vec<Json>,
     reason: Option<&'static str>,
+}
+
+/// The member of all these vectors.
+const NAME: &str = "sensor-7";
+
+/// A welcome that comes later than the first.
+pub(crate) struct Welcome<'a> {
+    group: &'a Group,
+    /// Whose tree it is for.
+    keys: &'a Group,
+    /// Serial of the delegation whose key signs.
+    signer: u32,
+    package: Vec<u8>,
+    pub(crate) fields: WelcomeFields,
+}
+
+impl<'a> Welcome<'a> {
+    /// To this leaf, for this epoch, under the group's delegation.
+    pub(crate) fn new(group: &'a Group, leaf: u32, epoch: u64, package: u32) -> Self {
+        let package = key_package(NAME, package);
+        let fields = group.welcome_fields(7, leaf, epoch, &package);
+        Self {
+            group,
+            keys: group,
+            signer: group.serial,
+            package,
+            fields,
+        }
+    }
+
+    /// Signed by a key of another delegation.
+    pub(crate) fn signed_under(mut self, serial: u32) -> Self {
+        self.signer = serial;
+        self
+    }
+
+    /// For a leaf of another tree.
+    pub(crate) fn keys_of(mut self, keys: &'a Group) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    fn object(&self) -> Vec<u8> {
+        let fields = self.fields;
+        let path = self.keys.path_bytes(fields.leaf, fields.epoch);
+        let init_key = KemKeyPair::derive(&package_seed(NAME, fields.package_number))
+            .public()
+            .0;
+        let seed = secret("another welcome");
+        let (enc, sealed) = hpke::seal_base(&init_key, &welcome_info(&fields), &seed, &path);
+        let body = body(&WelcomeBody {
+            fields,
+            enc: &enc,
+            sealed: &sealed,
+        });
+        sign(Kind::Welcome, &body, &controller(self.signer))
+    }
+
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut WelcomeFields)) -> Self {
+        change(&mut self.fields);
+        self
+    }
 }
 
 impl<'a> Follower<'a> {
@@ -39,6 +111,7 @@ impl<'a> Follower<'a> {
     ) -> Self {
         Self {
             group,
+            keys: group,
             leaf,
             id,
             comment,
@@ -49,6 +122,8 @@ impl<'a> Follower<'a> {
             current: epoch - 1,
             epochs: BTreeMap::new(),
             now: Some(NOW),
+            chunk: None,
+            next_authority: None,
             steps: vec![],
             reason: None,
         }
@@ -79,6 +154,12 @@ impl<'a> Follower<'a> {
         self.accept(number, &epoch.announcement, secret, window)
     }
 
+    /// An object that says what a draft says, in another encoding, is accepted.
+    pub(crate) fn ok_object(self, draft: &Draft, object: &[u8]) -> Self {
+        let secret = self.secret(&draft.reader);
+        self.accept(draft.epoch, object, secret, draft.policy.window.into())
+    }
+
     /// A draft is accepted.
     pub(crate) fn ok_draft(self, draft: &Draft) -> Self {
         let secret = self.secret(&draft.reader);
@@ -97,23 +178,21 @@ impl<'a> Follower<'a> {
         self.epochs.insert(epoch, (hash(object), secret));
         if epoch > self.current {
             self.current = epoch;
-            self.base = self.base.max(epoch.saturating_sub(window));
-            self.epochs = self.epochs.split_off(&self.base);
+            let oldest = epoch.saturating_sub(window);
+            self.base = self.base.max(oldest);
+            self.epochs = self.epochs.split_off(&oldest);
         }
         let mut state = object! {
             epoch: epoch, hash: hash(object), secret: secret, current: self.current, base: self.base,
         };
         // Path keys and slots are stated where all epochs in between are the group's own.
         if self.current < self.group.next_epoch() {
-            let keys = self.group.path_bytes(self.leaf, self.base);
+            let keys = self.keys.path_bytes(self.leaf, self.base);
             state = state.with(
                 "path_keys",
                 Json::Array(keys.chunks(32).map(Json::hex).collect()),
             );
-            let slots = self.epochs.iter().map(|(epoch, (hash, secret))| {
-                object! { epoch: *epoch, hash: *hash, secret: *secret }
-            });
-            state = state.with("slots", Json::Array(slots.collect()));
+            state = state.with("slots", self.slots());
         }
         self.step(object, object! { accepted: state }, None)
     }
@@ -153,8 +232,98 @@ impl<'a> Follower<'a> {
 
     fn step(mut self, object: &[u8], expect: Json, reason: Option<&'static str>) -> Self {
         self.reason = reason;
-        self.steps
-            .push(object! { object: Json::hex(object), now: self.now, expect: expect });
+        let mut step = object! { object: Json::hex(object), now: self.now };
+        if let Some(chunk) = self.chunk.take() {
+            step = step.with("chunk", Json::hex(chunk));
+        }
+        self.steps.push(step.with("expect", expect));
+        self
+    }
+
+    /// What is fetched from the chunk's topic for the next step.
+    pub(crate) fn with_chunk(mut self, chunk: &[u8]) -> Self {
+        self.chunk = Some(chunk.to_vec());
+        self
+    }
+
+    /// Its chunk has to be fetched first.
+    pub(crate) fn asks_chunk(self, epoch: u64, number: u32) -> Self {
+        let object = self.group.announcement(epoch).to_vec();
+        self.asks_chunk_of(&object, number)
+    }
+
+    /// The same of any announcement.
+    pub(crate) fn asks_chunk_of(self, object: &[u8], number: u32) -> Self {
+        self.step(
+            object,
+            object! { reason: "needs_chunk", ask_chunk: number },
+            Some("needs_chunk"),
+        )
+    }
+
+    // --- another welcome ---
+
+    /// The welcome is of this delegation, which the member holds from now on.
+    pub(crate) fn now_under(mut self, authority: &Authority) -> Self {
+        self.next_authority = Some(authority_json(authority));
+        self
+    }
+
+    /// Another welcome, which only moves the member to another leaf, epoch or generation.
+    pub(crate) fn moved(mut self, welcome: &Welcome<'a>) -> Self {
+        (self.group, self.keys) = (welcome.group, welcome.keys);
+        (self.leaf, self.base) = (welcome.fields.leaf, welcome.fields.epoch);
+        let expect = object! { moved: self.state_of(welcome) };
+        self.welcome_step(welcome, expect, None)
+    }
+
+    /// Another welcome, which replaces everything.
+    pub(crate) fn replaced(mut self, welcome: &Welcome<'a>) -> Self {
+        (self.group, self.keys) = (welcome.group, welcome.keys);
+        (self.leaf, self.base) = (welcome.fields.leaf, welcome.fields.epoch);
+        self.current = self.base - 1;
+        self.epochs.clear();
+        let expect = object! { replaced: self.state_of(welcome) };
+        self.welcome_step(welcome, expect, None)
+    }
+
+    /// Another welcome, which is refused.
+    pub(crate) fn not_installed(self, welcome: &Welcome<'_>, reason: &'static str) -> Self {
+        self.welcome_step(welcome, object! { reason: reason }, Some(reason))
+    }
+
+    fn state_of(&self, welcome: &Welcome<'_>) -> Json {
+        let keys = welcome.keys.path_bytes(self.leaf, self.base);
+        object! {
+            base: self.base,
+            path_keys: Json::Array(keys.chunks(32).map(Json::hex).collect()),
+            slots: self.slots(),
+        }
+    }
+
+    fn slots(&self) -> Json {
+        let slots = self.epochs.iter().map(|(epoch, (hash, secret))| {
+            object! { epoch: *epoch, hash: *hash, secret: *secret }
+        });
+        Json::Array(slots.collect())
+    }
+
+    fn welcome_step(
+        mut self,
+        welcome: &Welcome<'_>,
+        expect: Json,
+        reason: Option<&'static str>,
+    ) -> Self {
+        self.reason = reason;
+        let (package, number) = (&welcome.package, welcome.fields.package_number);
+        let mut step = object! {
+            welcome: Json::hex(welcome.object()),
+            package: Json::hex(package), package_seed: *package_seed(NAME, number).expose(),
+        };
+        if let Some(authority) = self.next_authority.take() {
+            step = step.with("authority", authority);
+        }
+        self.steps.push(step.with("expect", expect));
         self
     }
 

@@ -1,0 +1,269 @@
+//! Kind `announcement_follow`: another welcome on the way (spec/keys.md §6, §7 "Replacing").
+
+use sealmq_keys::Generation;
+
+use super::follower::{Follower, Welcome, fixtures};
+use crate::vectors::file::VectorFile;
+use crate::vectors::group::Group;
+use crate::vectors::world::{authority, digest};
+
+const READER: u32 = 17;
+
+/// Four epochs under the first delegation; what comes next is signed under the second.
+fn recovered() -> Group {
+    let mut group = Group::new("recovered", 4);
+    group.rotate();
+    group.remove(&[20]);
+    group.rotate();
+    group.rotate();
+    group.serial = 2;
+    group.rotate();
+    group.rotate();
+    group
+}
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    let group = recovered();
+    fixtures(&group, file);
+    moved(&group, file);
+    replaced(&group, file);
+    refused(&group, file);
+    generation(file);
+}
+
+/// A welcome to another leaf that the chain agrees with: the window stays.
+fn moved(group: &Group, file: &mut VectorFile) {
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .under(1)
+            .attacks(&["B5", "A5"])
+            .ok(1)
+            .ok(2)
+            .ok(3)
+            .ok(4)
+    };
+    let welcome = Welcome::new(group, 23, 5, 2);
+    new(
+        "welcome-renewed",
+        "A new delegation's welcome that fits: the window stays.",
+    )
+    .now_under(&authority(2))
+    .moved(&welcome)
+    .ok(5)
+    .known(4)
+    .known(3)
+    .ok(6)
+    .done(file);
+    let again = Welcome::new(group, 23, 5, 2).with(|f| (f.serial, f.generation) = (1, 2));
+    let again = again.signed_under(1);
+    new(
+        "welcome-moved",
+        "A welcome to a new generation: the window stays.",
+    )
+    .moved(&again)
+    .known(4)
+    .known(3)
+    .done(file);
+    // A member that was away until its welcome: nothing of before is known to contradict it.
+    let comment = "The member was away: the chain has a gap, and nothing contradicts.";
+    Follower::new(group, READER, 1, "welcome-after-gap", comment)
+        .under(1)
+        .ok(1)
+        .now_under(&authority(2))
+        .moved(&Welcome::new(group, 23, 5, 2))
+        .ok(5)
+        .ok(6)
+        .done(file);
+}
+
+/// What a stolen key had signed goes with it.
+fn replaced(group: &Group, file: &mut VectorFile) {
+    let mut forged = group.draft_of(4, false);
+    forged.salt = digest("salt of the thief").0;
+    forged.serial = 1;
+    forged.key = crate::vectors::world::controller(1);
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .under(1)
+            .attacks(&["A15"])
+            .ok(1)
+            .ok(2)
+            .ok(3)
+    };
+    new(
+        "replaced-previous",
+        "The thief's epoch 4 contradicts the new welcome's predecessor.",
+    )
+    .ok_draft(&forged)
+    .now_under(&authority(2))
+    .replaced(&Welcome::new(group, 23, 5, 2))
+    .ok(5)
+    .ok(6)
+    .done(file);
+    let mut far = forged_at(group, 5000);
+    new(
+        "replaced-fast-forward",
+        "The thief ran ahead: the next epoch is far below the current.",
+    )
+    .ok_draft(&far)
+    .now_under(&authority(2))
+    .replaced(&Welcome::new(group, 23, 5, 2))
+    .bad_draft(&far, "role")
+    .ok(5)
+    .ok(6)
+    .done(file);
+    far = forged_at(group, 5);
+    far.previous = group.epoch(4).hash;
+    new(
+        "replaced-same-epoch",
+        "The welcome's epoch is the current one: the thief signed it.",
+    )
+    .ok_draft(&far)
+    .now_under(&authority(2))
+    .replaced(&Welcome::new(group, 23, 5, 2))
+    .ok(5)
+    .done(file);
+    let healing = Welcome::new(group, 23, 5, 2).with(|f| f.healing = digest("another healing"));
+    new(
+        "replaced-healing",
+        "Another healing announcement than the one that was followed.",
+    )
+    .ok(4)
+    .now_under(&authority(2))
+    .replaced(&healing)
+    .done(file);
+}
+
+/// An announcement of the thief, of this epoch and of no predecessor that anybody knows.
+fn forged_at(group: &Group, epoch: u64) -> crate::vectors::group::Draft {
+    let mut draft = group.draft_of(epoch, false);
+    draft.salt = digest("salt of the thief").0;
+    draft.serial = 1;
+    draft.key = crate::vectors::world::controller(1);
+    draft.previous = digest("what the thief signed before");
+    draft.healing = (2, group.epoch(2).hash);
+    draft
+}
+
+fn refused(group: &Group, file: &mut VectorFile) {
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .under(1)
+            .attacks(&["B5", "A15"])
+            .ok(1)
+            .ok(2)
+            .ok(3)
+            .ok(4)
+    };
+    let fork = |f: &mut sealmq_keys::WelcomeFields| {
+        (f.serial, f.generation, f.previous) = (1, 2, digest("another predecessor"));
+    };
+    let welcome = Welcome::new(group, 23, 5, 2).with(fork).signed_under(1);
+    new(
+        "welcome-fork",
+        "Of the same delegation, and it contradicts: nothing is replaced.",
+    )
+    .not_installed(&welcome, "fork")
+    .done(file);
+    let healing = |f: &mut sealmq_keys::WelcomeFields| {
+        (f.serial, f.generation, f.healing) = (1, 2, digest("another healing"));
+    };
+    let welcome = Welcome::new(group, 23, 5, 2).with(healing).signed_under(1);
+    new(
+        "welcome-fork-healing",
+        "It names another healing announcement.",
+    )
+    .not_installed(&welcome, "fork")
+    .done(file);
+    let later = Welcome::new(group, 23, 6, 2).with(|f| f.previous = digest("another"));
+    let comment = "The newest announcement is of the welcome's own delegation.";
+    Follower::new(group, READER, 1, "welcome-fork-followed", comment)
+        .attacks(&["A15"])
+        .under(2)
+        .asks(5, 2)
+        .ok(2)
+        .ok(5)
+        .not_installed(&later, "fork")
+        .done(file);
+    let old = Welcome::new(group, 23, 1, 2).with(|f| (f.serial, f.generation) = (1, 1));
+    new(
+        "welcome-again",
+        "Serial, generation and epoch of the installed one.",
+    )
+    .not_installed(&old.signed_under(1), "too_old")
+    .done(file);
+    let old = Welcome::new(group, 23, 5, 2).with(|f| (f.serial, f.generation) = (1, 0));
+    new(
+        "welcome-older-generation",
+        "An older generation, whatever the epoch.",
+    )
+    .not_installed(&old.signed_under(1), "too_old")
+    .done(file);
+    let below = Welcome::new(group, 23, 1, 2).with(|f| (f.serial, f.generation) = (1, 2));
+    new(
+        "welcome-below-base",
+        "A newer generation, for an epoch that has left the window.",
+    )
+    .not_installed(&below.signed_under(1), "too_old")
+    .done(file);
+    let stolen = Welcome::new(group, 23, 5, 2).with(|f| f.serial = 1);
+    new(
+        "welcome-old-key",
+        "Of the old delegation, after the new one was accepted.",
+    )
+    .now_under(&authority(2))
+    .not_installed(&stolen.signed_under(1), "role")
+    .done(file);
+}
+
+/// Two trees at once: a member reads the cover of the one that its newest welcome names.
+fn generation(file: &mut VectorFile) {
+    let mut group = Group::new("older tree", 4);
+    group.rotate_times(3);
+    let newer = Group::new("newer tree", 5);
+    let mut draft = group.draft(false);
+    let first = draft.generations[0];
+    let second = Generation {
+        number: 2,
+        depth: 5,
+        first_epoch: 1,
+        deadline: 0,
+    };
+    draft.generations = vec![first, second];
+    let (_, head_hash) = group.head(&draft);
+    let covers = [
+        group.inline(&draft, &head_hash, &[2, 3]),
+        newer.inline(&draft, &head_hash, &[2, 3]),
+    ];
+    group.accept_with(draft, &covers.concat());
+    let fields = |leaf: u32| {
+        let mut welcome = Welcome::new(&group, READER, 4, 2);
+        (
+            welcome.fields.generation,
+            welcome.fields.depth,
+            welcome.fields.leaf,
+        ) = (2, 5, leaf);
+        welcome.keys_of(&newer)
+    };
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(&group, READER, 1, id, comment)
+            .ok(1)
+            .ok(2)
+            .ok(3)
+    };
+    new(
+        "generation-moves",
+        "Moved before the epoch that both trees cover.",
+    )
+    .moved(&fields(40))
+    .ok(4)
+    .done(file);
+    new(
+        "generation-moves-late",
+        "Moved after the old tree's entry was read.",
+    )
+    .ok(4)
+    .moved(&fields(40))
+    .known(4)
+    .done(file);
+}
