@@ -146,11 +146,15 @@ class AnyChunk(dict):
 
 
 def lease(i):
-    steps = i.pop("steps")
+    steps, delegation_not_after = i.pop("steps"), i.pop("delegation_not_after", None)
     state = validity.Lease(**i)
+    last = None
     for n, step in enumerate(steps):
         refused = None
         try:
+            if "expect" in step and "seal" in step["expect"]:
+                agree(step["expect"], state.may(step["at"], step["uptime"], delegation_not_after), f"steps.{n}.expect")
+                continue
             if "object" in step:
                 new = state.announce(step["object"], step["now"], AnyChunk(step))
             elif "heartbeat" in step:
@@ -161,8 +165,9 @@ def lease(i):
         except Refused as fault:
             refused, got = fault, {"reason": fault.reason, **fault.more}
         agree(step["expect"], got, f"steps.{n}.expect")
-    if refused:
-        raise refused
+        last = refused
+    if last:
+        raise last
     return {}
 
 

@@ -22,6 +22,7 @@ class Lease:
         self.heartbeats = []    # (announcement, issued_at, lease), those that are ahead included
         self.uptime = None      # ms, from nonce answers
         self.used = set()       # nonces that have served
+        self.answers = []       # (announcement, made_at, lease) of those that are ahead
 
     def state(self):
         if self.newest is None:
@@ -35,7 +36,31 @@ class Lease:
         announcement = objects.Object("announcement", data)
         if new and (self.newest is None or announcement.fields["epoch"] > self.newest.fields["epoch"]):
             self.newest = announcement
+            for named, made_at, lease in self.answers:
+                if named == announcement.hash:
+                    self._count(made_at, lease)
         return new
+
+    def _count(self, made_at, lease):
+        until = made_at + 1000 * min(lease, self.newest.fields["policy"]["lease"])
+        if self.uptime is None or until > self.uptime:
+            self.uptime = until
+            return True
+        return False
+
+    def may(self, at, uptime, delegation_not_after=None):
+        """Whether the member may seal, and read: `at` in seconds by its clock, else `uptime` in milliseconds."""
+        policy = self.newest.fields["policy"]
+        late = policy["grace"] + policy["skew"]
+        if at is not None:
+            until = self.state()["good_until"]
+            until = until if delegation_not_after is None else min(until, delegation_not_after)
+            return {"seal": at <= until, "read": at <= until + late}
+        if not policy["lease"]:
+            return {"seal": True, "read": True}
+        if uptime is None or self.uptime is None:
+            return {"seal": False, "read": False}
+        return {"seal": uptime <= self.uptime, "read": uptime <= self.uptime + 1000 * late}
 
     def _require_newest(self, f):
         """The heartbeat or answer names the newest announcement."""
@@ -61,10 +86,11 @@ class Lease:
     def answer(self, data, nonce, made_at):
         f = objects.check("nonce_answer", data, authority=self.authority, group=self.group, member=self.number, nonce=nonce).fields
         require(nonce not in self.used, "nonce", "has served before")
-        self._require_newest(f)
         self.used.add(nonce)
-        until = made_at + 1000 * min(f["lease"], self.newest.fields["policy"]["lease"])
-        if self.uptime is not None and until <= self.uptime:
-            return False
-        self.uptime = until
-        return True
+        try:
+            self._require_newest(f)
+        except Refused as refused:
+            if refused.reason == "ahead":
+                self.answers.append((f["announcement"], made_at, f["lease"]))
+            raise
+        return self._count(made_at, f["lease"])

@@ -1,52 +1,161 @@
 //! Kind `lease` (spec/keys.md §8): how long a member's newest announcement is good.
 
 use sealmq_keys::{
-    FollowContext, Followed, LeaseClaim, Renewal, VerifiedHeartbeat, VerifiedNonceAnswer,
-    default_prefix,
+    FollowContext, Followed, GroupState, HeartbeatFields, LeaseClaim, Renewal, VerifiedHeartbeat,
+    VerifiedNonceAnswer, default_prefix,
 };
 
 use super::object::reason;
 use super::welcome::member_state;
 use super::{Input, Outcome, refused, to_value};
 use crate::vectors::json::{Json, object};
+use crate::vectors::world::Authority;
+
+/// What a member has of one group, and what it keeps beside it.
+struct Holder {
+    authority: Authority,
+    state: GroupState,
+    /// What names an announcement that was not followed yet.
+    held: Vec<HeartbeatFields>,
+    answers: Vec<(LeaseClaim, u64)>,
+    /// Nonces that have served.
+    used: Vec<[u8; 16]>,
+}
+
+type Step = Result<Renewal, &'static str>;
 
 pub(crate) fn lease(input: Input<'_>) -> Result<Outcome, String> {
     let (authority, group) = (input.authority("authority"), input.group("group"));
-    let prefix = default_prefix(&authority.domain);
-    let mut state = member_state(input.get("member"), authority.domain, group);
+    let state = member_state(input.get("member"), authority.domain, group);
+    let mut holder = Holder {
+        authority,
+        state,
+        held: vec![],
+        answers: vec![],
+        used: vec![],
+    };
     let mut last = None;
     for (n, step) in input.list("steps").into_iter().enumerate() {
-        let renewal = if step.has("object") {
-            let context = FollowContext {
-                authorities: &authority,
-                prefix: &prefix,
-                now: step.opt_u64("now"),
-                referenced: None,
-                chunk: None,
-            };
-            match state.follow(&step.hex("object"), &context) {
-                Ok(Followed::AlreadyKnown) => Ok(Renewal::Known),
-                Ok(_) => Ok(Renewal::Renewed),
-                Err(error) => return Err(format!("step {n}: {error}")),
-            }
+        let found = if step.has("object") {
+            holder
+                .announcement(step)
+                .map_err(|fault| format!("step {n}: {fault}"))
         } else if step.has("heartbeat") {
-            VerifiedHeartbeat::verify(&step.hex("heartbeat"), &authority).map(|heartbeat| {
-                let fields = heartbeat.fields();
-                state.renew(
-                    &LeaseClaim::from(fields),
-                    fields.issued_at,
-                    step.opt_u64("now"),
-                )
-            })
+            Ok(holder.heartbeat(step))
+        } else if step.has("answer") {
+            Ok(holder.answer(step, input.number("member_number")))
         } else {
-            VerifiedNonceAnswer::verify(&step.hex("answer"), &authority)
-                .map(|answer| state.answered(&answer.fields().into(), step.u64("made_at")))
+            let found = holder.may(step, input.opt_u64("delegation_not_after"));
+            if to_value(&found) != *step.value("expect") {
+                return Err(format!("step {n}: {:?}", to_value(&found)));
+            }
+            continue;
         };
+        let (why, found) = holder.stated(found?);
+        if to_value(&found) != *step.value("expect") {
+            return Err(format!("step {n}: {:?}", to_value(&found)));
+        }
+        last = why;
+    }
+    Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
+}
+
+impl Holder {
+    fn announcement(&mut self, step: Input<'_>) -> Result<Step, String> {
+        let prefix = default_prefix(&self.authority.domain);
+        let chunk = step.has("chunk").then(|| step.hex("chunk"));
+        let context = FollowContext {
+            authorities: &self.authority,
+            prefix: &prefix,
+            now: step.opt_u64("now"),
+            referenced: None,
+            chunk: chunk.as_deref(),
+        };
+        let followed = self.state.follow(&step.hex("object"), &context);
+        let followed = followed.map_err(|error| error.to_string())?;
+        // What came for it before counts now.
+        for held in std::mem::take(&mut self.held) {
+            let now = step.opt_u64("now");
+            if let Renewal::Ahead { .. } = self.state.renew(&(&held).into(), held.issued_at, now) {
+                self.held.push(held);
+            }
+        }
+        for (claim, made_at) in std::mem::take(&mut self.answers) {
+            if let Renewal::Ahead { .. } = self.state.answered(&claim, made_at) {
+                self.answers.push((claim, made_at));
+            }
+        }
+        Ok(Ok(match followed {
+            Followed::AlreadyKnown => Renewal::Known,
+            _ => Renewal::Renewed,
+        }))
+    }
+
+    fn heartbeat(&mut self, step: Input<'_>) -> Step {
+        let bytes = step.hex("heartbeat");
+        let heartbeat = VerifiedHeartbeat::verify(&bytes, &self.authority).map_err(reason)?;
+        let fields = *heartbeat.fields();
+        if fields.group != *self.state.group() {
+            return Err("group");
+        }
+        let now = step.opt_u64("now");
+        let renewal = self.state.renew(&(&fields).into(), fields.issued_at, now);
+        if let Renewal::Ahead { .. } = renewal {
+            self.held.push(fields);
+        }
+        Ok(renewal)
+    }
+
+    fn answer(&mut self, step: Input<'_>, member: u32) -> Step {
+        let (bytes, nonce) = (step.hex("answer"), step.array::<16>("nonce"));
+        let answer = VerifiedNonceAnswer::verify(&bytes, &self.authority).map_err(reason)?;
+        let fields = answer.fields();
+        if fields.group != *self.state.group() {
+            return Err("group");
+        }
+        if fields.member.0 != member {
+            return Err("recipient");
+        }
+        if fields.nonce != nonce || self.used.contains(&nonce) {
+            return Err("nonce");
+        }
+        // Each nonce serves once, whatever the answer says.
+        self.used.push(nonce);
+        let (claim, made_at) = (LeaseClaim::from(fields), step.u64("made_at"));
+        let renewal = self.state.answered(&claim, made_at);
+        if let Renewal::Ahead { .. } = renewal {
+            self.answers.push((claim, made_at));
+        }
+        Ok(renewal)
+    }
+
+    /// Whether it may seal and read now: the member machine's comparisons, which its own tests
+    /// hold to the second.
+    fn may(&self, step: Input<'_>, delegation: Option<u64>) -> Json {
+        let policy = self.state.policy().unwrap();
+        let late = u64::from(policy.grace) + u64::from(policy.skew);
+        let (seal, read) = if let Some(now) = step.opt_u64("at") {
+            let good_until = self.state.good_until().unwrap();
+            let until = good_until.min(delegation.unwrap_or(u64::MAX));
+            (now <= until, now <= until.saturating_add(late))
+        } else if policy.lease == 0 {
+            (true, true)
+        } else {
+            let times = step.opt_u64("uptime").zip(self.state.good_until_uptime());
+            times.map_or((false, false), |(uptime, until)| {
+                (uptime <= until, uptime <= until.saturating_add(late * 1000))
+            })
+        };
+        object! { seal: seal, read: read }
+    }
+
+    fn stated(&self, step: Step) -> (Option<&'static str>, Json) {
         let refusal = |why: &'static str| (Some(why), object! { reason: why });
-        let (why, found): (Option<&'static str>, Json) = match renewal {
+        let (good_until, uptime) = (self.state.good_until(), self.state.good_until_uptime());
+        match step {
             Ok(Renewal::Renewed) => (
                 None,
-                object! { good_until: state.good_until(), good_until_uptime: state.good_until_uptime() },
+                object! { good_until: good_until, good_until_uptime: uptime },
             ),
             Ok(Renewal::Known) => (None, object! { known: true }),
             Ok(Renewal::Older) => refusal("too_old"),
@@ -55,12 +164,7 @@ pub(crate) fn lease(input: Input<'_>) -> Result<Outcome, String> {
             }
             Ok(Renewal::Future) => refusal("expired"),
             Ok(Renewal::Fork(_)) => refusal("fork"),
-            Err(error) => refusal(reason(error)),
-        };
-        if to_value(&found) != *step.value("expect") {
-            return Err(format!("step {n}: {:?}", to_value(&found)));
+            Err(why) => refusal(why),
         }
-        last = why;
     }
-    Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
 }

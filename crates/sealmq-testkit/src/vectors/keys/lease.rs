@@ -6,23 +6,23 @@ use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{NOW, WEEK, authority_json, digest, live_authority};
 
-const LEASE: u32 = 3600;
+pub(super) const LEASE: u32 = 3600;
 
 /// Announcement n was issued at NOW − 600 + n, for a week.
-fn issued(epoch: u64) -> u64 {
+pub(super) fn issued(epoch: u64) -> u64 {
     NOW - 600 + epoch
 }
 
-fn good(until: u64, uptime: Option<u64>) -> Json {
+pub(super) fn good(until: u64, uptime: Option<u64>) -> Json {
     object! { good_until: until, good_until_uptime: uptime }
 }
 
-fn announced(group: &Group, epoch: u64) -> Json {
+pub(super) fn announced(group: &Group, epoch: u64) -> Json {
     let until = issued(epoch) + u64::from(LEASE);
     object! { object: Json::hex(group.announcement(epoch)), now: NOW, expect: good(until, None) }
 }
 
-fn beat(group: &Group, epoch: u64, issued_at: u64, lease: u32, expect: Json) -> Json {
+pub(super) fn beat(group: &Group, epoch: u64, issued_at: u64, lease: u32, expect: Json) -> Json {
     let object = heartbeat(|f| {
         (f.epoch, f.issued_at, f.lease) = (epoch, issued_at, lease);
         f.announcement = group.epoch(epoch).hash;

@@ -17,6 +17,7 @@ mod follower;
 mod heartbeat;
 mod join_request;
 mod lease;
+mod lease_timers;
 mod objects;
 mod package_set;
 mod replacing;
@@ -60,6 +61,7 @@ pub(crate) fn file() -> String {
     suite2::vectors(&mut file);
     chunk::vectors(&mut file);
     lease::vectors(&mut file);
+    lease_timers::vectors(&mut file);
     audit::vectors(&mut file);
     armour::vectors(&mut file);
     armour_authority::vectors(&mut file);
