@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use bytes::Bytes;
 use sealmq_keys::member::Properties;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::engine::Draft;
 
@@ -61,7 +62,10 @@ pub(crate) struct Accepted {
     pub(crate) content: Content,
     /// What `flush` waits for.
     pub(crate) id: u64,
-    pub(crate) _room: Option<OwnedSemaphorePermit>,
+    /// Its place among those that `publish` accepts.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+    /// How long it may wait for keys, if it has waited already.
+    pub(crate) until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

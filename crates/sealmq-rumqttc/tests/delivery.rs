@@ -11,10 +11,13 @@
 
 mod common;
 
-use common::{Domain, Node, PUBLISH, Raw, SUBSCRIBE, options, qos, text, within};
+use common::proxy::Proxy;
+use common::{Domain, Node, PUBLISH, Raw, SUBSCRIBE, now, options, qos, text, within};
+use getrandom::SysRng;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use sealmq_broker::Broker;
-use sealmq_rumqttc::{Event, SealOptions};
+use sealmq_keys::authority::Authority;
+use sealmq_rumqttc::{Event, MemberEvent, SealOptions};
 
 #[tokio::test]
 async fn every_quality_of_service_and_properties() {
@@ -270,4 +273,45 @@ async fn unsubscribing_and_the_events_of_rumqttc() {
             .any(|event| raw(event) && envelopes(event))
     );
     broker.shutdown().await;
+}
+
+/// Keys that were there when a message was accepted may be gone when its turn comes.
+#[tokio::test]
+async fn a_message_outlives_a_recovery_from_stolen_keys() {
+    let broker = Broker::builder().start().await.unwrap();
+    let at = broker.local_addr();
+    let mut domain = Domain::new(at).await;
+    let sensor = domain.enrol("sensor", PUBLISH).await;
+    let office = domain.enrol("office", SUBSCRIBE).await;
+    let proxy = Proxy::to(at).await;
+    let mut sensor = Node::start(options("sensor", proxy.address), sensor);
+    let mut office = Node::reader(options("office", at), office, &["plant/#"]).await;
+    sensor.publish("plant/x", "before").await;
+    assert_eq!(text(&office.message().await), "before");
+
+    // A thief announces an epoch that the sensor follows.
+    let mut thief = Authority::load(&domain.store).unwrap();
+    let plan = thief.rotate("plant", now(), &mut SysRng).unwrap();
+    for publication in plan.publications {
+        let raw = &mut domain.client;
+        raw.publish(&publication.topic, 1, true, publication.payload)
+            .await;
+    }
+    let stolen = thief.groups().next().unwrap().epoch;
+    sensor.epoch(stolen).await;
+
+    proxy.cut();
+    let announcements = domain.recover(2).await;
+    // Accepted with the keys that the thief announced. When it is connected, these are gone, and
+    // the new ones are not announced yet.
+    sensor.publish("plant/x", "after").await;
+    proxy.mend();
+    let recovered = |event: &Event| matches!(event, Event::Key(MemberEvent::Recovered { .. }));
+    sensor.until(|event| recovered(event).then_some(())).await;
+    office.silence_of_messages().await;
+    domain.carry_out(announcements).await;
+    assert_eq!(text(&office.message().await), "after");
+    let lost = |event: &&Event| matches!(event, Event::NotPublished { .. });
+    sensor.connections();
+    assert_eq!(sensor.seen.iter().find(lost), None);
 }

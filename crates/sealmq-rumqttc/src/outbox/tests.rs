@@ -12,7 +12,8 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
     outbox.push(Accepted {
         content,
         id,
-        _room: None,
+        room: None,
+        until: None,
     });
 }
 

@@ -144,11 +144,7 @@ impl Core {
             .goodbye
             .as_ref()
             .is_some_and(|goodbye| goodbye.until <= now);
-        if self
-            .parked
-            .front()
-            .is_some_and(|parked| parked.until <= now)
-        {
+        if self.parked.iter().any(|parked| parked.until <= now) {
             self.retry_parked();
         }
         Ok(())

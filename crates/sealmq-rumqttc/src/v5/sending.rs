@@ -28,15 +28,14 @@ impl Core {
         }
         match self.engine.check(&request.draft) {
             Err(error) if self.worth_waiting(&error) => {
-                let until = Instant::now().checked_add(self.wait_for_keys);
-                let until = until.unwrap_or_else(Instant::now);
+                let until = self.patience();
                 let id = self.ledger.accept();
                 self.parked.push_back(Parked { request, id, until });
             }
             Err(error) => self.refuse(request, error.into()),
             Ok(()) => {
                 let id = self.ledger.accept();
-                self.accept(request, id);
+                self.accept(request, id, None);
             }
         }
     }
@@ -51,7 +50,13 @@ impl Core {
             )
     }
 
-    fn accept(&mut self, request: Request, id: u64) {
+    /// When waiting for keys that begins now ends.
+    fn patience(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.wait_for_keys).unwrap_or(now)
+    }
+
+    fn accept(&mut self, request: Request, id: u64, until: Option<Instant>) {
         if let Err(error) = self.check_limits(request.draft.smallest_size(), request.draft.qos) {
             self.ledger.done(id);
             self.refuse(request, error);
@@ -61,7 +66,8 @@ impl Core {
         self.outbox.push(Accepted {
             content,
             id,
-            _room: Some(request.room),
+            room: Some(request.room),
+            until,
         });
         if let Some(reply) = request.reply {
             // A caller that left has had its message accepted all the same.
@@ -82,7 +88,7 @@ impl Core {
                 continue;
             }
             match self.engine.check(&parked.request.draft) {
-                Ok(()) => self.accept(parked.request, parked.id),
+                Ok(()) => self.accept(parked.request, parked.id, Some(parked.until)),
                 Err(error) if self.worth_waiting(&error) && parked.until > Instant::now() => {
                     self.parked.push_back(parked);
                 }
@@ -107,7 +113,8 @@ impl Core {
         self.outbox.push(Accepted {
             content,
             id,
-            _room: None,
+            room: None,
+            until: None,
         });
     }
 
@@ -125,13 +132,9 @@ impl Core {
                     match self.engine.seal(&draft).await? {
                         Ok(wire) => self.outbox.sealed(wire),
                         Err(error) => {
-                            let dropped = self.outbox.drop_next();
-                            self.finished(dropped);
-                            let Draft { topic, .. } = draft;
-                            self.event(Event::NotPublished {
-                                topic,
-                                error: error.into(),
-                            });
+                            if let Some(accepted) = self.outbox.drop_next() {
+                                self.cannot_seal(draft, accepted, error);
+                            }
                         }
                     }
                     continue;
@@ -147,6 +150,26 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// The keys were there when the message was accepted: they expired since, or a recovery from a
+    /// stolen authority key replaced them, and the new ones are on their way.
+    fn cannot_seal(&mut self, draft: Draft, accepted: Accepted, error: SealError) {
+        let until = accepted.until.unwrap_or_else(|| self.patience());
+        let id = accepted.id;
+        match accepted.room {
+            Some(room) if self.worth_waiting(&error) && until > Instant::now() => {
+                let reply = None; // the caller was told that it is accepted
+                let request = Request { draft, room, reply };
+                self.parked.push_back(Parked { request, id, until });
+            }
+            _ => {
+                self.ledger.done(id);
+                let Draft { topic, .. } = draft;
+                let error = error.into();
+                self.event(Event::NotPublished { topic, error });
+            }
+        }
     }
 
     const fn may_send(&self) -> bool {

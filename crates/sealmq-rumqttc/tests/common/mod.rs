@@ -29,7 +29,7 @@ use rumqttc::v5::{self, MqttOptions};
 use sealmq_core::object::Access;
 use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::member::Member;
-use sealmq_keys::{Changes, Store, StoredRecord, decode_request};
+use sealmq_keys::{Changes, Publication, Roles, RootKey, Store, StoredRecord, decode_request};
 use sealmq_rumqttc::Message;
 use sealmq_store::{MemoryStore, StoreError};
 use tokio::sync::mpsc;
@@ -77,6 +77,7 @@ impl Store for SharedStore {
 /// The authority, with a raw client that publishes what it decides.
 pub struct Domain {
     pub authority: Authority,
+    pub root: RootKey,
     pub store: MemoryStore,
     pub client: Raw,
 }
@@ -94,6 +95,7 @@ impl Domain {
         let client = Raw::connect(options("authority", broker)).await;
         let mut domain = Self {
             authority: domain.authority,
+            root: RootKey::from_seed(&domain.root_seed),
             store,
             client,
         };
@@ -174,6 +176,29 @@ impl Domain {
     pub async fn rotate(&mut self) {
         let plan = self.authority.rotate("plant", now(), &mut SysRng).unwrap();
         self.carry_out(plan).await;
+    }
+
+    /// Recovery from stolen keys of the authority, without its announcements, which it returns.
+    pub async fn recover(&mut self, serial: u32) -> Plan {
+        let asked = self
+            .authority
+            .request_delegation(true, true, now(), &mut SysRng);
+        let (request, plan) = asked.unwrap();
+        self.carry_out(plan).await;
+        let until = now() + 86_400;
+        let signed = self
+            .root
+            .delegate(&request, serial, now(), until, Roles::ALL);
+        let object = signed.unwrap();
+        let installed = self
+            .authority
+            .install_delegation(&object, true, now(), &mut SysRng);
+        let mut plan = installed.unwrap();
+        let mut later = Plan::default();
+        let announcement = |p: &mut Publication| p.topic.contains("/a/");
+        later.publications = plan.publications.extract_if(.., announcement).collect();
+        self.carry_out(plan).await;
+        later
     }
 
     pub async fn remove(&mut self, name: &str) {
