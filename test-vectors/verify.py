@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections import Counter
 
-from sealmq_spec import audit, envelope, hpke, joining, objects, topics, tree, validity, xwing
+from sealmq_spec import audit, coverage, envelope, hpke, joining, objects, topics, tree, validity, xwing
 from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
@@ -356,7 +356,17 @@ def main(arguments):
     if not xwing.available:
         print("This `cryptography` has no ML-KEM: of suite 2 only sizes, framing and signatures are checked.")
     agreed = [verify_file(path, schema) for path in paths]
-    return 0 if all(agreed) else 1
+    return 0 if all(agreed) and (arguments or all_there(paths, schema)) else 1
+
+
+def all_there(paths, schema):
+    """Whether the two files together have everything that there is, good and bad."""
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    vectors = [resolve(vector, data.get("fixtures", {}), set()) for data in files for vector in data["vectors"]]
+    missing = coverage.missing(schema, vectors)
+    for what in missing:
+        print(f"FAULT no vector: {what}")
+    return not missing
 
 
 if __name__ == "__main__":

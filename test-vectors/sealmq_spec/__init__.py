@@ -12,7 +12,7 @@ audit     the audit log                                               keys.md §
 envelope  plaintext, properties, padding, sessions, sealing           envelope.md §3–§8
 reader    the pipeline that opens, replay rules                       envelope.md §9
 
-files reads the vector files; world, examples and selftest belong to `verify.py --self-test`.
+files reads the vector files; coverage says what they have to contain; world, examples and selftest belong to `verify.py --self-test`.
 
 It is made to be compared with, not to be used: nothing here is constant-time or wiped.
 """

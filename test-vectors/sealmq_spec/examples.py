@@ -85,6 +85,8 @@ def examples():
         vector("padding", {"length": 9, "mode": 1, "bucket": 0}, {"padded": 10}),
         vector("reserved_topic", {"what": "announcement", "domain": DOMAIN, "group": GROUP, "epoch": 12}, {"topic": f"_sealmq/{DOMAIN.hex()}/g/{GROUP.hex()}/a/12"}),
         vector("armour", {"text": armoured, "label": "SEALMQ CREDENTIAL"}, {"bytes": file_body, "fields": files.credential_file(file_body)}),
+        *(vector("armour", *each, n=n) for n, each in enumerate(armour_vectors(), 2)), vector("announcement_follow", *follow_vector(), n=2),
+        vector("reserved_topic", {"topic": f"_sealmq/{DOMAIN.hex()}/m/07/confirm", "domain": DOMAIN}, reason="field", n=2),
     ]
     head = {"format": 1, "spec": "sealmq/1"}
     return {"envelope": json_of({**head, "fixtures": {"reader": {**reader, "authority": "@authority"}, "authority": AUTHORITY}, "vectors": envelopes}),
@@ -119,6 +121,36 @@ def chunk_vectors():
             ("chunk", {**i, "chunk": group.chunks[0]}, None, None, "serial", 2)]
 
 
+def armour_vectors():
+    request = DOMAIN + bytes([1]) + wire.blob(ROOT_KEY + bytes([7])) + wire.blob(b"")
+    log = wire.blob(b"".join(map(wire.blob, audit_log())))
+    for label, content in (("DELEGATION REQUEST", request), ("DELEGATION", delegation()), ("AUDIT LOG", log), ("REQUEST", enrolment_request("sensor"))):
+        label = "SEALMQ " + label
+        text = f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
+        yield {"text": text, "label": label}, {"bytes": content, **({"fields": files.FIELDS[label](content)} if label in files.FIELDS else {})}
+
+
+def follow_vector():
+    """A cover in chunks, then another welcome."""
+    group = Group()
+    group.removed = [18]
+    state = group.welcome_state(17)
+    data = group.announce(tree.HEALING, chunk_at=2)
+    index = objects.chunk_for(objects.Object("announcement", data).fields["covers"][0]["chunked"], 17)
+    group.epochs.append((tree.HEALING, tree.GroupKeys(bytes_of("tree reader secret 1")), data, wire.sha256(data[:-64])))
+    group.healing = (1, group.epochs[0][3])
+    secret, h = bytes_of("tree reader secret 1"), group.epochs[0][3]
+    slots = [{"epoch": 1, "hash": h, "secret": secret}]
+    seed, package = key_package("sensor", 1)
+    moved = {"base": 2, "path_keys": group.welcome_state(19)["path_keys"], "slots": slots}
+    accepted = {"epoch": 1, "hash": h, "secret": secret, "current": 1, "base": 1, "path_keys": state["path_keys"], "slots": slots}
+    steps = [{"object": data, "now": NOW, "expect": {"reason": "needs_chunk", "ask_chunk": index}},
+             {"object": data, "now": NOW, "chunk": group.chunks[1 - index], "expect": {"reason": "serial"}},
+             {"object": data, "now": NOW, "chunk": group.chunks[index], "expect": {"accepted": accepted}},
+             {"welcome": group.welcome(7, "sensor", 1, 19), "package": package, "package_seed": seed, "expect": {"moved": moved}}]
+    return ({"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps},)
+
+
 def lease_vectors():
     group = Group()
     state = group.welcome_state(17)
@@ -128,7 +160,9 @@ def lease_vectors():
              {"heartbeat": heartbeat(h, 1, NOW + 200), "now": NOW + 200, "expect": {"good_until": NOW + 800, "good_until_uptime": None}},
              {"heartbeat": heartbeat(h, 1, NOW + 200), "now": NOW + 200, "expect": {"known": True}},
              {"heartbeat": heartbeat(h, 2, NOW + 200), "now": NOW + 200, "expect": {"reason": "ahead", "ask_epoch": 2}},
-             {"answer": nonce_answer(h, 1, 7, nonce, 500), "nonce": nonce, "made_at": 1000, "expect": {"good_until": NOW + 800, "good_until_uptime": 501000}}]
+             {"answer": nonce_answer(h, 1, 7, nonce, 500), "nonce": nonce, "made_at": 1000, "expect": {"good_until": NOW + 800, "good_until_uptime": 501000}},
+             {"at": NOW + 800, "uptime": None, "expect": {"seal": True, "read": True}}, {"at": NOW + 801, "uptime": None, "expect": {"seal": False, "read": True}},
+             {"at": None, "uptime": 501001, "expect": {"seal": False, "read": True}}]
     i = {"authority": "@live", "group": GROUP, "skew": 300, "member": state, "member_number": 7, "steps": steps}
     late = {"answer": nonce_answer(h, 1, 7, nonce), "nonce": bytes(16), "made_at": 0, "expect": {"reason": "nonce"}}
     return [("lease", i), ("lease", {**i, "steps": [steps[0], late]}, None, None, "nonce", 2)]

@@ -6,7 +6,7 @@ import pathlib
 import random
 from collections import Counter
 
-from . import audit, envelope, hpke, joining, objects, topics, tree, validity, wire, xwing
+from . import audit, envelope, files, hpke, joining, objects, topics, tree, validity, wire, xwing
 from .examples import examples, live_objects
 from .reader import Reader
 from .wire import Refused
@@ -246,6 +246,87 @@ def test_chunks_are_followed():
         same(want, reason_of(member.follow, data, NOW, 300, chunks))
     removed = tree.Member(AUTHORITY, GROUP, **group.welcome_state(18, 1))
     same("not_covered", reason_of(removed.follow, data, NOW, 300, dict(enumerate(group.chunks))))
+
+
+def test_reserved_topics():
+    """Only what `reserved` writes is read: no other spelling, whatever character is changed, left out or put in."""
+    values = {"member": 7, "group": GROUP, "epoch": 12, "chunk": 3, "fingerprint": bytes_of("device", 16)}
+    seen = set()
+    for what, form in topics._FORMS.items():
+        names = [name for name, letter in zip(("member", "group", "epoch", "chunk", "fingerprint"), "MGENF") if letter in form.split("/")]
+        described = {"what": what, **{name: values[name] for name in names}}
+        topic = topics.reserved(domain=DOMAIN, **described)
+        same(described, topics.read_reserved(topic, DOMAIN))
+        seen.add(topic)
+        for n in range(len(topic) + 1):
+            for change in (topic[:n] + "x" + topic[n:], topic[:n] + "/" + topic[n:], topic[:n] + topic[n + 1:], topic[:n] + "0" + topic[n:]):
+                if change != topic and reason_of(topics.read_reserved, change, DOMAIN) == "ok":
+                    again = topics.read_reserved(change, DOMAIN)
+                    same(change, topics.reserved(domain=DOMAIN, **again), "another topic, spelled as it has to be")
+    same(len(topics._FORMS), len(seen))
+    for prefix, good in (("site/keys", True), ("", False), ("$SYS", False), ("a/", False), ("a/+", False), ("x" * 1024, True), ("x" * 1025, False)):
+        same(good, topics.is_prefix(prefix), prefix[:20])
+
+
+def test_files():
+    """Whatever bit of a file's content is changed, it does not become another file's, and lists stay lists."""
+    request = DOMAIN + bytes([1]) + wire.blob(ROOT_KEY + bytes([7])) + wire.blob(wire.varint(0x20) + wire.blob(bytes_of("kem")))
+    same(1, len(files.delegation_request(request)["keys"]))
+    for bit, wrong in flips(request):
+        if reason_of(files.delegation_request, wrong) == "ok":
+            assert files.delegation_request(wrong) != files.delegation_request(request), bit
+    for wrong in (request + b"\0", request[:-1], request[:16] + b"\3" + request[17:], request[:16] + b"\1" + wire.blob(b"") + wire.blob(b"")):
+        same("encoding", reason_of(files.delegation_request, wrong))
+    log = wire.blob(b"".join(map(wire.blob, audit_log())))
+    same(audit_log(), files.audit_log(log)["entries"])
+    for wrong in (log + b"\0", log[:-1], wire.blob(wire.blob(b"")), wire.blob(wire.blob(bytes(2049)))):
+        same("encoding", reason_of(files.audit_log, wrong))
+    text = "-----BEGIN SEALMQ DELEGATION-----\nAAAA\n-----END SEALMQ DELEGATION-----\n"
+    same(bytes(3), files.unarmour(text, "SEALMQ DELEGATION"))
+    same("encoding", reason_of(files.unarmour, text, "SEALMQ DELEGATION REQUEST"))
+
+
+def test_low_order_and_suite_2_keys():
+    of_order_8 = "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"
+    low = [bytes(32), (1).to_bytes(32, "little"), (wire.P - 1).to_bytes(32, "little"), wire.P.to_bytes(32, "little"), bytes.fromhex(of_order_8)]
+    same([False] * 5, [wire.is_usable_x25519(key) for key in low])
+    same(True, wire.is_usable_x25519(hpke.derive_key_pair(bytes_of("x"))[1]))
+    same(False, wire.is_ml_kem_768(bytes(1183)))
+
+
+def test_later_welcomes():
+    """A welcome of a higher serial that contradicts replaces; one of the same does not; whatever fits moves."""
+    group = Group()
+    start = group.welcome_state(17)
+    for _ in range(4):
+        group.announce()
+
+    def followed():
+        member = tree.Member(AUTHORITY, GROUP, **start)
+        for _, _, data, _ in group.epochs[:4]:
+            member.follow(data, NOW + 100, 300)
+        return member
+
+    state = group.welcome_state(23)
+    fields = {"serial": 1, "generation": 2, "depth": 4, "leaf": 23, "epoch": 5, "previous": state["previous"], "healing_epoch": 0, "healing": bytes(32)}
+    path = state["path_keys"]
+    member = followed()
+    kept = set(member.slots)
+    same(False, member.install(fields, path))
+    same((5, kept), (member.base, set(member.slots)))
+    other = bytes_of("other")
+    for change, want in (({"generation": 1, "epoch": 1}, "too_old"), ({"generation": 0}, "too_old"), ({"epoch": 1}, "too_old"), ({"previous": other}, "fork"),
+                         ({"healing_epoch": 3, "healing": other}, "fork")):
+        member = followed()
+        same(want, reason_of(member.install, {**fields, **change}, path), change)
+        same((2, kept), (member.base, set(member.slots)))
+    for change in ({"previous": other}, {"epoch": 4, "previous": group.epochs[2][3]}, {"epoch": 1, "previous": bytes(32)}, {"healing_epoch": 3, "healing": other}):
+        member = followed()
+        same(True, member.install({**fields, "serial": 2, **change}, path), change)
+        same(set(), set(member.slots))
+    member = followed()
+    member.newest_serial = 2
+    same("fork", reason_of(member.install, {**fields, "serial": 2, "previous": other}, path))
 
 
 def test_leases():

@@ -2,11 +2,12 @@
 
 use sealmq_core::crypto::sha256;
 
+use super::objects::{Plan, under_authority};
 use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{authority, authority_json};
+use crate::vectors::world::{authority, authority_json, bytes};
 
 const SPEC: &[&str] = &["keys.md §5"];
 
@@ -35,6 +36,91 @@ fn input(group: &Group, announcement: &[u8], leaf: u32, chunk: &[u8], node: u32)
 }
 
 pub(crate) fn vectors(file: &mut VectorFile) {
+    announced(file);
+    read(file);
+}
+
+/// Kind `object`: announcements whose covers come in chunks. Of a chunk they have the hash only.
+fn announced(file: &mut VectorFile) {
+    let group = Group::new("chunks", 3);
+    let draft = group.draft(false);
+    let plan = |id: &str, comment: &'static str, covers: &[u8]| {
+        let object = group.encode_with(&draft, covers);
+        Plan::new("announcement", id, comment, object, under_authority()).attacks(&["B22"])
+    };
+    let cover = |firsts: &[u64]| {
+        let chunk = |first: &u64| [varint(*first), bytes(&format!("chunk {first}")).to_vec()];
+        let list: Vec<u8> = firsts.iter().flat_map(chunk).flatten().collect();
+        [vec![1], blob(&list)].concat()
+    };
+    for (id, comment, firsts) in [
+        ("cover-2-chunks", "The fewest chunks.", &[8, 12][..]),
+        (
+            "cover-last-leaves",
+            "A chunk may begin with the last leaf.",
+            &[14, 15],
+        ),
+        (
+            "cover-8-chunks",
+            "A chunk for each leaf.",
+            &[8, 9, 10, 11, 12, 13, 14, 15],
+        ),
+    ] {
+        plan(id, comment, &cover(firsts)).valid(file);
+    }
+    let mut bad = |id: &str, comment: &'static str, covers: &[u8], reason: &'static str| {
+        plan(id, comment, covers).invalid(file, reason);
+    };
+    bad("cover-no-chunk", "No chunk.", &cover(&[]), "field");
+    bad(
+        "cover-chunks-descend",
+        "Chunks descend.",
+        &cover(&[12, 8]),
+        "field",
+    );
+    bad(
+        "cover-chunk-twice",
+        "Two chunks begin with one leaf.",
+        &cover(&[8, 8]),
+        "field",
+    );
+    bad(
+        "cover-chunk-inner",
+        "Not a leaf, but a node above.",
+        &cover(&[4, 12]),
+        "field",
+    );
+    bad(
+        "cover-chunk-below",
+        "A leaf of a deeper tree.",
+        &cover(&[8, 16]),
+        "field",
+    );
+    bad(
+        "cover-chunk-0",
+        "There is no node 0.",
+        &cover(&[0, 8]),
+        "field",
+    );
+    let cut = cover(&[8, 12]);
+    let short = [vec![1], blob(&cut[2..cut.len() - 1])].concat();
+    bad(
+        "cover-chunk-hash-31",
+        "The last hash has 31 bytes.",
+        &short,
+        "encoding",
+    );
+    let overlong = [&[0x88, 0][..], &bytes("a"), &[12], &bytes("b")].concat();
+    let overlong = [vec![1], blob(&overlong)].concat();
+    bad(
+        "cover-chunk-overlong",
+        "A first leaf of two bytes.",
+        &overlong,
+        "encoding",
+    );
+}
+
+fn read(file: &mut VectorFile) {
     let group = Group::new("chunks", 3);
     let draft = group.draft(true);
     let (_, head_hash) = group.head(&draft);
