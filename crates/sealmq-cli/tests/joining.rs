@@ -178,7 +178,8 @@ fn devices_join(fleet: &Fleet) {
     fleet
         .join(&expired, "sensor-5")
         .complains(1, &["the token is not valid", "it expired at 20"]);
-    let mistyped = format!("{}A", &token[..token.len() - 1]);
+    let (at, last) = token.char_indices().next_back().unwrap();
+    let mistyped = format!("{}{}", &token[..at], if last == 'A' { 'E' } else { 'A' });
     fleet
         .join(&mistyped, "sensor-6")
         .complains(2, &["mistyped"]);

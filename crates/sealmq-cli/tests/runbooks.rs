@@ -263,7 +263,7 @@ fn lost_authority() {
     let arguments = ["authority", "resume", "--delegation", "resume.pem"];
     domain.try_run(&arguments).expect(2);
     let resumed = domain
-        .ok(&[&arguments[..], &["--log", "audit.log"]].concat())
+        .ok(&[&arguments[..], &["--audit-log", "audit.log"]].concat())
         .stdout;
     assert!(
         resumed.contains("late: enrolled after the backup"),

@@ -46,11 +46,11 @@ pub(crate) struct ResumeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) delegation: PathBuf,
     /// The newest copy of the audit log
-    #[arg(long, value_name = "FILE", required_unless_present = "no_log")]
-    pub(crate) log: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", required_unless_present = "no_audit_log")]
+    pub(crate) audit_log: Option<PathBuf>,
     /// There is no copy of the audit log: removals since the backup are forgotten
-    #[arg(long, conflicts_with = "log")]
-    pub(crate) no_log: bool,
+    #[arg(long, conflicts_with = "audit_log")]
+    pub(crate) no_audit_log: bool,
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
 }

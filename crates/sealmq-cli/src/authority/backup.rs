@@ -111,7 +111,7 @@ fn check_older(
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
-    let log = match &args.log {
+    let log = match &args.audit_log {
         Some(path) => Some(decode_audit_log(&files::read_text(
             path,
             MAX_AUDIT_FILE_LEN,
@@ -145,7 +145,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
         }
     }
     say_delegation(&authority)?;
-    if args.no_log {
+    if args.no_audit_log {
         say("Removals since the backup are forgotten: repeat them before `sealmq authority run`.")?;
     }
     Ok(())
