@@ -261,6 +261,7 @@ KINDS = {
     },
     "keys": {
         "derive": derive, "tree": tree_, "hedge": hedge, "domain": lambda i: {"domain": objects.domain_of(i["root_key"])},
+        "fingerprint": lambda i: {"fingerprint": joining.fingerprint(i["key"]), "shown": joining.shown(i["key"])},
         "object": object_, "welcome_open": welcome_open, "announcement_follow": announcement_follow,
         "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,

@@ -74,6 +74,7 @@ def examples():
                          {"epoch": 3, "node": 3, "key": group.node_key(3, 3)}]}),
         vector("hedge", {"device_secret": bytes_of("device"), "rng": bytes_of("rng"), "purpose": 2, "number": 5}, {"seed": seed, "next_device_secret": following}, {"prk": prk}),
         vector("domain", {"root_key": ROOT_KEY}, {"domain": DOMAIN}),
+        vector("fingerprint", {"key": ROOT_KEY}, {"fingerprint": joining.fingerprint(ROOT_KEY), "shown": joining.shown(ROOT_KEY)}),
         vector("welcome_open", {"authority": "@authority", "member": 7, "welcome": welcome, "package": package, "package_seed": package_seed},
                {"path": [{"node": node, "key": key} for node, key in path.items()]}, {"secret_key": secret_key, "info": info, "plaintext": plaintext}),
         vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}),

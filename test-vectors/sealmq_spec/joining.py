@@ -83,6 +83,12 @@ def fingerprint(key):
     return sha256(key)[:16]
 
 
+def shown(key):
+    """As people compare it: groups of four digits."""
+    text = fingerprint(key).hex()
+    return " ".join(text[n:n + 4] for n in range(0, 32, 4))
+
+
 def join_info(domain, serial, key):
     return b"sealmq/1 join" + domain + be(4, serial) + be(1, key)
 

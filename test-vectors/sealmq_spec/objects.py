@@ -397,6 +397,7 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(member is None or f["member"] == member, "recipient")
         require(nonce is None or f["nonce"] == nonce, "nonce", "another nonce")
         require(request is None or f["request"] == request, "recipient", "answers another request")
+        require(identity is None or f["key"] == identity, "recipient", "of another key")
     if expected == "announcement":
         prefix = prefix or "_sealmq/" + f["domain"].hex()
         require(not any(topics.overlap(text, prefix + "/+/#") for text in f["filters"]), "field", "filter reaches the reserved topics")

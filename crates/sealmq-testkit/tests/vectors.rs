@@ -29,6 +29,7 @@ const KEYS: Least<'_> = (
         ("tree", 5, 0),
         ("hedge", 7, 1),
         ("domain", 1, 0),
+        ("fingerprint", 2, 0),
         ("object", 90, 430),
         ("welcome_open", 6, 25),
         ("announcement_follow", 40, 65),

@@ -18,6 +18,12 @@ pub(crate) fn domain(input: Input<'_>) -> Outcome {
     }
 }
 
+pub(crate) fn fingerprint(input: Input<'_>) -> Outcome {
+    let key = input.array("key");
+    let of = Fingerprint::of_bytes(&key).0;
+    Outcome::Accepted(object! { fingerprint: of, shown: sealmq_keys::fingerprint(&key) })
+}
+
 pub(crate) fn topic_match(input: Input<'_>) -> Outcome {
     let (filter, topic) = (input.text("filter"), input.text("topic"));
     let filter = std::str::from_utf8(&filter)

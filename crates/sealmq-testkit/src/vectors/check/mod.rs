@@ -88,6 +88,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "tree" => tree::tree(input, &vector["result"])?,
         "hedge" => seal::hedge(input),
         "domain" => basics::domain(input),
+        "fingerprint" => basics::fingerprint(input),
         "object" => object::object(input)?,
         "welcome_open" => welcome::open(input)?,
         "announcement_follow" => follow::follow(input)?,

@@ -114,6 +114,14 @@ fn credential(bytes: &[u8], context: Input<'_>) -> Checked {
         return Err("size");
     }
     let verified = VerifiedCredential::verify(bytes, &authority(context)).map_err(reason)?;
+    // What a device checks of its answer (spec/keys.md §11).
+    let fields = verified.fields();
+    if context.has("identity") {
+        require(fields.key == context.array("identity"), "recipient")?;
+    }
+    if context.has("request") {
+        require(fields.request == context.digest("request"), "recipient")?;
+    }
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     Ok(stated(
         verified.hash(),

@@ -266,14 +266,43 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
             name: "a b",
         })),
     );
+    // Entry: 32 bytes of hash, one of time, one of kind, two of length, the topic, 32 of hash.
+    let longest = "x".repeat(2048 - 32 - 1 - 1 - 2 - 32);
+    let at_limit = next(What::Signed {
+        topic: &longest,
+        hash: digest("x"),
+    });
+    assert_eq!(at_limit.len(), 2048);
+    let mut whole_and_longest = whole.clone();
+    whole_and_longest.add(
+        5,
+        What::Signed {
+            topic: &longest,
+            hash: digest("x"),
+        },
+    );
     let hash = digest("x");
+    let above = format!("{longest}x");
     let control = format!("{topic}\u{1b}[2J");
     let long = format!("{topic}/{}", "x".repeat(2048));
     for (id, comment, topic) in [
         ("topic-empty", "No topic.", ""),
         ("topic-control", "A control character.", &control),
-        ("size", "Above 2048 bytes.", &long),
+        ("size", "Far above 2048 bytes.", &long),
+        ("2049", "An entry of 2049 bytes.", &above),
     ] {
         push(id, comment, &last(next(What::Signed { topic, hash })));
     }
+    let log = whole_and_longest;
+    let comment = "An entry of 2048 bytes.";
+    let vector = Vector::valid(
+        "audit_log",
+        "audit-log-2048",
+        comment,
+        SPEC,
+        log.input(None),
+    );
+    file.push(vector.result(object! {
+        log_size: log.size, log_head: log.head, entries: Json::Array(log.decoded.clone()),
+    }));
 }

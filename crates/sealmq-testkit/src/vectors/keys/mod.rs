@@ -18,6 +18,7 @@ mod heartbeat;
 mod join_request;
 mod lease;
 mod lease_timers;
+mod limits;
 mod objects;
 mod package_set;
 mod replacing;
@@ -63,6 +64,7 @@ pub(crate) fn file() -> String {
     lease::vectors(&mut file);
     lease_timers::vectors(&mut file);
     audit::vectors(&mut file);
+    limits::vectors(&mut file);
     armour::vectors(&mut file);
     armour_authority::vectors(&mut file);
     file.into_text()

@@ -138,6 +138,10 @@ fn good(file: &mut VectorFile) {
         &|p| p.expires = 1,
     );
     with("suite-2", "A domain of suite 2.", &|p| p.suite = 2);
+    with("prefix-1024", "The longest prefix.", &|p| {
+        p.prefix = "x".repeat(1024)
+    });
+    with("expires-max", "Good for ever.", &|p| p.expires = u64::MAX);
     for (id, broker) in [
         ("plain", "mqtt://10.0.0.1:1883"),
         ("ipv6", "mqtts://[2001:db8::1]:8883"),
@@ -188,9 +192,25 @@ fn fields(file: &mut VectorFile) {
     push("name-65", "A name of 65 characters.", "field", &|p| {
         p.name = "n".repeat(65)
     });
-    push("prefix", "No prefix of topics.", "field", &|p| {
-        p.prefix = "a/+".to_owned()
-    });
+    for (id, comment, prefix) in [
+        ("", "No prefix of topics.", "a/+".to_owned()),
+        ("-empty", "An empty prefix.", String::new()),
+        (
+            "-system",
+            "A prefix for system topics.",
+            "$SYS/x".to_owned(),
+        ),
+        (
+            "-slash",
+            "A prefix that ends with a slash.",
+            "site/".to_owned(),
+        ),
+        ("-1025", "A prefix of 1025 bytes.", "x".repeat(1025)),
+    ] {
+        push(&format!("prefix{id}"), comment, "field", &|p| {
+            p.prefix.clone_from(&prefix)
+        });
+    }
     for (id, broker) in [
         ("scheme", "http://a:1883"),
         ("no-port", "mqtt://a"),
