@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections import Counter
 
-from sealmq_spec import audit, coverage, envelope, hpke, joining, objects, topics, tree, validity, xwing
+from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, objects, topics, tree, validity, xwing
 from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
@@ -218,6 +218,12 @@ def audit_log(i):
     return {"log_size": len(entries), "log_head": heads[-1], "entries": entries}
 
 
+def backup_(i):
+    restored = backup.Restored(i["authority"], i["root_key"], i["own"])
+    result = {"evidence": [restored.is_evidence(seen["topic"], seen["object"]) for seen in i["seen"]]}
+    return {**result, "resumed": restored.resume(**i["resume"])} if "resume" in i else result
+
+
 def topic_match(i):
     require(topics.is_filter(i["filter"]) and topics.is_topic(i["topic"]), "field")
     return {"matches": topics.matches(i["filter"], i["topic"])}
@@ -266,7 +272,7 @@ KINDS = {
         "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
         "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},
-        "package_set": package_set, "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log,
+        "package_set": package_set, "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log, "backup": backup_,
         "reserved_topic": reserved_topic, "armour": armour,
     },
 }

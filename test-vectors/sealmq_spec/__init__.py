@@ -9,6 +9,7 @@ tree      group keys, key tree, covers, following announcements       keys.md §
 validity  leases, heartbeats, nonce answers                           keys.md §8
 joining   tokens, join requests                                       keys.md §12
 audit     the audit log                                               keys.md §13
+backup    an authority whose store was put back                       keys.md §13
 envelope  plaintext, properties, padding, sessions, sealing           envelope.md §3–§8
 reader    the pipeline that opens, replay rules                       envelope.md §9
 

@@ -29,6 +29,7 @@ def wanted(schema):
     for label in schema["$defs"]["label"]["enum"]:
         yield from (f"armour {label}, {v}" for v in both)
     yield from (f"reason {reason}" for name in ("reason", "openReason") for reason in schema["$defs"][name]["enum"])
+    yield from (f"{kind}, {v}" for kind in ("token", "chunk", "lease", "audit_log", "backup", "announcement_follow") for v in both)
     yield from (f"purpose {purpose}" for purpose in (1, 2, 3, 4))
     yield from (f"join refusal {reason}" for reason in range(1, 7))
     yield from (f"entry {what}, {v}" for what in ("signed", "enrolled", "removed", "delegation", "generation", "resumed") for v in ("valid",))
@@ -47,6 +48,7 @@ def found(vectors):
             yield from (f"step {word}" for word in step["expect"])
             if "reason" in step["expect"]:
                 yield f"reason {step['expect']['reason']}"
+        yield f"{kind}, {validity}"
         if kind == "object":
             suite = 2 if i["object"][:2] == "12" or i["context"].get("suite") == 2 else 1
             yield f"object {i['expected']}, suite {suite}, {validity}"

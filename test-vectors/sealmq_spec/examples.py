@@ -185,7 +185,22 @@ def join_vectors():
         ("token", {"uri": uri}, TOKEN), ("token", {"uri": uri[:-1]}, None, None, "encoding", 2),
         ("audit_log", {"entries": entries, "known": {"log_size": 2, "log_head": heads[2]}}, {"log_size": len(entries), "log_head": heads[-1], "entries": parsed}),
         ("audit_log", {"entries": entries[1:]}, None, None, "chain", 2),
+        *backup_vectors(),
     ]
+
+
+def backup_vectors():
+    group = Group()
+    for _ in range(3):
+        group.announce()
+    (_, _, first, h1), (_, _, second, h2), (_, _, third, _) = group.epochs
+    topic = f"_sealmq/{DOMAIN.hex()}/g/{GROUP.hex()}/a/2"
+    own = {"delegation": delegation(), "next_member": 8, "announcements": [first], "log": []}
+    i = {"authority": "@authority", "root_key": ROOT_KEY, "own": own, "seen": [{"topic": topic, "object": second}, {"topic": topic, "object": third}],
+         "resume": {"delegation": delegation(2), "log": None}}
+    resumed = {"next_member": 7 + 1024, "groups": [{"group": GROUP, "epoch": 2 + 1025, "generation": 1026, "previous": h2}], "removed": [], "unknown": []}
+    return [("backup", i, {"evidence": [True, False], "resumed": resumed}),
+            ("backup", {**i, "resume": {"delegation": delegation(1), "log": None}}, None, None, "serial", 2)]
 
 
 def json_of(value, name=None):

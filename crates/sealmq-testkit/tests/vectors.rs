@@ -47,6 +47,7 @@ const KEYS: Least<'_> = (
         ("chunk", 4, 14),
         ("lease", 20, 17),
         ("audit_log", 5, 19),
+        ("backup", 12, 8),
     ],
 );
 

@@ -20,13 +20,7 @@ pub(crate) fn audit_log(input: Input<'_>) -> Result<Outcome, String> {
     let log = match own.continued_by(slices()) {
         Ok(continuation) => continuation.log,
         Err(error) => {
-            return Ok(refused(match error.why {
-                AuditFault::Encoding => "encoding",
-                AuditFault::Chain => "chain",
-                AuditFault::Shorter => "shorter",
-                AuditFault::Other => "other",
-                _ => "?",
-            }));
+            return Ok(refused(fault(error.why)));
         }
     };
     if AuditLog::verify(slices()) != Ok(log) {
@@ -43,6 +37,16 @@ pub(crate) fn audit_log(input: Input<'_>) -> Result<Outcome, String> {
         log_head: log.head,
         entries: Json::Array(decoded.collect()),
     }))
+}
+
+pub(crate) const fn fault(why: AuditFault) -> &'static str {
+    match why {
+        AuditFault::Encoding => "encoding",
+        AuditFault::Chain => "chain",
+        AuditFault::Shorter => "shorter",
+        AuditFault::Other => "other",
+        _ => "?",
+    }
 }
 
 pub(crate) fn what(what: &What<'_>) -> Json {

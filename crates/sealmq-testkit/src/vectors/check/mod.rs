@@ -2,6 +2,7 @@
 
 mod armour;
 pub(crate) mod audit;
+mod backup;
 mod basics;
 mod chunk;
 mod follow;
@@ -106,6 +107,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "chunk" => chunk::chunk(input)?,
         "lease" => lease::lease(input)?,
         "audit_log" => audit::audit_log(input)?,
+        "backup" => backup::backup(input)?,
         kind => return Err(format!("unknown kind {kind}")),
     };
     match (outcome, vector["valid"] == true) {

@@ -14,12 +14,12 @@ use crate::vectors::world::{NOW, body, digest, domain, plant, public};
 pub(crate) struct Log {
     pub(crate) entries: Vec<Vec<u8>>,
     decoded: Vec<Json>,
-    size: u64,
-    head: Digest,
+    pub(crate) size: u64,
+    pub(crate) head: Digest,
 }
 
 impl Log {
-    fn add(&mut self, at: u64, what: What<'_>) {
+    pub(crate) fn add(&mut self, at: u64, what: What<'_>) {
         let previous = self.head;
         let entry = Entry { previous, at, what };
         self.decoded

@@ -5,6 +5,7 @@ mod announcement_fields;
 mod armour;
 mod armour_authority;
 mod audit;
+mod backup;
 mod basics;
 mod chunk;
 mod confirmation;
@@ -64,6 +65,7 @@ pub(crate) fn file() -> String {
     lease::vectors(&mut file);
     lease_timers::vectors(&mut file);
     audit::vectors(&mut file);
+    backup::vectors(&mut file);
     limits::vectors(&mut file);
     armour::vectors(&mut file);
     armour_authority::vectors(&mut file);
