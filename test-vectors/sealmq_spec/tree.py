@@ -213,6 +213,8 @@ class Member:
         if healing_epoch < self.base:
             require((healing_epoch, f["healing"]) == self.last_healing, "fork", "another last healing epoch")
         elif healing_epoch not in self.slots:
+            covered = any(generation["number"] == self.generation for generation in f["generations"])
+            require(covered, "not_covered", "the healing announcements of a generation go with it")
             self.named |= {f["healing"]}
             raise Refused("needs_healing", ask_epoch=healing_epoch)
         else:

@@ -12,72 +12,14 @@ mod common;
 mod net;
 
 use common::{TestRng, request};
+use net::serve::{days, generations, group, renew, request_of, serve, settle, talk};
 use net::{Device, Net, YEAR, grant};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{Authority, AuthorityError, GroupInfo, NewGroup};
+use sealmq_keys::Store;
+use sealmq_keys::authority::{Authority, AuthorityError, NewGroup};
 use sealmq_keys::member::{Member, Opened};
-use sealmq_keys::{ReservedTopic, Store};
 
 const DAY: u64 = 86_400;
-
-fn group(net: &Net) -> GroupInfo {
-    net.authority.groups().next().unwrap()
-}
-
-fn generations(net: &Net) -> Vec<u32> {
-    group(net).generations.iter().map(|g| g.number).collect()
-}
-
-/// The authority gets what members have published, then does what is due.
-fn serve(net: &mut Net) {
-    let prefix = net.authority.prefix().to_owned();
-    let written: Vec<(String, Vec<u8>)> = net
-        .retained
-        .iter()
-        .filter(|(topic, _)| {
-            matches!(
-                ReservedTopic::parse(&prefix, topic),
-                Some(ReservedTopic::Confirm(_) | ReservedTopic::Packages(_))
-            )
-        })
-        .map(|(topic, payload)| (topic.clone(), payload.clone()))
-        .collect();
-    for (topic, payload) in written {
-        let now = net.now / 1000;
-        let plan = net.authority.handle(&topic, &payload, now, &mut net.rng);
-        net.carry_out(plan.unwrap());
-    }
-    net.tick_authority();
-}
-
-fn renew(net: &mut Net) {
-    let now = net.now / 1000;
-    let plan = net.authority.renew_generation("plant", now, &mut net.rng);
-    net.carry_out(plan.unwrap());
-    net.tick_authority();
-}
-
-fn days(net: &mut Net, days: u64) {
-    net.now += days * DAY * 1000;
-    net.tick_authority();
-}
-
-/// Members tick, and the authority takes what they say.
-fn settle(net: &mut Net) {
-    for device in 0..net.devices.len() {
-        if net.devices[device].online {
-            net.tick(device);
-        }
-    }
-    serve(net);
-}
-
-fn talk(net: &mut Net, from: usize, to: &[usize], text: &str) {
-    net.send(from, "plant/a", text.as_bytes());
-    for reader in to {
-        assert_eq!(net.texts(*reader), [text], "reader {reader}");
-    }
-}
 
 #[test]
 fn members_move_one_by_one_and_messages_go_on() {
@@ -294,14 +236,6 @@ fn a_large_group_moves_in_several_ticks() {
     assert_eq!(info(&net).epoch, epoch + 1);
     assert_eq!(welcomes(&mut net), 0);
     assert!(net.authority.next_due().unwrap() > now);
-}
-
-fn request_of(rng: &mut TestRng, number: u32, now: u64) -> Vec<u8> {
-    let mut store = common::MemoryStore::default();
-    let name = format!("device-{number}");
-    let (changes, file) = Member::request(&store, &name, 2, Some(now * 1000), rng).unwrap();
-    store.commit(&changes).unwrap();
-    sealmq_keys::decode_request(&file).unwrap()
 }
 
 /// A tree that fills up, or whose covers or healing log grow, is replaced by itself.

@@ -13,7 +13,7 @@ mod net;
 
 use net::{Net, START, grant};
 use sealmq_core::object::Access;
-use sealmq_keys::member::{MemberEvent, OutgoingMessage};
+use sealmq_keys::member::{MemberEvent, OutgoingMessage, SealError};
 use sealmq_keys::{Publication, ReservedTopic};
 
 /// The announcements among what the authority would publish.
@@ -154,14 +154,6 @@ fn a_removed_member_is_shut_out() {
     assert!(net.texts(eve).is_empty());
     assert_eq!(net.texts(bob), ["secret 1", "secret 2"]);
 
-    // It still seals under the old keys; nobody takes it, not even what was under way.
-    let late = net
-        .seal(eve, &OutgoingMessage::new("plant/a", b"from outside"))
-        .unwrap();
-    for envelope in [early, late] {
-        net.deliver(alice, "plant/a", &envelope, false);
-    }
-    assert_eq!(net.rejections(alice), ["Own", "Own", "Revoked", "Revoked"]);
     // The event comes once, not at every announcement.
     net.connect(eve);
     assert_eq!(
@@ -172,6 +164,18 @@ fn a_removed_member_is_shut_out() {
             .count(),
         1
     );
+
+    // It does not seal any more, and if it has forgotten why, or never cared, nobody takes it;
+    // not even what was under way.
+    let outside = OutgoingMessage::new("plant/a", b"from outside");
+    let group = "plant".to_owned();
+    assert_eq!(net.seal(eve, &outside), Err(SealError::Removed { group }));
+    net.crash(eve);
+    let late = net.seal(eve, &outside).unwrap();
+    for envelope in [early, late] {
+        net.deliver(alice, "plant/a", &envelope, false);
+    }
+    assert_eq!(net.rejections(alice), ["Own", "Own", "Revoked", "Revoked"]);
 }
 
 #[test]
@@ -293,6 +297,8 @@ fn a_new_member_of_the_same_name_is_another_one() {
     assert_ne!(net.number(first), net.number(second));
     net.send(second, "plant/a", b"new");
     assert_eq!(net.texts(alice), ["new"]);
+    // As if it had not heard of it.
+    net.crash(first);
     let old = net
         .seal(first, &OutgoingMessage::new("plant/a", b"old"))
         .unwrap();

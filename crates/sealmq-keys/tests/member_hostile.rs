@@ -76,6 +76,8 @@ fn altered_objects_install_nothing() {
                 .map(|(_, o)| o.clone()),
         );
         for payload in bad {
+            // Each is reported: the same only once a minute.
+            net.now += 60_000;
             net.deliver(device, topic, &payload, true);
             given += 1;
         }
@@ -245,4 +247,48 @@ fn a_fork_of_an_epoch_before_the_newest_welcome_is_reported() {
     let genuine = net.retained[&topic].clone();
     net.deliver(device, &topic, &genuine, true);
     assert_eq!(net.devices[device].events.len(), before);
+}
+
+/// A broker that repeats the same for ever gives an application one event a minute for each
+/// thing; everything is counted, and garbage silences no alarm.
+#[test]
+fn repetition_does_not_flood() {
+    const TIMES: u64 = 2000;
+    let mut net = Net::new();
+    let device = net.join("alice", Access::BOTH);
+    let mut thief = Authority::load(&net.authority_store.clone()).unwrap();
+    let forged = thief
+        .rotate("plant", net.now / 1000, &mut common::TestRng::new(4711))
+        .unwrap();
+    net.rotate();
+    let epoch = net.epoch(device).unwrap();
+    let fork = net.topic(ReservedTopic::Announcement(net.group("plant"), epoch));
+    let forged = forged.publications.iter().find(|p| p.topic == fork);
+    let forged = forged.unwrap().payload.clone();
+
+    net.devices[device].events.clear();
+    let group = net.group("plant");
+    for number in 0..TIMES {
+        // Anybody can think of many topics.
+        let made_up = net.topic(ReservedTopic::Announcement(group, 1_000 + number));
+        net.deliver(device, &made_up, b"garbage", true);
+        net.deliver(device, &fork, &forged, true);
+    }
+    let events = &net.devices[device].events;
+    let forks = |events: &[MemberEvent]| {
+        let is_fork = |event: &&MemberEvent| matches!(event, MemberEvent::Fork { .. });
+        events.iter().filter(is_fork).count()
+    };
+    assert_eq!(forks(events), 1);
+    assert!(events.len() <= 257, "{}", events.len());
+    let refused = net.devices[device].member.stats().reserved_refused;
+    assert_eq!(refused, 2 * TIMES);
+
+    net.devices[device].events.clear();
+    net.now += 60_000;
+    for _ in 0..TIMES {
+        net.deliver(device, &fork, &forged, true);
+    }
+    let events = &net.devices[device].events;
+    assert_eq!((forks(events), events.len()), (1, 2), "a minute later");
 }

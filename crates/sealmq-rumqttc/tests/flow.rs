@@ -13,10 +13,11 @@ mod common;
 use std::time::Duration;
 
 use common::{BOTH, Domain, Node, PUBLISH, Raw, SUBSCRIBE, options, qos, text, within};
+use getrandom::SysRng;
 use sealmq_broker::Broker;
 use sealmq_keys::Store;
 use sealmq_keys::member::{Member, OutgoingMessage};
-use sealmq_rumqttc::{Event, Gap, MemberEvent, MemberOptions, SealOptions};
+use sealmq_rumqttc::{ClientError, Event, Gap, MemberEvent, MemberOptions, SealError, SealOptions};
 
 #[tokio::test]
 async fn a_sensor_and_two_readers() {
@@ -146,6 +147,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
             pending_ms: 300,
             ..MemberOptions::default()
         });
+    let stolen = out.clone();
     let mut out = Node::with_options(options("out", at), out, quick);
     out.subscribe("plant/#").await;
     let sensor = Node::start(options("sensor", at), sensor_store);
@@ -173,8 +175,21 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
             .iter()
             .any(|event| matches!(event, Event::Message(_)))
     );
-    // What the removed member seals, nobody opens.
-    out.publish("plant/x", "from outside").await;
+    // It does not seal any more; what somebody seals with its keys, nobody opens.
+    let refused = out.client.publish("plant/x", qos(1), false, "x").await;
+    let group = "plant".to_owned();
+    assert_eq!(
+        refused,
+        Err(ClientError::Seal(SealError::Removed { group }))
+    );
+    let mut thief = Member::load(&stolen, MemberOptions::default()).unwrap();
+    let message = OutgoingMessage::new("plant/x", b"from outside");
+    let now = Some(common::now() * 1000);
+    let sealed = thief.seal(&message, now, &mut SysRng).unwrap();
+    domain
+        .client
+        .publish("plant/x", 1, false, sealed.payload)
+        .await;
     assert_eq!(stays.rejection().await, ("plant/x".to_owned(), "Revoked"));
 
     let late = domain.enrol("late", SUBSCRIBE).await;
@@ -232,7 +247,7 @@ async fn a_publish_only_store_opens_nothing() {
     let mut member = Member::load(&store, accept_own).unwrap();
     let now = Some(common::now() * 1000);
     let message = OutgoingMessage::new("plant/x", b"21.6");
-    let sealed = member.seal(&message, now, &mut getrandom::SysRng).unwrap();
+    let sealed = member.seal(&message, now, &mut SysRng).unwrap();
     let (opened, _) = member.open("plant/x", &sealed.payload, false, now);
     assert!(
         matches!(opened, sealmq_keys::member::Opened::Rejected(_)),

@@ -83,7 +83,15 @@ impl GroupState {
         if epoch > self.base.saturating_add(MAX_CATCH_UP) {
             return Err(FollowError::TooFar);
         }
-        self.check_healing(&announcement)?;
+        self.check_healing(&announcement).map_err(|error| {
+            let needs = matches!(error, FollowError::NeedsHealing { .. });
+            // The end of a generation takes its healing announcements along: no use waiting.
+            if needs && announcement.cover(self.generation).is_none() {
+                FollowError::NotCovered
+            } else {
+                error
+            }
+        })?;
         let slot = self.unwrap(&announcement, context.chunk)?;
 
         if epoch < self.current_epoch() {

@@ -74,6 +74,7 @@ pub enum MemberEvent {
     /// The random number generator failed: new key packages and nonces have to wait.
     RandomFailed,
     /// Two different announcements for one epoch: the authority was forked, or its key is stolen.
+    /// Reported at most once a minute for each refused object.
     Fork {
         /// The group.
         group: GroupId,
@@ -105,7 +106,8 @@ pub enum MemberEvent {
         /// Its name.
         name: String,
     },
-    /// A reserved topic held something unusable; nothing changed.
+    /// A reserved topic held something unusable; nothing changed. Reported at most once a minute
+    /// for each topic and error; [`Stats::reserved_refused`](super::Stats) counts them all.
     BadReserved {
         /// The topic.
         topic: String,

@@ -14,9 +14,9 @@ use crate::group::{Fork, GroupState};
 use crate::store::Changes;
 use crate::welcome;
 
-/// Milliseconds between two reports of old objects on the same topic: brokers deliver twice.
+/// Milliseconds between two reports of the same: brokers deliver twice, or for ever.
 const REPORT_AGAIN: u64 = 60_000;
-/// Most topics whose reports are remembered.
+/// Most reports that are remembered.
 const MAX_REPORTED: usize = 256;
 
 /// What a group's state was built on: the announcements of its window, and its welcome.
@@ -109,18 +109,18 @@ impl Evidence {
     }
 }
 
-/// When old objects were reported, by topic.
+/// When something was reported, by a text that names it.
 #[derive(Default)]
 pub(super) struct Reported(BTreeMap<String, Now>);
 
 impl Reported {
     /// Whether to report now.
-    pub(super) fn is_due(&mut self, topic: &str, now: Now) -> bool {
+    pub(super) fn is_due(&mut self, what: &str, now: Now) -> bool {
         let over = |at: Now| {
             at.zip(now)
                 .is_some_and(|(at, now)| now.abs_diff(at) >= REPORT_AGAIN)
         };
-        match self.0.get(topic) {
+        match self.0.get(what) {
             Some(at) if !over(*at) => return false,
             None if self.0.len() >= MAX_REPORTED => {
                 self.0.retain(|_, at| !over(*at));
@@ -130,7 +130,7 @@ impl Reported {
             }
             _ => {}
         }
-        self.0.insert(topic.into(), now);
+        self.0.insert(what.into(), now);
         true
     }
 }

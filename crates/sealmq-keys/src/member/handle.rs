@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
@@ -92,12 +93,21 @@ impl Member {
             }
             Err(error) => {
                 stats.reserved_refused = stats.reserved_refused.saturating_add(1);
-                actions.push(Action::Event(MemberEvent::BadReserved {
-                    topic: topic.to_owned(),
-                    error: error.to_string(),
-                }));
+                if self.reported_bad.is_due(&format!("{topic}: {error}"), now) {
+                    actions.push(Action::Event(MemberEvent::BadReserved {
+                        topic: topic.to_owned(),
+                        error: error.to_string(),
+                    }));
+                }
             }
         }
+        let forks = &mut self.reported_forks;
+        actions.retain(|action| match action {
+            Action::Event(MemberEvent::Fork { group, other, .. }) => {
+                forks.is_due(&format!("{group}: {other}"), now)
+            }
+            _ => true,
+        });
         actions
     }
 

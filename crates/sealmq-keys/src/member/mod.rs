@@ -89,6 +89,9 @@ pub struct Member {
     /// Milliseconds that a device without a clock has been running.
     uptime: Option<u64>,
     reported: Reported,
+    /// Apart from the former: anybody can write bad objects, and must not silence an alarm.
+    reported_bad: Reported,
+    reported_forks: Reported,
     groups: BTreeMap<GroupId, Group>,
     peers: Peers,
     reader: Reader,
@@ -155,6 +158,8 @@ impl Member {
             unusable: BTreeSet::new(),
             uptime: None,
             reported: Reported::default(),
+            reported_bad: Reported::default(),
+            reported_forks: Reported::default(),
             groups,
             peers,
             reader,

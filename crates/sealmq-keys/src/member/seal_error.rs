@@ -28,6 +28,11 @@ pub enum SealError {
         /// The group's name.
         group: String,
     },
+    /// This member was removed from the group, and knows it: no reader would accept the message.
+    Removed {
+        /// The group's name.
+        group: String,
+    },
     /// The group's newest announcement has expired.
     KeysExpired {
         /// The group's name.
@@ -85,6 +90,10 @@ impl fmt::Display for SealError {
             Self::NotGranted { group } => write!(
                 f,
                 "this member may not publish on the topic in group `{group}`: ask the authority for a new grant"
+            ),
+            Self::Removed { group } => write!(
+                f,
+                "this member was removed from group `{group}`: to publish there again it has to join as a new member"
             ),
             Self::KeysExpired { group, not_after } => write!(
                 f,

@@ -149,10 +149,12 @@ impl Member {
             holder: &self.own,
             topics: group,
         };
+        let name = || group.name().into();
         if !standing.covers(topic) {
-            return Err(SealError::NotGranted {
-                group: group.name().into(),
-            });
+            return Err(SealError::NotGranted { group: name() });
+        }
+        if group.is_left_out() == Some(true) {
+            return Err(SealError::Removed { group: name() });
         }
         Ok(*id)
     }

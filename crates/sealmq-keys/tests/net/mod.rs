@@ -11,6 +11,8 @@
     reason = "tests; not every test uses everything"
 )]
 
+pub mod serve;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::crypto::{Digest, IdentityKey, Secret};

@@ -15,10 +15,12 @@ impl Engine {
         let mut unknown = Vec::new();
         for group in self.member.groups() {
             if covers(&group, name) {
-                return if self.may_publish(&group, name) {
-                    Ok(())
-                } else {
+                return if !self.may_publish(&group, name) {
                     Err(SealError::NotGranted { group: group.name })
+                } else if group.removed {
+                    Err(SealError::Removed { group: group.name })
+                } else {
+                    Ok(())
                 };
             }
             if group.epoch.is_none() {
