@@ -5,7 +5,13 @@ use tracing_subscriber::filter::Targets;
 #[command(next_help_heading = "Log")]
 pub(crate) struct LogArgs {
     /// What is logged: a level, or levels by target, as in info,sealmq_rumqttc=debug
-    #[arg(long, global = true, env = "SEALMQ_LOG", value_name = "FILTER")]
+    #[arg(
+        id = "log_filter",
+        long = "log",
+        global = true,
+        env = "SEALMQ_LOG",
+        value_name = "FILTER"
+    )]
     pub(crate) log: Option<Targets>,
     /// How it is logged
     #[arg(long, global = true, env = "SEALMQ_LOG_FORMAT", value_name = "FORMAT")]
