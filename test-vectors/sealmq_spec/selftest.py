@@ -189,6 +189,7 @@ def test_suite_2():
         v = {name: bytes.fromhex(value) for name, value in vector.items()}
         same(v["pk"], xwing.public_key(v["sk"]))
         same(v["ss"], xwing.decap(v["sk"], v["ct"]))
+        same(v["ct"][1088:], hpke.public_key(v["eseed"][32:]), "the X25519 half of what Encap draws")
         assert wire.is_ml_kem_768(v["pk"][:1184])
         for spot in (0, 1087, 1088, 1119):  # ML-KEM rejects implicitly: another secret, no error
             wrong = bytearray(v["ct"])
