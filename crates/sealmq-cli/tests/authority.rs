@@ -10,11 +10,14 @@
 mod common;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
 
 use common::brokers;
 use common::domain::Domain;
-use common::run;
+use common::{PATIENCE, run};
 
 fn connected(broker: &brokers::Broker) -> Domain {
     let mut domain = Domain::new();
@@ -116,4 +119,53 @@ fn several_are_removed_with_one_epoch_and_generations_are_renewed() {
     ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
+}
+
+/// A broker that lets the authority publish and not read: nobody would notice an old copy.
+#[test]
+fn subscriptions_that_are_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let broker = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(packet(&mut stream).unwrap().0, 0x10, "CONNECT");
+        stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+        let (kind, body) = packet(&mut stream).unwrap();
+        assert_eq!(kind, 0x82, "SUBSCRIBE");
+        let codes = vec![0x87; sealmq_keys::authority_filters("x").len()];
+        let mut refusal = vec![0x90, 3 + codes.len() as u8, body[0], body[1], 0];
+        refusal.extend(codes);
+        stream.write_all(&refusal).unwrap();
+        // Until it leaves; what it publishes begins with 3.
+        while let Some((kind, _)) = packet(&mut stream) {
+            assert_ne!(kind >> 4, 3, "published");
+        }
+    });
+    let mut domain = Domain::new();
+    domain.connection = ["-h", "127.0.0.1", "-p", &port].map(str::to_owned).to_vec();
+    let refused = run(domain.connected(&["authority", "run", "--once"])).expect(1);
+    for about in ["NotAuthorized", "old copy: nothing was published"] {
+        assert!(refused.stderr.contains(about), "{refused:?}");
+    }
+    broker.join().unwrap();
+}
+
+/// One MQTT packet, if the connection still stands.
+fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let mut kind = [0];
+    stream.read_exact(&mut kind).ok()?;
+    let (mut len, mut shift) = (0, 0);
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        len |= usize::from(byte[0] & 0x7f) << shift;
+        shift += 7;
+        if byte[0] < 0x80 {
+            break;
+        }
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).ok()?;
+    Some((kind[0], body))
 }

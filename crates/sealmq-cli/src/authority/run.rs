@@ -104,6 +104,8 @@ pub(crate) struct Keeper {
     echoes: BTreeMap<String, BTreeSet<[u8; 32]>>,
     /// Filters subscribed for counting.
     counted: BTreeSet<String>,
+    /// The broker has refused a subscription.
+    deaf: bool,
 }
 
 /// After each connection the authority first reads what the broker has of it: its store may be an
@@ -129,6 +131,7 @@ impl Keeper {
             inputs: Vec::new(),
             echoes: BTreeMap::new(),
             counted: BTreeSet::new(),
+            deaf: false,
         }
     }
 
@@ -180,6 +183,7 @@ impl Keeper {
         };
         self.echoes.clear();
         self.counted.clear();
+        self.deaf = false;
         self.count_more()
     }
 
@@ -311,6 +315,12 @@ impl Keeper {
                 MOST_INPUTS.. if matches!(self.reading, ReadBack::Done) => self.look(),
                 _ => Ok(()),
             });
+            // Whoever waits for the end of this command has to know that nobody has looked.
+            if once && self.deaf {
+                return Ended::Failed(Failure::refused(
+                    "the broker refuses this client's subscriptions, so it cannot be seen whether this folder is an old copy: nothing was published. Allow it to read what the authority reads (docs/operations.md)",
+                ));
+            }
             if let Err(failure) = step.and_then(|()| self.pump()) {
                 return Ended::Failed(failure);
             }
@@ -334,9 +344,15 @@ impl Keeper {
                 }
             }
             let (_, refused) = self.outbox.counts();
-            if refused > 0 && refused_again.is_some_and(|at| at <= Instant::now()) {
+            let again = refused_again.is_some_and(|at| at <= Instant::now());
+            if (refused > 0 || self.deaf) && again {
                 refused_again = Instant::now().checked_add(REFUSED_AGAIN);
                 self.start_over();
+                if self.deaf
+                    && let Err(failure) = self.listen()
+                {
+                    return Ended::Failed(failure);
+                }
             }
         }
     }
@@ -348,6 +364,7 @@ impl Keeper {
                 let is_taken =
                     |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                 if !ack.return_codes.iter().all(is_taken) {
+                    self.deaf = true;
                     let prefix = self.desired.as_ref().map_or("_sealmq", |d| &d.prefix);
                     warn!(
                         target: BROKER,

@@ -17,9 +17,9 @@ use crate::common::PATIENCE;
 pub(crate) fn packet_len(publication: &Publication) -> usize {
     let remaining = 2 + publication.topic.len() + 2 + 1 + publication.payload.len();
     let length_field = match remaining {
-        ..128 => 1,
-        ..16_384 => 2,
-        ..2_097_152 => 3,
+        0..=127 => 1,
+        128..=16_383 => 2,
+        16_384..=2_097_151 => 3,
         _ => 4,
     };
     1 + length_field + remaining
