@@ -14,6 +14,7 @@ use std::fs;
 
 use sealmq_keys::Store as _;
 use sealmq_store::{StoreRole, Unlock, Vault};
+use serde_json::{Value, json};
 
 use common::brokers::{self, Broker};
 use common::domain::Domain;
@@ -236,6 +237,35 @@ impl Stage {
     }
 }
 
+/// The authority's log as programs read it.
+fn fields(log: &str) {
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let own = |line: &&Value| line["target"] == "sealmq::authority";
+    let of = |event: &str| {
+        let found = lines.iter().filter(own).find(|line| line["event"] == event);
+        found.unwrap_or_else(|| panic!("no {event:?}: {log}"))
+    };
+    let enrolled = of("enrolled");
+    assert_eq!(
+        (&enrolled["member"], &enrolled["name"]),
+        (&json!(1), &json!("sensor"))
+    );
+    assert_eq!(
+        (&enrolled["level"], &enrolled["message"]),
+        (&json!("INFO"), &json!("member 1 sensor: enrolled"))
+    );
+    let epoch = of("epoch");
+    assert_eq!(
+        (&epoch["group"], &epoch["reason"]),
+        (&json!("plant"), &json!("Welcomes"))
+    );
+    assert!(epoch["epoch"].is_u64() && epoch["healing"] == false);
+    assert!(of("published")["objects"].is_u64());
+}
+
 #[test]
 fn no_secret_is_logged_at_any_level() {
     for format in ["text", "json"] {
@@ -257,8 +287,12 @@ fn no_secret_is_logged_at_any_level() {
         stage.look("ann/member.store", StoreRole::Member);
         stage.look("sensor/member.store", StoreRole::Member);
         stage.look_at_authority();
-        for program in [authority, broker.process] {
-            let ended = program.interrupt().expect(0);
+        let ended = authority.interrupt().expect(0);
+        if format == "json" {
+            assert_eq!(ended.stdout, "");
+            fields(&ended.stderr);
+        }
+        for ended in [ended, broker.process.interrupt().expect(0)] {
             stage.log.push_str(&ended.stdout);
             stage.keep(&ended);
         }

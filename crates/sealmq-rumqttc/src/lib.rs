@@ -45,6 +45,9 @@
 //! * A device that slept does not seal for an epoch of yesterday: after a connect, publishes are held
 //!   back until the retained announcements have arrived (two round trips of silence, 5 s at most).
 //!
+//! What happens is also emitted through `tracing`, under the target `sealmq_rumqttc`: who and where,
+//! never a payload or a key.
+//!
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 
 mod clock;
