@@ -252,7 +252,7 @@ def reserved_topic(i):
     topic = topics.reserved(**i)
     again = topics.read_reserved(topic, i["domain"], i.get("prefix"))
     agree({name: value for name, value in i.items() if name not in ("domain", "prefix")}, again, "read back")
-    return {"topic": topic}
+    return {"topic": topic, "at_most": topics.AT_MOST[i["what"]]}
 
 
 def armour(i):

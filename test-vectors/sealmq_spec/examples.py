@@ -84,7 +84,7 @@ def examples():
         vector("name", {"name": "sensor-7"}), vector("varint", {"type": "u64", "bytes": bytes.fromhex("8001")}, {"value": 128}),
         vector("varint", {"type": "u64", "bytes": bytes.fromhex("8000")}, reason="encoding", n=2),
         vector("padding", {"length": 9, "mode": 1, "bucket": 0}, {"padded": 10}),
-        vector("reserved_topic", {"what": "announcement", "domain": DOMAIN, "group": GROUP, "epoch": 12}, {"topic": f"_sealmq/{DOMAIN.hex()}/g/{GROUP.hex()}/a/12"}),
+        vector("reserved_topic", {"what": "announcement", "domain": DOMAIN, "group": GROUP, "epoch": 12}, {"topic": f"_sealmq/{DOMAIN.hex()}/g/{GROUP.hex()}/a/12", "at_most": 65536}),
         vector("armour", {"text": armoured, "label": "SEALMQ CREDENTIAL"}, {"bytes": file_body, "fields": files.credential_file(file_body)}),
         *(vector("armour", *each, n=n) for n, each in enumerate(armour_vectors(), 2)), vector("announcement_follow", *follow_vector(), n=2),
         vector("reserved_topic", {"topic": f"_sealmq/{DOMAIN.hex()}/m/07/confirm", "domain": DOMAIN}, reason="field", n=2),

@@ -93,6 +93,9 @@ _LEVELS = {"M": r"(?P<member>[1-9][0-9]*)", "G": r"(?P<group>[0-9a-f]{32})", "E"
 _FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome": "m/M/w/G", "announcement": "g/G/a/E", "refused_list": "g/G/r",
           "confirmation": "m/M/confirm", "packages": "m/M/packages", "nonce_answer": "m/M/n/G", "chunk": "g/G/c/E/N", "heartbeat": "g/G/hb",
           "nonce": "g/G/n/M", "join": "join/F", "answer": "answer/F"}
+# bytes of the content (keys.md §9)
+AT_MOST = {"delegation": 8192, "credential": 8192, "welcome": 4096, "confirmation": 8192, "packages": 16384, "nonce_answer": 1024, "announcement": 65536,
+           "chunk": 8216, "refused_list": 65536, "heartbeat": 1024, "nonce": 16, "join": 65536, "answer": 8192}
 _LIMITS = {"member": 2**28, "epoch": 2**64, "chunk": 2**32}
 
 

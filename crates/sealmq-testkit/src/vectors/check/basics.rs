@@ -133,5 +133,6 @@ pub(crate) fn reserved_topic(input: Input<'_>) -> Result<Outcome, String> {
     if ReservedTopic::parse(&prefix, &name) != Some(topic) {
         return Err(format!("{name} does not read back"));
     }
-    Ok(Outcome::Accepted(object! { topic: name }))
+    let at_most = topic.max_len() as u64;
+    Ok(Outcome::Accepted(object! { topic: name, at_most: at_most }))
 }

@@ -41,6 +41,24 @@ pub(crate) fn described(topic: &ReservedTopic) -> Json {
     }
 }
 
+/// The table's "at most", in bytes.
+const fn at_most(topic: &ReservedTopic) -> u32 {
+    match topic {
+        ReservedTopic::Announcement(..)
+        | ReservedTopic::RefusedList(_)
+        | ReservedTopic::Join(_) => 65_536,
+        ReservedTopic::Packages(_) => 16_384,
+        ReservedTopic::Chunk(..) => 8216,
+        ReservedTopic::Delegation
+        | ReservedTopic::Credential(_)
+        | ReservedTopic::Confirm(_)
+        | ReservedTopic::Answer(_) => 8192,
+        ReservedTopic::Welcome(..) => 4096,
+        ReservedTopic::NonceAnswer(..) | ReservedTopic::Heartbeat(_) => 1024,
+        ReservedTopic::Nonce(..) => 16,
+    }
+}
+
 pub(crate) fn vectors(file: &mut VectorFile) {
     good(file);
     bad(file);
@@ -134,7 +152,8 @@ fn good(file: &mut VectorFile) {
                 SPEC,
                 input,
             );
-            file.push(vector.result(object! { topic: name }));
+            let at_most = at_most(topic);
+            file.push(vector.result(object! { topic: name, at_most: at_most }));
         };
     for (id, topic, name) in &cases {
         push(id, "A topic under the domain's prefix.", topic, None, name);
