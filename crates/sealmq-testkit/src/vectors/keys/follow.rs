@@ -482,6 +482,22 @@ fn generations(file: &mut VectorFile) {
     )
     .bad_draft(&ended, "not_covered")
     .done(file);
+    let healed = healing();
+    let mut ended = healed.draft_of(3, false);
+    ended.generations[0].number = 2;
+    Follower::new(
+        &healed,
+        READER,
+        1,
+        "generation-ended-healing",
+        "The healing announcements went with the generation: no use waiting for one.",
+    )
+    .attacks(&["A5"])
+    .ok(1)
+    .bad_draft(&ended, "not_covered")
+    .ok(2)
+    .bad_draft(&ended, "not_covered")
+    .done(file);
     let mut deeper = group.draft_of(1, false);
     deeper.generations[0].depth = 5;
     Follower::new(
