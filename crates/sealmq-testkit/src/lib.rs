@@ -1,4 +1,5 @@
 //! Test vectors, fuzz targets and the tests that span the crates of sealmq.
 
 pub mod fuzz;
+pub mod sim;
 pub mod vectors;

@@ -23,7 +23,7 @@ mod small;
 mod state;
 mod topics;
 mod wire;
-mod world;
+pub(crate) mod world;
 
 pub use chunk::chunk;
 pub use files::{armour, audit_entry, reserved_topic, token};

@@ -18,10 +18,10 @@ use zeroize::Zeroizing;
 
 /// Unix seconds at which everything happens.
 pub(super) const NOW: u64 = 1_764_000_000;
-pub(super) const YEAR: u64 = 365 * 86_400;
+pub(crate) const YEAR: u64 = 365 * 86_400;
 
 #[derive(Default, Clone)]
-pub(super) struct MemoryStore(BTreeMap<String, Vec<u8>>);
+pub(crate) struct MemoryStore(pub(crate) BTreeMap<String, Vec<u8>>);
 
 impl Store for MemoryStore {
     type Error = Conflict;
@@ -57,7 +57,7 @@ impl Store for MemoryStore {
 }
 
 /// SHA-256 in counter mode: the same numbers at every run.
-pub(super) struct CountingRng(pub(super) u64);
+pub(crate) struct CountingRng(pub(crate) u64);
 
 impl TryRng for CountingRng {
     type Error = Infallible;

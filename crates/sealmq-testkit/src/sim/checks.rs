@@ -1,0 +1,200 @@
+//! The invariants that hold at every step.
+
+use std::collections::BTreeMap;
+
+use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::{Credential, MemberNumber};
+use sealmq_keys::member::{Action, MemberEvent, Received};
+use sealmq_keys::{Publication, ReservedTopic};
+
+use super::world::{LEASE, World};
+
+/// A sealed message.
+pub(super) struct Message {
+    pub(super) sender: usize,
+    /// When it was sealed, Unix seconds.
+    pub(super) at: u64,
+    pub(super) epoch: u64,
+    /// What the sender's keys rest on.
+    pub(super) announcement: Option<Vec<u8>>,
+    pub(super) topic: String,
+    pub(super) envelope: Vec<u8>,
+}
+
+/// What the authority has published.
+#[derive(Default)]
+pub(super) struct Published {
+    pub(super) announcements: BTreeMap<u64, Vec<u8>>,
+    /// Key, serial of the delegation and of the credential.
+    credentials: BTreeMap<MemberNumber, ([u8; 32], (u32, u32))>,
+    members: Vec<MemberNumber>,
+}
+
+impl World {
+    /// No epoch has two announcements, no number two keys, and no credential an older serial.
+    pub(super) fn check_published(&mut self, publication: &Publication) {
+        if publication.payload.is_empty() {
+            return;
+        }
+        let payload = &publication.payload;
+        match ReservedTopic::parse(self.authority.prefix(), &publication.topic) {
+            Some(ReservedTopic::Announcement(_, epoch)) => {
+                let known = self.published.announcements.entry(epoch);
+                let known = known.or_insert_with(|| payload.clone());
+                assert_eq!(known, payload, "two announcements of epoch {epoch}");
+            }
+            Some(ReservedTopic::Credential(member)) => {
+                let object = Object::parse(payload, Kind::Credential).unwrap();
+                let credential: Credential<'_> = decode(object.body()).unwrap();
+                let new = (credential.serial, credential.credential_serial);
+                let known = self.published.credentials.entry(member);
+                let known = known.or_insert((credential.key, new));
+                assert_eq!(known.0, credential.key, "{member} has two keys");
+                assert!(
+                    new >= known.1,
+                    "{member}: credential {new:?} after {known:?}"
+                );
+                known.1 = new;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn check_new_number(&mut self, number: MemberNumber) {
+        let highest = self.published.members.iter().max();
+        assert!(
+            highest.is_none_or(|highest| number > *highest),
+            "{number} again"
+        );
+        self.published.members.push(number);
+    }
+
+    /// Nothing in a member's store goes back.
+    pub(super) fn check_numbers(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        let new = this.read_numbers();
+        let old = std::mem::replace(&mut this.numbers, new);
+        let recovered = std::mem::take(&mut this.recovered);
+        assert!(
+            new.session >= old.session
+                && new.package >= old.package
+                && new.credential >= old.credential
+                && (new.epoch >= old.epoch || recovered),
+            "{device}: {new:?} after {old:?}"
+        );
+    }
+
+    pub(super) fn noticed(&mut self, device: usize, event: &MemberEvent) {
+        self.seen.member_event(event);
+        if let MemberEvent::Recovered { .. } = event {
+            self.devices[device].recovered = true;
+        }
+        if let MemberEvent::Fork { epoch, .. } = event {
+            self.trace.note(&format!("{device} sees a fork at {epoch}"));
+        }
+    }
+
+    /// Whether this is a properly signed announcement that is not the one that a member keeps.
+    pub(super) fn is_fork(&self, device: usize, topic: &str, payload: &[u8]) -> bool {
+        let parsed = ReservedTopic::parse(self.authority.prefix(), topic);
+        let Some(ReservedTopic::Announcement(_, epoch)) = parsed else {
+            return false;
+        };
+        let known = self.devices[device].announcement(epoch);
+        let honest = self.published.announcements.get(&epoch);
+        let signed = honest.is_some_and(|honest| honest == payload) || self.is_forged(payload);
+        !self.thief.recovered && signed && known.is_some_and(|known| known != payload)
+    }
+
+    pub(super) fn check_alarm(
+        &mut self,
+        device: usize,
+        topic: &str,
+        fork: bool,
+        actions: &[Action],
+    ) {
+        if fork {
+            self.seen.total("forks shown to a member");
+            let alarm = |a: &Action| matches!(a, Action::Event(MemberEvent::Fork { .. }));
+            let alarmed = actions.iter().any(alarm);
+            assert!(
+                alarmed,
+                "{device} merges a fork silently at {topic}: {actions:?}"
+            );
+        }
+    }
+
+    pub(super) fn is_forged(&self, announcement: &[u8]) -> bool {
+        self.thief
+            .forged
+            .iter()
+            .any(|forged| forged == announcement)
+    }
+
+    /// A member has taken a message for authentic.
+    pub(super) fn accepted(&mut self, device: usize, received: &Received) {
+        self.seen.total("accepted");
+        let text = String::from_utf8(received.payload().to_vec()).unwrap();
+        let id: usize = text.parse().unwrap();
+        let message = &self.messages[id];
+        let this = &mut self.devices[device];
+        assert_eq!(message.topic, received.topic);
+        assert!(this.access.may_subscribe(), "{device} only publishes");
+        // The same value may come live once, and as retained again and again
+        // (spec/envelope.md §8).
+        let new = received.retained || this.live.insert(id);
+        assert!(new, "{device} accepted {id} twice");
+        this.accepted.insert(id);
+        assert_eq!(
+            this.announcement(message.epoch),
+            message.announcement.as_deref(),
+            "{device} and {} have different announcements",
+            message.sender
+        );
+        let forged = message.announcement.as_deref();
+        if forged.is_some_and(|announcement| self.is_forged(announcement)) {
+            return;
+        }
+        let group = self.authority.groups().next().unwrap();
+        if let Some(removed) = self.devices[device].removed {
+            let last = removed + group.publishers_stop_after;
+            let at = message.at;
+            assert!(
+                at <= last,
+                "{device}, removed at {removed}, reads {id} of {at}"
+            );
+        }
+        if let Some(removed) = self.devices[message.sender].removed {
+            let now = self.now / 1000;
+            assert!(
+                now <= removed + group.removal_latency,
+                "{device} accepts {id} of {}, removed at {removed}, at {now}",
+                message.sender
+            );
+            self.seen
+                .total("accepted of a removed member within the latency");
+        }
+    }
+
+    /// Two heartbeats after the broker began to behave, everybody has the newest epoch.
+    pub(super) fn check_convergence(&mut self) {
+        let Some(since) = self.calm_since else {
+            return;
+        };
+        // A heartbeat comes with the first step after it is due.
+        let beat = (u64::from(LEASE / 3) + 3) * 1000;
+        if self.now < since + 2 * beat {
+            return;
+        }
+        let newest = self.authority.groups().next().unwrap().epoch;
+        for (device, this) in self.devices.iter().enumerate() {
+            let settled = this.joined + 2 * beat <= self.now;
+            if this.removed.is_none() && settled {
+                let behind = this.epoch() != newest;
+                assert!(!behind || self.settings.hostile, "{device} is behind");
+                self.seen
+                    .total(if behind { "behind" } else { "up to date" });
+            }
+        }
+    }
+}

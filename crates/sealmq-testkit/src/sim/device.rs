@@ -1,0 +1,110 @@
+//! One device: a member, its store, and what is remembered of it.
+
+use std::collections::BTreeSet;
+
+use sealmq_core::object::{Access, Kind, Object, decode};
+use sealmq_core::{Credential, MemberNumber};
+use sealmq_keys::member::{Member, MemberOptions, Now};
+
+use crate::fuzz::world::{CountingRng, MemoryStore};
+
+pub(super) struct Device {
+    pub(super) member: Member,
+    pub(super) store: MemoryStore,
+    pub(super) rng: CountingRng,
+    /// Its number at the broker.
+    pub(super) client: usize,
+    pub(super) access: Access,
+    /// Without one it counts its uptime.
+    pub(super) has_clock: bool,
+    /// When it was enrolled, Unix milliseconds.
+    pub(super) joined: u64,
+    /// When it was removed, Unix seconds.
+    pub(super) removed: Option<u64>,
+    /// Until this step it stays offline.
+    pub(super) asleep: u64,
+    /// Messages that it took for authentic, and those of them that came live.
+    pub(super) accepted: BTreeSet<usize>,
+    pub(super) live: BTreeSet<usize>,
+    /// What may not go back, as of the last commit.
+    pub(super) numbers: Numbers,
+    /// Its group was replaced by a newer delegation's: epochs may go back once.
+    pub(super) recovered: bool,
+}
+
+/// Numbers of a member's store that never go back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) session: u64,
+    pub(super) package: u64,
+    /// Serial of the delegation, and of the credential under it.
+    pub(super) credential: (u32, u32),
+    pub(super) epoch: u64,
+}
+
+/// Strict: a crash forgets nothing that was accepted.
+pub(super) fn options() -> MemberOptions {
+    MemberOptions {
+        replay_persist_every: 1,
+        ..MemberOptions::default()
+    }
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first().unwrap();
+        *bytes = rest;
+        value |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            break;
+        }
+    }
+    value
+}
+
+fn bytes<'a>(from: &mut &'a [u8]) -> &'a [u8] {
+    let len = varint(from) as usize;
+    let (value, rest) = from.split_at(len);
+    *from = rest;
+    value
+}
+
+impl Device {
+    pub(super) fn now(&self, now: u64) -> Now {
+        self.has_clock.then_some(now)
+    }
+
+    pub(super) fn number(&self) -> MemberNumber {
+        self.member.number()
+    }
+
+    /// From the records (version byte first), and the epoch from the loaded member.
+    pub(super) fn read_numbers(&self) -> Numbers {
+        let mut device = &self.store.0["member/device"][1 + 32..];
+        let mut record = &self.store.0["member/credential"][1..];
+        let _delegation = bytes(&mut record);
+        let object = Object::parse(bytes(&mut record), Kind::Credential).unwrap();
+        let credential: Credential<'_> = decode(object.body()).unwrap();
+        Numbers {
+            session: varint(&mut device),
+            package: varint(&mut device),
+            credential: (credential.serial, credential.credential_serial),
+            epoch: self.epoch(),
+        }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        let mut groups = self.member.groups();
+        groups.next().and_then(|group| group.epoch).unwrap_or(0)
+    }
+
+    /// The announcement of an epoch that its keys rest on.
+    pub(super) fn announcement(&self, epoch: u64) -> Option<&[u8]> {
+        let suffix = format!("/announcement/{epoch}");
+        let mut records = self.store.0.range("group/".to_owned()..);
+        records
+            .find(|(key, _)| key.starts_with("group/") && key.ends_with(&suffix))
+            .map(|(_, value)| &value[1..])
+    }
+}

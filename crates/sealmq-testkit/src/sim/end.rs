@@ -1,0 +1,122 @@
+//! What has to be true in the end.
+
+use sealmq_core::crypto::{Secret, VerifyingKey};
+use sealmq_keys::member::Opened;
+use sealmq_keys::{Announcement, Psk, ReaderSecret, VerifiedDelegation};
+
+use super::Crashes;
+use super::report::Report;
+use super::world::World;
+
+impl World {
+    /// Everybody talks to everybody, and what the removed have stored opens nothing later.
+    pub(super) fn end(mut self) -> Report {
+        for step in 0..15 {
+            self.broker.step = self.settings.steps + step;
+            self.trace.begin(self.broker.step);
+            self.now += 2000;
+            self.quiet_step();
+        }
+        // The last message is not sent again: a reader that dies just then has lost it.
+        self.settings.crashes = Crashes::Never;
+        self.check_conversation();
+        self.check_removed();
+        self.check_pool();
+        std::mem::take(&mut self.seen)
+    }
+
+    fn check_conversation(&mut self) {
+        let active = |d: &usize| self.devices[*d].removed.is_none();
+        let active: Vec<usize> = (0..self.devices.len()).filter(active).collect();
+        for sender in active.clone() {
+            if !self.devices[sender].access.may_publish() {
+                continue;
+            }
+            let id = self.messages.len();
+            let sent = self.send(sender);
+            assert!(sent || self.settings.hostile, "{sender} cannot send");
+            self.flow();
+            for reader in &active {
+                let this = &self.devices[*reader];
+                if *reader != sender && this.access.may_subscribe() {
+                    let heard = sent && this.accepted.contains(&id);
+                    let hostile = self.settings.hostile;
+                    assert!(heard || hostile, "{reader} does not hear {sender}");
+                    let total = if heard { "heard" } else { "not heard" };
+                    self.seen.total(total);
+                }
+            }
+        }
+    }
+
+    /// Removed members that have everything the broker has open nothing that was sealed after
+    /// their removal bound its sender.
+    fn check_removed(&mut self) {
+        let latency = self
+            .authority
+            .groups()
+            .next()
+            .unwrap()
+            .publishers_stop_after;
+        for device in 0..self.devices.len() {
+            let Some(removed) = self.devices[device].removed else {
+                continue;
+            };
+            let later = |m: &&super::checks::Message| {
+                let forged = m.announcement.as_deref().is_some_and(|a| self.is_forged(a));
+                m.at > removed + latency && m.sender != device && !forged
+            };
+            let later: Vec<_> = self.messages.iter().filter(later).collect();
+            let this = &mut self.devices[device];
+            for message in later {
+                let now = this.has_clock.then_some(message.at * 1000);
+                let (opened, _) = this
+                    .member
+                    .open(&message.topic, &message.envelope, false, now);
+                assert!(
+                    !matches!(opened, Opened::Message(_)),
+                    "{device}, removed at {removed}, opens a message of {}",
+                    message.at
+                );
+                self.seen.total("envelopes shown to removed members");
+            }
+        }
+    }
+
+    /// Every 32 bytes that a removed member ever keeps of the group, as each kind of secret,
+    /// against every epoch after the last of them was removed.
+    fn check_pool(&mut self) {
+        let removed = self.devices.iter().filter(|d| d.removed.is_some());
+        let pool: Vec<_> = removed.collect();
+        let Some(last) = pool.iter().filter_map(|d| d.removed).max() else {
+            return;
+        };
+        let root = VerifyingKey::from_bytes(self.authority.root_key()).unwrap();
+        let delegation = VerifiedDelegation::verify(self.authority.delegation(), &root).unwrap();
+        let prefix = self.authority.prefix();
+        let announced = self.published.announcements.values();
+        let checks: Vec<[u8; 32]> = announced
+            .filter_map(|bytes| Announcement::verify(bytes, &delegation, prefix).ok())
+            .filter(|announcement| announcement.head().issued_at > last)
+            .map(|announcement| announcement.head().psk_check)
+            .collect();
+        let mut windows = 0;
+        for device in pool {
+            let states = device
+                .store
+                .0
+                .iter()
+                .filter(|(key, _)| key.ends_with("/state"));
+            for window in states.flat_map(|(_, value)| value.windows(32)) {
+                let bytes: [u8; 32] = window.try_into().unwrap();
+                let reader = ReaderSecret::new(Secret::new(bytes)).psk().check();
+                let psk = Psk::new(Secret::new(bytes)).check();
+                assert!(!checks.contains(&reader) && !checks.contains(&psk));
+                windows += 1;
+            }
+        }
+        if windows > 0 && !checks.is_empty() {
+            self.seen.total("pools tried");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A simulation in virtual time: one authority, several members, and a broker that drops, delays,
+//! duplicates, reorders, replays, withholds, clears and forks; processes die before and after
+//! commits, and sometimes a thief has the authority's keys. Everything goes through the public
+//! API, the same at every run of a seed. A broken invariant is a panic:
+//!
+//! * what is sealed after a removal and the stated latency is opened by nobody removed, and what a
+//!   removed publisher sends is accepted by nobody after it;
+//! * no epoch, session, package, member number or serial goes back, and no epoch has two
+//!   announcements of the authority;
+//! * no message is accepted twice, or by a member that holds another announcement of its epoch,
+//!   and a member that sees both announcements raises an alarm;
+//! * with an honest broker all members have the newest epoch within two heartbeats of a crash, and
+//!   talk; after a hostile one began to behave, who does is counted;
+//! * what all removed members have stored opens nothing later.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a simulation reports a finding"
+)]
+
+mod broker;
+mod checks;
+mod device;
+mod end;
+mod faults;
+mod office;
+mod report;
+mod world;
+
+use rand_core::TryRng as _;
+
+use crate::fuzz::world::CountingRng;
+
+pub use report::Report;
+
+/// Where processes die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crashes {
+    /// Nowhere.
+    Never,
+    /// At about one of so many commits.
+    OneIn(u64),
+    /// At this commit (from 0, authority and members together) and at no other.
+    At {
+        /// The commit's number.
+        commit: u64,
+        /// Whether it becomes durable; what depends on it is lost in any case.
+        durable: bool,
+    },
+}
+
+/// What a simulation is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Determines everything that happens.
+    pub seed: u64,
+    /// Steps of one to three seconds each; the last 60 with a broker that behaves.
+    pub steps: u64,
+    /// Whether the broker misbehaves before.
+    pub hostile: bool,
+    /// Whether somebody uses a copy of the authority's store.
+    pub thief: bool,
+    /// Where processes die.
+    pub crashes: Crashes,
+}
+
+impl Settings {
+    /// A hostile broker, and processes that die now and then.
+    #[must_use]
+    pub const fn hostile(seed: u64, steps: u64) -> Self {
+        Self {
+            seed,
+            steps,
+            hostile: true,
+            thief: false,
+            crashes: Crashes::OneIn(100),
+        }
+    }
+}
+
+/// Steps at the end in which the broker behaves.
+const CALM: u64 = 60;
+
+/// Plays one seed.
+///
+/// # Panics
+/// An invariant is broken; the seed and its last 30 steps go to standard error.
+#[must_use]
+pub fn run(settings: &Settings) -> Report {
+    let mut world = world::World::new(settings);
+    let calm = settings.steps.saturating_sub(CALM);
+    for step in 0..settings.steps {
+        if step == calm {
+            world.behave();
+        }
+        world.step(step, settings.hostile && step < calm);
+    }
+    world.end()
+}
+
+/// What is decided at random.
+pub(crate) struct Dice(CountingRng);
+
+impl Dice {
+    const fn new(seed: u64) -> Self {
+        Self(CountingRng(seed << 32))
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        let Ok(number) = self.0.try_next_u64();
+        number % bound.max(1)
+    }
+
+    fn index(&mut self, len: usize) -> usize {
+        self.below(len as u64) as usize
+    }
+
+    fn one_in(&mut self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+}

@@ -1,0 +1,119 @@
+//! What happened in a simulation, counted; and the last steps of one that failed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// How often everything happened, over one or more seeds.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Faults of the broker, of processes and of keys, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// Messages refused by members, by reason.
+    pub rejections: BTreeMap<String, u64>,
+    /// Events of members, by kind.
+    pub member_events: BTreeMap<String, u64>,
+    /// Events of authorities, by kind.
+    pub authority_events: BTreeMap<String, u64>,
+    /// Messages that were not sealed, by reason.
+    pub unsealed: BTreeMap<String, u64>,
+    /// Everything else worth a number.
+    pub totals: BTreeMap<String, u64>,
+}
+
+fn count(map: &mut BTreeMap<String, u64>, name: &str, times: u64) {
+    let entry = map.entry(name.to_owned()).or_default();
+    *entry = entry.saturating_add(times);
+}
+
+/// The name of an enum's variant, from its `Debug` text.
+fn variant(event: &impl std::fmt::Debug) -> String {
+    let text = format!("{event:?}");
+    let end = text.find(|c: char| !c.is_alphanumeric());
+    text.get(..end.unwrap_or(text.len()))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl Report {
+    pub(super) fn fault(&mut self, kind: &str) {
+        count(&mut self.faults, kind, 1);
+    }
+
+    pub(super) fn rejection(&mut self, reason: &str) {
+        count(&mut self.rejections, reason, 1);
+    }
+
+    pub(super) fn member_event(&mut self, event: &impl std::fmt::Debug) {
+        count(&mut self.member_events, &variant(event), 1);
+    }
+
+    pub(super) fn authority_event(&mut self, event: &impl std::fmt::Debug) {
+        count(&mut self.authority_events, &variant(event), 1);
+    }
+
+    pub(super) fn unsealed(&mut self, error: &impl std::fmt::Debug) {
+        count(&mut self.unsealed, &variant(error), 1);
+    }
+
+    pub(super) fn total(&mut self, name: &str) {
+        count(&mut self.totals, name, 1);
+    }
+
+    /// Adds another seed's numbers.
+    pub fn add(&mut self, other: &Self) {
+        let maps = [
+            (&mut self.faults, &other.faults),
+            (&mut self.rejections, &other.rejections),
+            (&mut self.member_events, &other.member_events),
+            (&mut self.authority_events, &other.authority_events),
+            (&mut self.unsealed, &other.unsealed),
+            (&mut self.totals, &other.totals),
+        ];
+        for (into, from) in maps {
+            for (name, times) in from {
+                count(into, name, *times);
+            }
+        }
+    }
+}
+
+/// Steps that are shown when a seed fails.
+const SHOWN: usize = 30;
+
+/// Prints the last steps if its thread panics.
+pub(super) struct Trace {
+    seed: u64,
+    steps: VecDeque<String>,
+}
+
+impl Trace {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            steps: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, step: u64) {
+        if self.steps.len() == SHOWN {
+            self.steps.pop_front();
+        }
+        self.steps.push_back(format!("step {step}:"));
+    }
+
+    pub(super) fn note(&mut self, text: &str) {
+        if let Some(last) = self.steps.back_mut() {
+            last.push(' ');
+            last.push_str(text);
+            last.push(';');
+        }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} failed; its last steps:", self.seed);
+            self.steps.iter().for_each(|step| eprintln!("  {step}"));
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Everybody and everything, and what happens in a step.
+
+use sealmq_core::object::Access;
+use sealmq_keys::authority::Authority;
+use sealmq_keys::member::{Action, Member, Opened, OutgoingMessage};
+use sealmq_keys::{Changes, Publication, RootKey, Store as _};
+
+use super::broker::{Broker, Delivery};
+use super::checks::{Message, Published};
+use super::device::{Device, options};
+use super::faults::Thief;
+use super::report::{Report, Trace};
+use super::{Crashes, Dice, Settings};
+use crate::fuzz::world::{CountingRng, MemoryStore};
+
+/// Unix seconds at which everything begins.
+pub(super) const START: u64 = 1_764_000_000;
+/// The authority's number at the broker.
+pub(super) const OFFICE: usize = 0;
+pub(super) const LEASE: u32 = 30;
+const MOST_MEMBERS: usize = 6;
+
+pub(super) struct World {
+    pub(super) settings: Settings,
+    pub(super) trace: Trace,
+    pub(super) seen: Report,
+    pub(super) dice: Dice,
+    pub(super) rng: CountingRng,
+    /// Unix milliseconds.
+    pub(super) now: u64,
+    pub(super) broker: Broker,
+    pub(super) authority: Authority,
+    pub(super) store: MemoryStore,
+    pub(super) root: RootKey,
+    pub(super) devices: Vec<Device>,
+    pub(super) messages: Vec<Message>,
+    pub(super) published: Published,
+    pub(super) thief: Thief,
+    /// Commits of all stores so far.
+    pub(super) commits: u64,
+    /// Until this step the authority is down.
+    pub(super) closed: u64,
+    pub(super) names: u64,
+    /// When the broker began to behave, Unix milliseconds.
+    pub(super) calm_since: Option<u64>,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    None,
+    Lost,
+    After,
+}
+
+impl World {
+    /// Whether the process dies at this commit.
+    pub(super) fn cut(&mut self) -> Cut {
+        let number = self.commits;
+        self.commits += 1;
+        self.seen.total("commits");
+        let dies = match self.settings.crashes {
+            Crashes::Never => None,
+            Crashes::OneIn(of) => {
+                (self.calm_since.is_none() && self.dice.one_in(of)).then(|| self.dice.one_in(2))
+            }
+            Crashes::At { commit, durable } => (commit == number).then_some(durable),
+        };
+        let cut = match dies {
+            None => return Cut::None,
+            Some(true) => {
+                self.seen.fault("crash after a commit");
+                Cut::After
+            }
+            Some(false) => {
+                self.seen.fault("crash before a commit");
+                Cut::Lost
+            }
+        };
+        // Heartbeats are counted from here.
+        self.calm_since = self.calm_since.map(|_| self.now);
+        cut
+    }
+
+    /// Commits for a device; `false` if its process died.
+    fn commit(&mut self, device: usize, changes: &Changes) -> bool {
+        if changes.is_empty() {
+            return true;
+        }
+        let cut = self.cut();
+        let this = &mut self.devices[device];
+        if cut != Cut::Lost {
+            this.store.commit(changes).unwrap();
+        }
+        if cut != Cut::None {
+            self.trace.note(&format!("{device} dies"));
+            self.load(device);
+            return false;
+        }
+        true
+    }
+
+    /// A new process of a device, not connected yet.
+    pub(super) fn load(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        this.member = Member::load(&this.store, options()).unwrap();
+        if !this.has_clock {
+            this.member.set_uptime(self.now - START * 1000);
+        }
+        self.broker.disconnect(this.client);
+        self.check_numbers(device);
+    }
+
+    pub(super) fn connect(&mut self, device: usize) {
+        let client = self.devices[device].client;
+        self.broker.disconnect(client);
+        self.broker.clients[client].online = true;
+        for filter in self.devices[device].member.reserved_subscriptions() {
+            let (dice, seen) = (&mut self.dice, &mut self.seen);
+            self.broker.subscribe(client, &filter, dice, seen);
+        }
+        let (dice, seen) = (&mut self.dice, &mut self.seen);
+        self.broker.subscribe(client, "plant/#", dice, seen);
+        let actions = self.devices[device].member.connected();
+        self.act(device, actions);
+    }
+
+    pub(super) fn publish(&mut self, publication: Publication) {
+        let (dice, seen) = (&mut self.dice, &mut self.seen);
+        self.broker.publish(publication, dice, seen);
+    }
+
+    /// Carries out actions as an adapter does; `false` if the process died on the way.
+    pub(super) fn act(&mut self, device: usize, actions: Vec<Action>) -> bool {
+        let client = self.devices[device].client;
+        for action in actions {
+            match action {
+                Action::Commit(changes) => {
+                    if !self.commit(device, &changes) {
+                        return false;
+                    }
+                }
+                Action::Subscribe(filter) => {
+                    if self.broker.clients[client].online {
+                        let (dice, seen) = (&mut self.dice, &mut self.seen);
+                        self.broker.subscribe(client, &filter, dice, seen);
+                    }
+                }
+                Action::Unsubscribe(filter) => self.broker.unsubscribe(client, &filter),
+                Action::Publish(publication) => {
+                    if self.broker.clients[client].online {
+                        self.publish(publication);
+                    }
+                }
+                Action::Message(_, message) => self.accepted(device, &message),
+                Action::Rejected(_, _, rejection) => self.seen.rejection(rejection.name()),
+                Action::Event(event) => self.noticed(device, &event),
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// Gives a device what arrived.
+    fn deliver(&mut self, device: usize, delivery: &Delivery) {
+        let Delivery {
+            topic,
+            payload,
+            retain,
+            ..
+        } = delivery;
+        let this = &mut self.devices[device];
+        let now = this.now(self.now);
+        if this.member.is_reserved(topic) {
+            let fork = self.is_fork(device, topic, payload);
+            let this = &mut self.devices[device];
+            let actions = this.member.handle_reserved(topic, payload, now);
+            self.check_alarm(device, topic, fork, &actions);
+            if self.act(device, actions) {
+                self.check_numbers(device);
+            }
+            return;
+        }
+        let (opened, actions) = this.member.open(topic, payload, *retain, now);
+        if !self.act(device, actions) {
+            return;
+        }
+        match opened {
+            Opened::Message(message) => self.accepted(device, &message),
+            Opened::Rejected(rejection) => self.seen.rejection(rejection.name()),
+            Opened::Waiting(_) => self.seen.total("waited"),
+        }
+    }
+
+    /// Delivers what arrives in this step, and what follows from it.
+    pub(super) fn flow(&mut self) {
+        for _ in 0..1000 {
+            let mut idle = true;
+            for client in 0..self.broker.clients.len() {
+                let Some(delivery) = self.broker.arriving(client) else {
+                    continue;
+                };
+                idle = false;
+                if client == OFFICE {
+                    self.receive(&delivery);
+                } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
+                    self.deliver(device, &delivery);
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// Seals and publishes, if the device may and can.
+    pub(super) fn send(&mut self, device: usize) -> bool {
+        let topic = format!("plant/{}", self.messages.len() % 3);
+        let text = self.messages.len().to_string();
+        let mut message = OutgoingMessage::new(&topic, text.as_bytes());
+        message.retain = self.dice.one_in(4);
+        message.announce_credential = self.dice.one_in(4);
+        let retain = message.retain;
+        let this = &mut self.devices[device];
+        let now = this.now(self.now);
+        let sealed = match this.member.seal(&message, now, &mut this.rng) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.seen.unsealed(&error);
+                return false;
+            }
+        };
+        if !self.commit(device, &sealed.changes) {
+            return false;
+        }
+        self.check_numbers(device);
+        let this = &self.devices[device];
+        self.messages.push(Message {
+            sender: device,
+            at: self.now / 1000,
+            epoch: sealed.epoch,
+            announcement: this.announcement(sealed.epoch).map(<[u8]>::to_vec),
+            topic: topic.clone(),
+            envelope: sealed.payload.clone(),
+        });
+        self.seen.total("sealed");
+        if self.broker.clients[this.client].online {
+            self.publish(Publication {
+                topic,
+                payload: sealed.payload,
+                retain,
+            });
+        }
+        true
+    }
+
+    /// One to three seconds.
+    pub(super) fn step(&mut self, step: u64, hostile: bool) {
+        self.broker.step = step;
+        self.trace.begin(step);
+        self.now += 1000 + self.dice.below(3) * 1000;
+        for _ in 0..2 {
+            let device = self.dice.index(self.devices.len());
+            self.send(device);
+        }
+        self.happen(step);
+        if hostile {
+            self.misbehave(step);
+        }
+        self.go_on(step);
+    }
+
+    /// A step in which nobody does anything by choice.
+    pub(super) fn quiet_step(&mut self) {
+        self.go_on(u64::MAX);
+    }
+
+    fn go_on(&mut self, step: u64) {
+        self.wake(step);
+        self.open_office(step);
+        for device in 0..self.devices.len() {
+            self.tick(device);
+        }
+        self.flow();
+        self.check_convergence();
+    }
+
+    fn tick(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        let now = this.now(self.now);
+        if !this.has_clock {
+            this.member.set_uptime(self.now - START * 1000);
+        }
+        if !self.broker.clients[this.client].online {
+            return;
+        }
+        let actions = this.member.tick(now);
+        if !self.act(device, actions) {
+            return;
+        }
+        let this = &mut self.devices[device];
+        let actions = this.member.maintain(now, &mut this.rng);
+        self.act(device, actions);
+    }
+
+    fn wake(&mut self, step: u64) {
+        for device in 0..self.devices.len() {
+            let this = &self.devices[device];
+            let offline = !self.broker.clients[this.client].online;
+            if offline && this.asleep <= step {
+                self.connect(device);
+            }
+        }
+    }
+
+    /// What people and devices do.
+    fn happen(&mut self, step: u64) {
+        let device = self.dice.index(self.devices.len());
+        match self.dice.below(60) {
+            0 => self.rotate(),
+            1 if self.devices.len() < 4 || self.active() < 4 => self.join(),
+            2 if self.devices.len() < MOST_MEMBERS + 4 && self.active() < MOST_MEMBERS => {
+                self.join();
+            }
+            3 | 4 if self.active() > 3 && self.dice.one_in(2) => self.remove(device),
+            5 if self.calm_since.is_none() => {
+                let asleep = step + 5 + self.dice.below(120);
+                self.trace.note(&format!("{device} sleeps until {asleep}"));
+                self.devices[device].asleep = asleep;
+                let client = self.devices[device].client;
+                self.broker.disconnect(client);
+            }
+            6 => {
+                self.trace.note(&format!("{device} restarts"));
+                let changes = self.devices[device].member.flush();
+                if self.commit(device, &changes) {
+                    self.load(device);
+                }
+            }
+            7 if self.calm_since.is_none() => {
+                self.trace.note("the authority restarts");
+                self.closed = step + self.dice.below(20);
+                self.reload_office();
+            }
+            8 => self.connect(device),
+            _ => {}
+        }
+    }
+
+    pub(super) fn active(&self) -> usize {
+        self.devices.iter().filter(|d| d.removed.is_none()).count()
+    }
+
+    /// Another device, with one of the three kinds of access.
+    pub(super) fn join(&mut self) {
+        let access = match self.devices.len() % 4 {
+            0 => Access::BOTH,
+            1 => Access::SUBSCRIBE,
+            2 => Access::PUBLISH,
+            _ => Access::BOTH,
+        };
+        self.join_with(access);
+    }
+}
