@@ -64,7 +64,19 @@ impl GroupState {
         bytes: &[u8],
         context: &FollowContext<'_, A>,
     ) -> Result<Followed, FollowError> {
-        let announcement = self.authenticate(bytes, context)?;
+        self.follow_kept(bytes, context, false)
+    }
+
+    /// [`GroupState::follow`]; `verified`: an announcement that got beyond the signature before,
+    /// under the same delegation. Whoever waits for one epoch tries all that came after it again
+    /// and again.
+    pub(crate) fn follow_kept<A: Authorities>(
+        &mut self,
+        bytes: &[u8],
+        context: &FollowContext<'_, A>,
+        verified: bool,
+    ) -> Result<Followed, FollowError> {
+        let announcement = self.authenticate(bytes, context, verified)?;
         let head = announcement.head();
         let skew = self.policy().map_or(FIRST_SKEW, |policy| policy.skew);
         let from_the_future = |now: u64| head.issued_at > now.saturating_add(u64::from(skew));
@@ -118,6 +130,7 @@ impl GroupState {
         &self,
         bytes: &'a [u8],
         context: &FollowContext<'_, A>,
+        verified: bool,
     ) -> Result<Announcement<'a>, FollowError> {
         let unverified = UnverifiedAnnouncement::decode(bytes)?;
         if *unverified.group() != self.group {
@@ -138,7 +151,7 @@ impl GroupState {
             || next.is_some_and(|slot| slot.previous == hash)
             || self.slots.get(epoch).is_some_and(|slot| slot.hash == hash);
         Ok(
-            if vouched && !unverified.names_current_key(context.authorities) {
+            if verified || (vouched && !unverified.names_current_key(context.authorities)) {
                 unverified.verify_referenced(&self.domain, &hash, context.prefix)?
             } else {
                 unverified.verify(context.authorities, context.prefix)?

@@ -53,15 +53,20 @@ impl Member {
         let Some(state) = &group.state else {
             // The welcome has not come yet. Verified before it is kept (ATTACKS F4).
             unverified.verify(&self.delegation, &self.prefix)?;
-            group.keep_candidate(epoch, payload);
+            group.keep_candidate(epoch, payload, true);
             return Ok(Handled::Kept);
         };
         let hash = *unverified.hash();
         // A welcome moves the base on, and leaves epochs of the window below it: another
         // announcement of one of them is a fork all the same.
         let known = state.announcement_hash(epoch);
-        if epoch < state.base_epoch() && known.is_none_or(|known| *known == hash) {
+        if known.map_or(epoch < state.base_epoch(), |known| *known == hash) {
+            // Followed before, and published again with each heartbeat.
             return Ok(Handled::Ignored);
+        }
+        if group.candidate(epoch).is_some_and(|kept| kept == payload) {
+            // Whatever lets a kept one be followed looks for it.
+            return Ok(Handled::Kept);
         }
         let referenced = group
             .wanted
@@ -104,7 +109,9 @@ impl Member {
             referenced,
             chunk: group.chunks.get(epoch),
         };
-        let result = state.follow(bytes, &context);
+        let kept = group.candidates.get(&epoch);
+        let verified = kept.is_some_and(|kept| kept.verified && kept.bytes == bytes);
+        let result = state.follow_kept(bytes, &context, verified);
         let skipped = state.missing().any(|missing| missing == epoch);
         match result {
             Ok(Followed::AlreadyKnown) => {
@@ -141,7 +148,7 @@ impl Member {
                 epoch: wanted,
                 hash,
             }) => {
-                group.keep_candidate(epoch, bytes);
+                group.keep_candidate(epoch, bytes, true);
                 Ok(Step::Needs(Wanted {
                     epoch: wanted,
                     hash,
@@ -152,7 +159,7 @@ impl Member {
                 number,
                 hash,
             }) => {
-                group.keep_candidate(epoch, bytes);
+                group.keep_candidate(epoch, bytes, true);
                 if group.chunks.want(epoch, number, hash) {
                     let topic = ReservedTopic::Chunk(id, epoch, number).name(&self.prefix);
                     actions.push(Action::Subscribe(topic));
@@ -161,7 +168,7 @@ impl Member {
             }
             Err(FollowError::NotCovered) => {
                 // A new welcome may follow that makes use of it.
-                group.keep_candidate(epoch, bytes);
+                group.keep_candidate(epoch, bytes, true);
                 self.left_out(id, epoch, bytes, actions);
                 Ok(Step::Kept)
             }
@@ -169,7 +176,7 @@ impl Member {
                 if skipped && group.candidate(epoch).is_none() =>
             {
                 // Perhaps of an older delegation: the epoch after it may vouch for it later.
-                group.keep_candidate(epoch, bytes);
+                group.keep_candidate(epoch, bytes, false);
                 Ok(Step::Kept)
             }
             Err(error) => {

@@ -73,6 +73,13 @@ impl Asking {
     }
 }
 
+/// An announcement that waits.
+pub(super) struct Candidate {
+    pub(super) bytes: Vec<u8>,
+    /// Whether its signature was verified under the current delegation.
+    pub(super) verified: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Group {
     /// `None` until a welcome was installed.
@@ -88,7 +95,7 @@ pub(super) struct Group {
     pub(super) leases: Leases,
     pub(super) chunks: Chunks,
     psks: Vec<(Digest, Psk)>,
-    pub(super) candidates: BTreeMap<u64, Vec<u8>>,
+    pub(super) candidates: BTreeMap<u64, Candidate>,
     candidate_bytes: usize,
     pub(super) wanted: Option<Wanted>,
     pub(super) asking_wanted: Asking,
@@ -229,6 +236,14 @@ impl Group {
         true
     }
 
+    /// Whether this is the list that is in force: it is published again with each heartbeat.
+    pub(super) fn has_list(&self, id: &GroupId, bytes: &[u8]) -> bool {
+        self.refused.as_ref().is_some_and(|list| !list.is_empty())
+            && self
+                .named()
+                .is_some_and(|(d, g, h)| g == *id && RefusedList::named(bytes, &d, &g, &h).is_ok())
+    }
+
     /// Keeps a verified list for the announcement that will name it.
     pub(super) fn keep_list(&mut self, hash: Digest, bytes: &[u8]) {
         if self.lists.iter().all(|(known, _)| *known != hash) {
@@ -304,10 +319,11 @@ impl Group {
     }
 
     /// Keeps a verified announcement that cannot be followed yet.
-    pub(super) fn keep_candidate(&mut self, epoch: u64, bytes: &[u8]) {
+    pub(super) fn keep_candidate(&mut self, epoch: u64, bytes: &[u8], verified: bool) {
         self.drop_candidate(epoch);
         self.candidate_bytes = self.candidate_bytes.saturating_add(bytes.len());
-        self.candidates.insert(epoch, bytes.to_vec());
+        let bytes = bytes.to_vec();
+        self.candidates.insert(epoch, Candidate { bytes, verified });
         while self.candidates.len() > MAX_CANDIDATES || self.candidate_bytes > MAX_CANDIDATE_BYTES {
             // The newest says what is needed, and the oldest is needed first.
             let Some((&epoch, _)) = self.candidates.iter().nth_back(1) else {
@@ -318,13 +334,13 @@ impl Group {
     }
 
     pub(super) fn drop_candidate(&mut self, epoch: u64) {
-        if let Some(bytes) = self.candidates.remove(&epoch) {
-            self.candidate_bytes = self.candidate_bytes.saturating_sub(bytes.len());
+        if let Some(kept) = self.candidates.remove(&epoch) {
+            self.candidate_bytes = self.candidate_bytes.saturating_sub(kept.bytes.len());
         }
     }
 
     pub(super) fn candidate(&self, epoch: u64) -> Option<&Vec<u8>> {
-        self.candidates.get(&epoch)
+        self.candidates.get(&epoch).map(|kept| &kept.bytes)
     }
 
     pub(super) fn candidate_epochs(&self) -> Vec<u64> {
@@ -402,7 +418,7 @@ mod tests {
     fn candidates_are_bounded_by_count_and_bytes() {
         let mut group = Group::default();
         for epoch in (1..=MAX_CANDIDATES as u64 + 1).rev() {
-            group.keep_candidate(epoch, &[0; 10]);
+            group.keep_candidate(epoch, &[0; 10], true);
         }
         assert_eq!(group.candidates.len(), MAX_CANDIDATES);
         // The newest and the oldest are there.
@@ -410,12 +426,12 @@ mod tests {
         assert!(group.candidate(MAX_CANDIDATES as u64 + 1).is_some());
         assert!(group.candidate(MAX_CANDIDATES as u64).is_none());
         assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10);
-        group.keep_candidate(1, &[0; 20]);
+        group.keep_candidate(1, &[0; 20], true);
         assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10 + 10);
 
         let mut group = Group::default();
         for epoch in 1..=65 {
-            group.keep_candidate(epoch, &vec![0; 65536]);
+            group.keep_candidate(epoch, &vec![0; 65536], true);
         }
         assert_eq!(group.candidates.len(), 64);
         assert_eq!(group.candidate_bytes, MAX_CANDIDATE_BYTES);

@@ -184,6 +184,9 @@ impl Member {
         now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<Handled, Refusal> {
+        if payload == self.delegation_bytes {
+            return Ok(Handled::Ignored);
+        }
         let delegation = VerifiedDelegation::verify(payload, &self.root)?;
         match delegation.supersedes(&self.delegation) {
             Ok(true) => {}
@@ -410,6 +413,9 @@ impl Member {
             actions.push(Action::Commit(changes));
             self.retry_refused(id, now, actions);
             return Ok(Handled::Installed);
+        }
+        if group.has_list(&id, payload) {
+            return Ok(Handled::Ignored);
         }
         let list = RefusedList::verify(payload, &self.delegation)?;
         if *list.group() != id {
