@@ -191,7 +191,7 @@ impl World {
             let settled = this.joined + 2 * beat <= self.now;
             if this.removed.is_none() && settled {
                 let behind = this.epoch() != newest;
-                assert!(!behind || self.settings.hostile, "{device} is behind");
+                assert!(!behind, "{device} is behind");
                 self.seen
                     .total(if behind { "behind" } else { "up to date" });
             }

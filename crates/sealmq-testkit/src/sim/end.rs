@@ -34,14 +34,13 @@ impl World {
             }
             let id = self.messages.len();
             let sent = self.send(sender);
-            assert!(sent || self.settings.hostile, "{sender} cannot send");
+            assert!(sent, "{sender} cannot send");
             self.flow();
             for reader in &active {
                 let this = &self.devices[*reader];
                 if *reader != sender && this.access.may_subscribe() {
                     let heard = sent && this.accepted.contains(&id);
-                    let hostile = self.settings.hostile;
-                    assert!(heard || hostile, "{reader} does not hear {sender}");
+                    assert!(heard, "{reader} does not hear {sender}");
                     let total = if heard { "heard" } else { "not heard" };
                     self.seen.total(total);
                 }

@@ -76,7 +76,7 @@ impl Settings {
             seed,
             steps,
             hostile: true,
-            thief: false,
+            thief: seed % 4 == 3,
             crashes: Crashes::OneIn(100),
         }
     }
