@@ -157,6 +157,66 @@ fn a_set_that_a_crash_prevented_is_made_after_it() {
     assert!(net.retained.contains_key(&packages_topic(&net, device)));
 }
 
+/// Held back until the window is beyond its epoch, a welcome cannot be installed any more.
+#[test]
+fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    let (number, group) = (net.number(device), net.group("plant"));
+    let packages = packages_topic(&net, device);
+    let bring_packages = |net: &mut Net| {
+        net.tick(device);
+        let set = net.retained[&packages].clone();
+        let now = net.now / 1000;
+        let plan = net
+            .authority
+            .handle(&packages, &set, now, &mut TestRng::new(5));
+        net.carry_out(plan.unwrap());
+        set
+    };
+    let before = bring_packages(&mut net);
+    let now = net.now / 1000;
+    let plan = net
+        .authority
+        .renew_generation("plant", now, &mut TestRng::new(6))
+        .unwrap();
+    net.carry_out(plan);
+
+    // The broker keeps the welcome to the new generation to itself.
+    let topic = net.topic(ReservedTopic::Welcome(number, group));
+    net.now += 3_600_000;
+    let plan = net.authority.tick(net.now / 1000, &mut TestRng::new(7));
+    let (late, rest): (Vec<_>, Vec<_>) = net
+        .withhold(plan.unwrap())
+        .into_iter()
+        .partition(|publication| publication.topic == topic);
+    assert_eq!(late.len(), 1);
+    rest.into_iter()
+        .for_each(|publication| net.publish(publication));
+    for _ in 0..=Policy::default().window {
+        net.rotate();
+    }
+    late.into_iter()
+        .for_each(|publication| net.publish(publication));
+    let refused =
+        |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { topic: t, .. } if *t == topic);
+    assert!(net.devices[device].events.iter().any(refused));
+    let after = bring_packages(&mut net);
+    assert_ne!(before, after);
+    assert_eq!(bring_packages(&mut net), after, "once");
+
+    let joined = |net: &Net| {
+        let events = net.devices[device].events.iter();
+        events
+            .filter(|e| matches!(e, MemberEvent::Joined { .. }))
+            .count()
+    };
+    assert_eq!(joined(&net), 1);
+    net.now += 60_000;
+    net.tick_authority();
+    assert_eq!(joined(&net), 2);
+}
+
 #[test]
 fn only_the_refused_list_says_that_a_member_was_removed() {
     let mut net = Net::new();

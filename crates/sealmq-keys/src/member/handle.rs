@@ -370,7 +370,13 @@ impl Member {
                     actions.push(group.fork_event(id, &fork, payload));
                     return Err(Refusal::Install(InstallError::Fork(fork)));
                 }
-                Err(error) => return Err(Refusal::Install(error)),
+                Err(error) => {
+                    // It came too late. The authority issues another one to new packages.
+                    if error == InstallError::TooOld {
+                        self.replenish |= self.unusable.insert((id, fields.package_number));
+                    }
+                    return Err(Refusal::Install(error));
+                }
             },
             None => group.state = Some(Box::new(GroupState::install(opened))),
         }
