@@ -217,6 +217,41 @@ fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
     assert_eq!(joined(&net), 2);
 }
 
+/// It slept while its generation ended, and the broker has lost its welcome to the next one: the
+/// healing announcements on the way are retained no longer, so it must not wait for them.
+#[test]
+fn a_member_of_a_generation_that_has_ended_asks_for_a_welcome() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    net.join("other", Access::BOTH);
+    let group = net.group("plant");
+    net.disconnect(device);
+    net.heal();
+    let healing = net.authority.groups().next().unwrap().epoch;
+    let now = net.now / 1000;
+    let plan = net
+        .authority
+        .renew_generation("plant", now, &mut TestRng::new(8));
+    net.carry_out(plan.unwrap());
+    for _ in 0..60 {
+        net.now += 86_400_000;
+        net.tick_authority();
+    }
+    net.heal();
+    net.rotate();
+    let announcement = |epoch| net.topic(ReservedTopic::Announcement(group, epoch));
+    assert!(!net.retained.contains_key(&announcement(healing)));
+    let welcome = net.topic(ReservedTopic::Welcome(net.number(device), group));
+    net.retained.remove(&welcome);
+
+    net.connect(device);
+    let asks = |e: &MemberEvent| matches!(e, MemberEvent::NeedsWelcome { .. });
+    assert!(net.devices[device].events.iter().any(asks));
+    net.retained.remove(&packages_topic(&net, device));
+    net.tick(device);
+    assert!(net.retained.contains_key(&packages_topic(&net, device)));
+}
+
 #[test]
 fn only_the_refused_list_says_that_a_member_was_removed() {
     let mut net = Net::new();
