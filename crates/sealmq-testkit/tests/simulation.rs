@@ -117,7 +117,9 @@ fn a_crash_at_each_commit_of_a_history_changes_nothing_in_the_end() {
         steps: 20,
         hostile: false,
         thief: false,
+        restores: false,
         crashes: Crashes::Never,
+        ..Settings::hostile(5, 20)
     };
     let commits = run(&whole).totals["commits"];
     assert!(commits >= 30, "{commits} commits");

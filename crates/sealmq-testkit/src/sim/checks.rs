@@ -7,6 +7,7 @@ use sealmq_core::{Credential, MemberNumber};
 use sealmq_keys::member::{Action, MemberEvent, Received};
 use sealmq_keys::{Publication, ReservedTopic};
 
+use super::Sabotage;
 use super::world::{LEASE, World};
 
 /// A sealed message.
@@ -74,21 +75,21 @@ impl World {
         let this = &mut self.devices[device];
         let new = this.read_numbers();
         let old = std::mem::replace(&mut this.numbers, new);
-        let recovered = std::mem::take(&mut this.recovered);
         assert!(
             new.session >= old.session
                 && new.package >= old.package
                 && new.credential >= old.credential
-                && (new.epoch >= old.epoch || recovered),
+                && new.epoch >= old.epoch,
             "{device}: {new:?} after {old:?}"
         );
     }
 
     pub(super) fn noticed(&mut self, device: usize, event: &MemberEvent) {
         self.seen.member_event(event);
-        if let MemberEvent::Recovered { .. } = event {
-            self.devices[device].recovered = true;
-        }
+        self.trace.detail(|| {
+            let text: String = format!("{event:?}").chars().take(150).collect();
+            format!("{device}: {text}")
+        });
         if let MemberEvent::Fork { epoch, .. } = event {
             self.trace.note(&format!("{device} sees a fork at {epoch}"));
         }
@@ -116,7 +117,8 @@ impl World {
         if fork {
             self.seen.total("forks shown to a member");
             let alarm = |a: &Action| matches!(a, Action::Event(MemberEvent::Fork { .. }));
-            let alarmed = actions.iter().any(alarm);
+            let silent = self.settings.sabotage == Sabotage::Silence;
+            let alarmed = !silent && actions.iter().any(alarm);
             assert!(
                 alarmed,
                 "{device} merges a fork silently at {topic}: {actions:?}"
@@ -140,8 +142,17 @@ impl World {
         let this = &mut self.devices[device];
         assert_eq!(message.topic, received.topic);
         assert!(this.access.may_subscribe(), "{device} only publishes");
+        let sender = &self.devices[message.sender];
+        assert!(
+            sender.access.may_publish(),
+            "{device} accepts {id} of a reader"
+        );
+        let this = &mut self.devices[device];
         // The same value may come live once, and as retained again and again
         // (spec/envelope.md §8).
+        if self.settings.sabotage == Sabotage::Echo {
+            this.live.insert(id);
+        }
         let new = received.retained || this.live.insert(id);
         assert!(new, "{device} accepted {id} twice");
         this.accepted.insert(id);
@@ -187,13 +198,15 @@ impl World {
             return;
         }
         let newest = self.authority.groups().next().unwrap().epoch;
-        for (device, this) in self.devices.iter().enumerate() {
-            let settled = this.joined + 2 * beat <= self.now;
-            if this.removed.is_none() && settled {
-                let behind = this.epoch() != newest;
-                assert!(!behind, "{device} is behind");
-                self.seen
-                    .total(if behind { "behind" } else { "up to date" });
+        for device in self.honest() {
+            let this = &self.devices[device];
+            if this.joined + 2 * beat <= self.now {
+                let epoch = this.epoch();
+                assert!(
+                    epoch == newest,
+                    "{device} is behind: {epoch} instead of {newest}"
+                );
+                self.seen.total("up to date");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sealmq_core::object::{Access, Kind, Object, decode};
 use sealmq_core::{Credential, MemberNumber};
+use sealmq_keys::GroupState;
 use sealmq_keys::member::{Member, MemberOptions, Now};
 
 use crate::fuzz::world::{CountingRng, MemoryStore};
@@ -28,8 +29,10 @@ pub(super) struct Device {
     pub(super) live: BTreeSet<usize>,
     /// What may not go back, as of the last commit.
     pub(super) numbers: Numbers,
-    /// Its group was replaced by a newer delegation's: epochs may go back once.
-    pub(super) recovered: bool,
+    /// A copy of its store, with what it had accepted live by then.
+    pub(super) backup: Option<(MemoryStore, BTreeSet<usize>)>,
+    /// Its store was put back: it has to be enrolled anew.
+    pub(super) put_back: bool,
 }
 
 /// Numbers of a member's store that never go back.
@@ -39,13 +42,17 @@ pub(super) struct Numbers {
     pub(super) package: u64,
     /// Serial of the delegation, and of the credential under it.
     pub(super) credential: (u32, u32),
-    pub(super) epoch: u64,
+    /// Delegation serial of the installed welcome, and the newest epoch under it: what a thief
+    /// of an older delegation's keys did to epochs ends with it (spec/keys.md §3).
+    pub(super) epoch: (u32, u64),
 }
 
 /// Strict: a crash forgets nothing that was accepted.
 pub(super) fn options() -> MemberOptions {
     MemberOptions {
         replay_persist_every: 1,
+        // A flood does not fit.
+        pending_messages: 64,
         ..MemberOptions::default()
     }
 }
@@ -82,16 +89,30 @@ impl Device {
     /// From the records (version byte first), and the epoch from the loaded member.
     pub(super) fn read_numbers(&self) -> Numbers {
         let mut device = &self.store.0["member/device"][1 + 32..];
-        let mut record = &self.store.0["member/credential"][1..];
-        let _delegation = bytes(&mut record);
-        let object = Object::parse(bytes(&mut record), Kind::Credential).unwrap();
+        let object = Object::parse(self.credential(), Kind::Credential).unwrap();
         let credential: Credential<'_> = decode(object.body()).unwrap();
         Numbers {
             session: varint(&mut device),
             package: varint(&mut device),
             credential: (credential.serial, credential.credential_serial),
-            epoch: self.epoch(),
+            epoch: self.state().map_or((0, 0), |state| {
+                (state.installed_serial(), state.current_epoch())
+            }),
         }
+    }
+
+    /// The credential object in the store.
+    pub(super) fn credential(&self) -> &[u8] {
+        let mut record = &self.store.0["member/credential"][1..];
+        let _delegation = bytes(&mut record);
+        bytes(&mut record)
+    }
+
+    /// The group's state in the store.
+    pub(super) fn state(&self) -> Option<GroupState> {
+        let mut records = self.store.0.range("group/".to_owned()..);
+        let (_, state) = records.find(|(key, _)| key.ends_with("/state"))?;
+        Some(GroupState::decode(&state[1..]).unwrap())
     }
 
     pub(super) fn epoch(&self) -> u64 {

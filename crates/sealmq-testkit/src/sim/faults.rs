@@ -3,6 +3,7 @@
 use sealmq_keys::authority::Authority;
 use sealmq_keys::{ReservedTopic, Store as _};
 
+use super::Sabotage;
 use super::world::{OFFICE, World};
 
 /// Somebody who has copies of the authority's store.
@@ -48,6 +49,8 @@ impl World {
                 self.broker.replay(client, dice, seen);
             }
             35 if self.settings.thief => self.forge(step),
+            36 | 37 => self.reader_publishes(),
+            38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
             _ => {}
         }
     }
@@ -58,9 +61,14 @@ impl World {
         let copy = self.store.clone();
         let mut twin = Authority::load(&copy).unwrap();
         let now = self.now / 1000;
-        let plan = twin.rotate("plant", now, &mut self.rng).unwrap();
+        // Perhaps some epochs ahead of the authority.
+        let mut publications = Vec::new();
+        for _ in 0..=self.dice.below(3) {
+            let plan = twin.rotate("plant", now, &mut self.rng).unwrap();
+            publications.extend(plan.publications);
+        }
         let prefix = self.authority.prefix().to_owned();
-        let announced = plan.publications.into_iter().filter(|publication| {
+        let announced = publications.into_iter().filter(|publication| {
             let topic = ReservedTopic::parse(&prefix, &publication.topic);
             matches!(topic, Some(ReservedTopic::Announcement(..)))
         });
@@ -103,6 +111,11 @@ impl World {
         for device in 0..self.devices.len() {
             self.devices[device].asleep = 0;
             self.connect(device);
+        }
+        self.replace_devices();
+        if self.settings.sabotage == Sabotage::Withholding {
+            let client = self.devices[self.honest()[0]].client;
+            self.broker.clients[client].withheld = u64::MAX;
         }
         self.calm_since = Some(self.now);
     }

@@ -27,8 +27,12 @@ mod checks;
 mod device;
 mod end;
 mod faults;
+mod floors;
+mod insider;
 mod office;
 mod report;
+mod restore;
+mod sabotage;
 mod world;
 
 use rand_core::TryRng as _;
@@ -53,6 +57,29 @@ pub enum Crashes {
     },
 }
 
+/// Harm that a check has to notice: what shows that it can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The simulation as it is.
+    None,
+    /// The broker never begins to behave towards one member.
+    Withholding,
+    /// The authority is never told of removals.
+    ForgottenRemoval,
+    /// Removed members get the store of one that is not.
+    LeakedStore,
+    /// Removed members get the group's keys of one that is not.
+    LeakedKeys,
+    /// A device's store is put back, and nobody says so.
+    PutBack,
+    /// The authority's store is put back, and it acts without a look at the broker.
+    Forking,
+    /// Members do not report forks.
+    Silence,
+    /// Members accept everything twice.
+    Echo,
+}
+
 /// What a simulation is like.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -64,8 +91,14 @@ pub struct Settings {
     pub hostile: bool,
     /// Whether somebody uses a copy of the authority's store.
     pub thief: bool,
+    /// Whether stores of the authority and of devices are put back.
+    pub restores: bool,
+    /// Whether readers get more sessions than they can decapsulate.
+    pub floods: bool,
     /// Where processes die.
     pub crashes: Crashes,
+    /// What is spoilt on purpose.
+    pub sabotage: Sabotage,
 }
 
 impl Settings {
@@ -77,7 +110,10 @@ impl Settings {
             steps,
             hostile: true,
             thief: seed % 4 == 3,
+            restores: seed % 4 == 1,
+            floods: seed % 8 == 2,
             crashes: Crashes::OneIn(100),
+            sabotage: Sabotage::None,
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, Schedule};
+use sealmq_keys::authority::{
+    Authority, AuthorityEvent, DomainOptions, GrantSpec, NewGroup, Plan, Schedule,
+};
 use sealmq_keys::member::Member;
 use sealmq_keys::{
     Policy, ReservedTopic, Roles, RootKey, Store as _, authority_filters, decode_request,
@@ -14,8 +16,9 @@ use super::checks::Published;
 use super::device::{Device, Numbers, options};
 use super::faults::Thief;
 use super::report::{Report, Trace};
+use super::restore::Backups;
 use super::world::{Cut, LEASE, OFFICE, START, World};
-use super::{Dice, Settings};
+use super::{Dice, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
 /// Seconds that credentials are valid: short, so that they are renewed.
@@ -50,7 +53,9 @@ impl World {
         let mut rng = CountingRng((settings.seed << 32) | (1 << 31));
         let options = DomainOptions {
             prefix: Some("_sealmq/sim".into()),
-            delegation_seconds: YEAR,
+            // The root answers when it is asked (not beside a thief or a backup, to keep apart
+            // what each of them does).
+            delegation_seconds: if settings.seed % 2 == 0 { 600 } else { YEAR },
             ..DomainOptions::default()
         };
         let new = Authority::create_with(&options, START, &mut rng).unwrap();
@@ -80,6 +85,8 @@ impl World {
             closed: 0,
             names: 0,
             calm_since: None,
+            held: None,
+            backups: Backups::default(),
         };
         world.connect_office();
         for access in [
@@ -102,9 +109,16 @@ impl World {
         };
         if cut != Cut::Lost {
             self.store.commit(&plan.changes).unwrap();
-            plan.events
-                .iter()
-                .for_each(|e| self.seen.authority_event(e));
+            for event in &plan.events {
+                self.seen.authority_event(event);
+                if matches!(event, AuthorityEvent::DelegationEnds { .. }) {
+                    self.backups.delegation_ends = true;
+                }
+                self.trace.detail(|| {
+                    let text: String = format!("{event:?}").chars().take(150).collect();
+                    format!("authority: {text}")
+                });
+            }
         }
         if cut != Cut::None {
             self.trace.note("the authority dies");
@@ -124,17 +138,27 @@ impl World {
         self.broker.disconnect(OFFICE);
     }
 
-    /// What the broker has comes first; only then everything is published again.
-    pub(super) fn connect_office(&mut self) {
+    /// Takes what the broker has of the authority's own; what others wrote waits.
+    pub(super) fn listen_office(&mut self) {
         self.broker.disconnect(OFFICE);
         self.broker.clients[OFFICE].online = true;
+        self.held = Some(Vec::new());
         for filter in authority_filters(self.authority.prefix()) {
             let (dice, seen) = (&mut self.dice, &mut self.seen);
             self.broker.subscribe(OFFICE, &filter, dice, seen);
         }
         self.flow();
+    }
+
+    /// What the broker has comes first; only then everything is published again.
+    pub(super) fn connect_office(&mut self) {
+        self.listen_office();
+        let held = self.held.take().unwrap_or_default();
         if !self.broker.clients[OFFICE].online {
             return;
+        }
+        for delivery in held {
+            self.receive(delivery);
         }
         for publication in self.authority.outbox(&self.store).unwrap() {
             self.check_published(&publication);
@@ -150,13 +174,20 @@ impl World {
         if !self.broker.clients[OFFICE].online {
             self.connect_office();
         }
+        if !self.acts() {
+            self.resume(step);
+            return;
+        }
         let plan = self.authority.tick(self.now / 1000, &mut self.rng);
         self.carry_out(plan.unwrap());
+        if self.backups.delegation_ends {
+            self.renew_delegation();
+        }
     }
 
     /// Gives the authority what arrived.
-    pub(super) fn receive(&mut self, delivery: &Delivery) {
-        let Delivery { topic, payload, .. } = delivery;
+    pub(super) fn receive(&mut self, delivery: Delivery) {
+        let Delivery { topic, payload, .. } = &delivery;
         let now = self.now / 1000;
         let own = matches!(
             ReservedTopic::parse(self.authority.prefix(), topic),
@@ -166,9 +197,15 @@ impl World {
                     | ReservedTopic::Heartbeat(_)
             )
         );
+        if let Some(held) = self.held.as_mut().filter(|_| !own) {
+            held.push(delivery);
+            return;
+        }
         let plan = if own {
             let plan = self.authority.observe(&self.store, topic, payload, now);
             plan.unwrap()
+        } else if !self.acts() {
+            return;
         } else {
             let plan = self.authority.handle(topic, payload, now, &mut self.rng);
             plan.unwrap()
@@ -176,28 +213,62 @@ impl World {
         self.carry_out(plan);
     }
 
+    /// Whether the authority is not suspended.
+    pub(super) fn acts(&self) -> bool {
+        self.authority.suspension().is_none()
+    }
+
     pub(super) fn rotate(&mut self) {
+        if !self.acts() {
+            return;
+        }
         self.trace.note("rotate");
         let now = self.now / 1000;
         let plan = self.authority.rotate("plant", now, &mut self.rng);
         self.carry_out(plan.unwrap());
     }
 
-    pub(super) fn remove(&mut self, device: usize) {
-        if self.devices[device].removed.is_some() {
+    /// Removes devices together.
+    pub(super) fn remove(&mut self, devices: &[usize]) {
+        let mut devices = devices.to_vec();
+        devices.retain(|device| self.devices[*device].removed.is_none());
+        if devices.is_empty() || !self.acts() {
             return;
         }
-        self.trace.note(&format!("remove {device}"));
-        let number = self.devices[device].number();
+        self.trace.note(&format!("remove {devices:?}"));
+        let numbers: Vec<_> = devices.iter().map(|d| self.devices[*d].number()).collect();
         let now = self.now / 1000;
-        let plan = self.authority.remove_all(&[number], now, &mut self.rng);
-        if self.carry_out(plan.unwrap()) {
-            self.devices[device].removed = Some(now);
-            self.seen.total("removed");
+        let forgotten = self.settings.sabotage == Sabotage::ForgottenRemoval;
+        let plan = if forgotten {
+            Plan::default()
+        } else {
+            let plan = self.authority.remove_all(&numbers, now, &mut self.rng);
+            plan.unwrap()
+        };
+        if self.carry_out(plan) {
+            if devices.len() > 1 {
+                self.seen.total("removed together");
+            }
+            for device in devices {
+                self.devices[device].removed = Some(now);
+                self.seen.total("removed");
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        if self.acts() {
+            self.trace.note("heal");
+            let now = self.now / 1000;
+            let plan = self.authority.heal("plant", now, &mut self.rng);
+            self.carry_out(plan.unwrap());
         }
     }
 
     pub(super) fn join_with(&mut self, access: Access) {
+        if !self.acts() {
+            return;
+        }
         let index = self.devices.len();
         let name = format!("device-{}", self.names);
         self.names += 1;
@@ -242,7 +313,8 @@ impl World {
             accepted: BTreeSet::new(),
             live: BTreeSet::new(),
             numbers: Numbers::default(),
-            recovered: false,
+            backup: None,
+            put_back: false,
         });
         self.seen.total("joined");
     }

@@ -82,22 +82,33 @@ const SHOWN: usize = 30;
 /// Prints the last steps if its thread panics.
 pub(super) struct Trace {
     seed: u64,
+    /// Whether every event is noted, and all steps are shown.
+    verbose: bool,
     steps: VecDeque<String>,
 }
 
 impl Trace {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
+            verbose: std::env::var_os("SEALMQ_SIM_TRACE").is_some(),
             steps: VecDeque::new(),
         }
     }
 
     pub(super) fn begin(&mut self, step: u64) {
-        if self.steps.len() == SHOWN {
+        if self.steps.len() == SHOWN && !self.verbose {
             self.steps.pop_front();
         }
         self.steps.push_back(format!("step {step}:"));
+    }
+
+    /// Notes what makes a seed's history understandable, if somebody asked for that.
+    pub(super) fn detail(&mut self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            let text = text();
+            self.note(&text);
+        }
     }
 
     pub(super) fn note(&mut self, text: &str) {
@@ -112,7 +123,11 @@ impl Trace {
 impl Drop for Trace {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("seed {} failed; its last steps:", self.seed);
+            let seed = self.seed;
+            eprintln!(
+                "seed {seed} failed; play it again with SEALMQ_SIM_FIRST={seed} SEALMQ_SIM_SEEDS=1 \
+                 SEALMQ_SIM_TRACE=1; its last steps:"
+            );
             self.steps.iter().for_each(|step| eprintln!("  {step}"));
         }
     }

@@ -10,6 +10,7 @@ use super::checks::{Message, Published};
 use super::device::{Device, options};
 use super::faults::Thief;
 use super::report::{Report, Trace};
+use super::restore::Backups;
 use super::{Crashes, Dice, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
@@ -43,6 +44,9 @@ pub(super) struct World {
     pub(super) names: u64,
     /// When the broker began to behave, Unix milliseconds.
     pub(super) calm_since: Option<u64>,
+    /// While the authority reads its own objects: what others wrote.
+    pub(super) held: Option<Vec<Delivery>>,
+    pub(super) backups: Backups,
 }
 
 /// What became of a commit.
@@ -87,6 +91,7 @@ impl World {
         if changes.is_empty() {
             return true;
         }
+        self.check_floors(device, changes);
         let cut = self.cut();
         let this = &mut self.devices[device];
         if cut != Cut::Lost {
@@ -202,7 +207,7 @@ impl World {
                 };
                 idle = false;
                 if client == OFFICE {
-                    self.receive(&delivery);
+                    self.receive(delivery);
                 } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
                     self.deliver(device, &delivery);
                 }
@@ -277,6 +282,7 @@ impl World {
 
     fn go_on(&mut self, step: u64) {
         self.wake(step);
+        self.sabotage(step);
         self.open_office(step);
         for device in 0..self.devices.len() {
             self.tick(device);
@@ -322,7 +328,7 @@ impl World {
             2 if self.devices.len() < MOST_MEMBERS + 4 && self.active() < MOST_MEMBERS => {
                 self.join();
             }
-            3 | 4 if self.active() > 3 && self.dice.one_in(2) => self.remove(device),
+            3 | 4 if self.active() > 3 && self.dice.one_in(2) => self.remove(&[device]),
             5 if self.calm_since.is_none() => {
                 let asleep = step + 5 + self.dice.below(120);
                 self.trace.note(&format!("{device} sleeps until {asleep}"));
@@ -343,12 +349,27 @@ impl World {
                 self.reload_office();
             }
             8 => self.connect(device),
+            9 if self.dice.one_in(2) => self.renew_delegation(),
+            10 => self.back_up(device),
+            11 if self.calm_since.is_none() => self.restore(step),
+            12 if self.calm_since.is_none() => self.restore_device(device),
+            13 if self.active() > 4 => {
+                let other = self.dice.index(self.devices.len());
+                self.remove(&[device, other]);
+            }
+            14 if self.dice.one_in(2) => self.heal(),
             _ => {}
         }
     }
 
     pub(super) fn active(&self) -> usize {
         self.devices.iter().filter(|d| d.removed.is_none()).count()
+    }
+
+    /// Members whose stores were never put back.
+    pub(super) fn honest(&self) -> Vec<usize> {
+        let honest = |d: &usize| self.devices[*d].removed.is_none() && !self.devices[*d].put_back;
+        (0..self.devices.len()).filter(honest).collect()
     }
 
     /// Another device, with one of the three kinds of access.

@@ -1,0 +1,161 @@
+//! Members that run other software: what they can do with the keys that their store holds.
+
+use rand_core::TryRng as _;
+use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::seal::{
+    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart,
+};
+use sealmq_core::topic::Topic;
+use sealmq_core::wire::Suite;
+use sealmq_core::{Credential, GroupId, MemberNumber};
+use sealmq_keys::Publication;
+
+use super::checks::Message;
+use super::world::World;
+
+/// Envelopes of a flood: more than a reader decapsulates at once, and keeps waiting.
+const FLOOD: usize = 320;
+
+/// Says of itself that it may do everything.
+struct Insider {
+    group: GroupId,
+    member: MemberNumber,
+    key: VerifyingKey,
+    credential: Digest,
+    serial: u32,
+}
+
+impl Membership for Insider {
+    fn group(&self) -> GroupId {
+        self.group
+    }
+    fn member(&self) -> MemberNumber {
+        self.member
+    }
+    fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+    fn credential_hash(&self) -> Digest {
+        self.credential
+    }
+    fn credential_serial(&self) -> u32 {
+        self.serial
+    }
+    fn may_publish(&self) -> bool {
+        true
+    }
+    fn may_subscribe(&self) -> bool {
+        true
+    }
+    fn covers(&self, _: Topic<'_>) -> bool {
+        true
+    }
+}
+
+impl World {
+    /// A member that may only read publishes all the same.
+    pub(super) fn reader_publishes(&mut self) {
+        let reads = |d: &usize| {
+            let this = &self.devices[*d];
+            !this.access.may_publish() && this.removed.is_none()
+        };
+        let Some(device) = (0..self.devices.len()).find(reads) else {
+            return;
+        };
+        let topic = format!("plant/{}", self.messages.len() % 3);
+        let Some((envelope, epoch)) = self.seal_by_force(device, &topic) else {
+            return;
+        };
+        self.trace.note(&format!("{device} publishes by force"));
+        self.seen.fault("a reader publishes");
+        let this = &self.devices[device];
+        self.messages.push(Message {
+            sender: device,
+            at: self.now / 1000,
+            epoch,
+            announcement: this.announcement(epoch).map(<[u8]>::to_vec),
+            topic: topic.clone(),
+            envelope: envelope.clone(),
+        });
+        self.publish(Publication {
+            topic,
+            payload: envelope,
+            retain: false,
+        });
+    }
+
+    /// Seals with what stands in a device's store, without asking its library.
+    fn seal_by_force(&mut self, device: usize, topic: &str) -> Option<(Vec<u8>, u64)> {
+        let this = &self.devices[device];
+        let seed: [u8; 32] = this.store.0["member/identity"][1..33].try_into().unwrap();
+        let identity = IdentityKey::from_seed(&Secret::new(seed));
+        let bytes = this.credential().to_vec();
+        let object = Object::parse(&bytes, Kind::Credential).unwrap();
+        let credential: Credential<'_> = decode(object.body()).unwrap();
+        let state = this.state()?;
+        let epoch = state.current()?;
+        let insider = Insider {
+            group: *state.group(),
+            member: credential.member,
+            key: identity.verifying_key(),
+            credential: object.hash(),
+            serial: credential.credential_serial,
+        };
+        let mut seed = [0; 32];
+        let Ok(()) = self.rng.try_fill_bytes(&mut seed);
+        let mut session = SenderSession::start(&SessionStart {
+            group: *state.group(),
+            announcement: epoch.hash,
+            suite: Suite::One,
+            group_key: &epoch.group_key,
+            psk: epoch.psk.secret(),
+            not_after: u64::MAX,
+            limits: SessionLimits::default(),
+            number: self.messages.len() as u64 + 1,
+            seed: &Secret::new(seed),
+            now: Some(self.now),
+        })
+        .unwrap();
+        let mut message = Outgoing::new(Topic::new(topic).unwrap());
+        message.sent_at = Some(self.now);
+        message.credential = Some(&bytes);
+        let text = self.messages.len().to_string();
+        let mut out = vec![0; 4096];
+        let publisher = Publisher::new(&identity, insider).unwrap();
+        let len = session
+            .seal_into(
+                &publisher,
+                &message,
+                Some(self.now),
+                text.as_bytes(),
+                &mut out,
+            )
+            .unwrap();
+        out.truncate(len);
+        Some((out, epoch.epoch))
+    }
+
+    /// A reader gets more envelopes of sessions that nobody began than it can decapsulate.
+    pub(super) fn flood(&mut self, device: usize) {
+        let this = &self.devices[device];
+        let known = |m: &&Message| {
+            let known = this.announcement(m.epoch);
+            known.is_some() && known == m.announcement.as_deref()
+        };
+        let client = this.client;
+        let reads = this.has_clock && this.access.may_subscribe() && this.removed.is_none();
+        let found = self.messages.iter().rev().take(50).find(known);
+        let Some(message) = found.filter(|_| reads && self.broker.clients[client].online) else {
+            return;
+        };
+        let (topic, mut envelope) = (message.topic.clone(), message.envelope.clone());
+        self.trace.note(&format!("{device} is flooded"));
+        self.seen.fault("flood");
+        for _ in 0..FLOOD {
+            // Behind version and key id: the encapsulated key.
+            let Ok(()) = self.rng.try_fill_bytes(&mut envelope[9..41]);
+            self.broker.inject(client, &topic, &envelope, false);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What operators do beside removing and rotating: delegations renewed, stores put back.
+
+use sealmq_keys::authority::{Authority, AuthorityEvent};
+use sealmq_keys::{Entry, Roles, Store as _, What};
+
+use super::world::{OFFICE, World};
+use crate::fuzz::world::{MemoryStore, YEAR};
+
+/// Copies of the authority's store.
+#[derive(Default)]
+pub(super) struct Backups {
+    pub(super) copy: Option<MemoryStore>,
+    /// The audit log as it was kept elsewhere when the store was put back.
+    log: Vec<Vec<u8>>,
+    /// Whether the authority has said that its delegation ends.
+    pub(super) delegation_ends: bool,
+    /// The step in which an operator resumes.
+    resume: u64,
+}
+
+impl World {
+    /// The root signs a delegation with the next serial for the keys in use.
+    pub(super) fn renew_delegation(&mut self) {
+        if self.settings.thief || !self.acts() {
+            return;
+        }
+        let now = self.now / 1000;
+        let request = self
+            .authority
+            .request_delegation(false, false, now, &mut self.rng);
+        let (request, plan) = request.unwrap();
+        if !self.carry_out(plan) {
+            return;
+        }
+        self.trace.note("the root renews the delegation");
+        let serial = self.authority.delegation_info().serial + 1;
+        let object = self
+            .root
+            .delegate(&request, serial, now, now + YEAR, Roles::ALL)
+            .unwrap();
+        let plan = self
+            .authority
+            .install_delegation(&object, false, now, &mut self.rng);
+        if self.carry_out(plan.unwrap()) {
+            self.backups.delegation_ends = false;
+            self.seen.total("delegations renewed");
+        }
+    }
+
+    /// Copies the authority's store, and that of a device.
+    pub(super) fn back_up(&mut self, device: usize) {
+        if self.settings.restores {
+            if self.acts() {
+                self.backups.copy = Some(self.store.clone());
+            }
+            let this = &mut self.devices[device];
+            this.backup = Some((this.store.clone(), this.live.clone()));
+        }
+    }
+
+    /// Puts the authority's store back. Operators mark the copy as a backup, or the authority
+    /// finds out by what the broker has, if that shows it everything.
+    pub(super) fn restore(&mut self, step: u64) {
+        if !self.acts() {
+            return;
+        }
+        let Some(copy) = self.backups.copy.take() else {
+            return;
+        };
+        self.trace.note("the authority's store is put back");
+        self.seen.fault("the authority's store is put back");
+        self.backups.log = Authority::audit_log(&self.store).unwrap();
+        self.backups.resume = step + 1 + self.dice.below(15);
+        let marked = self.dice.one_in(2);
+        self.store = copy;
+        if marked {
+            self.mark_restored();
+        } else {
+            self.reload_office();
+            self.broker.clients[OFFICE].withheld = 0;
+            self.broker.clients[OFFICE].forked = 0;
+            self.listen_office();
+            self.held = None;
+            if self.acts() {
+                self.seen.total("backups that the broker does not show");
+                self.mark_restored();
+            } else {
+                self.seen.total("backups that the broker shows");
+            }
+        }
+        self.closed = 0;
+    }
+
+    fn mark_restored(&mut self) {
+        let changes = Authority::mark_restored(&self.store, self.now / 1000).unwrap();
+        self.store.commit(&changes).unwrap();
+        self.reload_office();
+    }
+
+    /// With a new delegation and the log, a suspended authority acts again; what was enrolled
+    /// since has to join again.
+    pub(super) fn resume(&mut self, step: u64) {
+        if step < self.backups.resume {
+            return;
+        }
+        let now = self.now / 1000;
+        let request = self
+            .authority
+            .request_delegation(false, false, now, &mut self.rng);
+        let (request, plan) = request.unwrap();
+        if !self.carry_out(plan) {
+            return;
+        }
+        let seen = self.authority.suspension().unwrap().serial;
+        let serial = seen.max(self.serial_in_log()) + 1;
+        let object = self
+            .root
+            .delegate(&request, serial, now, now + YEAR, Roles::ALL)
+            .unwrap();
+        let log = std::mem::take(&mut self.backups.log);
+        let plan = self
+            .authority
+            .resume(&object, Some(&log), now, &mut self.rng)
+            .unwrap();
+        self.backups.log = log;
+        let unknown = plan.events.iter().find_map(|event| match event {
+            AuthorityEvent::Resumed { enrolled, .. } => Some(enrolled.clone()),
+            _ => None,
+        });
+        self.trace.note("the authority resumes");
+        if self.carry_out(plan) {
+            let unknown = unknown.unwrap();
+            for device in &mut self.devices {
+                if device.removed.is_none() && unknown.contains(&device.number()) {
+                    device.removed = Some(now);
+                    self.seen.total("enrolled after the backup");
+                }
+            }
+        }
+    }
+
+    fn serial_in_log(&self) -> u32 {
+        let serials =
+            self.backups
+                .log
+                .iter()
+                .filter_map(|entry| match Entry::decode(entry).unwrap().what {
+                    What::Delegation { serial, .. } | What::Resumed { serial, .. } => Some(serial),
+                    _ => None,
+                });
+        serials.max().unwrap_or(0)
+    }
+
+    /// Puts a device's store back. From then on it is a device that lost its state: nothing of
+    /// what it sends counts twice, and its operator has to enrol it anew.
+    pub(super) fn restore_device(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        let Some((store, live)) = this.backup.take() else {
+            return;
+        };
+        this.store = store;
+        this.live = live;
+        this.put_back = true;
+        this.numbers = super::device::Numbers::default();
+        self.trace.note(&format!("{device} is put back"));
+        self.seen.fault("a device's store is put back");
+        self.load(device);
+    }
+
+    /// Devices that were put back are replaced.
+    pub(super) fn replace_devices(&mut self) {
+        let put_back = |d: &usize| self.devices[*d].put_back;
+        let devices: Vec<usize> = (0..self.devices.len()).filter(put_back).collect();
+        self.remove(&devices);
+    }
+}

@@ -1,0 +1,60 @@
+//! Harm on purpose, which the checks have to notice.
+
+use sealmq_keys::member::Member;
+
+use super::Sabotage;
+use super::device::options;
+use super::world::World;
+
+/// Steps in which a store is copied, and in which it is put back.
+const COPIED: u64 = 100;
+const PUT_BACK: u64 = 200;
+
+impl World {
+    pub(super) fn sabotage(&mut self, step: u64) {
+        let device = &mut self.devices[0];
+        match self.settings.sabotage {
+            Sabotage::PutBack if step == COPIED => {
+                device.backup = Some((device.store.clone(), device.live.clone()));
+            }
+            Sabotage::PutBack if step == PUT_BACK => {
+                if let Some((store, _)) = device.backup.take() {
+                    device.store = store;
+                    self.load(0);
+                }
+            }
+            Sabotage::Forking if step == COPIED => self.backups.copy = Some(self.store.clone()),
+            Sabotage::Forking if step == PUT_BACK => {
+                if let Some(store) = self.backups.copy.take() {
+                    self.store = store;
+                    self.reload_office();
+                    self.rotate();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Before the checks at the end.
+    pub(super) fn give_keys_away(&mut self) {
+        let honest = self.honest();
+        let reads = |d: &&usize| self.devices[**d].access.may_subscribe();
+        let Some(reader) = honest.iter().find(reads) else {
+            return;
+        };
+        let store = self.devices[*reader].store.clone();
+        for device in self.devices.iter_mut().filter(|d| d.removed.is_some()) {
+            match self.settings.sabotage {
+                Sabotage::LeakedStore => {
+                    device.member = Member::load(&store, options()).unwrap();
+                }
+                Sabotage::LeakedKeys => {
+                    let states = store.0.iter().filter(|(key, _)| key.ends_with("/state"));
+                    let states = states.map(|(key, value)| (key.clone(), value.clone()));
+                    device.store.0.extend(states);
+                }
+                _ => {}
+            }
+        }
+    }
+}
