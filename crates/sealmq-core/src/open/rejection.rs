@@ -85,6 +85,23 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// The name of every reason ([`Rejection::name`]), so that a test can say which ones it has seen.
+    pub const NAMES: [&'static str; 13] = [
+        "NotSealed",
+        "Malformed",
+        "Unsupported",
+        "UnknownKey",
+        "UnknownSender",
+        "UnknownList",
+        "NotAllowed",
+        "Revoked",
+        "Replay",
+        "Stale",
+        "Own",
+        "Rejected",
+        "Busy",
+    ];
+
     /// Whether the same envelope may be accepted later, so that it is worth keeping. The buffer
     /// then holds it unchanged; after every other rejection it must be thrown away.
     #[must_use]
@@ -187,5 +204,51 @@ impl From<HeaderError> for Rejection {
             HeaderError::Unsupported { form } => Self::Unsupported { form },
             HeaderError::Malformed => Self::Malformed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reason after this one; a new one does not compile here.
+    fn next(reason: Option<&Rejection>) -> Option<Rejection> {
+        let (group, member) = (GroupId([0; 16]), MemberNumber(1));
+        let unknown = |missing| Rejection::UnknownSender {
+            group,
+            member,
+            missing,
+        };
+        Some(match reason {
+            None => Rejection::NotSealed,
+            Some(Rejection::NotSealed) => Rejection::Malformed,
+            Some(Rejection::Malformed) => Rejection::Unsupported { form: 0 },
+            Some(Rejection::Unsupported { .. }) => Rejection::UnknownKey {
+                key_id: KeyId([0; 8]),
+            },
+            Some(Rejection::UnknownKey { .. }) => unknown(Missing::Credential),
+            Some(Rejection::UnknownSender { missing, .. }) => match missing {
+                Missing::Credential => unknown(Missing::RefusedList),
+                Missing::RefusedList => Rejection::NotAllowed { member },
+            },
+            Some(Rejection::NotAllowed { .. }) => Rejection::Revoked { member },
+            Some(Rejection::Revoked { .. }) => Rejection::Replay { member },
+            Some(Rejection::Replay { .. }) => Rejection::Stale(Staleness::Keys),
+            Some(Rejection::Stale(_)) => Rejection::Own,
+            Some(Rejection::Own) => Rejection::Rejected,
+            Some(Rejection::Rejected) => Rejection::Busy,
+            Some(Rejection::Busy) => return None,
+        })
+    }
+
+    #[test]
+    fn every_reason_is_named() {
+        let mut names = Rejection::NAMES.iter();
+        let mut reason = next(None);
+        while let Some(this) = reason {
+            assert_eq!(Some(&this.name()), names.next());
+            reason = next(Some(&this));
+        }
+        assert_eq!(names.next(), None);
     }
 }

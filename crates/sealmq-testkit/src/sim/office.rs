@@ -344,7 +344,9 @@ impl World {
             self.authority.install_delegation(&object, true, now, rng)
         };
         self.trace.note("the root replaces the keys");
-        self.carry_out(plan.unwrap());
+        if self.carry_out(plan.unwrap()) {
+            self.seen.total("keys replaced");
+        }
         self.thief.recovered = true;
     }
 }

@@ -61,7 +61,7 @@ impl World {
     /// Puts the authority's store back. Operators mark the copy as a backup, or the authority
     /// finds out by what the broker has, if that shows it everything.
     pub(super) fn restore(&mut self, step: u64) {
-        if !self.acts() {
+        if !self.settings.restores || !self.acts() {
             return;
         }
         let Some(copy) = self.backups.copy.take() else {

@@ -42,7 +42,9 @@ impl World {
         let Some(reader) = honest.iter().find(reads) else {
             return;
         };
-        let store = self.devices[*reader].store.clone();
+        let mut store = self.devices[*reader].store.clone();
+        // Without what it has accepted already.
+        store.0.retain(|key, _| !key.starts_with("replay/"));
         for device in self.devices.iter_mut().filter(|d| d.removed.is_some()) {
             match self.settings.sabotage {
                 Sabotage::LeakedStore => {

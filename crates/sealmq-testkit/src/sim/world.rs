@@ -332,6 +332,7 @@ impl World {
             5 if self.calm_since.is_none() => {
                 let asleep = step + 5 + self.dice.below(120);
                 self.trace.note(&format!("{device} sleeps until {asleep}"));
+                self.seen.fault("a member sleeps");
                 self.devices[device].asleep = asleep;
                 let client = self.devices[device].client;
                 self.broker.disconnect(client);
@@ -345,6 +346,7 @@ impl World {
             }
             7 if self.calm_since.is_none() => {
                 self.trace.note("the authority restarts");
+                self.seen.fault("the authority is down");
                 self.closed = step + self.dice.below(20);
                 self.reload_office();
             }
