@@ -29,6 +29,9 @@ pub(super) struct Device {
     pub(super) live: BTreeSet<usize>,
     /// What may not go back, as of the last commit.
     pub(super) numbers: Numbers,
+    /// The group's state as it was last decoded, and what it said.
+    pub(super) state_read: Vec<u8>,
+    pub(super) epoch_read: (u32, u64),
     /// A copy of its store, with what it had accepted live by then.
     pub(super) backup: Option<(MemoryStore, BTreeSet<usize>)>,
     /// Its store was put back: it has to be enrolled anew.
@@ -87,7 +90,16 @@ impl Device {
     }
 
     /// From the records (version byte first), and the epoch from the loaded member.
-    pub(super) fn read_numbers(&self) -> Numbers {
+    pub(super) fn read_numbers(&mut self) -> Numbers {
+        // To decode it takes a scalar multiplication for each epoch.
+        let record = self.state_record().unwrap_or_default();
+        if record != self.state_read {
+            self.state_read = record.to_vec();
+            let state = self.state();
+            self.epoch_read = state.map_or((0, 0), |state| {
+                (state.installed_serial(), state.current_epoch())
+            });
+        }
         let mut device = &self.store.0["member/device"][1 + 32..];
         let object = Object::parse(self.credential(), Kind::Credential).unwrap();
         let credential: Credential<'_> = decode(object.body()).unwrap();
@@ -95,9 +107,7 @@ impl Device {
             session: varint(&mut device),
             package: varint(&mut device),
             credential: (credential.serial, credential.credential_serial),
-            epoch: self.state().map_or((0, 0), |state| {
-                (state.installed_serial(), state.current_epoch())
-            }),
+            epoch: self.epoch_read,
         }
     }
 
@@ -110,9 +120,13 @@ impl Device {
 
     /// The group's state in the store.
     pub(super) fn state(&self) -> Option<GroupState> {
+        Some(GroupState::decode(&self.state_record()?[1..]).unwrap())
+    }
+
+    fn state_record(&self) -> Option<&[u8]> {
         let mut records = self.store.0.range("group/".to_owned()..);
-        let (_, state) = records.find(|(key, _)| key.ends_with("/state"))?;
-        Some(GroupState::decode(&state[1..]).unwrap())
+        let state = records.find(|(key, _)| key.ends_with("/state"));
+        state.map(|(_, record)| record.as_slice())
     }
 
     pub(super) fn epoch(&self) -> u64 {

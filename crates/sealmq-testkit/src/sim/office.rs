@@ -313,6 +313,8 @@ impl World {
             accepted: BTreeSet::new(),
             live: BTreeSet::new(),
             numbers: Numbers::default(),
+            state_read: Vec::new(),
+            epoch_read: (0, 0),
             backup: None,
             put_back: false,
         });
