@@ -252,6 +252,39 @@ fn a_member_of_a_generation_that_has_ended_asks_for_a_welcome() {
     assert!(net.retained.contains_key(&packages_topic(&net, device)));
 }
 
+/// The welcome that stands there may be one of an older delegation, to a generation that has
+/// ended: the authority has nothing that it could replace it with.
+#[test]
+fn a_member_without_a_usable_welcome_brings_packages() {
+    let mut net = Net::new();
+    net.join("other", Access::BOTH);
+    let device = net.enrol("device", &[net::grant("plant", Access::BOTH)]);
+    net.tick_authority();
+    let welcome = ReservedTopic::Welcome(net.number(device), net.group("plant"));
+    net.retained.remove(&net.topic(welcome));
+    let packages = packages_topic(&net, device);
+    net.connect(device);
+    net.tick(device);
+    assert!(!net.retained.contains_key(&packages), "it may come yet");
+    net.now += 2_000;
+    net.tick(device);
+    let set = net.retained[&packages].clone();
+    for _ in 0..40 {
+        net.now += 2_000;
+        net.tick(device);
+    }
+    assert_eq!(net.retained[&packages], set, "once");
+    let now = net.now / 1000;
+    let plan = net
+        .authority
+        .handle(&packages, &set, now, &mut TestRng::new(9));
+    net.carry_out(plan.unwrap());
+    net.tick_authority();
+    net.now += 60_000;
+    net.tick_authority();
+    assert!(net.epoch(device).is_some());
+}
+
 #[test]
 fn only_the_refused_list_says_that_a_member_was_removed() {
     let mut net = Net::new();

@@ -101,6 +101,9 @@ pub(super) struct Group {
     pub(super) asking_wanted: Asking,
     pub(super) session: Option<SenderSession>,
     pub(super) left_out: Option<LeftOut>,
+    pub(super) asking_welcome: Asking,
+    /// Serial of the delegation under which packages were published for want of a welcome.
+    pub(super) packages_under: u32,
 }
 
 impl Group {
@@ -133,6 +136,12 @@ impl Group {
             .and_then(|state| state.policy())
             .copied()
             .unwrap_or_default()
+    }
+
+    /// Whether the group goes on under this delegation without a welcome for this member, and
+    /// nothing was done about it yet.
+    pub(super) fn lacks_welcome(&self, serial: u32) -> bool {
+        self.state.is_none() && !self.candidates.is_empty() && self.packages_under != serial
     }
 
     /// If a newer epoch has no key for this member: whether it was removed, as far as known.

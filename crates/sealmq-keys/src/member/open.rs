@@ -79,7 +79,13 @@ impl Member {
         if let Some(changes) = self.reader.tick(now) {
             actions.push(Action::Commit(changes));
         }
+        let serial = self.delegation.serial();
         for (id, group) in &mut self.groups {
+            // Its welcome may be one of an older delegation, to a generation that has ended.
+            if group.lacks_welcome(serial) && group.asking_welcome.is_due(now) {
+                group.packages_under = serial;
+                self.replenish = true;
+            }
             if let Some(wanted) = group.wanted
                 && group.asking_wanted.is_due(now)
             {
