@@ -1,17 +1,21 @@
 //! A simulation in virtual time: one authority, several members, and a broker that drops, delays,
 //! duplicates, reorders, replays, withholds, clears and forks; processes die before and after
-//! commits, and sometimes a thief has the authority's keys. Everything goes through the public
-//! API, the same at every run of a seed. A broken invariant is a panic:
+//! commits, stores are put back, and in every fourth seed a thief has the authority's keys.
+//! Everything goes through the public API, the same at every run of a seed. A broken invariant is
+//! a panic:
 //!
 //! * what is sealed after a removal and the stated latency is opened by nobody removed, and what a
 //!   removed publisher sends is accepted by nobody after it;
-//! * no epoch, session, package, member number or serial goes back, and no epoch has two
-//!   announcements of the authority;
-//! * no message is accepted twice, or by a member that holds another announcement of its epoch,
-//!   and a member that sees both announcements raises an alarm;
-//! * with an honest broker all members have the newest epoch within two heartbeats of a crash, and
-//!   talk; after a hostile one began to behave, who does is counted;
+//! * no epoch, session, package, member number, serial or replay floor goes back, and no epoch has
+//!   two announcements of the authority;
+//! * no message is accepted twice, from a member that may only read, or by a member that holds
+//!   another announcement of its epoch; a member that sees both announcements raises an alarm;
+//! * two heartbeats after the broker began to behave, all members have the newest epoch in every
+//!   step that follows, and in the end all of them talk;
 //! * what all removed members have stored opens nothing later.
+//!
+//! Exceptions, as in spec/keys.md: epochs are compared under one delegation serial (§3), and a
+//! device whose own store was put back is enrolled anew before it has to converge.
 
 #![allow(
     clippy::unwrap_used,
