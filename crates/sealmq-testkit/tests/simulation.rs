@@ -1,4 +1,4 @@
-//! Many seeds of the simulation, and one fixed history with a crash at each of its commits.
+//! Many seeds of the simulation.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sealmq_core::open::Rejection;
-use sealmq_testkit::sim::{Crashes, Report, Settings, run};
+use sealmq_testkit::sim::{Report, Settings, run};
 
 const STEPS: u64 = 500;
 
@@ -160,29 +160,4 @@ fn nothing_goes_back_or_leaks_whatever_the_broker_does() {
         &report.authority_events,
     );
     assert_occurred("what else", &TOTALS, &report.totals);
-}
-
-#[test]
-fn a_crash_at_each_commit_of_a_history_changes_nothing_in_the_end() {
-    let whole = Settings {
-        seed: 5,
-        steps: 20,
-        hostile: false,
-        thief: false,
-        restores: false,
-        crashes: Crashes::Never,
-        ..Settings::hostile(5, 20)
-    };
-    let commits = run(&whole).totals["commits"];
-    assert!(commits >= 30, "{commits} commits");
-    let cuts = (0..commits).flat_map(|commit| {
-        [false, true].map(|durable| Settings {
-            crashes: Crashes::At { commit, durable },
-            ..whole
-        })
-    });
-    let cuts: Vec<Settings> = cuts.collect();
-    let report = play(&cuts);
-    assert_eq!(report.faults["crash before a commit"], commits);
-    assert_eq!(report.faults["crash after a commit"], commits);
 }

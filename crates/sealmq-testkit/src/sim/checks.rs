@@ -94,6 +94,12 @@ impl World {
             format!("{device}: {text}")
         });
         if let MemberEvent::Fork { epoch, .. } = event {
+            // Without a thief and after a backup was put back, only who is out may see one.
+            let out = self.devices[device].removed.is_some();
+            assert!(
+                self.settings.hostile || out,
+                "{device} sees a fork at {epoch}"
+            );
             self.trace.note(&format!("{device} sees a fork at {epoch}"));
         }
     }
@@ -127,6 +133,15 @@ impl World {
                 "{device} merges a fork silently at {topic}: {actions:?}"
             );
         }
+    }
+
+    /// No two envelopes under one key and nonce, whatever a sender forgot.
+    pub(super) fn check_nonce(&mut self, envelope: &[u8]) {
+        // Version, key id, enc, and the counter's varint.
+        let counter = &envelope[1 + 8 + 32..];
+        let end = counter.iter().position(|byte| byte & 0x80 == 0).unwrap();
+        let header = envelope[..1 + 8 + 32 + end + 1].to_vec();
+        assert!(self.headers.insert(header), "a nonce twice");
     }
 
     pub(super) fn is_forged(&self, announcement: &[u8]) -> bool {

@@ -13,6 +13,8 @@ pub(super) struct Device {
     pub(super) member: Member,
     pub(super) store: MemoryStore,
     pub(super) rng: CountingRng,
+    /// Where its random numbers begin anew at each start.
+    pub(super) rng_start: u64,
     /// Its number at the broker.
     pub(super) client: usize,
     pub(super) access: Access,

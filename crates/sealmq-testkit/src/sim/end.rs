@@ -26,7 +26,7 @@ impl World {
         std::mem::take(&mut self.seen)
     }
 
-    fn check_conversation(&mut self) {
+    pub(super) fn check_conversation(&mut self) {
         let active = self.honest();
         for sender in active.clone() {
             if !self.devices[sender].access.may_publish() {
@@ -50,7 +50,7 @@ impl World {
 
     /// Removed members that have everything the broker has open nothing that was sealed after
     /// their removal bound its sender.
-    fn check_removed(&mut self) {
+    pub(super) fn check_removed(&mut self) {
         let latency = self
             .authority
             .groups()
@@ -84,7 +84,7 @@ impl World {
 
     /// Every 32 bytes that a removed member ever keeps of the group, as each kind of secret,
     /// against every epoch after the last of them was removed.
-    fn check_pool(&mut self) {
+    pub(super) fn check_pool(&mut self) {
         let removed = self.devices.iter().filter(|d| d.removed.is_some());
         let pool: Vec<_> = removed.collect();
         let Some(last) = pool.iter().filter_map(|d| d.removed).max() else {

@@ -28,11 +28,13 @@
 
 mod broker;
 mod checks;
+mod cuts;
 mod device;
 mod end;
 mod faults;
 mod floors;
 mod insider;
+mod joining;
 mod office;
 mod report;
 mod restore;
@@ -43,6 +45,7 @@ use rand_core::TryRng as _;
 
 use crate::fuzz::world::CountingRng;
 
+pub use cuts::{History, play};
 pub use report::Report;
 
 /// Where processes die.
@@ -52,12 +55,14 @@ pub enum Crashes {
     Never,
     /// At about one of so many commits.
     OneIn(u64),
-    /// At this commit (from 0, authority and members together) and at no other.
+    /// At this commit (from 0, all processes together).
     At {
         /// The commit's number.
         commit: u64,
-        /// Whether it becomes durable; what depends on it is lost in any case.
-        durable: bool,
+        /// How the process dies.
+        dies: Dies,
+        /// Whether and how it dies once more, at its first commit after the restart.
+        again: Option<Dies>,
     },
 }
 
@@ -82,6 +87,17 @@ pub enum Sabotage {
     Silence,
     /// Members accept everything twice.
     Echo,
+}
+
+/// How a process dies at a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dies {
+    /// Before the commit is durable.
+    Before,
+    /// After it, and before anything that depends on it goes out.
+    After,
+    /// After it, and after a part of what depends on it went out.
+    Later,
 }
 
 /// What a simulation is like.

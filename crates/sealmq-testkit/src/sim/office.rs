@@ -1,24 +1,14 @@
 //! The authority: its process, its operators, and its root.
 
-use std::collections::BTreeSet;
-
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{
-    Authority, AuthorityEvent, DomainOptions, GrantSpec, NewGroup, Plan, Schedule,
-};
-use sealmq_keys::member::Member;
+use sealmq_keys::authority::{Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, Schedule};
 use sealmq_keys::{
-    Policy, ReservedTopic, Roles, RootKey, Store as _, authority_filters, decode_request,
+    Policy, Publication, ReservedTopic, Roles, RootKey, Store as _, authority_filters,
 };
 
-use super::broker::{Broker, Client, Delivery};
-use super::checks::Published;
-use super::device::{Device, Numbers, options};
-use super::faults::Thief;
-use super::report::{Report, Trace};
-use super::restore::Backups;
-use super::world::{Cut, LEASE, OFFICE, START, World};
-use super::{Dice, Sabotage, Settings};
+use super::broker::Delivery;
+use super::world::{LEASE, OFFICE, Office, START, World};
+use super::{Dies, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
 /// Seconds that credentials are valid: short, so that they are renewed.
@@ -59,35 +49,14 @@ impl World {
             ..DomainOptions::default()
         };
         let new = Authority::create_with(&options, START, &mut rng).unwrap();
-        let mut broker = Broker::new(settings.hostile, new.authority.prefix());
-        broker.clients.push(Client::default());
         let mut store = MemoryStore::default();
         store.commit(&new.plan.changes).unwrap();
         let mut authority = new.authority;
         let plan = authority.add_group(&group(), START, &mut rng).unwrap();
         store.commit(&plan.changes).unwrap();
-        let mut world = Self {
-            settings: *settings,
-            trace: Trace::new(settings.seed),
-            seen: Report::default(),
-            dice: Dice::new(settings.seed),
-            rng,
-            now: START * 1000,
-            broker,
-            authority,
-            store,
-            root: RootKey::from_seed(&new.root_seed),
-            devices: Vec::new(),
-            messages: Vec::new(),
-            published: Published::default(),
-            thief: Thief::default(),
-            commits: 0,
-            closed: 0,
-            names: 0,
-            calm_since: None,
-            held: None,
-            backups: Backups::default(),
-        };
+        let root = RootKey::from_seed(&new.root_seed);
+        let office = Office { store, root, rng };
+        let mut world = Self::with(settings, authority, office);
         world.connect_office();
         for access in [
             Access::BOTH,
@@ -100,14 +69,11 @@ impl World {
         world
     }
 
-    /// Commits a plan, and publishes what it says.
+    /// Commits a plan, and publishes what it says; `false` if it was lost.
     pub(super) fn carry_out(&mut self, plan: Plan) -> bool {
-        let cut = if plan.changes.is_empty() {
-            Cut::None
-        } else {
-            self.cut()
-        };
-        if cut != Cut::Lost {
+        let counted = !plan.changes.is_empty();
+        let dies = counted.then(|| self.cut(OFFICE, &plan.changes)).flatten();
+        if dies != Some(Dies::Before) {
             self.store.commit(&plan.changes).unwrap();
             for event in &plan.events {
                 self.seen.authority_event(event);
@@ -118,19 +84,67 @@ impl World {
                     let text: String = format!("{event:?}").chars().take(150).collect();
                     format!("authority: {text}")
                 });
+                match event {
+                    AuthorityEvent::Enrolled { member, .. } => self.check_new_number(*member),
+                    AuthorityEvent::Epoch { reason, chunks, .. } => {
+                        self.seen.total(&format!("epoch: {reason:?}"));
+                        if *chunks > 0 {
+                            self.seen.total("epoch with chunks");
+                        }
+                    }
+                    AuthorityEvent::GenerationEnded { left: 1.., .. } => {
+                        self.seen.total("a generation's deadline has passed");
+                    }
+                    _ => {}
+                }
             }
         }
-        if cut != Cut::None {
-            self.trace.note("the authority dies");
-            self.reload_office();
-            return cut == Cut::After;
-        }
         let again = plan.republications(&self.store).unwrap();
-        for publication in plan.publications.into_iter().chain(again) {
-            self.check_published(&publication);
-            self.publish(publication);
+        let mut publications: Vec<_> = plan.publications.into_iter().chain(again).collect();
+        if counted && !publications.is_empty() {
+            self.follows();
         }
-        true
+        match dies {
+            None => {}
+            Some(Dies::Later) => publications.truncate(publications.len().div_ceil(2)),
+            Some(_) => publications.clear(),
+        }
+        self.send_out(publications, dies.is_none());
+        if dies.is_some() {
+            self.reload_office();
+        }
+        dies != Some(Dies::Before)
+    }
+
+    /// Publishes, if the authority is connected, and forgets what it has cleared.
+    fn send_out(&mut self, publications: Vec<Publication>, lives: bool) {
+        for publication in publications {
+            if !self.broker.clients[OFFICE].online {
+                return;
+            }
+            self.check_published(&publication);
+            let cleared = publication.payload.is_empty();
+            let topic = publication.topic.clone();
+            self.publish(publication);
+            if cleared && lives {
+                self.forget_cleared(&topic);
+            }
+        }
+    }
+
+    /// The broker has cleared a topic: unless something was put there since, that is over.
+    fn forget_cleared(&mut self, topic: &str) {
+        let key = format!("outbox/{topic}");
+        if self.store.0.get(&key).is_some_and(Vec::is_empty) {
+            let changes = Authority::cleared(topic);
+            let dies = self.cut(OFFICE, &changes);
+            if dies != Some(Dies::Before) {
+                self.store.commit(&changes).unwrap();
+            }
+            if dies.is_some() {
+                self.reload_office();
+            }
+        }
     }
 
     pub(super) fn reload_office(&mut self) {
@@ -160,10 +174,8 @@ impl World {
         for delivery in held {
             self.receive(delivery);
         }
-        for publication in self.authority.outbox(&self.store).unwrap() {
-            self.check_published(&publication);
-            self.publish(publication);
-        }
+        let outbox = self.authority.outbox(&self.store).unwrap();
+        self.send_out(outbox, true);
     }
 
     /// The authority's turn in a step.
@@ -269,56 +281,8 @@ impl World {
         if !self.acts() {
             return;
         }
-        let index = self.devices.len();
-        let name = format!("device-{}", self.names);
-        self.names += 1;
-        self.trace.note(&format!("{index} joins"));
-        let has_clock = index % 5 != 3;
-        let clock = has_clock.then_some(self.now);
-        let mut store = MemoryStore::default();
-        let mut rng =
-            CountingRng((self.settings.seed << 32) | (1 << 30) | ((self.names & 0xff) << 20));
-        let (changes, file) = Member::request(&store, &name, 3, clock, &mut rng).unwrap();
-        store.commit(&changes).unwrap();
-        let request = decode_request(&file).unwrap();
-        let grant = GrantSpec {
-            group: "plant".into(),
-            access,
-            publish_filter: String::new(),
-        };
-        let now = self.now / 1000;
-        let enrolled = self
-            .authority
-            .enrol(&request, &[grant], CREDENTIAL, now, &mut self.rng);
-        let (enrolled, plan) = enrolled.unwrap();
-        if !self.carry_out(plan) {
-            return;
-        }
-        let (changes, _) = Member::enrol(&store, &enrolled.credential_file, clock).unwrap();
-        store.commit(&changes).unwrap();
-        let member = Member::load(&store, options()).unwrap();
-        let client = self.broker.clients.len();
-        self.broker.clients.push(Client::default());
-        self.check_new_number(member.number());
-        self.devices.push(Device {
-            member,
-            store,
-            rng,
-            client,
-            access,
-            has_clock,
-            joined: self.now,
-            removed: None,
-            asleep: 0,
-            accepted: BTreeSet::new(),
-            live: BTreeSet::new(),
-            numbers: Numbers::default(),
-            state_read: Vec::new(),
-            epoch_read: (0, 0),
-            backup: None,
-            put_back: false,
-        });
-        self.seen.total("joined");
+        let has_clock = self.devices.len() % 5 != 3;
+        self.enrol_by_file(access, has_clock, CREDENTIAL);
     }
 
     /// The root replaces stolen keys (spec/keys.md §3, §13).

@@ -1,6 +1,8 @@
 //! What happened in a simulation, counted; and the last steps of one that failed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use sealmq_keys::{Change, Changes};
 
 /// How often everything happened, over one or more seeds.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,10 @@ pub struct Report {
     pub authority_events: BTreeMap<String, u64>,
     /// Messages that were not sealed, by reason.
     pub unsealed: BTreeMap<String, u64>,
+    /// Records written and deleted in numbered commits, by kind.
+    pub commits: BTreeMap<String, u64>,
+    /// Numbers of the commits after which something goes out.
+    pub followed: BTreeSet<u64>,
     /// Everything else worth a number.
     pub totals: BTreeMap<String, u64>,
 }
@@ -22,6 +28,16 @@ pub struct Report {
 fn count(map: &mut BTreeMap<String, u64>, name: &str, times: u64) {
     let entry = map.entry(name.to_owned()).or_default();
     *entry = entry.saturating_add(times);
+}
+
+/// A record's key or a topic without its numbers, ids and fingerprints.
+fn kind(key: &str) -> String {
+    let varies = |part: &&str| {
+        let digit = |c: char| c.is_ascii_digit();
+        part.chars().all(digit) || (part.len() >= 16 && part.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    let parts = key.split('/').filter(|part| !varies(part));
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// The name of an enum's variant, from its `Debug` text.
@@ -54,6 +70,28 @@ impl Report {
         count(&mut self.unsealed, &variant(error), 1);
     }
 
+    /// Each kind of record counts once per commit.
+    pub(super) fn commit(&mut self, authority: bool, changes: &Changes) {
+        let who = if authority { "authority" } else { "device" };
+        let kinds: BTreeSet<String> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Put { key, value } if value.is_empty() => Some(("clears", key)),
+                Change::Put { key, .. } => Some(("writes", key)),
+                Change::Delete { key } => Some(("deletes", key)),
+                Change::Expect { .. } => None,
+            })
+            .map(|(does, key)| format!("{who} {does} {}", kind(key)))
+            .collect();
+        for kind in kinds {
+            count(&mut self.commits, &kind, 1);
+        }
+    }
+
+    pub(super) fn followed(&mut self, commit: u64) {
+        self.followed.insert(commit);
+    }
+
     pub(super) fn total(&mut self, name: &str) {
         count(&mut self.totals, name, 1);
     }
@@ -66,6 +104,7 @@ impl Report {
             (&mut self.member_events, &other.member_events),
             (&mut self.authority_events, &other.authority_events),
             (&mut self.unsealed, &other.unsealed),
+            (&mut self.commits, &other.commits),
             (&mut self.totals, &other.totals),
         ];
         for (into, from) in maps {

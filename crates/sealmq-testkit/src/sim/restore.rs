@@ -15,7 +15,7 @@ pub(super) struct Backups {
     /// Whether the authority has said that its delegation ends.
     pub(super) delegation_ends: bool,
     /// The step in which an operator resumes.
-    resume: u64,
+    pub(super) resume: u64,
 }
 
 impl World {

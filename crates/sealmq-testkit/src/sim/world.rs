@@ -1,17 +1,20 @@
 //! Everybody and everything, and what happens in a step.
 
+use std::collections::BTreeSet;
+
 use sealmq_core::object::Access;
 use sealmq_keys::authority::Authority;
 use sealmq_keys::member::{Action, Member, Opened, OutgoingMessage};
 use sealmq_keys::{Changes, Publication, RootKey, Store as _};
 
-use super::broker::{Broker, Delivery};
+use super::broker::{Broker, Client, Delivery};
 use super::checks::{Message, Published};
 use super::device::{Device, options};
 use super::faults::Thief;
+use super::joining::Newcomer;
 use super::report::{Report, Trace};
 use super::restore::Backups;
-use super::{Crashes, Dice, Settings};
+use super::{Crashes, Dice, Dies, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 /// Unix seconds at which everything begins.
@@ -47,68 +50,143 @@ pub(super) struct World {
     /// While the authority reads its own objects: what others wrote.
     pub(super) held: Option<Vec<Delivery>>,
     pub(super) backups: Backups,
+    /// Commits are not numbered now, and nobody dies.
+    pub(super) uncounted: bool,
+    /// How many processes died, and the one that died first.
+    pub(super) deaths: u64,
+    marked: Option<usize>,
+    /// Devices that are not members yet.
+    pub(super) newcomers: Vec<Newcomer>,
+    /// Header and so key and nonce of every envelope.
+    pub(super) headers: BTreeSet<Vec<u8>>,
 }
 
-/// What became of a commit.
+/// What an authority has beside its memory.
+pub(super) struct Office {
+    pub(super) store: MemoryStore,
+    pub(super) root: RootKey,
+    pub(super) rng: CountingRng,
+}
+
+/// What became of a process at a commit.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
-    None,
-    Lost,
-    After,
+pub(super) enum Life {
+    Goes,
+    /// It ends after something of what follows went out.
+    Ends,
+    /// It is gone.
+    Gone,
 }
 
 impl World {
-    /// Whether the process dies at this commit.
-    pub(super) fn cut(&mut self) -> Cut {
+    /// An authority and its broker, and nobody else.
+    pub(super) fn with(settings: &Settings, authority: Authority, office: Office) -> Self {
+        let mut broker = Broker::new(settings.hostile, authority.prefix());
+        broker.clients.push(Client::default());
+        Self {
+            settings: *settings,
+            trace: Trace::new(settings.seed),
+            seen: Report::default(),
+            dice: Dice::new(settings.seed),
+            rng: office.rng,
+            now: START * 1000,
+            broker,
+            authority,
+            store: office.store,
+            root: office.root,
+            devices: Vec::new(),
+            messages: Vec::new(),
+            published: Published::default(),
+            thief: Thief::default(),
+            commits: 0,
+            closed: 0,
+            names: 0,
+            calm_since: None,
+            held: None,
+            backups: Backups::default(),
+            uncounted: false,
+            deaths: 0,
+            marked: None,
+            newcomers: Vec::new(),
+            headers: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the process, by its number at the broker, dies at this commit.
+    pub(super) fn cut(&mut self, process: usize, changes: &Changes) -> Option<Dies> {
+        if self.uncounted {
+            return None;
+        }
         let number = self.commits;
         self.commits += 1;
         self.seen.total("commits");
+        self.seen.commit(process == OFFICE, changes);
         let dies = match self.settings.crashes {
             Crashes::Never => None,
-            Crashes::OneIn(of) => {
-                (self.calm_since.is_none() && self.dice.one_in(of)).then(|| self.dice.one_in(2))
-            }
-            Crashes::At { commit, durable } => (commit == number).then_some(durable),
-        };
-        let cut = match dies {
-            None => return Cut::None,
-            Some(true) => {
-                self.seen.fault("crash after a commit");
-                Cut::After
-            }
-            Some(false) => {
-                self.seen.fault("crash before a commit");
-                Cut::Lost
+            Crashes::OneIn(of) => (self.calm_since.is_none() && self.dice.one_in(of))
+                .then(|| [Dies::Before, Dies::After, Dies::Later][self.dice.index(3)]),
+            Crashes::At {
+                commit,
+                dies,
+                again,
+            } => {
+                let first = (commit == number).then_some(dies);
+                let second = again.filter(|_| self.marked == Some(process));
+                first.or(second)
             }
         };
+        let dies = dies?;
+        let first = self.deaths == 0;
+        self.marked = first.then_some(process);
+        self.deaths += 1;
+        self.seen.fault(match dies {
+            Dies::Before => "crash before a commit",
+            Dies::After => "crash after a commit",
+            Dies::Later => "crash after a part of what follows a commit",
+        });
+        let text = format!("{process} dies at {number} ({dies:?}): {changes:?}");
+        self.trace.note(&text);
         // Heartbeats are counted from here.
         self.calm_since = self.calm_since.map(|_| self.now);
-        cut
+        Some(dies)
     }
 
-    /// Commits for a device; `false` if its process died.
-    fn commit(&mut self, device: usize, changes: &Changes) -> bool {
+    /// Something goes out after the last commit.
+    pub(super) fn follows(&mut self) {
+        if let Some(last) = self.commits.checked_sub(1).filter(|_| !self.uncounted) {
+            self.seen.followed(last);
+        }
+    }
+
+    /// Commits for a device.
+    fn commit(&mut self, device: usize, changes: &Changes) -> Life {
         if changes.is_empty() {
-            return true;
+            return Life::Goes;
         }
         self.check_floors(device, changes);
-        let cut = self.cut();
-        let this = &mut self.devices[device];
-        if cut != Cut::Lost {
-            this.store.commit(changes).unwrap();
+        let client = self.devices[device].client;
+        let dies = self.cut(client, changes);
+        if dies != Some(Dies::Before) {
+            self.devices[device].store.commit(changes).unwrap();
         }
-        if cut != Cut::None {
-            self.trace.note(&format!("{device} dies"));
-            self.load(device);
-            return false;
+        match dies {
+            None => Life::Goes,
+            Some(Dies::Later) => Life::Ends,
+            Some(_) => {
+                self.load(device);
+                Life::Gone
+            }
         }
-        true
     }
 
     /// A new process of a device, not connected yet.
     pub(super) fn load(&mut self, device: usize) {
         let this = &mut self.devices[device];
         this.member = Member::load(&this.store, options()).unwrap();
+        // After a start its random numbers are those of the last one: none may serve twice.
+        if !this.put_back {
+            this.rng = CountingRng(this.rng_start);
+        }
         if !this.has_clock {
             this.member.set_uptime(self.now - START * 1000);
         }
@@ -138,13 +216,18 @@ impl World {
     /// Carries out actions as an adapter does; `false` if the process died on the way.
     pub(super) fn act(&mut self, device: usize, actions: Vec<Action>) -> bool {
         let client = self.devices[device].client;
+        let mut ends = false;
+        let mut left = actions.len();
         for action in actions {
+            let last = ends;
+            left -= 1;
             match action {
-                Action::Commit(changes) => {
-                    if !self.commit(device, &changes) {
-                        return false;
-                    }
-                }
+                Action::Commit(changes) => match self.commit(device, &changes) {
+                    Life::Goes if left > 0 => self.follows(),
+                    Life::Goes => {}
+                    Life::Ends => ends = true,
+                    Life::Gone => return false,
+                },
                 Action::Subscribe(filter) => {
                     if self.broker.clients[client].online {
                         let (dice, seen) = (&mut self.dice, &mut self.seen);
@@ -162,8 +245,14 @@ impl World {
                 Action::Event(event) => self.noticed(device, &event),
                 _ => {}
             }
+            if last {
+                break;
+            }
         }
-        true
+        if ends {
+            self.load(device);
+        }
+        !ends
     }
 
     /// Gives a device what arrived.
@@ -210,6 +299,8 @@ impl World {
                     self.receive(delivery);
                 } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
                     self.deliver(device, &delivery);
+                } else {
+                    self.deliver_to_newcomer(client, &delivery);
                 }
             }
             if idle {
@@ -235,10 +326,15 @@ impl World {
                 return false;
             }
         };
-        if !self.commit(device, &sealed.changes) {
-            return false;
+        let mut ends = false;
+        match self.commit(device, &sealed.changes) {
+            Life::Gone => return false,
+            Life::Ends => ends = true,
+            Life::Goes if sealed.changes.is_empty() => {}
+            Life::Goes => self.follows(),
         }
         self.check_numbers(device);
+        self.check_nonce(&sealed.payload);
         let this = &self.devices[device];
         self.messages.push(Message {
             sender: device,
@@ -255,6 +351,9 @@ impl World {
                 payload: sealed.payload,
                 retain,
             });
+        }
+        if ends {
+            self.load(device);
         }
         true
     }
@@ -280,9 +379,18 @@ impl World {
         self.go_on(u64::MAX);
     }
 
-    fn go_on(&mut self, step: u64) {
+    /// Shuts a device's process down in an orderly way, and starts another one.
+    pub(super) fn restart(&mut self, device: usize) {
+        let changes = self.devices[device].member.flush();
+        if self.commit(device, &changes) != Life::Gone {
+            self.load(device);
+        }
+    }
+
+    pub(super) fn go_on(&mut self, step: u64) {
         self.wake(step);
         self.sabotage(step);
+        self.wake_newcomers();
         self.open_office(step);
         for device in 0..self.devices.len() {
             self.tick(device);
@@ -339,10 +447,7 @@ impl World {
             }
             6 => {
                 self.trace.note(&format!("{device} restarts"));
-                let changes = self.devices[device].member.flush();
-                if self.commit(device, &changes) {
-                    self.load(device);
-                }
+                self.restart(device);
             }
             7 if self.calm_since.is_none() => {
                 self.trace.note("the authority restarts");

@@ -1,0 +1,608 @@
+//! Fixed histories in which everything that commits happens, to be played once for each of their
+//! commits with a process that dies there: it starts again with what its store has, operators and
+//! devices repeat what was interrupted, and in the end everything has to be as if nothing had
+//! happened.
+
+use sealmq_core::object::Access;
+use sealmq_keys::authority::{
+    Authority, DomainOptions, NewGroup, Plan, PreparedAuthority, Schedule, TokenSpec,
+};
+use sealmq_keys::{
+    AuditLog, DelegationRequest, JoinRefusalReason, NamePattern, Policy, Roles, RootKey, Store as _,
+};
+
+use super::joining::grant;
+use super::report::Report;
+use super::world::{LEASE, OFFICE, Office, START, World};
+use super::{Crashes, Dies, Sabotage, Settings};
+use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
+
+/// A fixed history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// A domain with an offline root begins; devices join by file, by token and by approval, are
+    /// refused and rejected; credentials are renewed.
+    Joining,
+    /// Rotations, healing epochs, removals of one and of many with chunked covers, and members
+    /// that slept meanwhile.
+    Rotation,
+    /// New key trees, with members that are late and fresh key packages.
+    Generations,
+    /// Delegations are renewed, stolen keys replaced, and the authority goes on from a backup.
+    Recovery,
+}
+
+/// Seconds that a step takes.
+const STEP: u64 = 4;
+/// Seconds that most credentials are valid.
+const LONG: u64 = 10_000;
+/// Members that are only there to be removed.
+const CROWD: u64 = 56;
+
+fn group() -> NewGroup {
+    NewGroup {
+        policy: Policy {
+            lease: LEASE,
+            grace: 10,
+            skew: 5,
+            ..Policy::default()
+        },
+        schedule: Schedule {
+            validity: 180,
+            rotate_every: 50,
+            coalesce: 2,
+            generation_every: LONG,
+            migration: 40,
+            ..Schedule::default()
+        },
+        depth: 11,
+        ..NewGroup::new("plant", ["plant/#"])
+    }
+}
+
+fn domain_options() -> DomainOptions {
+    DomainOptions {
+        prefix: Some("_sealmq/sim".into()),
+        delegation_seconds: YEAR,
+        ..DomainOptions::default()
+    }
+}
+
+/// Tells which run it was, if it fails.
+struct Witness(History, Crashes);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?} failed with {:?}", self.0, self.1);
+        }
+    }
+}
+
+/// Plays a history. The report's total `commits` says how many there are to die at.
+///
+/// # Panics
+/// An invariant is broken, or something is not as it should be in the end.
+#[must_use]
+pub fn play(history: History, crashes: Crashes) -> Report {
+    let _witness = Witness(history, crashes);
+    let settings = Settings {
+        seed: 1,
+        steps: 0,
+        hostile: false,
+        thief: false,
+        restores: false,
+        floods: false,
+        crashes,
+        sabotage: Sabotage::None,
+    };
+    let mut rng = CountingRng(1 << 31);
+    let new = Authority::create_with(&domain_options(), START, &mut rng).unwrap();
+    let mut store = MemoryStore::default();
+    store.commit(&new.plan.changes).unwrap();
+    let root = RootKey::from_seed(&new.root_seed);
+    let office = Office { store, root, rng };
+    let mut world = World::with(&settings, new.authority, office);
+    match history {
+        History::Joining => world.joining(),
+        History::Rotation => world.rotation(),
+        History::Generations => world.generations(),
+        History::Recovery => world.recovery(),
+    }
+    world.finish()
+}
+
+// What people do. Somebody whose command died looks whether it was done, and repeats it.
+impl World {
+    fn now_s(&self) -> u64 {
+        self.now / 1000
+    }
+
+    fn epoch(&self) -> u64 {
+        self.authority
+            .groups()
+            .next()
+            .map_or(0, |group| group.epoch)
+    }
+
+    fn generation(&self) -> u32 {
+        let group = self.authority.groups().next();
+        let newest = group.and_then(|group| group.generations.last().copied());
+        newest.map_or(0, |generation| generation.number)
+    }
+
+    /// A command at the authority, until it is done.
+    fn command(
+        &mut self,
+        what: &str,
+        done: impl Fn(&Self) -> bool,
+        act: impl Fn(&mut Authority, u64, &mut CountingRng) -> Plan,
+    ) {
+        self.trace.note(what);
+        for _ in 0..4 {
+            if done(self) {
+                self.seen.total(what);
+                return;
+            }
+            let now = self.now_s();
+            let plan = act(&mut self.authority, now, &mut self.rng);
+            self.carry_out(plan);
+        }
+        panic!("{what} is not done");
+    }
+
+    fn rotate_now(&mut self) {
+        let before = self.epoch();
+        self.command(
+            "rotated",
+            |world| world.epoch() > before,
+            |authority, now, rng| authority.rotate("plant", now, rng).unwrap(),
+        );
+    }
+
+    fn heal_now(&mut self) {
+        let before = self.epoch();
+        self.command(
+            "healed",
+            |world| world.epoch() > before,
+            |authority, now, rng| authority.heal("plant", now, rng).unwrap(),
+        );
+    }
+
+    fn new_generation(&mut self) {
+        let before = self.generation();
+        self.command(
+            "began a generation",
+            |world| world.generation() > before,
+            |authority, now, rng| authority.renew_generation("plant", now, rng).unwrap(),
+        );
+    }
+
+    /// Removes members together.
+    fn remove_now(&mut self, devices: &[usize], others: &[u32]) {
+        let mut numbers: Vec<_> = devices.iter().map(|d| self.devices[*d].number()).collect();
+        numbers.extend(others.iter().copied().map(sealmq_core::MemberNumber));
+        let gone = numbers.clone();
+        let removed_at = move |world: &Self| {
+            let known = world.authority.members().find(|m| m.number == gone[0]);
+            known.unwrap().removed_at
+        };
+        self.command(
+            "removed members",
+            |world| removed_at(world).is_some(),
+            |authority, now, rng| authority.remove_all(&numbers, now, rng).unwrap(),
+        );
+        for device in devices {
+            self.devices[*device].removed = removed_at(self);
+        }
+    }
+
+    fn renew(&mut self, device: usize) {
+        let number = self.devices[device].number();
+        let until = |world: &Self| {
+            let known = world.authority.members().find(|m| m.number == number);
+            known.unwrap().not_after
+        };
+        let before = until(self);
+        self.command(
+            "renewed a credential",
+            |world| until(world) > before,
+            |authority, now, _| authority.renew(number, 2 * LONG, now).unwrap(),
+        );
+    }
+
+    /// A token that reaches its devices: one of which nobody heard is of no use.
+    fn token(&mut self, uses: u32) -> String {
+        let spec = TokenSpec {
+            grants: vec![grant(Access::BOTH)],
+            name: NamePattern::Prefix("device-".into()),
+            ttl: 300,
+            uses,
+            member_validity: LONG,
+            broker: String::new(),
+        };
+        loop {
+            let (now, deaths) = (self.now_s(), self.deaths);
+            let made = self.authority.create_token(&spec, now, &mut self.rng);
+            let (token, plan) = made.unwrap();
+            self.carry_out(plan);
+            if self.deaths == deaths {
+                self.seen.total("made tokens");
+                return token.to_uri().unwrap().to_string();
+            }
+        }
+    }
+
+    fn approve(&mut self, newcomer: usize) {
+        let device = self.newcomers[newcomer].waits.unwrap();
+        let members = self.authority.members().count();
+        self.command(
+            "approved",
+            |world| world.authority.members().count() > members,
+            |authority, now, rng| {
+                let grants = [grant(Access::SUBSCRIBE)];
+                let approved = authority.approve(device, None, &grants, LONG, now, rng);
+                approved.unwrap().1
+            },
+        );
+    }
+
+    fn reject(&mut self, newcomer: usize) {
+        let device = self.newcomers[newcomer].waits.unwrap();
+        self.command(
+            "rejected",
+            |world| world.authority.pending().all(|p| p.device != device),
+            |authority, now, _| authority.reject(device, now).unwrap(),
+        );
+    }
+
+    /// The root signs each serial once.
+    fn sign(&self, request: &DelegationRequest, serial: u32) -> Vec<u8> {
+        let now = self.now_s();
+        let signed = self
+            .root
+            .delegate(request, serial, now, now + YEAR, Roles::ALL);
+        signed.unwrap()
+    }
+
+    /// For the keys in use, or for new ones that replace stolen ones.
+    fn new_delegation(&mut self, recovery: bool) {
+        let serial = self.authority.delegation_info().serial + 1;
+        let request = self.request(recovery);
+        let object = self.sign(&request, serial);
+        self.command(
+            if recovery {
+                "replaced the keys"
+            } else {
+                "renewed the delegation"
+            },
+            |world| world.authority.delegation_info().serial == serial,
+            |authority, now, rng| {
+                let plan = authority.install_delegation(&object, recovery, now, rng);
+                plan.unwrap()
+            },
+        );
+        self.thief.recovered |= recovery;
+    }
+
+    fn request(&mut self, new_keys: bool) -> DelegationRequest {
+        loop {
+            let (now, deaths) = (self.now_s(), self.deaths);
+            let rng = &mut self.rng;
+            let made = self.authority.request_delegation(new_keys, false, now, rng);
+            let (request, plan) = made.unwrap();
+            self.carry_out(plan);
+            if self.deaths == deaths {
+                return request;
+            }
+        }
+    }
+
+    /// Puts an old copy of the store back. It notices, and goes on with the copy of the log.
+    fn put_back(&mut self, copy: MemoryStore) {
+        let log = Authority::audit_log(&self.store).unwrap();
+        let enrolled: Vec<_> = self.authority.members().map(|m| m.number).collect();
+        let serial = self.authority.delegation_info().serial + 1;
+        self.trace.note("a backup is put back");
+        // An operator resumes, and not by chance.
+        self.backups.resume = u64::MAX;
+        self.store = copy;
+        self.reload_office();
+        for _ in 0..4 {
+            self.connect_office();
+        }
+        assert!(self.authority.suspension().is_some(), "it notices nothing");
+        let known: Vec<_> = self.authority.members().map(|m| m.number).collect();
+        let request = self.request(true);
+        let object = self.sign(&request, serial);
+        self.command(
+            "resumed",
+            |world| world.authority.suspension().is_none(),
+            |authority, now, rng| authority.resume(&object, Some(&log), now, rng).unwrap(),
+        );
+        self.thief.recovered = true;
+        // Who was enrolled since has to join again, and is as good as removed.
+        let since = |number| enrolled.contains(&number) && !known.contains(&number);
+        let now = self.now_s();
+        for device in &mut self.devices {
+            if since(device.number()) && device.removed.is_none() {
+                device.removed = Some(now);
+                self.seen.total("enrolled after the backup");
+            }
+        }
+    }
+
+    /// Time passes.
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds.div_ceil(STEP) {
+            self.broker.step += 1;
+            let step = self.broker.step;
+            self.trace.begin(step);
+            self.now += STEP * 1000;
+            self.go_on(step);
+        }
+    }
+
+    fn sleep(&mut self, device: usize, seconds: u64) {
+        let client = self.devices[device].client;
+        self.broker.disconnect(client);
+        self.devices[device].asleep = self.broker.step + seconds.div_ceil(STEP);
+    }
+
+    /// Everyone who may says something, and those who are there hear it.
+    fn talk(&mut self) {
+        for device in 0..self.devices.len() {
+            let this = &self.devices[device];
+            if this.access.may_publish() && self.broker.clients[this.client].online {
+                self.send(device);
+                self.flow();
+            }
+        }
+    }
+}
+
+// The histories.
+impl World {
+    /// A domain whose root stays offline, and its group.
+    fn begin(&mut self) {
+        let root = RootKey::generate(&mut self.rng).unwrap();
+        let key = root.public();
+        self.root = root;
+        self.store = MemoryStore::default();
+        let prepared = loop {
+            if let Ok(prepared) = PreparedAuthority::load(&self.store) {
+                break prepared;
+            }
+            let options = DomainOptions {
+                split_roles: true,
+                ..domain_options()
+            };
+            let made = Authority::prepare(&key, &options, &mut self.rng);
+            let (_, plan) = made.unwrap();
+            self.keep_office(&plan);
+        };
+        let object = self.sign(&prepared.request().unwrap(), 1);
+        let now = self.now_s();
+        self.authority = loop {
+            if let Ok(authority) = Authority::load(&self.store) {
+                break authority;
+            }
+            let prepared = PreparedAuthority::load(&self.store).unwrap();
+            let (_, plan) = prepared.install(&object, now).unwrap();
+            self.keep_office(&plan);
+        };
+        self.add_group();
+    }
+
+    fn keep_office(&mut self, plan: &Plan) {
+        if self.cut(OFFICE, &plan.changes) != Some(Dies::Before) {
+            self.store.commit(&plan.changes).unwrap();
+        }
+    }
+
+    fn add_group(&mut self) {
+        self.command(
+            "made a group",
+            |world| world.authority.groups().next().is_some(),
+            |authority, now, rng| authority.add_group(&group(), now, rng).unwrap(),
+        );
+    }
+
+    /// Members with all kinds of access, one of them without a clock; their commits do not count.
+    fn cast(&mut self) {
+        self.uncounted = true;
+        self.add_group();
+        self.connect_office();
+        self.enrol_by_file(Access::BOTH, true, LONG);
+        self.enrol_by_file(Access::SUBSCRIBE, true, LONG);
+        self.enrol_by_file(Access::PUBLISH, true, LONG);
+        self.enrol_by_file(Access::BOTH, false, LONG);
+        self.pass(3 * STEP);
+        self.talk();
+        self.uncounted = false;
+    }
+
+    fn joining(&mut self) {
+        self.begin();
+        // The credential's time is short: it is renewed by itself.
+        self.enrol_by_file(Access::BOTH, true, 60);
+        self.pass(2 * STEP);
+        let token = self.token(2);
+        let spent = self.begin_join(Access::BOTH, true, Some(token.clone()));
+        self.pass(2 * STEP);
+        self.begin_join(Access::BOTH, false, Some(token.clone()));
+        let waiting = self.begin_join(Access::SUBSCRIBE, true, None);
+        self.pass(2 * STEP);
+        assert!(self.newcomers[spent].is_in(), "no way in by the token");
+        self.talk();
+        // The token is used up.
+        let late = self.begin_join(Access::BOTH, true, Some(token));
+        let unwanted = self.begin_join(Access::BOTH, true, None);
+        self.pass(3 * STEP);
+        assert_eq!(self.newcomers[late].refused, Some(JoinRefusalReason::Token));
+        self.approve(waiting);
+        self.reject(unwanted);
+        self.pass(2 * STEP);
+        assert!(self.newcomers[waiting].is_in(), "no way in by approval");
+        if self.newcomers[unwanted].refused.is_none() {
+            // It died before it could say so, and has asked again.
+            self.reject(unwanted);
+            self.pass(STEP);
+        }
+        let refused = self.newcomers[unwanted].refused;
+        assert_eq!(refused, Some(JoinRefusalReason::Operator));
+        // The one that was refused tries again, with another token.
+        let another = self.token(1);
+        self.newcomers[late].token = Some(another);
+        self.newcomers[late].refused = None;
+        self.pass(2 * STEP);
+        assert!(self.newcomers[late].is_in(), "refused for ever");
+        self.renew(1);
+        let unused = self.token(1);
+        let id = sealmq_keys::Token::parse(&unused).unwrap().id;
+        self.command(
+            "revoked a token",
+            |world| world.authority.tokens().all(|token| token.id != id),
+            |authority, now, _| authority.revoke_token(&id, now).unwrap(),
+        );
+        self.talk();
+        self.restart(0);
+        self.pass(6 * STEP);
+        self.talk();
+    }
+
+    fn rotation(&mut self) {
+        self.cast();
+        // Some that are only there to be removed: their credentials stay in a drawer.
+        self.uncounted = true;
+        let first = self.authority.members().count() as u32;
+        for _ in 0..CROWD {
+            self.enrol_into_drawer();
+        }
+        self.pass(2 * STEP);
+        self.uncounted = false;
+        let crowd: Vec<u32> = (first + 1..=first + CROWD as u32).collect();
+
+        self.rotate_now();
+        self.pass(STEP);
+        self.talk();
+        self.sleep(1, 9 * STEP);
+        self.heal_now();
+        self.pass(STEP);
+        self.remove_now(&[], &crowd);
+        self.pass(2 * STEP);
+        self.talk();
+        self.enrol_by_file(Access::BOTH, true, LONG);
+        self.pass(2 * STEP);
+        self.talk();
+        self.remove_now(&[0], &[]);
+        self.pass(STEP);
+        // A rotation comes by itself, and the sleeper wakes up.
+        self.pass(12 * STEP);
+        self.talk();
+        self.remove_now(&[3, 4], &[]);
+        self.pass(STEP);
+    }
+
+    fn enrol_into_drawer(&mut self) {
+        let new = self.newcomer(Access::SUBSCRIBE, true);
+        let file = sealmq_keys::member::Member::request(
+            &MemoryStore::default(),
+            &new.name,
+            1,
+            Some(self.now),
+            &mut CountingRng(self.names << 40),
+        );
+        let request = sealmq_keys::decode_request(&file.unwrap().1).unwrap();
+        let grants = [grant(Access::SUBSCRIBE)];
+        let (now, rng) = (self.now_s(), &mut self.rng);
+        let (_, plan) = self
+            .authority
+            .enrol(&request, &grants, LONG, now, rng)
+            .unwrap();
+        self.carry_out(plan);
+    }
+
+    fn generations(&mut self) {
+        self.cast();
+        self.talk();
+        self.new_generation();
+        self.pass(4 * STEP);
+        self.talk();
+        // One of them misses the next move until its deadline has passed.
+        self.sleep(3, 14 * STEP);
+        self.new_generation();
+        self.pass(2 * STEP);
+        self.remove_now(&[2], &[]);
+        self.pass(2 * STEP);
+        self.talk();
+        self.pass(12 * STEP);
+        self.talk();
+    }
+
+    fn recovery(&mut self) {
+        self.cast();
+        self.new_delegation(false);
+        self.pass(2 * STEP);
+        self.talk();
+        let copy = self.store.clone();
+        self.enrol_by_file(Access::BOTH, true, LONG);
+        self.pass(2 * STEP);
+        self.remove_now(&[1], &[]);
+        self.pass(STEP);
+        self.talk();
+        self.put_back(copy);
+        self.pass(3 * STEP);
+        self.enrol_by_file(Access::BOTH, true, LONG);
+        self.pass(2 * STEP);
+        self.talk();
+        self.new_delegation(true);
+        self.pass(3 * STEP);
+        self.talk();
+    }
+
+    /// Two heartbeats later everybody is there, and talks; nothing that came before comes again.
+    fn finish(mut self) -> Report {
+        for device in 0..self.devices.len() {
+            self.devices[device].asleep = 0;
+        }
+        let calm = |world: &Self| {
+            let since = world.calm_since.unwrap();
+            world.now >= since + 2 * (u64::from(LEASE / 3) + 3) * 1000
+        };
+        self.calm_since = Some(self.now);
+        while !calm(&self) {
+            self.pass(STEP);
+        }
+        self.uncounted = true;
+        self.check_convergence();
+        self.check_conversation();
+        self.check_removed();
+        self.check_pool();
+        self.check_log();
+        self.replay_all();
+        std::mem::take(&mut self.seen)
+    }
+
+    /// The audit log is whole, and the newest heartbeat tells of it.
+    fn check_log(&self) {
+        let log = Authority::audit_log(&self.store).unwrap();
+        let log = AuditLog::verify(log.iter().map(Vec::as_slice)).unwrap();
+        assert_eq!(log, self.authority.audit_head());
+    }
+
+    /// The broker plays everything to everybody once more: `accepted` refuses what came before.
+    fn replay_all(&mut self) {
+        let prefix = self.broker.prefix.clone();
+        let log = std::mem::take(&mut self.broker.log);
+        for publication in log.iter().filter(|p| !p.topic.starts_with(&prefix)) {
+            for client in 1..self.broker.clients.len() {
+                if self.broker.clients[client].online {
+                    let (topic, payload) = (&publication.topic, &publication.payload);
+                    self.broker.inject(client, topic, payload, false);
+                }
+            }
+            self.flow();
+        }
+    }
+}
