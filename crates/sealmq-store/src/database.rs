@@ -6,7 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{
+    ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::{StoreError, files};
 
@@ -106,8 +109,15 @@ pub(crate) struct Database {
 impl Database {
     /// Makes a database in an empty file.
     pub(crate) fn create(path: &Path, file: File) -> Result<Self, StoreError> {
+        Self::create_on(path, || Ok(FileBackend::new(file)?))
+    }
+
+    pub(crate) fn create_on<B: StorageBackend>(
+        path: &Path,
+        backend: impl FnOnce() -> Result<B, Failure>,
+    ) -> Result<Self, StoreError> {
         let redb = guarded(path, "create", || {
-            Ok(builder().create_with_backend(FileBackend::new(file)?)?)
+            Ok(builder().create_with_backend(backend()?)?)
         })?;
         Ok(Self {
             redb: Some(redb),

@@ -41,6 +41,8 @@
 //! A damaged file can make the database panic; this crate turns that into
 //! [`StoreError::Corrupt`], so programs that open stores must not be built with `panic = "abort"`.
 
+#[cfg(test)]
+mod cuts;
 mod database;
 mod error;
 mod file;

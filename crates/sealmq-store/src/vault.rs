@@ -30,7 +30,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(path: &Path, key: StoreKey) -> Arc<Self> {
+    pub(crate) fn new(path: &Path, key: StoreKey) -> Arc<Self> {
         Arc::new(Self {
             path: path.to_path_buf(),
             key,
