@@ -1,4 +1,7 @@
-//! Fixed histories with a process that dies at each of their commits.
+//! Fixed histories, each played once for every commit of every store in it, with a process that
+//! dies there: before the commit is durable, after it, and after a part of what follows went out.
+//!
+//! `SEALMQ_CUT` is the number of the only commit to die at.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,8 +11,10 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use sealmq_testkit::sim::{Crashes, Dies, History, Report, play};
 
@@ -40,56 +45,180 @@ fn play_all(history: History, all: &[Crashes]) -> (Report, Vec<Crashes>) {
     (all, failed)
 }
 
-#[test]
-fn baseline() {
-    for history in [
-        History::Joining,
-        History::Rotation,
-        History::Generations,
-        History::Recovery,
-    ] {
-        if std::env::var("H").is_ok_and(|h| h != format!("{history:?}")) {
-            continue;
+/// One crash in each way at each commit, and two at every fifth.
+fn cuts(whole: &Report) -> Vec<Crashes> {
+    let only = std::env::var("SEALMQ_CUT").ok();
+    let only: Option<u64> = only.map(|text| text.parse().unwrap());
+    let mut cuts = Vec::new();
+    for commit in (0..whole.totals["commits"]).filter(|at| only.is_none_or(|only| only == *at)) {
+        let at = |dies, again| Crashes::At {
+            commit,
+            dies,
+            again,
+        };
+        cuts.extend([at(Dies::Before, None), at(Dies::After, None)]);
+        if whole.followed.contains(&commit) {
+            cuts.push(at(Dies::Later, None));
         }
-        let start = std::time::Instant::now();
-        let report = play(history, Crashes::Never);
-        println!("{history:?} {:?} {report:#?}", start.elapsed());
-        let commits = report.totals["commits"];
-        let mut all = Vec::new();
-        for commit in 0..commits {
-            for dies in [Dies::Before, Dies::After, Dies::Later] {
-                if dies == Dies::Later && !report.followed.contains(&commit) {
-                    continue;
-                }
-                all.push(Crashes::At {
-                    commit,
-                    dies,
-                    again: None,
-                });
-            }
+        if commit % 5 == 0 {
+            cuts.push(match commit / 5 % 4 {
+                0 => at(Dies::Before, Some(Dies::After)),
+                1 => at(Dies::After, Some(Dies::Before)),
+                2 => at(Dies::After, Some(Dies::Later)),
+                _ => at(Dies::Later, Some(Dies::After)),
+            });
         }
-        if std::env::var("TWICE").is_ok() {
-            for commit in 0..commits {
-                for (dies, again) in [
-                    (Dies::Before, Dies::After),
-                    (Dies::After, Dies::Before),
-                    (Dies::Later, Dies::After),
-                    (Dies::After, Dies::Later),
-                ] {
-                    all.push(Crashes::At {
-                        commit,
-                        dies,
-                        again: Some(again),
-                    });
-                }
-            }
-        }
-        let (_report, failed) = play_all(history, &all);
-        println!(
-            "{history:?} {:?} {} of {} failed {failed:?}",
-            start.elapsed(),
-            failed.len(),
-            all.len()
-        );
     }
+    cuts
+}
+
+/// `expected` is what has to happen in the history, and what has to be committed.
+fn survives_every_cut(history: History, expected: &[&str]) {
+    let start = Instant::now();
+    let whole = play(history, Crashes::Never);
+    let happened: BTreeSet<&str> = [
+        &whole.totals,
+        &whole.authority_events,
+        &whole.member_events,
+        &whole.commits,
+    ]
+    .into_iter()
+    .flat_map(|counts| counts.keys().map(String::as_str))
+    .collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|e| !happened.contains(**e))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} is not in {happened:#?}");
+
+    let cuts = cuts(&whole);
+    let (report, failed) = play_all(history, &cuts);
+    println!(
+        "{history:?}: {} commits, {} runs, {:.1?}; {:?}",
+        whole.totals["commits"],
+        cuts.len(),
+        start.elapsed(),
+        report.faults
+    );
+    assert!(failed.is_empty(), "failed: {failed:?}");
+    // Each run died where it had to.
+    let twice = |cut: &&Crashes| matches!(cut, Crashes::At { again: Some(_), .. });
+    let least = cuts.len() as u64;
+    let most = least + cuts.iter().filter(twice).count() as u64;
+    let deaths: u64 = report.faults.values().sum();
+    assert!(
+        (least..=most).contains(&deaths),
+        "{deaths} of {least} to {most}"
+    );
+}
+
+#[test]
+fn joining_survives_a_crash_at_every_commit() {
+    survives_every_cut(
+        History::Joining,
+        &[
+            // The authority's.
+            "authority writes authority/domain",
+            "authority writes authority/group",
+            "authority writes authority/member",
+            "made tokens",
+            "revoked a token",
+            "approved",
+            "rejected",
+            "JoinRefused",
+            "Enrolled",
+            "Confirmed",
+            "Packages",
+            "Renewed",
+            "renewed a credential",
+            "Heartbeat",
+            "epoch: Created",
+            "epoch: Welcomes",
+            // The devices'.
+            "joining refused",
+            "device writes member/identity",
+            "device writes member/domain",
+            "device writes member/device",
+            "device writes member/package",
+            "device deletes member/package",
+            "device writes member/credential",
+            "device writes member/refused-request",
+            "device writes group/welcome",
+            "device writes group/state",
+            "device writes peer",
+            "device writes replay",
+        ],
+    );
+}
+
+#[test]
+fn rotations_and_removals_survive_a_crash_at_every_commit() {
+    survives_every_cut(
+        History::Rotation,
+        &[
+            "rotated",
+            "healed",
+            "removed members",
+            "epoch: Rotation",
+            "epoch: Healing",
+            "epoch: Removal",
+            "epoch: Scheduled",
+            "epoch: Welcomes",
+            "epoch with chunks",
+            "authority writes outbox/_sealmq/sim/g/c",
+            "authority writes outbox/_sealmq/sim/g/r",
+            "authority clears outbox/_sealmq/sim/g/a",
+            "authority deletes outbox/_sealmq/sim/g/a",
+            "Heartbeat",
+            "Behind",
+            "Removed",
+            "device writes group/announcement",
+            "device deletes group/announcement",
+            "device writes group/refused",
+        ],
+    );
+}
+
+#[test]
+fn new_generations_survive_a_crash_at_every_commit() {
+    survives_every_cut(
+        History::Generations,
+        &[
+            "began a generation",
+            "GenerationStarted",
+            "Moving",
+            "GenerationEnded",
+            "a generation's deadline has passed",
+            "removed members",
+            "Packages",
+            "Confirmed",
+            "device writes group/welcome",
+            "device writes member/package",
+            "device deletes member/package",
+        ],
+    );
+}
+
+#[test]
+fn new_keys_and_backups_survive_a_crash_at_every_commit() {
+    survives_every_cut(
+        History::Recovery,
+        &[
+            "renewed the delegation",
+            "replaced the keys",
+            "StoreIsOld",
+            "resumed",
+            "enrolled after the backup",
+            "epoch: Delegation",
+            "authority writes authority/suspended",
+            "authority deletes authority/suspended",
+            "authority writes outbox/_sealmq/sim/delegation",
+            "Delegation",
+            "Credential",
+            "Recovered",
+            "device writes member/domain",
+            "device writes member/credential",
+            "device deletes group/refused",
+        ],
+    );
 }

@@ -3,12 +3,16 @@
 //! devices repeat what was interrupted, and in the end everything has to be as if nothing had
 //! happened.
 
+use std::sync::OnceLock;
+
 use sealmq_core::object::Access;
 use sealmq_keys::authority::{
     Authority, DomainOptions, NewGroup, Plan, PreparedAuthority, Schedule, TokenSpec,
 };
+use sealmq_keys::member::Member;
 use sealmq_keys::{
-    AuditLog, DelegationRequest, JoinRefusalReason, NamePattern, Policy, Roles, RootKey, Store as _,
+    AuditLog, DelegationRequest, JoinRefusalReason, NamePattern, Policy, Roles, RootKey,
+    Store as _, decode_request,
 };
 
 use super::joining::grant;
@@ -37,7 +41,20 @@ const STEP: u64 = 4;
 /// Seconds that most credentials are valid.
 const LONG: u64 = 10_000;
 /// Members that are only there to be removed.
-const CROWD: u64 = 56;
+const CROWD: u64 = 36;
+
+/// The same in each run.
+static CROWD_REQUESTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+
+fn crowd_requests() -> Vec<Vec<u8>> {
+    let request = |number: u64| {
+        let (store, name) = (MemoryStore::default(), format!("crowd-{number}"));
+        let rng = &mut CountingRng((1 << 60) + (number << 32));
+        let made = Member::request(&store, &name, 1, Some(START * 1000), rng);
+        decode_request(&made.unwrap().1).unwrap()
+    };
+    (0..CROWD).map(request).collect()
+}
 
 fn group() -> NewGroup {
     NewGroup {
@@ -55,7 +72,7 @@ fn group() -> NewGroup {
             migration: 40,
             ..Schedule::default()
         },
-        depth: 11,
+        depth: 12,
         ..NewGroup::new("plant", ["plant/#"])
     }
 }
@@ -222,11 +239,11 @@ impl World {
             broker: String::new(),
         };
         loop {
-            let (now, deaths) = (self.now_s(), self.deaths);
+            let (now, deaths) = (self.now_s(), self.died.len());
             let made = self.authority.create_token(&spec, now, &mut self.rng);
             let (token, plan) = made.unwrap();
             self.carry_out(plan);
-            if self.deaths == deaths {
+            if self.died.len() == deaths {
                 self.seen.total("made tokens");
                 return token.to_uri().unwrap().to_string();
             }
@@ -287,12 +304,12 @@ impl World {
 
     fn request(&mut self, new_keys: bool) -> DelegationRequest {
         loop {
-            let (now, deaths) = (self.now_s(), self.deaths);
+            let (now, deaths) = (self.now_s(), self.died.len());
             let rng = &mut self.rng;
             let made = self.authority.request_delegation(new_keys, false, now, rng);
             let (request, plan) = made.unwrap();
             self.carry_out(plan);
-            if self.deaths == deaths {
+            if self.died.len() == deaths {
                 return request;
             }
         }
@@ -455,7 +472,11 @@ impl World {
         let another = self.token(1);
         self.newcomers[late].token = Some(another);
         self.newcomers[late].refused = None;
-        self.pass(2 * STEP);
+        for _ in 0..5 {
+            if !self.newcomers[late].is_in() {
+                self.pass(STEP);
+            }
+        }
         assert!(self.newcomers[late].is_in(), "refused for ever");
         self.renew(1);
         let unused = self.token(1);
@@ -476,8 +497,8 @@ impl World {
         // Some that are only there to be removed: their credentials stay in a drawer.
         self.uncounted = true;
         let first = self.authority.members().count() as u32;
-        for _ in 0..CROWD {
-            self.enrol_into_drawer();
+        for request in CROWD_REQUESTS.get_or_init(crowd_requests) {
+            self.enrol_into_drawer(request);
         }
         self.pass(2 * STEP);
         self.uncounted = false;
@@ -504,23 +525,11 @@ impl World {
         self.pass(STEP);
     }
 
-    fn enrol_into_drawer(&mut self) {
-        let new = self.newcomer(Access::SUBSCRIBE, true);
-        let file = sealmq_keys::member::Member::request(
-            &MemoryStore::default(),
-            &new.name,
-            1,
-            Some(self.now),
-            &mut CountingRng(self.names << 40),
-        );
-        let request = sealmq_keys::decode_request(&file.unwrap().1).unwrap();
+    fn enrol_into_drawer(&mut self, request: &[u8]) {
         let grants = [grant(Access::SUBSCRIBE)];
         let (now, rng) = (self.now_s(), &mut self.rng);
-        let (_, plan) = self
-            .authority
-            .enrol(&request, &grants, LONG, now, rng)
-            .unwrap();
-        self.carry_out(plan);
+        let enrolled = self.authority.enrol(request, &grants, LONG, now, rng);
+        self.carry_out(enrolled.unwrap().1);
     }
 
     fn generations(&mut self) {
@@ -591,13 +600,15 @@ impl World {
         assert_eq!(log, self.authority.audit_head());
     }
 
-    /// The broker plays everything to everybody once more: `accepted` refuses what came before.
+    /// The broker plays everything once more to those who died, or to everybody if nobody did:
+    /// `accepted` refuses what came before.
     fn replay_all(&mut self) {
         let prefix = self.broker.prefix.clone();
         let log = std::mem::take(&mut self.broker.log);
         for publication in log.iter().filter(|p| !p.topic.starts_with(&prefix)) {
             for client in 1..self.broker.clients.len() {
-                if self.broker.clients[client].online {
+                let meant = self.died.is_empty() || self.died.contains(&client);
+                if meant && self.broker.clients[client].online {
                     let (topic, payload) = (&publication.topic, &publication.payload);
                     self.broker.inject(client, topic, payload, false);
                 }

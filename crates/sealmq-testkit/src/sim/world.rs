@@ -52,9 +52,8 @@ pub(super) struct World {
     pub(super) backups: Backups,
     /// Commits are not numbered now, and nobody dies.
     pub(super) uncounted: bool,
-    /// How many processes died, and the one that died first.
-    pub(super) deaths: u64,
-    marked: Option<usize>,
+    /// The processes that died, in order.
+    pub(super) died: Vec<usize>,
     /// Devices that are not members yet.
     pub(super) newcomers: Vec<Newcomer>,
     /// Header and so key and nonce of every envelope.
@@ -105,8 +104,7 @@ impl World {
             held: None,
             backups: Backups::default(),
             uncounted: false,
-            deaths: 0,
-            marked: None,
+            died: Vec::new(),
             newcomers: Vec::new(),
             headers: BTreeSet::new(),
         }
@@ -131,14 +129,12 @@ impl World {
                 again,
             } => {
                 let first = (commit == number).then_some(dies);
-                let second = again.filter(|_| self.marked == Some(process));
+                let second = again.filter(|_| self.died == [process]);
                 first.or(second)
             }
         };
         let dies = dies?;
-        let first = self.deaths == 0;
-        self.marked = first.then_some(process);
-        self.deaths += 1;
+        self.died.push(process);
         self.seen.fault(match dies {
             Dies::Before => "crash before a commit",
             Dies::After => "crash after a commit",
