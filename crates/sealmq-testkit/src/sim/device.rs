@@ -13,8 +13,8 @@ pub(super) struct Device {
     pub(super) member: Member,
     pub(super) store: MemoryStore,
     pub(super) rng: CountingRng,
-    /// Where its random numbers begin anew at each start.
-    pub(super) rng_start: u64,
+    /// Where its random numbers stood at its last commit: after a start they go on from there.
+    pub(super) rng_mark: u64,
     /// Its number at the broker.
     pub(super) client: usize,
     pub(super) access: Access,

@@ -238,7 +238,7 @@ impl World {
             member,
             store: new.store,
             rng: new.rng,
-            rng_start: new.rng_start,
+            rng_mark: new.rng_start,
             client: new.client,
             access: new.access,
             has_clock: new.has_clock,

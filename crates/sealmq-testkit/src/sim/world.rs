@@ -166,7 +166,11 @@ impl World {
             self.devices[device].store.commit(changes).unwrap();
         }
         match dies {
-            None => Life::Goes,
+            None => {
+                let this = &mut self.devices[device];
+                this.rng_mark = this.rng.0;
+                Life::Goes
+            }
             Some(Dies::Later) => Life::Ends,
             Some(_) => {
                 self.load(device);
@@ -179,9 +183,9 @@ impl World {
     pub(super) fn load(&mut self, device: usize) {
         let this = &mut self.devices[device];
         this.member = Member::load(&this.store, options()).unwrap();
-        // After a start its random numbers are those of the last one: none may serve twice.
+        // What was drawn for a commit is drawn again: none of it may serve twice.
         if !this.put_back {
-            this.rng = CountingRng(this.rng_start);
+            this.rng = CountingRng(this.rng_mark);
         }
         if !this.has_clock {
             this.member.set_uptime(self.now - START * 1000);
