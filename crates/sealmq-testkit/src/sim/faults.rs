@@ -16,6 +16,12 @@ pub(super) struct Thief {
     pub(super) recovered: bool,
 }
 
+impl Thief {
+    fn is_known(&self) -> bool {
+        !self.forged.is_empty()
+    }
+}
+
 impl World {
     pub(super) fn misbehave(&mut self, step: u64) {
         let device = self.dice.index(self.devices.len());
@@ -95,6 +101,9 @@ impl World {
         self.broker.behave();
         self.closed = 0;
         self.connect_office();
+        if !self.acts() && !self.thief.is_known() {
+            self.resume(u64::MAX);
+        }
         let forged = self.thief.topics.iter().zip(&self.thief.forged).next_back();
         if let Some((topic, payload)) = forged.map(|(t, p)| (t.clone(), p.clone())) {
             if self.dice.one_in(2) {

@@ -187,7 +187,10 @@ impl World {
             self.connect_office();
         }
         if !self.acts() {
-            self.resume(step);
+            // Stolen keys are replaced when the broker behaves.
+            if !self.settings.thief {
+                self.resume(step);
+            }
             return;
         }
         let plan = self.authority.tick(self.now / 1000, &mut self.rng);

@@ -129,6 +129,8 @@ impl World {
         });
         self.trace.note("the authority resumes");
         if self.carry_out(plan) {
+            // Heartbeats are counted from here: without an authority nobody converges.
+            self.calm_since = self.calm_since.map(|_| self.now);
             let unknown = unknown.unwrap();
             for device in &mut self.devices {
                 if device.removed.is_none() && unknown.contains(&device.number()) {

@@ -319,6 +319,9 @@ impl World {
         let retain = message.retain;
         let this = &mut self.devices[device];
         let now = this.now(self.now);
+        if !this.has_clock {
+            this.member.set_uptime(self.now - START * 1000);
+        }
         let sealed = match this.member.seal(&message, now, &mut this.rng) {
             Ok(sealed) => sealed,
             Err(error) => {
