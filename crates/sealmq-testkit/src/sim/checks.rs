@@ -119,7 +119,7 @@ impl World {
     pub(super) fn check_alarm(
         &mut self,
         device: usize,
-        topic: &str,
+        (topic, payload): (&str, &[u8]),
         fork: bool,
         actions: &[Action],
     ) {
@@ -128,6 +128,15 @@ impl World {
             let alarm = |a: &Action| matches!(a, Action::Event(MemberEvent::Fork { .. }));
             let silent = self.settings.sabotage == Sabotage::Silence;
             let alarmed = !silent && actions.iter().any(alarm);
+            // Once a minute for one object; without a clock once.
+            let this = &mut self.devices[device];
+            let before = this.alarms.get(payload);
+            let recent = |at: &u64| !this.has_clock || self.now < at + 60_000;
+            let alarmed = alarmed || before.is_some_and(recent);
+            this.alarms.entry(payload.to_vec()).or_insert(self.now);
+            if actions.iter().any(alarm) {
+                this.alarms.insert(payload.to_vec(), self.now);
+            }
             assert!(
                 alarmed,
                 "{device} merges a fork silently at {topic}: {actions:?}"

@@ -1,6 +1,6 @@
 //! One device: a member, its store, and what is remembered of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::object::{Access, Kind, Object, decode};
 use sealmq_core::{Credential, MemberNumber};
@@ -34,6 +34,8 @@ pub(super) struct Device {
     /// The group's state as it was last decoded, and what it said.
     pub(super) state_read: Vec<u8>,
     pub(super) epoch_read: (u32, u64),
+    /// Announcements that it has reported as forks, and when.
+    pub(super) alarms: BTreeMap<Vec<u8>, u64>,
     /// A copy of its store, with what it had accepted live by then.
     pub(super) backup: Option<(MemoryStore, BTreeSet<usize>)>,
     /// Its store was put back: it has to be enrolled anew.

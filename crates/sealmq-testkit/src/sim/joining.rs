@@ -1,7 +1,7 @@
 //! Devices on their way in: by file, by a token, or by an operator's approval. Any of them may die
 //! at any of its commits; it begins anew with what its store has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::object::Access;
 use sealmq_keys::authority::GrantSpec;
@@ -252,6 +252,7 @@ impl World {
             epoch_read: (0, 0),
             backup: None,
             put_back: false,
+            alarms: BTreeMap::new(),
         });
         self.seen.total("joined");
     }

@@ -269,7 +269,7 @@ impl World {
             let fork = self.is_fork(device, topic, payload);
             let this = &mut self.devices[device];
             let actions = this.member.handle_reserved(topic, payload, now);
-            self.check_alarm(device, topic, fork, &actions);
+            self.check_alarm(device, (topic, payload), fork, &actions);
             if self.act(device, actions) {
                 self.check_numbers(device);
             }
