@@ -93,7 +93,8 @@ impl World {
             let text: String = format!("{event:?}").chars().take(150).collect();
             format!("{device}: {text}")
         });
-        if let MemberEvent::Fork { epoch, .. } = event {
+        if let MemberEvent::Fork { epoch, other, .. } = event {
+            self.devices[device].alarms.insert(other.0, self.now);
             // Without a thief and after a backup was put back, only who is out may see one.
             let out = self.devices[device].removed.is_some();
             assert!(
@@ -129,14 +130,11 @@ impl World {
             let silent = self.settings.sabotage == Sabotage::Silence;
             let alarmed = !silent && actions.iter().any(alarm);
             // Once a minute for one object; without a clock once.
-            let this = &mut self.devices[device];
-            let before = this.alarms.get(payload);
+            let this = &self.devices[device];
+            let object = Object::parse(payload, Kind::Announcement).unwrap();
+            let before = this.alarms.get(&object.hash().0);
             let recent = |at: &u64| !this.has_clock || self.now < at + 60_000;
-            let alarmed = alarmed || before.is_some_and(recent);
-            this.alarms.entry(payload.to_vec()).or_insert(self.now);
-            if actions.iter().any(alarm) {
-                this.alarms.insert(payload.to_vec(), self.now);
-            }
+            let alarmed = alarmed || (!silent && before.is_some_and(recent));
             assert!(
                 alarmed,
                 "{device} merges a fork silently at {topic}: {actions:?}"

@@ -35,7 +35,7 @@ pub(super) struct Device {
     pub(super) state_read: Vec<u8>,
     pub(super) epoch_read: (u32, u64),
     /// Announcements that it has reported as forks, and when.
-    pub(super) alarms: BTreeMap<Vec<u8>, u64>,
+    pub(super) alarms: BTreeMap<[u8; 32], u64>,
     /// A copy of its store, with what it had accepted live by then.
     pub(super) backup: Option<(MemoryStore, BTreeSet<usize>)>,
     /// Its store was put back: it has to be enrolled anew.

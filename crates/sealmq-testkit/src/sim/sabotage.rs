@@ -7,20 +7,23 @@ use super::device::options;
 use super::world::World;
 
 /// Steps in which a store is copied, and in which it is put back.
-const COPIED: u64 = 100;
-const PUT_BACK: u64 = 200;
+const COPIED: u64 = 60;
+const PUT_BACK: u64 = 100;
 
 impl World {
     pub(super) fn sabotage(&mut self, step: u64) {
-        let device = &mut self.devices[0];
         match self.settings.sabotage {
             Sabotage::PutBack if step == COPIED => {
-                device.backup = Some((device.store.clone(), device.live.clone()));
+                for device in &mut self.devices {
+                    device.backup = Some((device.store.clone(), device.live.clone()));
+                }
             }
             Sabotage::PutBack if step == PUT_BACK => {
-                if let Some((store, _)) = device.backup.take() {
-                    device.store = store;
-                    self.load(0);
+                for device in 0..self.devices.len() {
+                    if let Some((store, _)) = self.devices[device].backup.take() {
+                        self.devices[device].store = store;
+                        self.load(device);
+                    }
                 }
             }
             Sabotage::Forking if step == COPIED => self.backups.copy = Some(self.store.clone()),
