@@ -45,7 +45,11 @@ impl World {
             prefix: Some("_sealmq/sim".into()),
             // The root answers when it is asked (not beside a thief or a backup, to keep apart
             // what each of them does).
-            delegation_seconds: if settings.seed % 2 == 0 { 600 } else { YEAR },
+            delegation_seconds: if settings.seed.is_multiple_of(2) {
+                600
+            } else {
+                YEAR
+            },
             ..DomainOptions::default()
         };
         let new = Authority::create_with(&options, START, &mut rng).unwrap();

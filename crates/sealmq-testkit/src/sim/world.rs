@@ -228,17 +228,13 @@ impl World {
                     Life::Ends => ends = true,
                     Life::Gone => return false,
                 },
-                Action::Subscribe(filter) => {
-                    if self.broker.clients[client].online {
-                        let (dice, seen) = (&mut self.dice, &mut self.seen);
-                        self.broker.subscribe(client, &filter, dice, seen);
-                    }
+                Action::Subscribe(filter) if self.broker.clients[client].online => {
+                    let (dice, seen) = (&mut self.dice, &mut self.seen);
+                    self.broker.subscribe(client, &filter, dice, seen);
                 }
                 Action::Unsubscribe(filter) => self.broker.unsubscribe(client, &filter),
-                Action::Publish(publication) => {
-                    if self.broker.clients[client].online {
-                        self.publish(publication);
-                    }
+                Action::Publish(publication) if self.broker.clients[client].online => {
+                    self.publish(publication);
                 }
                 Action::Message(_, message) => self.accepted(device, &message),
                 Action::Rejected(_, _, rejection) => self.seen.rejection(rejection.name()),
