@@ -115,7 +115,10 @@ impl World {
                     .for_each(|e| self.seen.authority_event(e));
                 self.store.commit(&plan.changes).unwrap();
             }
-            self.recover();
+            // Its process may die on the way.
+            while !self.thief.recovered {
+                self.recover();
+            }
         }
         for device in 0..self.devices.len() {
             self.devices[device].asleep = 0;

@@ -319,7 +319,7 @@ impl World {
         self.trace.note("the root replaces the keys");
         if self.carry_out(plan.unwrap()) {
             self.seen.total("keys replaced");
+            self.thief.recovered = true;
         }
-        self.thief.recovered = true;
     }
 }
