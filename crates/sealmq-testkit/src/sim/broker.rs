@@ -227,7 +227,7 @@ impl Broker {
                 seen.fault("inject clear text");
             }
             4 if !topic.starts_with(&self.prefix) => {
-                payload[0] = 0x9f;
+                payload[0] = 0x91;
                 seen.fault("inject another form");
             }
             _ => seen.fault("replay"),
