@@ -6,19 +6,16 @@
 use std::sync::OnceLock;
 
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{
-    Authority, DomainOptions, NewGroup, Plan, PreparedAuthority, Schedule, TokenSpec,
-};
+use sealmq_keys::authority::{Authority, DomainOptions, NewGroup, Plan, Schedule, TokenSpec};
 use sealmq_keys::member::Member;
 use sealmq_keys::{
-    AuditLog, DelegationRequest, JoinRefusalReason, NamePattern, Policy, Roles, RootKey,
-    Store as _, decode_request,
+    AuditLog, DelegationRequest, NamePattern, Policy, Roles, RootKey, Store as _, decode_request,
 };
 
 use super::joining::grant;
 use super::report::Report;
-use super::world::{LEASE, OFFICE, Office, START, World};
-use super::{Crashes, Dies, Sabotage, Settings};
+use super::world::{LEASE, Office, START, World};
+use super::{Crashes, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
 /// A fixed history.
@@ -37,16 +34,16 @@ pub enum History {
 }
 
 /// Seconds that a step takes.
-const STEP: u64 = 4;
+pub(super) const STEP: u64 = 4;
 /// Seconds that most credentials are valid.
-const LONG: u64 = 10_000;
+pub(super) const LONG: u64 = 10_000;
 /// Members that are only there to be removed.
-const CROWD: u64 = 36;
+pub(super) const CROWD: u64 = 36;
 
 /// The same in each run.
-static CROWD_REQUESTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+pub(super) static CROWD_REQUESTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
 
-fn crowd_requests() -> Vec<Vec<u8>> {
+pub(super) fn crowd_requests() -> Vec<Vec<u8>> {
     let request = |number: u64| {
         let (store, name) = (MemoryStore::default(), format!("crowd-{number}"));
         let rng = &mut CountingRng((1 << 60) + (number << 32));
@@ -56,7 +53,7 @@ fn crowd_requests() -> Vec<Vec<u8>> {
     (0..CROWD).map(request).collect()
 }
 
-fn group() -> NewGroup {
+pub(super) fn group() -> NewGroup {
     NewGroup {
         policy: Policy {
             lease: LEASE,
@@ -77,7 +74,7 @@ fn group() -> NewGroup {
     }
 }
 
-fn domain_options() -> DomainOptions {
+pub(super) fn domain_options() -> DomainOptions {
     DomainOptions {
         prefix: Some("_sealmq/sim".into()),
         delegation_seconds: YEAR,
@@ -131,25 +128,25 @@ pub fn play(history: History, crashes: Crashes) -> Report {
 
 // What people do. Somebody whose command died looks whether it was done, and repeats it.
 impl World {
-    fn now_s(&self) -> u64 {
+    pub(super) fn now_s(&self) -> u64 {
         self.now / 1000
     }
 
-    fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.authority
             .groups()
             .next()
             .map_or(0, |group| group.epoch)
     }
 
-    fn generation(&self) -> u32 {
+    pub(super) fn generation(&self) -> u32 {
         let group = self.authority.groups().next();
         let newest = group.and_then(|group| group.generations.last().copied());
         newest.map_or(0, |generation| generation.number)
     }
 
     /// A command at the authority, until it is done.
-    fn command(
+    pub(super) fn command(
         &mut self,
         what: &str,
         done: impl Fn(&Self) -> bool,
@@ -168,7 +165,7 @@ impl World {
         panic!("{what} is not done");
     }
 
-    fn rotate_now(&mut self) {
+    pub(super) fn rotate_now(&mut self) {
         let before = self.epoch();
         self.command(
             "rotated",
@@ -177,7 +174,7 @@ impl World {
         );
     }
 
-    fn heal_now(&mut self) {
+    pub(super) fn heal_now(&mut self) {
         let before = self.epoch();
         self.command(
             "healed",
@@ -186,7 +183,7 @@ impl World {
         );
     }
 
-    fn new_generation(&mut self) {
+    pub(super) fn new_generation(&mut self) {
         let before = self.generation();
         self.command(
             "began a generation",
@@ -196,7 +193,7 @@ impl World {
     }
 
     /// Removes members together.
-    fn remove_now(&mut self, devices: &[usize], others: &[u32]) {
+    pub(super) fn remove_now(&mut self, devices: &[usize], others: &[u32]) {
         let mut numbers: Vec<_> = devices.iter().map(|d| self.devices[*d].number()).collect();
         numbers.extend(others.iter().copied().map(sealmq_core::MemberNumber));
         let gone = numbers.clone();
@@ -214,7 +211,7 @@ impl World {
         }
     }
 
-    fn renew(&mut self, device: usize) {
+    pub(super) fn renew(&mut self, device: usize) {
         let number = self.devices[device].number();
         let until = |world: &Self| {
             let known = world.authority.members().find(|m| m.number == number);
@@ -229,7 +226,7 @@ impl World {
     }
 
     /// A token that reaches its devices: one of which nobody heard is of no use.
-    fn token(&mut self, uses: u32) -> String {
+    pub(super) fn token(&mut self, uses: u32) -> String {
         let spec = TokenSpec {
             grants: vec![grant(Access::BOTH)],
             name: NamePattern::Prefix("device-".into()),
@@ -250,7 +247,7 @@ impl World {
         }
     }
 
-    fn approve(&mut self, newcomer: usize) {
+    pub(super) fn approve(&mut self, newcomer: usize) {
         let device = self.newcomers[newcomer].waits.unwrap();
         let members = self.authority.members().count();
         self.command(
@@ -264,7 +261,7 @@ impl World {
         );
     }
 
-    fn reject(&mut self, newcomer: usize) {
+    pub(super) fn reject(&mut self, newcomer: usize) {
         let device = self.newcomers[newcomer].waits.unwrap();
         self.command(
             "rejected",
@@ -274,7 +271,7 @@ impl World {
     }
 
     /// The root signs each serial once.
-    fn sign(&self, request: &DelegationRequest, serial: u32) -> Vec<u8> {
+    pub(super) fn sign(&self, request: &DelegationRequest, serial: u32) -> Vec<u8> {
         let now = self.now_s();
         let signed = self
             .root
@@ -283,7 +280,7 @@ impl World {
     }
 
     /// For the keys in use, or for new ones that replace stolen ones.
-    fn new_delegation(&mut self, recovery: bool) {
+    pub(super) fn new_delegation(&mut self, recovery: bool) {
         let serial = self.authority.delegation_info().serial + 1;
         let request = self.request(recovery);
         let object = self.sign(&request, serial);
@@ -302,7 +299,7 @@ impl World {
         self.thief.recovered |= recovery;
     }
 
-    fn request(&mut self, new_keys: bool) -> DelegationRequest {
+    pub(super) fn request(&mut self, new_keys: bool) -> DelegationRequest {
         loop {
             let (now, deaths) = (self.now_s(), self.died.len());
             let rng = &mut self.rng;
@@ -316,7 +313,7 @@ impl World {
     }
 
     /// Puts an old copy of the store back. It notices, and goes on with the copy of the log.
-    fn put_back(&mut self, copy: MemoryStore) {
+    pub(super) fn put_back(&mut self, copy: MemoryStore) {
         let log = Authority::audit_log(&self.store).unwrap();
         let enrolled: Vec<_> = self.authority.members().map(|m| m.number).collect();
         let serial = self.authority.delegation_info().serial + 1;
@@ -350,7 +347,7 @@ impl World {
     }
 
     /// Time passes.
-    fn pass(&mut self, seconds: u64) {
+    pub(super) fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds.div_ceil(STEP) {
             self.broker.step += 1;
             let step = self.broker.step;
@@ -360,14 +357,14 @@ impl World {
         }
     }
 
-    fn sleep(&mut self, device: usize, seconds: u64) {
+    pub(super) fn sleep(&mut self, device: usize, seconds: u64) {
         let client = self.devices[device].client;
         self.broker.disconnect(client);
         self.devices[device].asleep = self.broker.step + seconds.div_ceil(STEP);
     }
 
     /// Everyone who may says something, and those who are there hear it.
-    fn talk(&mut self) {
+    pub(super) fn talk(&mut self) {
         for device in 0..self.devices.len() {
             let this = &self.devices[device];
             if this.access.may_publish() && self.broker.clients[this.client].online {
@@ -378,200 +375,10 @@ impl World {
     }
 }
 
-// The histories.
+// The end.
 impl World {
-    /// A domain whose root stays offline, and its group.
-    fn begin(&mut self) {
-        let root = RootKey::generate(&mut self.rng).unwrap();
-        let key = root.public();
-        self.root = root;
-        self.store = MemoryStore::default();
-        let prepared = loop {
-            if let Ok(prepared) = PreparedAuthority::load(&self.store) {
-                break prepared;
-            }
-            let options = DomainOptions {
-                split_roles: true,
-                ..domain_options()
-            };
-            let made = Authority::prepare(&key, &options, &mut self.rng);
-            let (_, plan) = made.unwrap();
-            self.keep_office(&plan);
-        };
-        let object = self.sign(&prepared.request().unwrap(), 1);
-        let now = self.now_s();
-        self.authority = loop {
-            if let Ok(authority) = Authority::load(&self.store) {
-                break authority;
-            }
-            let prepared = PreparedAuthority::load(&self.store).unwrap();
-            let (_, plan) = prepared.install(&object, now).unwrap();
-            self.keep_office(&plan);
-        };
-        self.add_group();
-    }
-
-    fn keep_office(&mut self, plan: &Plan) {
-        if self.cut(OFFICE, &plan.changes) != Some(Dies::Before) {
-            self.store.commit(&plan.changes).unwrap();
-        }
-    }
-
-    fn add_group(&mut self) {
-        self.command(
-            "made a group",
-            |world| world.authority.groups().next().is_some(),
-            |authority, now, rng| authority.add_group(&group(), now, rng).unwrap(),
-        );
-    }
-
-    /// Members with all kinds of access, one of them without a clock; their commits do not count.
-    fn cast(&mut self) {
-        self.uncounted = true;
-        self.add_group();
-        self.connect_office();
-        self.enrol_by_file(Access::BOTH, true, LONG);
-        self.enrol_by_file(Access::SUBSCRIBE, true, LONG);
-        self.enrol_by_file(Access::PUBLISH, true, LONG);
-        self.enrol_by_file(Access::BOTH, false, LONG);
-        self.pass(3 * STEP);
-        self.talk();
-        self.uncounted = false;
-    }
-
-    fn joining(&mut self) {
-        self.begin();
-        // The credential's time is short: it is renewed by itself.
-        self.enrol_by_file(Access::BOTH, true, 60);
-        self.pass(2 * STEP);
-        let token = self.token(2);
-        let spent = self.begin_join(Access::BOTH, true, Some(token.clone()));
-        self.pass(2 * STEP);
-        self.begin_join(Access::BOTH, false, Some(token.clone()));
-        let waiting = self.begin_join(Access::SUBSCRIBE, true, None);
-        self.pass(2 * STEP);
-        assert!(self.newcomers[spent].is_in(), "no way in by the token");
-        self.talk();
-        // The token is used up.
-        let late = self.begin_join(Access::BOTH, true, Some(token));
-        let unwanted = self.begin_join(Access::BOTH, true, None);
-        self.pass(3 * STEP);
-        assert_eq!(self.newcomers[late].refused, Some(JoinRefusalReason::Token));
-        self.approve(waiting);
-        self.reject(unwanted);
-        self.pass(2 * STEP);
-        assert!(self.newcomers[waiting].is_in(), "no way in by approval");
-        if self.newcomers[unwanted].refused.is_none() {
-            // It died before it could say so, and has asked again.
-            self.reject(unwanted);
-            self.pass(STEP);
-        }
-        let refused = self.newcomers[unwanted].refused;
-        assert_eq!(refused, Some(JoinRefusalReason::Operator));
-        // The one that was refused tries again, with another token.
-        let another = self.token(1);
-        self.newcomers[late].token = Some(another);
-        self.newcomers[late].refused = None;
-        for _ in 0..5 {
-            if !self.newcomers[late].is_in() {
-                self.pass(STEP);
-            }
-        }
-        assert!(self.newcomers[late].is_in(), "refused for ever");
-        self.renew(1);
-        let unused = self.token(1);
-        let id = sealmq_keys::Token::parse(&unused).unwrap().id;
-        self.command(
-            "revoked a token",
-            |world| world.authority.tokens().all(|token| token.id != id),
-            |authority, now, _| authority.revoke_token(&id, now).unwrap(),
-        );
-        self.talk();
-        self.restart(0);
-        self.pass(6 * STEP);
-        self.talk();
-    }
-
-    fn rotation(&mut self) {
-        self.cast();
-        // Some that are only there to be removed: their credentials stay in a drawer.
-        self.uncounted = true;
-        let first = self.authority.members().count() as u32;
-        for request in CROWD_REQUESTS.get_or_init(crowd_requests) {
-            self.enrol_into_drawer(request);
-        }
-        self.pass(2 * STEP);
-        self.uncounted = false;
-        let crowd: Vec<u32> = (first + 1..=first + CROWD as u32).collect();
-
-        self.rotate_now();
-        self.pass(STEP);
-        self.talk();
-        self.sleep(1, 9 * STEP);
-        self.heal_now();
-        self.pass(STEP);
-        self.remove_now(&[], &crowd);
-        self.pass(2 * STEP);
-        self.talk();
-        self.enrol_by_file(Access::BOTH, true, LONG);
-        self.pass(2 * STEP);
-        self.talk();
-        self.remove_now(&[0], &[]);
-        self.pass(STEP);
-        // A rotation comes by itself, and the sleeper wakes up.
-        self.pass(12 * STEP);
-        self.talk();
-        self.remove_now(&[3, 4], &[]);
-        self.pass(STEP);
-    }
-
-    fn enrol_into_drawer(&mut self, request: &[u8]) {
-        let grants = [grant(Access::SUBSCRIBE)];
-        let (now, rng) = (self.now_s(), &mut self.rng);
-        let enrolled = self.authority.enrol(request, &grants, LONG, now, rng);
-        self.carry_out(enrolled.unwrap().1);
-    }
-
-    fn generations(&mut self) {
-        self.cast();
-        self.talk();
-        self.new_generation();
-        self.pass(4 * STEP);
-        self.talk();
-        // One of them misses the next move until its deadline has passed.
-        self.sleep(3, 14 * STEP);
-        self.new_generation();
-        self.pass(2 * STEP);
-        self.remove_now(&[2], &[]);
-        self.pass(2 * STEP);
-        self.talk();
-        self.pass(12 * STEP);
-        self.talk();
-    }
-
-    fn recovery(&mut self) {
-        self.cast();
-        self.new_delegation(false);
-        self.pass(2 * STEP);
-        self.talk();
-        let copy = self.store.clone();
-        self.enrol_by_file(Access::BOTH, true, LONG);
-        self.pass(2 * STEP);
-        self.remove_now(&[1], &[]);
-        self.pass(STEP);
-        self.talk();
-        self.put_back(copy);
-        self.pass(3 * STEP);
-        self.enrol_by_file(Access::BOTH, true, LONG);
-        self.pass(2 * STEP);
-        self.talk();
-        self.new_delegation(true);
-        self.pass(3 * STEP);
-        self.talk();
-    }
-
     /// Two heartbeats later everybody is there, and talks; nothing that came before comes again.
-    fn finish(mut self) -> Report {
+    pub(super) fn finish(mut self) -> Report {
         for device in 0..self.devices.len() {
             self.devices[device].asleep = 0;
         }
@@ -594,7 +401,7 @@ impl World {
     }
 
     /// The audit log is whole, and the newest heartbeat tells of it.
-    fn check_log(&self) {
+    pub(super) fn check_log(&self) {
         let log = Authority::audit_log(&self.store).unwrap();
         let log = AuditLog::verify(log.iter().map(Vec::as_slice)).unwrap();
         assert_eq!(log, self.authority.audit_head());
@@ -602,7 +409,7 @@ impl World {
 
     /// The broker plays everything once more to those who died, or to everybody if nobody did:
     /// `accepted` refuses what came before.
-    fn replay_all(&mut self) {
+    pub(super) fn replay_all(&mut self) {
         let prefix = self.broker.prefix.clone();
         let log = std::mem::take(&mut self.broker.log);
         for publication in log.iter().filter(|p| !p.topic.starts_with(&prefix)) {

@@ -33,6 +33,7 @@ mod device;
 mod end;
 mod faults;
 mod floors;
+mod histories;
 mod insider;
 mod joining;
 mod office;
