@@ -1,5 +1,6 @@
 //! `sealmq join`: a device becomes a member over MQTT.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use getrandom::SysRng;
@@ -26,8 +27,9 @@ use crate::unlock::{PATIENCE, Secret};
 use crate::{clock, connection};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// A broker that does not say what the groups are called keeps nobody waiting for longer.
-const TITLES_WITHIN: Duration = Duration::from_secs(2);
+/// A broker that does not say what the groups are called, or an authority that lets joiners wait
+/// for others, keeps nobody waiting for longer.
+const KEYS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
@@ -184,12 +186,13 @@ impl Joining<'_> {
     }
 
     /// What the groups are called, as far as the broker has it and lets this device read it: the
-    /// credential names them by id only.
-    async fn titles(&self, link: &mut Link, enrolled: &EnrolledAs) -> Vec<GroupTitle> {
+    /// credential names them by id only. Waits until the device's keys are in use, so that nothing
+    /// that is sent from now on passes it by.
+    async fn titles(&self, link: &mut Link, enrolled: &EnrolledAs) -> Titles {
         let groups: Vec<GroupId> = enrolled.grants.iter().map(|(group, ..)| *group).collect();
-        let mut titles: Vec<GroupTitle> = Vec::new();
+        let mut titles = Titles::default();
         let asking = async {
-            for filter in self.joiner.title_subscriptions(&groups) {
+            for filter in self.joiner.title_subscriptions(enrolled.number, &groups) {
                 if link
                     .client
                     .subscribe(filter, QoS::AtLeastOnce)
@@ -199,21 +202,23 @@ impl Joining<'_> {
                     return;
                 }
             }
-            while titles.len() < groups.len() {
+            while !groups.iter().all(|group| titles.is_ready(group)) {
                 let Ok(event) = link.next().await else { return };
                 let Event::Incoming(Packet::Publish(message)) = event else {
                     continue;
                 };
                 let topic = String::from_utf8_lossy(&message.topic);
-                let title = self.joiner.group_title(&topic, &message.payload);
-                if let Some(title) = title.filter(|title| groups.contains(&title.id))
-                    && titles.iter().all(|known| known.id != title.id)
+                let payload = &message.payload;
+                if let Some(title) = self.joiner.group_title(&topic, payload) {
+                    titles.add(title);
+                } else if let Some((group, epoch)) =
+                    self.joiner.first_epoch(enrolled.number, &topic, payload)
                 {
-                    titles.push(title);
+                    titles.first.insert(group, epoch);
                 }
             }
         };
-        let _late = timeout(TITLES_WITHIN, asking).await;
+        let _late = timeout(KEYS_WITHIN, asking).await;
         titles
     }
 
@@ -265,7 +270,31 @@ impl Joining<'_> {
     }
 }
 
-fn tell(enrolled: &EnrolledAs, titles: &[GroupTitle]) -> Result<(), Failure> {
+/// What the broker has told of the groups.
+#[derive(Default)]
+struct Titles {
+    newest: BTreeMap<GroupId, GroupTitle>,
+    /// The first epochs of the device's welcomes.
+    first: BTreeMap<GroupId, u64>,
+}
+
+impl Titles {
+    fn add(&mut self, title: GroupTitle) {
+        let known = self.newest.get(&title.id);
+        if known.is_none_or(|known| known.epoch < title.epoch) {
+            self.newest.insert(title.id, title);
+        }
+    }
+
+    /// Whether the epoch has begun for which the device's welcome is.
+    fn is_ready(&self, group: &GroupId) -> bool {
+        let newest = self.newest.get(group).map(|title| title.epoch);
+        let first = self.first.get(group);
+        first.is_some_and(|first| newest.is_some_and(|newest| newest >= *first))
+    }
+}
+
+fn tell(enrolled: &EnrolledAs, titles: &Titles) -> Result<(), Failure> {
     say(format_args!("member {} {}", enrolled.number, enrolled.name))?;
     say(format_args!("domain            {}", enrolled.domain))?;
     say(format_args!(
@@ -278,11 +307,17 @@ fn tell(enrolled: &EnrolledAs, titles: &[GroupTitle]) -> Result<(), Failure> {
             (true, false) => "publish",
             _ => "read",
         };
-        let title = titles.iter().find(|title| title.id == *group);
+        let ready = titles.is_ready(group);
+        let title = titles.newest.get(group);
         let group = title.map_or_else(
             || group.to_string(),
             |title| format!("{} ({})", title.name, title.filters.join(", ")),
         );
+        if title.is_some() && !ready {
+            note(format_args!(
+                "sealmq: group {group}: the device's keys begin with the next epoch, which has not been announced yet"
+            ));
+        }
         let narrowed = match own_filter(filter, &enrolled.name).as_str() {
             "" => String::new(),
             filter => format!(", publishing on {filter} only"),

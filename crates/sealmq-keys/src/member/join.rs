@@ -10,7 +10,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, decode};
 use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, GroupId, check_name};
+use sealmq_core::{DomainId, GroupId, MemberNumber, check_name};
 
 use super::enrol::{
     Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, draw, entropy, load_identity,
@@ -30,6 +30,7 @@ use crate::outputs::Publication;
 use crate::reserved::{ReservedTopic, announcements_filter, check_prefix, default_prefix};
 use crate::store::{Changes, Store};
 use crate::token::Token;
+use crate::welcome::VerifiedWelcome;
 
 /// What gives a device the right to join.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub struct GroupTitle {
     pub name: String,
     /// The filters of its topics.
     pub filters: Vec<String>,
+    /// The announcement's epoch.
+    pub epoch: u64,
 }
 
 /// What the caller of a [`Joiner`] has to do, in this order.
@@ -310,12 +313,33 @@ impl Joiner {
         })
     }
 
-    /// Filters whose retained messages tell what these groups are called, for
-    /// [`Joiner::group_title`].
+    /// Filters whose messages tell what a new member's groups are called, and whether its keys are
+    /// in use yet: for [`Joiner::group_title`] and [`Joiner::first_epoch`].
     #[must_use]
-    pub fn title_subscriptions(&self, groups: &[GroupId]) -> Vec<String> {
-        let filter = |group| announcements_filter(&self.prefix, group);
-        groups.iter().map(filter).collect()
+    pub fn title_subscriptions(&self, member: MemberNumber, groups: &[GroupId]) -> Vec<String> {
+        let welcome = |group: &GroupId| ReservedTopic::Welcome(member, *group).name(&self.prefix);
+        let announcements = |group| announcements_filter(&self.prefix, group);
+        let both = |group| [welcome(group), announcements(group)];
+        groups.iter().flat_map(both).collect()
+    }
+
+    /// The first epoch of its group that a new member's welcome has a key for: what is sent before
+    /// is not for it. `None` if it is none, or not this member's.
+    #[must_use]
+    pub fn first_epoch(
+        &self,
+        member: MemberNumber,
+        topic: &str,
+        payload: &[u8],
+    ) -> Option<(GroupId, u64)> {
+        let (delegation, _) = self.delegation.as_ref()?;
+        let ReservedTopic::Welcome(number, id) = ReservedTopic::parse(&self.prefix, topic)? else {
+            return None;
+        };
+        let welcome = VerifiedWelcome::verify(payload, delegation).ok()?;
+        let fields = welcome.fields();
+        let own = number == member && fields.member == member && fields.group == id;
+        own.then_some((id, fields.epoch))
     }
 
     /// What an announcement of the domain calls its group. `None` if it is none, or not of this
@@ -336,6 +360,7 @@ impl Joiner {
             id,
             name: head.name.to_string(),
             filters: head.filters.iter().map(ToString::to_string).collect(),
+            epoch: head.epoch,
         })
     }
 
