@@ -10,12 +10,11 @@
 
 mod common;
 
-use std::fs;
 use std::process::Command;
 
 use common::brokers::{self, Broker};
 use common::domain::Domain;
-use common::tls::certificates;
+use common::tls;
 use common::{Running, run, run_with, sealmq};
 use serde_json::Value;
 
@@ -269,31 +268,11 @@ fn through_mosquitto() {
 #[test]
 fn with_login_and_tls_through_the_bundled_broker() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let line = run_with(
-        sealmq(folder.path(), &["passwd", "ann"]),
-        b"correct horse\n",
-    )
-    .expect(0)
-    .stdout;
-    fs::write(folder.path().join("users"), line).unwrap();
-    let broker = brokers::bundled(
-        folder.path(),
-        &[
-            "--tls-cert",
-            "server.pem",
-            "--tls-key",
-            "server.key",
-            "--client-ca",
-            "ca.pem",
-            "--password-file",
-            "users",
-        ],
-    );
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let (ca, certificate, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
-    let tls = ["--cafile", &ca, "--cert", &certificate, "--key", &key];
-    let login = [&tls[..], &["-u", "ann", "-P", "correct horse"]].concat();
+    let broker = tls::bundled(folder.path());
+    let [ca, certificate, key] =
+        ["ca.pem", "client.pem", "client.key"].map(|name| tls::path(folder.path(), name));
+    let certified = ["--cafile", &ca, "--cert", &certificate, "--key", &key];
+    let login = [&certified[..], &["-u", "ann", "-P", tls::PASSWORD]].concat();
     whole_flow(&broker, &login, &login);
 
     // Wrong ways in, and what the program says.
@@ -315,10 +294,11 @@ fn with_login_and_tls_through_the_bundled_broker() {
         ];
         domain.try_run(&[&args[..], options].concat())
     };
-    attempt(&[&tls[..], &["-u", "ann", "-P", "wrong"]].concat())
+    attempt(&[&certified[..], &["-u", "ann", "-P", "wrong"]].concat())
         .complains(3, &["refuses the login", "-P"]);
-    attempt(&[&tls[..], &["-u", "ann", "-P", ""]].concat()).complains(3, &["refuses the login"]);
-    attempt(&tls).complains(3, &["refuses the login"]);
+    attempt(&[&certified[..], &["-u", "ann", "-P", ""]].concat())
+        .complains(3, &["refuses the login"]);
+    attempt(&certified).complains(3, &["refuses the login"]);
     attempt(&[
         "--cafile",
         &certificate,
@@ -336,32 +316,10 @@ fn with_login_and_tls_through_the_bundled_broker() {
 #[test]
 fn with_login_and_tls_through_mosquitto() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let users = folder.path().join("users");
-    let hashed = Command::new("mosquitto_passwd")
-        .args(["-c", "-b"])
-        .arg(&users)
-        .args(["ann", "correct horse"])
-        .output();
-    if !hashed.is_ok_and(|output| output.status.success()) {
-        assert!(
-            brokers::mosquitto(folder.path(), "").is_none(),
-            "mosquitto_passwd is missing"
-        );
-        return;
-    }
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let configuration = format!(
-        "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate false\nallow_anonymous false\npassword_file {}",
-        file("ca.pem"),
-        file("server.pem"),
-        file("server.key"),
-        users.display()
-    );
-    let Some(broker) = brokers::mosquitto(folder.path(), &configuration) else {
+    let Some(broker) = tls::mosquitto(folder.path(), false) else {
         return;
     };
-    let ca = file("ca.pem");
-    let login = ["--cafile", &ca, "-u", "ann", "-P", "correct horse"];
+    let ca = tls::path(folder.path(), "ca.pem");
+    let login = ["--cafile", &ca, "-u", "ann", "-P", tls::PASSWORD];
     whole_flow(&broker, &login, &login);
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use common::brokers::{self, Broker};
 use common::domain::Domain;
-use common::tls::certificates;
-use common::{Ended, Running, content, run, run_with, sealmq};
+use common::tls;
+use common::{Ended, Running, content, run};
 
 /// A domain whose devices reach its broker by what a token says, and by these options.
 struct Fleet {
@@ -322,55 +322,20 @@ fn through_mosquitto_in_suite_2() {
 #[test]
 fn with_tls_certificates_and_login_through_the_bundled_broker() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let line = run_with(sealmq(folder.path(), &["passwd", "ann"]), b"swordfish\n");
-    fs::write(folder.path().join("users"), line.expect(0).stdout).unwrap();
-    let broker = brokers::bundled(
-        folder.path(),
-        &[
-            "--tls-cert",
-            "server.pem",
-            "--tls-key",
-            "server.key",
-            "--client-ca",
-            "ca.pem",
-            "--password-file",
-            "users",
-        ],
-    );
-    over_tls(folder.path(), &broker);
+    over_tls(folder.path(), &tls::bundled(folder.path()));
 }
 
 #[test]
 fn with_tls_certificates_and_login_through_mosquitto() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let file = |name: &str| folder.path().join(name).display().to_string();
-    let users = file("users");
-    let hashed = Command::new("mosquitto_passwd")
-        .args(["-c", "-b", &users, "ann", "swordfish"])
-        .output();
-    if !hashed.is_ok_and(|output| output.status.success()) {
-        assert!(
-            brokers::mosquitto(folder.path(), "").is_none(),
-            "mosquitto_passwd is missing"
-        );
-        return;
-    }
-    let configuration = format!(
-        "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\nallow_anonymous false\npassword_file {users}",
-        file("ca.pem"),
-        file("server.pem"),
-        file("server.key"),
-    );
-    if let Some(broker) = brokers::mosquitto(folder.path(), &configuration) {
+    if let Some(broker) = tls::mosquitto(folder.path(), true) {
         over_tls(folder.path(), &broker);
     }
 }
 
 fn over_tls(folder: &Path, broker: &Broker) {
-    let file = |name: &str| folder.join(name).display().to_string();
-    let (ca, certificate, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
+    let [ca, certificate, key] =
+        ["ca.pem", "client.pem", "client.key"].map(|name| tls::path(folder, name));
     let options = [
         "--cafile",
         &ca,
@@ -381,7 +346,7 @@ fn over_tls(folder: &Path, broker: &Broker) {
         "-u",
         "ann",
         "-P",
-        "swordfish",
+        tls::PASSWORD,
     ];
     let fleet = Fleet::new("1", broker, &options);
     devices_join(&fleet);

@@ -31,6 +31,19 @@ const TOPIC: &str = "plant/sensor/load";
 
 struct Xorshift(u64);
 
+/// `member add` for a reader.
+fn adding<'a>(request: &'a str, credential: &'a str) -> [&'a str; 7] {
+    [
+        "member",
+        "add",
+        request,
+        "--subscribe",
+        "plant",
+        "-o",
+        credential,
+    ]
+}
+
 impl Xorshift {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
@@ -207,16 +220,7 @@ impl World {
 
     fn add(&self, name: &str) -> Ended {
         let [request, credential] = [format!("{name}.req"), format!("{name}.cred")];
-        let args = [
-            "member",
-            "add",
-            &request,
-            "-o",
-            &credential,
-            "--subscribe",
-            "plant",
-        ];
-        self.domain.try_run(&args)
+        self.domain.try_run(&adding(&request, &credential))
     }
 
     fn state_of(&self, name: &str) -> Option<String> {
@@ -283,16 +287,7 @@ impl World {
     fn kill_add(&mut self) {
         let name = self.request();
         let [request, credential] = [format!("{name}.req"), format!("{name}.cred")];
-        let args = [
-            "member",
-            "add",
-            &request,
-            "-o",
-            &credential,
-            "--subscribe",
-            "plant",
-        ];
-        self.kill_command("member add", &args);
+        self.kill_command("member add", &adding(&request, &credential));
         if self.state_of(&name).is_none() {
             // Written after the authority's commit: there is none for somebody who is not in.
             assert!(!self.domain.path().join(&credential).exists());

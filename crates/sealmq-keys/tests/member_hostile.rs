@@ -205,20 +205,25 @@ fn expired_delegations_give_nobody_a_role() {
     assert!(net.devices[device].member.stats().reserved_refused > 0);
 }
 
-#[test]
-fn a_fork_of_an_epoch_before_the_newest_welcome_is_reported() {
-    let mut net = Net::new();
-    let device = net.join("alice", Access::BOTH);
-    // The thief has the authority's store, and makes the next epoch as well.
+/// An epoch that both the authority and a thief with its store have begun, its topic, and the
+/// thief's announcement, which the broker does not have.
+fn forked(net: &mut Net) -> (u64, String, Vec<u8>) {
     let mut thief = Authority::load(&net.authority_store.clone()).unwrap();
     let forged = thief
         .rotate("plant", net.now / 1000, &mut common::TestRng::new(4711))
         .unwrap();
     net.rotate();
-    let epoch = net.epoch(device).unwrap();
+    let epoch = net.authority.groups().next().unwrap().epoch;
     let topic = net.topic(ReservedTopic::Announcement(net.group("plant"), epoch));
     let forged = forged.publications.iter().find(|p| p.topic == topic);
-    let forged = forged.unwrap().payload.clone();
+    (epoch, topic.clone(), forged.unwrap().payload.clone())
+}
+
+#[test]
+fn a_fork_of_an_epoch_before_the_newest_welcome_is_reported() {
+    let mut net = Net::new();
+    let device = net.join("alice", Access::BOTH);
+    let (epoch, topic, forged) = forked(&mut net);
 
     // A welcome into a new tree: the base is above the epoch, which is still in the window.
     let plan = net
@@ -256,15 +261,7 @@ fn repetition_does_not_flood() {
     const TIMES: u64 = 2000;
     let mut net = Net::new();
     let device = net.join("alice", Access::BOTH);
-    let mut thief = Authority::load(&net.authority_store.clone()).unwrap();
-    let forged = thief
-        .rotate("plant", net.now / 1000, &mut common::TestRng::new(4711))
-        .unwrap();
-    net.rotate();
-    let epoch = net.epoch(device).unwrap();
-    let fork = net.topic(ReservedTopic::Announcement(net.group("plant"), epoch));
-    let forged = forged.publications.iter().find(|p| p.topic == fork);
-    let forged = forged.unwrap().payload.clone();
+    let (_, fork, forged) = forked(&mut net);
 
     net.devices[device].events.clear();
     let group = net.group("plant");
