@@ -343,3 +343,40 @@ fn many_topics_cost_their_own_sender_its_marks() {
         }
     }
 }
+
+#[test]
+fn session_keys_move_into_a_larger_table() {
+    let group = Group::new(1, 1);
+    let alice = Member::new(7, &group);
+    let reader = Reader::new(&group, &[&alice]);
+    let limit = DecapsulationLimit {
+        burst: 1,
+        per_second: 1,
+        without_clock: 1,
+    };
+    let keys = |places: usize| (0..places).map(|_| KeySlot::EMPTY).collect::<Vec<_>>();
+    let mut receiver: HostReceiver = Receiver::new(
+        vec![SenderSlot::EMPTY; 8],
+        vec![TopicSlot::EMPTY; 8],
+        keys(4),
+        limit,
+    );
+    let mut sessions: Vec<_> = (9..12).map(|number| group.session(number)).collect();
+    for session in &mut sessions {
+        let envelope = alice.seal(session, &plain(), b"first");
+        assert!(reader.open(&mut receiver, &live(TOPIC), &envelope).is_ok());
+    }
+    assert_eq!(receiver.session_count(), 3);
+    // A forgery takes the one decapsulation: from here on only known keys open anything.
+    let mut forged = alice.seal(&mut group.session(20), &plain(), b"forged");
+    forged[9] ^= 1;
+    assert!(reader.open(&mut receiver, &live(TOPIC), &forged).is_err());
+    receiver.move_keys_into(keys(16));
+    assert_eq!(receiver.session_count(), 3);
+    for session in &mut sessions {
+        let envelope = alice.seal(session, &plain(), b"second");
+        assert!(reader.open(&mut receiver, &live(TOPIC), &envelope).is_ok());
+    }
+    receiver.retain_epochs(|_| false);
+    assert_eq!(receiver.session_count(), 0);
+}

@@ -1,3 +1,5 @@
+use core::mem;
+
 use crate::crypto::{Digest, ENC_LEN, KemError, SessionSecrets, session_receiver};
 use crate::open::ReadingEpoch;
 use crate::replay::{Table, probe};
@@ -35,6 +37,8 @@ pub(crate) struct KeyCache<K> {
     /// Keys of a session that is not verified yet: derived in one place and never moved on.
     scratch: KeySlot,
     clock: u64,
+    /// Places that are taken.
+    used: usize,
 }
 
 impl<K: Table<KeySlot>> KeyCache<K> {
@@ -43,7 +47,12 @@ impl<K: Table<KeySlot>> KeyCache<K> {
             slots,
             scratch: KeySlot::EMPTY,
             clock: 0,
+            used: 0,
         }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.used
     }
 
     pub(crate) fn find(&mut self, announcement: &Digest, enc: &[u8; ENC_LEN]) -> Option<KeyPlace> {
@@ -94,11 +103,29 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         };
         self.clock = self.clock.saturating_add(1);
         keys.used = self.clock;
+        self.insert(keys);
+    }
+
+    /// Into a free place, or that of the session which was used longest ago.
+    fn insert(&mut self, keys: CachedKeys) {
         let slots = self.slots.as_mut();
         let age = |i: &usize| slots.get(*i).and_then(|s| s.0.as_ref()).map(|k| k.used);
         let place = probe(hash(&keys.enc), slots.len()).min_by_key(age);
-        if let Some(slot) = place.and_then(|i| slots.get_mut(i)) {
-            slot.0 = Some(keys);
+        if let Some(slot) = place.and_then(|i| slots.get_mut(i))
+            && slot.0.replace(keys).is_none()
+        {
+            self.used = self.used.saturating_add(1);
+        }
+    }
+
+    /// Moves all keys into another table, all places of which are free.
+    pub(crate) fn move_into(&mut self, slots: K) {
+        let mut from = mem::replace(&mut self.slots, slots);
+        self.used = 0;
+        for slot in from.as_mut() {
+            if let Some(keys) = slot.0.take() {
+                self.insert(keys);
+            }
         }
     }
 
@@ -115,6 +142,7 @@ impl<K: Table<KeySlot>> KeyCache<K> {
                 .is_some_and(|keys| !keep(&keys.announcement))
             {
                 slot.0 = None;
+                self.used = self.used.saturating_sub(1);
             }
         }
     }

@@ -170,9 +170,21 @@ where
         self.replay.topic_count()
     }
 
+    /// How many sessions have their keys at hand.
+    #[must_use]
+    pub const fn session_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Moves everything into other tables, all places of which are free: larger ones, before full
     /// ones push out records. Nothing is forgotten, and what waits for the store still does.
     pub fn move_into(&mut self, senders: S, topics: T) {
         self.replay.move_into(senders, topics);
+    }
+
+    /// Moves the session keys into another table, all places of which are free: a larger one,
+    /// before a full one gives up keys that are in use. The places left are wiped.
+    pub fn move_keys_into(&mut self, keys: K) {
+        self.keys.move_into(keys);
     }
 }

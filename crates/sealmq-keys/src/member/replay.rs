@@ -22,8 +22,13 @@ const FLUSH_EVERY: u64 = 1_000;
 pub(super) type HostReceiver =
     Receiver<Box<[SenderSlot<WORDS>]>, Box<[TopicSlot]>, Box<[KeySlot]>, WORDS>;
 
-/// Entries a table is made for at first.
-const FIRST_ROOM: usize = 64;
+/// Entries the tables are made for at first. They grow as they fill: a device that hears one
+/// sender does not pay for a thousand.
+const FIRST_ROOM: Room = Room {
+    senders: 4,
+    topics: 8,
+    sessions: 4,
+};
 
 /// Opens envelopes, and says when the replay state has to be stored.
 pub(super) struct Reader {
@@ -42,20 +47,23 @@ pub(super) struct Reader {
 struct Room {
     senders: usize,
     topics: usize,
+    sessions: usize,
 }
 
 impl Room {
     /// Room in which this many entries fit easily, at most `most`: a table that is nearly full
     /// pushes out records, and what these refused is then refused to all.
-    fn at_least(self, senders: usize, topics: usize, most: Self) -> Self {
+    fn at_least(self, entries: Self, most: Self) -> Self {
         Self {
-            senders: doubled(self.senders, senders, most.senders),
-            topics: doubled(self.topics, topics, most.topics),
+            senders: doubled(self.senders, entries.senders, most.senders),
+            topics: doubled(self.topics, entries.topics, most.topics),
+            sessions: doubled(self.sessions, entries.sessions, most.sessions),
         }
     }
 }
 
 fn doubled(mut room: usize, entries: usize, most: usize) -> usize {
+    room = room.min(most);
     // Up to three quarters.
     while room < most && entries.saturating_mul(4) >= room.saturating_mul(3) {
         room = room.saturating_mul(2).min(most);
@@ -74,21 +82,19 @@ impl Reader {
         let most = Room {
             senders: options.max_senders,
             topics: options.max_topics,
+            sessions: options.max_sessions,
         };
-        let room = Room {
-            senders: FIRST_ROOM.min(most.senders),
-            topics: FIRST_ROOM.min(most.topics),
-        }
-        .at_least(
-            count(|r| matches!(r, Record::Sender(_))),
-            count(|r| matches!(r, Record::Topic(_))),
-            most,
-        );
+        let stored_entries = Room {
+            senders: count(|r| matches!(r, Record::Sender(_))),
+            topics: count(|r| matches!(r, Record::Topic(_))),
+            sessions: 0,
+        };
+        let room = FIRST_ROOM.at_least(stored_entries, most);
         let mut reader = Self {
             receiver: HostReceiver::new(
                 table(room.senders, || SenderSlot::EMPTY),
                 table(room.topics, || TopicSlot::EMPTY),
-                table(options.max_sessions, || KeySlot::EMPTY),
+                table(room.sessions, || KeySlot::EMPTY),
                 DecapsulationLimit::default(),
             ),
             room,
@@ -150,15 +156,23 @@ impl Reader {
     }
 
     fn grow(&mut self) {
-        let (senders, topics) = (self.receiver.sender_count(), self.receiver.topic_count());
-        let room = self.room.at_least(senders, topics, self.most);
-        if room != self.room {
-            self.room = room;
+        let entries = Room {
+            senders: self.receiver.sender_count(),
+            topics: self.receiver.topic_count(),
+            sessions: self.receiver.session_count(),
+        };
+        let room = self.room.at_least(entries, self.most);
+        if room.sessions != self.room.sessions {
+            let keys = table(room.sessions, || KeySlot::EMPTY);
+            self.receiver.move_keys_into(keys);
+        }
+        if (room.senders, room.topics) != (self.room.senders, self.room.topics) {
             self.receiver.move_into(
                 table(room.senders, || SenderSlot::EMPTY),
                 table(room.topics, || TopicSlot::EMPTY),
             );
         }
+        self.room = room;
     }
 }
 

@@ -1,0 +1,65 @@
+//! What a member holds on the heap. One test in this binary: the allocator counts for all threads.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot run as meant has to stop"
+)]
+
+use std::alloc::System;
+
+use sealmq_bench::{CountingRng, NOW};
+use sealmq_core::object::Access;
+use sealmq_keys::authority::{Authority, GrantSpec, NewGroup};
+use sealmq_keys::member::{Action, Member, MemberOptions};
+use sealmq_keys::{Store as _, decode_request};
+use sealmq_store::MemoryStore;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const DAYS: u64 = 86_400;
+
+#[test]
+fn a_member_without_messages_holds_less_than_64_kib() {
+    let mut rng = CountingRng::new(1);
+    let now = Some(NOW * 1000);
+    let mut authority = Authority::create(None, 365 * DAYS, NOW, &mut rng)
+        .unwrap()
+        .authority;
+    let group = NewGroup::new("plant", ["plant/#"]);
+    let _ = authority.add_group(&group, NOW, &mut rng).unwrap();
+
+    let mut store = MemoryStore::default();
+    let (changes, file) = Member::request(&store, "sensor", 4, now, &mut rng).unwrap();
+    store.commit(&changes).unwrap();
+    let request = decode_request(&file).unwrap();
+    let grants = [GrantSpec {
+        group: "plant".into(),
+        access: Access::BOTH,
+        publish_filter: String::new(),
+    }];
+    let (enrolled, plan) = authority
+        .enrol(&request, &grants, 90 * DAYS, NOW, &mut rng)
+        .unwrap();
+    let (changes, _) = Member::enrol(&store, &enrolled.credential_file, now).unwrap();
+    store.commit(&changes).unwrap();
+    let mut published = plan.publications;
+    published.extend(authority.tick(NOW, &mut rng).unwrap().publications);
+
+    let mut member = Member::load(&store, MemberOptions::default()).unwrap();
+    for publication in &published {
+        for action in member.handle_reserved(&publication.topic, &publication.payload, now) {
+            if let Action::Commit(changes) = action {
+                store.commit(&changes).unwrap();
+            }
+        }
+    }
+    assert!(member.groups().any(|group| group.epoch.is_some()));
+    // What is given back is what was held; the store's memory is not the member's.
+    let region = Region::new(ALLOCATOR);
+    drop(member);
+    let held = region.change().bytes_deallocated;
+    assert!(held < 64 << 10, "{held} bytes of heap");
+}
