@@ -400,7 +400,7 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         require(identity is None or f["key"] == identity, "recipient", "of another key")
     if expected == "announcement":
         prefix = prefix or "_sealmq/" + f["domain"].hex()
-        require(not any(topics.overlap(text, prefix + "/+/#") for text in f["filters"]), "field", "filter reaches the reserved topics")
+        require(not any(topics.overlap(text, prefix + "/#") for text in f["filters"]), "field", "filter reaches the reserved topics")
     require(named_hash is None or obj.hash == named_hash, "serial", "not the list that the announcement names")
     if "issued_at" in f and expected != "enrolment_request":
         obj.require_times(now, skew, expiry=expected not in ("announcement", "heartbeat"))

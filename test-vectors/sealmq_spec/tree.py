@@ -178,6 +178,9 @@ class Member:
         else:
             self.slots, self.newest_serial, self.named = {}, 0, set()
             self.current = f["epoch"] - 1
+        if half(f["leaf"]) != half(self.leaf):  # the slots from its epoch on hold secrets of the other half
+            self.slots = {e: slot for e, slot in self.slots.items() if e < f["epoch"]}
+            self.current = max(self.slots, default=f["epoch"] - 1)
         self.serial, self.installed = f["serial"], (f["generation"], f["epoch"])
         self.generation, self.depth, self.leaf = f["generation"], f["depth"], f["leaf"]
         self.base, self.before_base = f["epoch"], f["previous"]

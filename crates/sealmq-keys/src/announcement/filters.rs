@@ -10,7 +10,7 @@ pub const MAX_FILTERS_LEN: usize = 1024;
 pub(super) fn check_filters(filters: &List<'_, &str>, prefix: &str) -> Result<(), ObjectError> {
     let count = filters.iter().count();
     let allowed =
-        |f: &str| !f.starts_with('$') && Filter::new(f).is_ok() && !reaches_below(f, prefix);
+        |f: &str| !f.starts_with('$') && Filter::new(f).is_ok() && !reaches_reserved(f, prefix);
     if (1..=MAX_FILTERS).contains(&count)
         && filters.as_encoded().len() <= MAX_FILTERS_LEN
         && filters.iter().all(allowed)
@@ -21,8 +21,9 @@ pub(super) fn check_filters(filters: &List<'_, &str>, prefix: &str) -> Result<()
     }
 }
 
-/// Whether a filter matches some topic `prefix/…`.
-fn reaches_below(filter: &str, prefix: &str) -> bool {
+/// Whether a filter matches a reserved topic, the prefix itself included: whether it overlaps
+/// `prefix/#`.
+pub(crate) fn reaches_reserved(filter: &str, prefix: &str) -> bool {
     let mut levels = filter.split('/');
     for name in prefix.split('/') {
         match levels.next() {
@@ -32,8 +33,8 @@ fn reaches_below(filter: &str, prefix: &str) -> bool {
             _ => return false,
         }
     }
-    // Whatever follows, some topic fits to it.
-    levels.next().is_some()
+    // The prefix itself, or something below: whatever follows, some topic fits to it.
+    true
 }
 
 #[cfg(test)]
@@ -53,6 +54,9 @@ mod tests {
             "+/#",
             "_sealmq/#",
             "_sealmq/00ff/#",
+            "_sealmq/00ff",
+            "_sealmq/+",
+            "+/+",
             "+/00ff/#",
             "_sealmq/+/delegation",
             "+/+/g",
@@ -66,16 +70,37 @@ mod tests {
         }
         for filter in [
             "+",
-            "+/+",
             "a/#",
             "+/a/#",
             "_sealmq",
             "_sealmq/00fe/#",
-            "_sealmq/00ff",
+            "_sealmq/00fe",
+            "/+",
             "/#",
             "/+/00ff/#",
         ] {
             assert!(check(&[filter]), "{filter}");
+        }
+    }
+
+    /// One rule, whoever asks: the authority, members, and who publishes.
+    #[test]
+    fn what_is_reserved_overlaps_the_prefix_and_everything_below() {
+        let below = Filter::new("_sealmq/00ff/#").unwrap();
+        let levels = ["_sealmq", "00ff", "x", "+", "#", ""];
+        let two = levels
+            .iter()
+            .flat_map(|a| levels.map(|b| format!("{a}/{b}")));
+        let two: Vec<String> = two.collect();
+        let three = two.iter().flat_map(|a| levels.map(|b| format!("{a}/{b}")));
+        let all = three.chain(two.clone()).chain(levels.map(str::to_owned));
+        for text in all.filter(|text| Filter::new(text).is_ok()) {
+            let filter = Filter::new(&text).unwrap();
+            let reaches = reaches_reserved(&text, "_sealmq/00ff");
+            assert_eq!(reaches, filter.overlaps(below), "{text}");
+            if !text.contains(['+', '#']) {
+                assert_eq!(reaches, crate::reserved::is_reserved("_sealmq/00ff", &text));
+            }
         }
     }
 

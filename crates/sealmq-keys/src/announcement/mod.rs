@@ -2,7 +2,7 @@
 //! follow.
 
 mod cover;
-mod filters;
+pub(crate) mod filters;
 mod head;
 mod policy;
 mod sign;

@@ -10,6 +10,7 @@ use sealmq_core::{GroupId, check_name};
 use super::record::{Generation, GroupRecord, SecretBytes};
 use super::{Authority, AuthorityError, EpochReason, Plan, Schedule, draw, draw_public};
 use crate::announcement::Policy;
+use crate::announcement::filters::reaches_reserved;
 use crate::tree::{MAX_DEPTH, MIN_DEPTH, cover};
 
 /// Depth of a new tree unless configured otherwise: 32768 leaves in each half.
@@ -254,10 +255,7 @@ impl Authority {
         }
         for text in filters {
             let filter = Filter::new(text).map_err(|_| bad(text))?;
-            let mut reserved = self.domain.prefix.clone();
-            reserved.push_str("/#");
-            let reserved = Filter::new(&reserved).map_err(|_| bad(text))?;
-            if text.starts_with('$') || filter.overlaps(reserved) {
+            if text.starts_with('$') || reaches_reserved(text, &self.domain.prefix) {
                 return Err(bad(text));
             }
             let others = self

@@ -202,7 +202,9 @@ fn check_slot(state: &GroupState, stored: &[u8], slot: Input<'_>) -> Result<(), 
     let view = state
         .by_key_id(&sealmq_core::KeyId::of(&hash))
         .ok_or("no keys")?;
-    let (psk, group_key) = match state.half() {
+    // Slots from before a welcome into the other half hold what they held.
+    let half = view.key_pair.map_or(Half::Publishers, |_| Half::Readers);
+    let (psk, group_key) = match half {
         Half::Readers => {
             let reader = ReaderSecret::new(Secret::new(secret));
             (reader.psk(), reader.group_key_pair().public())

@@ -175,6 +175,8 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
     let near = [
         format!("{prefix}x/#"),
         "_sealmq".to_owned(),
+        "_sealmq/x".to_owned(),
+        "+".to_owned(),
         "+/x/delegation".to_owned(),
         "/#".to_owned(),
     ];
@@ -214,13 +216,16 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         ("sealmq", "_sealmq/#".to_owned()),
         ("prefix", format!("{prefix}/#")),
         ("literal", format!("{prefix}/delegation")),
+        ("prefix-itself", prefix.clone()),
+        ("prefix-plus", "_sealmq/+".to_owned()),
+        ("deeper", format!("{prefix}/m/+/packages")),
         ("wildcards", "+/+/delegation".to_owned()),
         ("three-levels", "+/+/+".to_owned()),
     ];
     for (id, filter) in &reserved {
         bad(
             &format!("reserved-{id}"),
-            "It matches topics under the reserved prefix.",
+            "It matches the reserved prefix, or topics below it.",
             &["plant/#", filter],
         );
     }

@@ -272,7 +272,12 @@ impl<'a> Follower<'a> {
     /// Another welcome, which only moves the member to another leaf, epoch or generation.
     pub(crate) fn moved(mut self, welcome: &Welcome<'a>) -> Self {
         (self.group, self.keys) = (welcome.group, welcome.keys);
+        let before = half_of(self.leaf);
         (self.leaf, self.base) = (welcome.fields.leaf, welcome.fields.epoch);
+        if half_of(self.leaf) != before {
+            self.epochs.retain(|epoch, _| *epoch < welcome.fields.epoch);
+            self.current = self.epochs.keys().last().copied().unwrap_or(self.base - 1);
+        }
         let expect = object! { moved: self.state_of(welcome) };
         self.welcome_step(welcome, expect, None)
     }

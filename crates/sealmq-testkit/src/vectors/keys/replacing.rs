@@ -8,6 +8,7 @@ use crate::vectors::group::Group;
 use crate::vectors::world::{authority, digest};
 
 const READER: u32 = 17;
+const PUBLISHER: u32 = 25;
 
 /// Four epochs under the first delegation; what comes next is signed under the second.
 fn recovered() -> Group {
@@ -29,6 +30,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     replaced(&group, file);
     refused(&group, file);
     generation(file);
+    other_half(file);
 }
 
 /// A welcome to another leaf that the chain agrees with: the window stays.
@@ -266,4 +268,50 @@ fn generation(file: &mut VectorFile) {
     .moved(&fields(40))
     .known(4)
     .done(file);
+}
+
+/// A change of grants: the old leaf counts as removed, the new one is in the other half.
+fn other_half(file: &mut VectorFile) {
+    let mut group = Group::new("other-half", 4);
+    group.rotate();
+    group.rotate();
+    group.remove(&[READER, PUBLISHER]);
+    group.rotate();
+    fixtures(&group, file);
+    let new = |id: &'static str, leaf: u32, comment: &'static str| {
+        Follower::new(&group, leaf, 1, id, comment)
+            .attacks(&["A21", "A27"])
+            .ok(1)
+            .ok(2)
+    };
+    new(
+        "half-publishers",
+        READER,
+        "A reader that may only publish from epoch 3 on.",
+    )
+    .bad(3, "not_covered")
+    .moved(&Welcome::new(&group, 28, 3, 2))
+    .known(2)
+    .ok(3)
+    .ok(4)
+    .done(file);
+    new(
+        "half-readers",
+        PUBLISHER,
+        "A publish-only member that may read from epoch 3 on.",
+    )
+    .moved(&Welcome::new(&group, 20, 3, 2))
+    .known(1)
+    .ok(3)
+    .ok(4)
+    .done(file);
+    let comment =
+        "Followed already in the other half: what that gave is dropped and followed again.";
+    new("half-readers-late", PUBLISHER, comment)
+        .moved(&Welcome::new(&group, 20, 2, 2))
+        .known(1)
+        .ok(2)
+        .ok(3)
+        .ok(4)
+        .done(file);
 }
