@@ -96,8 +96,8 @@ def welcome_open(i):
     if i.get("suite") == 2 and not xwing.available:
         tree.check_welcome(i["authority"], i["member"], i["welcome"], i["package"], i.get("installed"), 2)
         return FRAMING_ONLY
-    secret_key, info, plaintext, path = tree.open_welcome(**i)
-    return {"secret_key": secret_key, "info": info, "plaintext": plaintext, "path": [{"node": node, "key": key} for node, key in path.items()]}
+    secret_key, info, aad, plaintext, path = tree.open_welcome(**i)
+    return {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext, "path": [{"node": node, "key": key} for node, key in path.items()]}
 
 
 def announcement_follow(i):
@@ -111,7 +111,7 @@ def announcement_follow(i):
         try:
             if "welcome" in step:
                 member.authority = step.get("authority", member.authority)
-                _, _, _, path = tree.open_welcome(member.authority, None, step["welcome"], step["package"], step["package_seed"])
+                _, _, _, _, path = tree.open_welcome(member.authority, None, step["welcome"], step["package"], step["package_seed"])
                 replaced = member.install(objects.Object("welcome", step["welcome"]).fields, path.values())
                 state = {"base": member.base, "path_keys": list(member.path.values()), "slots": slots()}
                 got = {"replaced" if replaced else "moved": state}

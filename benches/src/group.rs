@@ -1,4 +1,6 @@
-use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
+use sealmq_core::crypto::{
+    Digest, IdentityKey, KemKeyPair, Secret, SessionPsk, VerifyingKey, sha256,
+};
 use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, Opened, ReadPolicy, ReadingEpoch, Receiver,
     Rejection, Request, Sender, SenderQuery,
@@ -53,7 +55,7 @@ pub struct Group {
     pub(crate) key: IdentityKey,
     pub(crate) announcement: Digest,
     pub(crate) key_pair: KemKeyPair,
-    pub(crate) psk: Secret,
+    pub(crate) psk: SessionPsk,
     numbers: SenderNumbers,
     card: Card,
 }
@@ -121,7 +123,7 @@ impl Group {
         Self {
             announcement: sha256(&[b"announcement"]),
             key_pair: KemKeyPair::derive(&Secret::new([4; 32])),
-            psk: Secret::new([5; 32]),
+            psk: SessionPsk::derive(&Secret::new([5; 32])),
             numbers,
             card: Card {
                 member: MemberNumber(numbers.member),
@@ -194,7 +196,7 @@ pub struct Reader {
 struct Known {
     announcement: Digest,
     key_pair: KemKeyPair,
-    psk: Secret,
+    psk: SessionPsk,
     card: Card,
 }
 
@@ -252,7 +254,7 @@ impl Reader {
             known: Known {
                 announcement: group.announcement,
                 key_pair: KemKeyPair::derive(&Secret::new([4; 32])),
-                psk: group.psk.duplicate(),
+                psk: SessionPsk::derive(&Secret::new([5; 32])),
                 card: group.card,
             },
             now: Some(NOW_MS),

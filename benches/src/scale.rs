@@ -289,7 +289,7 @@ pub fn fan_out(members: u32) -> (usize, Duration, Duration) {
         let recipient = &recipients[n as usize % recipients.len()];
         let mut key = [9; 32];
         let seed = Secret::new(sha256(&[b"fan out", &n.to_be_bytes()]).0);
-        let (enc, tag) = seal_base(recipient, b"fan out", &seed, &mut key).unwrap();
+        let (enc, tag) = seal_base(recipient, b"fan out", b"", &seed, &mut key).unwrap();
         let context = sealmq_core::crypto::SignatureContext::Announcement;
         let digest = sha256(&[&n.to_be_bytes(), enc.as_bytes(), &key, &tag]);
         let signature = signer.sign(context, &digest);
@@ -305,8 +305,15 @@ pub fn fan_out(members: u32) -> (usize, Duration, Duration) {
         .verifying_key()
         .verify(context, &digest, &signature)
         .unwrap();
-    sealmq_core::crypto::open_base(&pair.into(), b"fan out", enc.as_bytes(), &mut key, &tag)
-        .unwrap();
+    sealmq_core::crypto::open_base(
+        &pair.into(),
+        b"fan out",
+        b"",
+        enc.as_bytes(),
+        &mut key,
+        &tag,
+    )
+    .unwrap();
     (bytes, time, watch.elapsed())
 }
 

@@ -2,7 +2,7 @@
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import hpke, topics
+from . import hpke, topics, tree
 from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, sign, signed_bytes, utf8, varint
 
 FORMS = {0x11: 1, 0x12: 2}  # full forms and their suites
@@ -177,7 +177,8 @@ def seal(i):
     _require_sealable(i)
     prk, seed, next_secret = hedge(i["device_secret"], i["rng"], 1, i["session_number"])
     h, topic_hash = i["announcement_hash"], sha256(i["topic"].encode())
-    enc, context = hpke.setup_sender(seed, i["group_key"], session_info(h), i["psk"], h)
+    session_psk = tree.session_psk(i["psk"])
+    enc, context = hpke.setup_sender(seed, i["group_key"], session_info(h), session_psk, h)
     message_key, base_nonce = session_keys(context)
     header = encode_header(h[:8], enc, i["counter"])
     body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
@@ -185,7 +186,7 @@ def seal(i):
     signature = sign(i["identity_seed"], LABEL, sha256(signed))
     n, aad = nonce(base_nonce, i["counter"]), header + topic_hash
     out = {
-        "prk": prk, "seed": seed, "next_device_secret": next_secret, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
+        "prk": prk, "seed": seed, "next_device_secret": next_secret, "session_psk": session_psk, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
         "nonce": n, "header": header, "topic_hash": topic_hash, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
         "signature_input": signed_bytes(LABEL, sha256(signed)), "signature": signature,
         "envelope": header + AESGCM(message_key).encrypt(n, body + signature, aad),

@@ -36,7 +36,7 @@ def examples():
             expect = {"reason": refused.reason, **refused.more}
         steps.append({"object": data, "now": NOW, "expect": expect})
     package_seed, package = key_package("sensor", 1)
-    secret_key, info, plaintext, path = tree.open_welcome(AUTHORITY, 7, welcome, package, package_seed)
+    secret_key, info, aad, plaintext, path = tree.open_welcome(AUTHORITY, 7, welcome, package, package_seed)
     derived = tree.GroupKeys(keys.reader_secret)
     prk, seed, following = envelope.hedge(bytes_of("device"), bytes_of("rng"), 2, 5)
     wrap = tree.wrap_key(group.node_key(17, 1), 17, bytes_of("head"))
@@ -76,7 +76,7 @@ def examples():
         vector("domain", {"root_key": ROOT_KEY}, {"domain": DOMAIN}),
         vector("fingerprint", {"key": ROOT_KEY}, {"fingerprint": joining.fingerprint(ROOT_KEY), "shown": joining.shown(ROOT_KEY)}),
         vector("welcome_open", {"authority": "@authority", "member": 7, "welcome": welcome, "package": package, "package_seed": package_seed},
-               {"path": [{"node": node, "key": key} for node, key in path.items()]}, {"secret_key": secret_key, "info": info, "plaintext": plaintext}),
+               {"path": [{"node": node, "key": key} for node, key in path.items()]}, {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext}),
         vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}),
         *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
         vector("cover", {"depth": 3, "removed": [9, 12]}, {"nodes": tree.healing_cover(3, [9, 12])}),

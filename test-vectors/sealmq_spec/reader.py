@@ -84,7 +84,7 @@ class Reader:
 
     def _decrypt(self, announcement_hash, keys, enc, counter, sealed, aad):
         try:
-            context = hpke.setup_receiver(keys.secret_key, enc, session_info(announcement_hash), keys.psk, announcement_hash)
+            context = hpke.setup_receiver(keys.secret_key, enc, session_info(announcement_hash), keys.session_psk, announcement_hash)
             message_key, base_nonce = session_keys(context)
             plaintext = AESGCM(message_key).decrypt(nonce(base_nonce, counter), sealed, aad)
         except (Refused, InvalidTag) as fault:

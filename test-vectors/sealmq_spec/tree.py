@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, objects
-from .wire import Refused, be, expand, extract, require
+from .wire import Refused, be, blob, expand, extract, require
 
 ORDINARY, HEALING = 0, 1
 MAX_CATCH_UP = 65536
@@ -17,6 +17,7 @@ class GroupKeys:
         self.reader_secret = reader_secret
         self.psk = expand(reader_secret, b"sealmq/1 group psk")
         self.psk_check = psk_check(self.psk)
+        self.session_psk = session_psk(self.psk)
         self.kem_ikm = expand(reader_secret, b"sealmq/1 group kem")
         self.secret_key, self.group_key = hpke.derive_key_pair(self.kem_ikm)
         self.heal_r = expand(reader_secret, b"sealmq/1 heal r")
@@ -25,6 +26,11 @@ class GroupKeys:
 
 def psk_check(psk):
     return expand(psk, b"sealmq/1 psk check")
+
+
+def session_psk(psk):
+    """The psk of HPKE in sessions (envelope.md §6)."""
+    return expand(psk, b"sealmq/1 session psk")
 
 
 def heal_w(psk):
@@ -49,7 +55,7 @@ def first_key(tree_secret, node):
 
 def next_key(key, heal=None):
     """The same node's key in the next epoch; `heal` after a healing epoch, the secret of the node's half."""
-    return expand(key, b"sealmq/1 ratchet") if heal is None else extract(key, heal)
+    return expand(key, b"sealmq/1 ratchet") if heal is None else extract(key, b"sealmq/1 healed" + heal)
 
 
 def wrap_key(key, node, head_hash):
@@ -86,6 +92,11 @@ def welcome_info(f):
             + be(1, f["depth"]) + be(4, f["leaf"]) + be(8, f["epoch"]) + f["package"])
 
 
+def welcome_aad(welcome, f):
+    """Form, kind and the fields before `enc`, as received."""
+    return welcome[:-64 - len(blob(f["sealed"])) - len(blob(f["enc"]))]
+
+
 def check_welcome(authority, member, welcome, package, installed=None, suite=1):
     """Everything before it is opened: the welcome's fields and the package."""
     f = objects.check("welcome", welcome, authority=authority, member=member, suite=suite).fields
@@ -97,17 +108,17 @@ def check_welcome(authority, member, welcome, package, installed=None, suite=1):
 
 
 def open_welcome(authority, member, welcome, package, package_seed, installed=None, suite=1):
-    """Returns (secret key of the package, info, plaintext, path keys by node)."""
+    """Returns (secret key of the package, info, aad, plaintext, path keys by node)."""
     f, package = check_welcome(authority, member, welcome, package, installed, suite)
     secret_key, init_key = hpke.key_pair_of_suite(suite, package_seed)
     require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
-    info = welcome_info(f)
+    info, aad = welcome_info(f), welcome_aad(welcome, f)
     try:
-        plaintext = hpke.base_receiver(suite, secret_key, f["enc"], info).open_first(b"", f["sealed"])
+        plaintext = hpke.base_receiver(suite, secret_key, f["enc"], info).open_first(aad, f["sealed"])
     except Refused as refused:
         raise Refused("wrong_secret", str(refused)) from None
     keys = [plaintext[i:i + 32] for i in range(0, len(plaintext), 32)]
-    return secret_key, info, plaintext, dict(zip(path_of(f["leaf"]), keys))
+    return secret_key, info, aad, plaintext, dict(zip(path_of(f["leaf"]), keys))
 
 
 # --- following announcements ---

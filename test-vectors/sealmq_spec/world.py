@@ -140,10 +140,10 @@ class Group:
              "package": sha256(package[:-64])}
         init_key = objects.Object("key_package", package).fields["init_key"]
         enc, context = hpke.setup_sender(bytes_of(f"welcome {name} {package_number}"), init_key, tree.welcome_info(f))
-        sealed = context.seal_first(b"", b"".join(state["path_keys"]))
-        body = (LEAD_CONTROLLER + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
-                + varint(state["healing_epoch"]) + state["healing"] + varint(package_number) + f["package"] + blob(enc) + blob(sealed))
-        return encode("welcome", body, CONTROLLER)
+        fields = (LEAD_CONTROLLER + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
+                + varint(state["healing_epoch"]) + state["healing"] + varint(package_number) + f["package"])
+        sealed = context.seal_first(bytes([0x11, 4]) + fields, b"".join(state["path_keys"]))
+        return encode("welcome", fields + blob(enc) + blob(sealed), CONTROLLER)
 
 
 def seal_input(keys, announcement_hash, name="sensor", number=7, **change):

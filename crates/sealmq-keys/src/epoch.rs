@@ -1,6 +1,6 @@
 //! What follows from an epoch's secret (spec/keys.md §6).
 
-use sealmq_core::crypto::{KemKeyPair, Secret, expand};
+use sealmq_core::crypto::{KemKeyPair, Secret, SessionPsk, expand};
 use subtle::ConstantTimeEq;
 
 use crate::tree::{Half, HealSecret};
@@ -58,13 +58,19 @@ impl Psk {
         *expand(&self.0, &[b"sealmq/1 psk check"]).expose()
     }
 
+    /// The psk of the epoch's sessions: for HPKE.
+    #[must_use]
+    pub fn session(&self) -> SessionPsk {
+        SessionPsk::derive(&self.0)
+    }
+
     /// What ratchets the publish-only half past this epoch, if it heals.
     #[must_use]
     pub fn heal(&self) -> HealSecret {
         HealSecret::new(Half::Publishers, expand(&self.0, &[b"sealmq/1 heal w"]))
     }
 
-    /// The key itself: for HPKE, for wrapping, or for encrypted storage.
+    /// The key itself: for wrapping, or for encrypted storage.
     #[must_use]
     pub const fn secret(&self) -> &Secret {
         &self.0
@@ -159,11 +165,11 @@ mod tests {
             ),
             (
                 *ratcheted.heal(&reader.heal()).expose(),
-                "ecc5b725e09a082bfb1516783ebf396ea36ad84e502fdd6c4fea4928e396e1d5",
+                "43b7116846992c2b99f564cfceb5078dd4d4253dd41a349b3e0fc1a5e098ea11",
             ),
             (
                 *ratcheted.heal(&psk.heal()).expose(),
-                "7998b66cd6ffbcb4d111462d8f9eaf3ce591a6787359abe5202a33fe9ae9e532",
+                "581a1ef76bf957645d9003ffb7c43e4a2215d6810faa5df3ad206247e0961f2b",
             ),
         ];
         for (value, answer) in answers {

@@ -88,7 +88,7 @@ impl JoinRequest {
             enc: &[],
             sealed: &[],
         };
-        let (enc, tag) = seal_base(recipient, &body.info(&domain), seed, &mut sealed)
+        let (enc, tag) = seal_base(recipient, &body.info(&domain), &[], seed, &mut sealed)
             .map_err(|_| ObjectError::Field("kem_keys"))?;
         sealed.extend_from_slice(&tag);
         body.enc = enc.as_bytes();
@@ -151,7 +151,7 @@ impl JoinRequest {
         }
 
         let mut text = text.to_vec();
-        open_base(key_pair, &body.info(domain), body.enc, &mut text, tag)
+        open_base(key_pair, &body.info(domain), &[], body.enc, &mut text, tag)
             .map_err(|_| ObjectError::Field("sealed"))?;
         let damaged = || ObjectError::Field("sealed");
         let (token, rest) = text

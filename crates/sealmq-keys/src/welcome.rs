@@ -2,7 +2,7 @@ use sealmq_core::crypto::{
     Digest, IdentityKey, KemError, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base,
 };
 use sealmq_core::object::{
-    Authorities, Kind, Object, ObjectError, Role, decode, kem_of, sign_object_as,
+    Authorities, Kind, Object, ObjectError, Role, decode, decode_prefix, kem_of, sign_object_as,
 };
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
@@ -19,6 +19,8 @@ pub const MAX_WELCOME_LEN: usize = 4096;
 
 const INFO_LABEL: &[u8] = b"sealmq/1 welcome";
 const INFO_LEN: usize = 101;
+/// Form, kind and the fields before `enc`, every varint at its longest.
+const MAX_AAD_LEN: usize = 177;
 const MAX_SEALED_LEN: usize = MAX_PATH_LEN + TAG_LEN;
 
 /// The public fields of a welcome (spec/keys.md §6): who gets which leaf of which tree.
@@ -99,6 +101,19 @@ impl WelcomeFields {
         Ok(info)
     }
 
+    /// What the ciphertext is bound to: form, kind and all fields before `enc`, as they stand in
+    /// the object. A thief of a `groups` key cannot sign a genuine ciphertext under other fields.
+    fn aad<'o>(
+        &self,
+        suite: Suite,
+        out: &'o mut [u8; MAX_AAD_LEN],
+    ) -> Result<&'o [u8], ObjectError> {
+        let mut cursor = Cursor::new(out);
+        cursor.put(&[suite.form(), Kind::Welcome as u8])?;
+        cursor.encode(self)?;
+        Ok(cursor.into_written())
+    }
+
     /// Seals path keys to a key package and signs: the welcome, of the package's suite. `seed` is
     /// 32 fresh random bytes, used for nothing else.
     ///
@@ -132,7 +147,9 @@ impl WelcomeFields {
             .split_at_mut_checked(len)
             .ok_or(ObjectError::TooLarge)?;
         path.write(text);
-        let (enc, tag) = seal_base(package.init_key(), &self.info()?, seed, text)
+        let mut aad = [0; MAX_AAD_LEN];
+        let aad = self.aad(package.suite(), &mut aad)?;
+        let (enc, tag) = seal_base(package.init_key(), &self.info()?, aad, seed, text)
             .map_err(|_| ObjectError::Field("init_key"))?;
         rest.first_chunk_mut()
             .map(|at| *at = tag)
@@ -159,6 +176,8 @@ impl WelcomeFields {
 pub struct VerifiedWelcome<'a> {
     suite: Suite,
     body: Body<'a>,
+    /// Form, kind and the fields before `enc`, as received.
+    aad: &'a [u8],
     hash: Digest,
 }
 
@@ -192,7 +211,19 @@ impl<'a> VerifiedWelcome<'a> {
         if body.sealed.len() != expected {
             return Err(ObjectError::Field("sealed"));
         }
-        Ok(Self { suite, body, hash })
+        let (_, rest) = decode_prefix::<WelcomeFields>(object.body())?;
+        let signed = object.signed_bytes();
+        let aad = signed
+            .len()
+            .checked_sub(rest.len())
+            .and_then(|len| signed.get(..len))
+            .ok_or(ObjectError::Encoding)?;
+        Ok(Self {
+            suite,
+            body,
+            aad,
+            hash,
+        })
     }
 
     /// The domain's suite, and so the KEM of the package.
@@ -224,7 +255,7 @@ impl<'a> VerifiedWelcome<'a> {
         let text = buffer.get_mut(..sealed.len()).ok_or(KemError)?;
         text.copy_from_slice(sealed);
         let info = fields.info().map_err(|_| KemError)?;
-        open_base(init_key, &info, self.body.enc, text, tag)?;
+        open_base(init_key, &info, self.aad, self.body.enc, text, tag)?;
         let path = PathKeys::from_bytes(fields.depth, fields.leaf, text).ok_or(KemError)?;
         let leaf = path.get(fields.leaf).ok_or(KemError)?;
         Ok(OpenedWelcome {

@@ -114,7 +114,7 @@ fn opens(bytes: &[u8; 32], announcement: &Announcement<'_>, enc: &[u8; 32]) -> b
     // The sender's own way back: the seed of its ephemeral key.
     let psk = Psk::new(secret());
     let as_session_seed = KemKeyPair::derive(&secret()).public() == KemPublicKey(*enc)
-        || session_sender(&group_key, psk.secret(), announcement.hash(), &secret())
+        || session_sender(&group_key, &psk.session(), announcement.hash(), &secret())
             .is_ok_and(|(other, _)| other == *enc);
     as_reader_secret || as_kem_seed || as_session_seed
 }
@@ -248,7 +248,7 @@ fn the_device_secret_of_today_does_not_give_yesterdays_seeds() {
         );
         let key = KemKeyPair::derive(&Secret::new([1; 32])).public();
         let hash = sealmq_core::crypto::Digest([0; 32]);
-        let psk = Secret::new([2; 32]);
+        let psk = sealmq_core::crypto::SessionPsk::derive(&Secret::new([2; 32]));
         session_sender(&key, &psk, &hash, &hedged.seed).unwrap().0
     };
     assert_eq!(

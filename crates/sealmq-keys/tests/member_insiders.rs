@@ -89,7 +89,7 @@ impl Insider {
             announcement: current.hash,
             suite: Suite::One,
             group_key: &current.group_key,
-            psk: current.psk.secret(),
+            psk: &current.psk.session(),
             not_after: current.not_after,
             limits: SessionLimits::default(),
             number: self.sessions,

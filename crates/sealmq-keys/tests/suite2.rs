@@ -160,12 +160,16 @@ fn x_wing_seals_and_opens() {
         (0x647a, 1216)
     );
     let mut text = *b"path keys";
-    let (enc, tag) = seal_base(recipient.public(), b"info", &secret(2), &mut text).unwrap();
+    let (enc, tag) = seal_base(recipient.public(), b"info", b"aad", &secret(2), &mut text).unwrap();
     assert_eq!(enc.as_bytes().len(), 1120);
-    let open = |pair: &RecipientKeyPair, info: &[u8], enc: &[u8]| {
+    let open_with = |pair: &RecipientKeyPair, info: &[u8], aad: &[u8], enc: &[u8]| {
         let mut text = text;
-        open_base(pair, info, enc, &mut text, &tag).map(|()| text)
+        open_base(pair, info, aad, enc, &mut text, &tag).map(|()| text)
     };
+    let open =
+        |pair: &RecipientKeyPair, info: &[u8], enc: &[u8]| open_with(pair, info, b"aad", enc);
+    let other_aad = open_with(&recipient, b"info", b"", enc.as_bytes());
+    assert_eq!(other_aad, Err(KemError));
     assert_eq!(open(&recipient, b"info", enc.as_bytes()), Ok(*b"path keys"));
     assert_eq!(open(&recipient, b"other", enc.as_bytes()), Err(KemError));
     assert_eq!(
@@ -191,7 +195,7 @@ fn x_wing_seals_and_opens() {
 
     // The seed decides, and both halves of the randomness differ.
     let seal = |n| {
-        seal_base(recipient.public(), b"info", &secret(n), &mut [0; 9])
+        seal_base(recipient.public(), b"info", b"", &secret(n), &mut [0; 9])
             .unwrap()
             .0
     };

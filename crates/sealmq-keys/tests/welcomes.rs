@@ -102,10 +102,10 @@ fn only_the_package_opens_it() {
     assert!(welcome.open(&sim::init_key(2)).is_err());
 }
 
-/// The same ciphertext under other fields, signed again by the authority: every field that
-/// names the recipient is bound by HPKE's info as well (C6).
+/// A genuine ciphertext under other fields, signed again by a key of the authority: it is bound to
+/// all of them (C6, A16), and to the object's form and kind.
 #[test]
-fn no_field_of_the_info_can_be_exchanged() {
+fn no_field_before_enc_can_be_exchanged() {
     let (fields, bytes) = good();
     let sealed_at = bytes.len() - 64 - 144;
     let enc_at = sealed_at - 2 - 32;
@@ -116,8 +116,12 @@ fn no_field_of_the_info_can_be_exchanged() {
     let open = |change: &dyn Fn(&mut WelcomeFields)| {
         let mut fields = fields;
         change(&mut fields);
-        let bytes = raw(Kind::Welcome, &(fields, enc, sealed), &signer(1));
-        let welcome = VerifiedWelcome::verify(&bytes, &authorities(1)).unwrap();
+        let bytes = raw(
+            Kind::Welcome,
+            &(fields, enc, sealed),
+            &signer(fields.serial),
+        );
+        let welcome = VerifiedWelcome::verify(&bytes, &authorities(fields.serial)).unwrap();
         welcome.open(&sim::init_key(1)).is_ok()
     };
     assert!(open(&|_| ()));
@@ -127,6 +131,14 @@ fn no_field_of_the_info_can_be_exchanged() {
     assert!(!open(&|w| w.leaf = 18));
     assert!(!open(&|w| w.epoch = 5));
     assert!(!open(&|w| w.package = Digest([1; 32])));
+    assert!(!open(&|w| w.package_number = 2));
+    assert!(!open(&|w| w.serial = 2));
+    assert!(!open(&|w| w.previous = Digest([1; 32])));
+    assert_eq!((fields.epoch, fields.healing_epoch), (4, 2));
+    assert!(!open(&|w| w.healing = Digest([1; 32])));
+    assert!(!open(&|w| w.healing_epoch = 1));
+    assert!(!open(&|w| (w.healing_epoch, w.healing) = (0, Digest::ZERO)));
+    assert!(!open(&|w| (w.healing_epoch, w.healing) = (3, w.previous)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use hkdf::Hkdf;
+use hkdf::{Hkdf, HkdfExtract};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -73,11 +73,16 @@ pub fn expand(key: &Secret, info: &[&[u8]]) -> Secret {
     })
 }
 
-/// `Extract(salt, ikm)` of spec/envelope.md §1: HKDF-Extract (RFC 5869).
+/// `Extract(salt, ikm)` of spec/envelope.md §1: HKDF-Extract (RFC 5869), `ikm` being the
+/// concatenation of the parts.
 #[must_use]
-pub fn extract(salt: &Secret, ikm: &[u8]) -> Secret {
+pub fn extract(salt: &Secret, ikm: &[&[u8]]) -> Secret {
     Secret::init_with(|out| {
-        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt.expose()), ikm);
+        let mut hkdf = HkdfExtract::<Sha256>::new(Some(salt.expose()));
+        for part in ikm {
+            hkdf.input_ikm(part);
+        }
+        let (prk, _) = hkdf.finalize();
         out.copy_from_slice(&prk);
     })
 }
@@ -94,7 +99,7 @@ mod tests {
         for (i, byte) in salt.iter_mut().take(13).enumerate() {
             *byte = u8::try_from(i).unwrap();
         }
-        let prk = extract(&Secret::new(salt), &[0x0b; 22]);
+        let prk = extract(&Secret::new(salt), &[&[0x0b; 22]]);
         assert_eq!(
             hex::encode(prk.expose()),
             "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"

@@ -80,7 +80,7 @@ impl DeviceSecret {
 
     /// Mixes RNG output, this secret and a number that is never used twice (spec/envelope.md §6).
     pub fn hedge(&self, entropy: &Entropy, purpose: Purpose, number: u64) -> Hedged {
-        let prk = extract(&self.0, entropy.0.expose());
+        let prk = extract(&self.0, &[entropy.0.expose()]);
         let context = (&[purpose as u8][..], &number.to_be_bytes()[..]);
         Hedged {
             seed: expand(&prk, &[b"sealmq/1 hedge seed", context.0, context.1]),

@@ -7,7 +7,7 @@ use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
 use zeroize::Zeroizing;
 
 use super::seed_rng::SeedRng;
-use super::{Digest, MessageKey, NONCE_LEN, Secret};
+use super::{Digest, MessageKey, NONCE_LEN, Secret, expand};
 
 type Suite1 = X25519HkdfSha256;
 
@@ -104,6 +104,24 @@ impl SessionSecrets {
     }
 }
 
+/// The HPKE psk of an epoch's sessions. The psk itself is a key of HKDF and, for HPKE, would be
+/// its input: a type of its own keeps the two apart. Derive it once per epoch.
+pub struct SessionPsk(Secret);
+
+impl SessionPsk {
+    /// `Expand(psk, "sealmq/1 session psk")`.
+    #[must_use]
+    pub fn derive(psk: &Secret) -> Self {
+        Self(expand(psk, &[b"sealmq/1 session psk"]))
+    }
+}
+
+impl fmt::Debug for SessionPsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionPsk").finish_non_exhaustive()
+    }
+}
+
 const SESSION_INFO: &[u8] = b"sealmq/1 session";
 
 fn session_info(announcement: &Digest) -> [u8; 48] {
@@ -120,12 +138,12 @@ fn session_info(announcement: &Digest) -> [u8; 48] {
 /// The group key is of low order.
 pub fn session_sender(
     group_key: &KemPublicKey,
-    psk: &Secret,
+    psk: &SessionPsk,
     announcement: &Digest,
     seed: &Secret,
 ) -> Result<([u8; ENC_LEN], SessionSecrets), KemError> {
     let public = <Suite1 as Kem>::PublicKey::from_bytes(&group_key.0).map_err(|_| KemError)?;
-    let bundle = PskBundle::new(psk.expose(), &announcement.0).map_err(|_| KemError)?;
+    let bundle = PskBundle::new(psk.0.expose(), &announcement.0).map_err(|_| KemError)?;
     let mut rng = SeedRng::new(seed.expose());
     let (enc, context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
         &OpModeS::Psk(bundle),
@@ -147,12 +165,12 @@ pub fn session_sender(
 /// `enc` is of low order.
 pub fn session_receiver(
     group: &KemKeyPair,
-    psk: &Secret,
+    psk: &SessionPsk,
     announcement: &Digest,
     enc: &[u8; ENC_LEN],
 ) -> Result<SessionSecrets, KemError> {
     let enc = <Suite1 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
-    let bundle = PskBundle::new(psk.expose(), &announcement.0).map_err(|_| KemError)?;
+    let bundle = PskBundle::new(psk.0.expose(), &announcement.0).map_err(|_| KemError)?;
     let context = hpke::setup_receiver::<AesGcm256, HkdfSha256, Suite1>(
         &OpModeR::Psk(bundle),
         &group.private,
@@ -172,9 +190,13 @@ mod tests {
         KemKeyPair::derive(&Secret::new([5; 32]))
     }
 
+    fn psk(byte: u8) -> SessionPsk {
+        SessionPsk::derive(&Secret::new([byte; 32]))
+    }
+
     #[test]
     fn both_ends_agree() {
-        let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+        let (psk, hash) = (psk(6), Digest([7; 32]));
         let (enc, sender) =
             session_sender(&group().public(), &psk, &hash, &Secret::new([8; 32])).unwrap();
         let receiver = session_receiver(&group(), &psk, &hash, &enc).unwrap();
@@ -196,17 +218,16 @@ mod tests {
     fn psk_and_announcement_matter() {
         let hash = Digest([7; 32]);
         let seed = Secret::new([8; 32]);
-        let (enc, sender) =
-            session_sender(&group().public(), &Secret::new([6; 32]), &hash, &seed).unwrap();
-        for (psk, hash) in [(1, hash), (6, Digest([0; 32]))] {
-            let other = session_receiver(&group(), &Secret::new([psk; 32]), &hash, &enc).unwrap();
+        let (enc, sender) = session_sender(&group().public(), &psk(6), &hash, &seed).unwrap();
+        for (n, hash) in [(1, hash), (6, Digest([0; 32]))] {
+            let other = session_receiver(&group(), &psk(n), &hash, &enc).unwrap();
             assert_ne!(other.nonce(0), sender.nonce(0));
         }
     }
 
     #[test]
     fn debug_output_shows_no_session_secrets() {
-        let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+        let (psk, hash) = (psk(6), Digest([7; 32]));
         let (_, secrets) =
             session_sender(&group().public(), &psk, &hash, &Secret::new([8; 32])).unwrap();
         assert_eq!(format!("{secrets:?}"), "SessionSecrets { .. }");
@@ -229,13 +250,13 @@ mod tests {
             let mut bytes: [u8; 32] = hex::decode(point).unwrap().try_into().unwrap();
             for high_bit in [0, 0x80] {
                 bytes[31] |= high_bit;
-                let (psk, hash) = (Secret::new([6; 32]), Digest([7; 32]));
+                let (psk, hash) = (psk(6), Digest([7; 32]));
                 let seed = Secret::new([8; 32]);
                 assert!(session_sender(&KemPublicKey(bytes), &psk, &hash, &seed).is_err());
                 assert!(session_receiver(&group(), &psk, &hash, &bytes).is_err());
                 let recipient = RecipientKey::from(KemPublicKey(bytes));
-                assert!(seal_base(&recipient, b"", &seed, &mut []).is_err());
-                assert!(open_base(&group().into(), b"", &bytes, &mut [], &[0; 16]).is_err());
+                assert!(seal_base(&recipient, b"", b"", &seed, &mut []).is_err());
+                assert!(open_base(&group().into(), b"", b"", &bytes, &mut [], &[0; 16]).is_err());
                 assert!(recipient.probe().is_err());
             }
         }

@@ -108,7 +108,7 @@ impl RecipientKey {
     pub fn probe(&self) -> Result<(), KemError> {
         match &self.0 {
             PublicBytes::X25519(_) => {
-                seal_base(self, &[], &Secret::new([1; 32]), &mut []).map(|_| ())
+                seal_base(self, &[], &[], &Secret::new([1; 32]), &mut []).map(|_| ())
             }
             // ML-KEM keys were checked as they were read, and X-Wing's X25519 half may be anything.
             #[cfg(feature = "suite2")]
@@ -236,22 +236,25 @@ impl fmt::Debug for Enc {
     }
 }
 
-/// Single-shot HPKE in base mode, in place, aad empty: seals `text`, returns enc and tag. `seed`
-/// is 32 fresh random bytes, used for nothing else.
+/// Single-shot HPKE in base mode, in place: seals `text`, returns enc and tag. `seed` is 32 fresh
+/// random bytes, used for nothing else.
 ///
 /// # Errors
 /// The recipient's key is of low order; `text` is then not changed.
 pub fn seal_base(
     recipient: &RecipientKey,
     info: &[u8],
+    aad: &[u8],
     seed: &Secret,
     text: &mut [u8],
 ) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
     match &recipient.0 {
-        PublicBytes::X25519(key) => seal_with::<X25519HkdfSha256>(key, info, seed.expose(), text),
+        PublicBytes::X25519(key) => {
+            seal_with::<X25519HkdfSha256>(key, info, aad, seed.expose(), text)
+        }
         #[cfg(feature = "suite2")]
         PublicBytes::XWing(key) => {
-            seal_with::<XWing>(key.as_slice(), info, &*xwing_randomness(seed), text)
+            seal_with::<XWing>(key.as_slice(), info, aad, &*xwing_randomness(seed), text)
         }
     }
 }
@@ -269,6 +272,7 @@ fn xwing_randomness(seed: &Secret) -> zeroize::Zeroizing<[u8; 64]> {
 fn seal_with<K: Kem>(
     recipient: &[u8],
     info: &[u8],
+    aad: &[u8],
     randomness: &[u8],
     text: &mut [u8],
 ) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
@@ -292,7 +296,7 @@ fn seal_with<K: Kem>(
     };
     key.write_exact(enc.bytes.get_mut(..len).ok_or(KemError)?);
     let tag = context
-        .seal_inout_detached(text.into(), &[])
+        .seal_inout_detached(text.into(), aad)
         .map_err(|_| KemError)?;
     Ok((enc, tag.to_bytes().into()))
 }
@@ -300,26 +304,28 @@ fn seal_with<K: Kem>(
 /// Opens what [`seal_base`] sealed, in place.
 ///
 /// # Errors
-/// It was not sealed to this key and `info`; `text` is then not changed.
+/// It was not sealed to this key, `info` and `aad`; `text` is then not changed.
 pub fn open_base(
     recipient: &RecipientKeyPair,
     info: &[u8],
+    aad: &[u8],
     enc: &[u8],
     text: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), KemError> {
     match &recipient.private {
         Private::X25519(pair) => {
-            open_with::<X25519HkdfSha256>(pair.private(), info, enc, text, tag)
+            open_with::<X25519HkdfSha256>(pair.private(), info, aad, enc, text, tag)
         }
         #[cfg(feature = "suite2")]
-        Private::XWing(private) => open_with::<XWing>(private, info, enc, text, tag),
+        Private::XWing(private) => open_with::<XWing>(private, info, aad, enc, text, tag),
     }
 }
 
 fn open_with<K: Kem>(
     private: &K::PrivateKey,
     info: &[u8],
+    aad: &[u8],
     enc: &[u8],
     text: &mut [u8],
     tag: &[u8; TAG_LEN],
@@ -330,6 +336,6 @@ fn open_with<K: Kem>(
         hpke::setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, private, &enc, info)
             .map_err(|_| KemError)?;
     context
-        .open_inout_detached(text.into(), &[], &tag)
+        .open_inout_detached(text.into(), aad, &tag)
         .map_err(|_| KemError)
 }

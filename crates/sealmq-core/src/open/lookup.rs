@@ -1,5 +1,5 @@
 use crate::credential::CredentialOrder;
-use crate::crypto::{Digest, KemKeyPair, Secret, VerifyingKey};
+use crate::crypto::{Digest, KemKeyPair, SessionPsk, VerifyingKey};
 use crate::ids::{GroupId, KeyId, MemberNumber};
 use crate::topic::Topic;
 use crate::wire::Suite;
@@ -70,8 +70,8 @@ pub struct ReadingEpoch<'a> {
     pub suite: Suite,
     /// The group's key pair in this epoch.
     pub key_pair: &'a KemKeyPair,
-    /// The psk of this epoch.
-    pub psk: &'a Secret,
+    /// The psk of this epoch's sessions.
+    pub psk: &'a SessionPsk,
     /// Unix seconds: `not_after` of the group's newest announcement.
     pub not_after: u64,
     /// The group's newest policy.

@@ -4,8 +4,8 @@ use zeroize::Zeroize;
 
 use super::{EndReason, Membership, Outgoing, Publisher, Room, SealError};
 use crate::crypto::{
-    Digest, ENC_LEN, KemPublicKey, SIGNATURE_LEN, Secret, SessionSecrets, SignatureContext,
-    TAG_LEN, session_sender,
+    Digest, ENC_LEN, KemPublicKey, SIGNATURE_LEN, Secret, SessionPsk, SessionSecrets,
+    SignatureContext, TAG_LEN, session_sender,
 };
 use crate::ids::{GroupId, KeyId};
 use crate::transcript::{Aad, Transcript};
@@ -54,8 +54,8 @@ pub struct SessionStart<'a> {
     pub suite: Suite,
     /// The announcement's group key.
     pub group_key: &'a KemPublicKey,
-    /// The epoch's psk.
-    pub psk: &'a Secret,
+    /// The psk of the epoch's sessions.
+    pub psk: &'a SessionPsk,
     /// Unix seconds after which nothing may be sealed.
     pub not_after: u64,
     /// Limits of the policy.

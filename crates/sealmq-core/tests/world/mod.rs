@@ -12,7 +12,9 @@
 
 pub mod insider;
 
-use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
+use sealmq_core::crypto::{
+    Digest, IdentityKey, KemKeyPair, Secret, SessionPsk, VerifyingKey, sha256,
+};
 use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Rejection,
     Request, Sender, SenderQuery,
@@ -60,7 +62,7 @@ pub struct Group {
     pub announcement: Digest,
     pub suite: Suite,
     pub key_pair: KemKeyPair,
-    pub psk: Secret,
+    pub psk: SessionPsk,
     pub not_after: u64,
     pub policy: ReadPolicy,
     pub filter: &'static str,
@@ -75,7 +77,7 @@ impl Group {
             announcement: sha256(&[b"announcement", &secret]),
             suite: Suite::One,
             key_pair: KemKeyPair::derive(&Secret::new(secret)),
-            psk: Secret::new(sha256(&[b"psk", &secret]).0),
+            psk: SessionPsk::derive(&Secret::new(sha256(&[b"psk", &secret]).0)),
             not_after: NOW / 1000 + 86400,
             policy: ReadPolicy::default(),
             filter: "plant/#",

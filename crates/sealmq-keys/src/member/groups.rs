@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use sealmq_core::crypto::{Digest, Secret};
+use sealmq_core::crypto::{Digest, SessionPsk};
 use sealmq_core::seal::SenderSession;
 use sealmq_core::topic::Topic;
 use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
@@ -19,7 +19,6 @@ use super::left_out::LeftOut;
 use super::records;
 use super::types::{Action, Now};
 use crate::announcement::{MAX_WINDOW, Policy};
-use crate::epoch::Psk;
 use crate::group::{EpochView, Fork, GroupState};
 use crate::refused::{Refusal, RefusedList};
 use crate::store::{Changes, Store};
@@ -94,7 +93,7 @@ pub(super) struct Group {
     pub(super) evidence: Evidence,
     pub(super) leases: Leases,
     pub(super) chunks: Chunks,
-    psks: Vec<(Digest, Psk)>,
+    psks: Vec<(Digest, SessionPsk)>,
     pub(super) candidates: BTreeMap<u64, Candidate>,
     candidate_bytes: usize,
     pub(super) wanted: Option<Wanted>,
@@ -285,10 +284,10 @@ impl Group {
         }
     }
 
-    /// The psk of an epoch that this member can read.
-    pub(super) fn reading_psk(&self, announcement: &Digest) -> Option<&Secret> {
+    /// The psk of the sessions of an epoch that this member can read.
+    pub(super) fn reading_psk(&self, announcement: &Digest) -> Option<&SessionPsk> {
         let found = self.psks.iter().find(|(hash, _)| hash == announcement);
-        found.map(|(_, psk)| psk.secret())
+        found.map(|(_, psk)| psk)
     }
 
     /// Whether the epoch with this key id is in the window.
@@ -322,7 +321,7 @@ impl Group {
                 && let Some(view) = state.by_key_id(&KeyId::of(hash))
                 && view.key_pair.is_some()
             {
-                self.psks.push((*hash, view.psk));
+                self.psks.push((*hash, view.psk.session()));
             }
         }
     }

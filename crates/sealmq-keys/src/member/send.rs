@@ -217,7 +217,7 @@ impl Member {
             announcement: current.hash,
             suite: Suite::One,
             group_key: &current.group_key,
-            psk: current.psk.secret(),
+            psk: &current.psk.session(),
             not_after: current.not_after.min(self.delegation.not_after()),
             limits: SessionLimits {
                 messages: policy.session_messages,

@@ -56,10 +56,14 @@ impl NodeKey {
         Self(expand(&self.0, &[b"sealmq/1 ratchet"]))
     }
 
-    /// The key after a healing epoch. The secret must be the one of the node's half.
+    /// `Extract(N[v, e], "sealmq/1 healed" ‖ heal)`: the key after a healing epoch. The secret must
+    /// be the one of the node's half. The label keeps it apart from what Expand makes of the key.
     #[must_use]
     pub fn heal(&self, secret: &HealSecret) -> Self {
-        Self(extract(&self.0, secret.secret.expose()))
+        Self(extract(
+            &self.0,
+            &[b"sealmq/1 healed", secret.secret.expose()],
+        ))
     }
 
     /// `Expand(N[leaf, epoch], "sealmq/1 confirmed" ‖ hash of the welcome)`: public proof that its

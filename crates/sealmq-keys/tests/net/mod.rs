@@ -355,7 +355,7 @@ impl Net {
     }
 
     /// The authority's signing key, from its store.
-    fn authority_key(&self) -> IdentityKey {
+    pub fn authority_key(&self) -> IdentityKey {
         let public = self.request.keys[0].key;
         let mut values = self.authority_store.0.values().flat_map(|v| v.windows(32));
         let found = values.find_map(|window| {

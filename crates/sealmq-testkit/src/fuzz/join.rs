@@ -96,7 +96,7 @@ fn sealed(plaintext: &[u8]) -> Vec<u8> {
     let serial = Signer::SERIAL.to_be_bytes();
     let info = [&b"sealmq/1 join"[..], &signer.domain.0, &serial, &[0]].concat();
     let mut text = plaintext.to_vec();
-    let (enc, tag) = seal_base(signer.join_key.public(), &info, &seed(), &mut text).unwrap();
+    let (enc, tag) = seal_base(signer.join_key.public(), &info, &[], &seed(), &mut text).unwrap();
     text.extend_from_slice(&tag);
     let mut out = vec![0; text.len() + 64];
     let body = (Signer::SERIAL, 0_u8, enc.as_bytes(), text.as_slice());

@@ -109,7 +109,7 @@ impl World {
             announcement: epoch.hash,
             suite: Suite::One,
             group_key: &epoch.group_key,
-            psk: epoch.psk.secret(),
+            psk: &epoch.psk.session(),
             not_after: u64::MAX,
             limits: SessionLimits::default(),
             number: self.messages.len() as u64 + 1,

@@ -412,7 +412,13 @@ impl Group {
         let plaintext = self.path_bytes(fields.leaf, fields.epoch);
         let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
         let init_key = decoded.init_key.try_into().unwrap();
-        let (enc, sealed) = hpke::seal_base(init_key, &welcome_info(fields), &seed, &plaintext);
+        let (enc, sealed) = hpke::seal_base(
+            init_key,
+            &welcome_info(fields),
+            &welcome_aad(Suite::One, fields),
+            &seed,
+            &plaintext,
+        );
         let body = body(&WelcomeBody {
             fields: *fields,
             enc: &enc,
@@ -474,6 +480,11 @@ pub(crate) fn welcome_info(fields: &WelcomeFields) -> Vec<u8> {
         &fields.package.0,
     ]
     .concat()
+}
+
+/// keys.md §6: form, kind and the fields before `enc`.
+pub(crate) fn welcome_aad(suite: Suite, fields: &WelcomeFields) -> Vec<u8> {
+    [vec![suite.form(), Kind::Welcome as u8], body(fields)].concat()
 }
 
 fn epoch_kind(kind: u8) -> EpochKind {

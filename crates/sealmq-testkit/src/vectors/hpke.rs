@@ -8,7 +8,9 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem, X25519HkdfSha256, XWing};
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
-use sealmq_core::crypto::{Digest, KemId, KemKeyPair, KemPublicKey, Secret, expand, extract};
+use sealmq_core::crypto::{
+    Digest, KemId, KemKeyPair, KemPublicKey, Secret, SessionPsk, expand, extract,
+};
 
 /// What a session shares, in the open.
 pub(crate) struct SessionValues {
@@ -24,10 +26,15 @@ pub(crate) fn session(
     announcement: &Digest,
     seed: &Secret,
 ) -> Option<SessionValues> {
-    let real =
-        sealmq_core::crypto::session_sender(&KemPublicKey(*group_key), psk, announcement, seed);
+    let real = sealmq_core::crypto::session_sender(
+        &KemPublicKey(*group_key),
+        &SessionPsk::derive(psk),
+        announcement,
+        seed,
+    );
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(group_key).unwrap();
-    let mode = OpModeS::Psk(PskBundle::new(psk.expose(), &announcement.0).unwrap());
+    let session_psk = session_psk(psk);
+    let mode = OpModeS::Psk(PskBundle::new(&session_psk, &announcement.0).unwrap());
     let info = [&b"sealmq/1 session"[..], &announcement.0].concat();
     let made = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
         &mode,
@@ -65,17 +72,28 @@ pub(crate) fn session(
     Some(values)
 }
 
-/// Single-shot SealBase with empty aad: enc, and ciphertext ‖ tag.
+/// What HPKE takes as the psk.
+pub(crate) fn session_psk(psk: &Secret) -> [u8; 32] {
+    *expand(psk, &[b"sealmq/1 session psk"]).expose()
+}
+
+/// Single-shot SealBase: enc, and ciphertext ‖ tag.
 pub(crate) fn seal_base(
     recipient: &[u8; 32],
     info: &[u8],
+    aad: &[u8],
     seed: &Secret,
     plaintext: &[u8],
 ) -> ([u8; 32], Vec<u8>) {
     let mut text = plaintext.to_vec();
-    let (enc, tag) =
-        sealmq_core::crypto::seal_base(&KemPublicKey(*recipient).into(), info, seed, &mut text)
-            .unwrap();
+    let (enc, tag) = sealmq_core::crypto::seal_base(
+        &KemPublicKey(*recipient).into(),
+        info,
+        aad,
+        seed,
+        &mut text,
+    )
+    .unwrap();
     text.extend_from_slice(&tag);
     (enc.as_bytes().try_into().unwrap(), text)
 }
@@ -85,7 +103,7 @@ pub(crate) fn private_key(seed: &Secret) -> [u8; 32] {
     let suite = b"KEM\x00\x20";
     let ikm = [&b"HPKE-v1"[..], suite, b"dkp_prk", seed.expose()].concat();
     // An empty salt and one of zeros are the same to HMAC.
-    let prk = extract(&Secret::new([0; 32]), &ikm);
+    let prk = extract(&Secret::new([0; 32]), &[&ikm]);
     let private = *expand(&prk, &[&[0, 32], b"HPKE-v1", suite, b"sk"]).expose();
 
     // X25519 clamps; the crate may have done so already.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::crypto::{IdentityKey, KemKeyPair, VerifyingKey};
+use crate::crypto::{IdentityKey, KemKeyPair, SessionPsk, VerifyingKey};
 use crate::ids::MemberNumber;
 use crate::topic::Topic;
 
@@ -40,7 +40,7 @@ fn with_session(limits: SessionLimits, run: impl FnOnce(SenderSession, &Publishe
         announcement: &Digest([5; 32]),
         suite: Suite::One,
         group_key: &KemKeyPair::derive(&Secret::new([6; 32])).public(),
-        psk: &Secret::new([7; 32]),
+        psk: &SessionPsk::derive(&Secret::new([7; 32])),
         not_after: 10_000,
         limits,
         number: 1,
@@ -245,7 +245,8 @@ fn wills_need_a_time_and_a_session_of_their_own() {
 
 #[test]
 fn bad_starts() {
-    let (announcement, psk, seed) = (Digest([5; 32]), Secret::new([7; 32]), Secret::new([8; 32]));
+    let (announcement, seed) = (Digest([5; 32]), Secret::new([8; 32]));
+    let psk = SessionPsk::derive(&Secret::new([7; 32]));
     let group_key = KemKeyPair::derive(&Secret::new([6; 32])).public();
     let good = SessionStart {
         group: GroupId([1; 16]),

@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use sealmq_core::crypto::{
-    Digest, IdentityKey, KemKeyPair, Secret, SessionSecrets, VerifyingKey, sha256,
+    Digest, IdentityKey, KemKeyPair, SessionPsk, SessionSecrets, VerifyingKey, sha256,
 };
 use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, SenderQuery};
 use sealmq_core::seal::{Membership, SenderSession};
@@ -18,7 +18,7 @@ pub(super) const GROUP: GroupId = GroupId([0x67; 16]);
 pub(super) struct Epoch {
     pub(super) announcement: Digest,
     pub(super) key_pair: KemKeyPair,
-    pub(super) psk: Secret,
+    pub(super) psk: SessionPsk,
 }
 
 impl Epoch {
@@ -28,7 +28,7 @@ impl Epoch {
             [1, 2].map(|n| Self {
                 announcement: sha256(&[b"announcement", &[n]]),
                 key_pair: KemKeyPair::derive(&sha256_secret(&[b"group", &[n]])),
-                psk: sha256_secret(&[b"psk", &[n]]),
+                psk: SessionPsk::derive(&sha256_secret(&[b"psk", &[n]])),
             })
         })
     }

@@ -121,7 +121,7 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     let info = join_info(&domain.0, serial, key);
     let (text, tag) = sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
-    open_base(&pair.ok_or("no key")?, &info, enc, &mut plaintext, tag)
+    open_base(&pair.ok_or("no key")?, &info, &[], enc, &mut plaintext, tag)
         .map_err(|error| error.to_string())?;
     if &plaintext[40..] != opened.request() {
         return Err("the real code took another request".to_owned());

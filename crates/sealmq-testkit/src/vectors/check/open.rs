@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_core::crypto::{Digest, KemKeyPair, MessageKey, Secret, session_receiver};
+use sealmq_core::crypto::{Digest, KemKeyPair, MessageKey, SessionPsk, session_receiver};
 use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, Opened, ReadPolicy, ReadingEpoch, Receiver,
     Request, Sender, SenderQuery,
@@ -54,7 +54,7 @@ struct Epoch {
     number: u64,
     hash: Digest,
     key_pair: KemKeyPair,
-    psk: Secret,
+    psk: SessionPsk,
 }
 
 impl Reader {
@@ -70,7 +70,7 @@ impl Reader {
                 number: epoch.u64("epoch"),
                 hash: epoch.digest("hash"),
                 key_pair: reader.group_key_pair(),
-                psk: reader.psk().secret().duplicate(),
+                psk: reader.psk().session(),
             }
         });
         let refusal = |entry: &Input<'_>| (entry.number("member"), entry.number("lowest_serial"));

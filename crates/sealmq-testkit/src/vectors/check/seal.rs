@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sealmq_core::crypto::{
-    DeviceSecret, Digest, Entropy, IdentityKey, KemPublicKey, Purpose, Secret, SignatureContext,
-    VerifyingKey, extract, sha256,
+    DeviceSecret, Digest, Entropy, IdentityKey, KemPublicKey, Purpose, Secret, SessionPsk,
+    SignatureContext, VerifyingKey, extract, sha256,
 };
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart,
@@ -19,6 +19,7 @@ use sealmq_core::{GroupId, KeyId, MemberNumber};
 use super::basics::padding_of;
 use super::{Input, Outcome, refused};
 use crate::vectors::craft::Session;
+use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 
 const GROUP: GroupId = GroupId([7; 16]);
@@ -77,7 +78,7 @@ pub(crate) fn hedge(input: Input<'_>) -> Outcome {
         input.u64("number"),
     );
     Outcome::Accepted(object! {
-        prk: *extract(&input.secret("device_secret"), &input.hex("rng")).expose(),
+        prk: *extract(&input.secret("device_secret"), &[&input.hex("rng")]).expose(),
         seed: *hedged.seed.expose(),
         next_device_secret: *hedged.next.expose(),
     })
@@ -96,9 +97,10 @@ pub(crate) fn seal(input: Input<'_>) -> Result<Outcome, String> {
             let values = intermediate(input, &envelope, &hedged.seed)?
                 .with("seed", *hedged.seed.expose())
                 .with("next_device_secret", *hedged.next.expose())
+                .with("session_psk", hpke::session_psk(&input.secret("psk")))
                 .with(
                     "prk",
-                    *extract(&input.secret("device_secret"), &input.hex("rng")).expose(),
+                    *extract(&input.secret("device_secret"), &[&input.hex("rng")]).expose(),
                 )
                 .with("envelope", Json::hex(&envelope));
             Ok(Outcome::Accepted(values))
@@ -116,7 +118,8 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> ControlFlow<&'static str, Vec<u
         credential_serial: input.number("credential_serial"),
     };
     let publisher = Publisher::new(&key, &sender).unwrap();
-    let (announcement, psk) = (input.digest("announcement_hash"), input.secret("psk"));
+    let announcement = input.digest("announcement_hash");
+    let psk = SessionPsk::derive(&input.secret("psk"));
     let start = SessionStart {
         group: GROUP,
         announcement: &announcement,

@@ -20,13 +20,17 @@ pub(crate) fn derive(input: Input<'_>) -> Result<Outcome, String> {
     let heal_w = expand(psk.secret(), &[b"sealmq/1 heal w"]);
     let key = NodeKey::first(&secret, 9);
     for (heal, real) in [(&heal_r, reader.heal()), (&heal_w, psk.heal())] {
-        if extract(&Secret::new(*key.expose()), heal.expose()).expose() != key.heal(&real).expose()
-        {
+        let healed = extract(
+            &Secret::new(*key.expose()),
+            &[b"sealmq/1 healed", heal.expose()],
+        );
+        if healed.expose() != key.heal(&real).expose() {
             return Err("another heal secret".to_owned());
         }
     }
     Ok(Outcome::Accepted(object! {
         psk: *psk.secret().expose(),
+        session_psk: hpke::session_psk(psk.secret()),
         psk_check: psk.check(),
         kem_ikm: *kem_ikm.expose(),
         secret_key: hpke::private_key(&kem_ikm),

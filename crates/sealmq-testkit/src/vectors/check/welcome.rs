@@ -11,7 +11,7 @@ use sealmq_keys::{
 
 use super::object::reason;
 use super::{Input, Outcome, refused};
-use crate::vectors::group::welcome_info;
+use crate::vectors::group::{welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
@@ -50,7 +50,9 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let info = welcome_info(&fields);
     let (text, tag) = body.sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
-    open_base(&pair, &info, body.enc, &mut plaintext, tag).map_err(|error| error.to_string())?;
+    let aad = welcome_aad(input.suite(), &fields);
+    open_base(&pair, &info, &aad, body.enc, &mut plaintext, tag)
+        .map_err(|error| error.to_string())?;
     let state = GroupState::install(opened).to_bytes().unwrap();
     if !contains(&state, &plaintext) {
         return Err("the real code took other path keys".to_owned());
@@ -60,6 +62,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     Ok(Outcome::Accepted(object! {
         secret_key: hpke::private_key_of(kem, &seed),
         info: Json::hex(info),
+        aad: Json::hex(aad),
         plaintext: Json::hex(&plaintext),
         path: Json::Array(path.collect()),
     }))

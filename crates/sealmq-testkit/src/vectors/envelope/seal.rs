@@ -6,6 +6,7 @@ use sealmq_core::crypto::{Digest, Secret, SignatureContext, extract, sha256};
 use super::scene::{Scene, renewed};
 use crate::vectors::craft::{Draft, Property, Session, encode_properties, properties_json};
 use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{bytes, hash, identity, sensor};
 
@@ -89,7 +90,7 @@ impl Plan {
             self.draft.message.padding = Some(padded(len, mode, bucket) - len);
         }
         let number = self.draft.message.number;
-        let prk = extract(&Secret::new(self.device_secret), &self.rng);
+        let prk = extract(&Secret::new(self.device_secret), &[&self.rng]);
         let hedged = DeviceSecret::new(Secret::new(self.device_secret)).hedge(
             &Entropy::take(&mut self.rng.clone()).unwrap(),
             Purpose::Session,
@@ -109,6 +110,7 @@ impl Plan {
             prk: *prk.expose(),
             seed: *hedged.seed.expose(),
             next_device_secret: *hedged.next.expose(),
+            session_psk: hpke::session_psk(&psk),
             enc: draft.session.enc,
             message_key: draft.session.message_key,
             base_nonce: Json::hex(draft.session.base_nonce),

@@ -240,7 +240,7 @@ fn hedges(file: &mut VectorFile) {
         let input = object! { device_secret: device, rng: rng, purpose: purpose.0, number: number };
         let result =
             object! { seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose() };
-        let intermediate = object! { prk: *extract(&Secret::new(device), &rng).expose() };
+        let intermediate = object! { prk: *extract(&Secret::new(device), &[&rng]).expose() };
         (input, intermediate, result, *hedged.next.expose())
     };
     let (device, rng) = (bytes("device secret"), bytes("rng"));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use sealmq_core::crypto::{Digest, KemKeyPair};
 use sealmq_core::object::Kind;
+use sealmq_core::wire::Suite;
 use sealmq_keys::WelcomeFields;
 use sealmq_keys::tree::{Half, half_of};
 
 use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::group::{Draft, Group, welcome_info};
+use crate::vectors::group::{Draft, Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
@@ -85,7 +86,13 @@ impl<'a> Welcome<'a> {
             .public()
             .0;
         let seed = secret("another welcome");
-        let (enc, sealed) = hpke::seal_base(&init_key, &welcome_info(&fields), &seed, &path);
+        let (enc, sealed) = hpke::seal_base(
+            &init_key,
+            &welcome_info(&fields),
+            &welcome_aad(Suite::One, &fields),
+            &seed,
+            &path,
+        );
         let body = body(&WelcomeBody {
             fields,
             enc: &enc,

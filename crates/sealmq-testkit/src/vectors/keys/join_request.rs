@@ -71,7 +71,7 @@ impl Plan {
         let pair = RecipientKeyPair::derive(kem, &kem_seed());
         let mut text = plaintext.to_vec();
         let seed = secret("seed of the join request");
-        let (enc, tag) = seal_base(pair.public(), &self.info(), &seed, &mut text).unwrap();
+        let (enc, tag) = seal_base(pair.public(), &self.info(), &[], &seed, &mut text).unwrap();
         text.extend_from_slice(&tag);
         (enc.as_bytes().to_vec(), text)
     }

@@ -12,7 +12,7 @@ use super::join_request::{Plan as Join, accepted, input as join_input, with_requ
 use super::objects::{Plan, request, request_as, under_authority, under_root};
 use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::group::{Group, welcome_info};
+use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
@@ -283,9 +283,15 @@ fn raw(fields: &WelcomeFields, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
 }
 
 /// Enc, and what is sealed with it.
-fn sealed(group: &Group, leaf: u32, info: &[u8], to: &RecipientKey) -> (Vec<u8>, Vec<u8>) {
+fn sealed(
+    group: &Group,
+    leaf: u32,
+    info: &[u8],
+    aad: &[u8],
+    to: &RecipientKey,
+) -> (Vec<u8>, Vec<u8>) {
     let mut text = group.path_bytes(leaf, group.next_epoch());
-    let (enc, tag) = seal_base(to, info, &sealing_seed(), &mut text).unwrap();
+    let (enc, tag) = seal_base(to, info, aad, &sealing_seed(), &mut text).unwrap();
     text.extend_from_slice(&tag);
     (enc.as_bytes().to_vec(), text)
 }
@@ -297,7 +303,8 @@ fn sealing_seed() -> Secret {
 /// The right welcome, as the authority makes it.
 fn welcome(group: &Group, leaf: u32) -> Vec<u8> {
     let fields = welcome_fields(group, leaf);
-    let (enc, text) = sealed(group, leaf, &welcome_info(&fields), pair(1).public());
+    let aad = welcome_aad(Suite::Two, &fields);
+    let (enc, text) = sealed(group, leaf, &welcome_info(&fields), &aad, pair(1).public());
     let made = raw(&fields, &enc, &text);
     let of = identity(NAME).verifying_key();
     let package = VerifiedKeyPackage::verify(&package(1), Suite::Two, &domain(), &of).unwrap();
@@ -371,7 +378,9 @@ fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         let vector = Vector::valid("welcome_open", id, comment, &[SPEC], input(&welcome, 1));
         let intermediate = object! {
             secret_key: hpke::private_key_of(KemId::XWing, &package_seed(NAME, 1)),
-            info: Json::hex(welcome_info(&fields)), plaintext: Json::hex(&plaintext),
+            info: Json::hex(welcome_info(&fields)),
+            aad: Json::hex(welcome_aad(Suite::Two, &fields)),
+            plaintext: Json::hex(&plaintext),
         };
         let result = object! { path: Json::Array(path.collect()) };
         file.push(
@@ -387,8 +396,8 @@ fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         file.push(vector.attacks(&["A24", "C6"]));
     };
     let fields = welcome_fields(group, 9);
-    let info = welcome_info(&fields);
-    let (enc, text) = sealed(group, 9, &info, pair(1).public());
+    let (info, aad) = (welcome_info(&fields), welcome_aad(Suite::Two, &fields));
+    let (enc, text) = sealed(group, 9, &info, &aad, pair(1).public());
     let altered = |at: usize, bytes: &[u8]| {
         let mut bytes = bytes.to_vec();
         bytes[at] ^= 1;
@@ -414,7 +423,7 @@ fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
     ] {
         bad(id, comment, input(&welcome, 1), "wrong_secret");
     }
-    let (enc, text) = sealed(group, 9, &info, pair(2).public());
+    let (enc, text) = sealed(group, 9, &info, &aad, pair(2).public());
     let other = raw(&fields, &enc, &text);
     bad(
         "other-key",
@@ -426,14 +435,35 @@ fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         group: GroupId([1; 16]),
         ..fields
     };
-    let (enc, text) = sealed(group, 9, &welcome_info(&elsewhere), pair(1).public());
-    let other = raw(&fields, &enc, &text);
-    bad(
-        "info-group",
-        "Sealed for another group.",
-        input(&other, 1),
-        "wrong_secret",
-    );
+    let of_elsewhere = welcome_info(&elsewhere);
+    let other_serial = WelcomeFields {
+        serial: 2,
+        ..fields
+    };
+    for (id, comment, info, aad) in [
+        (
+            "info-group",
+            "Sealed for another group.",
+            &of_elsewhere,
+            &aad,
+        ),
+        (
+            "aad-serial",
+            "Sealed under another serial.",
+            &info,
+            &welcome_aad(Suite::Two, &other_serial),
+        ),
+        (
+            "aad-form",
+            "Sealed with the form of suite 1.",
+            &info,
+            &welcome_aad(Suite::One, &fields),
+        ),
+    ] {
+        let (enc, text) = sealed(group, 9, info, aad, pair(1).public());
+        let other = raw(&fields, &enc, &text);
+        bad(id, comment, input(&other, 1), "wrong_secret");
+    }
     bad(
         "other-package",
         "To another package.",

@@ -37,6 +37,7 @@ fn derivations(file: &mut VectorFile) {
         let reader = ReaderSecret::new(secret.duplicate());
         let result = object! {
             psk: *psk.expose(),
+            session_psk: *expand(&psk, &[b"sealmq/1 session psk"]).expose(),
             psk_check: *expand(&psk, &[b"sealmq/1 psk check"]).expose(),
             kem_ikm: *kem_ikm.expose(),
             secret_key: hpke::private_key(&kem_ikm),

@@ -2,12 +2,13 @@
 
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::Kind;
+use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::WelcomeFields;
 
 use super::objects::{Plan, under_authority};
 use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::group::{Group, welcome_info};
+use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
@@ -257,6 +258,7 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
         let intermediate = object! {
             secret_key: hpke::private_key(&package_seed("sensor-7", 1)),
             info: Json::hex(welcome_info(&fields)),
+            aad: Json::hex(welcome_aad(Suite::One, &fields)),
             plaintext: Json::hex(&plaintext),
         };
         file.push(
@@ -346,8 +348,8 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
         .public()
         .0;
     let sealing_seed = crate::vectors::world::secret("a welcome of its own");
-    let sealed_for = |info: &[u8], to: &[u8; 32]| {
-        let (enc, sealed) = hpke::seal_base(to, info, &sealing_seed, &path);
+    let sealed_for = |info: &[u8], aad: &[u8], to: &[u8; 32]| {
+        let (enc, sealed) = hpke::seal_base(to, info, aad, &sealing_seed, &path);
         sign(
             Kind::Welcome,
             &body(&WelcomeBody {
@@ -358,11 +360,12 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
             &controller(1),
         )
     };
-    let info = |change: fn(&mut WelcomeFields)| {
+    let other = |change: fn(&mut WelcomeFields)| {
         let mut other = fields;
         change(&mut other);
-        welcome_info(&other)
+        other
     };
+    let aad = welcome_aad(Suite::One, &fields);
     let cases: [(&str, &str, Change); 8] = [
         ("domain", "Sealed for another domain.", |f| {
             f.domain = DomainId([1; 16])
@@ -382,12 +385,96 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
         }),
     ];
     for (id, comment, change) in cases {
-        let welcome = sealed_for(&info(change), &init_key);
+        let welcome = sealed_for(&welcome_info(&other(change)), &aad, &init_key);
         bad(
             &format!("info-{id}"),
             comment,
             &["C6"],
             input(&welcome, package, seed),
+            "wrong_secret",
+        );
+    }
+    let cases: [(&str, &str, Change); 14] = [
+        ("domain", "Of another domain.", |f| {
+            f.domain = DomainId([1; 16])
+        }),
+        ("serial", "Of another delegation.", |f| f.serial = 2),
+        ("signer", "Of another key of the delegation.", |f| {
+            f.signer = 0
+        }),
+        ("member", "Of another member.", |f| {
+            f.member = MemberNumber(8)
+        }),
+        ("group", "Of another group.", |f| f.group = office()),
+        ("generation", "Of another generation.", |f| f.generation = 2),
+        ("depth", "Of another depth.", |f| f.depth = 5),
+        ("leaf", "Of another leaf.", |f| f.leaf = 16),
+        ("epoch", "Of another epoch.", |f| f.epoch = 5),
+        ("previous", "After another epoch.", |f| {
+            f.previous = digest("another epoch")
+        }),
+        ("healing-epoch", "With another healing epoch.", |f| {
+            f.healing_epoch = 2
+        }),
+        ("healing", "With another healing announcement.", |f| {
+            f.healing = digest("another healing")
+        }),
+        ("package-number", "Of another package number.", |f| {
+            f.package_number = 2
+        }),
+        ("package", "Of another package.", |f| {
+            f.package = digest("another package")
+        }),
+    ];
+    let info = welcome_info(&fields);
+    let fields_at = aad.len() - 2;
+    let mut cases: Vec<(String, String, Vec<u8>)> = cases
+        .into_iter()
+        .map(|(id, comment, change)| {
+            let comment = format!("{comment} The ciphertext was sealed so, and signed anew.");
+            (
+                id.to_owned(),
+                comment,
+                welcome_aad(Suite::One, &other(change)),
+            )
+        })
+        .collect();
+    for (id, comment, aad) in [
+        ("empty", "Sealed without aad.", vec![]),
+        (
+            "fields",
+            "The fields alone, without form and kind.",
+            aad[2..].to_vec(),
+        ),
+        (
+            "form",
+            "With the form of suite 2.",
+            welcome_aad(Suite::Two, &fields),
+        ),
+        (
+            "kind",
+            "With another kind.",
+            [&[0x11, 5][..], &aad[2..]].concat(),
+        ),
+        (
+            "short",
+            "Without the last byte before `enc`.",
+            aad[..fields_at + 1].to_vec(),
+        ),
+        (
+            "enc-length",
+            "With the length of `enc`, too.",
+            [&aad[..], &[32]].concat(),
+        ),
+    ] {
+        cases.push((id.to_owned(), comment.to_owned(), aad));
+    }
+    for (id, comment, aad) in cases {
+        bad(
+            &format!("aad-{id}"),
+            &comment,
+            &["C6", "A16"],
+            input(&sealed_for(&info, &aad, &init_key), package, seed),
             "wrong_secret",
         );
     }
@@ -398,7 +485,11 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
         "other-key",
         "Sealed to another key than the package's.",
         &["C6"],
-        input(&sealed_for(&info(|_| {}), &other_key), package, seed),
+        input(
+            &sealed_for(&welcome_info(&fields), &aad, &other_key),
+            package,
+            seed,
+        ),
         "wrong_secret",
     );
     let mut altered: Vec<u8> = body_of(&right, Kind::Welcome).to_vec();
