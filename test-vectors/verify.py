@@ -82,7 +82,7 @@ def tree_(i):
 
 
 def hedge(i):
-    prk, seed, following = envelope.hedge(i["device_secret"], i["rng"], i["purpose"], i["number"])
+    prk, seed, following = envelope.hedge(i["device_secret"], i["rng"], i["purpose"], i["number"], i.get("change"))
     return {"prk": prk, "seed": seed, "next_device_secret": following}
 
 

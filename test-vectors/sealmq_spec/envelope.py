@@ -142,9 +142,11 @@ def decode_header(envelope):
 
 # --- sessions (§6) ---
 
-def hedge(device_secret, rng, purpose, number):
+def hedge(device_secret, rng, purpose, number, change=None):
     """(prk, seed, next device secret)"""
     require(any(rng), "rng", "32 zero bytes")
+    if change is not None:  # what an authority draws: keys.md §6
+        rng = rng + be(4, change["serial"]) + be(8, change["at"]) + change["log_head"]
     prk = extract(device_secret, rng)
     tail = be(1, purpose) + be(8, number)
     return prk, expand(prk, b"sealmq/1 hedge seed" + tail), expand(prk, b"sealmq/1 hedge next" + tail)

@@ -49,11 +49,24 @@ pub enum Purpose {
     Nonce = 3,
     /// The encryption of a join request.
     Join = 4,
+    /// Whatever an authority draws (spec/keys.md §6).
+    Authority = 5,
 }
 
 /// The device's own secret, mixed into everything random and ratcheted after each use.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DeviceSecret(Secret);
+
+/// In which change of an authority something is drawn (spec/keys.md §6).
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeContext {
+    /// Serial of the delegation that the change acts under; 0 before the first.
+    pub serial: u32,
+    /// When, Unix seconds.
+    pub at: u64,
+    /// Head of the audit log before it.
+    pub log_head: [u8; 32],
+}
 
 /// A seed, and the device secret that has to be durable before the seed is used.
 #[derive(Debug)]
@@ -80,14 +93,27 @@ impl DeviceSecret {
 
     /// Mixes RNG output, this secret and a number that is never used twice (spec/envelope.md §6).
     pub fn hedge(&self, entropy: &Entropy, purpose: Purpose, number: u64) -> Hedged {
-        let prk = extract(&self.0, &[entropy.0.expose()]);
+        Self::expand_from(&extract(&self.0, &[entropy.0.expose()]), purpose, number)
+    }
+
+    /// The same for what an authority draws: a store that was put back has an old secret again,
+    /// so what differs between two of its lives goes in as well. `number` counts the draws of one
+    /// change.
+    pub fn hedge_change(&self, entropy: &Entropy, change: &ChangeContext, number: u64) -> Hedged {
+        let ikm = [
+            &entropy.0.expose()[..],
+            &change.serial.to_be_bytes(),
+            &change.at.to_be_bytes(),
+            &change.log_head,
+        ];
+        Self::expand_from(&extract(&self.0, &ikm), Purpose::Authority, number)
+    }
+
+    fn expand_from(prk: &Secret, purpose: Purpose, number: u64) -> Hedged {
         let context = (&[purpose as u8][..], &number.to_be_bytes()[..]);
         Hedged {
-            seed: expand(&prk, &[b"sealmq/1 hedge seed", context.0, context.1]),
-            next: Self(expand(
-                &prk,
-                &[b"sealmq/1 hedge next", context.0, context.1],
-            )),
+            seed: expand(prk, &[b"sealmq/1 hedge seed", context.0, context.1]),
+            next: Self(expand(prk, &[b"sealmq/1 hedge next", context.0, context.1])),
         }
     }
 }
@@ -113,6 +139,32 @@ mod tests {
             seen[i] = *hedged.seed.expose();
             secret = hedged.next;
         }
+    }
+
+    #[test]
+    fn two_lives_of_an_authority_separate() {
+        let secret = DeviceSecret::new(Secret::new([7; 32]));
+        let entropy = Entropy::take(&mut [9; 32]).unwrap();
+        let life = ChangeContext {
+            serial: 1,
+            at: 2,
+            log_head: [3; 32],
+        };
+        let first = secret.hedge_change(&entropy, &life, 0);
+        let others = [
+            ChangeContext { serial: 2, ..life },
+            ChangeContext { at: 3, ..life },
+            ChangeContext {
+                log_head: [4; 32],
+                ..life
+            },
+        ];
+        for other in others {
+            let second = secret.hedge_change(&entropy, &other, 0);
+            assert!(first.seed != second.seed && first.next != second.next);
+        }
+        assert!(first.seed != secret.hedge_change(&entropy, &life, 1).seed);
+        assert!(first.seed != secret.hedge(&entropy, Purpose::Authority, 0).seed);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod sign;
 
 pub use aead::{AeadError, MessageKey, NONCE_LEN, TAG_LEN};
 pub use hash::{Digest, Hasher, expand, extract, sha256};
-pub use hedge::{DeviceSecret, Entropy, EntropyError, Hedged, Purpose};
+pub use hedge::{ChangeContext, DeviceSecret, Entropy, EntropyError, Hedged, Purpose};
 pub use kem::{
     ENC_LEN, KemError, KemKeyPair, KemPublicKey, SessionPsk, SessionSecrets, session_receiver,
     session_sender,

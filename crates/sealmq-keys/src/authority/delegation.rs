@@ -74,13 +74,14 @@ impl Authority {
         if !new_keys {
             return Ok((self.domain.keys.request(&self.domain)?, Plan::default()));
         }
-        let keys = KeysRecord::draw(split_roles, rng)?;
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let keys = KeysRecord::draw(split_roles, drawn)?;
         let request = keys.request(&self.domain)?;
         self.touched = true;
         self.domain.next_keys = Some(keys);
         let mut plan = Plan::default();
         let put = record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain);
-        let plan = self.settle(put.map(|()| plan), now)?;
+        let plan = self.settle_drawn(put.map(|()| plan), drawn, now)?;
         Ok((request, plan))
     }
 
@@ -107,17 +108,19 @@ impl Authority {
             self.check_new_keys(object)?;
         }
         let mut plan = Plan::default();
+        let serial = self.domain.verify(object)?.serial();
+        let drawn = &mut self.draws(serial, now, rng);
         let mut install = || {
             self.take_delegation(object, now, &mut plan)?;
             if recovery {
-                self.begin_anew(now, &mut plan, rng)
+                self.begin_anew(now, &mut plan, drawn)
             } else {
-                self.go_on(now, &mut plan, rng)
+                self.go_on(now, &mut plan, drawn)
             }
         };
         let result = install();
         self.in_order(&mut plan);
-        self.settle(result.map(|()| plan), now)
+        self.settle_drawn(result.map(|()| plan), drawn, now)
     }
 
     /// Every key of the delegation has to be one that waited for it.

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{IdentityKey, RecipientKeyPair, Secret, VerifyingKey};
+use sealmq_core::crypto::{ChangeContext, IdentityKey, RecipientKeyPair, Secret, VerifyingKey};
 use sealmq_core::object::{Role, kem_of};
 use sealmq_core::wire::Suite;
 
+use super::draws::{Draws, HEDGE_KEY, new_secret};
 use super::record::{
     self, DOMAIN_KEY, DomainRecord, HEAD_KEY, HeadRecord, KeyRecord, KeysRecord, SecretBytes,
 };
@@ -60,6 +61,7 @@ pub struct PreparedAuthority {
     domain: DomainRecord,
     keys: KeysRecord,
     head: HeadRecord,
+    hedge: SecretBytes,
 }
 
 impl Authority {
@@ -118,6 +120,7 @@ impl Authority {
         let mut plan = Plan::default();
         prepared.domain.next_keys = Some(prepared.keys.clone());
         record::put(&mut plan.changes, DOMAIN_KEY.into(), &prepared.domain)?;
+        record::put(&mut plan.changes, HEDGE_KEY.into(), &prepared.hedge)?;
         let known = prepared.head;
         prepared.head.advance(known, &mut plan.changes)?;
         Ok((prepared, plan))
@@ -138,8 +141,16 @@ impl PreparedAuthority {
         let prefix = options.prefix.clone();
         let prefix = prefix.unwrap_or_else(|| default_prefix(&domain));
         check_prefix(&prefix).map_err(|_| AuthorityError::Prefix(prefix.clone()))?;
+        let first = ChangeContext {
+            serial: 0,
+            at: 0,
+            log_head: [0; 32],
+        };
+        let mut drawn = Draws::new(&new_secret(rng)?, first, rng);
+        let keys = KeysRecord::draw(options.split_roles, &mut drawn)?;
         Ok(Self {
-            keys: KeysRecord::draw(options.split_roles, rng)?,
+            keys,
+            hedge: drawn.secret(),
             domain: DomainRecord {
                 domain,
                 root_key: *root_key,
@@ -168,12 +179,14 @@ impl PreparedAuthority {
         let domain: DomainRecord =
             record::read(&read(DOMAIN_KEY)?).map_err(LoadError::Authority)?;
         let head = record::read(&read(HEAD_KEY)?).map_err(LoadError::Authority)?;
+        let hedge = record::read(&read(HEDGE_KEY)?).map_err(LoadError::Authority)?;
         let has_one = "the domain has its first one already: load the authority, and renew it";
         match &domain.next_keys {
             Some(keys) if domain.delegation.is_empty() => Ok(Self {
                 keys: keys.clone(),
                 domain,
                 head,
+                hedge,
             }),
             _ => Err(LoadError::Authority(AuthorityError::Delegation(has_one))),
         }
@@ -202,12 +215,14 @@ impl PreparedAuthority {
             mut domain,
             keys,
             head,
+            hedge,
         } = self;
         domain.next_keys = Some(keys);
         let mut plan = Plan::default();
         domain.take(delegation, now, &mut plan)?;
         record::put(&mut plan.changes, DOMAIN_KEY.into(), &domain)?;
-        let mut authority = Authority::assemble(domain, head, Vec::new(), Vec::new())?;
+        record::put(&mut plan.changes, HEDGE_KEY.into(), &hedge)?;
+        let mut authority = Authority::assemble(domain, head, hedge, Vec::new(), Vec::new())?;
         let plan = authority.settle(Ok(plan), now)?;
         Ok((authority, plan))
     }

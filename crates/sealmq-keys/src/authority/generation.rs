@@ -38,8 +38,9 @@ impl Authority {
         let id = self.group_by_name(group)?;
         let mut plan = Plan::default();
         let reason = GenerationReason::Operator;
-        let result = self.start_generation(id, reason, now, &mut plan, rng);
-        self.settle(result.map(|()| plan), now)
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let result = self.start_generation(id, reason, now, &mut plan, drawn);
+        self.settle_drawn(result.map(|()| plan), drawn, now)
     }
 
     /// Why a group needs a new generation, if it does and none is on its way.

@@ -176,7 +176,8 @@ impl Authority {
         }
         new.schedule.check()?;
         self.check_filters(&new.filters)?;
-        let id = GroupId(draw_public(rng)?);
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let id = GroupId(draw_public(drawn)?);
         let group = GroupRecord {
             id,
             name: new.name.clone(),
@@ -199,7 +200,7 @@ impl Authority {
                 first_epoch: 1,
                 started_at: now,
                 deadline: 0,
-                tree_secret: SecretBytes::of(&draw(rng)?),
+                tree_secret: SecretBytes::of(&draw(drawn)?),
                 healings: Vec::new(),
                 removed: Vec::new(),
             }],
@@ -208,11 +209,11 @@ impl Authority {
         };
         self.index.set_newest(&id, group.newest_number());
         self.groups.insert(id, group);
-        let plan = self.next_epoch(id, EpochReason::Created, now, rng);
+        let plan = self.next_epoch(id, EpochReason::Created, now, drawn);
         if plan.is_err() {
             self.groups.remove(&id);
         }
-        self.settle(plan, now)
+        self.settle_drawn(plan, drawn, now)
     }
 
     /// Starts the next epoch of a group now (a rotation).
@@ -227,8 +228,9 @@ impl Authority {
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
-        let plan = self.next_epoch(id, EpochReason::Rotation, now, rng);
-        self.settle(plan, now)
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let plan = self.next_epoch(id, EpochReason::Rotation, now, drawn);
+        self.settle_drawn(plan, drawn, now)
     }
 
     /// Starts a healing epoch although nobody is removed: it bounds what a one-time leak of
@@ -244,8 +246,9 @@ impl Authority {
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
         let id = self.group_by_name(group)?;
-        let plan = self.next_epoch(id, EpochReason::Healing, now, rng);
-        self.settle(plan, now)
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let plan = self.next_epoch(id, EpochReason::Healing, now, drawn);
+        self.settle_drawn(plan, drawn, now)
     }
 
     fn check_filters(&self, filters: &[String]) -> Result<(), AuthorityError> {

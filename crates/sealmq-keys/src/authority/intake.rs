@@ -106,16 +106,17 @@ impl Authority {
         if payload.len() > reserved.max_len() {
             return Ok(self.refuse(topic, "longer than this topic allows".into()));
         }
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
         let result = match reserved {
             ReservedTopic::Confirm(member) => self.take_confirmation(member, payload, now),
             ReservedTopic::Packages(member) => self.take_packages(member, payload, now),
             ReservedTopic::Nonce(group, member) => self.answer_nonce(group, member, payload, now),
-            ReservedTopic::Join(device) => self.take_join(device, payload, now, rng),
+            ReservedTopic::Join(device) => self.take_join(device, payload, now, drawn),
             // What only the authority itself writes: for `Authority::observe`.
             _ => Ok(Plan::default()),
         };
         match result {
-            Ok(plan) => self.settle(Ok(plan), now),
+            Ok(plan) => self.settle_drawn(Ok(plan), drawn, now),
             Err(Refused::Content(why)) => Ok(self.refuse(topic, why.into())),
             Err(Refused::Object(error)) => {
                 let mut plan = self.refuse(topic, error.to_string());

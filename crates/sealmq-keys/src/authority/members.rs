@@ -112,8 +112,9 @@ impl Authority {
             grants: self.resolve_grants(grants)?,
             validity: valid_seconds,
         };
-        let (enrolled, plan) = self.admit(&verified, admission, now, rng)?;
-        Ok((enrolled, self.settle(Ok(plan), now)?))
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let (enrolled, plan) = self.admit(&verified, admission, now, drawn)?;
+        Ok((enrolled, self.settle_drawn(Ok(plan), drawn, now)?))
     }
 
     /// Enrols a device whose request was verified. What it returns has not been settled.

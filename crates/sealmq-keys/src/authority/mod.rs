@@ -4,6 +4,7 @@
 mod announce;
 mod delegation;
 mod domain;
+mod draws;
 mod error;
 mod generation;
 mod groups;
@@ -52,13 +53,14 @@ use crate::delegation::VerifiedDelegation;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::{Changes, Store};
+use draws::HEDGE_KEY;
 use index::Index;
 use intake::Intake;
 use joining::Joining;
 use observe::{SUSPENDED_KEY, SuspendedRecord};
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
-    MemberRecord, OUTBOX_PREFIX,
+    MemberRecord, OUTBOX_PREFIX, SecretBytes,
 };
 use tree::KeyCache;
 
@@ -81,6 +83,8 @@ pub struct Authority {
     cache: KeyCache,
     /// What the next change builds upon.
     head: HeadRecord,
+    /// Mixed into whatever is drawn.
+    hedge: SecretBytes,
     /// Something in memory changed since the last call that succeeded.
     touched: bool,
     /// A call failed after it had changed something: memory is ahead of the store.
@@ -108,9 +112,12 @@ impl Authority {
         let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
         let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
         let head = record::read(&head).map_err(LoadError::Authority)?;
+        let hedge = store.get(HEDGE_KEY).map_err(LoadError::Store)?;
+        let hedge = hedge.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        let hedge = record::read(&hedge).map_err(LoadError::Authority)?;
         let groups = record::read_all(store, GROUP_PREFIX)?;
         let members = record::read_all(store, MEMBER_PREFIX)?;
-        let authority = Self::assemble(domain, head, groups, members);
+        let authority = Self::assemble(domain, head, hedge, groups, members);
         let mut authority = authority.map_err(LoadError::Authority)?;
         let suspended = store.get(SUSPENDED_KEY).map_err(LoadError::Store)?;
         let suspended = suspended.map(|value| record::read(&value)).transpose();
@@ -122,6 +129,7 @@ impl Authority {
     fn assemble(
         domain: DomainRecord,
         head: HeadRecord,
+        hedge: SecretBytes,
         groups: Vec<GroupRecord>,
         members: Vec<MemberRecord>,
     ) -> Result<Self, AuthorityError> {
@@ -139,6 +147,7 @@ impl Authority {
             intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
             head,
+            hedge,
             touched: false,
             unusable: false,
             suspended: None,

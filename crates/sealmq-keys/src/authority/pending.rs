@@ -126,14 +126,18 @@ impl Authority {
             grants: self.resolve_grants(grants)?,
             validity: valid_seconds,
         };
-        let (enrolled, mut plan) = self.admit(&verified, admission, now, rng)?;
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let (enrolled, mut plan) = self.admit(&verified, admission, now, drawn)?;
         let result = self.answer_enrolled(
             (device, self.asked_by(device), *verified.hash()),
             enrolled.number,
             now,
             &mut plan,
         );
-        Ok((enrolled, self.settle(result.map(|()| plan), now)?))
+        Ok((
+            enrolled,
+            self.settle_drawn(result.map(|()| plan), drawn, now)?,
+        ))
     }
 
     /// Refuses a request that waits, for good.

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use sealmq_core::crypto::{Digest, Secret};
+use sealmq_core::crypto::{DeviceSecret, Digest, Secret};
 use sealmq_core::object::Access;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use crate::delegation::Roles;
 use crate::store::{Changes, Store};
 
 /// Version of the records; the first byte of each.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 pub(super) const DOMAIN_KEY: &str = "authority/domain";
 pub(super) const HEAD_KEY: &str = "authority/head";
@@ -33,6 +33,10 @@ pub(super) struct SecretBytes([u8; 32]);
 
 impl SecretBytes {
     pub(super) const fn of(secret: &Secret) -> Self {
+        Self(*secret.expose())
+    }
+
+    pub(super) const fn of_device(secret: &DeviceSecret) -> Self {
         Self(*secret.expose())
     }
 

@@ -40,8 +40,9 @@ impl Authority {
         self.check_usable()?;
         let members: BTreeSet<MemberNumber> = members.iter().copied().collect();
         let leaves = self.leaves_of(&members)?;
-        let plan = self.remove_checked(&members, &leaves, now, rng);
-        self.settle(plan, now)
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let plan = self.remove_checked(&members, &leaves, now, drawn);
+        self.settle_drawn(plan, drawn, now)
     }
 
     /// The leaves that members have, by group: (generation, leaf).

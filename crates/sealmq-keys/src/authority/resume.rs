@@ -135,6 +135,8 @@ impl Authority {
         }
         let next = self.next_member_after(&replay)?;
 
+        let serial = self.domain.verify(delegation)?.serial();
+        let drawn = &mut self.draws(serial, now, rng);
         let mut plan = Plan::default();
         self.suspended = None;
         self.touched = true;
@@ -145,7 +147,7 @@ impl Authority {
         let result = self
             .replay(&replay, &suspended, gap, now, &mut plan)
             .and_then(|()| self.take_delegation(delegation, now, &mut plan))
-            .and_then(|()| self.begin_anew(now, &mut plan, rng));
+            .and_then(|()| self.begin_anew(now, &mut plan, drawn));
         let serial = self.delegation.serial();
         plan.decisions.push(Decision::Resumed { serial, backup });
         plan.events.push(AuthorityEvent::Resumed {
@@ -154,7 +156,7 @@ impl Authority {
             removed: replay.removed,
         });
         self.in_order(&mut plan);
-        self.settle(result.map(|()| plan), now)
+        self.settle_drawn(result.map(|()| plan), drawn, now)
     }
 
     fn next_member_after(&self, replay: &Replay) -> Result<u32, AuthorityError> {

@@ -26,9 +26,10 @@ impl Authority {
     pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
         let mut plan = Plan::default();
-        let result = self.tick_all(now, &mut plan, rng);
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let result = self.tick_all(now, &mut plan, drawn);
         self.in_order(&mut plan);
-        self.settle(result.map(|()| plan), now)
+        self.settle_drawn(result.map(|()| plan), drawn, now)
     }
 
     fn tick_all(

@@ -122,9 +122,10 @@ impl Authority {
                 "there are 4096 tokens already: revoke some first",
             ));
         }
-        let secret = draw(rng)?;
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let secret = draw(drawn)?;
         let record = TokenRecord {
-            id: draw_public(rng)?,
+            id: draw_public(drawn)?,
             secret: SecretBytes::of(&secret),
             grants: self.resolve_grants(&spec.grants)?,
             name: spec.name.to_string(),
@@ -149,7 +150,7 @@ impl Authority {
         self.touched = true;
         record::put(&mut plan.changes, record.key(), &record)?;
         self.joining.tokens.insert(record.id, record);
-        Ok((token, self.settle(Ok(plan), now)?))
+        Ok((token, self.settle_drawn(Ok(plan), drawn, now)?))
     }
 
     /// All tokens that were not revoked, used up and expired ones included as long as they are

@@ -67,6 +67,7 @@ pub struct TestRng {
     counter: u64,
     /// Calls that still succeed.
     left: u64,
+    is_stuck: bool,
 }
 
 impl TestRng {
@@ -75,6 +76,15 @@ impl TestRng {
             seed,
             counter: 0,
             left: u64::MAX,
+            is_stuck: false,
+        }
+    }
+
+    /// One that gives the same bytes at every call.
+    pub fn stuck() -> Self {
+        Self {
+            is_stuck: true,
+            ..Self::new(7)
         }
     }
 
@@ -119,7 +129,7 @@ impl TryRng for TestRng {
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Broken> {
         self.left = self.left.checked_sub(1).ok_or(Broken)?;
         for chunk in out.chunks_mut(32) {
-            self.counter += 1;
+            self.counter += u64::from(!self.is_stuck);
             let block = sha256(&[&self.seed.to_be_bytes(), &self.counter.to_be_bytes()]);
             chunk.copy_from_slice(&block.0[..chunk.len()]);
         }

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sealmq_core::crypto::{
-    DeviceSecret, Digest, Entropy, IdentityKey, KemPublicKey, Purpose, Secret, SessionPsk,
-    SignatureContext, VerifyingKey, extract, sha256,
+    ChangeContext, DeviceSecret, Digest, Entropy, IdentityKey, KemPublicKey, Purpose, Secret,
+    SessionPsk, SignatureContext, VerifyingKey, extract, sha256,
 };
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart,
@@ -72,13 +72,24 @@ pub(crate) fn hedge(input: Input<'_>) -> Outcome {
     let Ok(entropy) = Entropy::take(&mut input.array("rng")) else {
         return refused("rng");
     };
-    let hedged = DeviceSecret::new(input.secret("device_secret")).hedge(
-        &entropy,
-        purpose,
-        input.u64("number"),
-    );
+    let secret = DeviceSecret::new(input.secret("device_secret"));
+    let (number, mut ikm) = (input.u64("number"), input.hex("rng"));
+    let hedged = if input.has("change") {
+        let change = input.get("change");
+        let change = ChangeContext {
+            serial: change.number("serial"),
+            at: change.u64("at"),
+            log_head: change.array("log_head"),
+        };
+        ikm.extend(change.serial.to_be_bytes());
+        ikm.extend(change.at.to_be_bytes());
+        ikm.extend(change.log_head);
+        secret.hedge_change(&entropy, &change, number)
+    } else {
+        secret.hedge(&entropy, purpose, number)
+    };
     Outcome::Accepted(object! {
-        prk: *extract(&input.secret("device_secret"), &[&input.hex("rng")]).expose(),
+        prk: *extract(&input.secret("device_secret"), &[&ikm]).expose(),
         seed: *hedged.seed.expose(),
         next_device_secret: *hedged.next.expose(),
     })

@@ -1,6 +1,6 @@
 //! Kinds `varint`, `padding`, `name`, `domain` and `hedge`.
 
-use sealmq_core::crypto::{DeviceSecret, Entropy, Purpose, Secret, extract};
+use sealmq_core::crypto::{ChangeContext, DeviceSecret, Entropy, Purpose, Secret, extract};
 
 use crate::vectors::craft::varint as encode;
 use crate::vectors::file::{Vector, VectorFile};
@@ -230,6 +230,63 @@ fn names(file: &mut VectorFile) {
     }
 }
 
+type Made = (Json, Json, Json, [u8; 32]);
+
+/// What an authority draws: the change that it is drawn in goes in, too (spec/keys.md §6).
+fn authority_hedges(
+    push: &mut impl FnMut(&str, &str, Made) -> [u8; 32],
+    device: [u8; 32],
+    rng: [u8; 32],
+) {
+    let hedge = |device: [u8; 32], change: ChangeContext, number: u64| {
+        let hedged = DeviceSecret::new(Secret::new(device)).hedge_change(
+            &Entropy::take(&mut rng.clone()).unwrap(),
+            &change,
+            number,
+        );
+        let (serial, at, log_head) = (change.serial, change.at, change.log_head);
+        let input = object! {
+            device_secret: device, rng: rng, purpose: 5_u8, number: number,
+            change: object! { serial: serial, at: at, log_head: log_head },
+        };
+        let ikm = [
+            &rng[..],
+            &serial.to_be_bytes(),
+            &at.to_be_bytes(),
+            &log_head,
+        ]
+        .concat();
+        let result =
+            object! { seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose() };
+        let intermediate = object! { prk: *extract(&Secret::new(device), &[&ikm]).expose() };
+        (input, intermediate, result, *hedged.next.expose())
+    };
+    let change = ChangeContext {
+        serial: 1,
+        at: 1_762_949_760,
+        log_head: bytes("head of a log"),
+    };
+    let next = push(
+        "authority",
+        "The first that an authority draws in a change.",
+        hedge(device, change, 0),
+    );
+    push(
+        "authority-second",
+        "The second, though the RNG repeats.",
+        hedge(next, change, 1),
+    );
+    let later = ChangeContext {
+        at: change.at + 1,
+        ..change
+    };
+    push(
+        "authority-put-back",
+        "The store was put back, and the RNG with it: the time differs.",
+        hedge(device, later, 0),
+    );
+}
+
 fn hedges(file: &mut VectorFile) {
     let hedge = |device: [u8; 32], rng: [u8; 32], purpose: (u8, Purpose), number: u64| {
         let hedged = DeviceSecret::new(Secret::new(device)).hedge(
@@ -244,7 +301,7 @@ fn hedges(file: &mut VectorFile) {
         (input, intermediate, result, *hedged.next.expose())
     };
     let (device, rng) = (bytes("device secret"), bytes("rng"));
-    let mut push = |id: &str, comment: &str, made: (Json, Json, Json, [u8; 32])| {
+    let mut push = |id: &str, comment: &str, made: Made| {
         let vector = Vector::valid(
             "hedge",
             format!("hedge-{id}"),
@@ -290,6 +347,7 @@ fn hedges(file: &mut VectorFile) {
         "A new device's secret may be anything: the RNG's share is enough.",
         hedge([0; 32], rng, (1, Purpose::Session), 1),
     );
+    authority_hedges(&mut push, device, rng);
     let input = object! { device_secret: device, rng: [0_u8; 32], purpose: 1_u8, number: 1_u8 };
     let vector = Vector::invalid(
         "hedge",
