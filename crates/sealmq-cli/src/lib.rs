@@ -5,6 +5,8 @@
 
 mod args;
 mod authority;
+#[cfg(test)]
+mod claims;
 mod clock;
 mod connection;
 mod demo;

@@ -22,6 +22,9 @@ const SECTIONS: [(char, u32); 7] = [
     ('G', 10),
 ];
 
+/// The properties of secrecy, authenticity, removal and replay: each has claims with times.
+const CLAIMED: [&str; 10] = ["P1", "P2", "P3", "P4", "P5", "P7", "P8", "P9", "P10", "P11"];
+
 /// Answers that need no test, because the spec says that nothing is promised, or the types do.
 const WITHOUT_TEST: [&str; 5] = [
     "out of scope",
@@ -35,13 +38,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The cells of each row of a table in a document of the spec.
+fn cells(document: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("spec").join(document)).unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.trim_matches('|').split(" | "))
+        .map(|cells| cells.map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
 /// The cells of each row whose first cell is the number of an attack.
 fn rows() -> Vec<Vec<String>> {
-    let text = fs::read_to_string(root().join("spec/threat-model.md")).unwrap();
-    text.lines()
-        .filter_map(|line| line.strip_prefix("| "))
-        .map(|line| line.trim_end_matches('|').split(" | "))
-        .map(|cells| cells.map(|cell| cell.trim().to_owned()).collect())
+    cells("threat-model.md")
+        .into_iter()
         .filter(|cells: &Vec<String>| {
             let (letter, digits) = cells[0].split_at_checked(1).unwrap_or_default();
             letter.chars().all(char::is_alphabetic) && digits.parse::<u32>().is_ok()
@@ -80,15 +90,41 @@ fn every_attack_has_an_answer() {
 
 #[test]
 fn every_named_test_exists() {
-    let mut have = BTreeSet::new();
-    functions(&root().join("crates"), &mut have);
+    let have = tests();
     for cells in rows() {
         assert_eq!(cells.len(), 4, "{}", cells[0]);
-        let named: Vec<&str> = cells[3].split('`').skip(1).step_by(2).collect();
-        let excused = WITHOUT_TEST.iter().any(|why| cells[3].contains(why));
-        assert!(excused || !named.is_empty(), "{}: no test", cells[0]);
-        for name in named.iter().filter(|_| !excused) {
-            assert!(have.contains(*name), "{}: no test `{name}`", cells[0]);
-        }
+        names_tests(&cells[0], &cells[3], &have);
+    }
+}
+
+/// The times themselves are computed where the program's defaults are, in its crate.
+#[test]
+fn every_claim_names_a_test() {
+    let have = tests();
+    let mut claims = cells("claims.md");
+    claims.retain(|cells| cells.get(1).is_none_or(|cell| cell != "claim"));
+    let mut properties = BTreeSet::new();
+    for cells in &claims {
+        assert_eq!(cells.len(), 6, "{cells:?}");
+        names_tests(&cells[1], &cells[5], &have);
+        properties.extend(cells[0].split(", ").map(str::to_owned));
+    }
+    for property in CLAIMED {
+        assert!(properties.contains(property), "nothing about {property}");
+    }
+}
+
+fn tests() -> BTreeSet<String> {
+    let mut have = BTreeSet::new();
+    functions(&root().join("crates"), &mut have);
+    have
+}
+
+fn names_tests(row: &str, cell: &str, have: &BTreeSet<String>) {
+    let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+    let excused = WITHOUT_TEST.iter().any(|why| cell.contains(why));
+    assert!(excused || !named.is_empty(), "{row}: no test");
+    for name in named.iter().filter(|_| !excused) {
+        assert!(have.contains(*name), "{row}: no test `{name}`");
     }
 }

@@ -9,12 +9,8 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::output::say;
 
-pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
-    if args.rotate_every > args.validity.saturating_sub(args.validity / 3) {
-        return Err(Failure::usage(
-            "--rotate-every must be at most two thirds of --validity, so that members get new keys in time",
-        ));
-    }
+/// What `group add` makes of its options.
+pub(crate) fn new_group(args: &GroupAdd) -> NewGroup {
     let (padding, bucket) = args.padding;
     let policy = Policy {
         window: args.window,
@@ -36,6 +32,16 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
     new.schedule.generation_every = args.generation_every;
     new.schedule.migration = args.migration;
     new.depth = args.depth;
+    new
+}
+
+pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
+    if args.rotate_every > args.validity.saturating_sub(args.validity / 3) {
+        return Err(Failure::usage(
+            "--rotate-every must be at most two thirds of --validity, so that members get new keys in time",
+        ));
+    }
+    let new = new_group(args);
     let vault = vault(&args.authority)?;
     let ((), events) = change(&vault, |authority, rng| {
         authority

@@ -5,7 +5,7 @@ mod backup;
 mod delegation;
 mod events;
 mod folder;
-mod groups;
+pub(crate) mod groups;
 mod init;
 mod joining;
 mod members;
