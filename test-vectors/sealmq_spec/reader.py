@@ -28,7 +28,7 @@ class SenderState:
         self.order, self.floor = order, floor
         self.sessions = {}       # enc → Session
         self.highest_will = -1
-        self.retained = {}       # topic → (session number, counter)
+        self.retained = {}       # topic → (session number, counter, enc if it was shown and live would be accepted)
 
 
 class Reader:
@@ -142,10 +142,16 @@ class Reader:
             if m["will"]:
                 require(number >= state.highest_will, "Replay", "an older will")
             else:
-                require((number, counter) >= state.retained.get(topic, (-1, -1)), "Replay", "an older retained value")
+                require((number, counter) >= state.retained.get(topic, (-1, -1, None))[:2], "Replay", "an older retained value")
         elif m["will"]:
             require(number > state.highest_will, "Replay", "a will again")
-        elif enc in state.sessions:
+        else:
+            self._require_new_live(state, number, enc, counter)
+            shown = state.retained.get(topic, (-1, -1, None))
+            require(not m["retain"] or shown[2] is None or shown[:2] != (number, counter), "Replay", "shown as retained before")
+
+    def _require_new_live(self, state, number, enc, counter):
+        if enc in state.sessions:
             session = state.sessions[enc]
             require(session.number == number, "Replay", "another session number")
             require(counter not in session.seen, "Replay")
@@ -161,10 +167,37 @@ class Reader:
         if m["will"]:
             state.highest_will = max(state.highest_will, number)
             return
+        if not retained:
+            self._mark(state, number, enc, counter)
         if m["retain"]:
-            state.retained[topic] = max((number, counter), state.retained.get(topic, (-1, -1)))
-        if retained:
-            return
+            self._raise_mark(state, topic, number, counter, self._show(state, number, enc, counter) if retained else None)
+
+    def _show(self, state, number, enc, counter):
+        """Counts a retained delivery in its window if that moves nothing; else the mark has to remember the enc."""
+        try:
+            self._require_new_live(state, number, enc, counter)
+        except Refused:
+            return None
+        session = state.sessions.get(enc)
+        if session and counter <= session.top:
+            session.seen.add(counter)
+            return None
+        return enc
+
+    def _raise_mark(self, state, topic, number, counter, shown):
+        old = state.retained.get(topic, (-1, -1, None))
+        if (number, counter) == old[:2]:
+            state.retained[topic] = (number, counter, old[2] or shown)
+        if (number, counter) > old[:2]:
+            state.retained[topic] = (number, counter, shown)
+            if old[2] is not None:
+                try:
+                    self._require_new_live(state, old[0], old[2], old[1])
+                    self._mark(state, old[0], old[2], old[1])
+                except Refused:
+                    pass  # refused already
+
+    def _mark(self, state, number, enc, counter):
         if enc not in state.sessions:
             if len(state.sessions) == self.capacity:
                 lowest = min(state.sessions, key=lambda known: state.sessions[known].number)

@@ -317,7 +317,7 @@ fn an_insider_with_many_topics_harms_only_itself() {
     device.member = Member::load(&device.store, options).unwrap();
     net.tick(alice);
     let stored = net.devices[alice].store.0.keys();
-    assert_eq!(stored.filter(|key| key.starts_with("replay/06")).count(), 4);
+    assert_eq!(stored.filter(|key| key.starts_with("replay/07")).count(), 4);
 }
 
 /// The tables grow, so that nobody is pushed out: devices without a clock, which count their

@@ -131,20 +131,24 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     fn restore_topic(&mut self, stored: &TopicRecord) {
         let Some(index) = self.claim_topic(&stored.key(), stored.serial) else {
-            self.raise_retained(&stored.key(), stored.serial, stored.retained);
+            self.drop_mark(&stored.key(), stored.serial, &stored.retained_mark());
             return;
         };
         let Some(slot) = self.topics.as_mut().get_mut(index) else {
             return;
         };
         slot.debt.set_stored();
-        if let Some(record) = slot.record.as_mut()
-            && record.serial == stored.serial
-        {
-            record.retained = record.retained.max(stored.retained);
-            if record.retained != stored.retained {
-                slot.debt.change(&mut self.topic_tally, index);
-            }
+        let record = slot.record.as_mut();
+        let Some(record) = record.filter(|r| r.serial == stored.serial) else {
+            return;
+        };
+        let mark = stored.retained_mark();
+        let out = record.raise(&mark);
+        if record.retained_mark() != mark {
+            slot.debt.change(&mut self.topic_tally, index);
+        }
+        if let Some(out) = out {
+            self.enter(&stored.key(), stored.serial, &out);
         }
     }
 }

@@ -6,9 +6,9 @@ use core::mem;
 use super::Table;
 use super::debt::Tally;
 use super::probe::probe;
-use super::sender::{Order, SenderRecord, SenderSlot, sender_hash};
+use super::sender::{SenderRecord, SenderSlot, sender_hash};
 use super::state::{Floors, ReplayState};
-use super::topic::{TopicKey, TopicRecord, TopicSlot};
+use super::topic::{Mark, TopicKey, TopicRecord, TopicSlot};
 use crate::credential::CredentialOrder;
 use crate::ids::{GroupId, MemberNumber};
 
@@ -147,13 +147,57 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let out = slot.record.take()?;
         slot.debt.push_out(out.key(), &mut self.topic_tally, index);
         if out.retained != (0, 0) {
-            self.raise_retained(&out.key(), out.serial, out.retained);
+            self.drop_mark(&out.key(), out.serial, &out.retained_mark());
         }
         Some(index)
     }
 
-    /// A topic without a record: the floor of its sender stands for it.
-    pub(super) fn raise_retained(&mut self, key: &TopicKey, serial: CredentialOrder, order: Order) {
+    /// Raises the mark of a topic. The value that it was, if it was shown, is from now on refused
+    /// by its session's window.
+    pub(super) fn raise_mark(&mut self, index: usize, mark: &Mark) {
+        let Some(slot) = self.topics.as_mut().get_mut(index) else {
+            return;
+        };
+        let Some(record) = slot.record.as_mut() else {
+            return;
+        };
+        let before = record.retained_mark();
+        let out = record.raise(mark);
+        let (key, serial) = (record.key(), record.serial);
+        if record.retained_mark() != before {
+            slot.debt.change(&mut self.topic_tally, index);
+        }
+        if let Some(out) = out {
+            self.enter(&key, serial, &out);
+        }
+    }
+
+    /// Counts a value that was shown as accepted live, too.
+    pub(super) fn enter(&mut self, key: &TopicKey, serial: CredentialOrder, mark: &Mark) {
+        let Some(enc) = &mark.shown else { return };
+        let (number, counter) = mark.order;
+        let index = self.find_sender(&key.group, key.member);
+        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
+        if let Some((index, slot)) = slot
+            && let Some(record) = slot.record.as_mut()
+        {
+            if record.serial == serial && record.is_new(enc, number, counter) {
+                record.mark(enc, number, counter);
+                slot.debt.change(&mut self.sender_tally, index);
+            }
+        } else {
+            self.raise_floors(&Floors {
+                delegation: serial.delegation,
+                session: number,
+                ..Floors::default()
+            });
+        }
+    }
+
+    /// A topic without a record: the floor of its sender stands for it, and the window.
+    pub(super) fn drop_mark(&mut self, key: &TopicKey, serial: CredentialOrder, mark: &Mark) {
+        self.enter(key, serial, mark);
+        let order = mark.order;
         let index = self.find_sender(&key.group, key.member);
         let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
         if let Some((index, slot)) = slot
@@ -211,7 +255,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 to.debt
                     .take_over(mem::take(&mut from.debt), &mut self.topic_tally, index);
             } else {
-                self.raise_retained(&key, record.serial, record.retained);
+                self.drop_mark(&key, record.serial, &record.retained_mark());
             }
         }
     }

@@ -5,16 +5,17 @@ use super::state::Floors;
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::credential::CredentialOrder;
+use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::{MAX_COUNTER, MAX_SESSION_NUMBER, Reader, Truncated, Writer};
 
 /// Length of a record's key in bytes.
 pub const RECORD_KEY_LEN: usize = 37;
 
-// 1 to 3 were records without the delegation's serial.
+// 1 to 3 were records without the delegation's serial, 6 those of topics without what was shown.
 const FLOORS: u8 = 4;
 const SENDER: u8 = 5;
-const TOPIC: u8 = 6;
+const TOPIC: u8 = 7;
 
 /// A durable piece of replay state. Put it into the store under [`Record::key`]; a newer one of
 /// the same key takes the place of the older. The bytes are this implementation's own.
@@ -107,6 +108,8 @@ impl<const W: usize> Record<W> {
                 out.put(&record.topic)?;
                 put_serial(&mut out, record.serial)?;
                 put_order(&mut out, record.retained)?;
+                // No session has an enc of zeros.
+                out.put(&record.shown.unwrap_or_default())?;
             }
         }
         Ok(out.position())
@@ -132,6 +135,7 @@ impl<const W: usize> Record<W> {
                 topic: input.array()?,
                 serial: serial(&mut input)?,
                 retained: order(&mut input)?,
+                shown: Some(input.array()?).filter(|enc| *enc != [0; ENC_LEN]),
                 sequence: None,
             }),
             _ => return Err(RecordError),

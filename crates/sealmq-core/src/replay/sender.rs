@@ -124,6 +124,21 @@ impl<const W: usize> SenderRecord<W> {
         number > self.floor
     }
 
+    /// Records that a value was delivered as retained, as far as that moves no window. Whether it
+    /// would still be accepted live, so that the mark of its topic has to refuse it.
+    pub(crate) fn show(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
+        if !self.is_new(enc, number, counter) {
+            return false;
+        }
+        let recent = self.recent.iter_mut().flatten().find(|r| r.enc == *enc);
+        let inside = recent.filter(|recent| counter <= recent.window.parts().0);
+        let stays_open = inside.is_none();
+        if let Some(recent) = inside {
+            recent.window.mark(counter);
+        }
+        stays_open
+    }
+
     /// Marks a counter. A new session takes the place of the one with the lowest number, and the
     /// floor rises to that (ATTACKS A11).
     pub(crate) fn mark(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) {

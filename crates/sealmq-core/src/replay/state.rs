@@ -1,7 +1,7 @@
 use super::Table;
 use super::debt::Tally;
 use super::sender::{Order, SenderRecord, SenderSlot};
-use super::topic::{TopicKey, TopicSlot};
+use super::topic::{Mark, TopicKey, TopicSlot};
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
 
@@ -173,10 +173,13 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             (None, None) => self.floors.under(message.serial),
         };
         let new = match message.class {
-            Class::Ordinary => match same {
-                Some(s) => s.is_new(message.enc, message.number, message.counter),
-                None => message.number > floors.session,
-            },
+            Class::Ordinary => {
+                let new = match same {
+                    Some(s) => s.is_new(message.enc, message.number, message.counter),
+                    None => message.number > floors.session,
+                };
+                new && !self.was_shown(message)
+            }
             Class::Will => message.number > floors.will,
             // The value of a Will that was seen live may be read again.
             Class::RetainedWill => message.number >= floors.will,
@@ -188,6 +191,16 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             }
         };
         if new { Verdict::New } else { Verdict::Replay }
+    }
+
+    /// Whether this is the value of its topic that was delivered as retained.
+    fn was_shown(&self, message: &Message<'_>) -> bool {
+        let topic = self.topic(&message.topic).filter(|_| message.retain);
+        topic.is_some_and(|topic| {
+            topic.serial == message.serial
+                && topic.shown.is_some()
+                && topic.retained == message.order()
+        })
     }
 
     /// Records a verified message.
@@ -212,7 +225,11 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             };
             match message.class {
                 Class::Ordinary => floors.session = message.number,
-                Class::Retained => floors.retained = message.order(),
+                // It was shown, so it is not accepted live any more either.
+                Class::Retained => {
+                    floors.retained = message.order();
+                    floors.session = message.number;
+                }
                 Class::Will | Class::RetainedWill => floors.will = message.number,
             }
             self.raise_floors(&floors);
@@ -236,23 +253,38 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     fn commit_topic(&mut self, message: &Message<'_>) -> Option<Gap> {
         let (key, sequence) = (message.topic, message.sequence);
+        let mark = message.retain.then(|| Mark {
+            order: message.order(),
+            shown: self.show(message),
+        });
         let Some(index) = self.claim_topic(&key, message.serial) else {
-            if message.retain {
-                self.raise_retained(&key, message.serial, message.order());
+            if let Some(mark) = mark {
+                self.drop_mark(&key, message.serial, &mark);
             }
             return sequence.map(|_| Gap::First);
         };
-        let slot = self.topics.as_mut().get_mut(index)?;
-        let record = slot.record.as_mut()?;
-        if message.retain && message.order() > record.retained {
-            record.retained = message.order();
-            slot.debt.change(&mut self.topic_tally, index);
+        if let Some(mark) = mark {
+            self.raise_mark(index, &mark);
         }
+        let record = self.topics.as_mut().get_mut(index)?.record.as_mut()?;
         let gap = judge_sequence(record.sequence, message.number, sequence?);
         if gap != Gap::Late {
             record.sequence = sequence.map(|s| (message.number, s));
         }
         Some(gap)
+    }
+
+    /// For a message that was delivered as retained: what its mark has to hold so that it is
+    /// refused live.
+    fn show(&mut self, message: &Message<'_>) -> Option<[u8; ENC_LEN]> {
+        if message.class != Class::Retained {
+            return None;
+        }
+        let TopicKey { group, member, .. } = message.topic;
+        let index = self.find_sender(&group, member);
+        let record = index.and_then(|i| self.senders.as_mut().get_mut(i)?.record.as_mut());
+        let open = record.is_none_or(|r| r.show(message.enc, message.number, message.counter));
+        open.then_some(*message.enc)
     }
 }
 

@@ -44,16 +44,15 @@ fn retained(scene: &Scene, file: &mut VectorFile) {
         .retained(true)
         .ok(&value)
         .done(file);
-    live(
-        "before-live",
-        "The retained delivery burns nothing of the window.",
-    )
-    .retained(true)
-    .ok(&value)
-    .retained(false)
-    .ok(&value)
-    .bad(&value, "Replay")
-    .done(file);
+    live("before-live", "What was shown as retained comes live.")
+        .retained(true)
+        .ok(&value)
+        .retained(false)
+        .bad(&value, "Replay")
+        .retained(true)
+        .ok(&value)
+        .done(file);
+    shown(scene, file);
     live("rolled-back", "An older value after a newer one.")
         .retained(true)
         .ok(&at(&value, 5))
@@ -143,6 +142,126 @@ fn retained(scene: &Scene, file: &mut VectorFile) {
         .ok(&value)
         .ok(&fresh)
         .bad(&at(&value, 9), "Revoked")
+        .done(file);
+}
+
+/// Values that were delivered as retained, and come live then: §9, "Retained delivery".
+fn shown(scene: &Scene, file: &mut VectorFile) {
+    let plain = scene.sent();
+    let value = plain.change(|d| d.message.retain = true);
+    let in_session = |number: u64| scene.in_session(number).change(|d| d.message.retain = true);
+    let case = |id: &str, comment: &str| {
+        Case::new(scene, format!("shown-{id}"), comment, "§9").attacks(&["B2"])
+    };
+    case(
+        "in-window",
+        "Shown when its session's window was already above it.",
+    )
+    .ok(&at(&plain, 9))
+    .retained(true)
+    .ok(&at(&value, 5))
+    .retained(false)
+    .bad(&at(&value, 5), "Replay")
+    .ok(&at(&plain, 4))
+    .done(file);
+    case("then-passed", "Then live messages of its session pass it.")
+        .retained(true)
+        .ok(&at(&value, 5))
+        .retained(false)
+        .ok(&at(&plain, 9))
+        .bad(&at(&value, 5), "Replay")
+        .done(file);
+    case(
+        "queue",
+        "It moves no window: 2000 older ones may still be on their way.",
+    )
+    .ok(&plain)
+    .retained(true)
+    .ok(&at(&value, 2000))
+    .retained(false)
+    .ok(&at(&plain, 1))
+    .ok(&at(&value, 3))
+    .done(file);
+    case("queue-first", "The same, the session being unknown.")
+        .retained(true)
+        .ok(&at(&value, 2000))
+        .retained(false)
+        .ok(&plain)
+        .ok(&at(&value, 3))
+        .bad(&at(&value, 2000), "Replay")
+        .done(file);
+    case(
+        "replaced-live",
+        "A newer value, live, takes the mark; the shown one stays refused.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .retained(false)
+    .ok(&at(&value, 7))
+    .bad(&at(&value, 5), "Replay")
+    .ok(&at(&value, 6))
+    .done(file);
+    case(
+        "replaced-retained",
+        "A newer value, retained as well, takes the mark.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .ok(&at(&value, 7))
+    .retained(false)
+    .bad(&at(&value, 5), "Replay")
+    .bad(&at(&value, 7), "Replay")
+    .ok(&at(&value, 6))
+    .done(file);
+    case(
+        "replaced-later-session",
+        "A newer value of a later session takes the mark.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .ok(&in_session(NOW + 1))
+    .retained(false)
+    .bad(&at(&value, 5), "Replay")
+    .bad(&in_session(NOW + 1), "Replay")
+    .ok(&at(&value, 4))
+    .done(file);
+    case(
+        "replaced-window",
+        "The value whose mark was taken is entered as an accepted one: what is 1024 below is refused.",
+    )
+    .retained(true)
+    .ok(&at(&value, 3000))
+    .ok(&at(&value, 3001))
+    .retained(false)
+    .bad(&at(&plain, 1976), "Replay")
+    .ok(&at(&plain, 2873))
+    .done(file);
+    case(
+        "other-topic",
+        "Another message of its number on another topic is judged by the window only.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .retained(false)
+    .ok(&at(&value, 6).change(|d| d.topic = "plant/b/temp".to_owned()))
+    .bad(&at(&value, 5), "Replay")
+    .done(file);
+    case(
+        "late",
+        "A value older than the shown one is delivered live.",
+    )
+    .retained(true)
+    .ok(&at(&value, 5))
+    .retained(false)
+    .ok(&at(&value, 4))
+    .bad(&at(&value, 4), "Replay")
+    .done(file);
+    case("forged", "A forged one, shown, refuses nothing.")
+        .attacks(&["A8"])
+        .retained(true)
+        .bad(&at(&value, 5).change(|d| d.name = "insider-8"), "Rejected")
+        .retained(false)
+        .ok(&at(&value, 5))
         .done(file);
 }
 
