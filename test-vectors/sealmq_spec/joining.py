@@ -25,7 +25,7 @@ def token_uri(body):
 
 
 def token_body(f):
-    return (be(1, 1) + be(1, f["suite"]) + f["root_key"] + f["token"] + f["secret"] + varint(f["expires"])
+    return (be(1, 1) + be(1, f["suite"]) + f["root_key"] + f["token"] + f["secret"] + varint(f["serial"]) + varint(f["expires"])
             + b"".join(blob(f[name].encode()) for name in ("name", "prefix", "broker")))
 
 
@@ -41,7 +41,7 @@ def token(text):
     c = Cursor(body)
     f = {"version": c.u8()}
     require(f["version"] == 1, "unsupported", "version")
-    f |= {"suite": c.u8(), "root_key": c.take(32), "token": c.take(8), "secret": c.take(32), "expires": c.u64(),
+    f |= {"suite": c.u8(), "root_key": c.take(32), "token": c.take(8), "secret": c.take(32), "serial": c.u32(), "expires": c.u64(),
           "name": c.text(), "prefix": c.text(), "broker": c.text()}
     c.end()
     require(f["suite"] in (1, 2), "field", "suite")

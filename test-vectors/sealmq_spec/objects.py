@@ -353,7 +353,7 @@ def domain_of(root_key):
     return sha256(b"sealmq/1 domain", root_key)[:16]
 
 
-def check(expected, data, root_key=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
+def check(expected, data, root_key=None, pinned=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
           named_hash=None, named=(), identity=None, nonce=None, request=None, proves=None, suite=1, now=None, skew=None):
     """Decodes and verifies one object; what is not given is not checked. Returns the Object.
 
@@ -372,13 +372,14 @@ def check(expected, data, root_key=None, held=None, authority=None, group=None, 
         obj.require_signed(root_key)
         require(all((entry["kem"], len(entry["key"])) == KEM[suite][:2] for entry in f["kem_keys"]), "field", "KEM key")
         require(suite == 1 or all(is_ml_kem_768(entry["key"][:1184]) for entry in f["kem_keys"]), "field", "not an ML-KEM key")
+        require(pinned is None or f["serial"] >= pinned, "serial", "older than what came with the root key")
         if held:
             require(held[0] == data[0], "form", "of another suite than the one held")
             held = Object("delegation", held, suite)
             require(f["serial"] > held.fields["serial"] or obj.hash == held.hash, "serial", "older than, or not, the one held")
     elif expected == "key_package":
-        obj.require_signed(identity or f["identity"])
         require(identity is None or f["identity"] == identity, "field", "identity")
+        obj.require_signed(f["identity"])
     elif expected == "enrolment_request":
         obj.require_signed(f["key"])
         _check_packages(f, suite)

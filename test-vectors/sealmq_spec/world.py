@@ -198,7 +198,7 @@ def package_set(name, numbers):
     return items(blob(key_package(name, number)[1]) for number in numbers)
 
 
-TOKEN = {"suite": 1, "root_key": ROOT_KEY, "token": bytes_of("token", 8), "secret": bytes_of("token secret"), "expires": NOW + 3600,
+TOKEN = {"suite": 1, "root_key": ROOT_KEY, "token": bytes_of("token", 8), "secret": bytes_of("token secret"), "serial": 1, "expires": NOW + 3600,
          "name": "sens*", "prefix": "_sealmq/x", "broker": "mqtts://[::1]:8883"}
 KEM_SEED = bytes_of("join key")
 

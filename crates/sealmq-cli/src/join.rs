@@ -47,6 +47,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
                 root_key: file.key,
                 prefix: Some(file.prefix),
                 suite: Some(file.suite),
+                serial: args.serial,
             }
         }
         (None, None) => return Err(Failure::usage("give a token, or --root FILE")),

@@ -223,6 +223,21 @@ impl VerifiedDelegation {
         }
     }
 
+    /// Whether a device may take it as its first: what reached the device together with the root's
+    /// key says the suite, if it is known, and the lowest serial (spec/keys.md §12).
+    ///
+    /// # Errors
+    /// [`ObjectError::Form`] for another suite, [`ObjectError::Serial`] for a lower serial.
+    pub fn check_pinned(&self, suite: Option<Suite>, serial: u32) -> Result<(), ObjectError> {
+        if suite.is_some_and(|suite| suite != self.suite) {
+            return Err(ObjectError::Form);
+        }
+        if self.serial < serial {
+            return Err(ObjectError::Serial);
+        }
+        Ok(())
+    }
+
     /// Whether `now` (Unix seconds) lies between issue (minus `skew` seconds) and expiry.
     #[must_use]
     pub fn is_valid_at(&self, now: u64, skew: u32) -> bool {

@@ -125,6 +125,10 @@ impl VerifiedKeyPackage {
     ) -> Result<Self, ObjectError> {
         let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
         let body = KeyPackage::decode(&object)?;
+        // Somebody else's package is told as that, not as a bad signature: in sets as in requests.
+        if body.identity != *identity.as_bytes() {
+            return Err(ObjectError::Field("identity"));
+        }
         let hash = object.verify(identity)?;
         let package = body.into_verified(suite, hash, domain, identity)?;
         package.probe()?;

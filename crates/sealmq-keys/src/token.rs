@@ -137,6 +137,8 @@ pub struct Token {
     pub id: [u8; TOKEN_ID_LEN],
     /// Shows that a device has the token.
     pub secret: Secret,
+    /// Serial of the delegation under which it was made: its holder refuses older ones.
+    pub serial: u32,
     /// Unix seconds; not accepted after.
     pub expires: u64,
     /// The names that it admits.
@@ -150,6 +152,7 @@ pub struct Token {
 /// What follows the fields of fixed length.
 #[derive(Serialize, Deserialize)]
 struct Tail<'a> {
+    serial: u32,
     expires: u64,
     name: &'a str,
     prefix: &'a str,
@@ -174,6 +177,7 @@ impl Token {
         cursor.put(&self.id)?;
         cursor.put(self.secret.expose())?;
         cursor.encode(&Tail {
+            serial: self.serial,
             expires: self.expires,
             name: &name,
             prefix: &self.prefix,
@@ -236,6 +240,7 @@ impl Token {
                 .map_err(|_| ObjectError::Field("root_key"))?,
             id: *id,
             secret: Secret::init_with(|bytes| bytes.copy_from_slice(secret)),
+            serial: tail.serial,
             expires: tail.expires,
             name: NamePattern::parse(tail.name)?,
             prefix: tail.prefix.to_owned(),

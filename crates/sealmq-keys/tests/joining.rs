@@ -15,6 +15,7 @@ use common::desk::{Desk, NOW, YEAR, grants};
 use common::device::Device;
 use common::{MemoryStore, TestRng};
 use sealmq_core::crypto::{Digest, IdentityKey, Secret};
+use sealmq_core::object::ObjectError;
 use sealmq_core::wire::Suite;
 use sealmq_keys::member::{
     Action, EnrolledAs, JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError, MemberEvent,
@@ -47,6 +48,7 @@ fn by_root(desk: &Desk) -> JoinWay {
         root_key: *desk.authority.root_key(),
         prefix: None,
         suite: None,
+        serial: 0,
     }
 }
 
@@ -448,4 +450,62 @@ fn a_store_belongs_to_one_domain_and_one_way() {
     let bytes = desk.authority.delegation().to_vec();
     let failed = broken.joiner.handle(&topic, &bytes, MS, &mut broken.rng);
     assert!(matches!(failed, Err(MemberError::Random)));
+}
+
+/// Threat model A40: the thief of the first delegation's key would take the device in.
+#[test]
+fn a_token_pins_the_delegation() {
+    for suite in [Suite::One, Suite::Two] {
+        let mut desk = Desk::with_groups(suite);
+        let topic = desk.name(ReservedTopic::Delegation);
+        let stolen = desk.retained[&topic].clone();
+        // It learned the first delegation before the theft was noticed, and its request waits.
+        let mut early = Client::new(2, "early", by_root(&desk));
+        early.connect(&mut desk);
+        assert!(early.waiting);
+
+        desk.recover();
+        let token = desk.token("", 2);
+        assert_eq!(token.serial, 2);
+        let good = desk.retained[&topic].clone();
+        let serial = |e: &MemberError| matches!(e, MemberError::Delegation(ObjectError::Serial));
+
+        let mut late = Client::new(1, "late", by_token(&token));
+        for _ in 0..2 {
+            late.deliver(&mut desk, &topic, &stolen);
+            assert!(late.ignored.iter().all(serial) && !late.ignored.is_empty());
+            assert_eq!((late.sent, late.store.0.len()), (0, 0));
+            late = late.restart("late", by_token(&token));
+        }
+        let mut early = early.restart("early", by_token(&token));
+        early.deliver(&mut desk, &topic, &stolen);
+        assert!(early.ignored.iter().all(serial) && !early.ignored.is_empty());
+        assert_eq!(early.sent, 0);
+
+        // The root alone, with its serial, pins as much.
+        let JoinWay::Root {
+            root_key,
+            prefix,
+            suite,
+            ..
+        } = by_root(&desk)
+        else {
+            unreachable!("by the root");
+        };
+        let way = JoinWay::Root {
+            root_key,
+            prefix,
+            suite,
+            serial: 2,
+        };
+        let mut by_hand = Client::new(3, "by-hand", way);
+        by_hand.deliver(&mut desk, &topic, &stolen);
+        assert_eq!((by_hand.sent, by_hand.ignored.len()), (0, 1));
+
+        for client in [&mut late, &mut early] {
+            client.deliver(&mut desk, &topic, &good);
+            client.connect(&mut desk);
+            assert!(client.joined.is_some());
+        }
+    }
 }

@@ -342,7 +342,7 @@ mod packages_and_requests {
         let mut buffer = [0; 512];
         let packages = List::encode(&[package.as_slice()], &mut buffer).unwrap();
         let borrowed = raw(Kind::EnrolmentRequest, &body(&eve, packages), &eve);
-        assert_eq!(enrol(&borrowed), Err(ObjectError::Signature));
+        assert_eq!(enrol(&borrowed), Err(ObjectError::Field("identity")));
         let mut weak = body(&eve, List::EMPTY);
         weak.key = [0; 32];
         let weak = raw(Kind::EnrolmentRequest, &weak, &eve);

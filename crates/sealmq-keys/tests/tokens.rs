@@ -21,6 +21,7 @@ fn token() -> Token {
         root_key: IdentityKey::from_seed(&Secret::new([1; 32])).verifying_key(),
         id: [2; 8],
         secret: Secret::new([3; 32]),
+        serial: 7,
         expires: EXPIRES,
         name: NamePattern::Prefix("pump-".to_owned()),
         prefix: "_sealmq/x".to_owned(),

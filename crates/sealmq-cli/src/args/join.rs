@@ -120,6 +120,9 @@ pub(crate) struct JoinArgs {
     /// Without a token: the file that `sealmq root show` printed; an operator then decides
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,
+    /// With --root: the serial of the root's newest delegation; a broker that shows older ones is refused
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "root")]
+    pub(crate) serial: u32,
     /// The device's name: letters, digits, . _ - (at most 64)
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,

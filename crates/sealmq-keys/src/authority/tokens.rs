@@ -140,6 +140,7 @@ impl Authority {
             root_key: root_key.map_err(|_| AuthorityError::Record)?,
             id: record.id,
             secret,
+            serial: self.delegation.serial(),
             expires: record.expires,
             name: spec.name.clone(),
             prefix: self.domain.prefix.clone(),

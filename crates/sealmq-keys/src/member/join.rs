@@ -46,6 +46,9 @@ pub enum JoinWay {
         prefix: Option<String>,
         /// The domain's suite, if it is known; that of the root's delegation if not given.
         suite: Option<Suite>,
+        /// The delegation's serial when the key was handed over: older ones are refused. 0 if it
+        /// is not known.
+        serial: u32,
     },
 }
 
@@ -119,6 +122,8 @@ pub struct Joiner {
     domain: DomainId,
     prefix: String,
     suite: Option<Suite>,
+    /// The lowest serial of a delegation.
+    serial: u32,
     token: Option<Box<Token>>,
     keys: Keys,
     delegation: Option<(VerifiedDelegation, Vec<u8>)>,
@@ -145,7 +150,7 @@ impl Member {
         if options.packages == 0 || options.packages > MAX_PACKAGES {
             return Err(MemberError::Packages { most: MAX_PACKAGES });
         }
-        let (root_key, prefix, suite, token) = match options.way {
+        let (root_key, prefix, suite, serial, token) = match options.way {
             JoinWay::Token(token) => {
                 if !token.name.admits(&options.name) {
                     let admits = token.name.to_string();
@@ -156,6 +161,7 @@ impl Member {
                     *token.root_key.as_bytes(),
                     prefix,
                     Some(token.suite),
+                    token.serial,
                     Some(token),
                 )
             }
@@ -163,7 +169,8 @@ impl Member {
                 root_key,
                 prefix,
                 suite,
-            } => (root_key, prefix, suite, None),
+                serial,
+            } => (root_key, prefix, suite, serial, None),
         };
         let root = VerifyingKey::from_bytes(&root_key).map_err(|_| MemberError::RootKey)?;
         let domain = DomainId::of_root(&root);
@@ -181,7 +188,10 @@ impl Member {
             }
             let verified = VerifiedDelegation::verify(&known.delegation, &root)
                 .map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
-            delegation = Some((verified, known.delegation));
+            // One from before a recovery that this device was told of since does not count.
+            if verified.serial() >= serial {
+                delegation = Some((verified, known.delegation));
+            }
         }
         let keys = match records::get(store, records::IDENTITY)? {
             Some(_) => Keys::load(store, &domain)?,
@@ -194,6 +204,7 @@ impl Member {
             domain,
             prefix,
             suite,
+            serial,
             token,
             keys,
             delegation,
@@ -367,9 +378,8 @@ impl Joiner {
     fn take_delegation(&mut self, bytes: &[u8], now: Now) -> Result<(), MemberError> {
         let new = VerifiedDelegation::verify(bytes, &self.root).map_err(MemberError::Delegation)?;
         let refused = |error| Err(MemberError::Delegation(error));
-        if self.suite.is_some_and(|suite| suite != new.suite()) {
-            return refused(ObjectError::Form);
-        }
+        new.check_pinned(self.suite, self.serial)
+            .map_err(MemberError::Delegation)?;
         if seconds(now).is_some_and(|now| !new.is_valid_at(now, DEFAULT_SKEW)) {
             return refused(ObjectError::Expired);
         }

@@ -8,7 +8,7 @@ use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{
     Authority, AuthorityEvent, DomainOptions, GrantSpec, NewGroup, Plan, TokenSpec,
 };
-use sealmq_keys::{NamePattern, ReservedTopic, RootKey, Store, Token, VerifiedDelegation};
+use sealmq_keys::{NamePattern, ReservedTopic, Roles, RootKey, Store, Token, VerifiedDelegation};
 
 use super::{MemoryStore, TestRng};
 
@@ -124,6 +124,24 @@ impl Desk {
         self.commit(plan);
         // What the device reads is what it joins with.
         Token::parse(&token.to_uri().unwrap()).unwrap()
+    }
+
+    /// The root signs the next delegation with new keys, because the old ones were stolen.
+    pub fn recover(&mut self) {
+        let request = self
+            .authority
+            .request_delegation(true, false, NOW, &mut self.rng);
+        let (request, plan) = request.unwrap();
+        self.commit(plan);
+        let serial = self.delegation().serial() + 1;
+        let object = self
+            .root
+            .delegate(&request, serial, NOW, NOW + YEAR, Roles::ALL);
+        let object = object.unwrap();
+        let plan = self
+            .authority
+            .install_delegation(&object, true, NOW, &mut self.rng);
+        self.commit(plan.unwrap());
     }
 
     pub fn uses_left(&self) -> Vec<u32> {

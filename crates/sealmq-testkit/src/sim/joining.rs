@@ -156,6 +156,7 @@ impl World {
                     root_key,
                     prefix,
                     suite: None,
+                    serial: 0,
                 },
             };
             let options = JoinOptions {

@@ -137,6 +137,7 @@ fn tokens(add: Add<'_>) {
         root_key: IdentityKey::from_seed(&Secret::new([1; 32])).verifying_key(),
         id: [2; 8],
         secret: Secret::new([3; 32]),
+        serial: 1,
         expires: NOW,
         name: NamePattern::Prefix("pump-".to_owned()),
         prefix: "_sealmq/x".to_owned(),

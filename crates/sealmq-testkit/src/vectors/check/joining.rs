@@ -50,6 +50,7 @@ pub(crate) fn token(input: Input<'_>) -> Result<Outcome, String> {
         root_key: *token.root_key.as_bytes(),
         token: Json::hex(token.id),
         secret: *token.secret.expose(),
+        serial: token.serial,
         expires: token.expires,
         name: Json::text(token.name.to_string()),
         prefix: Json::text(&token.prefix),

@@ -93,6 +93,10 @@ fn require_times(
 fn delegation(bytes: &[u8], context: Input<'_>) -> Checked {
     let root = VerifyingKey::from_bytes(&context.array("root_key")).unwrap();
     let verified = VerifiedDelegation::verify(bytes, &root).map_err(reason)?;
+    if context.has("pinned") {
+        let pinned = context.number("pinned");
+        verified.check_pinned(None, pinned).map_err(reason)?;
+    }
     if context.has("held") {
         let held = VerifiedDelegation::verify(&context.hex("held"), &root).unwrap();
         verified.supersedes(&held).map_err(reason)?;

@@ -277,6 +277,28 @@ fn times_and_serials(file: &mut VectorFile) {
         )
         .attacks(&["A32"])
     };
+    let pinned = |object: Vec<u8>, id: &str, comment: &'static str| {
+        let context = under_root().with("pinned", 3_u8);
+        Plan::new("delegation", id, comment, object, context).attacks(&["A40"])
+    };
+    pinned(
+        delegation(3),
+        "pinned-same",
+        "The serial that a token pins.",
+    )
+    .valid(file);
+    pinned(
+        delegation(4),
+        "pinned-lower",
+        "A higher serial than the pinned one.",
+    )
+    .valid(file);
+    pinned(
+        delegation(2),
+        "pinned-higher",
+        "A genuine one from before the token was made.",
+    )
+    .invalid(file, "serial");
     holding(held.clone(), "held-same", "The one that is held, again.").valid(file);
     holding(
         delegation(4),

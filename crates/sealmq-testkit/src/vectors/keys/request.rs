@@ -160,7 +160,7 @@ fn requests(file: &mut VectorFile) {
         "foreign-package",
         "A package of somebody else.",
         request(name, &[key_package("insider-8", 1)]),
-        "signature",
+        "field",
     );
     bad(
         "package-identity",

@@ -17,6 +17,7 @@ struct Plan {
     suite: u8,
     root_key: [u8; 32],
     token: [u8; 8],
+    serial: u32,
     expires: u64,
     name: String,
     prefix: String,
@@ -36,6 +37,7 @@ fn plan() -> Plan {
         suite: 1,
         root_key: root_key(),
         token: token_id(),
+        serial: 3,
         expires: EXPIRES,
         name: "sensor-*".to_owned(),
         prefix: default_prefix(&domain()),
@@ -50,6 +52,7 @@ impl Plan {
             &self.root_key[..],
             &self.token,
             &bytes(TOKEN_SECRET),
+            &body(&self.serial),
             &body(&self.expires),
             &blob(self.name.as_bytes()),
             &blob(self.prefix.as_bytes()),
@@ -102,6 +105,7 @@ fn good(file: &mut VectorFile) {
             root_key: plan.root_key,
             token: Json::hex(plan.token),
             secret: bytes(TOKEN_SECRET),
+            serial: plan.serial,
             expires: plan.expires,
             name: Json::text(&plan.name),
             prefix: Json::text(&plan.prefix),
@@ -114,6 +118,7 @@ fn good(file: &mut VectorFile) {
         root_key: identity("root").verifying_key(),
         id: token_id(),
         secret: secret(TOKEN_SECRET),
+        serial: 3,
         expires: EXPIRES,
         name: NamePattern::parse("sensor-*").unwrap(),
         prefix: default_prefix(&domain()),
@@ -140,6 +145,10 @@ fn good(file: &mut VectorFile) {
     with("suite-2", "A domain of suite 2.", &|p| p.suite = 2);
     with("prefix-1024", "The longest prefix.", &|p| {
         p.prefix = "x".repeat(1024)
+    });
+    with("serial-0", "It pins no serial.", &|p| p.serial = 0);
+    with("serial-max", "The highest serial.", &|p| {
+        p.serial = u32::MAX
     });
     with("expires-max", "Good for ever.", &|p| p.expires = u64::MAX);
     for (id, broker) in [
@@ -309,7 +318,7 @@ fn texts(file: &mut VectorFile) {
         &uri(&plain[..plain.len() - 1]),
         "encoding",
     );
-    let at = 2 + 32 + 8 + 32 + body(&EXPIRES).len();
+    let at = 2 + 32 + 8 + 32 + 1 + body(&EXPIRES).len();
     let overlong = [&plain[..at], &[plain[at] | 0x80, 0], &plain[at + 1..]].concat();
     push(
         "overlong",
