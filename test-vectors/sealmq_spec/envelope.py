@@ -5,7 +5,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from . import hpke, topics, tree
 from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, sign, signed_bytes, utf8, varint
 
-FORMS = {0x11: 1, 0x12: 2}  # full forms and their suites
 FORM, SUITE = 0x11, 1
 MAX_COUNTER = 2**21 - 1
 SMALLEST = 126
@@ -125,10 +124,10 @@ def encode_header(key_id, enc, counter):
 
 
 def decode_header(envelope):
-    """(suite, key_id, enc, counter, length of the header), or Refused with a reason of §10."""
-    if envelope[:1] in (b"\x91", b"\x92"):
-        raise Refused("Unsupported", "short form")
-    require(envelope and envelope[0] in FORMS, "NotSealed", "empty, or not a form of §3")
+    """(key_id, enc, counter, length of the header), or Refused with a reason of §10."""
+    if envelope[:1] in (b"\x12", b"\x91", b"\x92"):
+        raise Refused("Unsupported", "reserved form")
+    require(envelope and envelope[0] == FORM, "NotSealed", "empty, or not a form of §3")
     require(len(envelope) >= SMALLEST, "Malformed", "too short")
     c = Cursor(envelope)
     c.take(1)
@@ -137,7 +136,7 @@ def decode_header(envelope):
     except Refused as refused:
         raise Refused("Malformed", str(refused)) from None
     require(counter <= MAX_COUNTER, "Malformed", "counter")
-    return FORMS[envelope[0]], key_id, enc, counter, c.at
+    return key_id, enc, counter, c.at
 
 
 # --- sessions (§6) ---

@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, objects, topics, tree
-from .envelope import LABEL, SUITE, decode_body, decode_header, nonce, session_info, session_keys, transcript
+from .envelope import LABEL, decode_body, decode_header, nonce, session_info, session_keys, transcript
 from .wire import Refused, require, sha256, verify
 
 WINDOW = 1024  # hosts; devices have 128, and no vector tells the two apart
@@ -49,10 +49,9 @@ class Reader:
     def open(self, topic, retained, now_ms, envelope):
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
         # 1 header, 2 key
-        suite, key_id, enc, counter, header_length = decode_header(envelope)
+        key_id, enc, counter, header_length = decode_header(envelope)
         require(key_id in self.epochs, "UnknownKey")
         epoch, keys = self.epochs[key_id]
-        require(suite == SUITE, "Rejected", "another suite than the announcement's")
         self._require_keys_fresh(now_ms)
         # 3 session keys, 4 AEAD, 5 plaintext
         header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())

@@ -414,3 +414,29 @@ async fn acknowledged_when_opened_rejected_or_too_many_wait() {
     assert_eq!(text(&reader.message().await), "twice");
     assert_eq!(reader.rejection().await.1, "Replay");
 }
+
+/// A broker that keeps RETAIN on live deliveries would pass them off as retained ones.
+#[tokio::test]
+async fn subscriptions_ask_for_retain_on_retained_deliveries_only() {
+    let Enrolled { reader, .. } = Enrolled::new().await;
+    let script = Script::listen().await;
+    let reader = Node::start(persistent("reader", script.address), reader);
+    let mut connection = script.accept(false, Limits::default()).await;
+    let mut filter = rumqttc::v5::mqttbytes::v5::Filter::new("plant/#", qos(1));
+    filter.preserve_retain = true;
+    filter.nolocal = true;
+    within("subscribe", reader.client.subscribe_many([filter]))
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    while !seen.iter().any(|path| path == "plant/#") {
+        let Packet::Subscribe(subscribe) = connection.any().await else {
+            continue;
+        };
+        for filter in subscribe.filters {
+            assert!(!filter.preserve_retain, "{}", filter.path);
+            assert_eq!(filter.nolocal, filter.path == "plant/#");
+            seen.push(filter.path);
+        }
+    }
+}

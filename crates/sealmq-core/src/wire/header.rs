@@ -94,8 +94,7 @@ impl Header {
     pub fn parse(envelope: &[u8]) -> Result<Self, HeaderError> {
         let suite = match envelope.first() {
             Some(0x11) => Suite::One,
-            Some(0x12) => Suite::Two,
-            Some(&form @ (0x91 | 0x92)) => return Err(HeaderError::Unsupported { form }),
+            Some(&form @ (0x12 | 0x91 | 0x92)) => return Err(HeaderError::Unsupported { form }),
             _ => return Err(HeaderError::NotSealed),
         };
         if envelope.len() < MIN_ENVELOPE_LEN {
@@ -169,8 +168,8 @@ mod tests {
         for form in 0..=255 {
             bytes[0] = form;
             let expected = match form {
-                0x11 | 0x12 => None,
-                0x91 | 0x92 => Some(HeaderError::Unsupported { form }),
+                0x11 => None,
+                0x12 | 0x91 | 0x92 => Some(HeaderError::Unsupported { form }),
                 _ => Some(HeaderError::NotSealed),
             };
             assert_eq!(Header::parse(&bytes).err(), expected);

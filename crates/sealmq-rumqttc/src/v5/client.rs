@@ -180,7 +180,9 @@ impl AsyncClient {
         self.subscribe_many([Filter::new(filter, qos)]).await
     }
 
-    /// As [`AsyncClient::subscribe`], for several filters with all their options.
+    /// As [`AsyncClient::subscribe`], for several filters with their options, but for
+    /// `preserve_retain`, which is always off: the reader has to know a retained delivery by it
+    /// (spec/envelope.md §9).
     ///
     /// # Errors
     /// As [`AsyncClient::subscribe`]; then none was subscribed.
@@ -188,9 +190,10 @@ impl AsyncClient {
         &self,
         filters: impl IntoIterator<Item = Filter>,
     ) -> Result<(), ClientError> {
-        let filters: Vec<Filter> = filters.into_iter().collect();
-        for filter in &filters {
+        let mut filters: Vec<Filter> = filters.into_iter().collect();
+        for filter in &mut filters {
             self.check_filter(&filter.path)?;
+            filter.preserve_retain = false;
         }
         self.command(Command::Subscribe(filters))
     }

@@ -1,7 +1,11 @@
 //! Kind `open`: everything decrypts, the signature is the fault (spec/envelope.md §9, step 9). Every
 //! reader of a group can make such envelopes.
 
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::scalar::Scalar;
 use sealmq_core::crypto::{SignatureContext, sha256};
+use sha2::{Digest as _, Sha512};
 
 use super::case::Case;
 use super::scene::Scene;
@@ -50,6 +54,41 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             plaintext
         },
     );
+    for (id, comment, nonce, torsion) in [
+        (
+            "r-identity",
+            "R is the neutral point: the equation holds, even byte by byte.",
+            0_u8,
+            0,
+        ),
+        (
+            "r-order-2",
+            "R of order 2: holds with the cofactor only.",
+            0,
+            4,
+        ),
+        (
+            "r-order-8",
+            "R of order 8: holds with the cofactor only.",
+            0,
+            1,
+        ),
+        (
+            "r-mixed-order",
+            "R with a part of order 8, by the signer itself: holds with the cofactor only.",
+            1,
+            1,
+        ),
+        (
+            "r-mixed-order-2",
+            "R with a part of order 2, by the signer itself: holds with the cofactor only.",
+            1,
+            4,
+        ),
+    ] {
+        let signature = with_r(&plain, &body, nonce, torsion);
+        rejected(id, comment, &["D8"], [&body[..], &signature].concat());
+    }
     rejected(
         "other-label",
         "Signed as an object of another kind.",
@@ -227,6 +266,32 @@ fn moved(scene: &Scene, file: &mut VectorFile) {
     .bad(&floor, "Rejected")
     .ok(&plain)
     .done(file);
+}
+
+/// A signature by the sender whose R is `nonce`·B and a point of small order:
+/// [8S]B = [8]R + [8k]A holds.
+fn with_r(draft: &Draft, body: &[u8], nonce: u8, torsion: usize) -> [u8; 64] {
+    let key = identity(draft.name);
+    let expanded = Sha512::digest(key.seed().expose());
+    let mut scalar: [u8; 32] = expanded[..32].try_into().unwrap();
+    scalar[0] &= 0xf8;
+    scalar[31] = scalar[31] & 0x7f | 0x40;
+    let secret = Scalar::from_bytes_mod_order(scalar);
+    let public = *key.verifying_key().as_bytes();
+    assert_eq!(
+        EdwardsPoint::mul_base(&secret).compress().to_bytes(),
+        public
+    );
+
+    let nonce = Scalar::from(nonce);
+    let r = EdwardsPoint::mul_base(&nonce) + EIGHT_TORSION[torsion];
+    let r = r.compress().to_bytes();
+    let digest = sha256(&[&draft.transcript().bytes(body)]);
+    let message = SignatureContext::Message.signed_bytes(&digest);
+    let k = Sha512::new().chain_update(r).chain_update(public);
+    let k: [u8; 64] = k.chain_update(message).finalize().into();
+    let s = nonce + Scalar::from_bytes_mod_order_wide(&k) * secret;
+    [r, s.to_bytes()].concat().try_into().unwrap()
 }
 
 /// S + L, L being the order of Ed25519's group, as little-endian 32 bytes.
