@@ -1,7 +1,7 @@
 //! A device with 32 KiB of memory for following its group: what it keeps is one value of known
 //! size, and whatever it looks at has to fit into its buffers.
 
-use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret};
+use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, SessionPsk};
 use sealmq_core::object::List;
 use sealmq_core::open::{
     DecapsulationLimit, DeviceReceiver, Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection,
@@ -12,8 +12,7 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
 use sealmq_keys::{
     EnrolmentRequest, FollowContext, FollowError, GroupState, KEM_X25519, KeyPackage,
-    MAX_CHUNK_LEN, MAX_STATE_LEN, Psk, RefusedList, UNKNOWN_DOMAIN, VerifiedDelegation,
-    VerifiedWelcome,
+    MAX_CHUNK_LEN, MAX_STATE_LEN, RefusedList, UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,
 };
 
 /// What the issue allows. A quarter of it is left to the stack.
@@ -48,7 +47,7 @@ impl<const N: usize> Buffer<N> {
 pub(crate) struct SmallDevice {
     delegation: VerifiedDelegation,
     state: GroupState,
-    psk: Psk,
+    psk: SessionPsk,
     /// The one sender that it listens to.
     sender: Option<Sender>,
     receiver: DeviceReceiver<2, 2, 1>,
@@ -103,7 +102,7 @@ impl NewDevice {
         SmallDevice {
             state: GroupState::install(verified.open(&init.into()).unwrap()),
             delegation,
-            psk: Psk::new(Secret::new([0; 32])),
+            psk: SessionPsk::derive(&Secret::new([0; 32])),
             sender: None,
             receiver: DeviceReceiver::on_device(DecapsulationLimit::default()),
             announcement: Buffer::EMPTY,
@@ -141,7 +140,7 @@ impl SmallDevice {
         self.state.follow(self.announcement.get(), &context)?;
         let stored = &mut self.second.bytes[..MAX_STATE_LEN];
         self.state.encode(stored).unwrap();
-        self.psk = self.state.current().unwrap().psk;
+        self.psk = self.state.current().unwrap().psk.session();
         if self.state.refused().is_none() {
             self.judge(Some(0));
         } else {
@@ -212,7 +211,7 @@ impl SmallDevice {
 
 struct Known<'a> {
     state: &'a GroupState,
-    psk: &'a Psk,
+    psk: &'a SessionPsk,
     sender: Option<Sender>,
 }
 
@@ -230,7 +229,7 @@ impl Epochs for Known<'_> {
             announcement: *view.hash,
             suite: Suite::One,
             key_pair: view.key_pair?,
-            psk: self.psk.secret(),
+            psk: self.psk,
             not_after: view.good_until,
             policy: ReadPolicy {
                 skew: policy.skew,
