@@ -11,13 +11,15 @@
 mod common;
 mod net;
 
-use common::{TestRng, request};
-use net::serve::{days, generations, group, renew, request_of, serve, settle, talk};
+use common::request;
+use net::serve::{days, generations, group, renew, serve, settle, talk};
 use net::{Device, Net, YEAR, grant};
+use sealmq_core::DomainId;
 use sealmq_core::object::Access;
-use sealmq_keys::Store;
+use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{Authority, AuthorityError, NewGroup};
 use sealmq_keys::member::{Member, Opened};
+use sealmq_keys::{ReservedTopic, Store};
 
 const DAY: u64 = 86_400;
 
@@ -36,6 +38,11 @@ fn members_move_one_by_one_and_messages_go_on() {
         .authority
         .renew_generation("plant", net.now / 1000, &mut net.rng);
     assert_eq!(again.err(), Some(AuthorityError::Moving("plant".into())));
+    // They make packages for it. One is away: the others are moved together, after a while.
+    settle(&mut net);
+    assert_eq!(group(&net).moved, 0);
+    net.now += 600_000;
+    net.tick_authority();
     talk(&mut net, bob, &[alice], "both have a welcome");
     settle(&mut net);
     assert_eq!((generations(&net), group(&net).moved), (vec![1, 2], 2));
@@ -52,6 +59,7 @@ fn members_move_one_by_one_and_messages_go_on() {
     net.connect(carol);
     net.subscribe(carol, "plant/#");
     talk(&mut net, bob, &[alice, carol], "carol is back");
+    settle(&mut net);
     settle(&mut net);
     assert_eq!(generations(&net), [2]);
     talk(&mut net, bob, &[alice, carol], "one tree");
@@ -207,21 +215,38 @@ fn a_large_group_moves_in_several_ticks() {
     let plan = net.authority.add_group(&fleet, now, &mut net.rng).unwrap();
     net.carry_out(plan);
     let members = 1100_u32;
+    let domain = net.devices.first().map(|d| d.member.domain());
+    let domain = domain.unwrap_or_else(|| DomainId::of_root(&net.root.verifying_key()));
+    let mut fleet = Vec::new();
     for number in 0..members {
-        let mut rng = TestRng::new(u64::from(number) + 5000);
-        let object = request_of(&mut rng, number, now);
+        let device = common::device::Device::numbered(number, Suite::One, domain);
+        let first = [
+            device.package(1, now, now + DAY),
+            device.package(2, now, now + DAY),
+        ];
+        let object = device.request_with(&format!("device-{number}"), &first, now);
         let grants = [grant("fleet", Access::SUBSCRIBE)];
         let enrolled = net
             .authority
             .enrol(&object, &grants, YEAR, now, &mut net.rng);
-        let (_, plan) = enrolled.unwrap();
+        let (enrolled, plan) = enrolled.unwrap();
         net.authority_store.commit(&plan.changes).unwrap();
+        fleet.push((enrolled.number, device));
     }
     net.tick_authority();
     let info = |net: &Net| net.authority.groups().find(|g| g.name == "fleet").unwrap();
     let epoch = info(&net).epoch;
     let plan = net.authority.renew_generation("fleet", now, &mut net.rng);
     net.carry_out(plan.unwrap());
+    net.tick_authority();
+    assert_eq!(info(&net).epoch, epoch + 1, "it is announced");
+    let epoch = epoch + 1;
+    for (number, device) in &fleet {
+        let topic = net.topic(ReservedTopic::Packages(*number));
+        let set = device.package_set(&[device.package(3, now, now + DAY)]);
+        let plan = net.authority.handle(&topic, &set, now, &mut net.rng);
+        net.authority_store.commit(&plan.unwrap().changes).unwrap();
+    }
 
     let welcomes = |net: &mut Net| {
         let plan = net.authority.tick(now, &mut net.rng).unwrap();
@@ -301,4 +326,50 @@ fn limits_begin_a_generation() {
         .keys()
         .filter(|topic| topic.contains(&format!("{healings}/a/")));
     assert_eq!(retained.count(), 3);
+}
+
+/// A store that was copied late in a generation, with all that a thief can record: it opens
+/// nothing after everyone has moved to the next one (spec/keys.md §6).
+#[test]
+fn a_copied_store_opens_nothing_of_the_next_generation() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let bob = net.join("bob", Access::BOTH);
+    for _ in 0..3 {
+        settle(&mut net);
+        days(&mut net, 1);
+    }
+    talk(&mut net, alice, &[bob], "alice is known");
+    let copy = net.devices[bob].store.clone();
+    let opens = |net: &Net, message: &[u8]| {
+        let now = Some(net.now);
+        let options = net.devices[bob].member.options().clone();
+        let mut thief = Member::load(&copy, options).unwrap();
+        for publication in &net.log {
+            if thief.is_reserved(&publication.topic) {
+                drop(thief.handle_reserved(&publication.topic, &publication.payload, now));
+            }
+        }
+        let (opened, _) = thief.open("plant/a", message, false, now);
+        matches!(opened, Opened::Message(_))
+    };
+    let before = net.send(alice, "plant/a", b"before");
+    assert!(opens(&net, &before));
+
+    renew(&mut net);
+    settle(&mut net);
+    assert_eq!((generations(&net), group(&net).moved), (vec![1, 2], 2));
+    // The broker keeps bob's confirmation to itself: the old tree lives on.
+    let confirm = net.topic(ReservedTopic::Confirm(net.devices[bob].member.number()));
+    net.retained.remove(&confirm);
+    for day in 0..30 {
+        assert_eq!(generations(&net), [1, 2], "day {day}");
+        serve(&mut net);
+        days(&mut net, 1);
+        net.retained.remove(&confirm);
+    }
+    assert_eq!(generations(&net), [2], "the deadline");
+    talk(&mut net, alice, &[bob], "both go on");
+    let after = net.send(alice, "plant/a", b"after");
+    assert!(!opens(&net, &after));
 }

@@ -357,6 +357,14 @@ fn a_key_that_nothing_can_be_sealed_to_stops_nobody() {
     for minute in 1..=5 {
         let plan = desk.authority.tick(NOW + minute * 60, &mut desk.rng);
         desk.commit(plan.unwrap());
+        if minute == 1 {
+            // Each makes packages for it.
+            for (device, number) in [(&device, number), (&other, of_other)] {
+                let topic = ReservedTopic::Packages(number);
+                let set = device.package_set(&[device.package(20, NOW, until)]);
+                desk.handle(topic, &set, NOW);
+            }
+        }
     }
     for (device, number) in [(&device, number), (&other, of_other)] {
         let entries = entries(&desk, device, number);

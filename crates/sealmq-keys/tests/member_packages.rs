@@ -181,6 +181,9 @@ fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
         .renew_generation("plant", now, &mut TestRng::new(6))
         .unwrap();
     net.carry_out(plan);
+    net.tick_authority();
+    let fresh = bring_packages(&mut net);
+    assert_ne!(before, fresh, "made for the new generation");
 
     // The broker keeps the welcome to the new generation to itself.
     let topic = net.topic(ReservedTopic::Welcome(number, group));
@@ -202,7 +205,13 @@ fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
         |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { topic: t, .. } if *t == topic);
     assert!(net.devices[device].events.iter().any(refused));
     let after = bring_packages(&mut net);
-    assert_ne!(before, after);
+    assert_ne!(fresh, after);
+    let used = numbers(&net, device, &fresh, Suite::One);
+    let kept = kept(&net.devices[device].store);
+    assert!(
+        kept.is_disjoint(&used),
+        "it would open what is out of the window"
+    );
     assert_eq!(bring_packages(&mut net), after, "once");
 
     let joined = |net: &Net| {
@@ -212,9 +221,88 @@ fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
             .count()
     };
     assert_eq!(joined(&net), 1);
-    net.now += 60_000;
+    net.now += 600_000;
     net.tick_authority();
     assert_eq!(joined(&net), 2);
+}
+
+/// A welcome that the broker never shows: whoever copies the store later and has recorded it
+/// opens nothing that is older than the window and one epoch.
+#[test]
+fn no_package_outlives_the_window_without_a_welcome() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    let (number, group) = (net.number(device), net.group("plant"));
+    let (topic, packages) = (
+        net.topic(ReservedTopic::Welcome(number, group)),
+        packages_topic(&net, device),
+    );
+    net.tick(device);
+    let now = net.now / 1000;
+    let plan = net
+        .authority
+        .renew_generation("plant", now, &mut TestRng::new(6));
+    net.carry_out(plan.unwrap());
+    net.tick_authority();
+    let mut withheld: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut sets = BTreeSet::new();
+    for hour in 0..38 {
+        net.now += 3_600_000;
+        if hour % 7 == 3 {
+            net.crash(device);
+            net.connect(device);
+        }
+        net.tick(device);
+        let set = net.retained[&packages].clone();
+        sets.insert(set.clone());
+        let now = net.now / 1000;
+        let plan = net
+            .authority
+            .handle(&packages, &set, now, &mut TestRng::new(hour));
+        net.carry_out(plan.unwrap());
+        let plan = net.authority.tick(now, &mut TestRng::new(100 + hour));
+        for publication in net.withhold(plan.unwrap()) {
+            if publication.topic == topic {
+                let epoch = net.authority.groups().next().unwrap().epoch;
+                withheld.push((epoch, publication.payload));
+            } else {
+                net.publish(publication);
+            }
+        }
+        net.rotate();
+        net.tick(device);
+
+        let current = net.epoch(device).unwrap();
+        for (epoch, welcome) in &withheld {
+            let options = net.devices[device].member.options().clone();
+            let mut thief = Member::load(&net.devices[device].store, options).unwrap();
+            let actions = thief.handle_reserved(&topic, welcome, Some(net.now));
+            let event = |a: &Action| matches!(a, Action::Event(MemberEvent::Joined { .. }));
+            if actions.iter().any(event) {
+                let window = u64::from(Policy::default().window);
+                assert!(epoch + window + 1 >= current, "{epoch} at {current}");
+            }
+        }
+    }
+    assert!(withheld.len() > 3, "{}", withheld.len());
+    assert!(sets.len() < 38, "{}", sets.len());
+    // Once the broker behaves, one comes through.
+    for _ in 0..3 {
+        net.now += 86_400_000;
+        let set = net.retained[&packages].clone();
+        let now = net.now / 1000;
+        let plan = net
+            .authority
+            .handle(&packages, &set, now, &mut TestRng::new(7));
+        net.carry_out(plan.unwrap());
+        net.tick_authority();
+        net.tick(device);
+    }
+    let state = net.devices[device].member.groups().next().unwrap();
+    assert!(!state.needs_welcome);
+    let joined = net.devices[device].events.iter();
+    let joined = joined.filter(|e| matches!(e, MemberEvent::Joined { .. }));
+    assert!(joined.count() >= 2);
 }
 
 /// It slept while its generation ended, and the broker has lost its welcome to the next one: the
@@ -280,7 +368,7 @@ fn a_member_without_a_usable_welcome_brings_packages() {
         .handle(&packages, &set, now, &mut TestRng::new(9));
     net.carry_out(plan.unwrap());
     net.tick_authority();
-    net.now += 60_000;
+    net.now += 600_000;
     net.tick_authority();
     assert!(net.epoch(device).is_some());
 }

@@ -80,6 +80,12 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.hash
     }
 
+    /// Everything that it claims.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn head(&self) -> &Head<'a> {
+        &self.head
+    }
+
     /// Hash of the refused list that it names; zeros for none.
     #[cfg(feature = "alloc")]
     pub(crate) const fn refused(&self) -> &Digest {

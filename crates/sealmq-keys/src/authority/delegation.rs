@@ -11,7 +11,7 @@ use sealmq_core::{GroupId, MemberNumber};
 
 use super::log::Decision;
 use super::record::{
-    self, DOMAIN_KEY, DomainRecord, KeyRecord, KeysRecord, PreviousKem, SecretBytes,
+    self, DOMAIN_KEY, DomainRecord, KeyRecord, KeysRecord, Place, PreviousKem, SecretBytes,
 };
 use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, GenerationReason, Plan};
@@ -248,7 +248,11 @@ impl Authority {
             let (Some(open), Some(package)) = (open, package) else {
                 continue;
             };
-            let place = self.welcome_from(&keys, member, record, open.leaf, package, plan, rng)?;
+            let place = Place {
+                at: open.at,
+                again: open.again,
+                ..self.welcome_from(&keys, member, record, open.leaf, package, plan, rng)?
+            };
             let member = self
                 .members
                 .get_mut(&number)

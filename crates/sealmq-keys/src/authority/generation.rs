@@ -24,7 +24,7 @@ pub(super) enum End {
 
 impl Authority {
     /// Starts a new generation of a group: a new key tree, to which [`Authority::tick`] moves the
-    /// members by welcomes. Use it when path keys of many members may have leaked.
+    /// members by welcomes, once they have made packages for it. Use it when path keys of many members may have leaked.
     ///
     /// # Errors
     /// No such group, or a change of generation is under way there.
@@ -121,13 +121,14 @@ impl Authority {
         if group.generations.len() != 1 {
             return Err(AuthorityError::Moving(group.name.clone()));
         }
-        let next = self.next_generation(group, now, rng)?;
+        let next = self.next_generation(group, false, now, rng)?;
         self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         for older in &mut group.generations {
             older.deadline = now.saturating_add(group.schedule.migration);
         }
         group.generations.push(next);
+        group.moved_at = now;
         self.began(id, reason, plan)
     }
 
@@ -143,7 +144,7 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get(&id).ok_or_else(missing)?;
-        let next = self.next_generation(group, now, rng)?;
+        let next = self.next_generation(group, true, now, rng)?;
         self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.generations = alloc::vec![next];
@@ -173,7 +174,7 @@ impl Authority {
             return Ok(());
         }
         let next = if empty.contains(&newest) {
-            Some(self.next_generation(group, now, rng)?)
+            Some(self.next_generation(group, true, now, rng)?)
         } else {
             None
         };
@@ -193,6 +194,7 @@ impl Authority {
     fn next_generation(
         &self,
         group: &GroupRecord,
+        any_package: bool,
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Generation, AuthorityError> {
@@ -204,6 +206,7 @@ impl Authority {
             first_epoch: group.epoch.checked_add(1).ok_or(AuthorityError::Record)?,
             started_at: now,
             deadline: 0,
+            any_package,
             tree_secret: SecretBytes::of(&draw(rng)?),
             healings: Vec::new(),
             removed: Vec::new(),
@@ -221,7 +224,7 @@ impl Authority {
         self.forget_ended(id);
         let group = self.groups.get(&id).ok_or_else(missing)?;
         let newest = group.newest()?;
-        self.index.set_newest(&id, newest.number);
+        self.index.set_newest(group);
         let active: Vec<MemberNumber> = self.index.active(&id).collect();
         for number in &active {
             if let Some(member) = self.members.get(number) {

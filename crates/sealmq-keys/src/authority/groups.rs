@@ -194,12 +194,14 @@ impl Authority {
             healed_at: now,
             messages: 0,
             joins_since: None,
+            moved_at: now,
             generations: vec![Generation {
                 number: 1,
                 depth: new.depth,
                 first_epoch: 1,
                 started_at: now,
                 deadline: 0,
+                any_package: true,
                 tree_secret: SecretBytes::of(&draw(drawn)?),
                 healings: Vec::new(),
                 removed: Vec::new(),
@@ -207,7 +209,7 @@ impl Authority {
             refused: Digest::ZERO,
             retained: Vec::new(),
         };
-        self.index.set_newest(&id, group.newest_number());
+        self.index.set_newest(&group);
         self.groups.insert(id, group);
         let plan = self.next_epoch(id, EpochReason::Created, now, drawn);
         if plan.is_err() {

@@ -6,6 +6,7 @@ use alloc::string::String;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::record::{GrantRecord, GroupRecord, MemberRecord};
+use super::welcomes::Target;
 use crate::tree::{Half, half_of};
 
 /// Derived from the records, in memory only.
@@ -26,7 +27,7 @@ pub(super) struct Index {
 #[derive(Default)]
 struct GroupIndex {
     /// The generation that members are welcomed to.
-    newest: u32,
+    newest: Target,
     /// Leaves that were ever assigned, by generation.
     leaves: BTreeMap<u32, Leaves>,
     /// Active members.
@@ -62,7 +63,7 @@ impl Index {
     pub(super) fn of(groups: &[GroupRecord], members: &[MemberRecord]) -> Self {
         let mut index = Self::default();
         for group in groups {
-            index.set_newest(&group.id, group.newest_number());
+            index.set_newest(group);
         }
         for member in members {
             index.add(member);
@@ -112,8 +113,8 @@ impl Index {
     }
 
     /// A group has a new generation: call [`Index::recount`] for its members.
-    pub(super) fn set_newest(&mut self, group: &GroupId, generation: u32) {
-        self.groups.entry(*group).or_default().newest = generation;
+    pub(super) fn set_newest(&mut self, group: &GroupRecord) {
+        self.groups.entry(group.id).or_default().newest = Target::of(group);
     }
 
     /// Sorts an active member anew after [`Index::set_newest`].
@@ -189,6 +190,12 @@ impl Index {
             .flat_map(|group| group.waiting.iter().copied())
     }
 
+    /// Whether no member without a leaf there still has to bring packages.
+    pub(super) fn all_unplaced_wait(&self, group: &GroupId) -> bool {
+        let group = self.groups.get(group);
+        group.is_none_or(|group| group.unplaced.is_subset(&group.waiting))
+    }
+
     /// A member whose packages turned out to be of no use waits no longer, until its record
     /// changes.
     pub(super) fn give_up(&mut self, group: &GroupId, member: MemberNumber) {
@@ -215,7 +222,7 @@ impl Index {
 impl GroupIndex {
     fn add(&mut self, member: &MemberRecord, grant: &GrantRecord) {
         self.active.insert(member.number);
-        let waits = match grant.place(self.newest) {
+        let waits = match grant.place(self.newest.generation) {
             None => {
                 self.unplaced.insert(member.number);
                 true
@@ -226,7 +233,7 @@ impl GroupIndex {
             }
             Some(_) => false,
         };
-        if waits && member.has_package_for(grant) {
+        if waits && member.has_package_for(grant, self.newest) {
             self.waiting.insert(member.number);
         }
     }

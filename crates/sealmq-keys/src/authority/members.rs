@@ -184,7 +184,7 @@ impl Authority {
         let credential = self.credential(&member)?;
         let topic = ReservedTopic::Credential(number).name(&self.domain.prefix);
         plan.publish(Publication::retained(topic, credential.clone()));
-        self.issue_welcomes(&mut member, &leaves, &mut plan, rng)?;
+        self.issue_welcomes(&mut member, &leaves, now, &mut plan, rng)?;
         let credential_file = crate::armour::encode_credential_file(
             &self.domain.root_key,
             &self.domain.prefix,
@@ -349,6 +349,8 @@ impl Authority {
                 access: spec.access,
                 publish_filter: spec.publish_filter.clone(),
                 places: Vec::new(),
+                since: 0,
+                fresh_for: 0,
                 fresh_above: 0,
             });
         }

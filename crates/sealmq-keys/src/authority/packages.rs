@@ -113,6 +113,16 @@ impl Authority {
                 count: fresh.len(),
             });
             self.index.take_out(record);
+            for grant in &mut record.grants {
+                let newest = self
+                    .groups
+                    .get(&grant.group)
+                    .map_or(0, |g| g.announced_number());
+                if newest > grant.fresh_for {
+                    grant.fresh_for = newest;
+                    grant.fresh_above = record.last_package.max(grant.fresh_above);
+                }
+            }
             record.take_fresh(fresh, now);
             self.index.add(record);
             record::put(&mut plan.changes, record.key(), record)?;
@@ -128,6 +138,7 @@ impl PackageRecord {
             number: package.number(),
             hash: *package.hash(),
             init_key: Box::from(package.init_key().as_bytes()),
+            issued_at: package.issued_at(),
             not_after: package.not_after(),
         }
     }

@@ -52,6 +52,8 @@ pub enum EpochReason {
     ScheduledHealing,
     /// Welcomes wait for it.
     Welcomes,
+    /// A generation began: members make packages for it when they see it announced.
+    GenerationStarted,
     /// A generation ended before everyone had moved.
     GenerationEnded,
     /// The last announcement came from a clock that was ahead: members refuse it.

@@ -128,6 +128,9 @@ pub(super) struct Generation {
     pub(super) started_at: u64,
     /// When it is covered no longer, Unix seconds; 0 while it is the newest.
     pub(super) deadline: u64,
+    /// Packages from before it began serve for it, too: nobody could follow the announcement that
+    /// began it (spec/keys.md §4).
+    pub(super) any_package: bool,
     pub(super) tree_secret: SecretBytes,
     pub(super) healings: Vec<Healing>,
     /// Every leaf removed so far, ascending. Healing covers leave all of them out.
@@ -163,6 +166,8 @@ pub(super) struct GroupRecord {
     pub(super) messages: u64,
     /// Since when welcomes wait for the next epoch, Unix seconds.
     pub(super) joins_since: Option<u64>,
+    /// When a generation began, or members were last moved to it; Unix seconds.
+    pub(super) moved_at: u64,
     /// 1 or 2, ascending by number; members are moved to the last one.
     pub(super) generations: Vec<Generation>,
     /// Hash of the refused list at the broker; zeros if nobody is refused.
@@ -191,6 +196,10 @@ pub(super) struct Place {
     /// The member's highest package number when the welcome was issued. Packages above it came
     /// since: the member asks for another welcome.
     pub(super) known: u32,
+    /// When the welcome was issued, Unix seconds.
+    pub(super) at: u64,
+    /// How often it was issued again because packages came instead of a confirmation.
+    pub(super) again: u8,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -200,8 +209,12 @@ pub(super) struct GrantRecord {
     pub(super) publish_filter: String,
     /// One per living generation at most, ascending; those of ended ones may still be there.
     pub(super) places: Vec<Place>,
-    /// Packages up to this number were there when the member was moved to its newest generation:
-    /// none of them serves for a newer one (spec/keys.md §4). 0 for the first.
+    /// The generation to which the member got its first welcome; 0 before it.
+    pub(super) since: u32,
+    /// The newest generation that was announced when packages last came. For none that is newer
+    /// any of them serves (spec/keys.md §4).
+    pub(super) fresh_for: u32,
+    /// Packages up to this number were there before the first that came while it was announced.
     pub(super) fresh_above: u32,
 }
 
@@ -211,6 +224,7 @@ pub(super) struct PackageRecord {
     pub(super) number: u32,
     pub(super) hash: Digest,
     pub(super) init_key: Box<[u8]>,
+    pub(super) issued_at: u64,
     pub(super) not_after: u64,
 }
 
@@ -249,6 +263,13 @@ impl GroupRecord {
     /// The number of that generation; 0 if there is none.
     pub(super) fn newest_number(&self) -> u32 {
         self.generations.last().map_or(0, |newest| newest.number)
+    }
+
+    /// The newest generation that members can know of; 0 if there is none.
+    pub(super) fn announced_number(&self) -> u32 {
+        let announced = self.generations.iter().rev();
+        let mut announced = announced.filter(|g| g.first_epoch <= self.epoch);
+        announced.next().map_or(0, |newest| newest.number)
     }
 
     pub(super) fn generation(&self, number: u32) -> Option<&Generation> {

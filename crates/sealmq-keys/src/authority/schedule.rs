@@ -28,11 +28,15 @@ pub struct Schedule {
     pub generation_every: u64,
     /// How long members have to move to a new generation before the old one ends.
     pub migration: u64,
+    /// Members that make packages for it one after the other are moved together, once in this
+    /// time; all that are left at once. A welcome that is not confirmed is issued again after it,
+    /// if packages came, then after twice the time, and so on: no member drives the epochs.
+    pub move_every: u64,
 }
 
 impl Default for Schedule {
     /// Daily rotation, 7 days of validity; a new generation after half a year, 128 healing epochs
-    /// or covers of 4096 entries, with 30 days to move.
+    /// or covers of 4096 entries, with 30 days to move, in steps of 10 minutes.
     fn default() -> Self {
         Self {
             validity: DEFAULT_VALIDITY,
@@ -44,6 +48,7 @@ impl Default for Schedule {
             healing_limit: 128,
             generation_every: 182 * 86_400,
             migration: 30 * 86_400,
+            move_every: 600,
         }
     }
 }
@@ -75,6 +80,9 @@ impl GroupRecord {
         if self.issued_at > self.latest(now) {
             return Some(EpochReason::Clock);
         }
+        if self.begins() {
+            return Some(EpochReason::GenerationStarted);
+        }
         if now >= self.rotation_at() {
             return Some(EpochReason::Scheduled);
         }
@@ -87,10 +95,17 @@ impl GroupRecord {
 
     /// When the next epoch is due by what is known now.
     pub(super) fn epoch_due_at(&self) -> u64 {
-        let used_up = self.is_used_up().then_some(self.issued_at);
+        let at_once = self.is_used_up() || self.begins();
+        let used_up = at_once.then_some(self.issued_at);
         let times = [self.healing_at(), self.joins_at(), used_up];
         let times = times.into_iter().flatten();
         times.fold(self.rotation_at(), u64::min)
+    }
+
+    /// Whether the newest generation was not announced yet.
+    fn begins(&self) -> bool {
+        let newest = self.generations.last();
+        newest.is_some_and(|newest| newest.first_epoch > self.epoch)
     }
 
     /// By schedule, and in any case when a third of the validity is left.
@@ -139,6 +154,7 @@ impl GroupRecord {
         // Members refuse the heartbeat as well: another one is due at once.
         correct(&mut self.heartbeat_at, latest, 0);
         correct(&mut self.healed_at, latest, now);
+        correct(&mut self.moved_at, latest, now);
         if let Some(since) = &mut self.joins_since {
             correct(since, latest, now);
         }

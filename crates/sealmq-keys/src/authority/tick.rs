@@ -81,6 +81,8 @@ impl Authority {
             record::put(&mut plan.changes, group.key(), group)?;
         }
         let group = self.groups.get(&id).ok_or_else(missing)?;
+        // Its times may have been corrected.
+        self.index.set_newest(group);
         let mut reason = None;
         if let Some(end) = self.generation_end(group, now) {
             self.end_generation(id, plan)?;
@@ -145,12 +147,13 @@ impl Authority {
     pub fn next_due(&self) -> Option<u64> {
         let groups = self.groups.values().filter_map(|group| {
             let epoch = self.signer(Role::Groups).ok().map(|_| {
-                let waiting = self.index.waiting(&group.id).next().is_some();
+                let waiting = self.welcomes_due_at(group).map(|(_, at)| at).min();
                 let ended = self.generation_end(group, 0).is_some();
                 let times = [
                     Some(group.epoch_due_at()),
                     self.generation_due_at(group),
-                    (waiting || ended).then_some(group.issued_at),
+                    waiting,
+                    ended.then_some(group.issued_at),
                 ];
                 times.into_iter().flatten().fold(u64::MAX, u64::min)
             });

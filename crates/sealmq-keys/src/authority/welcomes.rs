@@ -13,25 +13,83 @@ use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::welcome::{MAX_WELCOME_LEN, WelcomeFields};
 
+/// How often the time between two welcomes to the same leaf doubles at most.
+const MAX_DOUBLINGS: u8 = 7;
+
+/// The generation that members are welcomed to, as far as it says which packages serve.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Target {
+    pub(super) generation: u32,
+    /// Unix seconds.
+    began_at: u64,
+    any_package: bool,
+}
+
+impl Target {
+    pub(super) fn of(group: &GroupRecord) -> Self {
+        group
+            .generations
+            .last()
+            .map_or_else(Self::default, |g| Self {
+                generation: g.number,
+                began_at: g.started_at,
+                any_package: g.any_package,
+            })
+    }
+}
+
 impl Authority {
+    /// When each waiting member gets a welcome, if no epoch begins before. Unix seconds. Without
+    /// those whose last welcome is for an epoch that has not begun: two for one epoch could not be
+    /// told apart by their confirmations.
+    pub(super) fn welcomes_due_at(
+        &self,
+        group: &GroupRecord,
+    ) -> impl Iterator<Item = (MemberNumber, u64)> {
+        let target = Target::of(group);
+        let every = group.schedule.move_every;
+        // Nobody is left who could share the epoch, or all have waited for it long enough.
+        let complete = target.any_package || self.index.all_unplaced_wait(&group.id);
+        let moves_at = if complete {
+            0
+        } else {
+            group.moved_at.saturating_add(every)
+        };
+        self.index.waiting(&group.id).filter_map(move |number| {
+            let member = self.members.get(&number);
+            let grant = member.and_then(|member| member.grant(&group.id));
+            let place = grant.and_then(|grant| grant.place(target.generation));
+            let due = place.map_or(moves_at, |place| {
+                let times = 2_u64.saturating_pow(place.again.min(MAX_DOUBLINGS).into());
+                place.at.saturating_add(every.saturating_mul(times))
+            });
+            let pending = place.is_some_and(|place| place.issued.epoch > group.epoch);
+            (!pending).then_some((number, due))
+        })
+    }
+
     /// A welcome for each grant of a new member, for the next epoch of its group.
     pub(super) fn issue_welcomes(
         &self,
         member: &mut MemberRecord,
         leaves: &[u32],
+        now: u64,
         plan: &mut Plan,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(), AuthorityError> {
         for (at, leaf) in leaves.iter().enumerate() {
             let needed = leaves.len();
             let grant = member.grants.get(at).ok_or(AuthorityError::Record)?;
-            let Some(package) = member.first_package_for(grant).cloned() else {
-                return Err(AuthorityError::Packages { needed });
-            };
             let missing = || AuthorityError::NoSuchGroup(alloc::format!("{}", grant.group));
             let group = self.groups.get(&grant.group).ok_or_else(missing)?;
-            let place = self.welcome(member, group, *leaf, &package, plan, rng)?;
+            let target = Target::of(group);
+            let Some(package) = member.first_package_for(grant, target).cloned() else {
+                return Err(AuthorityError::Packages { needed });
+            };
+            let mut place = self.welcome(member, group, *leaf, &package, plan, rng)?;
+            place.at = now;
             if let Some(grant) = member.grants.get_mut(at) {
+                grant.since = place.generation;
                 grant.places.push(place);
             }
         }
@@ -99,6 +157,8 @@ impl Authority {
             generation: generation.number,
             leaf,
             known: member.last_package,
+            at: 0,
+            again: 0,
             issued: Issued {
                 package_number: package.number,
                 epoch,
@@ -122,22 +182,31 @@ impl Authority {
         plan: &mut Plan,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(usize, bool), AuthorityError> {
-        let mut waiting: Vec<MemberNumber> = self
-            .index
-            .waiting(&id)
-            .take(most.saturating_add(1))
-            .collect();
+        let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
+        let group = self.groups.get(&id).ok_or_else(missing)?;
+        // An epoch that begins anyway, or for one of them, serves for everyone.
+        let due = group.epoch_due(now, true).is_some()
+            || group.joins_since.is_some()
+            || self.welcomes_due_at(group).any(|(_, at)| now >= at);
+        if !due {
+            return Ok((0, false));
+        }
+        let waiting = self.welcomes_due_at(group).map(|(number, _)| number);
+        let mut waiting: Vec<MemberNumber> = waiting.take(most.saturating_add(1)).collect();
         let others = waiting.len() > most;
         waiting.truncate(most);
         if waiting.is_empty() {
             return Ok((0, others));
         }
-        let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         self.touched = true;
         let mut group = self.groups.remove(&id).ok_or_else(missing)?;
         let result = self.welcome_into(&group, &waiting, now, plan, rng);
         if matches!(result, Ok(1..)) {
             group.joins_since.get_or_insert(now);
+            // The members of one step share an epoch, in as many ticks as it takes.
+            if !others {
+                group.moved_at = now;
+            }
             record::put(&mut plan.changes, group.key(), &group)?;
         }
         self.groups.insert(id, group);
@@ -188,7 +257,8 @@ impl Authority {
         if current.is_some_and(|place| place.issued.epoch > group.epoch) {
             return Ok(false);
         }
-        let Some(package) = member.package_for(grant, now).cloned() else {
+        let target = Target::of(group);
+        let Some(package) = member.package_for(grant, target, now).cloned() else {
             return Ok(false);
         };
         let leaf = match current {
@@ -200,14 +270,13 @@ impl Authority {
                 Err(error) => return Err(error),
             },
         };
-        let place = self.welcome_from(keys, member, group, leaf, &package, plan, rng)?;
-        let known = member.last_package;
+        let again = current.map_or(0, |place| place.again.saturating_add(1));
+        let mut place = self.welcome_from(keys, member, group, leaf, &package, plan, rng)?;
+        (place.at, place.again) = (now, again);
         let grants = member.grants.iter_mut();
         for grant in grants.filter(|grant| grant.group == group.id) {
-            let is_first = grant.places.is_empty() && grant.fresh_above == 0;
-            let moves = grant.place(place.generation).is_none();
-            if moves && !is_first {
-                grant.fresh_above = known;
+            if grant.since == 0 {
+                grant.since = place.generation;
             }
             let lives = |number| number != place.generation && group.generation(number).is_some();
             grant.places.retain(|old| lives(old.generation));
@@ -219,7 +288,7 @@ impl Authority {
 
 impl MemberRecord {
     /// No welcome for this grant is sealed to packages up to this number (spec/keys.md §4): those
-    /// that were used up, those in use for another group, and those from before its generation.
+    /// that were used up, those in use for another group, and those that were there before.
     fn package_floor(&self, grant: &GrantRecord) -> u32 {
         let others = self.grants.iter().filter(|g| g.group != grant.group);
         let others = others.flat_map(|g| &g.places);
@@ -228,27 +297,44 @@ impl MemberRecord {
         used.max().unwrap_or(0).max(grant.fresh_above)
     }
 
-    fn packages_for(&self, grant: &GrantRecord, now: u64) -> impl Iterator<Item = &PackageRecord> {
+    /// For a generation to which the member moves, packages that were made after it began: so the
+    /// move heals what was copied from a device before (ATTACKS A3). A first welcome takes any.
+    fn packages_for(
+        &self,
+        grant: &GrantRecord,
+        target: Target,
+        now: u64,
+    ) -> impl Iterator<Item = &PackageRecord> {
         let floor = self.package_floor(grant);
+        let moves = !target.any_package && grant.since != 0 && grant.since != target.generation;
+        let made_since = if !moves {
+            0
+        } else if grant.fresh_for == target.generation {
+            target.began_at
+        } else {
+            u64::MAX
+        };
         let packages = self.packages.iter();
-        packages.filter(move |package| package.number > floor && package.not_after >= now)
+        packages.filter(move |package| {
+            package.number > floor && package.not_after >= now && package.issued_at >= made_since
+        })
     }
 
     /// The package for the first welcome of this grant.
-    fn first_package_for(&self, grant: &GrantRecord) -> Option<&PackageRecord> {
-        self.packages_for(grant, 0).next()
+    fn first_package_for(&self, grant: &GrantRecord, target: Target) -> Option<&PackageRecord> {
+        self.packages_for(grant, target, 0).next()
     }
 
     /// The package for a later welcome: one of the set that came last, because the keys of older
     /// sets may be deleted, yet one that leaves packages above it for the member's other groups.
-    fn package_for(&self, grant: &GrantRecord, now: u64) -> Option<&PackageRecord> {
-        let last = self.packages_for(grant, now).count();
+    fn package_for(&self, grant: &GrantRecord, target: Target, now: u64) -> Option<&PackageRecord> {
+        let last = self.packages_for(grant, target, now).count();
         let at = last.saturating_sub(self.grants.len().max(1));
-        self.packages_for(grant, now).nth(at)
+        self.packages_for(grant, target, now).nth(at)
     }
 
     /// Whether there is such a package, expired or not.
-    pub(super) fn has_package_for(&self, grant: &GrantRecord) -> bool {
-        self.first_package_for(grant).is_some()
+    pub(super) fn has_package_for(&self, grant: &GrantRecord, target: Target) -> bool {
+        self.first_package_for(grant, target).is_some()
     }
 }

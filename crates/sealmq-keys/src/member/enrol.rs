@@ -294,6 +294,7 @@ impl NewRequest<'_> {
                 suite: self.suite,
                 number,
                 set: 0,
+                announced: 0,
                 now: self.now,
             };
             let package = new.make(device, rng)?;

@@ -80,6 +80,12 @@ impl Evidence {
         self.announcements.get(&epoch).map(Vec::as_slice)
     }
 
+    /// The announcement of the newest epoch in the window.
+    pub(super) fn newest(&self) -> Option<&[u8]> {
+        let (_, newest) = self.announcements.last_key_value()?;
+        Some(newest)
+    }
+
     /// The object that says what a fork contradicts: the announcement itself, or one that refers
     /// to it, or the welcome.
     pub(super) fn known(&self, fork: &Fork) -> &[u8] {

@@ -52,7 +52,8 @@ impl Member {
         let group = self.groups.entry(id).or_default();
         let Some(state) = &group.state else {
             // The welcome has not come yet. Verified before it is kept (ATTACKS F4).
-            unverified.verify(&self.delegation, &self.prefix)?;
+            let announcement = unverified.verify(&self.delegation, &self.prefix)?;
+            group.list(announcement.head());
             group.keep_candidate(epoch, payload, true);
             return Ok(Handled::Kept);
         };
@@ -113,6 +114,15 @@ impl Member {
         let verified = kept.is_some_and(|kept| kept.verified && kept.bytes == bytes);
         let result = state.follow_kept(bytes, &context, verified);
         let skipped = state.missing().any(|missing| missing == epoch);
+        if matches!(
+            result,
+            Ok(_)
+                | Err(FollowError::NeedsHealing { .. }
+                    | FollowError::NeedsChunk { .. }
+                    | FollowError::NotCovered)
+        ) {
+            group.list_bytes(bytes);
+        }
         match result {
             Ok(Followed::AlreadyKnown) => {
                 group.drop_candidate(epoch);

@@ -14,6 +14,7 @@ use super::MemberError;
 use super::chunks::Chunks;
 use super::event::MemberEvent;
 use super::evidence::Evidence;
+use super::freshness::Listed;
 use super::lease::Leases;
 use super::left_out::LeftOut;
 use super::records;
@@ -100,6 +101,8 @@ pub(super) struct Group {
     pub(super) asking_wanted: Asking,
     pub(super) session: Option<SenderSession>,
     pub(super) left_out: Option<LeftOut>,
+    /// What the newest announcement says that a key of the current delegation has signed.
+    pub(super) listed: Option<Listed>,
     pub(super) asking_welcome: Asking,
     /// Serial of the delegation under which packages were published for want of a welcome.
     pub(super) packages_under: u32,
@@ -195,6 +198,7 @@ impl Group {
         self.lists.clear();
         self.leases.forget_claims();
         self.left_out = None;
+        self.list_followed();
         some
     }
 
@@ -405,6 +409,7 @@ pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, Memb
             }
         }
         group.refresh();
+        group.list_followed();
         let mut scratch = Changes::new();
         group.settle_lists(id, &mut scratch);
         // A list that the newest announcement does not name is of no use; the right one is

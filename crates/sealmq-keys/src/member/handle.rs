@@ -373,7 +373,8 @@ impl Member {
                 Err(error) => {
                     // It came too late. The authority issues another one to new packages.
                     if error == InstallError::TooOld {
-                        self.replenish |= self.unusable.insert((id, fields.package_number));
+                        self.unusable.insert((id, fields.package_number));
+                        self.end_package(fields.package_number, actions);
                     }
                     return Err(Refusal::Install(error));
                 }

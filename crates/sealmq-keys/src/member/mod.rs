@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod evidence;
 mod follow;
+mod freshness;
 mod groups;
 mod handle;
 mod holder;
@@ -83,6 +84,8 @@ pub struct Member {
     packages: BTreeMap<u32, Package>,
     /// New key packages are due.
     replenish: bool,
+    /// The older ones end with it: a welcome came too late.
+    end_older: bool,
     random_failed: bool,
     /// Welcomes to packages that are no longer there.
     unusable: BTreeSet<(GroupId, u32)>,
@@ -154,6 +157,7 @@ impl Member {
             own,
             packages,
             replenish: false,
+            end_older: false,
             random_failed: false,
             unusable: BTreeSet::new(),
             uptime: None,

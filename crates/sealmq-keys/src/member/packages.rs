@@ -5,10 +5,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::DomainId;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, RecipientKeyPair, Secret};
 use sealmq_core::object::{List, ObjectError, kem_of};
 use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, GroupId};
 
 use super::enrol::entropy;
 use super::event::MemberEvent;
@@ -26,6 +26,8 @@ use crate::store::Changes;
 
 /// How long key packages can be used, in seconds: a year.
 pub(super) const PACKAGE_VALIDITY: u64 = 365 * 86_400;
+/// Seconds that an authority's clock may be ahead, by any policy (spec/constants.md §3).
+const MAX_SKEW: u64 = 86_400;
 /// Fewest packages of a set. A member of more groups gets one for each, as far as they fit: a
 /// new generation may begin in all of them at once.
 const MIN_SET: usize = 4;
@@ -45,6 +47,8 @@ pub(super) struct Package {
     pub(super) not_after: u64,
     /// The object, for publishing it again; empty for those of the request.
     pub(super) object: Vec<u8>,
+    /// See [`PackageRecord::epochs`].
+    pub(super) epochs: Vec<(GroupId, u64)>,
 }
 
 impl Package {
@@ -56,6 +60,7 @@ impl Package {
             issued_at: record.issued_at,
             not_after: record.not_after,
             object: record.object,
+            epochs: record.epochs,
         };
         (record.number, package)
     }
@@ -69,6 +74,7 @@ impl Package {
             issued_at: self.issued_at,
             not_after: self.not_after,
             object,
+            epochs: self.epochs.clone(),
         }
     }
 }
@@ -80,6 +86,8 @@ pub(super) struct NewPackage<'a> {
     pub(super) suite: Suite,
     pub(super) number: u32,
     pub(super) set: u32,
+    /// When the newest announcement that the member knows was issued, Unix seconds.
+    pub(super) announced: u64,
     pub(super) now: Now,
 }
 
@@ -94,10 +102,16 @@ impl NewPackage<'_> {
         *device = hedged.next;
         let kem = kem_of(self.suite).map_err(MemberError::Object)?;
         let pair = RecipientKeyPair::derive(kem, &hedged.seed);
-        let issued_at = seconds(self.now).unwrap_or(0);
-        // Without a clock the authority decides alone how long packages are good.
-        let not_after =
-            seconds(self.now).map_or(u64::MAX, |now| now.saturating_add(PACKAGE_VALIDITY));
+        // By the authority's time if its clock is ahead: it tells packages that were made for a
+        // new generation from older ones. Without a clock it decides alone how long they are good.
+        let (issued_at, not_after) = match seconds(self.now) {
+            Some(now) => {
+                let latest = now.saturating_add(MAX_SKEW);
+                let issued_at = now.max(self.announced.min(latest));
+                (issued_at, now.saturating_add(PACKAGE_VALIDITY))
+            }
+            None => (self.announced.min(u64::MAX - 1), u64::MAX),
+        };
         let package = KeyPackage {
             domain: self.domain,
             identity: *self.identity.verifying_key().as_bytes(),
@@ -118,6 +132,7 @@ impl NewPackage<'_> {
             issued_at,
             not_after,
             object: object.to_vec(),
+            epochs: Vec::new(),
         })
     }
 }
@@ -128,8 +143,9 @@ impl Member {
     /// and carry out the actions in the same way.
     pub fn maintain(&mut self, now: Now, rng: &mut impl TryCryptoRng) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut result = Ok(());
-        if self.replenish || self.is_half_over(now) {
+        let mut result = self.note_epochs(&mut actions);
+        self.end_stale_packages(now, &mut actions);
+        if result.is_ok() && (self.replenish || self.needs_packages(now)) {
             result = self.publish_new_packages(now, rng, &mut actions);
         }
         let result = result.and_then(|()| self.ask_for_leases(now, rng, &mut actions));
@@ -184,19 +200,9 @@ impl Member {
             })
     }
 
-    fn newest_set_number(&self) -> u32 {
+    pub(super) fn newest_set_number(&self) -> u32 {
         let sets = self.packages.values().map(|package| package.set);
         sets.max().unwrap_or(0)
-    }
-
-    fn is_half_over(&self, now: Now) -> bool {
-        let newest = self.newest_set_number();
-        let mut set = self.packages.values().filter(|p| p.set == newest);
-        let over = |package: &Package, now: u64| {
-            let half = package.not_after.saturating_sub(package.issued_at) / 2;
-            now > package.issued_at.saturating_add(half)
-        };
-        newest > 0 && seconds(now).is_some_and(|now| set.any(|package| over(package, now)))
     }
 
     fn set_size(&self) -> usize {
@@ -218,6 +224,7 @@ impl Member {
         let set = self.newest_set_number().saturating_add(1);
         let mut device = DeviceSecret::new(Secret::new(*self.device.expose()));
         let mut number = self.package_number;
+        let (epochs, announced) = (self.known_epochs(), self.announced_at());
         let mut made = Vec::new();
         for _ in 0..self.set_size() {
             number = number.checked_add(1).ok_or(MemberError::Random)?;
@@ -227,9 +234,12 @@ impl Member {
                 suite: self.delegation.suite(),
                 number,
                 set,
+                announced,
                 now,
             };
-            made.push((number, new.make(&mut device, rng)?));
+            let mut package = new.make(&mut device, rng)?;
+            package.epochs.clone_from(&epochs);
+            made.push((number, package));
         }
         self.device = device;
         self.package_number = number;
@@ -240,14 +250,15 @@ impl Member {
             self.packages.insert(number, package);
         }
         let expired = |p: &Package| seconds(now).is_some_and(|now| now > p.not_after);
+        let kept_sets = if self.end_older { 0 } else { KEPT_SETS };
         self.packages.retain(|number, package| {
-            let kept = package.set.saturating_add(KEPT_SETS) >= set && !expired(package);
+            let kept = package.set.saturating_add(kept_sets) >= set && !expired(package);
             if !kept {
                 changes.delete(records::package_key(*number));
             }
             kept
         });
-        self.replenish = false;
+        (self.replenish, self.end_older) = (false, false);
         actions.push(Action::Commit(changes));
         actions.extend(self.newest_set().map(Action::Publish));
         Ok(())

@@ -15,7 +15,7 @@ use super::MemberError;
 use crate::store::{Changes, Store, StoredRecord};
 
 /// Version of the records; the first byte of each.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(super) const IDENTITY: &str = "member/identity";
 pub(super) const DEVICE: &str = "member/device";
@@ -126,6 +126,9 @@ pub(super) struct PackageRecord {
     pub(super) not_after: u64,
     /// The object; empty for those of the request, which holds them.
     pub(super) object: Vec<u8>,
+    /// The newest epoch of each group that was known when the package was made, or of one that
+    /// was heard of later, then.
+    pub(super) epochs: Vec<(GroupId, u64)>,
 }
 
 /// Encodes a record; the intermediate copy is wiped.

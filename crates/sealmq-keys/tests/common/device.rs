@@ -27,6 +27,16 @@ impl Device {
         }
     }
 
+    /// One of many.
+    pub fn numbered(number: u32, suite: Suite, domain: DomainId) -> Self {
+        let mut seed = [99; 32];
+        seed[..4].copy_from_slice(&number.to_be_bytes());
+        Self {
+            identity: IdentityKey::from_seed(&Secret::new(seed)),
+            ..Self::new(99, suite, domain)
+        }
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.identity.verifying_key())
     }

@@ -65,6 +65,7 @@ pub(super) fn group() -> NewGroup {
             validity: 180,
             rotate_every: 50,
             coalesce: 2,
+            move_every: 0,
             generation_every: LONG,
             migration: 40,
             ..Schedule::default()

@@ -167,7 +167,7 @@ impl World {
         self.cast();
         self.talk();
         self.new_generation();
-        self.pass(4 * STEP);
+        self.pass(8 * STEP);
         self.talk();
         // One of them misses the next move until its deadline has passed.
         self.sleep(3, 14 * STEP);

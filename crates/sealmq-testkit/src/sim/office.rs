@@ -27,6 +27,7 @@ fn group() -> NewGroup {
             rotate_every: 60,
             heal_every: 150,
             coalesce: 2,
+            move_every: 0,
             cover_limit: 8,
             healing_limit: 6,
             generation_every: 300,
