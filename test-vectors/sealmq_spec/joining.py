@@ -107,7 +107,7 @@ def join_request(data, suite=1):
     f = {"serial": c.u32(), "key": c.u8(), "enc": c.blob(), "sealed": c.blob()}
     c.end()
     require(len(f["enc"]) == objects.KEM[suite][2], "field", "length of enc")
-    require(len(f["sealed"]) > 8 + 32 + 16, "field", "nothing inside")
+    require(len(f["sealed"]) > 32 + 16, "field", "nothing inside")
     return f
 
 
@@ -121,9 +121,10 @@ def open_join_request(data, domain, secret_keys, suite=1):
         plaintext = hpke.base_receiver(suite, secret_keys[named], outside["enc"], info).open_first(b"", outside["sealed"])
     except Refused as refused:
         raise Refused("unavailable" if refused.reason == "unavailable" else "wrong_secret", str(refused)) from None
-    inside = {"token": plaintext[:8], "mac": plaintext[8:40], "request": plaintext[40:]}
-    require(any(inside["token"]) or not any(inside["mac"]), "field", "a mac without a token")
+    inside = {"mac": plaintext[:32], "request": plaintext[32:]}
     request = objects.check("enrolment_request", inside["request"], suite=suite)
+    inside["token"] = request.fields["token"]
+    require(any(inside["token"]) or not any(inside["mac"]), "field", "a mac without a token")
     require(request.fields["domain"] == domain, "domain", "a join request names the domain")
     return {"info": info, "plaintext": plaintext, **inside}, request
 
@@ -136,5 +137,5 @@ def check_token(inside, request, tokens, now):
     require(known, "token", "unknown")
     require(now is None or now <= known["expires"], "token", "expired")
     require(known["uses_left"] > 0, "token", "used up")
-    require(hmac.compare_digest(inside["mac"], join_mac(known["secret"], request.hash)), "token", "mac")
+    require(hmac.compare_digest(inside["mac"], join_mac(known["secret"], request.hash)), "proof", "mac: perhaps somebody else's, so the device gets no answer")
     require(admits(known["name"], request.fields["name"]), "name", "the token does not admit this name")

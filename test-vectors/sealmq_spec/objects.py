@@ -96,7 +96,7 @@ def _key_package(c, _):
 
 
 def _enrolment_request(c, _):
-    return {"domain": c.take(16), "name": c.text(), "key": c.take(32), "issued_at": c.u64(), "packages": c.list(Cursor.blob)}
+    return {"domain": c.take(16), "token": c.take(8), "name": c.text(), "key": c.take(32), "issued_at": c.u64(), "packages": c.list(Cursor.blob)}
 
 
 def _welcome(c, _):

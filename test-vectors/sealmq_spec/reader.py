@@ -99,7 +99,7 @@ class Reader:
         if "credential" in m:
             try:
                 inside = objects.check("credential", m["credential"], authority=self.authority, member=m["sender"])
-                if known is None or order(inside) > order(known):
+                if known is None or (order(inside) > order(known) and inside.fields["key"] == known.fields["key"]):
                     return inside
             except Refused:
                 pass

@@ -150,7 +150,7 @@ def test_joining():
         assert reason_of(joining.open_join_request, wrong, DOMAIN, keys) != "ok", bit
     same("wrong_secret", reason_of(joining.open_join_request, data, bytes(16), keys), "the domain is in the info")
     for token, now, want in ((TOKEN, NOW, "ok"), (TOKEN, NOW + 3600, "ok"), (TOKEN, NOW + 3601, "token"), ({**TOKEN, "token": bytes_of("x", 8)}, NOW, "token"),
-                             ({**TOKEN, "secret": bytes_of("x")}, NOW, "token"), ({**TOKEN, "name": "pump*"}, NOW, "name"), ({**TOKEN, "name": "sensor"}, NOW, "ok")):
+                             ({**TOKEN, "secret": bytes_of("x")}, NOW, "proof"), ({**TOKEN, "name": "pump*"}, NOW, "name"), ({**TOKEN, "name": "sensor"}, NOW, "ok")):
         same(want, reason_of(joining.check_token, *joining.open_join_request(data, DOMAIN, keys), [{"uses_left": 1, **token}], now))
     same("token", reason_of(joining.check_token, *joining.open_join_request(data, DOMAIN, keys), [{"uses_left": 0, **TOKEN}], NOW))
     without = joining.open_join_request(join_request(token=None), DOMAIN, keys)

@@ -59,8 +59,8 @@ def key_package(name, number):
     return seed, encode("key_package", body, identity(name))
 
 
-def enrolment_request(name):
-    body = DOMAIN + text(name) + public_key(identity(name)) + varint(NOW) + items(blob(key_package(name, n)[1]) for n in (1, 2))
+def enrolment_request(name, token=bytes(8)):
+    body = DOMAIN + token + text(name) + public_key(identity(name)) + varint(NOW) + items(blob(key_package(name, n)[1]) for n in (1, 2))
     return encode("enrolment_request", body, identity(name))
 
 
@@ -205,13 +205,14 @@ KEM_SEED = bytes_of("join key")
 
 def join_request(name="sensor", suite=1, token=TOKEN, **change):
     """A join request to kem_keys[0] of serial 1."""
-    request = enrolment_request(name)
+    named = token["token"] if token else bytes(8)
+    request = enrolment_request(name, named)
     if suite == 2:
-        body = DOMAIN + text(name) + public_key(identity(name)) + varint(NOW) + items([])
+        body = DOMAIN + named + text(name) + public_key(identity(name)) + varint(NOW) + items([])
         unsigned = bytes([objects.FORM_2, objects.KINDS["enrolment_request"]]) + body
         request = unsigned + sign(identity(name), objects.LABELS["enrolment_request"], sha256(unsigned))
     mac = change.get("mac", joining.join_mac(token["secret"], sha256(request[:-64])) if token else bytes(32))
-    plaintext = (token["token"] if token else bytes(8)) + mac + request
+    plaintext = mac + request
     recipient = hpke.key_pair_of_suite(suite, KEM_SEED)[1]
     enc, context = hpke.base_sender(suite, bytes_of("ephemeral"), recipient, joining.join_info(DOMAIN, 1, 0))
     return bytes([0x10 + suite, joining.KIND]) + varint(1) + be(1, 0) + blob(enc) + blob(context.seal_first(b"", plaintext))

@@ -10,11 +10,19 @@ use crate::package_set::MAX_PACKAGES;
 /// The domain of a request whose device does not know its domain yet: 16 zero bytes.
 pub const UNKNOWN_DOMAIN: DomainId = DomainId([0; 16]);
 
+/// Bytes of a join token's id.
+pub const TOKEN_ID_LEN: usize = 8;
+/// The token of a request that was made for none: an operator decides, or it travels as a file.
+pub const NO_TOKEN: [u8; TOKEN_ID_LEN] = [0; TOKEN_ID_LEN];
+
 /// The fields of an enrolment request (spec/keys.md §4).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EnrolmentRequest<'a> {
     /// The domain, or [`UNKNOWN_DOMAIN`].
     pub domain: DomainId,
+    /// Id of the join token that the device uses, or [`NO_TOKEN`]. Signed, so that nobody spends
+    /// another token, or none, on the device's request.
+    pub token: [u8; TOKEN_ID_LEN],
     /// The name that the device wants.
     pub name: &'a str,
     /// The device's Ed25519 key, which signs the request.
@@ -106,6 +114,12 @@ impl<'a> VerifiedEnrolment<'a> {
     #[must_use]
     pub const fn fields(&self) -> &EnrolmentRequest<'a> {
         &self.fields
+    }
+
+    /// The id of the join token that the device uses.
+    #[must_use]
+    pub fn token(&self) -> Option<&[u8; TOKEN_ID_LEN]> {
+        Some(&self.fields.token).filter(|token| **token != NO_TOKEN)
     }
 
     /// The device's key.

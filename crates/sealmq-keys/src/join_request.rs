@@ -11,16 +11,16 @@ use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{UNKNOWN_DOMAIN, VerifiedEnrolment};
-use crate::token::{TOKEN_ID_LEN, join_mac};
+use crate::enrolment::{
+    EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN, VerifiedEnrolment,
+};
+use crate::token::join_mac;
 
 /// Longest join request in bytes, as it stands on its topic.
 pub const MAX_JOIN_REQUEST_LEN: usize = 65536;
 
 const KIND: u8 = 10;
 const MAC_LEN: usize = 32;
-/// Token id and mac, which stand before the request.
-const PROOF_LEN: usize = TOKEN_ID_LEN + MAC_LEN;
 /// Form, kind, and the most that serial, key and the two lengths take.
 const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 3 + 3;
 
@@ -41,20 +41,20 @@ impl Body<'_> {
     }
 }
 
-/// A join request (spec/keys.md §12): an enrolment request and the proof of a token, encrypted to
+/// A join request (spec/keys.md §12): an enrolment request and the proof of its token, encrypted to
 /// the authority, so that both are useless to the broker that carries them.
 #[derive(Debug)]
 pub struct JoinRequest;
 
 impl JoinRequest {
     /// Seals a device's enrolment request to the first of the delegation's KEM keys. `token` is
-    /// the id and the secret of a token; without one an operator decides. `seed` is 32 fresh
-    /// (hedged) random bytes, used for nothing else.
+    /// the id, as in the request, and the secret of a token; without one an operator decides.
+    /// `seed` is 32 fresh (hedged) random bytes, used for nothing else.
     ///
     /// # Errors
     /// `Field("kem_keys")` if the delegation takes no join requests or its key is unusable,
-    /// `Field("token")` for an id of zeros, [`ObjectError::Domain`] if the request does not name
-    /// the delegation's domain, [`ObjectError::TooLarge`], and those of
+    /// `Field("token")` if the request was made for another token, or for none,
+    /// [`ObjectError::Domain`] if the request does not name the delegation's domain, [`ObjectError::TooLarge`], and those of
     /// [`VerifiedEnrolment::verify`].
     pub fn seal(
         delegation: &VerifiedDelegation,
@@ -63,22 +63,21 @@ impl JoinRequest {
         seed: &Secret,
     ) -> Result<Vec<u8>, ObjectError> {
         let (suite, domain) = (delegation.suite(), delegation.domain());
-        let hash = *enrolment(request, suite, &domain)?.hash();
+        let verified = enrolment(request, suite, &domain)?;
+        if verified.token() != token.map(|(id, _)| id) {
+            return Err(ObjectError::Field("token"));
+        }
         let mut kem_keys = delegation.kem_keys();
         let (key, recipient) = kem_keys.next().ok_or(ObjectError::Field("kem_keys"))?;
 
         let mut sealed = Vec::with_capacity(
-            PROOF_LEN
+            MAC_LEN
                 .saturating_add(request.len())
                 .saturating_add(TAG_LEN),
         );
         match token {
-            Some((id, _)) if *id == [0; TOKEN_ID_LEN] => return Err(ObjectError::Field("token")),
-            Some((id, secret)) => {
-                sealed.extend_from_slice(id);
-                sealed.extend_from_slice(&join_mac(secret, &hash));
-            }
-            None => sealed.extend_from_slice(&[0; PROOF_LEN]),
+            Some((_, secret)) => sealed.extend_from_slice(&join_mac(secret, verified.hash())),
+            None => sealed.extend_from_slice(&[0; MAC_LEN]),
         }
         sealed.extend_from_slice(request);
 
@@ -142,7 +141,7 @@ impl JoinRequest {
             .sealed
             .split_last_chunk::<TAG_LEN>()
             .ok_or(ObjectError::Field("sealed"))?;
-        if text.len() <= PROOF_LEN {
+        if text.len() <= MAC_LEN {
             return Err(ObjectError::Field("sealed"));
         }
         let key_pair = key_pair(body.serial, body.key).ok_or(ObjectError::Role)?;
@@ -154,21 +153,19 @@ impl JoinRequest {
         open_base(key_pair, &body.info(domain), &[], body.enc, &mut text, tag)
             .map_err(|_| ObjectError::Field("sealed"))?;
         let damaged = || ObjectError::Field("sealed");
-        let (token, rest) = text
-            .split_first_chunk::<TOKEN_ID_LEN>()
-            .ok_or_else(damaged)?;
-        let (mac, request) = rest.split_first_chunk::<MAC_LEN>().ok_or_else(damaged)?;
-        let token = (*token != [0; TOKEN_ID_LEN]).then_some(*token);
+        let (mac, request) = text.split_first_chunk::<MAC_LEN>().ok_or_else(damaged)?;
+        let object = Object::parse_as(request, suite, Kind::EnrolmentRequest)?;
+        let token = decode::<EnrolmentRequest<'_>>(object.body())?.token;
+        let token = (token != NO_TOKEN).then_some(token);
         if token.is_none() && *mac != [0; MAC_LEN] {
             return Err(ObjectError::Field("mac"));
         }
-        let hash = Object::parse_as(request, suite, Kind::EnrolmentRequest)?.hash();
         Ok(OpenedJoinRequest {
             suite,
             domain: *domain,
             token,
             mac: Secret::new(*mac),
-            hash,
+            hash: object.hash(),
             request: request.to_vec(),
         })
     }
@@ -185,7 +182,7 @@ pub struct OpenedJoinRequest {
 }
 
 impl OpenedJoinRequest {
-    /// The token's id; none if an operator has to decide.
+    /// The id of the token that the request inside names; none if an operator has to decide.
     #[must_use]
     pub const fn token(&self) -> Option<&[u8; TOKEN_ID_LEN]> {
         self.token.as_ref()

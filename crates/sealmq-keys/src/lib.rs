@@ -62,7 +62,7 @@ pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
     MAX_KEM_KEYS, Roles, VerifiedDelegation,
 };
-pub use enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN, VerifiedEnrolment};
+pub use enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN, VerifiedEnrolment};
 pub use epoch::{EpochSecret, Psk, ReaderSecret};
 pub use fingerprint::Fingerprint;
 pub use group::{
@@ -108,4 +108,4 @@ pub use root::{RootError, RootKey};
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
 #[cfg(feature = "alloc")]
-pub use token::{MAX_TOKEN_LEN, NamePattern, TOKEN_ID_LEN, Token, TokenError, join_mac};
+pub use token::{MAX_TOKEN_LEN, NamePattern, Token, TokenError, join_mac};

@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::cursor::Cursor;
+use crate::enrolment::{NO_TOKEN, TOKEN_ID_LEN};
 use crate::reserved::check_prefix;
 
 /// Longest token in characters, white space around it not counted.
 pub const MAX_TOKEN_LEN: usize = 2048;
-/// Bytes of a token's id.
-pub const TOKEN_ID_LEN: usize = 8;
 
 const SCHEME: &str = "sealmq:join/";
 const VERSION: u8 = 1;
@@ -279,7 +278,7 @@ fn take<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ObjectError> 
 
 /// A join request without a token has zeros in this place.
 fn check_id(id: &[u8; TOKEN_ID_LEN]) -> Result<(), ObjectError> {
-    if *id == [0; TOKEN_ID_LEN] {
+    if *id == NO_TOKEN {
         return Err(ObjectError::Field("token"));
     }
     Ok(())

@@ -14,13 +14,13 @@ mod common;
 use common::desk::{Desk, NOW, YEAR, grants};
 use common::device::Device;
 use sealmq_core::VerifiedCredential;
-use sealmq_core::crypto::{Secret, sha256};
-use sealmq_core::object::{Kind, Object};
+use sealmq_core::crypto::{Secret, seal_base, sha256};
+use sealmq_core::object::{Kind, Object, ObjectError, encode};
 use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{AuthorityError, AuthorityEvent, MAX_PENDING, TokenSpec};
 use sealmq_keys::{
     Fingerprint, JoinRefusalReason as Reason, JoinRequest, NamePattern, ReservedTopic, Token,
-    VerifiedJoinRefusal,
+    VerifiedJoinRefusal, join_mac,
 };
 
 const SUITES: [Suite; 2] = [Suite::One, Suite::Two];
@@ -225,7 +225,7 @@ fn only_sensible_tokens_are_made() {
 }
 
 #[test]
-fn wrong_secrets_and_foreign_tokens_are_not_told_apart() {
+fn foreign_tokens_are_refused_and_wrong_secrets_get_no_answer() {
     let mut desk = Desk::with_groups(Suite::One);
     let token = desk.token("", 9);
     let mut other = Desk::new(Suite::One, 2);
@@ -235,11 +235,13 @@ fn wrong_secrets_and_foreign_tokens_are_not_told_apart() {
         secret: Secret::new([3; 32]),
         ..desk.token("", 9)
     };
-    for (seed, token) in [(1, &foreign), (2, &wrong)] {
-        let device = device(&desk, seed);
-        join(&mut desk, &device, Some(token), "x");
-        assert_eq!(refusal(&desk, &device), Some(Reason::Token));
-    }
+    let stranger = device(&desk, 1);
+    join(&mut desk, &stranger, Some(&foreign), "x");
+    assert_eq!(refusal(&desk, &stranger), Some(Reason::Token));
+    // A wrong mac may be somebody else's: it decides nothing about the device.
+    let next = device(&desk, 2);
+    join(&mut desk, &next, Some(&wrong), "x");
+    assert_eq!((refusal(&desk, &next), desk.refusals()), (None, 1));
     // With the right secret the same device gets in: a refusal of one token is not one of others.
     let device = device(&desk, 2);
     join(&mut desk, &device, Some(&token), "x");
@@ -294,7 +296,7 @@ fn an_eavesdropper_cannot_use_what_it_sees() {
     let victim = device(&desk, 1);
     let request = victim.join(&desk.delegation(), Some(&token), "victim", 1, NOW);
     // Neither the token's id nor the name nor the mac stands in the clear.
-    let inside = victim.request("victim", 4, NOW);
+    let inside = victim.request_for(token.id, "victim", 1, 4);
     let hash = Object::parse_any(&inside, Kind::EnrolmentRequest)
         .unwrap()
         .hash();
@@ -370,7 +372,7 @@ fn too_few_packages_are_told() {
     let device = device(&desk, 1);
     let secret = Secret::new([1; 32]);
     let with = Some((&token.id, &token.secret));
-    let poor = device.request("x", 1, NOW);
+    let poor = device.request_for(token.id, "x", 1, 1);
     let poor = JoinRequest::seal(&desk.delegation(), with, &poor, &secret).unwrap();
     bring(&mut desk, &device, &poor, NOW);
     assert_eq!(refusal(&desk, &device), Some(Reason::Request));
@@ -556,4 +558,119 @@ fn files_and_topics_are_one_domain() {
     let old = Device::new(2, Suite::One, desk.authority.domain()).request("old", 4, NOW);
     let refused = desk.authority.enrol(&old, &all, YEAR, NOW, &mut desk.rng);
     assert!(matches!(refused, Err(AuthorityError::Request(_))));
+}
+
+/// Threat model A42: somebody who saw a device's request, as a file or with a stolen KEM key,
+/// seals it again as he likes.
+#[test]
+fn a_request_is_bound_to_its_token() {
+    for suite in SUITES {
+        let mut desk = Desk::with_groups(suite);
+        let (own, other) = (desk.token("", 1), desk.token("", 5));
+        let victim = device(&desk, 1);
+        let request = victim.request_for(own.id, "victim", 1, 4);
+        let mac = |secret: &Secret, request: &[u8]| {
+            let hash = Object::parse_any(request, Kind::EnrolmentRequest).unwrap();
+            join_mac(secret, &hash.hash())
+        };
+        // Another token's mac, none, and the token's for another request: no answer at all, so
+        // that nothing final stands in the device's way, and no token is spent.
+        let again = victim.request_for(own.id, "victim", 5, 4);
+        for wrong in [
+            mac(&other.secret, &request),
+            [0; 32],
+            mac(&own.secret, &again),
+        ] {
+            let sealed = sealed_by_anybody(&desk, &wrong, &request);
+            assert_eq!(bring(&mut desk, &victim, &sealed, NOW), 0);
+            assert_eq!((refusal(&desk, &victim), desk.refusals()), (None, 1));
+            assert_eq!((members(&desk), desk.authority.pending().count()), (0, 0));
+        }
+        // The device itself refuses to send it for another token, or for none.
+        let seed = Secret::new([9; 32]);
+        for token in [None, Some((&other.id, &other.secret))] {
+            let sealed = JoinRequest::seal(&desk.delegation(), token, &request, &seed);
+            assert_eq!(sealed.err(), Some(ObjectError::Field("token")));
+        }
+        // Nor does an operator enrol it by file, with grants of another kind.
+        let all = grants(&["office"]);
+        let by_file = desk
+            .authority
+            .enrol(&request, &all, YEAR, NOW, &mut desk.rng);
+        assert_eq!(by_file.err(), Some(AuthorityError::RequestForToken));
+        assert_eq!(desk.uses_left().iter().sum::<u32>(), 6);
+
+        // Sealed again with the mac that he saw, it is what the device asked for.
+        let sealed = sealed_by_anybody(&desk, &mac(&own.secret, &request), &request);
+        bring(&mut desk, &victim, &sealed, NOW);
+        assert!(admitted(&desk, &victim).is_some());
+        assert_eq!(desk.uses_left().iter().sum::<u32>(), 5);
+    }
+}
+
+/// An older request of the same device neither replaces nor ends the one that waits.
+#[test]
+fn an_older_request_does_not_undo_the_one_that_waits() {
+    let mut desk = Desk::with_groups(Suite::One);
+    let token = desk.token("", 1);
+    let victim = device(&desk, 1);
+    let mac = |request: &[u8]| {
+        let hash = Object::parse_any(request, Kind::EnrolmentRequest).unwrap();
+        join_mac(&token.secret, &hash.hash())
+    };
+    let old = [
+        (victim.request_for([0; 8], "old", 1, 2), [0; 32]),
+        (victim.request_for([7; 8], "old", 1, 2), [0; 32]),
+    ];
+    let first = victim.request_for(token.id, "old", 1, 2);
+    let first = (first.clone(), mac(&first));
+    let waits = victim.request_for([0; 8], "new", 5, 2);
+    let sealed = sealed_by_anybody(&desk, &[0; 32], &waits);
+    bring(&mut desk, &victim, &sealed, NOW);
+    desk.reload();
+    for (request, mac) in old.iter().chain([&first]) {
+        let sealed = sealed_by_anybody(&desk, mac, request);
+        assert_eq!(bring(&mut desk, &victim, &sealed, NOW), 0);
+        let pending: Vec<_> = desk.authority.pending().map(|p| p.name).collect();
+        assert_eq!((pending, members(&desk)), (vec!["new".to_owned()], 0));
+        assert_eq!(refusal(&desk, &victim), Some(Reason::Waiting));
+    }
+    // A refusal of a request with the same numbers is none of the one that waits either.
+    let other = victim.request_for([7; 8], "other", 5, 2);
+    let sealed = sealed_by_anybody(&desk, &[0; 32], &other);
+    bring(&mut desk, &victim, &sealed, NOW);
+    assert_eq!(desk.authority.pending().count(), 1);
+}
+
+/// The name of a removed member is free again, its key is not.
+#[test]
+fn a_removed_members_name_comes_back_and_its_key_does_not() {
+    let mut desk = Desk::with_groups(Suite::One);
+    let token = desk.token("", 9);
+    let [old, new] = [1, 2].map(|seed| device(&desk, seed));
+    join(&mut desk, &old, Some(&token), "pump");
+    let number = desk.authority.find_member("pump").unwrap();
+    let plan = desk.authority.remove(&[number], NOW, &mut desk.rng);
+    desk.commit(plan.unwrap());
+    desk.reload();
+    join(&mut desk, &old, Some(&token), "pump-2");
+    assert_ne!(admitted(&desk, &old).as_deref(), Some("pump-2"));
+    join(&mut desk, &new, Some(&token), "pump");
+    assert_eq!(admitted(&desk, &new).as_deref(), Some("pump"));
+    assert_ne!(desk.authority.find_member("pump").unwrap(), number);
+}
+
+/// What anybody can make of a request that he saw.
+fn sealed_by_anybody(desk: &Desk, mac: &[u8; 32], request: &[u8]) -> Vec<u8> {
+    let delegation = desk.delegation();
+    let (key, recipient) = delegation.kem_keys().next().unwrap();
+    let serial = delegation.serial();
+    let domain = desk.authority.domain().0;
+    let info = [b"sealmq/1 join", &domain[..], &serial.to_be_bytes(), &[key]].concat();
+    let mut text = [&mac[..], request].concat();
+    let (enc, tag) = seal_base(recipient, &info, &[], &Secret::new([8; 32]), &mut text).unwrap();
+    text.extend_from_slice(&tag);
+    let mut out = vec![0; 65536];
+    let body = encode(&(serial, key, enc.as_bytes(), text.as_slice()), &mut out).unwrap();
+    [&[delegation.suite().form(), 10], &*body].concat()
 }

@@ -266,6 +266,7 @@ mod packages_and_requests {
         let mut buffer = [0; 2048];
         let body = EnrolmentRequest {
             domain,
+            token: [0; 8],
             name,
             key: *identity().verifying_key().as_bytes(),
             issued_at: NOW,
@@ -330,6 +331,7 @@ mod packages_and_requests {
         let eve = IdentityKey::from_seed(&secret(&[99]));
         let body = |key: &IdentityKey, packages| EnrolmentRequest {
             domain: domain(),
+            token: [0; 8],
             name: "eve",
             key: *key.verifying_key().as_bytes(),
             issued_at: NOW,
@@ -514,6 +516,7 @@ fn no_kind_passes_for_another() {
     .0;
     let request = EnrolmentRequest {
         domain: domain(),
+        token: [0; 8],
         name: "pump",
         key: *sim::identity().verifying_key().as_bytes(),
         issued_at: NOW,

@@ -114,10 +114,15 @@ fn verify_package(bytes: &[u8], suite: Suite) -> Result<VerifiedKeyPackage, Obje
 
 /// Signed whatever it holds, if `form` is not the packages'.
 fn request(domain: DomainId, form: Suite, packages: &[Vec<u8>]) -> Vec<u8> {
+    request_for([0; 8], domain, form, packages)
+}
+
+fn request_for(token: [u8; 8], domain: DomainId, form: Suite, packages: &[Vec<u8>]) -> Vec<u8> {
     let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; 200_000];
     let body = EnrolmentRequest {
         domain,
+        token,
         name: "sensor-1",
         key: *key(3).verifying_key().as_bytes(),
         issued_at: NOW,
@@ -337,8 +342,9 @@ fn join_requests() {
         let lookup = |serial, key| (serial == 3 && key == 0).then_some(&keys);
         let open = |bytes: &[u8]| JoinRequest::open(bytes, &domain(), lookup);
 
+        let named = request_for([4; 8], domain(), suite, &[package_in(domain(), suite, 1)]);
         let token = (&[4; 8], &secret(40));
-        let bytes = JoinRequest::seal(&delegation, Some(token), &inner, &secret(41)).unwrap();
+        let bytes = JoinRequest::seal(&delegation, Some(token), &named, &secret(41)).unwrap();
         assert_eq!(bytes[..2], [suite.form(), 10]);
         assert!(
             !bytes.windows(8).any(|w| w == [4; 8]),
@@ -347,7 +353,7 @@ fn join_requests() {
         let opened = open(&bytes).unwrap();
         assert_eq!(opened.token(), Some(&[4; 8]));
         assert!(opened.check_mac(&secret(40)) && !opened.check_mac(&secret(42)));
-        assert_eq!(opened.request(), inner);
+        assert_eq!(opened.request(), named);
         let enrolment = opened.enrolment().unwrap();
         assert_eq!(
             (enrolment.fields().name, enrolment.hash()),

@@ -57,7 +57,7 @@ pub(crate) struct TokenCreate {
     /// How long it is good
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
     pub(crate) ttl: u64,
-    /// How many devices it lets in
+    /// How many devices it lets in; whoever holds it can take any free name and all uses, so where names matter make one token per device
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) uses: u32,
     /// Days that the credentials of its devices are valid

@@ -3,7 +3,7 @@
 use sealmq_core::object::{Access, Kind, Object, decode, decode_prefix, suite_of};
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
 use sealmq_keys::{
-    Delegation, ENTRY_LEN, EnrolmentRequest, Head, KeyPackage, UnverifiedAnnouncement,
+    Delegation, ENTRY_LEN, EnrolmentRequest, Head, KeyPackage, NO_TOKEN, UnverifiedAnnouncement,
     VerifiedEnrolment, WelcomeFields, fingerprint,
 };
 use serde::{Deserialize, Serialize};
@@ -236,9 +236,14 @@ fn request(body: &[u8], bytes: &[u8]) -> Option<Described> {
         Ok(_) => "verifies under the key inside: whoever made this has the key".to_owned(),
         Err(error) => format!("NOT VALID: {error}"),
     };
+    let token = match object.token {
+        NO_TOKEN => "none: an operator decides".to_owned(),
+        id => hex::encode(id),
+    };
     let lines = vec![
         ("name", object.name.to_owned()),
         ("key", fingerprint(&object.key)),
+        ("token", token),
         ("issued", iso_seconds(object.issued_at)),
         ("one-time keys", object.packages.iter().count().to_string()),
         ("signature", verdict),

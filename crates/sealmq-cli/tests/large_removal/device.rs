@@ -88,6 +88,7 @@ impl NewDevice {
         let mut list = [0; 300];
         let request = EnrolmentRequest {
             domain: UNKNOWN_DOMAIN,
+            token: [0; 8],
             name,
             key: *self.identity.verifying_key().as_bytes(),
             issued_at: now,

@@ -108,7 +108,9 @@ impl<'b> Decrypted<'b> {
         let newer = inside
             .and_then(|range| self.plain.body()?.get(range))
             .and_then(|credential| directory.admit(query, credential, order))
-            .filter(|s| s.member == query.member && order.is_none_or(|known| s.order() > known));
+            .filter(|s| s.member == query.member && order.is_none_or(|known| s.order() > known))
+            // A number is bound to its key for life.
+            .filter(|s| known.as_ref().is_none_or(|known| known.key == s.key));
         newer.map(|s| (s, true)).or(known.map(|s| (s, false)))
     }
 

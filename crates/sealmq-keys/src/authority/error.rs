@@ -64,6 +64,8 @@ pub enum AuthorityError {
     KeyEnrolled(MemberNumber),
     /// The request is damaged, forged, or not for this domain.
     Request(ObjectError),
+    /// The request was made for a join token, whose grants it asks for.
+    RequestForToken,
     /// A grant makes no sense.
     Grant(String),
     /// The request brings fewer one-time keys than the grants need.
@@ -121,6 +123,7 @@ impl fmt::Display for AuthorityError {
             Self::MemberExists(name) => write!(f, "a member called `{name}` exists already: choose another name"),
             Self::KeyEnrolled(number) => write!(f, "this key was enrolled before as member {number}: the device has to make new keys"),
             Self::Request(e) => write!(f, "the enrolment request was refused: {e}"),
+            Self::RequestForToken => f.write_str("this request was made for a join token: the device joins with it over MQTT, or makes a request for a file in a new store"),
             Self::Grant(why) => write!(f, "the grant is not possible: {why}"),
             Self::Packages { needed } => write!(f, "the request brings too few one-time keys, {needed} are needed: make a new request with more"),
             Self::TreeFull(group) => write!(f, "the key tree of group `{group}` has no free leaf left: a new generation with a deeper tree is needed"),

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::MemberNumber;
-use sealmq_core::crypto::{Digest, RecipientKeyPair, sha256};
+use sealmq_core::crypto::{Digest, RecipientKeyPair};
 use sealmq_core::object::{ObjectError, Role, kem_of};
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +18,13 @@ use super::pending::{PENDING_PREFIX, PENDING_SECONDS, PendingRecord};
 use super::record;
 use super::tokens::{TOKEN_PREFIX, TokenRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
-use crate::enrolment::VerifiedEnrolment;
+use crate::enrolment::{TOKEN_ID_LEN, VerifiedEnrolment};
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
 use crate::join_request::{JoinRequest, OpenedJoinRequest};
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::Store;
-use crate::token::TOKEN_ID_LEN;
 
 const ANSWER_PREFIX: &str = "authority/answer/";
 
@@ -38,9 +37,7 @@ const ANSWER_SECONDS: u64 = 30 * 86_400;
 #[derive(Serialize, Deserialize)]
 pub(super) struct AnswerRecord {
     pub(super) device: [u8; 16],
-    /// Hash of what decided: the request, the token, and whether the mac was right.
-    asked: Digest,
-    /// The enrolment request.
+    /// The enrolment request, which names the token.
     request: Digest,
     /// Number of the refusal's reason; 0 if the device was enrolled.
     reason: u8,
@@ -77,8 +74,14 @@ pub(super) struct Opened<'a> {
     pub(super) device: Fingerprint,
     pub(super) sealed: &'a OpenedJoinRequest,
     pub(super) verified: VerifiedEnrolment<'a>,
-    /// Hash of what decides about it: the request, the token, and whether the mac is right.
-    asked: Digest,
+}
+
+impl Opened<'_> {
+    /// Number of its newest key package; 0 if it has none.
+    pub(super) fn last_package(&self) -> u32 {
+        let packages = self.verified.packages();
+        packages.last().map_or(0, |(_, package)| package.number())
+    }
 }
 
 impl Authority {
@@ -97,7 +100,6 @@ impl Authority {
         }
         let opened = Opened {
             device,
-            asked: self.asked(&sealed),
             sealed: &sealed,
             verified,
         };
@@ -142,17 +144,6 @@ impl Authority {
         }
     }
 
-    fn asked(&self, sealed: &OpenedJoinRequest) -> Digest {
-        let token = sealed.token().copied();
-        let known = token.and_then(|id| self.joining.tokens.get(&id));
-        let proved = known.is_some_and(|token| token.proves(sealed));
-        sha256(&[
-            &token.unwrap_or_default(),
-            &sealed.hash().0,
-            &[u8::from(proved)],
-        ])
-    }
-
     /// The checks, in the order of spec/keys.md §12.
     fn decide(
         &mut self,
@@ -164,16 +155,28 @@ impl Authority {
         if self.answer_again(opened, now, &mut plan)? {
             return Ok(plan);
         }
-        let Some(id) = opened.sealed.token() else {
+        // Packages are numbered upwards: whoever saw an older request must not undo a newer one.
+        let waits = self.joining.pending.get(&opened.device);
+        if waits.is_some_and(|waits| opened.last_package() < waits.last_package) {
+            return Err(Refused::Content("a newer request of this device waits"));
+        }
+        let Some(id) = opened.verified.token() else {
             self.wait_for_operator(opened, now, &mut plan)?;
             return Ok(plan);
         };
         let fields = opened.verified.fields();
         let hash = opened.verified.hash();
-        let Some(token) = self.usable_token(id, opened.sealed, now) else {
+        // Only what the device signed decides about a refusal. The mac is not signed: whoever saw
+        // the request can seal it again with a wrong one.
+        let Some(token) = self.usable_token(id, now) else {
             self.answer_refusal(opened, JoinRefusalReason::Token, now, &mut plan)?;
             return Ok(plan);
         };
+        if !token.proves(opened.sealed) {
+            return Err(Refused::Content(
+                "made without the secret of its token: perhaps by somebody else than the device",
+            ));
+        }
         if !token.admits(fields.name) {
             self.answer_refusal(opened, JoinRefusalReason::Name, now, &mut plan)?;
             return Ok(plan);
@@ -187,7 +190,7 @@ impl Authority {
             Ok((enrolled, admitted)) => {
                 plan.append(admitted);
                 self.use_token(id, &mut plan)?;
-                let answer = (opened.device, opened.asked, *hash);
+                let answer = (opened.device, *hash);
                 self.answer_enrolled(answer, enrolled.number, now, &mut plan)?;
             }
             Err(error) => {
@@ -218,14 +221,14 @@ impl Authority {
             }
             let (number, current) = (member.number, known.is_some_and(|k| k.reason == 0));
             if !current {
-                self.answer_enrolled((device, opened.asked, hash), number, now, plan)?;
+                self.answer_enrolled((device, hash), number, now, plan)?;
             }
             if let Some(member) = self.members.get(&number) {
                 plan.republish.extend(self.waiting_for(member, device));
             }
             return Ok(true);
         }
-        let same = known.is_some_and(|k| k.reason != 0 && k.asked == opened.asked);
+        let same = known.is_some_and(|k| k.reason != 0 && k.request == hash);
         if same {
             let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);
             plan.republish.push(topic);
@@ -233,15 +236,9 @@ impl Authority {
         Ok(same)
     }
 
-    /// What the device's last answer was for.
-    pub(super) fn asked_by(&self, device: Fingerprint) -> Digest {
-        let answer = self.joining.answers.get(&device);
-        answer.map_or(Digest::ZERO, |answer| answer.asked)
-    }
-
     pub(super) fn answer_enrolled(
         &mut self,
-        (device, asked, request): (Fingerprint, Digest, Digest),
+        (device, request): (Fingerprint, Digest),
         member: MemberNumber,
         now: u64,
         plan: &mut Plan,
@@ -249,7 +246,6 @@ impl Authority {
         let credential = self.credential(self.active(member)?)?;
         let answer = AnswerRecord {
             device: device.0,
-            asked,
             request,
             reason: 0,
             serial: self.delegation.serial(),
@@ -265,14 +261,14 @@ impl Authority {
         now: u64,
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
-        let answer = (opened.device, opened.asked, *opened.verified.hash());
+        let answer = (opened.device, *opened.verified.hash());
         let name = opened.verified.fields().name.into();
         self.refuse_join(answer, name, reason, now, plan)
     }
 
     pub(super) fn refuse_join(
         &mut self,
-        (device, asked, request): (Fingerprint, Digest, Digest),
+        (device, request): (Fingerprint, Digest),
         name: String,
         reason: JoinRefusalReason,
         now: u64,
@@ -291,7 +287,6 @@ impl Authority {
         let object = fields.sign(key, &mut buffer)?.0.to_vec();
         let answer = AnswerRecord {
             device: device.0,
-            asked,
             request,
             reason: reason as u8,
             serial,
@@ -316,7 +311,11 @@ impl Authority {
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
         self.touched = true;
-        if answer.reason != JoinRefusalReason::Waiting as u8 {
+        // A refusal of another request of the device is none of the one that waits.
+        let waits = self.joining.pending.get(&device);
+        let same = waits.is_some_and(|waits| waits.hash == answer.request);
+        let key_in_use = [0, JoinRefusalReason::Key as u8].contains(&answer.reason);
+        if key_in_use || (same && answer.reason != JoinRefusalReason::Waiting as u8) {
             self.forget_pending(device, plan);
         }
         let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);

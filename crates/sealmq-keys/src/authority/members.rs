@@ -94,7 +94,7 @@ impl Authority {
     /// [`Authority::tick`] starts: a joiner reads nothing from before (spec/keys.md §6).
     ///
     /// # Errors
-    /// A bad request, a name or key in use, or grants that make no sense; nothing was changed.
+    /// A bad request or one that was made for a token, a name or key in use, or grants that make no sense; nothing was changed.
     pub fn enrol(
         &mut self,
         request: &[u8],
@@ -107,6 +107,9 @@ impl Authority {
         let verified =
             VerifiedEnrolment::verify(request, self.delegation.suite(), &self.domain.domain)
                 .map_err(AuthorityError::Request)?;
+        if verified.token().is_some() {
+            return Err(AuthorityError::RequestForToken);
+        }
         let admission = Admission {
             name: verified.fields().name.into(),
             grants: self.resolve_grants(grants)?,

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::check_name;
+use sealmq_core::crypto::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::intake::Refused;
@@ -48,6 +49,10 @@ pub(super) struct PendingRecord {
     key: [u8; 32],
     name: String,
     packages: usize,
+    /// Hash of the request.
+    pub(super) hash: Digest,
+    /// Number of its newest package.
+    pub(super) last_package: u32,
     pub(super) at: u64,
 }
 
@@ -79,6 +84,8 @@ impl Authority {
             key: fields.key,
             name: fields.name.into(),
             packages: fields.packages.iter().count(),
+            hash: *opened.verified.hash(),
+            last_package: opened.last_package(),
             at: now,
         };
         self.touched = true;
@@ -128,12 +135,8 @@ impl Authority {
         };
         let drawn = &mut self.draws(self.delegation.serial(), now, rng);
         let (enrolled, mut plan) = self.admit(&verified, admission, now, drawn)?;
-        let result = self.answer_enrolled(
-            (device, self.asked_by(device), *verified.hash()),
-            enrolled.number,
-            now,
-            &mut plan,
-        );
+        let result =
+            self.answer_enrolled((device, *verified.hash()), enrolled.number, now, &mut plan);
         Ok((
             enrolled,
             self.settle_drawn(result.map(|()| plan), drawn, now)?,
@@ -152,7 +155,7 @@ impl Authority {
         let hash = *verified.map_err(AuthorityError::Request)?.hash();
         let name = pending.name.clone();
         let mut plan = Plan::default();
-        let answer = (device, self.asked_by(device), hash);
+        let answer = (device, hash);
         let reason = JoinRefusalReason::Operator;
         let result = self.refuse_join(answer, name, reason, now, &mut plan);
         self.settle(result.map(|()| plan), now)

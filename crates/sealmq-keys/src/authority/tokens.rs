@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::members::GrantSpec;
 use super::record::{self, GrantRecord, SecretBytes};
 use super::{Authority, AuthorityError, Plan, draw, draw_public};
+use crate::enrolment::TOKEN_ID_LEN;
 use crate::join_request::OpenedJoinRequest;
-use crate::token::{NamePattern, TOKEN_ID_LEN, Token};
+use crate::token::{NamePattern, Token};
 
 pub(super) const TOKEN_PREFIX: &str = "authority/token/";
 
@@ -194,16 +195,10 @@ impl Authority {
         }
     }
 
-    /// The token that a request may use now.
-    pub(super) fn usable_token(
-        &self,
-        id: &[u8; TOKEN_ID_LEN],
-        request: &OpenedJoinRequest,
-        now: u64,
-    ) -> Option<&TokenRecord> {
+    /// The token with this id, if a device can join with it now.
+    pub(super) fn usable_token(&self, id: &[u8; TOKEN_ID_LEN], now: u64) -> Option<&TokenRecord> {
         let token = self.joining.tokens.get(id)?;
-        let good = token.proves(request) && token.uses_left > 0 && !token.is_expired(now);
-        good.then_some(token)
+        (token.uses_left > 0 && !token.is_expired(now)).then_some(token)
     }
 
     /// Counts one device against a token.

@@ -19,7 +19,7 @@ use super::types::Now;
 use super::{Member, MemberError, seconds};
 use crate::armour::{CredentialFile, decode_credential_file, encode_request};
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
+use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN};
 use crate::key_package::MAX_KEY_PACKAGE_LEN;
 use crate::store::{Changes, Store};
 
@@ -96,6 +96,7 @@ impl Member {
         let new = NewRequest {
             identity: &identity,
             domain,
+            token: NO_TOKEN,
             suite,
             name,
             numbers: 1..=packages,
@@ -270,6 +271,7 @@ fn requested_domain(identity: &IdentityRecord) -> Result<DomainId, MemberError> 
 pub(super) struct NewRequest<'a> {
     pub(super) identity: &'a IdentityKey,
     pub(super) domain: DomainId,
+    pub(super) token: [u8; TOKEN_ID_LEN],
     pub(super) suite: Suite,
     pub(super) name: &'a str,
     /// Numbers of its key packages.
@@ -310,6 +312,7 @@ impl NewRequest<'_> {
         let mut list = vec![0; room];
         let fields = EnrolmentRequest {
             domain: self.domain,
+            token: self.token,
             name: self.name,
             key: *self.identity.verifying_key().as_bytes(),
             issued_at: seconds(self.now).unwrap_or(0),

@@ -22,7 +22,7 @@ use super::{Member, MemberError, seconds};
 use crate::announcement::Announcement;
 use crate::armour::CredentialFile;
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
+use crate::enrolment::{EnrolmentRequest, NO_TOKEN, UNKNOWN_DOMAIN};
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::{JoinRefusalReason, VerifiedJoinRefusal};
 use crate::join_request::JoinRequest;
@@ -448,11 +448,13 @@ impl Joiner {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Vec<u8>, MemberError> {
+        let token = self.token.as_ref().map_or(NO_TOKEN, |token| token.id);
         if let Some(request) = self.keys.request.as_ref().filter(|_| !self.keys.replace) {
             let known = fields(request)?;
             let enough = known.packages.iter().count() >= self.packages as usize;
             let suite = sealmq_core::object::suite_of(request);
-            if known.name == self.name && enough && suite == Ok(delegation.suite()) {
+            let asks_the_same = known.name == self.name && known.token == token && enough;
+            if asks_the_same && suite == Ok(delegation.suite()) {
                 return Ok(request.clone());
             }
         }
@@ -465,6 +467,7 @@ impl Joiner {
         let new = NewRequest {
             identity: &self.keys.identity,
             domain: self.domain,
+            token,
             suite: delegation.suite(),
             name: &self.name,
             numbers: first..=last,

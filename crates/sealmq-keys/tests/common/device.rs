@@ -92,12 +92,26 @@ impl Device {
         self.request_with(name, &objects, now)
     }
 
+    /// A request that names a token, with packages numbered from `first`.
+    pub fn request_for(&self, id: [u8; 8], name: &str, first: u32, packages: u32) -> Vec<u8> {
+        let now = super::desk::NOW;
+        let objects: Vec<_> = (first..first + packages)
+            .map(|n| self.package(n, now, now + 86_400))
+            .collect();
+        self.signed_request(id, name, &objects, now)
+    }
+
     /// A request with any packages, without the checks that an honest device makes.
     pub fn request_with(&self, name: &str, objects: &[Vec<u8>], now: u64) -> Vec<u8> {
+        self.signed_request([0; 8], name, objects, now)
+    }
+
+    fn signed_request(&self, token: [u8; 8], name: &str, objects: &[Vec<u8>], now: u64) -> Vec<u8> {
         let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
         let mut list = vec![0; 65536];
         let request = EnrolmentRequest {
             domain: self.domain,
+            token,
             name,
             key: *self.identity.verifying_key().as_bytes(),
             issued_at: now,
@@ -118,7 +132,11 @@ impl Device {
         seed: u8,
         now: u64,
     ) -> Vec<u8> {
-        let request = self.request(name, 4, now);
+        let objects: Vec<_> = (1..=4)
+            .map(|n| self.package(n, now, now + 86_400))
+            .collect();
+        let id = token.map_or([0; 8], |token| token.id);
+        let request = self.signed_request(id, name, &objects, now);
         let token = token.map(|token| (&token.id, &token.secret));
         JoinRequest::seal(delegation, token, &request, &Secret::new([seed; 32])).unwrap()
     }

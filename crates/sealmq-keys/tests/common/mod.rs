@@ -163,6 +163,7 @@ pub fn request(seed: u8, name: &str, packages: u32, now: u64) -> Vec<u8> {
     let mut list = vec![0; 8192];
     let request = EnrolmentRequest {
         domain: unknown,
+        token: [0; 8],
         name,
         key: *identity.verifying_key().as_bytes(),
         issued_at: now,

@@ -3,7 +3,9 @@
 use sealmq_core::crypto::{Secret, expand, seal_base, sha256};
 use sealmq_core::object::{Kind, List, Object, decode, encode};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{EnrolmentRequest, JoinRequest, MAX_JOIN_REQUEST_LEN, VerifiedEnrolment};
+use sealmq_keys::{
+    EnrolmentRequest, JoinRequest, MAX_JOIN_REQUEST_LEN, NO_TOKEN, VerifiedEnrolment,
+};
 
 use super::objects::{encoded, genuine, identity};
 use super::signed::{Signer, frame, refuse_damaged};
@@ -23,16 +25,20 @@ pub fn join_request(data: &[u8]) -> bool {
     let Some((&[choice, id @ ..], fields)) = data.split_first_chunk::<9>() else {
         return false;
     };
-    let request = request(fields, choice & 4 == 0);
-    let (secret, has_token) = (Secret::new([0xb3; 32]), id != [0; 8]);
+    let request = request(fields, id, choice & 4 == 0);
+    let secret = Secret::new([0xb3; 32]);
     let right = {
         let hash = sha256(&[&request[..request.len().saturating_sub(64)]]);
         *expand(&secret, &[b"sealmq/1 join mac", &hash.0]).expose()
     };
     let mac = [[0; 32], right, [1; 32], [0; 32]][usize::from(choice & 3)];
-    let object = sealed(&[&id[..], &mac, &request].concat());
-    let parsed = Object::parse_as(&request, Suite::One, Kind::EnrolmentRequest);
-    let allowed = parsed.is_ok() && (has_token || mac == [0; 32]);
+    let object = sealed(&[&mac[..], &request].concat());
+    let parsed = Object::parse_as(&request, Suite::One, Kind::EnrolmentRequest).ok();
+    let fields = parsed.and_then(|o| decode::<EnrolmentRequest<'_>>(o.body()).ok());
+    let named = fields.map(|fields| fields.token);
+    let id = named.unwrap_or(NO_TOKEN);
+    let has_token = id != NO_TOKEN;
+    let allowed = named.is_some() && (has_token || mac == [0; 32]);
     let opened = open(&object);
     assert_eq!(
         opened.is_ok(),
@@ -66,7 +72,7 @@ const fn seed() -> Secret {
 }
 
 /// A request with these fields, signed by the fuzzed device; any bytes if they are no fields.
-fn request(data: &[u8], knows_domain: bool) -> Vec<u8> {
+fn request(data: &[u8], token: [u8; 8], knows_domain: bool) -> Vec<u8> {
     let Ok(fields) = decode::<EnrolmentRequest<'_>>(data) else {
         return data.to_vec();
     };
@@ -82,6 +88,7 @@ fn request(data: &[u8], knows_domain: bool) -> Vec<u8> {
     let packages = List::encode(&borrowed, &mut list).unwrap();
     let fields = EnrolmentRequest {
         domain,
+        token,
         key: *identity.verifying_key().as_bytes(),
         packages,
         ..fields

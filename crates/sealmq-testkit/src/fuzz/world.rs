@@ -116,6 +116,7 @@ impl Device {
         let mut list = [0; 1024];
         let fields = EnrolmentRequest {
             domain: UNKNOWN_DOMAIN,
+            token: [0; 8],
             name,
             key: *identity.verifying_key().as_bytes(),
             issued_at: NOW,

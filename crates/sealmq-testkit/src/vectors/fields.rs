@@ -47,8 +47,8 @@ pub(crate) fn key_package(f: &KeyPackage<'_>) -> Json {
 pub(crate) fn enrolment_request(f: &EnrolmentRequest<'_>) -> Json {
     let packages = f.packages.iter().map(Json::hex);
     object! {
-        domain: f.domain.0, name: Json::text(f.name), key: f.key, issued_at: f.issued_at,
-        packages: Json::Array(packages.collect()),
+        domain: f.domain.0, token: Json::hex(f.token), name: Json::text(f.name), key: f.key,
+        issued_at: f.issued_at, packages: Json::Array(packages.collect()),
     }
 }
 

@@ -58,8 +58,8 @@ pub(crate) fn token(input: Input<'_>) -> Result<Outcome, String> {
     }))
 }
 
-/// Bytes of token id and mac, and of the AEAD's tag: at most this long, there is no request.
-const EMPTY_LEN: usize = 8 + 32 + 16;
+/// Bytes of the mac, and of the AEAD's tag: at most this long, there is no request.
+const EMPTY_LEN: usize = 32 + 16;
 
 /// The body of a join request, as it is encoded.
 pub(crate) type JoinBody<'a> = (u32, u8, &'a [u8], &'a [u8]);
@@ -103,14 +103,14 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     if let Some(id) = opened.token() {
         let known = input.list("tokens");
         let token = known.iter().find(|token| token.hex("token") == id);
-        let good = token.filter(|token| {
-            input.u64("now") <= token.u64("expires")
-                && token.u64("uses_left") > 0
-                && opened.check_mac(&token.secret("secret"))
-        });
+        let good = token
+            .filter(|token| input.u64("now") <= token.u64("expires") && token.u64("uses_left") > 0);
         let Some(token) = good else {
             return Ok(refused("token"));
         };
+        if !opened.check_mac(&token.secret("secret")) {
+            return Ok(refused("proof"));
+        }
         let pattern = String::from_utf8(token.text("name")).unwrap();
         if !NamePattern::parse(&pattern).unwrap().admits(fields.name) {
             return Ok(refused("name"));
@@ -124,7 +124,7 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     let mut plaintext = text.to_vec();
     open_base(&pair.ok_or("no key")?, &info, &[], enc, &mut plaintext, tag)
         .map_err(|error| error.to_string())?;
-    if &plaintext[40..] != opened.request() {
+    if &plaintext[32..] != opened.request() {
         return Err("the real code took another request".to_owned());
     }
     Ok(Outcome::Accepted(object! {
@@ -132,7 +132,7 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
         plaintext: Json::hex(&plaintext),
         hash: *opened.hash(),
         token: opened.token().map(hex::encode),
-        mac: Json::hex(&plaintext[8..40]),
+        mac: Json::hex(&plaintext[..32]),
         name: Json::text(fields.name),
         request: Json::hex(opened.request()),
     }))

@@ -159,6 +159,17 @@ fn inside(scene: &Scene, file: &mut VectorFile) {
     .with("refused", refused(&[(7, 3)]))
     .bad(&carrying(renewed().object(), &renewed()), "Revoked")
     .done(file);
+    let mut other_key = renewed();
+    other_key.name = "insider-8";
+    Case::new(
+        scene,
+        "inside-other-key",
+        "The newer credential inside gives the known number another key.",
+        "§9",
+    )
+    .attacks(&["C12"])
+    .bad(&carrying(other_key.object(), &other_key), "UnknownSender")
+    .done(file);
     let unsigned = carrying(renewed().object(), &renewed()).change(|d| d.name = "insider-8");
     Case::new(
         scene,

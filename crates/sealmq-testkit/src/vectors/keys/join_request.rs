@@ -2,7 +2,7 @@
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{KemId, RecipientKeyPair, Secret, seal_base};
-use sealmq_keys::{Fingerprint, UNKNOWN_DOMAIN, join_mac};
+use sealmq_keys::{EnrolmentRequest, Fingerprint, UNKNOWN_DOMAIN, join_mac};
 
 use super::objects::{request, request_with};
 use super::token::{EXPIRES, TOKEN_SECRET, token_id};
@@ -25,7 +25,8 @@ pub(super) struct Plan {
     key: u8,
     /// Domain in the info.
     pub(super) domain: [u8; 16],
-    pub(super) token: [u8; 8],
+    /// That the request inside names.
+    pub(super) token: Option<[u8; 8]>,
     pub(super) mac: [u8; 32],
     pub(super) request: Vec<u8>,
 }
@@ -34,6 +35,7 @@ fn kem_seed() -> Secret {
     secret("kem key of the authority")
 }
 
+/// With the mac of the token that the request names.
 pub(super) fn with_request(request: Vec<u8>) -> Plan {
     let mac = join_mac(&secret(TOKEN_SECRET), &hash(&request));
     Plan {
@@ -42,15 +44,32 @@ pub(super) fn with_request(request: Vec<u8>) -> Plan {
         serial: 1,
         key: 0,
         domain: domain().0,
-        token: token_id(),
+        token: Some(token_id()),
         mac,
         request,
     }
 }
 
+/// For an operator.
+pub(super) fn without_token(request: Vec<u8>) -> Plan {
+    Plan {
+        token: None,
+        mac: [0; 32],
+        ..with_request(request)
+    }
+}
+
+/// A request for the token.
+fn asks(packages: &[Vec<u8>], change: impl FnOnce(&mut EnrolmentRequest<'_>)) -> Vec<u8> {
+    request_with(NAME, packages, |r| {
+        r.token = token_id();
+        change(r);
+    })
+}
+
 /// The right one, with a token.
 fn plan() -> Plan {
-    with_request(request(NAME, &[key_package(NAME, 1)]))
+    with_request(asks(&[key_package(NAME, 1)], |_| {}))
 }
 
 impl Plan {
@@ -59,7 +78,7 @@ impl Plan {
     }
 
     pub(super) fn plaintext(&self) -> Vec<u8> {
-        [&self.token[..], &self.mac, &self.request].concat()
+        [&self.mac[..], &self.request].concat()
     }
 
     pub(super) fn parts(&self, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
@@ -112,7 +131,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 
 /// The vector of a request that counts.
 pub(super) fn accepted(id: &str, comment: &str, input: Json, plan: &Plan, name: &str) -> Vector {
-    let token = (plan.token != [0; 8]).then(|| hex::encode(plan.token));
+    let token = plan.token.map(hex::encode);
     let intermediate =
         object! { info: Json::hex(plan.info()), plaintext: Json::hex(plan.plaintext()) };
     let result = object! {
@@ -149,13 +168,12 @@ fn good(file: &mut VectorFile) {
         file.push(accepted(id, comment, input(1, &plan.bytes()), plan, NAME));
     };
     push("token", "With a token.", &plan());
-    let mut waiting = plan();
-    (waiting.token, waiting.mac) = ([0; 8], [0; 32]);
+    let waiting = without_token(request(NAME, &[key_package(NAME, 1)]));
     push("no-token", "An operator decides.", &waiting);
     push(
         "no-packages",
         "A request without packages.",
-        &with_request(request(NAME, &[])),
+        &with_request(asks(&[], |_| {})),
     );
     let last_second = input(1, &plan().bytes()).with("now", EXPIRES);
     let comment = "The last second at which the token is good.";
@@ -204,7 +222,7 @@ fn tokens(file: &mut VectorFile) {
         "token-other-secret",
         "The mac is of another token's secret.",
         other,
-        "token",
+        "proof",
     );
     for (id, comment, name) in [
         ("name-one", "The token is for another name.", "sensor-8"),
@@ -284,7 +302,7 @@ fn outside(file: &mut VectorFile) {
     push(
         "sealed-short",
         "Too short for a request.",
-        &right.frame(&enc, &sealed[..56]),
+        &right.frame(&enc, &sealed[..48]),
         "field",
     );
     push(
@@ -343,20 +361,20 @@ fn inside(file: &mut VectorFile) {
     push(
         "mac-without-token",
         "A mac, and no token.",
-        &with(|p| p.token = [0; 8]),
+        &with_request(request(NAME, &[])),
         "field",
     );
     push(
         "unknown-token",
         "A token that nobody gave out.",
-        &with(|p| p.token[0] ^= 1),
+        &with_request(asks(&[], |r| r.token[0] ^= 1)),
         "token",
     );
     push(
         "mac",
         "Made without the token's secret.",
         &with(|p| p.mac[31] ^= 1),
-        "token",
+        "proof",
     );
     let other_label = sealmq_core::crypto::expand(
         &secret(TOKEN_SECRET),
@@ -369,38 +387,38 @@ fn inside(file: &mut VectorFile) {
             mac: *other_label.expose(),
             ..plan()
         },
-        "token",
+        "proof",
     );
     push(
         "mac-zeros",
         "A token's id alone.",
         &with(|p| p.mac = [0; 32]),
-        "token",
+        "proof",
     );
     let mut other = plan();
-    other.mac = join_mac(&secret(TOKEN_SECRET), &hash(&request(NAME, &[])));
+    other.mac = join_mac(&secret(TOKEN_SECRET), &hash(&asks(&[], |_| {})));
     push(
         "mac-other-request",
         "The mac of another request.",
         &other,
-        "token",
+        "proof",
     );
     push(
         "unknown-domain",
         "The request does not name the domain.",
-        &with_request(request_with(NAME, &[], |r| r.domain = UNKNOWN_DOMAIN)),
+        &with_request(asks(&[], |r| r.domain = UNKNOWN_DOMAIN)),
         "domain",
     );
     push(
         "domain",
         "The request names another domain.",
-        &with_request(request_with(NAME, &[], |r| r.domain = DomainId([1; 16]))),
+        &with_request(asks(&[], |r| r.domain = DomainId([1; 16]))),
         "domain",
     );
     push(
         "request-key",
         "The request is signed by another key than the one inside.",
-        &with_request(request_with(NAME, &[], |r| r.key = public("insider-8"))),
+        &with_request(asks(&[], |r| r.key = public("insider-8"))),
         "signature",
     );
     push(
@@ -414,20 +432,20 @@ fn inside(file: &mut VectorFile) {
         push(
             &format!("package-low-order-{id}"),
             "A package with a key of low order.",
-            &with_request(request(NAME, &[low])),
+            &with_request(asks(&[low], |_| {})),
             "field",
         );
     }
     push(
         "fingerprint",
         "On the topic of another key.",
-        &with_request(request("sensor-8", &[])),
+        &with_request(request_with("sensor-8", &[], |r| r.token = token_id())),
         "recipient",
     );
     push(
         "name",
         "A name that the token does not admit.",
-        &with_request(request_with(NAME, &[], |r| r.name = "pump-7")),
+        &with_request(asks(&[], |r| r.name = "pump-7")),
         "name",
     );
 }

@@ -160,6 +160,7 @@ pub(crate) fn request_as(
     let packages = elements(&packages);
     let mut fields = EnrolmentRequest {
         domain: domain(),
+        token: [0; 8],
         name,
         key: public(name),
         issued_at: NOW,

@@ -95,6 +95,13 @@ fn requests(file: &mut VectorFile) {
         .attacks(&["C3"])
     };
     let unknown = |number: u32| key_package_with(name, number, |p| p.domain = UNKNOWN_DOMAIN);
+    plan(
+        "token",
+        "For a join token, whose id is signed.",
+        request_with(name, &[key_package(name, 1)], |r| r.token = [7; 8]),
+    )
+    .attacks(&["A42"])
+    .valid(file);
     plan("no-packages", "No package.", request(name, &[])).valid(file);
     plan(
         "unknown-domain",

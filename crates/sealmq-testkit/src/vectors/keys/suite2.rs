@@ -8,8 +8,11 @@ use sealmq_keys::{
     DelegatedKemKey, KEM_X25519, KEM_XWING, KeyPackage, VerifiedKeyPackage, WelcomeFields,
 };
 
-use super::join_request::{Plan as Join, accepted, input as join_input, with_request};
+use super::join_request::{
+    Plan as Join, accepted, input as join_input, with_request, without_token,
+};
 use super::objects::{Plan, request, request_as, under_authority, under_root};
+use super::token::token_id;
 use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Group, welcome_aad, welcome_info};
@@ -480,7 +483,8 @@ fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
 }
 
 fn joining(file: &mut VectorFile) {
-    let made = |packages: &[Vec<u8>]| request_as(Suite::Two, NAME, packages, |_| {});
+    let made =
+        |packages: &[Vec<u8>]| request_as(Suite::Two, NAME, packages, |r| r.token = token_id());
     let plan = |request: Vec<u8>| {
         let mut plan = with_request(request);
         plan.form = Suite::Two.form();
@@ -497,8 +501,8 @@ fn joining(file: &mut VectorFile) {
         ));
     };
     push("token", "With a token.", &plan(made(&[package(1)])));
-    let mut waiting = plan(made(&[]));
-    (waiting.token, waiting.mac) = ([0; 8], [0; 32]);
+    let mut waiting = without_token(request_as(Suite::Two, NAME, &[], |_| {}));
+    waiting.form = Suite::Two.form();
     push("no-token", "An operator decides.", &waiting);
 
     let mut bad = |id: &str, comment: &str, bytes: &[u8], reason| {
@@ -581,7 +585,7 @@ fn joining(file: &mut VectorFile) {
         "mac",
         "Made without the token's secret.",
         &mac.bytes(),
-        "token",
+        "proof",
     );
 }
 
