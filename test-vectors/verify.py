@@ -153,7 +153,8 @@ def lease(i):
         refused = None
         try:
             if "expect" in step and "seal" in step["expect"]:
-                agree(step["expect"], state.may(step["at"], step["uptime"], delegation_not_after), f"steps.{n}.expect")
+                taken = {name: step[name] for name in ("successor", "successor_not_after") if name in step}
+                agree(step["expect"], state.may(step["at"], step["uptime"], delegation_not_after, **taken), f"steps.{n}.expect")
                 continue
             if "object" in step:
                 new = state.announce(step["object"], step["now"], AnyChunk(step))

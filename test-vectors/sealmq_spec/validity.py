@@ -4,6 +4,8 @@ from . import objects
 from .tree import Member
 from .wire import Refused, require
 
+GROUPS = 2  # the role that signs announcements
+
 
 def good_until(issued_at, not_after, policy_lease, heartbeats):
     """`heartbeats`: (issued_at, lease) of those that name the announcement."""
@@ -35,6 +37,8 @@ class Lease:
         new = self.member.follow(data, now, self.skew, chunk)
         announcement = objects.Object("announcement", data)
         if new and (self.newest is None or announcement.fields["epoch"] > self.newest.fields["epoch"]):
+            if self.newest is not None and self.newest.fields["serial"] != announcement.fields["serial"]:
+                self.uptime = None
             self.newest = announcement
             for named, made_at, lease in self.answers:
                 if named == announcement.hash:
@@ -48,16 +52,26 @@ class Lease:
             return True
         return False
 
-    def may(self, at, uptime, delegation_not_after=None):
-        """Whether the member may seal, and read: `at` in seconds by its clock, else `uptime` in milliseconds."""
+    def _counts(self, successor):
+        """Whether the newest announcement counts under a delegation that was taken after it (keys.md §3)."""
+        key = self.authority["keys"][self.newest.fields["signer"]]["key"]
+        return any(entry["key"] == key and entry["roles"] & GROUPS for entry in successor["keys"])
+
+    def may(self, at, uptime, delegation_not_after=None, successor=None, successor_not_after=None):
+        """Whether the member may seal, and read: `at` in seconds by its clock, else `uptime` in milliseconds.
+        `successor`: the delegation that it has taken since; `delegation_not_after` is the end of the one before."""
         policy = self.newest.fields["policy"]
+        if successor is not None and not self._counts(successor):
+            return {"seal": False, "read": False}
+        ends = [end for end in (delegation_not_after, successor_not_after) if end is not None]
+        delegation_not_after = min(ends, default=None)
         late = policy["grace"] + policy["skew"]
         if at is not None:
             until = self.state()["good_until"]
             until = until if delegation_not_after is None else min(until, delegation_not_after)
             return {"seal": at <= until, "read": at <= until + late}
         if not policy["lease"]:
-            return {"seal": True, "read": True}
+            return {"seal": False, "read": False}  # nothing would bound a withheld removal
         if uptime is None or self.uptime is None:
             return {"seal": False, "read": False}
         return {"seal": uptime <= self.uptime, "read": uptime <= self.uptime + 1000 * late}

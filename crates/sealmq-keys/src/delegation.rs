@@ -238,6 +238,18 @@ impl VerifiedDelegation {
         Ok(())
     }
 
+    /// Until when something that key `signer` of this delegation signed in this role counts under
+    /// `current`, a later one or this: `None` if the later one does not list the key with the role
+    /// any more (spec/keys.md §3).
+    #[must_use]
+    pub fn end_under(&self, current: &Self, signer: u8, role: Role) -> Option<u64> {
+        let key = self.authority_key(self.serial, signer, role)?;
+        let listed = current
+            .keys()
+            .any(|(_, other, roles)| other == key && roles.has(role));
+        listed.then(|| self.not_after.min(current.not_after))
+    }
+
     /// Whether `now` (Unix seconds) lies between issue (minus `skew` seconds) and expiry.
     #[must_use]
     pub fn is_valid_at(&self, now: u64, skew: u32) -> bool {

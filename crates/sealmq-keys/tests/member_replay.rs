@@ -140,7 +140,10 @@ fn a_last_will_has_a_session_of_its_own() {
 
 #[test]
 fn session_numbers_never_go_back() {
-    let mut net = Net::new();
+    let mut net = Net::with_policy(Policy {
+        lease: 7 * 86_400,
+        ..Policy::default()
+    });
     let (alice, bob) = (
         net.join("alice", Access::BOTH),
         net.join("bob", Access::BOTH),
@@ -161,6 +164,7 @@ fn session_numbers_never_go_back() {
         net.crash(bob);
         net.connect(bob);
     }
+    net.prove_lease(bob);
     let this = &mut net.devices[bob];
     let sealed = this
         .member
@@ -169,7 +173,8 @@ fn session_numbers_never_go_back() {
     assert!(!sealed.changes.is_empty());
     net.deliver(alice, "plant/a", &sealed.payload, false);
     let message = net.inbox(alice).remove(0);
-    assert_eq!((message.session, message.sent_at), (last + 1, None));
+    // One number went to the nonce.
+    assert_eq!((message.session, message.sent_at), (last + 2, None));
 }
 
 #[test]
@@ -324,8 +329,12 @@ fn an_insider_with_many_topics_harms_only_itself() {
 /// sessions from 1, are heard next to many with one.
 #[test]
 fn many_senders_lock_nobody_out() {
-    let mut net = Net::new();
-    net.add_group("yard", &["yard/#"], Policy::default());
+    let leased = Policy {
+        lease: 7 * 86_400,
+        ..Policy::default()
+    };
+    let mut net = Net::with_policy(leased);
+    net.add_group("yard", &["yard/#"], leased);
     // Senders count per group.
     let grants = [grant("plant", Access::BOTH), grant("yard", Access::BOTH)];
     let enrol = |net: &mut Net, name: &str| {
@@ -351,6 +360,9 @@ fn many_senders_lock_nobody_out() {
     let mut sent = Vec::new();
     for i in 0..70 {
         let device = enrol(&mut net, &format!("d{i}"));
+        if i % 2 != 0 {
+            net.prove_lease(device);
+        }
         for topic in ["plant/a", "yard/a"] {
             let message = OutgoingMessage::new(topic, b"x");
             let envelope = seal(&mut net, device, &message, i % 2 == 0);

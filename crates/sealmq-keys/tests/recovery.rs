@@ -15,11 +15,11 @@ mod net;
 use common::{MemoryStore, TestRng, request};
 use net::{Net, START, YEAR, grant};
 use sealmq_core::object::Access;
-use sealmq_keys::Store;
 use sealmq_keys::authority::{Authority, AuthorityError, NewGroup};
 use sealmq_keys::member::{
     Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Properties,
 };
+use sealmq_keys::{Policy, Store};
 
 const DAY: u64 = 86_400;
 
@@ -104,7 +104,10 @@ fn a_wrong_clock_forgets_no_refusal() {
 #[test]
 fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
     for clock in [None, Some((START + DAY - 200) * 1000)] {
-        let mut net = Net::new();
+        let mut net = Net::with_policy(Policy {
+            lease: 7 * 86_400,
+            ..Policy::default()
+        });
         let alice = net.join("alice", Access::BOTH);
         let mut store = MemoryStore::default();
         let rng = &mut TestRng::new(77);
@@ -138,7 +141,13 @@ fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
         net.now = (START + DAY + 1) * 1000;
         net.rotate();
         let message = OutgoingMessage::new("plant/a", b"I am still here");
-        let sealed = eve.seal(&message, None, rng).unwrap();
+        // Her clock says what she likes.
+        let sealed = eve
+            .seal(&message, Some((START + DAY - 700) * 1000), rng)
+            .unwrap();
+        if clock.is_none() {
+            net.prove_lease(alice);
+        }
         let member = &mut net.devices[alice].member;
         let (opened, _) = member.open("plant/a", &sealed.payload, false, clock);
         match opened {
@@ -195,7 +204,7 @@ fn everyone_can_be_removed() {
 #[test]
 fn a_change_that_fails_halfway_is_not_built_upon() {
     let mut net = Net::new();
-    net.add_group("office", &["office/#"], sealmq_keys::Policy::default());
+    net.add_group("office", &["office/#"], Policy::default());
     let grants = [grant("plant", Access::BOTH), grant("office", Access::BOTH)];
     let eve = net.enrol("eve", &grants);
     let number = net.number(eve);

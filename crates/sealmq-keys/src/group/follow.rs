@@ -315,6 +315,10 @@ impl GroupState {
         }
         self.slots.retain(|kept| kept.epoch >= oldest);
         self.slots.insert(slot);
+        // A stolen key's policy set the length of the lease that its answer gave.
+        if self.serial().is_some_and(|serial| serial != newest.serial) {
+            self.good_until_uptime = None;
+        }
         self.newest = Some(newest);
         // A heartbeat names one announcement and renews no other.
         self.renewed_until = 0;

@@ -249,6 +249,14 @@ impl GroupState {
     pub fn serial(&self) -> Option<u32> {
         self.newest.as_ref().map(|newest| newest.serial)
     }
+
+    /// The same serial, and the index of the key that signed it there.
+    #[must_use]
+    pub fn signed_by(&self) -> Option<(u32, u8)> {
+        self.newest
+            .as_ref()
+            .map(|newest| (newest.serial, newest.signer))
+    }
 }
 
 impl fmt::Debug for GroupState {

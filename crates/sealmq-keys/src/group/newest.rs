@@ -10,6 +10,8 @@ use crate::announcement::{Head, MAX_FILTERS, MAX_FILTERS_LEN, Policy};
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct NewestRecord<'a> {
     pub(super) serial: u32,
+    /// Index of the key that signed it, in the delegation of that serial.
+    pub(super) signer: u8,
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
     pub(super) refused: Digest,
@@ -23,6 +25,7 @@ impl<'a> NewestRecord<'a> {
     pub(super) const fn of(head: &Head<'a>) -> Self {
         Self {
             serial: head.serial,
+            signer: head.signer,
             issued_at: head.issued_at,
             not_after: head.not_after,
             refused: head.refused,
@@ -36,6 +39,7 @@ impl<'a> NewestRecord<'a> {
 /// The same in memory of its own.
 pub(super) struct Newest {
     pub(super) serial: u32,
+    pub(super) signer: u8,
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
     pub(super) refused: Digest,
@@ -80,6 +84,7 @@ impl Newest {
         }
         Some(Self {
             serial: record.serial,
+            signer: record.signer,
             issued_at: record.issued_at,
             not_after: record.not_after,
             refused: record.refused,
@@ -92,6 +97,7 @@ impl Newest {
     pub(super) fn record(&self) -> NewestRecord<'_> {
         NewestRecord {
             serial: self.serial,
+            signer: self.signer,
             issued_at: self.issued_at,
             not_after: self.not_after,
             refused: self.refused,

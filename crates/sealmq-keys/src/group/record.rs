@@ -16,7 +16,7 @@ use crate::tree::{MAX_PATH_LEN, PathKeys};
 /// Longest encoding of a [`GroupState`] in bytes.
 pub const MAX_STATE_LEN: usize = 5120;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const MAX_SLOT_LEN: usize = 144;
 
 #[derive(Serialize, Deserialize)]

@@ -234,6 +234,7 @@ impl Asked {
             root_key: file.root_key,
             prefix: file.prefix,
             delegation: delegation_bytes.clone(),
+            past: Vec::new(),
         };
         records::put(&mut changes, records::DOMAIN, &domain)?;
         let credential = CredentialRecord {

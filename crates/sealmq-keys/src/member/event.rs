@@ -94,6 +94,26 @@ pub enum MemberEvent {
         /// Its serial.
         serial: u32,
     },
+    /// The key that signed a group's newest announcement is replaced by a newer delegation: the
+    /// member neither seals nor reads in the group until that delegation's announcement comes.
+    AwaitsAnnouncement {
+        /// The group.
+        group: GroupId,
+        /// Serial of the delegation.
+        serial: u32,
+    },
+    /// The key that signed this member's credential is replaced by a newer delegation: the member
+    /// does not seal until that delegation's credential comes.
+    AwaitsCredential {
+        /// Serial of the delegation.
+        serial: u32,
+    },
+    /// The group has no leases, and this device no clock: it neither seals nor reads in it, because
+    /// nothing would ever tell it that a removal is withheld.
+    NeedsLeases {
+        /// The group.
+        group: GroupId,
+    },
     /// This member has a newer credential.
     Credential {
         /// Its serial.

@@ -104,6 +104,7 @@ pub(super) struct Group {
     /// What the newest announcement says that a key of the current delegation has signed.
     pub(super) listed: Option<Listed>,
     pub(super) asking_welcome: Asking,
+    pub(super) asking_successor: Asking,
     /// Serial of the delegation under which packages were published for want of a welcome.
     pub(super) packages_under: u32,
 }

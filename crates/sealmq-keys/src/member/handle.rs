@@ -201,11 +201,13 @@ impl Member {
         if seconds(now).is_some_and(|now| !delegation.is_valid_at(now, DEFAULT_SKEW)) {
             return Err(ObjectError::Expired.into());
         }
+        let past = self.past_under(&delegation);
         let mut changes = Changes::new();
         let record = DomainRecord {
             root_key: *self.root.as_bytes(),
             prefix: self.prefix.clone(),
             delegation: payload.to_vec(),
+            past: past.objects(),
         };
         records::put(&mut changes, records::DOMAIN, &record).map_err(|_| ObjectError::Encoding)?;
         self.peers.delegation_changed(&delegation);
@@ -215,6 +217,7 @@ impl Member {
         }));
         self.delegation = delegation;
         self.delegation_bytes = payload.to_vec();
+        self.past = past;
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
             let again = self
@@ -227,6 +230,7 @@ impl Member {
                 actions.extend(filters.map(Action::Subscribe));
             }
         }
+        self.report_awaited(actions);
         Ok(Handled::Installed)
     }
 
@@ -264,11 +268,18 @@ impl Member {
             .map_err(|_| ObjectError::Encoding)?;
         let before = self.group_ids();
         self.own = credential;
+        self.own_issuer = self.delegation.clone();
+        self.asking_credential.reset();
         actions.push(Action::Commit(changes));
         actions.push(Action::Event(MemberEvent::Credential { serial }));
         for group in self.group_ids().iter().filter(|id| !before.contains(id)) {
             actions.extend(self.group_subscriptions(group).map(Action::Subscribe));
         }
+        let own = self.number();
+        self.retry(now, actions, |cause| {
+            matches!(cause, Rejection::UnknownSender { member, missing: Missing::Credential, .. }
+                if *member == own)
+        });
         Ok(Handled::Installed)
     }
 

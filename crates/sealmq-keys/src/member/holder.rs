@@ -9,6 +9,8 @@ use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
 pub(super) struct Holder {
     credential: VerifiedCredential<Vec<u8>>,
     pub(super) delegation_serial: u32,
+    /// Index of the key that signed it, in the delegation of that serial.
+    pub(super) signer: u8,
     pub(super) member: MemberNumber,
     pub(super) serial: u32,
     pub(super) name: String,
@@ -42,6 +44,7 @@ impl Holder {
         });
         Self {
             delegation_serial: fields.serial,
+            signer: fields.signer,
             member: fields.member,
             serial: fields.credential_serial,
             name: fields.name.to_string(),

@@ -413,6 +413,7 @@ impl Joiner {
                 root_key: *self.root.as_bytes(),
                 prefix: self.prefix.clone(),
                 delegation: bytes.clone(),
+                past: Vec::new(),
             };
             records::put(&mut changes, records::DOMAIN, &domain)?;
             let delegation = delegation.clone();

@@ -1,5 +1,6 @@
 //! Leases (spec/keys.md §8): heartbeats for members with a clock, nonces for those without.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
@@ -95,7 +96,7 @@ impl Group {
     pub(super) fn may_read(&self, now: Now, uptime: Option<u64>) -> bool {
         let policy = self.policy();
         let late = u64::from(policy.grace).saturating_add(policy.skew.into());
-        now.is_some() || policy.lease == 0 || self.is_leased(uptime, late)
+        now.is_some() || (policy.lease != 0 && self.is_leased(uptime, late))
     }
 
     /// Whether an answer to a nonce is on its way that makes messages readable.
@@ -135,8 +136,13 @@ impl Member {
             return Ok(());
         };
         let name = || group.name().into();
+        self.check_announcement_counts(group)?;
         let Some(now) = seconds(now) else {
-            return if group.policy().lease == 0 || group.is_leased(self.uptime, 0) {
+            // Without a clock nothing but a lease bounds how long a removal can be withheld.
+            if group.policy().lease == 0 {
+                return Err(SealError::NeedsLeases { group: name() });
+            }
+            return if group.is_leased(self.uptime, 0) {
                 Ok(())
             } else {
                 Err(SealError::NoLease {
@@ -146,7 +152,11 @@ impl Member {
             };
         };
         // Nothing outlives the delegation that it was signed under.
-        let not_after = current.not_after.min(self.delegation.not_after());
+        let end = self
+            .past
+            .end_of(group, &self.delegation)
+            .unwrap_or_default();
+        let not_after = current.not_after.min(end);
         if now > not_after {
             return Err(SealError::KeysExpired {
                 group: name(),
@@ -160,6 +170,19 @@ impl Member {
             });
         }
         Ok(())
+    }
+
+    /// A device without a clock does not use groups without leases: said once for each.
+    pub(super) fn report_no_leases(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if now.is_some() {
+            return;
+        }
+        for (id, group) in &self.groups {
+            let unusable = group.current().is_some() && group.policy().lease == 0;
+            if unusable && self.reported.is_due(&format!("no leases: {id}"), now) {
+                actions.push(Action::Event(MemberEvent::NeedsLeases { group: *id }));
+            }
+        }
     }
 
     pub(super) fn handle_heartbeat(

@@ -34,6 +34,7 @@ mod records;
 mod replay;
 mod seal_error;
 mod send;
+mod succession;
 mod types;
 mod view;
 
@@ -59,7 +60,7 @@ use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
 use crate::store::{Changes, Store};
 use evidence::Reported;
-use groups::Group;
+use groups::{Asking, Group};
 use holder::Holder;
 use packages::Package;
 use peers::Peers;
@@ -67,6 +68,7 @@ use pending::Pending;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
 use send::Sequences;
+use succession::Past;
 
 /// A member of one domain, loaded into memory.
 pub struct Member {
@@ -80,7 +82,11 @@ pub struct Member {
     root: VerifyingKey,
     delegation: VerifiedDelegation,
     delegation_bytes: Vec<u8>,
+    past: Past,
     own: Holder,
+    /// The delegation under which the own credential was signed.
+    own_issuer: VerifiedDelegation,
+    asking_credential: Asking,
     packages: BTreeMap<u32, Package>,
     /// New key packages are due.
     replenish: bool,
@@ -127,7 +133,7 @@ impl Member {
         let root = root.map_err(|_| damaged(records::DOMAIN))?;
         let delegation = VerifiedDelegation::verify(&domain.delegation, &root)
             .map_err(|_| damaged(records::DOMAIN))?;
-        // After a new delegation the own credential stays in use until the authority renews it.
+        let past = Past::load(&domain.past, &root).map_err(|_| damaged(records::DOMAIN))?;
         let issuer = VerifiedDelegation::verify(&own.delegation, &root)
             .map_err(|_| damaged(records::CREDENTIAL))?;
         let own =
@@ -154,7 +160,10 @@ impl Member {
             root,
             delegation,
             delegation_bytes: domain.delegation,
+            past,
             own,
+            own_issuer: issuer,
+            asking_credential: Asking::default(),
             packages,
             replenish: false,
             end_older: false,
@@ -207,10 +216,11 @@ impl Member {
         &self.prefix
     }
 
-    /// End of this member's credential, Unix seconds.
+    /// End of this member's credential, Unix seconds. Not beyond the delegation under which it
+    /// was signed; 0 while only one of the current delegation counts, and that has not come.
     #[must_use]
     pub fn credential_not_after(&self) -> u64 {
-        self.own.not_after
+        self.own_end().unwrap_or_default()
     }
 
     /// Key packages that are left: each new group needs one.
@@ -240,6 +250,9 @@ impl Member {
         let grant = self.own.grant(&id);
         let group = self.groups.get(&id);
         let current = group.and_then(Group::current);
+        // Nothing outlives the delegation that it was signed under.
+        let end = group.and_then(|group| self.past.end_of(group, &self.delegation));
+        let end = end.unwrap_or_default();
         GroupInfo {
             id,
             name: group.map(|g| g.name().to_string()).unwrap_or_default(),
@@ -249,9 +262,10 @@ impl Member {
                 .map(|g| g.publish_filter.to_string())
                 .unwrap_or_default(),
             epoch: current.as_ref().map(|c| c.epoch),
-            not_after: current.as_ref().map(|c| c.not_after),
+            not_after: current.as_ref().map(|c| c.not_after.min(end)),
             window: group.map_or(0, |g| g.policy().window),
-            good_until: current.as_ref().map(|c| c.good_until),
+            good_until: current.as_ref().map(|c| c.good_until.min(end)),
+            awaits_delegation: group.is_some_and(|g| self.awaits_announcement(g)),
             removed: group.is_some_and(|g| g.is_left_out() == Some(true)),
             needs_welcome: group.is_some_and(|g| g.is_left_out() == Some(false)),
             ready: group.is_some_and(Group::refused_is_known),
@@ -310,7 +324,8 @@ impl Member {
 
     /// Granted groups whose filters are not known yet.
     fn groups_without_keys(&self) -> impl Iterator<Item = GroupId> + '_ {
-        let known = |id: &GroupId| self.groups.get(id).is_some_and(|g| g.current().is_some());
+        let counts = |g: &Group| g.current().is_some() && !self.awaits_announcement(g);
+        let known = move |id: &GroupId| self.groups.get(id).is_some_and(counts);
         self.group_ids().into_iter().filter(move |id| !known(id))
     }
 }

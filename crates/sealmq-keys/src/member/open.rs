@@ -79,6 +79,8 @@ impl Member {
         if let Some(changes) = self.reader.tick(now) {
             actions.push(Action::Commit(changes));
         }
+        self.ask_for_awaited(now, &mut actions);
+        self.report_no_leases(now, &mut actions);
         let serial = self.delegation.serial();
         for (id, group) in &mut self.groups {
             // Its welcome may be one of an older delegation, to a generation that has ended.
@@ -197,6 +199,8 @@ impl Member {
             peers: &self.peers,
             own: &self.own,
             delegation: &self.delegation,
+            past: &self.past,
+            own_end: self.own_end(),
             now,
             uptime: self.uptime,
         };
@@ -275,8 +279,11 @@ impl Member {
             // A publish-only member never gets a key to read with.
             Rejection::UnknownKey { key_id } => {
                 let known = self.groups.values().find(|group| group.has_key(key_id));
-                // Known, but its lease has to be proven first.
-                known.is_none_or(|group| group.reads(key_id) && group.awaits_answer())
+                // Known, but its lease has to be proven first, or an announcement has to vouch for it.
+                known.is_none_or(|group| {
+                    let may_come = group.awaits_answer() || self.awaits_announcement(group);
+                    group.reads(key_id) && may_come
+                })
             }
             // No credential ever has such a number.
             Rejection::UnknownSender {

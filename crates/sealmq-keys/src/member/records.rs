@@ -101,6 +101,8 @@ pub(super) struct DomainRecord {
     pub(super) prefix: String,
     /// The current delegation object.
     pub(super) delegation: Vec<u8>,
+    /// Older ones under which the newest announcement of some group was signed.
+    pub(super) past: Vec<Vec<u8>>,
 }
 
 #[derive(Serialize, Deserialize)]

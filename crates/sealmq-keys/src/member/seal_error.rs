@@ -40,6 +40,26 @@ pub enum SealError {
         /// Unix seconds.
         not_after: u64,
     },
+    /// A newer delegation has replaced the key that signed the group's newest announcement: the
+    /// group's keys do not count until the new delegation's announcement comes.
+    AwaitsAnnouncement {
+        /// The group's name.
+        group: String,
+        /// Serial of the delegation.
+        serial: u32,
+    },
+    /// A newer delegation has replaced the key that signed this member's credential: it does not
+    /// count until the new delegation's credential comes.
+    AwaitsCredential {
+        /// Serial of the delegation.
+        serial: u32,
+    },
+    /// The group has no leases, and this device no clock: nothing would ever tell it that a
+    /// removal is withheld.
+    NeedsLeases {
+        /// The group's name.
+        group: String,
+    },
     /// The lease of the group's newest announcement ran out, and no heartbeat renewed it.
     LeaseExpired {
         /// The group's name.
@@ -98,6 +118,18 @@ impl fmt::Display for SealError {
             Self::KeysExpired { group, not_after } => write!(
                 f,
                 "the keys of group `{group}` expired at {not_after} (Unix seconds): check the clock and the way to the authority"
+            ),
+            Self::AwaitsAnnouncement { group, serial } => write!(
+                f,
+                "the keys of group `{group}` were signed by a key that delegation {serial} replaces: wait for that delegation's announcement, and check that the authority is running and that the broker delivers what it publishes"
+            ),
+            Self::AwaitsCredential { serial } => write!(
+                f,
+                "this member's credential was signed by a key that delegation {serial} replaces: wait for that delegation's credential, and check that the authority is running and that the broker delivers what it publishes"
+            ),
+            Self::NeedsLeases { group } => write!(
+                f,
+                "group `{group}` has no leases, and this device has no clock: set the clock, or have the authority give the group a lease"
             ),
             Self::LeaseExpired { group, good_until } => write!(
                 f,

@@ -99,12 +99,12 @@ impl Member {
             return Err(SealError::Reserved);
         }
         let id = self.group_for(topic)?;
-        self.check_own_credential(now)?;
-        self.check_lease(&id, now)?;
         let needs_clock = message.will || message.properties.expiry.is_some();
         if needs_clock && now.is_none() {
             return Err(SealError::NeedsClock);
         }
+        self.check_own_credential(now)?;
+        self.check_lease(&id, now)?;
         let epoch = if message.will {
             let session = self.begin_session(id, now, rng)?;
             let (payload, epoch) = self.seal_will(session, id, topic, message, now)?;
@@ -150,6 +150,11 @@ impl Member {
             topics: group,
         };
         let name = || group.name().into();
+        // What an older delegation's objects say is not final.
+        self.check_announcement_counts(group)?;
+        if self.own_end().is_none() {
+            return Err(self.no_credential());
+        }
         if !standing.covers(topic) {
             return Err(SealError::NotGranted { group: name() });
         }
@@ -159,8 +164,26 @@ impl Member {
         Ok(*id)
     }
 
+    const fn no_credential(&self) -> SealError {
+        SealError::AwaitsCredential {
+            serial: self.delegation.serial(),
+        }
+    }
+
+    /// What runs out, as [`Member::seal`] judges it: the own credential, the keys of the group
+    /// that covers the topic, and their lease (spec/keys.md §8).
+    ///
+    /// # Errors
+    /// What `seal` would say.
+    pub fn check_times(&self, topic: &str, now: Now) -> Result<(), SealError> {
+        let topic = Topic::new(topic).map_err(SealError::Topic)?;
+        let id = self.group_for(topic)?;
+        self.check_own_credential(now)?;
+        self.check_lease(&id, now)
+    }
+
     fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
-        let not_after = self.own.not_after.min(self.delegation.not_after());
+        let not_after = self.own_end().ok_or_else(|| self.no_credential())?;
         match seconds(now) {
             Some(now) if now > not_after => Err(SealError::CredentialExpired { not_after }),
             _ => Ok(()),
@@ -218,7 +241,11 @@ impl Member {
             suite: Suite::One,
             group_key: &current.group_key,
             psk: &current.psk.session(),
-            not_after: current.not_after.min(self.delegation.not_after()),
+            not_after: current.not_after.min(
+                self.past
+                    .end_of(group, &self.delegation)
+                    .unwrap_or_default(),
+            ),
             limits: SessionLimits {
                 messages: policy.session_messages,
                 bytes: policy.session_bytes,

@@ -281,6 +281,8 @@ pub struct GroupInfo {
     pub window: u8,
     /// End of that epoch's lease, Unix seconds; the end of the epoch in a group without leases.
     pub good_until: Option<u64>,
+    /// Its keys do not count until an announcement of the current delegation comes.
+    pub awaits_delegation: bool,
     /// A newer epoch has no key for this member, and its refused list names it.
     pub removed: bool,
     /// A newer epoch has no key for this member, which waits for a new welcome.

@@ -13,6 +13,7 @@ use super::holder::Holder;
 use super::peers::Peers;
 use super::seconds;
 use super::send::Standing;
+use super::succession::Past;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
 use crate::refused::REMOVED;
@@ -23,6 +24,9 @@ pub(super) struct View<'a> {
     pub(super) peers: &'a Peers,
     pub(super) own: &'a Holder,
     pub(super) delegation: &'a VerifiedDelegation,
+    pub(super) past: &'a Past,
+    /// Until when the own credential counts.
+    pub(super) own_end: Option<u64>,
     pub(super) now: Now,
     pub(super) uptime: Option<u64>,
 }
@@ -34,6 +38,8 @@ impl Epochs for View<'_> {
             if !group.may_read(self.now, self.uptime) {
                 return None;
             }
+            // Nothing outlives the delegation that it was signed under (spec/keys.md §3).
+            let end = self.past.end_of(group, self.delegation)?;
             let policy = group.policy();
             Some(ReadingEpoch {
                 group: *id,
@@ -42,8 +48,7 @@ impl Epochs for View<'_> {
                 suite: Suite::One,
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
-                // Nothing outlives the delegation that it was signed under (spec/keys.md §8).
-                not_after: view.good_until.min(self.delegation.not_after()),
+                not_after: view.good_until.min(end),
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -64,9 +69,14 @@ impl View<'_> {
         };
         let group = self.groups.values().find(|group| group.reads(key_id));
         match group {
-            Some(group) if !group.awaits_answer() => Rejection::Stale(Staleness::Keys),
+            Some(group) if !self.may_come(group) => Rejection::Stale(Staleness::Keys),
             _ => rejection,
         }
+    }
+
+    /// Whether messages of a known epoch become readable by what is on its way.
+    pub(super) fn may_come(&self, group: &Group) -> bool {
+        group.awaits_answer() || self.past.end_of(group, self.delegation).is_none()
     }
 
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
@@ -87,7 +97,10 @@ impl View<'_> {
             delegation: holder.delegation_serial,
             serial: holder.serial,
             issued_at: holder.issued_at,
-            not_after: holder.not_after.min(self.delegation.not_after()),
+            not_after: match holder.credential().hash() == self.own.credential().hash() {
+                true => self.own_end.unwrap_or_default(),
+                false => holder.not_after.min(self.delegation.not_after()),
+            },
             may_publish: standing.covers(query.topic),
             lowest_serial: if over {
                 Some(REMOVED)
@@ -99,7 +112,7 @@ impl View<'_> {
 
     fn known(&self, member: MemberNumber) -> Option<&Holder> {
         if self.own.member == member {
-            return Some(self.own);
+            return self.own_end.map(|_| self.own);
         }
         self.peers.get(member)
     }
@@ -126,9 +139,12 @@ impl Directory for View<'_> {
         }
         let verified = Holder::verify(credential.to_vec(), self.delegation).ok()?;
         // A number is bound to its key for life.
-        let same_key = self
-            .known(query.member)
-            .is_none_or(|known| known.credential().key() == verified.credential().key());
+        let known = match self.own.member == query.member {
+            true => Some(self.own),
+            false => self.peers.get(query.member),
+        };
+        let same_key =
+            known.is_none_or(|known| known.credential().key() == verified.credential().key());
         if !same_key {
             return None;
         }

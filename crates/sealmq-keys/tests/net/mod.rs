@@ -354,6 +354,32 @@ impl Net {
         self.act(device, actions);
     }
 
+    /// A device without a clock asks for its leases with nonces, and is answered.
+    pub fn prove_lease(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        this.member.set_uptime(1_000);
+        let actions = this.member.maintain(None, &mut this.rng);
+        for action in actions {
+            match action {
+                Action::Commit(changes) => {
+                    self.devices[device].store.commit(&changes).unwrap();
+                }
+                Action::Publish(nonce) => {
+                    let (topic, now) = (&nonce.topic, self.now / 1000);
+                    let plan = self
+                        .authority
+                        .handle(topic, &nonce.payload, now, &mut self.rng);
+                    for answer in self.withhold(plan.unwrap()) {
+                        let member = &mut self.devices[device].member;
+                        let actions = member.handle_reserved(&answer.topic, &answer.payload, None);
+                        self.act(device, actions);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The authority's signing key, from its store.
     pub fn authority_key(&self) -> IdentityKey {
         let public = self.request.keys[0].key;

@@ -15,6 +15,10 @@ impl Engine {
         let mut unknown = Vec::new();
         for group in self.member.groups() {
             if covers(&group, name) {
+                // What an older delegation's objects say is not final.
+                if group.awaits_delegation || self.member.awaits_credential() {
+                    return self.member.check_times(topic, self.clock.now_ms());
+                }
                 return if !self.may_publish(&group, name) {
                     Err(SealError::NotGranted { group: group.name })
                 } else if group.removed {
@@ -23,7 +27,7 @@ impl Engine {
                     Ok(())
                 };
             }
-            if group.epoch.is_none() {
+            if group.epoch.is_none() || group.awaits_delegation {
                 unknown.push(group.id);
             }
         }
@@ -41,26 +45,10 @@ impl Engine {
             return if needs_clock {
                 Err(SealError::NeedsClock)
             } else {
-                Ok(())
+                self.member.check_times(&draft.topic, None)
             };
         };
-        let now = now / 1000;
-        let not_after = self.member.credential_not_after();
-        if now > not_after {
-            return Err(SealError::CredentialExpired { not_after });
-        }
-        let topic = Topic::new(&draft.topic).map_err(SealError::Topic)?;
-        let group = self.member.groups().find(|group| covers(group, topic));
-        let times = group.and_then(|g| Some((g.name, g.not_after?, g.good_until?)));
-        match times {
-            Some((group, not_after, _)) if now > not_after => {
-                Err(SealError::KeysExpired { group, not_after })
-            }
-            Some((group, _, good_until)) if now > good_until => {
-                Err(SealError::LeaseExpired { group, good_until })
-            }
-            _ => Ok(()),
-        }
+        self.member.check_times(&draft.topic, Some(now))
     }
 
     /// Newest epoch, and window, of the group that covers a topic.

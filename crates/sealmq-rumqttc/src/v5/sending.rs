@@ -45,6 +45,9 @@ impl Core {
             && matches!(
                 error,
                 SealError::NoKeysYet { .. }
+                    | SealError::AwaitsAnnouncement { .. }
+                    | SealError::AwaitsCredential { .. }
+                    | SealError::NoLease { uptime: true, .. }
                     | SealError::KeysExpired { .. }
                     | SealError::LeaseExpired { .. }
             )

@@ -1,8 +1,9 @@
 //! Kind `lease` (spec/keys.md §8): how long a member's newest announcement is good.
 
+use sealmq_core::object::Role;
 use sealmq_keys::{
-    FollowContext, Followed, GroupState, HeartbeatFields, LeaseClaim, Renewal, VerifiedHeartbeat,
-    VerifiedNonceAnswer, default_prefix,
+    FollowContext, Followed, GroupState, HeartbeatFields, LeaseClaim, Renewal, Roles,
+    VerifiedHeartbeat, VerifiedNonceAnswer, default_prefix,
 };
 
 use super::object::reason;
@@ -129,17 +130,33 @@ impl Holder {
         Ok(renewal)
     }
 
+    /// Whether the newest announcement counts under a delegation that was taken after it.
+    fn counts_under(&self, successor: &Authority) -> bool {
+        let (_, signer) = self.state.signed_by().unwrap();
+        let (signed_by, _) = self.authority.keys[usize::from(signer)];
+        let same = |(key, roles): &(_, Roles)| *key == signed_by && roles.has(Role::Groups);
+        successor.keys.iter().any(same)
+    }
+
     /// Whether it may seal and read now: the member machine's comparisons, which its own tests
     /// hold to the second.
     fn may(&self, step: Input<'_>, delegation: Option<u64>) -> Json {
         let policy = self.state.policy().unwrap();
+        let mut delegation = delegation;
+        if step.has("successor") {
+            if !self.counts_under(&step.authority("successor")) {
+                return object! { seal: false, read: false };
+            }
+            let next = step.u64("successor_not_after");
+            delegation = Some(delegation.map_or(next, |own| own.min(next)));
+        }
         let late = u64::from(policy.grace) + u64::from(policy.skew);
         let (seal, read) = if let Some(now) = step.opt_u64("at") {
             let good_until = self.state.good_until().unwrap();
             let until = good_until.min(delegation.unwrap_or(u64::MAX));
             (now <= until, now <= until.saturating_add(late))
         } else if policy.lease == 0 {
-            (true, true)
+            (false, false)
         } else {
             let times = step.opt_u64("uptime").zip(self.state.good_until_uptime());
             times.map_or((false, false), |(uptime, until)| {

@@ -1,8 +1,8 @@
 //! Kind `lease`: the second at which a member stops, and answers to nonces (spec/keys.md §8).
 
 use sealmq_core::MemberNumber;
-use sealmq_core::object::Kind;
-use sealmq_keys::NonceAnswerFields;
+use sealmq_core::object::{Kind, Role};
+use sealmq_keys::{NonceAnswerFields, Roles};
 
 use super::heartbeat::{heartbeat, nonce, nonce_answer};
 use super::lease::{LEASE, announced, beat, good, issued};
@@ -10,7 +10,8 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    NOW, WEEK, authority_json, body_of, bytes, controller, digest, live_authority, office, sign,
+    Authority, NOW, WEEK, authority, authority_json, body_of, bytes, controller, digest,
+    live_authority, office, sign,
 };
 
 const HOUR: u64 = LEASE as u64;
@@ -79,6 +80,14 @@ impl<'a> Case<'a> {
     fn up(self, uptime: Option<u64>, seal: bool, read: bool) -> Self {
         let expect = object! { seal: seal, read: read };
         self.ask(object! { at: Json::Null, uptime: uptime, expect: expect })
+    }
+
+    /// By the clock, after another delegation was taken.
+    fn after(self, taken: &Authority, end: u64, now: u64, seal: bool, read: bool) -> Self {
+        self.ask(object! {
+            at: now, uptime: Json::Null, successor: authority_json(taken), successor_not_after: end,
+            expect: object! { seal: seal, read: read },
+        })
     }
 
     /// Stops right after `until`, and reads for grace and skew more.
@@ -185,8 +194,12 @@ fn clocks(group: &Group, without: &Group, file: &mut VectorFile) {
         reason: None,
         delegation: None,
     };
-    case.stops(end)
-        .done("timer-no-lease", "Without leases not_after counts.", file);
+    case.stops(end).up(Some(1000), false, false).done(
+        "timer-no-lease",
+        "Without leases not_after counts; without a clock nothing.",
+        file,
+    );
+    successors(group, file);
     let mut case = Case::new(group);
     case.delegation = Some(own - 100);
     case.stops(own - 100)
@@ -300,10 +313,11 @@ fn uptimes(group: &Group, without: &Group, file: &mut VectorFile) {
     };
     push(
         "timer-no-clock",
-        "Without leases and without a clock no time is checked.",
+        "Without leases a device without a clock does not use the group.",
         without,
-        case.up(None, true, true)
-            .up(Some(u64::MAX), true, true)
+        case.up(None, false, false)
+            .up(Some(0), false, false)
+            .up(Some(u64::MAX), false, false)
             .steps,
     );
 }
@@ -438,4 +452,54 @@ fn answers(group: &Group, file: &mut VectorFile) {
         .step(announced(group, 2))
         .answer(5000, |f| (f.epoch, f.announcement) = (3, third), ahead)
         .done("answer-ahead", "It names one that was withheld.", file);
+}
+
+/// What an announcement is worth after a newer delegation was taken (spec/keys.md §3).
+fn successors(group: &Group, file: &mut VectorFile) {
+    let own = issued(1) + HOUR;
+    let far = NOW + 10 * WEEK;
+    let next = |keys: Vec<_>| Authority {
+        serial: 2,
+        keys,
+        ..live_authority()
+    };
+    let first = live_authority().keys;
+    let case = || {
+        let mut case = Case::new(group);
+        case.delegation = Some(own - 100);
+        case
+    };
+    case()
+        .after(&next(first.clone()), far, own - 100, true, true)
+        .after(&next(first.clone()), far, own - 99, false, true)
+        .after(&next(first.clone()), far, own - 100 + LATE, false, true)
+        .after(&next(first.clone()), far, own - 99 + LATE, false, false)
+        .after(&next(first.clone()), own - 200, own - 200, true, true)
+        .after(&next(first.clone()), own - 200, own - 199, false, true)
+        .done(
+            "successor-routine",
+            "The same keys: the end of either delegation.",
+            file,
+        );
+    case().after(&authority(2), far, NOW, false, false).done(
+        "successor-recovery",
+        "New keys: nothing counts before their announcement.",
+        file,
+    );
+    let mut moved = first.clone();
+    moved.reverse();
+    case().after(&next(moved), far, NOW, true, true).done(
+        "successor-moved",
+        "The same key at another index.",
+        file,
+    );
+    let demoted = first
+        .into_iter()
+        .map(|(key, _)| (key, Roles::NONE.with(Role::Heartbeat)))
+        .collect();
+    case().after(&next(demoted), far, NOW, false, false).done(
+        "successor-demoted",
+        "The same key, without the role.",
+        file,
+    );
 }
