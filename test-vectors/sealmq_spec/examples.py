@@ -195,7 +195,7 @@ def backup_vectors():
         group.announce()
     (_, _, first, h1), (_, _, second, h2), (_, _, third, _) = group.epochs
     topic = f"_sealmq/{DOMAIN.hex()}/g/{GROUP.hex()}/a/2"
-    own = {"delegation": delegation(), "next_member": 8, "announcements": [first], "log": []}
+    own = {"delegation": delegation(), "next_member": 8, "announcements": [first], "log": [], "members": [5]}
     i = {"authority": "@authority", "root_key": ROOT_KEY, "own": own, "seen": [{"topic": topic, "object": second}, {"topic": topic, "object": third}],
          "resume": {"delegation": delegation(2), "log": None}}
     resumed = {"next_member": 7 + 1024, "groups": [{"group": GROUP, "epoch": 2 + 1025, "generation": 1026, "previous": h2}], "removed": [], "unknown": []}

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::FromStr;
 
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::decode;
@@ -170,6 +171,36 @@ pub struct AuditLog {
     pub size: u64,
     /// Hash of the last entry, which names the one before it; zeros without entries.
     pub head: Digest,
+}
+
+impl fmt::Display for AuditLog {
+    /// `size:head`, as [`AuditLog::from_str`] takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.size, self.head)
+    }
+}
+
+impl FromStr for AuditLog {
+    type Err = AuditFault;
+
+    fn from_str(text: &str) -> Result<Self, AuditFault> {
+        let (size, head) = text.split_once(':').ok_or(AuditFault::Encoding)?;
+        let mut log = Self {
+            size: size.parse().map_err(|_| AuditFault::Encoding)?,
+            head: Digest::ZERO,
+        };
+        let mut digits = head.chars().map(|digit| digit.to_digit(16));
+        for byte in &mut log.head.0 {
+            let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else {
+                return Err(AuditFault::Encoding);
+            };
+            *byte = u8::try_from(high << 4 | low).map_err(|_| AuditFault::Encoding)?;
+        }
+        match digits.next() {
+            None => Ok(log),
+            Some(_) => Err(AuditFault::Encoding),
+        }
+    }
 }
 
 /// What another log has behind the end of one's own.
@@ -358,6 +389,10 @@ mod tests {
         );
         assert_eq!(log.size, 2);
         assert_eq!(log.head, AuditLog::head_after(&entries[1]));
+        assert_eq!(log.to_string().parse(), Ok(log));
+        for bad in ["", "2", "2:00", "x:00"] {
+            assert!(bad.parse::<AuditLog>().is_err());
+        }
     }
 
     #[test]

@@ -186,6 +186,7 @@ pub fn authority_filters(prefix: &str) -> Vec<String> {
         "delegation",
         "g/+/a/+",
         "g/+/hb",
+        "g/+/r",
     ]
     .iter()
     .map(|filter| format!("{prefix}/{filter}"))

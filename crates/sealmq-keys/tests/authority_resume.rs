@@ -11,14 +11,16 @@
 
 mod common;
 mod net;
+mod restored;
 
-use common::{MemoryStore, TestRng, request};
+use common::{TestRng, request};
 use net::{Net, START, YEAR, grant};
+use restored::{Restored, delegation, log};
 use sealmq_core::object::Access;
 use sealmq_keys::authority::{
-    Authority, AuthorityError, AuthorityEvent, EvidenceKind, LoadError, Plan,
+    Authority, AuthorityError, AuthorityEvent, EvidenceKind, LoadError, ResumeOptions,
 };
-use sealmq_keys::{AuditLog, Policy, Publication, ReservedTopic, Roles, RootKey, Store};
+use sealmq_keys::{AuditLog, Policy, ReservedTopic, Store};
 
 /// A net with heartbeats, and two members.
 fn leased() -> Net {
@@ -29,56 +31,6 @@ fn leased() -> Net {
     net.join("alice", Access::BOTH);
     net.join("bob", Access::BOTH);
     net
-}
-
-/// An authority from an old copy of a store, and what it says about the broker's objects.
-struct Restored {
-    authority: Authority,
-    store: MemoryStore,
-    events: Vec<AuthorityEvent>,
-}
-
-impl Restored {
-    fn from(copy: &MemoryStore) -> Self {
-        Self {
-            authority: Authority::load(copy).unwrap(),
-            store: copy.clone(),
-            events: Vec::new(),
-        }
-    }
-
-    fn commit(&mut self, plan: Plan) -> Vec<Publication> {
-        self.store.commit(&plan.changes).unwrap();
-        self.events.extend(plan.events);
-        plan.publications
-    }
-
-    fn observe(&mut self, topic: &str, payload: &[u8]) -> Vec<Publication> {
-        let plan = self.authority.observe(&self.store, topic, payload, START);
-        self.commit(plan.unwrap())
-    }
-
-    /// Everything at the broker whose topic contains a text.
-    fn observe_all(&mut self, net: &Net, part: &str) {
-        for (topic, payload) in net.retained.iter().filter(|(t, _)| t.contains(part)) {
-            self.observe(topic, payload);
-        }
-    }
-
-    fn evidence(&self) -> Option<EvidenceKind> {
-        Some(self.authority.suspension()?.evidence?.kind)
-    }
-}
-
-/// The root's answer for the keys that the authority has.
-fn delegation(net: &Net, authority: &mut Authority, serial: u32) -> Vec<u8> {
-    let root = RootKey::from_seed(&net.root.seed());
-    let rng = &mut TestRng::new(1);
-    let (request, _) = authority
-        .request_delegation(false, false, START, rng)
-        .unwrap();
-    root.delegate(&request, serial, START, START + YEAR, Roles::ALL)
-        .unwrap()
 }
 
 fn install(net: &mut Net, serial: u32) {
@@ -264,17 +216,17 @@ fn a_restored_backup_forks_nothing_and_forgets_nobody() {
     let good = delegation(&net, &mut restored.authority, 2);
     // Not under a serial that was seen, not with a log of another life.
     let same = delegation(&net, &mut restored.authority, 1);
-    let refused = restored.authority.resume(&same, Some(&lost), START, rng);
+    let refused = restored.authority.resume(&same, &log(&lost), START, rng);
     assert!(matches!(
         refused,
         Err(AuthorityError::Suspended { serial: 1 })
     ));
     let mut cut = lost.clone();
     cut.remove(3);
-    let refused = restored.authority.resume(&good, Some(&cut), START, rng);
+    let refused = restored.authority.resume(&good, &log(&cut), START, rng);
     assert!(matches!(refused, Err(AuthorityError::Log(_))));
 
-    let plan = restored.authority.resume(&good, Some(&lost), START, rng);
+    let plan = restored.authority.resume(&good, &log(&lost), START, rng);
     let publications = restored.commit(plan.unwrap());
     assert!(restored.authority.suspension().is_none());
     net.authority = Authority::load(&restored.store).unwrap();
@@ -337,7 +289,9 @@ fn without_a_log_numbers_leave_a_gap() {
     let mut restored = Restored::from(&copy);
     let rng = &mut TestRng::new(50);
     let good = delegation(&net, &mut restored.authority, 2);
-    let plan = restored.authority.resume(&good, None, START, rng);
+    let plan = restored
+        .authority
+        .resume(&good, &ResumeOptions::default(), START, rng);
     let publications = restored.commit(plan.unwrap());
     net.authority = restored.authority;
     net.authority_store = restored.store;
@@ -349,6 +303,9 @@ fn without_a_log_numbers_leave_a_gap() {
     assert_eq!(net.epoch(0), Some(after));
     net.send(0, "plant/a", b"hello");
     assert_eq!(net.texts(1), ["hello"]);
-    let again = net.authority.resume(&good, None, START, &mut net.rng).err();
+    let again = net
+        .authority
+        .resume(&good, &ResumeOptions::default(), START, &mut net.rng)
+        .err();
     assert_eq!(again, Some(AuthorityError::NotSuspended));
 }

@@ -1,3 +1,4 @@
+use sealmq_keys::AuditLog;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -51,6 +52,22 @@ pub(crate) struct ResumeArgs {
     /// There is no copy of the audit log: removals since the backup are forgotten
     #[arg(long, conflicts_with = "audit_log")]
     pub(crate) no_audit_log: bool,
+    /// Go on without a log that a heartbeat proves, or with a copy as far as this; may be repeated
+    ///
+    /// The refusal to resume names it: its entries and its head. What is missing is forgotten, removals
+    /// included.
+    #[arg(long, value_name = "SIZE:HEAD", value_parser = log_head)]
+    pub(crate) log_head: Vec<AuditLog>,
+    /// A member that stays, though a refused list at the broker names it; may be repeated
+    ///
+    /// Only if you never removed it: somebody else made the list with a stolen key.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..1 << 28))]
+    pub(crate) keep_member: Vec<u32>,
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
+}
+
+fn log_head(text: &str) -> Result<AuditLog, String> {
+    text.parse()
+        .map_err(|_| "not a size and a head as `sealmq authority resume` names them".to_owned())
 }

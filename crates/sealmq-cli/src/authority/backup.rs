@@ -3,7 +3,7 @@ use std::path::Path;
 
 use getrandom::SysRng;
 use sealmq_core::MemberNumber;
-use sealmq_keys::authority::{Authority, AuthorityEvent};
+use sealmq_keys::authority::{Authority, AuthorityEvent, ResumeOptions};
 use sealmq_keys::{
     Changes, MAX_AUDIT_FILE_LEN, MAX_FILE_LEN, Store as _, decode_audit_log, decode_delegation,
 };
@@ -120,15 +120,24 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     };
     let mut store = vault(&args.authority)?.open_wait(PATIENCE)?;
     let mut authority = Authority::load(&store)?;
+    let keep: Vec<MemberNumber> = args.keep_member.iter().copied().map(MemberNumber).collect();
+    let options = ResumeOptions {
+        log: log.as_deref(),
+        heads: &args.log_head,
+        keep: &keep,
+    };
     let plan = authority
-        .resume(&object, log.as_deref(), clock::seconds(), &mut SysRng)
+        .resume(&object, &options, clock::seconds(), &mut SysRng)
         .map_err(refused)?;
     commit(&mut store, &plan)?;
     store.close()?;
     for event in &plan.events {
         match event {
             AuthorityEvent::Resumed {
-                enrolled, removed, ..
+                enrolled,
+                removed,
+                missing,
+                ..
             } => {
                 say_members(
                     &authority,
@@ -140,6 +149,11 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
                     removed,
                     "removed after the backup, removed again",
                 )?;
+                if *missing != 0 {
+                    say(format_args!(
+                        "{missing} entries of the audit log are lost: removals among them are forgotten, repeat them before `sealmq authority run`."
+                    ))?;
+                }
             }
             other => say(describe(other))?,
         }

@@ -77,6 +77,9 @@ pub(super) fn log(event: &AuthorityEvent) {
         AuthorityEvent::Refused { topic, why } => {
             event!(target: AUTHORITY, Level::WARN, event = "refused", topic, why, "{line}");
         }
+        AuthorityEvent::NumberIgnored { place, what } => {
+            event!(target: AUTHORITY, Level::ERROR, event = "number ignored", place, what, "{line}");
+        }
         AuthorityEvent::RolledBack { topic } => {
             event!(target: AUTHORITY, Level::WARN, event = "rolled back", topic, "{line}");
         }
@@ -151,6 +154,9 @@ pub(crate) fn describe(event: &AuthorityEvent) -> String {
         AuthorityEvent::DelegationEnds { serial, not_after } => format!(
             "delegation {serial} ends at {}: let the root sign another one (sealmq authority request-delegation)",
             crate::clock::iso_seconds(*not_after)
+        ),
+        AuthorityEvent::NumberIgnored { place, what } => format!(
+            "ignored an extreme number ({what}) in {place}, with this domain's signature: somebody else has a key of the authority (docs/runbooks.md, \"The authority's keys were stolen\")"
         ),
         AuthorityEvent::RolledBack { topic } => {
             format!("the broker had something else on {topic}: published again")

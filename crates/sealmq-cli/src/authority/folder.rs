@@ -58,6 +58,7 @@ pub(super) fn suspended(suspension: &Suspension) -> Failure {
                 EvidenceKind::OtherEpoch => "another announcement of the same epoch",
                 EvidenceKind::LongerLog => "a heartbeat that tells of a longer audit log",
                 EvidenceKind::OtherLog => "a heartbeat that tells of another audit log",
+                EvidenceKind::Removal => "a removal",
                 _ => "an object that this store does not know",
             };
             format!(

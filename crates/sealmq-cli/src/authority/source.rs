@@ -91,7 +91,8 @@ impl Source {
             done(&mut store, plan, &mut desired)?;
             self.acted_at = now;
         }
-        if let Some(suspension) = authority.suspension() {
+        // A suspended one reads the broker first: it notes what that proves, and has an empty outbox.
+        if let Some(suspension) = authority.suspension().filter(|_| may_act) {
             return Err(suspended(&suspension));
         }
         desired.publications = authority.outbox(&store)?;
@@ -190,9 +191,11 @@ fn take(
     desired: &mut Desired,
 ) -> Result<(), Failure> {
     let prefix = authority.prefix().to_owned();
-    let (own, others): (Vec<&Input>, Vec<&Input>) = inputs
+    let (mut own, others): (Vec<&Input>, Vec<&Input>) = inputs
         .iter()
         .partition(|input| is_own(&prefix, &input.topic));
+    // What a later delegation signed can be told after it was seen.
+    own.sort_by_key(|input| !input.topic.ends_with("/delegation"));
     for Input { topic, payload } in own {
         let plan = match authority.observe(&*store, topic, payload, now) {
             Err(LoadError::Authority(AuthorityError::Reload)) => {
@@ -239,6 +242,7 @@ pub(super) fn is_own(prefix: &str, topic: &str) -> bool {
             ReservedTopic::Delegation
                 | ReservedTopic::Announcement(..)
                 | ReservedTopic::Heartbeat(_)
+                | ReservedTopic::RefusedList(_)
         )
     )
 }

@@ -36,7 +36,8 @@ impl Authority {
         let refused = self.publish_refused(id, now, &mut plan)?;
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get(&id).ok_or_else(missing)?;
-        let epoch = group.epoch.checked_add(1).ok_or(AuthorityError::Record)?;
+        let epoch = group.epoch.checked_add(1);
+        let epoch = epoch.ok_or(AuthorityError::NumbersUsedUp)?;
         let not_after = now
             .saturating_add(group.schedule.validity)
             .min(self.delegation.not_after());

@@ -1,7 +1,8 @@
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
-use crate::audit::AuditError;
+use crate::audit::{AuditError, AuditLog};
 use sealmq_core::crypto::{EntropyError, KemError};
 use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, NameError};
@@ -33,6 +34,21 @@ pub enum AuthorityError {
     NotSuspended,
     /// A copy of the audit log cannot be used.
     Log(AuditError),
+    /// The copy of the audit log does not contain what heartbeats prove.
+    LogIncomplete {
+        /// Entries that are missing at its end; 0 if it only differs.
+        missing: u64,
+        /// The logs that it would have to contain and that were not named
+        /// ([`ResumeOptions::heads`](super::ResumeOptions)).
+        heads: Vec<AuditLog>,
+    },
+    /// The copy of the audit log goes on behind everything that heartbeats prove.
+    LogUnproven {
+        /// How far it is proven.
+        proven: AuditLog,
+        /// Its end.
+        end: AuditLog,
+    },
     /// There is no domain in this store yet.
     NotInitialised,
     /// A name is not in the closed alphabet.
@@ -79,7 +95,7 @@ pub enum AuthorityError {
     NobodyLeft(String),
     /// A change of generation is under way in the group; a third tree would be one too many.
     Moving(String),
-    /// Member numbers are used up.
+    /// All numbers of members, of epochs or of generations are used up.
     NumbersUsedUp,
     /// An object could not be made.
     Object(ObjectError),
@@ -111,6 +127,17 @@ impl fmt::Display for AuthorityError {
             Self::Suspended { serial } => write!(f, "this store is older than what the domain has published, or a backup that was put back: acting on it would fork epochs and forget removals. Let the root sign a delegation with a serial above {serial}, then run `sealmq authority resume` with it and the newest copy of the audit log"),
             Self::NotSuspended => f.write_str("the authority is not suspended: install the delegation as usual"),
             Self::Log(e) => write!(f, "this copy of the audit log does not continue the one in the store: {e}"),
+            Self::LogIncomplete { missing, heads } => {
+                write!(f, "the broker has a heartbeat that proves another end of the audit log: ")?;
+                match missing {
+                    0 => f.write_str("this copy is not of that log")?,
+                    1 => f.write_str("1 entry is missing at the end of this copy")?,
+                    _ => write!(f, "{missing} entries are missing at the end of this copy")?,
+                }
+                f.write_str(". Removals in what is missing would be forgotten: look for a newer copy. If there is none, or if somebody else made the heartbeat, name it to go on without:")?;
+                heads.iter().try_for_each(|head| write!(f, " {head}"))
+            }
+            Self::LogUnproven { proven, end } => write!(f, "this copy of the audit log goes {} entries behind everything that a heartbeat at the broker proves: compare them with what you know was done. If they are right, name the end of the copy, {end}; if not, name what is proven, {proven}", end.size.saturating_sub(proven.size)),
             Self::NotInitialised => f.write_str("the store holds no domain yet: run `sealmq init` first"),
             Self::Name(e) => write!(f, "{e}"),
             Self::NoSuchGroup(name) => write!(f, "no group is called `{name}`: `sealmq group list` shows them"),
@@ -129,7 +156,7 @@ impl fmt::Display for AuthorityError {
             Self::TreeFull(group) => write!(f, "the key tree of group `{group}` has no free leaf left: a new generation with a deeper tree is needed"),
             Self::NobodyLeft(group) => write!(f, "every leaf of a key tree of group `{group}` belongs to a removed member: the group needs a new generation"),
             Self::Moving(group) => write!(f, "group `{group}` is moving to a new generation already: wait until the old one has ended (`sealmq group show {group}`)"),
-            Self::NumbersUsedUp => f.write_str("all 2^28 - 1 member numbers were assigned: a new domain is needed"),
+            Self::NumbersUsedUp => f.write_str("all numbers of a kind were used (members, epochs or generations): a new domain is needed"),
             Self::Object(e) => write!(f, "an object could not be made: {e}"),
             Self::Kem(e) => write!(f, "a one-time key of the request is unusable: {e}"),
             Self::Random => f.write_str("the random number generator failed: nothing was changed, check the platform's RNG"),

@@ -203,7 +203,10 @@ impl Authority {
         Ok(Generation {
             number: number.ok_or(AuthorityError::NumbersUsedUp)?,
             depth: self.next_depth(group, newest),
-            first_epoch: group.epoch.checked_add(1).ok_or(AuthorityError::Record)?,
+            first_epoch: group
+                .epoch
+                .checked_add(1)
+                .ok_or(AuthorityError::NumbersUsedUp)?,
             started_at: now,
             deadline: 0,
             any_package,

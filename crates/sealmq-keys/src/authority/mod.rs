@@ -12,6 +12,7 @@ mod heartbeat;
 mod index;
 mod intake;
 mod joining;
+mod judge;
 mod limits;
 mod log;
 mod members;
@@ -21,8 +22,10 @@ mod pending;
 mod plan;
 mod record;
 mod removal;
+mod replay;
 mod resume;
 mod schedule;
+mod suspended;
 mod tick;
 mod tokens;
 mod tree;
@@ -43,10 +46,11 @@ pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
 pub use error::{AuthorityError, LoadError};
 pub use groups::{DEFAULT_DEPTH, GenerationInfo, GroupInfo, NewGroup, depth_for};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
-pub use observe::{Evidence, EvidenceKind, Suspension};
 pub use pending::{MAX_PENDING, PendingInfo};
 pub use plan::{AuthorityEvent, EpochReason, GenerationReason, Plan};
+pub use resume::ResumeOptions;
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
+pub use suspended::{Evidence, EvidenceKind, Suspension};
 pub use tokens::{TokenInfo, TokenSpec};
 
 use crate::delegation::VerifiedDelegation;
@@ -57,11 +61,11 @@ use draws::HEDGE_KEY;
 use index::Index;
 use intake::Intake;
 use joining::Joining;
-use observe::{SUSPENDED_KEY, SuspendedRecord};
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, OUTBOX_PREFIX, SecretBytes,
 };
+use suspended::{SUSPENDED_KEY, SuspendedRecord};
 use tree::KeyCache;
 
 /// The authority of one domain, loaded into memory.

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::log::Decision;
-use super::observe::Evidence;
 use super::record::OUTBOX_PREFIX;
+use super::suspended::Evidence;
 use crate::audit::AuditLog;
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::JoinRefusalReason;
@@ -183,8 +183,19 @@ pub enum AuthorityEvent {
         serial: u32,
         /// Members that were enrolled after the backup: they have to join again.
         enrolled: Vec<MemberNumber>,
-        /// Members that were removed after the backup, and now are again.
+        /// Members that were removed after the backup, by the log or a refused list, and now are
+        /// again.
         removed: Vec<MemberNumber>,
+        /// Entries of the log that heartbeats prove and that are lost.
+        missing: u64,
+    },
+    /// Something with a valid signature of this authority, or an entry of its log, names a number
+    /// so far above all of its own that it was ignored: somebody has a key of it.
+    NumberIgnored {
+        /// The topic, or `the audit log`.
+        place: String,
+        /// Which number.
+        what: &'static str,
     },
     /// The broker has a retained object of ours that is older than it should be, or lost one. It
     /// is published again; right after a change this may be only a matter of time.

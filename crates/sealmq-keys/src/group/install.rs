@@ -116,7 +116,10 @@ impl GroupState {
         {
             return Some(fork);
         }
-        (welcome.epoch <= last.0).then_some(Fork {
+        // What comes after the epoch that the welcome goes on from is not of its chain.
+        let mut slots = self.slots.iter();
+        let goes_back = slots.any(|slot| slot.hash == welcome.previous && slot.epoch < last.0);
+        (welcome.epoch <= last.0 || goes_back).then_some(Fork {
             epoch: last.0,
             known: last.1,
             other: Digest::ZERO,

@@ -98,13 +98,25 @@ impl Thief {
         last: &Announcement<'_>,
         epoch: u64,
     ) -> Publication {
+        self.announce_after(signer, net, last, epoch, Digest([9; 32]))
+    }
+
+    /// The same, naming the one before it.
+    pub fn announce_after(
+        &self,
+        signer: usize,
+        net: &Net,
+        last: &Announcement<'_>,
+        epoch: u64,
+        previous: Digest,
+    ) -> Publication {
         let tree = self.tree_secret(last).unwrap();
         let (index, _, key) = &self.keys[signer];
         let head = Head {
             signer: *index,
             epoch,
             salt: [9; 32],
-            previous: Digest([9; 32]),
+            previous,
             ..*last.head()
         };
         let first = head.generations.iter().next().unwrap().first_epoch;

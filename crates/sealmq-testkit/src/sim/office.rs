@@ -1,7 +1,9 @@
 //! The authority: its process, its operators, and its root.
 
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, Schedule};
+use sealmq_keys::authority::{
+    Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, ResumeOptions, Schedule,
+};
 use sealmq_keys::{
     Policy, Publication, ReservedTopic, Roles, RootKey, Store as _, authority_filters,
 };
@@ -308,11 +310,16 @@ impl World {
             .root
             .delegate(&request, serial, now, now + YEAR, Roles::ALL)
             .unwrap();
-        let plan = if self.authority.suspension().is_some() {
+        let plan = if let Some(suspension) = self.authority.suspension() {
             let log = self.store.list("audit/").unwrap();
             let log: Vec<Vec<u8>> = log.iter().map(|(_, entry)| entry.to_vec()).collect();
-            self.authority
-                .resume(&object, Some(&log), now, &mut self.rng)
+            // It is the store that was never put back: the log is whole, whatever a thief tells.
+            let options = ResumeOptions {
+                log: Some(&log),
+                heads: &suspension.heads,
+                keep: &suspension.removed,
+            };
+            self.authority.resume(&object, &options, now, &mut self.rng)
         } else {
             let rng = &mut self.rng;
             self.authority.install_delegation(&object, true, now, rng)

@@ -1,7 +1,7 @@
 //! What operators do beside removing and rotating: delegations renewed, stores put back.
 
-use sealmq_keys::authority::{Authority, AuthorityEvent};
-use sealmq_keys::{Entry, Roles, Store as _, What};
+use sealmq_keys::authority::{Authority, AuthorityEvent, ResumeOptions};
+use sealmq_keys::{AuditLog, Entry, Roles, Store as _, What};
 
 use super::world::{OFFICE, World};
 use crate::fuzz::world::{MemoryStore, YEAR};
@@ -118,9 +118,16 @@ impl World {
             .delegate(&request, serial, now, now + YEAR, Roles::ALL)
             .unwrap();
         let log = std::mem::take(&mut self.backups.log);
+        // The operator kept the copy well: it counts to its end, whatever heartbeats tell.
+        let end = AuditLog::verify(log.iter().map(Vec::as_slice)).unwrap();
+        let options = ResumeOptions {
+            log: Some(&log),
+            heads: &[end],
+            keep: &[],
+        };
         let plan = self
             .authority
-            .resume(&object, Some(&log), now, &mut self.rng)
+            .resume(&object, &options, now, &mut self.rng)
             .unwrap();
         self.backups.log = log;
         let unknown = plan.events.iter().find_map(|event| match event {

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, VerifyingKey};
+use sealmq_core::object::Role;
 use sealmq_keys::{
-    Announcement, AuditLog, ReservedTopic, VerifiedDelegation, VerifiedHeartbeat, What,
-    default_prefix,
+    Announcement, AuditLog, REMOVED, RefusedList, ReservedTopic, VerifiedDelegation,
+    VerifiedHeartbeat, What, default_prefix,
 };
 
 use super::audit::fault;
@@ -18,6 +19,8 @@ use crate::vectors::world::Authority;
 
 /// What is left out behind the highest member number, and without a log behind everything.
 const GAP: u32 = 1024;
+const REACH: u32 = 1 << 20;
+const LOG_REACH: u64 = 1 << 32;
 
 /// How far a group is known to have gone.
 #[derive(Clone, Copy, Default)]
@@ -25,6 +28,8 @@ struct Far {
     epoch: u64,
     announcement: Option<Digest>,
     generation: u32,
+    /// The epoch that heartbeats name.
+    beat: u64,
 }
 
 impl Far {
@@ -44,8 +49,23 @@ struct Restored {
     /// Hash of each announcement that the store has.
     known: BTreeMap<(GroupId, u64), Digest>,
     log: Vec<AuditLog>,
+    /// Of the store, and of its log's copy.
     groups: BTreeMap<GroupId, Far>,
     serial: u32,
+    next_member: u32,
+    members: BTreeSet<u32>,
+    seen: Seen,
+}
+
+/// What the broker has shown.
+#[derive(Default)]
+struct Seen {
+    groups: BTreeMap<GroupId, Far>,
+    signers: BTreeMap<GroupId, [u8; 32]>,
+    has_beat: bool,
+    proven: BTreeSet<(u64, [u8; 32])>,
+    refused: BTreeSet<u32>,
+    member: u32,
 }
 
 pub(crate) fn backup(input: Input<'_>) -> Result<Outcome, String> {
@@ -69,6 +89,13 @@ pub(crate) fn backup(input: Input<'_>) -> Result<Outcome, String> {
         known: BTreeMap::new(),
         log,
         groups: BTreeMap::new(),
+        next_member: own.number("next_member"),
+        members: own
+            .list("members")
+            .iter()
+            .map(|one| u32::try_from(one.as_u64()).unwrap())
+            .collect(),
+        seen: Seen::default(),
     };
     for object in own.list("announcements") {
         restored.own_announcement(&object.as_hex());
@@ -81,12 +108,10 @@ pub(crate) fn backup(input: Input<'_>) -> Result<Outcome, String> {
     if !input.has("resume") {
         return Ok(Outcome::Accepted(result));
     }
-    Ok(
-        match restored.resume(input.get("resume"), own.number("next_member")) {
-            Ok(resumed) => Outcome::Accepted(result.with("resumed", resumed)),
-            Err(reason) => refused(reason),
-        },
-    )
+    Ok(match restored.resume(input.get("resume")) {
+        Ok(resumed) => Outcome::Accepted(result.with("resumed", resumed)),
+        Err(reason) => refused(reason),
+    })
 }
 
 impl Restored {
@@ -106,6 +131,9 @@ impl Restored {
                 let Ok(seen) = VerifiedDelegation::verify(bytes, &self.root) else {
                     return false;
                 };
+                if seen.serial() > u32::MAX - REACH {
+                    return false;
+                }
                 self.serial = self.serial.max(seen.serial());
                 let own = self.delegation;
                 seen.serial() > own.0 || (seen.serial() == own.0 && *seen.hash() != own.1)
@@ -118,14 +146,22 @@ impl Restored {
                 else {
                     return false;
                 };
+                let generation = seen.head().generations.iter().last().unwrap().number;
+                if self.is_extreme(&group, epoch, generation) {
+                    return false;
+                }
                 let is_later = epoch > self.own_epoch(&group);
                 let other = self
                     .known
                     .get(&(group, epoch))
                     .is_some_and(|own| own != seen.hash());
-                if let Some(far) = self.groups.get_mut(&group) {
-                    let newest = seen.head().generations.iter().last().unwrap();
-                    far.raise(epoch, *seen.hash(), newest.number);
+                if self.groups.contains_key(&group) {
+                    let far = self.seen.groups.entry(group).or_default();
+                    if epoch > far.epoch {
+                        let signer = self.authority.keys[usize::from(seen.head().signer)].0;
+                        self.seen.signers.insert(group, *signer.as_bytes());
+                    }
+                    far.raise(epoch, *seen.hash(), generation);
                 }
                 is_later || other
             }
@@ -134,7 +170,11 @@ impl Restored {
                 let Some(fields) = verified.ok().map(|seen| *seen.fields()) else {
                     return false;
                 };
-                if fields.group != group {
+                let own_log = self.log.len() as u64 - 1;
+                if fields.group != group
+                    || self.is_extreme(&group, fields.epoch, 0)
+                    || fields.log_size > own_log + LOG_REACH
+                {
                     return false;
                 }
                 let is_later = fields.epoch > self.own_epoch(&group);
@@ -142,13 +182,43 @@ impl Restored {
                 let other = own.is_some_and(|own| *own != fields.announcement);
                 let place = usize::try_from(fields.log_size).ok();
                 let log = place.and_then(|place| self.log.get(place));
-                if let Some(far) = self.groups.get_mut(&group) {
-                    far.raise(fields.epoch, fields.announcement, 0);
+                let foreign = log.is_none_or(|log| log.head != fields.log_head);
+                self.seen.has_beat = true;
+                if foreign {
+                    self.seen
+                        .proven
+                        .insert((fields.log_size, fields.log_head.0));
                 }
-                is_later || other || log.is_none_or(|log| log.head != fields.log_head)
+                let far = self.seen.groups.entry(group).or_default();
+                // Its hash is no predecessor.
+                far.beat = far.beat.max(fields.epoch);
+                is_later || other || foreign
+            }
+            Some(ReservedTopic::RefusedList(group)) => {
+                let Ok(list) = RefusedList::verify(bytes, &self.authority) else {
+                    return false;
+                };
+                let removed = list.iter().filter(|one| one.lowest_serial == REMOVED);
+                let removed: BTreeSet<u32> = removed.map(|one| one.member.0).collect();
+                let Some(last) = removed.last().copied() else {
+                    return false;
+                };
+                if *list.group() != group || last > self.next_member + REACH {
+                    return false;
+                }
+                let here: BTreeSet<u32> = removed.intersection(&self.members).copied().collect();
+                self.seen.member = self.seen.member.max(last);
+                let is_here = !here.is_empty();
+                self.seen.refused.extend(here);
+                is_here || last >= self.next_member
             }
             _ => false,
         }
+    }
+
+    fn is_extreme(&self, group: &GroupId, epoch: u64, generation: u32) -> bool {
+        let own = self.groups.get(group).copied().unwrap_or_default();
+        epoch > own.epoch + u64::from(REACH) || generation > own.generation + REACH
     }
 
     fn own_epoch(&self, group: &GroupId) -> u64 {
@@ -156,62 +226,129 @@ impl Restored {
         epochs.map(|(_, epoch)| *epoch).max().unwrap_or(0)
     }
 
-    fn resume(mut self, input: Input<'_>, next_member: u32) -> Result<Json, &'static str> {
+    /// The entries of the copy that count, from the store's own end on, and whether nothing is
+    /// missing.
+    fn counted(&self, copy: &[Vec<u8>], input: &Input<'_>) -> Result<(usize, bool), &'static str> {
         let own = self.log[self.log.len() - 1];
-        let copy: Vec<Vec<u8>> = input.list("log").iter().map(Input::as_hex).collect();
-        let has_copy = input.has("log");
-        let new = if has_copy {
+        let mut heads = self.log.clone();
+        if input.has("log") {
             own.continued_by(copy.iter().map(Vec::as_slice))
-                .map_err(|error| fault(error.why))?
-                .new
+                .map_err(|error| fault(error.why))?;
+            for entry in &copy[self.log.len() - 1..] {
+                let mut next = heads[heads.len() - 1];
+                next.follow(entry).unwrap();
+                heads.push(next);
+            }
+        }
+        let place = |log: &AuditLog| (log.size, log.head.0);
+        let end = place(&heads[heads.len() - 1]);
+        let there: BTreeSet<_> = heads[self.log.len()..].iter().map(place).collect();
+        let named: BTreeSet<(u64, [u8; 32])> = if input.has("heads") {
+            let heads = input.list("heads");
+            let heads = heads.iter().map(|one| (one.u64("size"), one.array("head")));
+            heads.collect()
         } else {
-            vec![]
+            BTreeSet::new()
         };
-        let (mut highest, mut removed, mut unknown) =
-            (next_member - 1, BTreeSet::new(), BTreeSet::new());
-        for entry in &new {
-            match entry.what {
+        let mut lost = self.seen.proven.difference(&there);
+        if lost.any(|head| !named.contains(head)) {
+            return Err("incomplete");
+        }
+        let reached = self.seen.proven.intersection(&there).last().copied();
+        let proven = reached.unwrap_or(place(&own));
+        let counts = if !self.seen.has_beat || named.contains(&end) {
+            end
+        } else if end == proven || named.contains(&proven) {
+            proven
+        } else {
+            return Err("unproven");
+        };
+        let whole = input.has("log") && self.seen.proven.is_subset(&there);
+        Ok((usize::try_from(counts.0).unwrap(), whole))
+    }
+
+    fn resume(mut self, input: Input<'_>) -> Result<Json, &'static str> {
+        let copy: Vec<Vec<u8>> = input.list("log").iter().map(Input::as_hex).collect();
+        let (end, is_whole) = self.counted(&copy, &input)?;
+        let kept: BTreeSet<u32> = if input.has("keep") {
+            input
+                .list("keep")
+                .iter()
+                .map(|one| u32::try_from(one.as_u64()).unwrap())
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
+        let (mut highest, mut unknown) = (self.next_member - 1, BTreeSet::new());
+        let mut removed: BTreeSet<u32> = self.seen.refused.difference(&kept).copied().collect();
+        let own_size = self.log.len() - 1;
+        for entry in copy.iter().take(end).skip(own_size) {
+            let mut number = 0;
+            match sealmq_keys::Entry::decode(entry).unwrap().what {
                 What::Enrolled { member, .. } => {
-                    highest = highest.max(member.0);
-                    unknown.insert(member.0);
+                    number = member.0;
+                    if number <= highest + REACH && !self.members.contains(&number) {
+                        unknown.insert(number);
+                    }
                 }
                 What::Removed { member } => drop(removed.insert(member.0)),
                 What::Delegation { serial, .. } | What::Resumed { serial, .. } => {
-                    self.serial = self.serial.max(serial);
+                    if serial <= u32::MAX - REACH {
+                        self.serial = self.serial.max(serial);
+                    }
                 }
                 What::Generation { group, number, .. } => {
-                    if let Some(far) = self.groups.get_mut(&group) {
+                    if let Some(far) = self.groups.get_mut(&group)
+                        && number <= far.generation + REACH
+                    {
                         far.generation = far.generation.max(number);
                     }
                 }
                 What::Signed { topic, hash } => match ReservedTopic::parse(&self.prefix, topic) {
                     Some(ReservedTopic::Announcement(group, epoch)) => {
-                        if let Some(far) = self.groups.get_mut(&group) {
+                        if let Some(far) = self.groups.get_mut(&group)
+                            && epoch <= far.epoch + u64::from(REACH)
+                        {
                             far.raise(epoch, hash, 0);
                         }
                     }
                     Some(ReservedTopic::Credential(member) | ReservedTopic::Welcome(member, _)) => {
-                        highest = highest.max(member.0);
+                        number = member.0;
                     }
                     _ => {}
                 },
                 _ => {}
             }
+            if number <= highest + REACH {
+                highest = highest.max(number);
+            }
         }
         let delegation = VerifiedDelegation::verify(&input.hex("delegation"), &self.root);
-        if delegation.map_err(super::object::reason)?.serial() <= self.serial {
+        let delegation = delegation.map_err(super::object::reason)?;
+        if delegation.serial() <= self.serial {
             return Err("serial");
         }
-        let gap = if has_copy { 0 } else { GAP };
+        let gap = if is_whole { 0 } else { GAP };
         let groups = self.groups.iter().map(|(group, far)| {
+            let seen = self.seen.groups.get(group).copied().unwrap_or_default();
+            let signer = self.seen.signers.get(group);
+            let signs = delegation
+                .keys()
+                .any(|(_, key, roles)| roles.has(Role::Groups) && signer == Some(key.as_bytes()));
+            let later = seen
+                .announcement
+                .filter(|_| seen.epoch > far.epoch && signs);
+            let epoch = far.epoch.max(seen.epoch).max(seen.beat);
             object! {
-                group: group.0, epoch: far.epoch + u64::from(gap) + 1,
-                generation: far.generation + gap + 1, previous: far.announcement.unwrap(),
+                group: group.0, epoch: epoch + u64::from(gap) + 1,
+                generation: far.generation.max(seen.generation) + gap + 1,
+                previous: later.or(far.announcement).unwrap(),
             }
         });
         let list = |members: BTreeSet<u32>| members.into_iter().collect::<Vec<u32>>();
         Ok(object! {
-            next_member: highest + GAP, groups: Json::Array(groups.collect()),
+            next_member: (highest.max(self.seen.member) + GAP).min(1 << 28),
+            groups: Json::Array(groups.collect()),
             removed: list(removed), unknown: list(unknown),
         })
     }

@@ -8,6 +8,7 @@ use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, What, default_prefix};
 use super::audit::Log;
 use super::follower::fixtures;
 use super::heartbeat::heartbeat;
+use super::objects::refused_list_of;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::json::{Json, object};
@@ -111,6 +112,7 @@ impl Life {
         object! {
             delegation: Json::hex(delegation(1)), next_member: NEXT_MEMBER,
             announcements: Json::Array(announcements.collect()), log: entries(&self.own),
+            members: (1..NEXT_MEMBER).collect::<Vec<u32>>(),
         }
     }
 
@@ -235,6 +237,40 @@ fn evidence(life: &Life, file: &mut VectorFile) {
             ),
         ],
     );
+    let far = 1 << 20;
+    let extreme = |epoch: u64, size: u64| {
+        let object = heartbeat(|f| (f.epoch, f.log_size) = (epoch, size));
+        seen(ReservedTopic::Heartbeat(life.group.id), &object)
+    };
+    let refused = |number: u32| {
+        let entries = [&number.to_be_bytes()[..], &[0xff; 4]].concat();
+        let list = refused_list_of(life.group.id, &entries);
+        seen(ReservedTopic::RefusedList(life.group.id), &list)
+    };
+    push(
+        "extreme",
+        "Numbers that are too far above the own ones are ignored, those at the limit are not.",
+        &[
+            (extreme(u64::MAX, 1), false),
+            (extreme(COPIED_AT + far + 1, 1), false),
+            (extreme(COPIED_AT + far, 1), true),
+            (extreme(COPIED_AT, u64::MAX), false),
+            (extreme(COPIED_AT, own.size + (1 << 32) + 1), false),
+            (extreme(COPIED_AT, own.size + (1 << 32)), true),
+            (refused((1 << 28) - 1), false),
+            (refused(NEXT_MEMBER + (1 << 20) + 1), false),
+            (refused(NEXT_MEMBER + (1 << 20)), true),
+            (refused(NEXT_MEMBER - 1), true),
+            (
+                seen(ReservedTopic::Delegation, &delegation(u32::MAX)),
+                false,
+            ),
+            (
+                seen(ReservedTopic::Delegation, &delegation(u32::MAX - (1 << 20))),
+                true,
+            ),
+        ],
+    );
     let new_group = life.other(1, |d| d.group = office());
     push(
         "unknown-group",
@@ -312,12 +348,120 @@ fn resuming(life: &Life, file: &mut VectorFile) {
         resume(7, Some(&life.own)),
         resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
     );
+    let size = |log: &Log| object! { size: log.size, head: log.head };
+    let naming = |resume: Json, logs: &[&Log]| {
+        let heads = logs.iter().map(|log| size(log)).collect();
+        resume.with("heads", Json::Array(heads))
+    };
     push(
         "heartbeat",
-        "A heartbeat tells how far it went.",
+        "A heartbeat tells how far it went; its hash is no predecessor.",
         vec![life.beat(6, &life.whole)],
+        resume(2, Some(&life.whole)),
+        resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]),
+    );
+    push(
+        "head-passed-over",
+        "The operator names the head that the copy lacks: a gap, as without a copy.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&life.own)), &[&life.whole]),
+        resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]),
+    );
+    let mut tail = life.whole.clone();
+    let member = MemberNumber(6);
+    tail.add(NOW, What::Removed { member });
+    push(
+        "tail-left-out",
+        "Entries behind the proven head; the operator names that head.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&tail)), &[&life.whole]),
+        resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]),
+    );
+    push(
+        "tail-counts",
+        "Entries behind the proven head; the operator names the end.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&tail)), &[&tail]),
+        resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]),
+    );
+    let refused = || {
+        let entries = [
+            &5_u32.to_be_bytes()[..],
+            &[0xff; 4],
+            &12_u32.to_be_bytes(),
+            &[0xff; 4],
+        ];
+        let list = refused_list_of(life.group.id, &entries.concat());
+        vec![seen(ReservedTopic::RefusedList(life.group.id), &list)]
+    };
+    push(
+        "refused-list",
+        "A refused list at the broker names who was removed, and shows a number.",
+        refused(),
         resume(2, Some(&life.own)),
-        resumed(7 + 1024, group(7, 2, 6), vec![], vec![]),
+        resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]),
+    );
+    push(
+        "refused-list-of-a-thief",
+        "The operator says who stays.",
+        refused(),
+        resume(2, Some(&life.own)).with("keep", vec![5_u32]),
+        resumed(12 + 1024, group(4, 2, 3), vec![], vec![]),
+    );
+    let mut forged = life.own.clone();
+    let (hash, log_head) = (digest("forged"), digest("forged"));
+    let last = MemberNumber((1 << 28) - 1);
+    let (group_id, number, epoch) = (life.group.id, u32::MAX, u64::MAX);
+    let announced = topic(ReservedTopic::Announcement(life.group.id, u64::MAX));
+    for what in [
+        What::Enrolled {
+            member: last,
+            key: public("late-9"),
+            name: "last",
+        },
+        What::Signed {
+            topic: &announced,
+            hash,
+        },
+        What::Signed {
+            topic: &topic(ReservedTopic::Credential(last)),
+            hash,
+        },
+        What::Generation {
+            group: group_id,
+            number,
+            epoch,
+        },
+        What::Delegation {
+            serial: u32::MAX,
+            hash,
+        },
+        What::Resumed {
+            serial: u32::MAX,
+            log_size: epoch,
+            log_head,
+        },
+    ] {
+        forged.add(NOW, what);
+    }
+    push(
+        "extreme-entries",
+        "Entries with extreme numbers: none of them counts.",
+        vec![],
+        resume(2, Some(&forged)),
+        resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
+    );
+    let keys = [DelegatedKey {
+        key: public("new controller"),
+        roles: Roles::ALL,
+    }];
+    let new_keys = delegation_with(2, &elements(&keys), &[], |_| {});
+    push(
+        "new-keys",
+        "With new keys nothing that stands at the broker is a predecessor.",
+        later(),
+        resume(2, Some(&life.own)).with("delegation", Json::hex(new_keys)),
+        resumed(7 + 1024, group(5, 2, 3), vec![], vec![]),
     );
 }
 
@@ -411,6 +555,30 @@ fn refused(life: &Life, file: &mut VectorFile) {
         later(),
         resume(2, Some(&other)),
         "other",
+    );
+    bad(
+        "log-incomplete",
+        "A heartbeat proves entries that the copy lacks.",
+        vec![life.beat(COPIED_AT, &life.whole)],
+        resume(2, Some(&life.own)),
+        "incomplete",
+    );
+    bad(
+        "no-log-incomplete",
+        "There is no copy, and a heartbeat proves that entries are missing.",
+        vec![life.beat(COPIED_AT, &life.whole)],
+        resume(2, None),
+        "incomplete",
+    );
+    let mut tail = life.whole.clone();
+    let member = MemberNumber(6);
+    tail.add(NOW, What::Removed { member });
+    bad(
+        "log-unproven",
+        "An entry behind everything that heartbeats prove.",
+        vec![life.beat(COPIED_AT, &life.whole)],
+        resume(2, Some(&tail)),
+        "unproven",
     );
     let mut forged = resume(2, whole());
     let mut object = delegation(2);
