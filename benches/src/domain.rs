@@ -7,7 +7,7 @@ use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
 use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
-    EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic, UNKNOWN_DOMAIN,
+    EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, NO_TOKEN, ReservedTopic, UNKNOWN_DOMAIN,
     VerifiedDelegation, VerifiedWelcome,
 };
 
@@ -195,6 +195,7 @@ pub(crate) fn request_with(n: u32, packages: u32) -> (Vec<KemKeyPair>, Vec<u8>) 
     let mut list = vec![0; 300 * objects.len()];
     let request = EnrolmentRequest {
         domain: UNKNOWN_DOMAIN,
+        token: NO_TOKEN,
         name: &format!("device-{n}"),
         key: *identity.verifying_key().as_bytes(),
         issued_at: NOW,

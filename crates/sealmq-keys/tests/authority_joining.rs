@@ -650,7 +650,7 @@ fn a_removed_members_name_comes_back_and_its_key_does_not() {
     let [old, new] = [1, 2].map(|seed| device(&desk, seed));
     join(&mut desk, &old, Some(&token), "pump");
     let number = desk.authority.find_member("pump").unwrap();
-    let plan = desk.authority.remove(&[number], NOW, &mut desk.rng);
+    let plan = desk.authority.remove(number, NOW, &mut desk.rng);
     desk.commit(plan.unwrap());
     desk.reload();
     join(&mut desk, &old, Some(&token), "pump-2");
