@@ -280,9 +280,16 @@ KINDS = {
 
 # --- running ---
 
+def values_of(vector):
+    return to_python({name: vector.get(name, {}) for name in ("input", "intermediate", "result")})
+
+
 def run(check, vector):
+    compare(check, vector, values_of(vector))
+
+
+def compare(check, vector, want):
     """Raises Disagreement unless the vector and the Python code say the same."""
-    want = to_python({name: vector.get(name, {}) for name in ("input", "intermediate", "result")})
     try:
         got = check(want["input"])
         if callable(got):

@@ -1,0 +1,45 @@
+"""keys.md §8: leases, heartbeats, nonce answers."""
+
+from .entry import Misreading as M
+
+GOOD = "return min(not_after, max([issued_at + policy_lease, *(issued + min(lease, policy_lease) for issued, lease in heartbeats)]))"
+
+MISREADINGS = [
+    M("lease-beyond-end", "keys.md §8", "min(not_after, …)", "a heartbeat prolongs", "validity", GOOD, GOOD[:7] + GOOD[22:-1]),
+    M("lease-own", "keys.md §8", "issued_at + lease of the announcement", "a heartbeat is needed", "validity", GOOD, GOOD.replace("issued_at + policy_lease, ", "issued_at, ")),
+    M("lease-heartbeat-more", "keys.md §8", "lease counts as at most the policy's", "the heartbeat's", "validity", GOOD, GOOD.replace("min(lease, policy_lease)", "lease")),
+    M("lease-heartbeat-policy", "keys.md §8", "lease of each heartbeat", "the policy's", "validity", GOOD, GOOD.replace("min(lease, policy_lease)", "policy_lease")),
+    M("lease-last-heartbeat", "keys.md §8", "max over the heartbeats", "the last", "validity", GOOD, "last = heartbeats[-1] if heartbeats else (issued_at, policy_lease)\n    return min(not_after, last[0] + min(last[1], policy_lease))"),
+    M("lease-first-heartbeat", "keys.md §8", "each heartbeat that names it", "the first", "validity", GOOD, GOOD.replace("in heartbeats)", "in heartbeats[:1])")),
+    M("lease-0-heartbeats", "keys.md §8", "lease 0: not_after", "a lease of 0 s", "validity", "    if not policy_lease:\n        return not_after\n", ""),
+    M("heartbeat-names-any", "keys.md §8", "renews the announcement whose hash it names", "the newest", "validity", "for named, issued, lease in self.heartbeats if named == self.newest.hash]", "for named, issued, lease in self.heartbeats]"),
+    M("answer-kept-dropped", "keys.md §8", "an answer that names a later epoch is kept", "not", "validity", "                self.answers.append((f[\"announcement\"], made_at, f[\"lease\"]))\n", "                pass\n"),
+    M("answer-from-arrival", "keys.md §8", "counted from the moment at which the nonce was made", "as the answer says", "validity", 'until = made_at + 1000 * min(lease, self.newest.fields["policy"]["lease"])', 'until = 1000 * min(lease, self.newest.fields["policy"]["lease"])'),
+    M("answer-seconds", "keys.md §8", "in milliseconds", "in seconds", "validity", 'until = made_at + 1000 * min(', "until = made_at + min("),
+    M("answer-lease-more", "keys.md §8", "min(lease, policy's lease)", "the answer's", "validity", 'until = made_at + 1000 * min(lease, self.newest.fields["policy"]["lease"])', "until = made_at + 1000 * lease"),
+    M("answer-policy-lease", "keys.md §8", "min(lease, policy's lease)", "the policy's", "validity", 'until = made_at + 1000 * min(lease, self.newest.fields["policy"]["lease"])', 'until = made_at + 1000 * self.newest.fields["policy"]["lease"]'),
+    M("answer-shortens", "keys.md §8", "each answer gives a time; it stays so", "the last answer counts", "validity", "if self.uptime is None or until > self.uptime:", "if until != self.uptime:"),
+    M("answer-ends-with-next", "keys.md §8", "it stays so when a newer one is followed", "it ends", "validity", "            self.newest = announcement\n", "            self.newest = announcement\n            self.uptime = None\n"),
+    M("seal-delegation-end", "keys.md §8", "announcements end when the delegation ends", "the lease counts", "validity", "until = until if delegation_not_after is None else min(until, delegation_not_after)", "pass"),
+    M("seal-last-second", "keys.md §8", "they seal in its last second", "not any more", "validity", '{"seal": at <= until, "read"', '{"seal": at < until, "read"'),
+    M("seal-grace", "keys.md §8", "publishers stop after good_until", "after the grace", "validity", '{"seal": at <= until, "read"', '{"seal": at <= until + policy["grace"], "read"'),
+    M("seal-skew", "keys.md §8", "publishers stop after good_until", "and skew", "validity", '{"seal": at <= until, "read"', '{"seal": at <= until + policy["skew"], "read"'),
+    M("read-last-second", "keys.md §8", "after good_until + grace + skew", "at it", "validity", '"read": at <= until + late}', '"read": at < until + late}'),
+    M("read-no-grace", "keys.md §8", "good_until + grace + skew", "good_until", "validity", '"read": at <= until + late}', '"read": at <= until}'),
+    M("read-no-skew", "keys.md §8", "good_until + grace + skew", "without skew", "validity", 'late = policy["grace"] + policy["skew"]', 'late = policy["grace"]'),
+    M("read-not-after", "keys.md §8", "good_until takes the place of not_after in both rules", "for publishers", "validity", '"read": at <= until + late}', '"read": at <= self.newest.fields["not_after"] + late}'),
+    M("no-clock-lease-0", "keys.md §8", "without a clock and without lease", "as with an answer", "validity", "        if not policy[\"lease\"]:\n            return {\"seal\": True, \"read\": True}\n", ""),
+    M("no-clock-no-answer", "keys.md §8", "an announcement alone starts no lease on such a device", "it does", "validity", '            return {"seal": False, "read": False}\n', '            return {"seal": True, "read": True}\n'),
+    M("no-clock-reads", "keys.md §8", "and reads nothing of it", "only seals nothing", "validity", '            return {"seal": False, "read": False}\n', '            return {"seal": False, "read": True}\n'),
+    M("uptime-last", "keys.md §8", "both rules hold with that moment", "before it", "validity", '{"seal": uptime <= self.uptime,', '{"seal": uptime < self.uptime,'),
+    M("uptime-grace", "keys.md §8", "in milliseconds", "grace and skew in seconds", "validity", '"read": uptime <= self.uptime + 1000 * late}', '"read": uptime <= self.uptime + late}'),
+    M("uptime-read-last", "keys.md §8", "after that moment + grace + skew", "at it", "validity", '"read": uptime <= self.uptime + 1000 * late}', '"read": uptime < self.uptime + 1000 * late}'),
+    M("uptime-read-no-grace", "keys.md §8", "both rules", "the first", "validity", '"read": uptime <= self.uptime + 1000 * late}', '"read": uptime <= self.uptime}'),
+    M("ahead-equal", "keys.md §8", "names a later epoch", "or this one", "validity", 'if f["epoch"] > epoch:\n            raise', 'if f["epoch"] >= epoch and f["announcement"] != getattr(self.newest, "hash", None):\n            raise'),
+    M("renews-other-hash", "keys.md §8", "`announcement` is the hash of its newest announcement", "the epoch is", "validity", '        require(slot is None or slot.hash == f["announcement"], "fork", "another announcement of that epoch")\n', ""),
+    M("renews-older", "keys.md §8", "of its newest announcement", "of any in the window", "validity", '        require(f["epoch"] == epoch, "too_old", "of an older announcement")\n', ""),
+    M("heartbeat-future", "keys.md §8", "issued_at ≤ now + skew", "any", "validity", 'f = objects.check("heartbeat", data, authority=self.authority, group=self.group, now=now, skew=self.skew).fields', 'f = objects.check("heartbeat", data, authority=self.authority, group=self.group).fields'),
+    M("heartbeat-kept-dropped", "keys.md §8", "kept until that announcement was followed", "ignored", "validity", "                self.heartbeats.append((f[\"announcement\"], f[\"issued_at\"], f[\"lease\"]))\n            raise", "                pass\n            raise"),
+    M("nonce-again", "keys.md §8", "each nonce serves once", "again", "validity", '        require(nonce not in self.used, "nonce", "has served before")\n', ""),
+    M("nonce-used-if-counted", "keys.md §8", "each nonce serves once, whatever its answer says", "unless its answer is of no use", "validity", "        self.used.add(nonce)\n        try:\n            self._require_newest(f)\n", "        try:\n            self._require_newest(f)\n            self.used.add(nonce)\n"),
+]
