@@ -118,6 +118,69 @@ fn everything_that_is_signed_occurs() {
     }
 }
 
+/// One fault has one reason, whatever it is found in. By the ends of the ids, and how many there are
+/// at the least; `armour` and `audit_log` have one reason for bad content.
+const FAULTS: &[(&str, &str, usize)] = &[
+    ("-65-bytes", "form", 11),
+    ("-form-0x21", "form", 11),
+    ("-kind-byte", "kind", 11),
+    ("-trailing", "encoding", 15),
+    ("-overlong", "encoding", 14),
+    ("-no-body", "encoding", 12),
+    ("-of-other-kind", "signature", 11),
+    ("-signature-bit", "signature", 11),
+    ("-signature-zero", "signature", 11),
+    ("-no-such-key", "role", 6),
+    ("-other-serial", "role", 7),
+    ("-from-the-future", "expired", 6),
+    ("-descending", "field", 6),
+    ("-epoch-0", "field", 5),
+    ("-weak-identity", "field", 3),
+    ("-weak-order-8", "field", 3),
+    ("-weak-non-canonical", "field", 3),
+    ("-low-order-zero", "field", 4),
+    ("-not-after", "field", 4),
+    ("-name-empty", "field", 3),
+    ("-number-0", "field", 4),
+    ("-foreign-package", "field", 1),
+    ("-set-foreign", "field", 1),
+    ("-package-domain", "domain", 2),
+    ("-package-kind", "kind", 2),
+    ("-package-empty", "form", 2),
+];
+
+#[test]
+fn one_fault_has_one_reason() {
+    let files = ["envelope.json", "keys.json"].map(|name| {
+        let file: Value = serde_json::from_str(&committed(name)).unwrap();
+        file["vectors"].as_array().unwrap().clone()
+    });
+    let text = |v: &Value, name: &str| v[name].as_str().unwrap_or_default().to_owned();
+    let invalid = files.iter().flatten().filter(|v| v["valid"] == false);
+    let of_objects: Vec<&Value> = invalid
+        .filter(|v| !["open", "seal", "armour", "audit_log"].contains(&&*text(v, "kind")))
+        .collect();
+    for (end, reason, least) in FAULTS {
+        let mut ids = of_objects.iter().filter(|v| text(v, "id").ends_with(end));
+        let other = ids.clone().find(|v| text(v, "reason") != *reason);
+        assert!(other.is_none(), "{end}: {:?}", other.map(|v| text(v, "id")));
+        assert!(ids.by_ref().count() >= *least, "{end}: too few");
+    }
+    // What is described in the same words has the same reason.
+    let mut known = std::collections::BTreeMap::new();
+    for vector in of_objects {
+        // These depend on what stands there, not on one rule.
+        if ["A cleared topic.", "2^32."].contains(&&*text(vector, "comment")) {
+            continue;
+        }
+        let reason = text(vector, "reason");
+        let before = known
+            .entry(text(vector, "comment"))
+            .or_insert(reason.clone());
+        assert_eq!(*before, reason, "{}", text(vector, "id"));
+    }
+}
+
 /// A checker that accepts everything would accept a wrong vector, too.
 #[test]
 fn changed_vectors_are_noticed() {

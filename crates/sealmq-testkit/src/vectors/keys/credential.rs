@@ -290,8 +290,8 @@ fn signers(file: &mut VectorFile) {
     .invalid(file, "role");
     plan(
         "older-delegation",
-        "Issued under another delegation, whose key it was then.",
-        plan_of(|c| c.serial = 2, issuer(2)),
+        "Issued under another delegation, which had the same key.",
+        plan_of(|c| c.serial = 2, issuer(1)),
     )
     .attacks(&["A16"])
     .invalid(file, "role");

@@ -422,8 +422,8 @@ fn refused_lists(file: &mut VectorFile) {
     .invalid(file, "role");
     plan(
         "other-serial",
-        "Signed under another delegation.",
-        sign(Kind::RefusedList, &with(2, 1), &controller(2)),
+        "Signed under another delegation, which had the same key.",
+        sign(Kind::RefusedList, &with(2, 1), &controller(1)),
     )
     .attacks(&["A16"])
     .invalid(file, "role");
