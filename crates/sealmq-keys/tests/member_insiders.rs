@@ -179,14 +179,19 @@ impl Successor {
             key: *key.verifying_key().as_bytes(),
             roles: Roles::ALL,
         };
-        let mut list = [0; 64];
+        // The keys of before go on: only other members' credentials are void at once.
+        let before = DelegatedKey {
+            key: net.request.keys[0].key,
+            roles: Roles::ALL,
+        };
+        let mut list = [0; 128];
         let body = Delegation {
             domain: net.authority.domain(),
             root_key: *net.authority.root_key(),
             serial,
             issued_at: START,
             not_after: START + YEAR,
-            keys: List::encode(&[entry], &mut list).unwrap(),
+            keys: List::encode(&[entry, before], &mut list).unwrap(),
             kem_keys: List::EMPTY,
         };
         let mut out = [0; MAX_DELEGATION_LEN];

@@ -403,7 +403,7 @@ fn join_requests_that_are_not_sealed() {
     let seal = |delegation: &VerifiedDelegation, request: &[u8], id: [u8; 8]| {
         JoinRequest::seal(delegation, Some((&id, &secret(1))), request, &secret(2)).map(|_| ())
     };
-    let of = |domain, suite| request(domain, suite, &[package_in(domain, suite, 1)]);
+    let of = |domain, suite| request_for([1; 8], domain, suite, &[package_in(domain, suite, 1)]);
     let good = of(domain(), Suite::Two);
     assert_eq!(seal(&delegation_2, &good, [1; 8]), Ok(()));
     assert_eq!(

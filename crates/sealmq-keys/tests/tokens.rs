@@ -50,6 +50,7 @@ fn body() -> Vec<u8> {
     body.extend(token().root_key.as_bytes());
     body.extend([2; 8]);
     body.extend([3; 32]);
+    body.push(7);
     body.extend([0x80, 0xa4, 0xa7, 0xda, 6]);
     for text in ["pump-*", "_sealmq/x", "mqtts://broker.example:8883"] {
         body.push(u8::try_from(text.len()).unwrap());
