@@ -74,6 +74,7 @@ MISREADINGS = [
     M("replaces-contradiction", "keys.md §7", "or an epoch that is not above the current one", "only a contradiction", "tree", REPLACES, REPLACES.replace('(contradicts or f["epoch"] <= self.current)', "contradicts")),
     M("replaces-epoch-only", "keys.md §7", "that contradicts, or an epoch not above the current one", "only the epoch", "tree", REPLACES, REPLACES.replace('(contradicts or f["epoch"] <= self.current)', 'f["epoch"] <= self.current')),
     M("replaces-current-epoch", "keys.md §7", "an epoch that is not above the current one", "below it", "tree", REPLACES, REPLACES.replace('f["epoch"] <= self.current', 'f["epoch"] < self.current')),
+    M("replaces-goes-back", "keys.md §7", "or a previous that is the hash of a slot below the newest", "is no contradiction", "tree", "replaces = replaces or (goes_back and", "replaces = replaces or (False and"),
     M("replaces-never", "keys.md §7", "replaces the group's state altogether", "is a fork", "tree", REPLACES, "replaces = False"),
     M("replaced-slots-stay", "keys.md §7", "replaces slots, path keys, newest announcement", "slots of the window stay", "tree", "self.slots, self.newest_serial, self.named = {}, 0, set()", "self.newest_serial, self.named = 0, set()"),
     M("replaced-current-stays", "keys.md §7", "however high its epochs were", "the current epoch does not fall", "tree", '            self.current = f["epoch"] - 1\n', ""),

@@ -31,7 +31,7 @@ MISREADINGS = [
       unobservable="an envelope of 126 bytes or more has 68 bytes of plaintext"),
     # sender
     M("inside-ignored", "envelope.md §9", "a credential inside is used", "ignored", "reader", 'if "credential" in m:', "if False:"),
-    M("inside-always", "envelope.md §9", "if it is above the known one", "always", "reader", "if known is None or order(inside) > order(known):", "if True:"),
+    M("inside-always", "envelope.md §9", "if it is above the known one", "always", "reader", "if known is None or (order(inside) > order(known) and inside.fields[\"key\"] == known.fields[\"key\"]):", "if True:"),
     M("inside-fault", "envelope.md §9", "if it verifies", "one that does not rejects the message", "reader", "            except Refused:\n                pass\n", '            except Refused as fault:\n                raise Refused("Rejected", str(fault)) from None\n'),
     M("inside-unverified", "envelope.md §9", "if it verifies", "it is the signed body that vouches for it", "reader", 'inside = objects.check("credential", m["credential"], authority=self.authority, member=m["sender"])', 'inside = objects.check("credential", m["credential"], member=m["sender"])'),
     M("inside-other-member", "envelope.md §9", "the credential of the sender number", "of anybody", "reader", 'authority=self.authority, member=m["sender"])', "authority=self.authority)"),

@@ -183,6 +183,8 @@ class Member:
         require(order > (self.serial, *self.installed), "too_old", "not above the installed welcome")
         contradicts = self._contradicts(f)
         replaces = f["serial"] > max(self.serial, self.newest_serial) and (contradicts or f["epoch"] <= self.current)
+        goes_back = any(slot.hash == f["previous"] for e, slot in self.slots.items() if e < self.current)
+        replaces = replaces or (goes_back and min(f["serial"] - self.serial, f["serial"] - self.newest_serial) > 0)
         if not replaces:
             require(f["epoch"] >= self.base, "too_old", "the group has moved on")
             require(not contradicts, "fork", "the welcome contradicts what was followed")

@@ -62,7 +62,7 @@ class Lease:
         `successor`: the delegation that it has taken since; `delegation_not_after` is the end of the one before."""
         policy = self.newest.fields["policy"]
         if successor is not None and not self._counts(successor):
-            return {"seal": False, "read": False}
+            return {"seal": False, "read": False}  # its key was replaced
         ends = [end for end in (delegation_not_after, successor_not_after) if end is not None]
         delegation_not_after = min(ends, default=None)
         late = policy["grace"] + policy["skew"]

@@ -355,6 +355,7 @@ fn a_copied_store_opens_nothing_of_the_next_generation() {
     };
     let before = net.send(alice, "plant/a", b"before");
     assert!(opens(&net, &before));
+    assert_eq!(net.texts(bob), ["before"]);
 
     renew(&mut net);
     settle(&mut net);

@@ -217,6 +217,7 @@ impl World {
                 ReservedTopic::Delegation
                     | ReservedTopic::Announcement(..)
                     | ReservedTopic::Heartbeat(_)
+                    | ReservedTopic::RefusedList(_)
             )
         );
         if let Some(held) = self.held.as_mut().filter(|_| !own) {

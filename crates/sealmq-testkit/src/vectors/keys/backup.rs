@@ -563,6 +563,17 @@ fn refused(life: &Life, file: &mut VectorFile) {
         resume(2, Some(&life.own)),
         "incomplete",
     );
+    let other = heartbeat(|f| {
+        (f.epoch, f.announcement) = (COPIED_AT, life.group.epoch(COPIED_AT).hash);
+        (f.log_size, f.log_head) = (life.whole.size, digest("another log"));
+    });
+    bad(
+        "log-other-head",
+        "The copy is as long as a heartbeat tells, and has another head there.",
+        vec![seen(ReservedTopic::Heartbeat(life.group.id), &other)],
+        resume(2, Some(&life.whole)),
+        "incomplete",
+    );
     bad(
         "no-log-incomplete",
         "There is no copy, and a heartbeat proves that entries are missing.",

@@ -102,6 +102,18 @@ fn replaced(group: &Group, file: &mut VectorFile) {
     .ok(5)
     .ok(6)
     .done(file);
+    let back = Welcome::new(group, 23, 6, 2).with(|f| {
+        f.previous = group.epoch(3).hash;
+        (f.healing_epoch, f.healing) = forged.healing;
+    });
+    new(
+        "replaced-goes-back",
+        "The welcome goes on from an epoch before the thief's, and leaves epochs out.",
+    )
+    .ok_draft(&forged)
+    .now_under(&authority(2))
+    .replaced(&back)
+    .done(file);
     let mut far = forged_at(group, 5000);
     new(
         "replaced-fast-forward",
