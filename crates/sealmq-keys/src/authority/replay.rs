@@ -213,10 +213,10 @@ impl Replay {
                 }
                 self.note(group, epoch, number.saturating_add(1));
             }
-            Some(ReservedTopic::Credential(member) | ReservedTopic::Welcome(member, _)) => {
-                if self.counts(member) {
-                    self.strangers.push((member, topic.to_owned()));
-                }
+            Some(ReservedTopic::Credential(member) | ReservedTopic::Welcome(member, _))
+                if self.counts(member) =>
+            {
+                self.strangers.push((member, topic.to_owned()));
             }
             _ => {}
         }

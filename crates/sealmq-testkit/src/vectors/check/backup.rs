@@ -292,10 +292,10 @@ impl Restored {
                     }
                 }
                 What::Removed { member } => drop(removed.insert(member.0)),
-                What::Delegation { serial, .. } | What::Resumed { serial, .. } => {
-                    if serial <= u32::MAX - REACH {
-                        self.serial = self.serial.max(serial);
-                    }
+                What::Delegation { serial, .. } | What::Resumed { serial, .. }
+                    if serial <= u32::MAX - REACH =>
+                {
+                    self.serial = self.serial.max(serial);
                 }
                 What::Generation { group, number, .. } => {
                     if let Some(far) = self.groups.get_mut(&group)
