@@ -1,11 +1,11 @@
 use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
+use sealmq_authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
-use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
     EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, NO_TOKEN, ReservedTopic, UNKNOWN_DOMAIN,
     VerifiedDelegation, VerifiedWelcome,

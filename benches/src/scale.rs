@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sealmq_authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_core::crypto::{
     IdentityKey, KemKeyPair, RecipientKey, Secret, VerifyingKey, seal_base, sha256,
 };
 use sealmq_core::object::Access;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
     Changes, FollowContext, FollowError, GroupState, ReservedTopic, Store as _, VerifiedDelegation,
     VerifiedWelcome,

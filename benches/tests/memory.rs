@@ -8,9 +8,9 @@
 
 use std::alloc::System;
 
+use sealmq_authority::{Authority, GrantSpec, NewGroup};
 use sealmq_bench::{CountingRng, NOW};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{Authority, GrantSpec, NewGroup};
 use sealmq_keys::member::{Action, Member, MemberOptions};
 use sealmq_keys::{Store as _, decode_request};
 use sealmq_store::MemoryStore;

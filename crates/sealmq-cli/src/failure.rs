@@ -2,9 +2,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use sealmq_authority::{AuthorityError, LoadError};
 use sealmq_broker::BrokerError;
 use sealmq_keys::ArmourError;
-use sealmq_keys::authority::{AuthorityError, LoadError};
 use sealmq_keys::member::MemberError;
 use sealmq_store::StoreError;
 

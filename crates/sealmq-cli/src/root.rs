@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use getrandom::SysRng;
+use sealmq_authority::{DelegationRequest, RootKey, decode_delegation_request, encode_delegation};
 use sealmq_core::crypto::Secret as Seed;
 use sealmq_core::object::{Role, suite_of_number};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{
-    Changes, DelegationRequest, MAX_FILE_LEN, Roles, RootKey, Store as _,
-    decode_delegation_request, encode_delegation, fingerprint,
-};
+use sealmq_keys::{Changes, MAX_FILE_LEN, Roles, Store as _, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::{RootArgs, RootDelegate, RootInit};

@@ -103,8 +103,8 @@ impl RootFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sealmq_authority::RootKey;
     use sealmq_core::crypto::Secret;
-    use sealmq_keys::RootKey;
 
     #[test]
     fn what_is_written_is_read_and_errors_are_found() {

@@ -6,27 +6,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use pem_rfc7468::LineEnding;
-use sealmq_core::object::{List, decode};
+use sealmq_core::object::decode;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::MAX_AUDIT_ENTRY_LEN;
 use crate::reserved::check_prefix;
-
-mod delegation;
-
-pub use delegation::{
-    DelegationRequest, decode_delegation, decode_delegation_request, encode_delegation,
-    encode_delegation_request,
-};
 
 const REQUEST_LABEL: &str = "SEALMQ REQUEST";
 const CREDENTIAL_LABEL: &str = "SEALMQ CREDENTIAL";
-const AUDIT_LABEL: &str = "SEALMQ AUDIT LOG";
 
 /// Longest enrolment or delegation file that is read, in bytes of text.
 pub const MAX_FILE_LEN: usize = 256 * 1024;
-/// Longest audit log that is read, in bytes of text (64 MiB: some 300 000 entries).
-pub const MAX_AUDIT_FILE_LEN: usize = 64 << 20;
 
 /// A file cannot be read, or not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,51 +130,23 @@ pub fn decode_credential_file(text: &str) -> Result<CredentialFile, ArmourError>
     })
 }
 
-/// Writes an audit log as a file: the encodings of all its entries, in order.
-///
-/// # Errors
-/// The log is too long for a file.
-pub fn encode_audit_log<'a>(
-    entries: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<String, ArmourError> {
-    let most = MAX_AUDIT_FILE_LEN;
-    let mut elements = Vec::new();
-    for entry in entries {
-        elements = postcard::to_extend(&entry.len(), elements)
-            .map_err(|_| ArmourError::TooLong { most })?;
-        elements.extend_from_slice(entry);
-        if elements.len() > most {
-            return Err(ArmourError::TooLong { most });
-        }
-    }
-    let list: List<'_, &[u8]> = List::from_encoded(&elements).map_err(|_| ArmourError::Content)?;
-    let bytes = postcard::to_allocvec(&list).map_err(|_| ArmourError::TooLong { most })?;
-    armour_within(most, AUDIT_LABEL, &bytes)
-}
-
-/// Reads the entries of an audit log from a file. Nothing is verified yet: see
-/// [`crate::AuditLog::verify`] and [`crate::AuditLog::continued_by`].
-///
-/// # Errors
-/// Not such a file.
-pub fn decode_audit_log(text: &str) -> Result<Vec<Vec<u8>>, ArmourError> {
-    let bytes = unarmour_within(MAX_AUDIT_FILE_LEN, AUDIT_LABEL, text)?;
-    let list: List<'_, &[u8]> = decode(&bytes).map_err(|_| ArmourError::Content)?;
-    // Before anything is copied: empty entries would take far more memory than text.
-    if list
-        .iter()
-        .any(|entry| entry.is_empty() || entry.len() > MAX_AUDIT_ENTRY_LEN)
-    {
-        return Err(ArmourError::Content);
-    }
-    Ok(list.iter().map(<[u8]>::to_vec).collect())
-}
-
 fn armour(label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {
-    armour_within(MAX_FILE_LEN, label, bytes)
+    encode_armour(MAX_FILE_LEN, label, bytes)
 }
 
-fn armour_within(most: usize, label: &'static str, bytes: &[u8]) -> Result<String, ArmourError> {
+fn unarmour(label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+    decode_armour(MAX_FILE_LEN, label, text)
+}
+
+/// Writes bytes as the armour of RFC 7468 with this label, in at most `most` bytes of text.
+///
+/// # Errors
+/// [`ArmourError::TooLong`].
+pub fn encode_armour(
+    most: usize,
+    label: &'static str,
+    bytes: &[u8],
+) -> Result<String, ArmourError> {
     let text = pem_rfc7468::encode_string(label, LineEnding::LF, bytes)
         .map_err(|_| ArmourError::TooLong { most })?;
     if text.len() > most {
@@ -195,11 +156,11 @@ fn armour_within(most: usize, label: &'static str, bytes: &[u8]) -> Result<Strin
     }
 }
 
-fn unarmour(label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
-    unarmour_within(MAX_FILE_LEN, label, text)
-}
-
-fn unarmour_within(most: usize, label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+/// Reads the bytes from an armour with this label and of at most `most` bytes of text.
+///
+/// # Errors
+/// [`ArmourError::TooLong`], [`ArmourError::Armour`], [`ArmourError::Label`].
+pub fn decode_armour(most: usize, label: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
     if text.len() > most {
         return Err(ArmourError::TooLong { most });
     }
@@ -272,42 +233,6 @@ mod tests {
         let cut = armour(CREDENTIAL_LABEL, &[3; 40]).unwrap();
         assert_eq!(decode_credential_file(&cut), Err(ArmourError::Content));
         assert_eq!(file("a/#"), Err(ArmourError::Content));
-    }
-
-    /// Logs get longer than any other file.
-    #[test]
-    fn audit_logs_round_trip() {
-        for count in [0, 1, 2, 20_000] {
-            let entries: Vec<Vec<u8>> = (0..count).map(|i| vec![5; 1 + i % 200]).collect();
-            let text = encode_audit_log(entries.iter().map(Vec::as_slice)).unwrap();
-            assert!(text.starts_with("-----BEGIN SEALMQ AUDIT LOG-----\n"));
-            assert_eq!(decode_audit_log(&text).as_ref(), Ok(&entries));
-            assert_eq!(decode_audit_log(&text.replace('\n', "\r\n")), Ok(entries));
-        }
-        let wrong = encode_request(&[1; 100]).unwrap();
-        assert!(matches!(
-            decode_audit_log(&wrong),
-            Err(ArmourError::Label { .. })
-        ));
-        // list of { bytes }: 3 bytes that hold one entry of 2.
-        let text = encode_audit_log([&[8, 9][..]]).unwrap();
-        assert_eq!(unarmour(AUDIT_LABEL, &text).unwrap(), [3, 2, 8, 9]);
-        for bad in [
-            &[3, 2, 8, 9, 0][..],
-            &[3, 3, 8, 9],
-            &[4, 0x82, 0, 8, 9],
-            &[1, 0],
-            &[],
-        ] {
-            let text = armour(AUDIT_LABEL, bad).unwrap();
-            assert!(decode_audit_log(&text).is_err(), "{bad:?}");
-        }
-        let entry = [0; MAX_AUDIT_ENTRY_LEN];
-        let endless = core::iter::repeat(&entry[..]);
-        assert!(matches!(
-            encode_audit_log(endless),
-            Err(ArmourError::TooLong { .. })
-        ));
     }
 
     #[test]

@@ -42,7 +42,9 @@ impl Roles {
         self.0 & role as u8 != 0
     }
 
-    pub(crate) const fn is_valid(self) -> bool {
+    /// Whether all of them are roles that exist.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
         self.0 & !Self::ALL.0 == 0
     }
 }

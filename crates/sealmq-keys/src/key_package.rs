@@ -147,9 +147,11 @@ impl VerifiedKeyPackage {
         self.suite
     }
 
-    /// One that was verified before it was stored.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn stored(
+    /// One that was verified before it was stored, as the authority has it.
+    ///
+    /// # Errors
+    /// The key is none of the suite.
+    pub fn stored(
         suite: Suite,
         number: u32,
         hash: Digest,

@@ -3,7 +3,8 @@
 //! sealmq key management, sans-IO: no clock, no socket, no random number generator of its own.
 //!
 //! The normative text is `spec/keys.md`. Without the feature `alloc` this crate holds what a
-//! device needs to follow a group; with it (the default) the member and authority machines.
+//! device needs to follow a group; with it (the default) the member machine. The authority is
+//! the crate `sealmq-authority`.
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -30,10 +31,6 @@ mod welcome;
 #[cfg(feature = "alloc")]
 mod armour;
 #[cfg(feature = "alloc")]
-mod audit;
-#[cfg(feature = "alloc")]
-pub mod authority;
-#[cfg(feature = "alloc")]
 mod join_request;
 #[cfg(feature = "alloc")]
 pub mod member;
@@ -41,8 +38,6 @@ pub mod member;
 mod outputs;
 #[cfg(feature = "alloc")]
 mod reserved;
-#[cfg(feature = "alloc")]
-mod root;
 #[cfg(feature = "alloc")]
 mod store;
 #[cfg(feature = "alloc")]
@@ -52,7 +47,7 @@ pub use announcement::{
     Announcement, ChunkRef, ChunkSink, Cover, CoverChunks, CoverEntries, CoverEntry, CoverKey,
     ENTRY_LEN, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN, MAX_CHUNK_ENTRIES,
     MAX_CHUNK_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
-    MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement,
+    MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement, reaches_reserved,
 };
 pub use confirmation::{
     Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,
@@ -83,14 +78,8 @@ pub use welcome::{MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeFields
 
 #[cfg(feature = "alloc")]
 pub use armour::{
-    ArmourError, CredentialFile, DelegationRequest, MAX_AUDIT_FILE_LEN, MAX_FILE_LEN,
-    decode_audit_log, decode_credential_file, decode_delegation, decode_delegation_request,
-    decode_request, encode_audit_log, encode_credential_file, encode_delegation,
-    encode_delegation_request, encode_request,
-};
-#[cfg(feature = "alloc")]
-pub use audit::{
-    Appended, AuditError, AuditFault, AuditLog, Continuation, Entry, MAX_AUDIT_ENTRY_LEN, What,
+    ArmourError, CredentialFile, MAX_FILE_LEN, decode_armour, decode_credential_file,
+    decode_request, encode_armour, encode_credential_file, encode_request,
 };
 #[cfg(feature = "alloc")]
 pub use fingerprint::fingerprint;
@@ -103,8 +92,6 @@ pub use reserved::{
     MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, authority_filters,
     check_prefix, default_prefix, is_reserved, member_filter,
 };
-#[cfg(feature = "alloc")]
-pub use root::{RootError, RootKey};
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
 #[cfg(feature = "alloc")]

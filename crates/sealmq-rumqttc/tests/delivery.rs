@@ -15,8 +15,8 @@ use common::proxy::Proxy;
 use common::{Domain, Node, PUBLISH, Raw, SUBSCRIBE, now, options, qos, text, within};
 use getrandom::SysRng;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use sealmq_authority::Authority;
 use sealmq_broker::Broker;
-use sealmq_keys::authority::Authority;
 use sealmq_rumqttc::{Event, MemberEvent, SealOptions};
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use sealmq_keys::AuditLog;
+use sealmq_authority::AuditLog;
 use std::path::PathBuf;
 
 use clap::Args;

@@ -1,8 +1,9 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use sealmq_keys::authority::Authority;
-use sealmq_keys::{AuditLog, MAX_AUDIT_FILE_LEN, decode_audit_log, encode_audit_log};
+use sealmq_authority::{
+    AuditLog, Authority, MAX_AUDIT_FILE_LEN, decode_audit_log, encode_audit_log,
+};
 
 use super::folder::{AUTHORITY_STORE, vault};
 use crate::args::{AuditExport, AuditVerify, AuthorityArgs};

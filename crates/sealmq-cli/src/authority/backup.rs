@@ -2,11 +2,12 @@ use std::fs;
 use std::path::Path;
 
 use getrandom::SysRng;
-use sealmq_core::MemberNumber;
-use sealmq_keys::authority::{Authority, AuthorityEvent, ResumeOptions};
-use sealmq_keys::{
-    Changes, MAX_AUDIT_FILE_LEN, MAX_FILE_LEN, Store as _, decode_audit_log, decode_delegation,
+use sealmq_authority::{
+    Authority, AuthorityEvent, MAX_AUDIT_FILE_LEN, ResumeOptions, decode_audit_log,
+    decode_delegation,
 };
+use sealmq_core::MemberNumber;
+use sealmq_keys::{Changes, MAX_FILE_LEN, Store as _};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use super::delegation::{refused, say_delegation};

@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use getrandom::SysRng;
-use sealmq_keys::authority::{Authority, AuthorityError, LoadError, PreparedAuthority};
-use sealmq_keys::{
-    DelegationRequest, MAX_FILE_LEN, decode_delegation, encode_delegation_request, fingerprint,
+use sealmq_authority::{
+    Authority, AuthorityError, DelegationRequest, LoadError, PreparedAuthority, decode_delegation,
+    encode_delegation_request,
 };
+use sealmq_keys::{MAX_FILE_LEN, fingerprint};
 use sealmq_store::FileStore;
 
 use super::events::describe;

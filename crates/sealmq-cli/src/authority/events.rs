@@ -1,4 +1,4 @@
-use sealmq_keys::authority::AuthorityEvent;
+use sealmq_authority::AuthorityEvent;
 use tracing::{Level, event};
 
 use crate::log::AUTHORITY;

@@ -1,6 +1,6 @@
 use getrandom::SysRng;
+use sealmq_authority::{Authority, AuthorityEvent, EvidenceKind, Plan, Suspension};
 use sealmq_keys::Store as _;
-use sealmq_keys::authority::{Authority, AuthorityEvent, EvidenceKind, Plan, Suspension};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::AuthorityArgs;

@@ -1,9 +1,9 @@
 use std::path::Path;
 
 use getrandom::SysRng;
+use sealmq_authority::{Authority, DomainOptions, Plan, encode_delegation_request};
 use sealmq_core::wire::Suite;
-use sealmq_keys::authority::{Authority, DomainOptions, Plan};
-use sealmq_keys::{Store as _, encode_delegation_request, fingerprint};
+use sealmq_keys::{Store as _, fingerprint};
 use sealmq_store::{StoreError, StoreRole, Vault};
 
 use super::delegation::say_request;

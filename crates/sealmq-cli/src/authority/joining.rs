@@ -1,7 +1,7 @@
 //! Tokens, and requests that wait for an operator.
 
+use sealmq_authority::{AuthorityError, GrantSpec, TokenSpec};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{AuthorityError, GrantSpec, TokenSpec};
 use sealmq_keys::{Fingerprint, NamePattern};
 
 use super::events::describe;

@@ -1,6 +1,6 @@
+use sealmq_authority::{Authority, AuthorityError, GrantSpec};
 use sealmq_core::MemberNumber;
 use sealmq_core::object::{Access, suite_of};
-use sealmq_keys::authority::{Authority, AuthorityError, GrantSpec};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::events::describe;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use getrandom::SysRng;
-use sealmq_keys::authority::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
+use sealmq_authority::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use sealmq_keys::{Publication, ReservedTopic, Store as _};
 use sealmq_store::{FileStore, Stamp, StoreError, Vault};
 

@@ -23,7 +23,8 @@ pub(super) fn check_filters(filters: &List<'_, &str>, prefix: &str) -> Result<()
 
 /// Whether a filter matches a reserved topic, the prefix itself included: whether it overlaps
 /// `prefix/#`.
-pub(crate) fn reaches_reserved(filter: &str, prefix: &str) -> bool {
+#[must_use]
+pub fn reaches_reserved(filter: &str, prefix: &str) -> bool {
     let mut levels = filter.split('/');
     for name in prefix.split('/') {
         match levels.next() {

@@ -2,7 +2,7 @@
 //! follow.
 
 mod cover;
-pub(crate) mod filters;
+mod filters;
 mod head;
 mod policy;
 mod sign;
@@ -19,7 +19,7 @@ pub use cover::{
     ChunkRef, Cover, CoverChunks, CoverEntries, CoverEntry, ENTRY_LEN, INLINE_LIMIT,
     MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_INLINE_ENTRIES, MAX_INLINE_LEN,
 };
-pub use filters::{MAX_FILTERS, MAX_FILTERS_LEN};
+pub use filters::{MAX_FILTERS, MAX_FILTERS_LEN, reaches_reserved};
 pub use head::{EpochKind, Generation, Head, MAX_GENERATIONS};
 pub use policy::{MAX_WINDOW, Policy};
 pub use sign::{ChunkSink, CoverKey};

@@ -74,7 +74,8 @@ impl NodeKey {
     }
 
     /// A second copy, to be ratcheted without moving the first.
-    pub(crate) const fn duplicate(&self) -> Self {
+    #[must_use]
+    pub const fn duplicate(&self) -> Self {
         Self(self.0.duplicate())
     }
 

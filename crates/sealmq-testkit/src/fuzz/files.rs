@@ -1,8 +1,7 @@
+use sealmq_authority::{AuditFault, AuditLog, Entry, MAX_AUDIT_ENTRY_LEN};
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::encode;
-use sealmq_keys::{
-    AuditFault, AuditLog, Entry, MAX_AUDIT_ENTRY_LEN, NamePattern, Token, TokenError,
-};
+use sealmq_keys::{NamePattern, Token, TokenError};
 use sealmq_keys::{
     ReservedTopic, check_prefix, decode_credential_file, decode_request, encode_credential_file,
     encode_request, is_reserved,

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_authority::{Authority, Plan};
 use sealmq_core::crypto::{Digest, KemPublicKey, SIGNATURE_LEN};
 use sealmq_core::{KeyId, MemberNumber};
-use sealmq_keys::authority::{Authority, Plan};
 use sealmq_keys::{
     Announcement, FollowContext, FollowError, Followed, GroupState, ReservedTopic, Store,
 };

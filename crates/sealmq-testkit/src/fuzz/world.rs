@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::sync::OnceLock;
 
 use rand_core::{TryCryptoRng, TryRng};
+use sealmq_authority::{Authority, Enrolled, GrantSpec, NewGroup, Plan};
 use sealmq_core::crypto::{IdentityKey, KemId, RecipientKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::authority::{Authority, Enrolled, GrantSpec, NewGroup, Plan};
 use sealmq_keys::{
     Change, Changes, Conflict, EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic,
     Store, UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,

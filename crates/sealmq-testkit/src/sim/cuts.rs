@@ -5,14 +5,13 @@
 
 use std::sync::OnceLock;
 
+use sealmq_authority::{
+    AuditLog, Authority, DelegationRequest, DomainOptions, NewGroup, Plan, ResumeOptions, RootKey,
+    Schedule, TokenSpec,
+};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{
-    Authority, DomainOptions, NewGroup, Plan, ResumeOptions, Schedule, TokenSpec,
-};
 use sealmq_keys::member::Member;
-use sealmq_keys::{
-    AuditLog, DelegationRequest, NamePattern, Policy, Roles, RootKey, Store as _, decode_request,
-};
+use sealmq_keys::{NamePattern, Policy, Roles, Store as _, decode_request};
 
 use super::joining::grant;
 use super::report::Report;

@@ -1,6 +1,6 @@
 //! What goes wrong on purpose: the broker's lasting faults, and a thief with the authority's keys.
 
-use sealmq_keys::authority::Authority;
+use sealmq_authority::Authority;
 use sealmq_keys::{ReservedTopic, Store as _};
 
 use super::Sabotage;

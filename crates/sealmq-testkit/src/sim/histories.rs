@@ -1,8 +1,8 @@
 //! What the histories of [`History`](super::History) consist of.
 
+use sealmq_authority::{Authority, DomainOptions, Plan, PreparedAuthority, RootKey};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{Authority, DomainOptions, Plan, PreparedAuthority};
-use sealmq_keys::{JoinRefusalReason, RootKey, Store as _};
+use sealmq_keys::{JoinRefusalReason, Store as _};
 
 use super::Dies;
 use super::cuts::{CROWD, CROWD_REQUESTS, LONG, STEP, crowd_requests, domain_options, group};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sealmq_authority::GrantSpec;
 use sealmq_core::object::Access;
-use sealmq_keys::authority::GrantSpec;
 use sealmq_keys::member::{JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError};
 use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store as _, Token, decode_request};
 

@@ -1,12 +1,10 @@
 //! The authority: its process, its operators, and its root.
 
+use sealmq_authority::{
+    Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, ResumeOptions, RootKey, Schedule,
+};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::{
-    Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, ResumeOptions, Schedule,
-};
-use sealmq_keys::{
-    Policy, Publication, ReservedTopic, Roles, RootKey, Store as _, authority_filters,
-};
+use sealmq_keys::{Policy, Publication, ReservedTopic, Roles, Store as _, authority_filters};
 
 use super::broker::Delivery;
 use super::world::{LEASE, OFFICE, Office, START, World};

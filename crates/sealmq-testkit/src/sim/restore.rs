@@ -1,7 +1,7 @@
 //! What operators do beside removing and rotating: delegations renewed, stores put back.
 
-use sealmq_keys::authority::{Authority, AuthorityEvent, ResumeOptions};
-use sealmq_keys::{AuditLog, Entry, Roles, Store as _, What};
+use sealmq_authority::{AuditLog, Authority, AuthorityEvent, Entry, ResumeOptions, What};
+use sealmq_keys::{Roles, Store as _};
 
 use super::world::{OFFICE, World};
 use crate::fuzz::world::{MemoryStore, YEAR};

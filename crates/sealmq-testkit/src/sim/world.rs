@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use sealmq_authority::{Authority, RootKey};
 use sealmq_core::object::Access;
-use sealmq_keys::authority::Authority;
 use sealmq_keys::member::{Action, Member, Opened, OutgoingMessage};
-use sealmq_keys::{Changes, Publication, RootKey, Store as _};
+use sealmq_keys::{Changes, Publication, Store as _};
 
 use super::broker::{Broker, Client, Delivery};
 use super::checks::{Message, Published};

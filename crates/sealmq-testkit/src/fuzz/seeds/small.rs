@@ -1,12 +1,12 @@
 //! Seeds of the small objects, of chunks, tokens and the audit log.
 
+use sealmq_authority::{AuditLog, What};
 use sealmq_core::crypto::{Digest, IdentityKey, Secret};
 use sealmq_core::object::{List, encode};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::{
-    AuditLog, Confirmation, ConfirmationEntry, HeartbeatFields, NamePattern, NonceAnswerFields,
-    Token, What,
+    Confirmation, ConfirmationEntry, HeartbeatFields, NamePattern, NonceAnswerFields, Token,
 };
 use serde::Serialize;
 

@@ -1,9 +1,12 @@
 //! Kind `armour`: files that people carry (spec/keys.md §11, §13).
 
+use sealmq_authority::{
+    DelegationRequest, decode_audit_log, decode_delegation, decode_delegation_request,
+    encode_audit_log, encode_delegation, encode_delegation_request,
+};
 use sealmq_keys::{
-    ArmourError, CredentialFile, DelegationRequest, decode_audit_log, decode_credential_file,
-    decode_delegation, decode_delegation_request, decode_request, encode_audit_log,
-    encode_credential_file, encode_delegation, encode_delegation_request, encode_request,
+    ArmourError, CredentialFile, decode_credential_file, decode_request, encode_credential_file,
+    encode_request,
 };
 
 use super::{Input, Outcome, refused};

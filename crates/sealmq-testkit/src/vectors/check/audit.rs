@@ -1,6 +1,6 @@
 //! Kind `audit_log` (spec/keys.md §13).
 
-use sealmq_keys::{AuditFault, AuditLog, What};
+use sealmq_authority::{AuditFault, AuditLog, What};
 
 use super::{Input, Outcome, refused};
 use crate::vectors::json::{Json, object};

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sealmq_authority::{AuditLog, What};
 use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::Role;
 use sealmq_keys::{
-    Announcement, AuditLog, REMOVED, RefusedList, ReservedTopic, VerifiedDelegation,
-    VerifiedHeartbeat, What, default_prefix,
+    Announcement, REMOVED, RefusedList, ReservedTopic, VerifiedDelegation, VerifiedHeartbeat,
+    default_prefix,
 };
 
 use super::audit::fault;
@@ -284,7 +285,7 @@ impl Restored {
         let own_size = self.log.len() - 1;
         for entry in copy.iter().take(end).skip(own_size) {
             let mut number = 0;
-            match sealmq_keys::Entry::decode(entry).unwrap().what {
+            match sealmq_authority::Entry::decode(entry).unwrap().what {
                 What::Enrolled { member, .. } => {
                     number = member.0;
                     if number <= highest + REACH && !self.members.contains(&number) {

@@ -1,10 +1,10 @@
 //! Kind `armour`: what goes between the authority and the root, and the log (spec/keys.md §11, §13).
 
-use sealmq_core::crypto::{KemId, RecipientKeyPair};
-use sealmq_keys::{
-    DelegatedKemKey, DelegatedKey, DelegationRequest, KEM_X25519, KEM_XWING, What,
-    encode_audit_log, encode_delegation, encode_delegation_request, encode_request,
+use sealmq_authority::{
+    DelegationRequest, What, encode_audit_log, encode_delegation, encode_delegation_request,
 };
+use sealmq_core::crypto::{KemId, RecipientKeyPair};
+use sealmq_keys::{DelegatedKemKey, DelegatedKey, KEM_X25519, KEM_XWING, encode_request};
 
 use super::audit::Log;
 use crate::vectors::craft::blob;

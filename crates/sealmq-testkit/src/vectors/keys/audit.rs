@@ -1,8 +1,9 @@
 //! Kind `audit_log`: the authority's log and what was done to it (spec/keys.md §13).
 
+use sealmq_authority::{AuditLog, Entry, What};
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::Digest;
-use sealmq_keys::{AuditLog, Entry, What, default_prefix};
+use sealmq_keys::default_prefix;
 
 use crate::vectors::check::audit::what as what_json;
 use crate::vectors::file::{Vector, VectorFile};

@@ -1,9 +1,10 @@
 //! Kind `backup`: an authority whose store was put back (spec/keys.md §13).
 
+use sealmq_authority::What;
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::Role;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, What, default_prefix};
+use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, default_prefix};
 
 use super::audit::Log;
 use super::follower::fixtures;

@@ -1,0 +1,10 @@
+//! Files that the authority, its root and its auditors exchange (spec/keys.md §11, §13).
+
+mod audit;
+mod delegation;
+
+pub use audit::{MAX_AUDIT_FILE_LEN, decode_audit_log, encode_audit_log};
+pub use delegation::{
+    DelegationRequest, decode_delegation, decode_delegation_request, encode_delegation,
+    encode_delegation_request,
+};

@@ -1,0 +1,33 @@
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+//! The authority of a sealmq domain, sans-IO: no clock, no socket, no random number generator of
+//! its own. The normative text is `spec/keys.md`.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`RootKey`] | the owner's offline key, which signs delegations |
+//! | [`Authority`] | the machine: members, groups, epochs; what to persist and what to publish |
+//! | [`AuditLog`] | the hash chain of what was signed and decided |
+//! | [`encode_audit_log`], [`encode_delegation`], … | the files that people carry |
+
+extern crate alloc;
+
+mod armour;
+mod audit;
+mod machine;
+mod root;
+
+pub use armour::{
+    DelegationRequest, MAX_AUDIT_FILE_LEN, decode_audit_log, decode_delegation,
+    decode_delegation_request, encode_audit_log, encode_delegation, encode_delegation_request,
+};
+pub use audit::{
+    Appended, AuditError, AuditFault, AuditLog, Continuation, Entry, MAX_AUDIT_ENTRY_LEN, What,
+};
+pub use machine::{
+    Authority, AuthorityError, AuthorityEvent, DEFAULT_DEPTH, DEFAULT_VALIDITY, DelegationInfo,
+    DomainOptions, Enrolled, EpochReason, Evidence, EvidenceKind, GenerationInfo, GenerationReason,
+    GrantSpec, GroupInfo, LoadError, MAX_PENDING, MemberInfo, NewDomain, NewGroup, PendingInfo,
+    Plan, PreparedAuthority, ResumeOptions, Schedule, Suspension, TokenInfo, TokenSpec, depth_for,
+};
+pub use root::{RootError, RootKey};

@@ -1,0 +1,87 @@
+//! Heartbeats (spec/keys.md §8): they renew the newest announcement's lease, and give brokers
+//! back what they lost.
+
+use alloc::vec::Vec;
+
+use sealmq_core::GroupId;
+use sealmq_core::object::Role;
+
+use super::announce::topics_of;
+use super::record::{self, GroupRecord, Retained};
+use super::{Authority, AuthorityError, AuthorityEvent, Plan};
+use sealmq_keys::Publication;
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::{HeartbeatFields, MAX_HEARTBEAT_LEN};
+
+impl GroupRecord {
+    /// When the next heartbeat is due; `None` if the group has no lease.
+    pub(super) fn heartbeat_due(&self) -> Option<u64> {
+        let lease = u64::from(self.policy.lease);
+        (lease != 0).then(|| self.heartbeat_at.saturating_add((lease / 3).max(1)))
+    }
+
+    /// Announcements that a heartbeat publishes again: those of the window, and of the healing
+    /// epochs before it one after the other.
+    fn to_repeat(&self) -> Vec<Retained> {
+        let oldest = self.epoch.saturating_sub(u64::from(self.policy.window));
+        let split = self.retained.partition_point(|old| old.epoch < oldest);
+        let (healing, window) = self.retained.split_at_checked(split).unwrap_or_default();
+        let beat = self
+            .heartbeat_at
+            .checked_div((u64::from(self.policy.lease) / 3).max(1));
+        let turn = u64::try_from(healing.len())
+            .ok()
+            .and_then(|count| beat?.checked_rem(count))
+            .and_then(|turn| usize::try_from(turn).ok());
+        let turn = turn.and_then(|turn| healing.get(turn));
+        turn.into_iter().chain(window).copied().collect()
+    }
+}
+
+impl Authority {
+    /// Signs a heartbeat for a group's newest announcement, and has what stands in its topics
+    /// published again.
+    pub(super) fn heartbeat(
+        &mut self,
+        id: GroupId,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
+        let group = self.groups.get(&id).ok_or_else(missing)?;
+        let (signer, key) = self.signer(Role::Heartbeat)?;
+        let fields = HeartbeatFields {
+            domain: self.domain.domain,
+            serial: self.delegation.serial(),
+            signer,
+            group: id,
+            epoch: group.epoch,
+            announcement: group.announcement,
+            issued_at: now,
+            lease: group.policy.lease,
+            log_size: self.head.log_size,
+            log_head: self.head.log_head,
+        };
+        let mut buffer = [0; MAX_HEARTBEAT_LEN];
+        let (object, _) = fields.sign(key, &mut buffer)?;
+        let name = |topic: ReservedTopic| topic.name(&self.domain.prefix);
+        plan.publish(Publication::retained(
+            name(ReservedTopic::Heartbeat(id)),
+            object,
+        ));
+        plan.events.push(AuthorityEvent::Heartbeat {
+            group: group.name.clone(),
+            epoch: group.epoch,
+        });
+        self.touched = true;
+        let group = self.groups.get_mut(&id).ok_or_else(missing)?;
+        group.heartbeat_at = now;
+        let kept = [ReservedTopic::Delegation, ReservedTopic::RefusedList(id)].into_iter();
+        let announced = group
+            .to_repeat()
+            .into_iter()
+            .flat_map(|of| topics_of(id, of));
+        plan.republish.extend(kept.chain(announced).map(name));
+        record::put(&mut plan.changes, group.key(), group)
+    }
+}

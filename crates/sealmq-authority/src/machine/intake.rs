@@ -1,0 +1,253 @@
+//! What members and devices write on reserved topics. Nobody has checked it: whatever is wrong
+//! with it is counted and told, and changes nothing (spec/keys.md §9).
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::object::{ObjectError, Role};
+use sealmq_core::{GroupId, MemberNumber};
+
+use super::limits::Bucket;
+use super::record::MemberRecord;
+use super::{Authority, AuthorityError, AuthorityEvent, Plan};
+use sealmq_keys::Fingerprint;
+use sealmq_keys::Publication;
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields};
+
+/// Seconds between two nonce answers for one member and group (spec/keys.md §8).
+const NONCE_INTERVAL: u64 = 5;
+/// Seconds for which one sign of life of a member is enough.
+const ALIVE_INTERVAL: u64 = 60;
+/// Longest part of a topic that an event shows, in characters.
+const SHOWN_TOPIC_LEN: usize = 200;
+
+/// What bounds the work that writers of reserved topics cause; in memory only.
+pub(super) struct Intake {
+    /// Decapsulations of join requests.
+    pub(super) join_opens: Bucket,
+    nonce_answers: Bucket,
+    /// When a nonce was last answered; entries older than the interval are dropped in time.
+    nonces: BTreeMap<(GroupId, MemberNumber), u64>,
+    /// When a member last showed that it is there.
+    alive: BTreeMap<MemberNumber, u64>,
+    refused: u64,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            join_opens: Bucket::new(50, 10),
+            nonce_answers: Bucket::new(200, 100),
+            nonces: BTreeMap::new(),
+            alive: BTreeMap::new(),
+            refused: 0,
+        }
+    }
+}
+
+/// Whether the authority cannot go on, whatever comes in.
+const fn is_own_fault(error: &AuthorityError) -> bool {
+    matches!(
+        error,
+        AuthorityError::Random | AuthorityError::Record | AuthorityError::Reload
+    )
+}
+
+/// Why an input changed nothing.
+pub(super) enum Refused {
+    /// It cannot be used now, or not by this authority.
+    Content(&'static str),
+    /// It cannot be used by anyone.
+    Object(ObjectError),
+    /// The authority itself is at fault.
+    Fault(AuthorityError),
+}
+
+impl From<ObjectError> for Refused {
+    fn from(error: ObjectError) -> Self {
+        Self::Object(error)
+    }
+}
+
+impl From<AuthorityError> for Refused {
+    fn from(error: AuthorityError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl Authority {
+    /// Takes what arrived on one of the topics of [`authority_filters`](sealmq_keys::authority_filters):
+    /// confirmations, key packages, nonces and join requests. What the authority writes itself is
+    /// for [`Authority::observe`]. `now` is in Unix seconds.
+    ///
+    /// Everything may arrive twice, late, or forged. What cannot be used gives
+    /// [`AuthorityEvent::Refused`] and is counted, never an error; empty content does nothing.
+    ///
+    /// # Errors
+    /// The authority itself cannot act: its randomness, its records or its keys.
+    pub fn handle(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
+        if payload.is_empty() {
+            return Ok(Plan::default());
+        }
+        let Some(reserved) = ReservedTopic::parse(&self.domain.prefix, topic) else {
+            return Ok(self.refuse(topic, "no reserved topic of this version".into()));
+        };
+        if payload.len() > reserved.max_len() {
+            return Ok(self.refuse(topic, "longer than this topic allows".into()));
+        }
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let result = match reserved {
+            ReservedTopic::Confirm(member) => self.take_confirmation(member, payload, now),
+            ReservedTopic::Packages(member) => self.take_packages(member, payload, now),
+            ReservedTopic::Nonce(group, member) => self.answer_nonce(group, member, payload, now),
+            ReservedTopic::Join(device) => self.take_join(device, payload, now, drawn),
+            // What only the authority itself writes: for `Authority::observe`.
+            _ => Ok(Plan::default()),
+        };
+        match result {
+            Ok(plan) => self.settle_drawn(Ok(plan), drawn, now),
+            Err(Refused::Content(why)) => Ok(self.refuse(topic, why.into())),
+            Err(Refused::Object(error)) => {
+                let mut plan = self.refuse(topic, error.to_string());
+                if matches!(reserved, ReservedTopic::Join(_)) {
+                    // Otherwise it came again with each connection.
+                    plan.publications.push(Publication::clear(topic));
+                }
+                Ok(plan)
+            }
+            Err(Refused::Fault(error)) if self.touched || is_own_fault(&error) => {
+                self.settle(Err(error), now)
+            }
+            // The device or member can try again when an operator has seen to it.
+            Err(Refused::Fault(error)) => Ok(self.refuse(topic, error.to_string())),
+        }
+    }
+
+    /// How many inputs [`Authority::handle`] has refused since the authority was loaded.
+    #[must_use]
+    pub const fn refused_inputs(&self) -> u64 {
+        self.intake.refused
+    }
+
+    fn refuse(&mut self, topic: &str, why: String) -> Plan {
+        self.intake.refused = self.intake.refused.saturating_add(1);
+        let mut plan = Plan::default();
+        plan.events.push(AuthorityEvent::Refused {
+            topic: topic.chars().take(SHOWN_TOPIC_LEN).collect(),
+            why,
+        });
+        plan
+    }
+
+    /// The active member that writes on a topic, and its key.
+    pub(super) fn writer(
+        &self,
+        member: MemberNumber,
+    ) -> Result<(&MemberRecord, VerifyingKey), Refused> {
+        let record = self.members.get(&member).filter(|m| m.is_active());
+        let record = record.ok_or(Refused::Content("no such member, or it was removed"))?;
+        let key = VerifyingKey::from_bytes(&record.key).map_err(|_| AuthorityError::Record)?;
+        Ok((record, key))
+    }
+
+    /// A member showed that it is there: what waits for it is published again, in case the broker
+    /// has lost it.
+    pub(super) fn sign_of_life(&mut self, member: MemberNumber, now: u64, plan: &mut Plan) {
+        let last = self.intake.alive.get(&member);
+        if last.is_some_and(|last| last.abs_diff(now) < ALIVE_INTERVAL) {
+            return;
+        }
+        let Some(record) = self.members.get(&member) else {
+            return;
+        };
+        self.intake.alive.insert(member, now);
+        let device = Fingerprint::of_bytes(&record.key);
+        plan.republish.extend(self.waiting_for(record, device));
+    }
+
+    /// Topics of what a member may still need: its credential, and welcomes that it has not
+    /// confirmed.
+    pub(super) fn waiting_for(
+        &self,
+        record: &MemberRecord,
+        device: Fingerprint,
+    ) -> alloc::vec::Vec<String> {
+        let open = record.grants.iter().filter(|grant| {
+            let newest = grant.places.last();
+            newest.is_some_and(|place| !place.issued.confirmed)
+        });
+        let welcomes = open.map(|grant| ReservedTopic::Welcome(record.number, grant.group));
+        let answer = self.joining.answers.contains_key(&device);
+        let answer = answer.then_some(ReservedTopic::Answer(device));
+        core::iter::once(ReservedTopic::Credential(record.number))
+            .chain(answer)
+            .chain(welcomes)
+            .map(|topic| topic.name(&self.domain.prefix))
+            .collect()
+    }
+
+    /// A lease for a member without a clock. It is not retained, and nothing of it is kept.
+    fn answer_nonce(
+        &mut self,
+        group: GroupId,
+        member: MemberNumber,
+        payload: &[u8],
+        now: u64,
+    ) -> Result<Plan, Refused> {
+        let nonce: [u8; LEASE_NONCE_LEN] = payload
+            .try_into()
+            .map_err(|_| Refused::Content("a nonce has 16 bytes"))?;
+        let (record, _) = self.writer(member)?;
+        let granted = record.grant(&group).and(self.groups.get(&group));
+        let granted = granted.ok_or(Refused::Content("not a member of this group"))?;
+        let valid = now <= granted.not_after && self.delegation.is_valid_at(now, 0);
+        if granted.policy.lease == 0 || !valid {
+            return Ok(Plan::default());
+        }
+        let last = self.intake.nonces.get(&(group, member));
+        if last.is_some_and(|last| last.abs_diff(now) < NONCE_INTERVAL) {
+            return Ok(Plan::default());
+        }
+        if !self.intake.nonce_answers.take(now) {
+            return Err(Refused::Content("too many nonces at once"));
+        }
+        let (signer, key) = self.signer(Role::Heartbeat)?;
+        let fields = NonceAnswerFields {
+            domain: self.domain.domain,
+            serial: self.delegation.serial(),
+            signer,
+            group,
+            member,
+            nonce,
+            epoch: granted.epoch,
+            announcement: granted.announcement,
+            lease: granted.policy.lease,
+        };
+        let mut buffer = vec![0; MAX_NONCE_ANSWER_LEN];
+        let (object, _) = fields
+            .sign(key, &mut buffer)
+            .map_err(AuthorityError::from)?;
+        let mut plan = Plan::default();
+        plan.publications.push(Publication {
+            topic: ReservedTopic::NonceAnswer(member, group).name(&self.domain.prefix),
+            payload: object.to_vec(),
+            retain: false,
+        });
+        // The bucket bounds how many are younger than the interval.
+        let nonces = &mut self.intake.nonces;
+        nonces.retain(|_, at| at.abs_diff(now) < NONCE_INTERVAL);
+        nonces.insert((group, member), now);
+        Ok(plan)
+    }
+}

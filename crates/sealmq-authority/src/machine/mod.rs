@@ -1,0 +1,320 @@
+//! The authority machine: owns the domain's groups and members, and says what to persist and
+//! what to publish. Sans-IO: time and randomness are arguments.
+
+mod announce;
+mod delegation;
+mod domain;
+mod draws;
+mod error;
+mod generation;
+mod groups;
+mod heartbeat;
+mod index;
+mod intake;
+mod joining;
+mod judge;
+mod limits;
+mod log;
+mod members;
+mod observe;
+mod packages;
+mod pending;
+mod plan;
+mod record;
+mod removal;
+mod replay;
+mod resume;
+mod schedule;
+mod suspended;
+mod tick;
+mod tokens;
+mod tree;
+mod welcomes;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
+use sealmq_core::object::Role;
+use sealmq_core::{DomainId, GroupId, MemberNumber};
+
+pub use delegation::DelegationInfo;
+pub use domain::{DomainOptions, NewDomain, PreparedAuthority};
+pub use error::{AuthorityError, LoadError};
+pub use groups::{DEFAULT_DEPTH, GenerationInfo, GroupInfo, NewGroup, depth_for};
+pub use members::{Enrolled, GrantSpec, MemberInfo};
+pub use pending::{MAX_PENDING, PendingInfo};
+pub use plan::{AuthorityEvent, EpochReason, GenerationReason, Plan};
+pub use resume::ResumeOptions;
+pub use schedule::{DEFAULT_VALIDITY, Schedule};
+pub use suspended::{Evidence, EvidenceKind, Suspension};
+pub use tokens::{TokenInfo, TokenSpec};
+
+use draws::HEDGE_KEY;
+use index::Index;
+use intake::Intake;
+use joining::Joining;
+use record::{
+    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
+    MemberRecord, OUTBOX_PREFIX, SecretBytes,
+};
+use sealmq_keys::Publication;
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::VerifiedDelegation;
+use sealmq_keys::{Changes, Store};
+use suspended::{SUSPENDED_KEY, SuspendedRecord};
+use tree::KeyCache;
+
+/// The authority of one domain, loaded into memory.
+///
+/// Every call that changes something returns a [`Plan`]. When its commit fails, drop the
+/// `Authority` and load it again: memory is then ahead of the store. A call that fails halfway by
+/// itself makes all later ones fail with [`AuthorityError::Reload`].
+pub struct Authority {
+    domain: DomainRecord,
+    /// In the order of the delegation.
+    signing_keys: Vec<IdentityKey>,
+    delegation: VerifiedDelegation,
+    groups: BTreeMap<GroupId, GroupRecord>,
+    members: BTreeMap<MemberNumber, MemberRecord>,
+    index: Index,
+    joining: Joining,
+    intake: Intake,
+    /// Node keys of the newest covers, so that rotations need not walk the ratchet from its start.
+    cache: KeyCache,
+    /// What the next change builds upon.
+    head: HeadRecord,
+    /// Mixed into whatever is drawn.
+    hedge: SecretBytes,
+    /// Something in memory changed since the last call that succeeded.
+    touched: bool,
+    /// A call failed after it had changed something: memory is ahead of the store.
+    unusable: bool,
+    /// The store is old, or marked as a backup.
+    suspended: Option<SuspendedRecord>,
+    /// When the delegation's end was last told of.
+    warned_at: Option<u64>,
+    /// When a topic was last published again because of what the broker had.
+    repaired: BTreeMap<String, u64>,
+}
+
+impl Authority {
+    /// Loads the authority from its store.
+    ///
+    /// # Errors
+    /// The store cannot be read, holds no domain, or is damaged.
+    pub fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
+        let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
+        let domain = domain.ok_or(LoadError::Authority(AuthorityError::NotInitialised))?;
+        let domain: DomainRecord = record::read(&domain).map_err(LoadError::Authority)?;
+        if domain.delegation.is_empty() {
+            return Err(LoadError::Authority(AuthorityError::NoDelegation));
+        }
+        let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
+        let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        let head = record::read(&head).map_err(LoadError::Authority)?;
+        let hedge = store.get(HEDGE_KEY).map_err(LoadError::Store)?;
+        let hedge = hedge.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        let hedge = record::read(&hedge).map_err(LoadError::Authority)?;
+        let groups = record::read_all(store, GROUP_PREFIX)?;
+        let members = record::read_all(store, MEMBER_PREFIX)?;
+        let authority = Self::assemble(domain, head, hedge, groups, members);
+        let mut authority = authority.map_err(LoadError::Authority)?;
+        let suspended = store.get(SUSPENDED_KEY).map_err(LoadError::Store)?;
+        let suspended = suspended.map(|value| record::read(&value)).transpose();
+        authority.suspended = suspended.map_err(LoadError::Authority)?;
+        authority.joining = Joining::load(store)?;
+        Ok(authority)
+    }
+
+    fn assemble(
+        domain: DomainRecord,
+        head: HeadRecord,
+        hedge: SecretBytes,
+        groups: Vec<GroupRecord>,
+        members: Vec<MemberRecord>,
+    ) -> Result<Self, AuthorityError> {
+        let root =
+            VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
+        let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
+        Ok(Self {
+            signing_keys: domain.keys.identities(),
+            delegation,
+            domain,
+            index: Index::of(&groups, &members),
+            cache: KeyCache::default(),
+            groups: groups.into_iter().map(|g| (g.id, g)).collect(),
+            joining: Joining::default(),
+            intake: Intake::default(),
+            members: members.into_iter().map(|m| (m.number, m)).collect(),
+            head,
+            hedge,
+            touched: false,
+            unusable: false,
+            suspended: None,
+            warned_at: None,
+            repaired: BTreeMap::new(),
+        })
+    }
+
+    /// The domain.
+    #[must_use]
+    pub const fn domain(&self) -> DomainId {
+        self.domain.domain
+    }
+
+    /// The prefix of the reserved topics.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.domain.prefix
+    }
+
+    /// The root's public key, which members pin.
+    #[must_use]
+    pub const fn root_key(&self) -> &[u8; 32] {
+        &self.domain.root_key
+    }
+
+    /// The current delegation object.
+    #[must_use]
+    pub fn delegation(&self) -> &[u8] {
+        &self.domain.delegation
+    }
+
+    /// Everything that should stand retained at the broker, and what should be cleared there, in
+    /// the order in which members can use it. The same bytes at every call, so that publishing
+    /// again after a crash forks nothing. Nothing while the authority is suspended: what stands at
+    /// the broker may be newer. So after each connection, [`Authority::observe`] first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn outbox<S: Store>(&self, store: &S) -> Result<Vec<Publication>, S::Error> {
+        if self.suspended.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut all: Vec<Publication> = store
+            .list(OUTBOX_PREFIX)?
+            .into_iter()
+            .filter_map(|(key, payload)| {
+                let topic = key.strip_prefix(OUTBOX_PREFIX)?;
+                Some(Publication::retained(topic, payload.to_vec()))
+            })
+            .collect();
+        all.sort_by_cached_key(|publication| self.order(publication));
+        Ok(all)
+    }
+
+    /// Forgets that a topic had to be cleared, once the broker has confirmed it.
+    pub fn cleared(topic: &str) -> Changes {
+        let mut changes = Changes::new();
+        changes.delete(format!("{OUTBOX_PREFIX}{topic}"));
+        changes
+    }
+
+    fn in_order(&self, plan: &mut Plan) {
+        plan.publications
+            .sort_by_cached_key(|publication| self.order(publication));
+    }
+
+    /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, welcomes, refused
+    /// lists, chunks and announcements by epoch, heartbeats, clears.
+    fn order(&self, publication: &Publication) -> (u8, u64) {
+        if publication.payload.is_empty() {
+            return (9, 0);
+        }
+        match ReservedTopic::parse(&self.domain.prefix, &publication.topic) {
+            Some(ReservedTopic::Delegation) => (0, 0),
+            Some(ReservedTopic::Credential(_)) => (1, 0),
+            Some(ReservedTopic::Answer(_)) => (2, 0),
+            Some(ReservedTopic::Welcome(..)) => (3, 0),
+            Some(ReservedTopic::RefusedList(_)) => (4, 0),
+            Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch),
+            Some(ReservedTopic::Announcement(_, epoch)) => (6, epoch),
+            Some(ReservedTopic::Heartbeat(_)) => (7, 0),
+            _ => (8, 0),
+        }
+    }
+
+    fn check_loaded(&self) -> Result<(), AuthorityError> {
+        if self.unusable {
+            return Err(AuthorityError::Reload);
+        }
+        Ok(())
+    }
+
+    fn check_usable(&self) -> Result<(), AuthorityError> {
+        self.check_loaded()?;
+        match &self.suspended {
+            Some(record) => Err(AuthorityError::Suspended {
+                serial: self.highest_serial(record),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a call: its changes build on the head that was loaded, and what failed halfway must
+    /// not be built upon.
+    fn settle(
+        &mut self,
+        result: Result<Plan, AuthorityError>,
+        now: u64,
+    ) -> Result<Plan, AuthorityError> {
+        let result = result.and_then(|plan| self.build_on_head(plan, now));
+        let touched = core::mem::take(&mut self.touched);
+        self.unusable |= touched && result.is_err();
+        result
+    }
+
+    fn build_on_head(&mut self, mut plan: Plan, now: u64) -> Result<Plan, AuthorityError> {
+        if plan.changes.is_empty() {
+            return Ok(plan);
+        }
+        self.touched = true;
+        let known = self.head;
+        log::write(&mut self.head, &mut plan, &self.domain.prefix, now)?;
+        self.head.advance(known, &mut plan.changes)?;
+        Ok(plan)
+    }
+
+    /// The key that signs for a role, and its index in the delegation.
+    fn signer(&self, role: Role) -> Result<(u8, &IdentityKey), AuthorityError> {
+        let keys = self.domain.keys.signing.iter().zip(&self.signing_keys);
+        (0..)
+            .zip(keys)
+            .find(|(_, (record, _))| record.roles.has(role))
+            .map(|(index, (_, key))| (index, key))
+            .ok_or(AuthorityError::NoRole(role))
+    }
+
+    fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {
+        self.groups
+            .values()
+            .find(|group| group.name == name)
+            .map(|group| group.id)
+            .ok_or_else(|| AuthorityError::NoSuchGroup(name.into()))
+    }
+}
+
+/// 32 fresh bytes; an RNG that fails or gives only zeros is an error.
+fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, AuthorityError> {
+    let mut failed = false;
+    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
+    if failed || *secret.expose() == [0; 32] {
+        return Err(AuthorityError::Random);
+    }
+    Ok(secret)
+}
+
+/// 16 or 32 fresh public bytes.
+fn draw_public<const N: usize>(rng: &mut impl TryCryptoRng) -> Result<[u8; N], AuthorityError> {
+    let mut out = [0; N];
+    rng.try_fill_bytes(&mut out)
+        .map_err(|_| AuthorityError::Random)?;
+    if out == [0; N] {
+        return Err(AuthorityError::Random);
+    }
+    Ok(out)
+}

@@ -1,0 +1,181 @@
+//! Requests that wait for an operator (spec/keys.md §12).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::check_name;
+use sealmq_core::crypto::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::intake::Refused;
+use super::joining::{Opened, is_old};
+use super::members::{Admission, Enrolled, GrantSpec};
+use super::record;
+use super::{Authority, AuthorityError, Plan};
+use sealmq_keys::Fingerprint;
+use sealmq_keys::JoinRefusalReason;
+use sealmq_keys::VerifiedEnrolment;
+
+pub(super) const PENDING_PREFIX: &str = "authority/pending/";
+
+/// Most requests that wait for an operator at once.
+pub const MAX_PENDING: usize = 256;
+/// Longest request that waits, in bytes: all of them are held in memory.
+const MAX_PENDING_LEN: usize = 32 * 1024;
+/// Seconds that a request waits.
+pub(super) const PENDING_SECONDS: u64 = 7 * 86_400;
+
+/// A request that waits for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingInfo {
+    /// The device's fingerprint, which the operator compares with what the device shows.
+    pub device: Fingerprint,
+    /// Its Ed25519 key.
+    pub key: [u8; 32],
+    /// The name that it wants.
+    pub name: String,
+    /// One-time keys that it brings: one is needed for each group.
+    pub packages: usize,
+    /// When it came in, Unix seconds.
+    pub since: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PendingRecord {
+    pub(super) device: [u8; 16],
+    request: Vec<u8>,
+    key: [u8; 32],
+    name: String,
+    packages: usize,
+    /// Hash of the request.
+    pub(super) hash: Digest,
+    /// Number of its newest package.
+    pub(super) last_package: u32,
+    pub(super) at: u64,
+}
+
+impl Authority {
+    pub(super) fn wait_for_operator(
+        &mut self,
+        opened: &Opened<'_>,
+        now: u64,
+        plan: &mut Plan,
+    ) -> Result<(), Refused> {
+        let fields = opened.verified.fields();
+        if self.index.by_key(&fields.key).is_some() {
+            self.answer_refusal(opened, JoinRefusalReason::Key, now, plan)?;
+            return Ok(());
+        }
+        if opened.sealed.request().len() > MAX_PENDING_LEN {
+            self.answer_refusal(opened, JoinRefusalReason::Request, now, plan)?;
+            return Ok(());
+        }
+        let pending = &mut self.joining.pending;
+        if pending.len() >= MAX_PENDING && !pending.contains_key(&opened.device) {
+            return Err(Refused::Content(
+                "as many requests as possible wait for an operator already",
+            ));
+        }
+        let record = PendingRecord {
+            device: opened.device.0,
+            request: opened.sealed.request().to_vec(),
+            key: fields.key,
+            name: fields.name.into(),
+            packages: fields.packages.iter().count(),
+            hash: *opened.verified.hash(),
+            last_package: opened.last_package(),
+            at: now,
+        };
+        self.touched = true;
+        record::put(&mut plan.changes, pending_key(opened.device), &record)?;
+        pending.insert(opened.device, record);
+        self.answer_refusal(opened, JoinRefusalReason::Waiting, now, plan)?;
+        Ok(())
+    }
+
+    /// The requests that wait for an operator.
+    pub fn pending(&self) -> impl Iterator<Item = PendingInfo> + '_ {
+        self.joining.pending.iter().map(|(device, p)| PendingInfo {
+            device: *device,
+            key: p.key,
+            name: p.name.clone(),
+            packages: p.packages,
+            since: p.at,
+        })
+    }
+
+    /// Enrols a device whose request waits, under the name that it asked for or another one.
+    /// Compare its fingerprint with the one that the device shows before.
+    ///
+    /// # Errors
+    /// No such request, or what [`Authority::enrol`] refuses; nothing was changed.
+    pub fn approve(
+        &mut self,
+        device: Fingerprint,
+        name: Option<&str>,
+        grants: &[GrantSpec],
+        valid_seconds: u64,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Enrolled, Plan), AuthorityError> {
+        self.check_usable()?;
+        let pending = self.waiting(device, now)?;
+        let request = pending.request.clone();
+        let name = name.unwrap_or(&pending.name).to_string();
+        check_name(&name)?;
+        let suite = self.delegation.suite();
+        let verified = VerifiedEnrolment::verify(&request, suite, &self.domain.domain)
+            .map_err(AuthorityError::Request)?;
+        let admission = Admission {
+            name,
+            grants: self.resolve_grants(grants)?,
+            validity: valid_seconds,
+        };
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let (enrolled, mut plan) = self.admit(&verified, admission, now, drawn)?;
+        let result =
+            self.answer_enrolled((device, *verified.hash()), enrolled.number, now, &mut plan);
+        Ok((
+            enrolled,
+            self.settle_drawn(result.map(|()| plan), drawn, now)?,
+        ))
+    }
+
+    /// Refuses a request that waits, for good.
+    ///
+    /// # Errors
+    /// No such request.
+    pub fn reject(&mut self, device: Fingerprint, now: u64) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
+        let pending = self.waiting(device, now)?;
+        let suite = self.delegation.suite();
+        let verified = VerifiedEnrolment::verify(&pending.request, suite, &self.domain.domain);
+        let hash = *verified.map_err(AuthorityError::Request)?.hash();
+        let name = pending.name.clone();
+        let mut plan = Plan::default();
+        let answer = (device, hash);
+        let reason = JoinRefusalReason::Operator;
+        let result = self.refuse_join(answer, name, reason, now, &mut plan);
+        self.settle(result.map(|()| plan), now)
+    }
+
+    fn waiting(&self, device: Fingerprint, now: u64) -> Result<&PendingRecord, AuthorityError> {
+        let pending = self.joining.pending.get(&device);
+        pending
+            .filter(|p| !is_old(p.at, PENDING_SECONDS, now))
+            .ok_or_else(|| AuthorityError::NoSuchRequest(device.to_string()))
+    }
+
+    pub(super) fn forget_pending(&mut self, device: Fingerprint, plan: &mut Plan) {
+        if self.joining.pending.remove(&device).is_some() {
+            self.touched = true;
+            plan.changes.delete(pending_key(device));
+        }
+    }
+}
+
+fn pending_key(device: Fingerprint) -> String {
+    format!("{PENDING_PREFIX}{device}")
+}

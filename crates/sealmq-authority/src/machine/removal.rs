@@ -1,0 +1,114 @@
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::{GroupId, MemberNumber};
+
+use super::log::Decision;
+use super::record::{self, GroupRecord};
+use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan};
+use sealmq_keys::Fingerprint;
+use sealmq_keys::Publication;
+use sealmq_keys::ReservedTopic;
+
+impl Authority {
+    /// Removes a member: each of its groups enters a healing epoch whose cover leaves it out, and
+    /// names it in the refused list (spec/keys.md §6, §7).
+    ///
+    /// # Errors
+    /// No such member; nothing was changed.
+    pub fn remove(
+        &mut self,
+        member: MemberNumber,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        self.remove_all(&[member], now, rng)
+    }
+
+    /// Removes members together: one healing epoch for each group concerned, however many they are.
+    ///
+    /// # Errors
+    /// One of them is no member; nothing was changed.
+    pub fn remove_all(
+        &mut self,
+        members: &[MemberNumber],
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        self.check_usable()?;
+        let members: BTreeSet<MemberNumber> = members.iter().copied().collect();
+        let leaves = self.leaves_of(&members)?;
+        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let plan = self.remove_checked(&members, &leaves, now, drawn);
+        self.settle_drawn(plan, drawn, now)
+    }
+
+    /// The leaves that members have, by group: (generation, leaf).
+    fn leaves_of(
+        &self,
+        members: &BTreeSet<MemberNumber>,
+    ) -> Result<BTreeMap<GroupId, Vec<(u32, u32)>>, AuthorityError> {
+        let mut leaves: BTreeMap<GroupId, Vec<(u32, u32)>> = BTreeMap::new();
+        for member in members {
+            for grant in &self.active(*member)?.grants {
+                let of_group = leaves.entry(grant.group).or_default();
+                of_group.extend(grant.places.iter().map(|p| (p.generation, p.leaf)));
+            }
+        }
+        Ok(leaves)
+    }
+
+    fn remove_checked(
+        &mut self,
+        members: &BTreeSet<MemberNumber>,
+        leaves: &BTreeMap<GroupId, Vec<(u32, u32)>>,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Plan, AuthorityError> {
+        let mut plan = Plan::default();
+        for number in members {
+            let missing = || AuthorityError::NoSuchMember(format!("{number}"));
+            let record = self.members.get_mut(number).ok_or_else(missing)?;
+            self.touched = true;
+            self.index.take_out(record);
+            record.removed_at = Some(now);
+            record.packages = Vec::new();
+            self.index.add(record);
+            record::put(&mut plan.changes, record.key(), record)?;
+            plan.decisions.push(Decision::Removed { member: *number });
+            let device = Fingerprint::of_bytes(&record.key);
+            plan.events.push(AuthorityEvent::Removed {
+                member: *number,
+                name: record.name.clone(),
+            });
+            for grant in &record.grants {
+                let topic = ReservedTopic::Welcome(*number, grant.group).name(&self.domain.prefix);
+                plan.publish(Publication::clear(topic));
+            }
+            self.forget_answer(device, &mut plan);
+        }
+        for (id, leaves) in leaves {
+            if let Some(group) = self.groups.get_mut(id) {
+                group.shut_out(leaves);
+            }
+            self.replace_empty(*id, now, &mut plan, rng)?;
+            plan.append(self.next_epoch(*id, EpochReason::Removal, now, rng)?);
+        }
+        Ok(plan)
+    }
+}
+
+impl GroupRecord {
+    fn shut_out(&mut self, leaves: &[(u32, u32)]) {
+        for generation in &mut self.generations {
+            let of_it = leaves
+                .iter()
+                .filter(|(number, _)| *number == generation.number);
+            generation.removed.extend(of_it.map(|(_, leaf)| leaf));
+            generation.removed.sort_unstable();
+            generation.removed.dedup();
+        }
+    }
+}
