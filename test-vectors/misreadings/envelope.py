@@ -125,4 +125,8 @@ MISREADINGS = [
     M("gap-restart-same", "envelope.md §8", "m = 0 in a later session", "in any", "envelope", "if later_session and sequence == 0:", "if sequence == 0:"),
     M("gap-restart-any", "envelope.md §8", "m = 0 in a later session", "a later session", "envelope", "if later_session and sequence == 0:", "if later_session:"),
     M("gap-no-restart", "envelope.md §8", "m = 0 in a later session is a restart", "a gap like others", "envelope", "if later_session and sequence == 0:", "if False:"),
+    M("credential-4095", "envelope.md §4", "a credential of at most 4096 bytes", "below 4096", "envelope", 'require(len(m["credential"]) <= 4096, "field"', 'require(len(m["credential"]) < 4096, "field"'),
+    M("property-binary-twice", "envelope.md §5", "each at most once, except 0x26", "and 0x09", "envelope", 'number == last == IDS["user"]', 'number == last >= 9'),
+    M("property-content-type-empty", "envelope.md §5", "a string", "not empty", "envelope", "            value = _string(cursor)\n            require(name", '            value = _string(cursor)\n            require(value, "field")\n            require(name'),
+    M("gap-restart-lower", "envelope.md §8", "m = 0 in a later session is a restart", "any lower number in one", "envelope", "if later_session and sequence == 0:", "if later_session and sequence < last:"),
 ]

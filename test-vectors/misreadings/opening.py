@@ -152,4 +152,27 @@ MISREADINGS = [
     M("freshness-absent", "envelope.md §9", "sent_at absent: Stale", "cannot be judged", "reader", "require(sent_at is not None and now_ms - sent_at <= age,", "require(sent_at is None or now_ms - sent_at <= age,"),
     M("freshness-retained", "envelope.md §9", "retained delivery excepted", "not", "reader", '        elif policy["freshness"] and not retained:', '        elif policy["freshness"]:'),
     M("freshness-always", "envelope.md §9", "freshness 0 is off", "0 s", "reader", '        elif policy["freshness"] and not retained:', "        elif not retained:"),
+    M("keys-fresh-first", "envelope.md §9", "the key id, then whether the keys ran out", "the other way round", "reader", '        require(key_id in self.epochs, "UnknownKey")', '        self._require_keys_fresh(now_ms)\n        require(key_id in self.epochs, "UnknownKey")'),
+    M("own-after-sender", "envelope.md §9", "Own in step 5", "after the sender was found", "reader", """        require(m["sender"] != self.number or self.own_messages, "Own")
+        # 6 sender
+        credential = self._credential(m)
+""", """        # 6 sender
+        credential = self._credential(m)
+        require(m["sender"] != self.number or self.own_messages, "Own")
+"""),
+    M("list-after-hint", "envelope.md §9", "UnknownList, then the hint", "the hint first", "reader", '        require(self.lowest_serial is not None, "UnknownList")\n', '        require(not 1 <= (m["hint"] - credential.fields["credential_serial"]) % 128 < 64, "UnknownSender")\n        require(self.lowest_serial is not None, "UnknownList")\n'),
+    M("inside-equal", "envelope.md §9", "above the known one", "or equal", "reader", "order(inside) > order(known)", "order(inside) >= order(known)"),
+    M("order-swapped", "envelope.md §9", "by (serial, credential_serial)", "by (credential_serial, serial)", "reader", 'return credential.fields["serial"], credential.fields["credential_serial"]', 'return credential.fields["credential_serial"], credential.fields["serial"]'),
+    M("no-clock-not-before", "keys.md §8", "a reader without a clock looks at not_after", "at issued_at, too", "reader", 'require(f["not_after"] >= self.issued_at, "Revoked"', 'require(f["not_after"] >= self.issued_at >= f["issued_at"], "Revoked"'),
+    M("credential-milliseconds", "envelope.md §9", "whole seconds of the clock", "milliseconds", "reader", "            now = now_ms // 1000\n            ends", "            now = now_ms / 1000\n            ends"),
+    M("credential-skew-300", "envelope.md §9", "the policy's skew", "300 s", "reader", 'f["issued_at"] <= now + self.policy["skew"] and', 'f["issued_at"] <= now + 300 and'),
+    M("will-session-shared", "envelope.md §9", "floor and window do not apply to wills", "two sessions share no number, wills included", "reader", 'require(number > state.highest_will, "Replay", "a will again")', 'require(number > state.highest_will and all(s.number != number for s in state.sessions.values()), "Replay", "a will again")'),
+    M("will-takes-session", "envelope.md §9", "a will does not change floor and window", "its session is recorded", "reader", "            state.highest_will = max(state.highest_will, number)\n            return\n", "            state.highest_will = max(state.highest_will, number)\n            if retained:\n                return\n"),
+    M("evict-oldest", "envelope.md §9", "evicts the session with the lowest number", "the one that came first", "reader", "lowest = min(state.sessions, key=lambda known: state.sessions[known].number)", "lowest = next(iter(state.sessions))"),
+    M("evict-floor-falls", "envelope.md §9", "the floor rises", "it becomes that number", "reader", "state.floor = max(state.floor, state.sessions.pop(lowest).number)", "state.floor = state.sessions.pop(lowest).number"),
+    M("keys-milliseconds", "envelope.md §9", "bounds in seconds compare whole seconds", "milliseconds", "reader", "now_ms // 1000 <= last,", "now_ms <= last * 1000,"),
+    M("keys-delegation", "keys.md §8", "announcements end at the latest when the delegation ends", "they have their own end", "reader", "min(not_after, delegation_not_after), delegation_not_after", "not_after, delegation_not_after"),
+    M("keys-delegation-no-grace", "keys.md §8", "the delegation's end takes the place of not_after", "it has no grace", "reader", '        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")', '        last = min(last, self.delegation_not_after)\n        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")'),
+    M("will-age-retained", "envelope.md §9", "will_age for every will", "not in retained delivery", "reader", '        if m["will"]:\n            require(now_ms - sent_at', '        if m["will"] and not retained:\n            require(now_ms - sent_at'),
+    M("freshness-flag", "envelope.md §9", "retained delivery excepted", "what was published with RETAIN excepted", "reader", '        elif policy["freshness"] and not retained:', '        elif policy["freshness"] and not m["retain"]:'),
 ]

@@ -3,6 +3,7 @@
 from .entry import Misreading as M
 
 GOOD = "return min(not_after, max([issued_at + policy_lease, *(issued + min(lease, policy_lease) for issued, lease in heartbeats)]))"
+KEPT = "self.held = ahead if self.held is None or ahead[:2] > self.held[:2] else self.held"
 
 MISREADINGS = [
     M("lease-beyond-end", "keys.md §8", "min(not_after, …)", "a heartbeat prolongs", "validity", GOOD, GOOD[:7] + GOOD[22:-1]),
@@ -46,7 +47,13 @@ MISREADINGS = [
     M("renews-other-hash", "keys.md §8", "`announcement` is the hash of its newest announcement", "the epoch is", "validity", '        require(slot is None or slot.hash == f["announcement"], "fork", "another announcement of that epoch")\n', ""),
     M("renews-older", "keys.md §8", "of its newest announcement", "of any in the window", "validity", '        require(f["epoch"] == epoch, "too_old", "of an older announcement")\n', ""),
     M("heartbeat-future", "keys.md §8", "issued_at ≤ now + skew", "any", "validity", 'f = objects.check("heartbeat", data, authority=self.authority, group=self.group, now=now, skew=self.skew).fields', 'f = objects.check("heartbeat", data, authority=self.authority, group=self.group).fields'),
-    M("heartbeat-kept-dropped", "keys.md §8", "kept until that announcement was followed", "ignored", "validity", "                self.heartbeats.append((f[\"announcement\"], f[\"issued_at\"], f[\"lease\"]))\n            raise", "                pass\n            raise"),
+    M("heartbeat-kept-dropped", "keys.md §8", "kept until that announcement was followed", "ignored", "validity", "                self.held = ahead if self.held is None or ahead[:2] > self.held[:2] else self.held\n", "                pass\n"),
     M("nonce-again", "keys.md §8", "each nonce serves once", "again", "validity", '        require(nonce not in self.used, "nonce", "has served before")\n', ""),
     M("nonce-used-if-counted", "keys.md §8", "each nonce serves once, whatever its answer says", "unless its answer is of no use", "validity", "        self.used.add(nonce)\n        try:\n            self._require_newest(f)\n", "        try:\n            self._require_newest(f)\n            self.used.add(nonce)\n"),
+    M("heartbeat-kept-first", "keys.md §8", "of several, the one with the highest (epoch, issued_at)", "the first", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "False")),
+    M("heartbeat-kept-last", "keys.md §8", "of several, the one with the highest (epoch, issued_at)", "the last", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "True")),
+    M("heartbeat-kept-epoch", "keys.md §8", "the highest (epoch, issued_at)", "the highest epoch, the first of several", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "ahead[0] > self.held[0]")),
+    M("heartbeat-kept-epoch-last", "keys.md §8", "the highest (epoch, issued_at)", "the highest epoch, the last of several", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "ahead[0] >= self.held[0]")),
+    M("heartbeat-kept-issued", "keys.md §8", "the highest (epoch, issued_at)", "the youngest, of whatever epoch", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "ahead[1] > self.held[1]")),
+    M("heartbeat-kept-lowest", "keys.md §8", "the highest epoch", "the next one", "validity", KEPT, KEPT.replace("ahead[:2] > self.held[:2]", "ahead[0] < self.held[0]")),
 ]

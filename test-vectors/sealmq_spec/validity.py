@@ -21,7 +21,8 @@ class Lease:
         self.authority, self.group, self.skew, self.number = authority, group, skew, member_number
         self.member = Member(authority, group, **member)
         self.newest = None      # the decoded announcement
-        self.heartbeats = []    # (announcement, issued_at, lease), those that are ahead included
+        self.heartbeats = []    # (announcement, issued_at, lease), those that were ahead included
+        self.held = None        # (epoch, issued_at, announcement, lease) of the highest that is ahead
         self.uptime = None      # ms, from nonce answers
         self.used = set()       # nonces that have served
         self.answers = []       # (announcement, made_at, lease) of those that are ahead
@@ -40,12 +41,18 @@ class Lease:
             if self.newest is not None and self.newest.fields["serial"] != announcement.fields["serial"]:
                 self.uptime = None
             self.newest = announcement
+            if self.held and self.held[0] <= announcement.fields["epoch"]:
+                _, issued_at, named, lease = self.held
+                self.heartbeats.append((named, issued_at, lease))
+                self.held = None
             for named, made_at, lease in self.answers:
                 if named == announcement.hash:
                     self._count(made_at, lease)
         return new
 
     def _count(self, made_at, lease):
+        if not self.newest.fields["policy"]["lease"]:
+            return False  # answers are not in use
         until = made_at + 1000 * min(lease, self.newest.fields["policy"]["lease"])
         if self.uptime is None or until > self.uptime:
             self.uptime = until
@@ -92,7 +99,8 @@ class Lease:
             self._require_newest(f)
         except Refused as refused:
             if refused.reason == "ahead":  # kept until that announcement was followed
-                self.heartbeats.append((f["announcement"], f["issued_at"], f["lease"]))
+                ahead = f["epoch"], f["issued_at"], f["announcement"], f["lease"]
+                self.held = ahead if self.held is None or ahead[:2] > self.held[:2] else self.held
             raise
         self.heartbeats.append((f["announcement"], f["issued_at"], f["lease"]))
         return self.state() != before

@@ -17,7 +17,7 @@ struct Holder {
     authority: Authority,
     state: GroupState,
     /// What names an announcement that was not followed yet.
-    held: Vec<HeartbeatFields>,
+    held: Option<HeartbeatFields>,
     answers: Vec<(LeaseClaim, u64)>,
     /// Nonces that have served.
     used: Vec<[u8; 16]>,
@@ -31,7 +31,7 @@ pub(crate) fn lease(input: Input<'_>) -> Result<Outcome, String> {
     let mut holder = Holder {
         authority,
         state,
-        held: vec![],
+        held: None,
         answers: vec![],
         used: vec![],
     };
@@ -75,10 +75,10 @@ impl Holder {
         let followed = self.state.follow(&step.hex("object"), &context);
         let followed = followed.map_err(|error| error.to_string())?;
         // What came for it before counts now.
-        for held in std::mem::take(&mut self.held) {
+        if let Some(held) = self.held.take() {
             let now = step.opt_u64("now");
             if let Renewal::Ahead { .. } = self.state.renew(&(&held).into(), held.issued_at, now) {
-                self.held.push(held);
+                self.held = Some(held);
             }
         }
         for (claim, made_at) in std::mem::take(&mut self.answers) {
@@ -102,7 +102,12 @@ impl Holder {
         let now = step.opt_u64("now");
         let renewal = self.state.renew(&(&fields).into(), fields.issued_at, now);
         if let Renewal::Ahead { .. } = renewal {
-            self.held.push(fields);
+            let newer = |held: &HeartbeatFields| {
+                (held.epoch, held.issued_at) < (fields.epoch, fields.issued_at)
+            };
+            if self.held.as_ref().is_none_or(newer) {
+                self.held = Some(fields);
+            }
         }
         Ok(renewal)
     }

@@ -5,6 +5,7 @@ mod case;
 mod header;
 mod numbers;
 mod open;
+mod readings;
 mod replay;
 mod retained;
 mod scene;
@@ -31,6 +32,7 @@ pub(crate) fn file() -> String {
     replay::vectors(&scene, &mut file);
     retained::vectors(&scene, &mut file);
     signature::vectors(&scene, &mut file);
+    readings::vectors(&scene, &mut file);
     numbers::vectors(&mut file);
     file.into_text()
 }

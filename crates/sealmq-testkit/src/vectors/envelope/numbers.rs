@@ -95,6 +95,14 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     );
     gap(
         file,
+        "lower-in-later-session",
+        "A lower number in a later session is late: only 0 is a restart.",
+        (900, 4, true),
+        None,
+        false,
+    );
+    gap(
+        file,
         "zero-in-session",
         "0 in the same session is no restart.",
         (900, 0, false),

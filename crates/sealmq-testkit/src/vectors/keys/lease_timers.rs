@@ -338,6 +338,54 @@ fn kept(group: &Group, file: &mut VectorFile) {
             "It is kept until its announcement was followed.",
             file,
         );
+    // Of several the one with the highest (epoch, issued_at), in whatever order they come.
+    let far = || object! { reason: "ahead", ask_epoch: 3_u8 };
+    for (id, comment, first, second_one) in [
+        (
+            "kept-highest-first",
+            "One of the next epoch is dropped.",
+            3,
+            2,
+        ),
+        (
+            "kept-highest-last",
+            "One of a later epoch takes its place.",
+            2,
+            3,
+        ),
+    ] {
+        let expect = |epoch: u64| if epoch == 3 { far() } else { ahead() };
+        Case::new(group)
+            .step(beat(group, first, NOW, LEASE, expect(first)))
+            .step(beat(group, second_one, NOW, LEASE, expect(second_one)))
+            .step(second(good(issued(2) + HOUR, None)))
+            .step(object! {
+                object: Json::hex(group.announcement(3)), now: NOW, expect: good(NOW + HOUR, None),
+            })
+            .done(id, comment, file);
+    }
+    Case::new(group)
+        .step(beat(group, 2, NOW, LEASE, ahead()))
+        .step(beat(group, 2, NOW - 60, LEASE, ahead()))
+        .step(second(good(NOW + HOUR, None)))
+        .done(
+            "kept-older",
+            "Of one epoch the one that was issued later.",
+            file,
+        );
+    let false_hash = heartbeat(|f| {
+        (f.epoch, f.issued_at, f.lease) = (2, NOW + 60, LEASE);
+        f.announcement = digest("another announcement");
+    });
+    Case::new(group)
+        .step(beat(group, 2, NOW, LEASE, ahead()))
+        .step(object! { heartbeat: Json::hex(false_hash), now: NOW, expect: ahead() })
+        .step(second(good(issued(2) + HOUR, None)))
+        .done(
+            "kept-other-hash",
+            "The one that is kept names another announcement.",
+            file,
+        );
     Case::new(group)
         .answer(5000, |f| (f.epoch, f.announcement) = (2, hash), ahead())
         .up(Some(5000), false, false)
@@ -487,7 +535,7 @@ fn successors(group: &Group, file: &mut VectorFile) {
         file,
     );
     let mut moved = first.clone();
-    moved.reverse();
+    moved.rotate_left(1);
     case().after(&next(moved), far, NOW, true, true).done(
         "successor-moved",
         "The same key at another index.",
