@@ -1,0 +1,191 @@
+//! How it goes on under a new delegation.
+
+use sealmq_authority::What;
+use sealmq_core::MemberNumber;
+use sealmq_keys::{DelegatedKey, ReservedTopic, Roles};
+
+use super::super::audit::Log;
+use super::super::objects::refused_list_of;
+use super::{COPIED_AT, Life, SPEC, delegation, resume, seen, topic};
+use crate::vectors::file::{Vector, VectorFile};
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{NOW, delegation_with, digest, elements, public};
+
+pub(super) fn resuming(life: &Life, file: &mut VectorFile) {
+    let mut push = |id: &str, comment: &str, found: Vec<Json>, resume: Json, resumed: Json| {
+        let evidence = found.iter().map(|_| Json::Bool(true)).collect();
+        let input = life.input(found).with("resume", resume);
+        let id = format!("backup-resume-{id}");
+        let vector = Vector::valid("backup", id, comment, SPEC, input);
+        let result = object! { evidence: Json::Array(evidence), resumed: resumed };
+        file.push(vector.attacks(&["A33"]).result(result));
+    };
+    let group = |epoch: u64, generation: u32, known: u64| {
+        let previous = life.group.epoch(known).hash;
+        let group = object! {
+            group: life.group.id.0, epoch: epoch, generation: generation, previous: previous,
+        };
+        Json::Array(vec![group])
+    };
+    let resumed = |next_member: u32, groups: Json, removed: Vec<u32>, unknown: Vec<u32>| {
+        object! { next_member: next_member, groups: groups, removed: removed, unknown: unknown }
+    };
+    let later = || vec![life.announcement(COPIED_AT + 1)];
+    push(
+        "log",
+        "With the whole log: who was enrolled and removed since, and the next numbers.",
+        later(),
+        resume(2, Some(&life.whole)),
+        resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]),
+    );
+    push(
+        "seen-further",
+        "The broker has an epoch that the log's copy does not tell of.",
+        vec![life.announcement(6)],
+        resume(2, Some(&life.whole)),
+        resumed(9 + 1024, group(7, 5, 6), vec![5], vec![9]),
+    );
+    push(
+        "own-log",
+        "The copy is no longer than the store's own log.",
+        later(),
+        resume(2, Some(&life.own)),
+        resumed(7 + 1024, group(5, 2, 4), vec![], vec![]),
+    );
+    push(
+        "no-log",
+        "Without any copy epochs and generations leave a gap, and removals are forgotten.",
+        later(),
+        resume(2, None),
+        resumed(7 + 1024, group(5 + 1024, 2 + 1024, 4), vec![], vec![]),
+    );
+    push(
+        "nothing-seen",
+        "The store was marked as a backup: nothing at the broker tells.",
+        vec![],
+        resume(2, None),
+        resumed(7 + 1024, group(4 + 1024, 2 + 1024, 3), vec![], vec![]),
+    );
+    push(
+        "serial-jump",
+        "Above the highest serial that was seen.",
+        vec![seen(ReservedTopic::Delegation, &delegation(6))],
+        resume(7, Some(&life.own)),
+        resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
+    );
+    let size = |log: &Log| object! { size: log.size, head: log.head };
+    let naming = |resume: Json, logs: &[&Log]| {
+        let heads = logs.iter().map(|log| size(log)).collect();
+        resume.with("heads", Json::Array(heads))
+    };
+    push(
+        "heartbeat",
+        "A heartbeat tells how far it went; its hash is no predecessor.",
+        vec![life.beat(6, &life.whole)],
+        resume(2, Some(&life.whole)),
+        resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]),
+    );
+    push(
+        "head-passed-over",
+        "The operator names the head that the copy lacks: a gap, as without a copy.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&life.own)), &[&life.whole]),
+        resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]),
+    );
+    let mut tail = life.whole.clone();
+    let member = MemberNumber(6);
+    tail.add(NOW, What::Removed { member });
+    push(
+        "tail-left-out",
+        "Entries behind the proven head; the operator names that head.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&tail)), &[&life.whole]),
+        resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]),
+    );
+    push(
+        "tail-counts",
+        "Entries behind the proven head; the operator names the end.",
+        vec![life.beat(4, &life.whole)],
+        naming(resume(2, Some(&tail)), &[&tail]),
+        resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]),
+    );
+    let refused = || {
+        let entries = [
+            &5_u32.to_be_bytes()[..],
+            &[0xff; 4],
+            &12_u32.to_be_bytes(),
+            &[0xff; 4],
+        ];
+        let list = refused_list_of(life.group.id, &entries.concat());
+        vec![seen(ReservedTopic::RefusedList(life.group.id), &list)]
+    };
+    push(
+        "refused-list",
+        "A refused list at the broker names who was removed, and shows a number.",
+        refused(),
+        resume(2, Some(&life.own)),
+        resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]),
+    );
+    push(
+        "refused-list-of-a-thief",
+        "The operator says who stays.",
+        refused(),
+        resume(2, Some(&life.own)).with("keep", vec![5_u32]),
+        resumed(12 + 1024, group(4, 2, 3), vec![], vec![]),
+    );
+    let mut forged = life.own.clone();
+    let (hash, log_head) = (digest("forged"), digest("forged"));
+    let last = MemberNumber((1 << 28) - 1);
+    let (group_id, number, epoch) = (life.group.id, u32::MAX, u64::MAX);
+    let announced = topic(ReservedTopic::Announcement(life.group.id, u64::MAX));
+    for what in [
+        What::Enrolled {
+            member: last,
+            key: public("late-9"),
+            name: "last",
+        },
+        What::Signed {
+            topic: &announced,
+            hash,
+        },
+        What::Signed {
+            topic: &topic(ReservedTopic::Credential(last)),
+            hash,
+        },
+        What::Generation {
+            group: group_id,
+            number,
+            epoch,
+        },
+        What::Delegation {
+            serial: u32::MAX,
+            hash,
+        },
+        What::Resumed {
+            serial: u32::MAX,
+            log_size: epoch,
+            log_head,
+        },
+    ] {
+        forged.add(NOW, what);
+    }
+    push(
+        "extreme-entries",
+        "Entries with extreme numbers: none of them counts.",
+        vec![],
+        resume(2, Some(&forged)),
+        resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
+    );
+    let keys = [DelegatedKey {
+        key: public("new controller"),
+        roles: Roles::ALL,
+    }];
+    let new_keys = delegation_with(2, &elements(&keys), &[], |_| {});
+    push(
+        "new-keys",
+        "With new keys nothing that stands at the broker is a predecessor.",
+        later(),
+        resume(2, Some(&life.own)).with("delegation", Json::hex(new_keys)),
+        resumed(7 + 1024, group(5, 2, 3), vec![], vec![]),
+    );
+}
