@@ -1,6 +1,9 @@
 #![forbid(unsafe_code)]
 //! sealmq for [rumqttc]: publish and subscribe as before, sealed end to end.
 //!
+//! What a client does stands in `sealmq-client`; this crate drives it: tokio, rumqttc, the clock,
+//! the random number generator and the store's thread are here.
+//!
 //! The calls are rumqttc's; what differs is that every message is sealed for the group that covers
 //! its topic, that a received [`Message`] says who sent it, and that keys are followed on the way.
 //! The broker is any MQTT 5 broker: it sees envelopes.
@@ -51,23 +54,17 @@
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 
 mod clock;
-mod engine;
-mod error;
-mod ledger;
-mod message;
+mod log;
 mod options;
-mod outbox;
+mod store;
 pub mod v5;
-mod will;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{ClientError, OpenError, StoreFailure};
-pub use message::Message;
 pub use options::SealOptions;
-pub use v5::{AsyncClient, Event, EventLoop, PollError};
-pub use will::Will;
+pub use v5::{AsyncClient, Event, EventLoop, PollError, Will};
 
 /// What appears in this crate's types.
-pub use sealmq_core::open::Rejection;
-pub use sealmq_core::replay::Gap;
-pub use sealmq_keys::member::{MemberEvent, MemberOptions, Properties, SealError, Stats};
+pub use sealmq_client::{
+    ClientError, Gap, MemberEvent, MemberOptions, Message, OpenError, Properties, Rejection,
+    SealError, Stats, StoreFailure,
+};

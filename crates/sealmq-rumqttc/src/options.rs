@@ -2,24 +2,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealmq_keys::member::MemberOptions;
+use sealmq_client::{Identifiers, MemberOptions, Options};
 
 use crate::clock::{Clock, SystemClock};
-use crate::will::Will;
+use crate::v5::Will;
 
 /// How sealing, waiting and reconnecting behave. The defaults suit a service on a host.
 #[derive(Clone)]
 #[must_use = "options do nothing until a client is made with them"]
 pub struct SealOptions {
+    pub(crate) client: Options,
     pub(crate) capacity: usize,
-    pub(crate) member: MemberOptions,
-    pub(crate) plaintext: Vec<String>,
-    pub(crate) wait_for_keys: Duration,
-    pub(crate) announce_credential: bool,
-    pub(crate) reconnect_delay: (Duration, Duration),
     pub(crate) max_inflight: u16,
     pub(crate) mqtt_events: bool,
-    pub(crate) will: Option<Will>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -27,15 +22,13 @@ impl SealOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self {
+            client: Options {
+                identifiers: Identifiers::Ring,
+                ..Options::default()
+            },
             capacity: 100,
-            member: MemberOptions::default(),
-            plaintext: Vec::new(),
-            wait_for_keys: Duration::ZERO,
-            announce_credential: false,
-            reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
             max_inflight: 100,
             mqtt_events: false,
-            will: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -49,7 +42,7 @@ impl SealOptions {
 
     /// The member machine's options: replay snapshots, bounds of waiting messages, own messages.
     pub fn member(mut self, options: MemberOptions) -> Self {
-        self.member = options;
+        self.client.member = options;
         self
     }
 
@@ -57,28 +50,28 @@ impl SealOptions {
     /// both ways; they arrive as `Unsealed`. Without it they are refused. A topic that a group
     /// covers is never sent or accepted in clear.
     pub fn allow_plaintext(mut self, filter: impl Into<String>) -> Self {
-        self.plaintext.push(filter.into());
+        self.client.plaintext.push(filter.into());
         self
     }
 
     /// How long `publish` waits when the keys for a topic have not arrived yet, for example right
     /// after the first connection. Default: not at all.
     pub fn wait_for_keys(mut self, most: Duration) -> Self {
-        self.wait_for_keys = most;
+        self.client.wait_for_keys = most;
         self
     }
 
     /// Put this member's credential into every message, so that readers who do not know it yet
     /// need not fetch it: 150 to 300 bytes more each. For links where publishers come and go.
     pub fn announce_credential(mut self, announce: bool) -> Self {
-        self.announce_credential = announce;
+        self.client.announce_credential = announce;
         self
     }
 
     /// Pause before connecting again: the first, and the longest after doubling. A random part
     /// keeps a fleet from returning in step. Default: 200 ms, 30 s.
     pub fn reconnect_delay(mut self, first: Duration, longest: Duration) -> Self {
-        self.reconnect_delay = (first, longest.max(first));
+        self.client.reconnect_delay = (first, longest.max(first));
         self
     }
 
@@ -101,7 +94,7 @@ impl SealOptions {
     /// epoch is about to leave the readers' window, the client connects again to renew it: use a
     /// session that survives that (`set_clean_start(false)` and a session expiry).
     pub fn last_will(mut self, will: impl Into<Will>) -> Self {
-        self.will = Some(will.into());
+        self.client.will = Some(will.into().0);
         self
     }
 
@@ -121,12 +114,8 @@ impl Default for SealOptions {
 impl fmt::Debug for SealOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealOptions")
+            .field("client", &self.client)
             .field("capacity", &self.capacity)
-            .field("member", &self.member)
-            .field("plaintext", &self.plaintext)
-            .field("wait_for_keys", &self.wait_for_keys)
-            .field("announce_credential", &self.announce_credential)
-            .field("reconnect_delay", &self.reconnect_delay)
             .field("max_inflight", &self.max_inflight)
             .field("mqtt_events", &self.mqtt_events)
             .finish_non_exhaustive()

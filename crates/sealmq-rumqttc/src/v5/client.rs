@@ -5,14 +5,12 @@ use bytes::Bytes;
 use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, PublishProperties};
-use sealmq_core::topic::{self, Topic};
-use sealmq_keys::{Store, is_reserved};
+use sealmq_client::{ClientError, Draft, OpenError, Subscription, check_filter};
+use sealmq_keys::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 
 use super::EventLoop;
-use super::convert::{properties_from, qos_from};
-use crate::engine::Draft;
-use crate::error::{ClientError, OpenError};
+use super::convert::{properties_from, qos_from, subscription_from};
 use crate::options::SealOptions;
 
 /// Publishes and subscribes, like [`rumqttc::v5::AsyncClient`], sealed. Clones share one
@@ -33,7 +31,7 @@ pub struct AsyncClient {
 #[derive(Debug)]
 pub(super) enum Command {
     Publish(Request),
-    Subscribe(Vec<Filter>),
+    Subscribe(Vec<Subscription>),
     Unsubscribe(String),
     Flush(oneshot::Sender<()>),
     Disconnect(oneshot::Sender<()>),
@@ -190,12 +188,11 @@ impl AsyncClient {
         &self,
         filters: impl IntoIterator<Item = Filter>,
     ) -> Result<(), ClientError> {
-        let mut filters: Vec<Filter> = filters.into_iter().collect();
-        for filter in &mut filters {
-            self.check_filter(&filter.path)?;
-            filter.preserve_retain = false;
+        let wanted: Vec<_> = filters.into_iter().map(subscription_from).collect();
+        for wanted in &wanted {
+            check_filter(&self.prefix, &wanted.filter)?;
         }
-        self.command(Command::Subscribe(filters))
+        self.command(Command::Subscribe(wanted))
     }
 
     /// Ends a subscription.
@@ -204,7 +201,7 @@ impl AsyncClient {
     /// As [`AsyncClient::subscribe`].
     pub async fn unsubscribe(&self, filter: impl Into<String>) -> Result<(), ClientError> {
         let filter = filter.into();
-        self.check_filter(&filter)?;
+        check_filter(&self.prefix, &filter)?;
         self.command(Command::Unsubscribe(filter))
     }
 
@@ -254,23 +251,6 @@ impl AsyncClient {
     fn command(&self, command: Command) -> Result<(), ClientError> {
         self.commands.send(command).map_err(|_| ClientError::Closed)
     }
-
-    fn check_filter(&self, filter: &str) -> Result<(), ClientError> {
-        let topics = match filter.strip_prefix("$share/") {
-            // A share name is one level without wildcards, and not empty.
-            Some(rest) => match rest.split_once('/') {
-                Some((name, topics)) if !name.is_empty() && !name.contains(['+', '#']) => topics,
-                _ => return Err(ClientError::Topic(topic::TopicError::WildcardPosition)),
-            },
-            None => filter,
-        };
-        topic::Filter::new(topics).map_err(ClientError::Topic)?;
-        if is_reserved(&self.prefix, topics) {
-            Err(ClientError::Reserved)
-        } else {
-            Ok(())
-        }
-    }
 }
 
 fn draft(
@@ -280,13 +260,9 @@ fn draft(
     payload: Bytes,
     properties: Option<PublishProperties>,
 ) -> Result<Draft, ClientError> {
-    Topic::new(&topic).map_err(ClientError::Topic)?;
-    Ok(Draft {
-        topic,
-        payload,
-        qos: qos_from(qos),
-        retain,
-        will: false,
-        properties: properties_from(properties),
-    })
+    let mut draft = Draft::new(topic, payload)?;
+    draft.qos = qos_from(qos);
+    draft.retain = retain;
+    draft.properties = properties_from(properties);
+    Ok(draft)
 }

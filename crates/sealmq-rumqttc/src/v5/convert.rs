@@ -1,11 +1,25 @@
-//! Between rumqttc's types and those of the engine.
+//! Between rumqttc's types and those of the client.
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Publish, PublishProperties};
-use sealmq_keys::member::Properties;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, Filter, LastWill, LastWillProperties, Publish, PublishProperties, RetainForwardRule,
+    SubscribeReasonCode,
+};
+use sealmq_client::{Incoming, Limits, Properties, Qos, Retained, SealedWill, Subscription, Wire};
 
-use crate::outbox::{Qos, Wire};
+/// Reason codes of SUBACK.
+const REFUSALS: [(u8, SubscribeReasonCode); 9] = [
+    (0x80, SubscribeReasonCode::Unspecified),
+    (0x83, SubscribeReasonCode::ImplementationSpecific),
+    (0x87, SubscribeReasonCode::NotAuthorized),
+    (0x8f, SubscribeReasonCode::TopicFilterInvalid),
+    (0x91, SubscribeReasonCode::PkidInUse),
+    (0x97, SubscribeReasonCode::QuotaExceeded),
+    (0x9e, SubscribeReasonCode::SharedSubscriptionsNotSupported),
+    (0xa1, SubscribeReasonCode::SubscriptionIdNotSupported),
+    (0xa2, SubscribeReasonCode::WildcardSubscriptionsNotSupported),
+];
 
 pub(super) const fn qos_from(qos: QoS) -> Qos {
     match qos {
@@ -23,6 +37,19 @@ pub(super) const fn qos_to(qos: Qos) -> QoS {
     }
 }
 
+pub(super) fn answer_from(answer: SubscribeReasonCode) -> Result<Qos, u8> {
+    let SubscribeReasonCode::Success(qos) = answer else {
+        let known = REFUSALS.iter().find(|(_, reason)| *reason == answer);
+        return Err(known.map_or(0x80, |(code, _)| *code));
+    };
+    Ok(qos_from(qos))
+}
+
+pub(super) fn refusal_to(code: u8) -> SubscribeReasonCode {
+    let known = REFUSALS.iter().find(|(known, _)| *known == code);
+    known.map_or(SubscribeReasonCode::Unspecified, |(_, reason)| *reason)
+}
+
 /// Topic aliases and subscription identifiers belong to one hop: they are left behind.
 pub(super) fn properties_from(properties: Option<PublishProperties>) -> Properties {
     let Some(outer) = properties else {
@@ -38,33 +65,121 @@ pub(super) fn properties_from(properties: Option<PublishProperties>) -> Properti
     }
 }
 
-pub(super) fn properties_to(properties: &Properties) -> Option<PublishProperties> {
+pub(super) fn properties_to(properties: Properties) -> Option<PublishProperties> {
     (!properties.is_empty()).then(|| PublishProperties {
         payload_format_indicator: properties.payload_format,
         message_expiry_interval: properties.expiry,
-        content_type: properties.content_type.clone(),
-        response_topic: properties.response_topic.clone(),
-        correlation_data: properties.correlation_data.clone().map(Bytes::from),
-        user_properties: properties.user.clone(),
+        content_type: properties.content_type,
+        response_topic: properties.response_topic,
+        correlation_data: properties.correlation_data.map(Bytes::from),
+        user_properties: properties.user,
         ..PublishProperties::default()
     })
 }
 
-pub(super) fn publish(wire: &Wire) -> Publish {
-    let payload = wire.payload.clone();
-    let mut publish = Publish::new(
-        &wire.topic,
-        qos_to(wire.qos),
-        payload,
-        properties_to(&wire.properties),
-    );
+pub(super) fn incoming(publish: &Publish) -> Incoming {
+    Incoming {
+        topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+        payload: publish.payload.clone(),
+        retain: publish.retain,
+        qos: qos_from(publish.qos),
+        packet: publish.pkid,
+        properties: properties_from(publish.properties.clone()),
+    }
+}
+
+pub(super) fn publish(wire: Wire) -> Publish {
+    let properties = properties_to(wire.properties);
+    let mut publish = Publish::new(wire.topic, qos_to(wire.qos), wire.payload, properties);
     publish.retain = wire.retain;
     publish
 }
 
-/// Size of the packet, header and packet identifier included.
-pub(super) fn size(wire: &Wire) -> usize {
-    let mut publish = publish(wire);
-    publish.pkid = 1;
-    publish.size()
+/// `preserve_retain` is always off: the reader has to know a retained delivery by the flag
+/// (spec/envelope.md §9).
+pub(super) fn subscription_from(filter: Filter) -> Subscription {
+    Subscription {
+        no_local: filter.nolocal,
+        retained: match filter.retain_forward_rule {
+            RetainForwardRule::OnEverySubscribe => Retained::OnSubscribe,
+            RetainForwardRule::OnNewSubscribe => Retained::OnNewSubscribe,
+            RetainForwardRule::Never => Retained::Never,
+        },
+        ..Subscription::new(filter.path, qos_from(filter.qos))
+    }
+}
+
+pub(super) fn filter_to(subscription: Subscription) -> Filter {
+    let mut filter = Filter::new(subscription.filter, qos_to(subscription.qos));
+    filter.nolocal = subscription.no_local;
+    filter.retain_forward_rule = match subscription.retained {
+        Retained::OnSubscribe => RetainForwardRule::OnEverySubscribe,
+        Retained::OnNewSubscribe => RetainForwardRule::OnNewSubscribe,
+        Retained::Never => RetainForwardRule::Never,
+    };
+    filter
+}
+
+/// What a broker allows, of which rumqttc takes no more than `receive_maximum` publishes.
+pub(super) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
+    let told = connack.properties.as_ref();
+    let size = told.and_then(|told| told.max_packet_size);
+    Limits {
+        receive_maximum,
+        maximum_packet_size: size.and_then(|size| usize::try_from(size).ok()),
+        maximum_qos: match told.and_then(|told| told.max_qos) {
+            Some(0) => Qos::AtMostOnce,
+            Some(1) => Qos::AtLeastOnce,
+            _ => Qos::ExactlyOnce,
+        },
+    }
+}
+
+/// A Last Will, from rumqttc's own ([`LastWill`]). It is sealed anew for each connection
+/// (spec/envelope.md §9).
+#[derive(Debug, Clone)]
+pub struct Will(pub(crate) sealmq_client::Will);
+
+impl From<LastWill> for Will {
+    fn from(will: LastWill) -> Self {
+        let outer = will.properties;
+        let delay = outer.as_ref().and_then(|outer| outer.delay_interval);
+        let properties = outer.map_or_else(Properties::default, |outer| Properties {
+            payload_format: outer.payload_format_indicator,
+            expiry: outer.message_expiry_interval,
+            content_type: outer.content_type,
+            response_topic: outer.response_topic,
+            correlation_data: outer.correlation_data.map(|data| data.to_vec()),
+            user: outer.user_properties,
+        });
+        Self(sealmq_client::Will {
+            topic: will.topic,
+            payload: will.message,
+            qos: qos_from(will.qos),
+            retain: will.retain,
+            properties,
+            delay,
+        })
+    }
+}
+
+/// As it stands in CONNECT.
+pub(super) fn will_to(will: SealedWill) -> LastWill {
+    let wire = will.wire;
+    let properties = LastWillProperties {
+        delay_interval: will.delay,
+        payload_format_indicator: None,
+        message_expiry_interval: wire.properties.expiry,
+        content_type: None,
+        response_topic: None,
+        correlation_data: None,
+        user_properties: Vec::new(),
+    };
+    LastWill::new(
+        wire.topic,
+        wire.payload.to_vec(),
+        qos_to(wire.qos),
+        wire.retain,
+        Some(properties),
+    )
 }

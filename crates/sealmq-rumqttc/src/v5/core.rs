@@ -1,153 +1,132 @@
-//! Everything of a client except the connection itself: what commands, packets and time do.
+//! Between rumqttc's events and the client's inputs, and back.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Publish};
+use getrandom::SysRng;
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, LastWill, Packet, PubAckReason, PubCompReason, PubRecReason, Publish,
+};
+use rumqttc::v5::{self, EventLoop, Request};
+use sealmq_client::{Acknowledged, Client, Output, Resume, StoreFailure, Time, Token};
 use tokio::sync::mpsc::Permit;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::client::Command;
-use super::log::log;
-use super::sending::Parked;
-use super::settle::Settling;
+use super::calls::Calls;
 use super::state::States;
-use super::subscriptions::Subscriptions;
 use super::{Event, PollError, convert};
-use crate::engine::{Draft, Engine, Output, Token};
-use crate::error::StoreFailure;
-use crate::ledger::Ledger;
-use crate::options::SealOptions;
-use crate::outbox::Outbox;
+use crate::clock::Clock;
+use crate::log::log;
+use crate::store::CommitThread;
 
-/// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
-const FILTERS_PER_PACKET: usize = 16;
-/// A broker that does not take DISCONNECT keeps nobody.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(5);
-
+/// Everything but rumqttc's event loop, which is borrowed while it polls.
 pub(super) struct Core {
-    pub(super) engine: Engine,
-    pub(super) outbox: Outbox,
-    pub(super) ledger: Ledger,
-    pub(super) subscriptions: Subscriptions,
+    pub(super) client: Client,
+    pub(super) store: CommitThread,
     pub(super) states: States,
+    pub(super) calls: Calls,
     /// Requests to rumqttc; its queue is never full.
-    pub(super) mqtt: rumqttc::v5::AsyncClient,
-    pub(super) connection: Option<Connection>,
-    pub(super) connections: u64,
-    /// Publishes are held back.
-    pub(super) settling: Option<Settling>,
-    /// When waiting for what an earlier process left behind ends.
-    pub(super) resume_until: Option<Instant>,
+    pub(super) mqtt: v5::AsyncClient,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) started: Instant,
+    pub(super) mqtt_events: bool,
+    pub(super) connack: Option<ConnAck>,
     /// For the application, each with what is acknowledged when it was handed over.
     pub(super) out: VecDeque<(Result<Event, PollError>, Option<Token>)>,
-    /// Messages whose keys have not arrived.
-    pub(super) parked: VecDeque<Parked>,
-    pub(super) wait_for_keys: Duration,
-    pub(super) mqtt_events: bool,
-    /// And seconds that the broker waits before it publishes it.
-    pub(super) will: Option<(Draft, Option<u32>)>,
-    /// Epoch of the Will of this connection.
-    pub(super) will_epoch: Option<u64>,
-    /// DISCONNECT was sent in order to connect again with a new Will;
-    /// until then the broker may close the connection.
-    pub(super) renewing: Option<Instant>,
-    goodbye: Option<Goodbye>,
-    pub(super) done: bool,
-}
-
-pub(super) struct Connection {
-    pub(super) number: u64,
-    pub(super) connack: ConnAck,
-}
-
-struct Goodbye {
-    reply: oneshot::Sender<()>,
-    until: Instant,
+    /// What a resumed session sends first, before rumqttc's queue.
+    pub(super) resume: Vec<Request>,
+    /// For the next CONNECT.
+    pub(super) will: Option<LastWill>,
+    pub(super) hang_up: bool,
+    pub(super) closed: bool,
 }
 
 impl Core {
-    pub(super) fn new(
-        engine: Engine,
-        mqtt: rumqttc::v5::AsyncClient,
-        options: &SealOptions,
-        most_inflight: u16,
-    ) -> Self {
-        Self {
-            engine,
-            outbox: Outbox::default(),
-            ledger: Ledger::default(),
-            subscriptions: Subscriptions::default(),
-            states: States::new(most_inflight),
-            mqtt,
-            connection: None,
-            connections: 0,
-            settling: None,
-            resume_until: None,
-            out: VecDeque::new(),
-            parked: VecDeque::new(),
-            wait_for_keys: options.wait_for_keys,
-            mqtt_events: options.mqtt_events,
-            // Its topic was checked when the engine was opened.
-            will: options
-                .will
-                .as_ref()
-                .and_then(|will| Some((will.draft().ok()?, will.delay))),
-            will_epoch: None,
-            renewing: None,
-            goodbye: None,
-            done: false,
+    pub(super) fn time(&self) -> Time {
+        let uptime = self.started.elapsed().as_millis();
+        Time {
+            uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+            clock: self.clock.now_ms(),
         }
     }
 
-    pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
-        self.ledger.count()
-    }
-
-    pub(super) const fn is_closing(&self) -> bool {
-        self.goodbye.is_some()
-    }
-
-    pub(super) fn command(&mut self, command: Command) {
-        match command {
-            Command::Publish(request) => self.publish(request),
-            Command::Subscribe(filters) => {
-                for filter in &filters {
-                    self.subscriptions.add(filter.clone());
+    /// Does what the client wants done.
+    pub(super) async fn pump(&mut self) -> Result<(), StoreFailure> {
+        while let Some(output) = self.client.poll_output(self.time(), &mut SysRng) {
+            self.calls.count(self.client.outstanding());
+            match output {
+                Output::Commit(changes) => match self.store.commit(changes).await {
+                    Ok(()) => self.client.committed(),
+                    Err(error) => {
+                        self.client.commit_failed();
+                        return Err(error);
+                    }
+                },
+                Output::Event(event, token) => {
+                    let event = event.with(convert::qos_to, convert::refusal_to);
+                    self.out.push_back((Ok(event), token));
                 }
-                self.engine.set_shared(self.subscriptions.shared());
-                self.send_subscribe(filters);
+                Output::Accepted(id) => self.calls.accepted(id),
+                Output::Refused { id, topic, error } => {
+                    if let Some(error) = self.calls.refused(id, error) {
+                        self.event(Event::NotPublished { topic, error });
+                    }
+                }
+                Output::Done(id) => self.calls.done(id),
+                Output::Flushed(id) => self.calls.flushed(id),
+                Output::Connect(will) => self.will = will.map(convert::will_to),
+                Output::HangUp => self.hang_up = true,
+                Output::Closed => self.closed = true,
+                Output::Resume(Resume::Publish(pkid, wire)) => {
+                    let mut publish = convert::publish(wire);
+                    (publish.pkid, publish.dup) = (pkid, true);
+                    self.resume.push(Request::Publish(publish));
+                }
+                Output::Resume(Resume::Release(pkid)) => {
+                    let release = v5::mqttbytes::v5::PubRel::new(pkid, None);
+                    self.resume.push(Request::PubRel(release));
+                }
+                packet => self.hand(packet),
             }
-            Command::Unsubscribe(filter) => {
-                self.subscriptions.remove(&filter);
-                self.engine.set_shared(self.subscriptions.shared());
-                self.send_unsubscribe(filter);
-            }
-            Command::Flush(reply) => self.ledger.wait(reply),
-            Command::Disconnect(reply) => self.say_goodbye(reply),
-        }
-    }
-
-    /// Snapshots and timeouts.
-    pub(super) async fn tick(&mut self) -> Result<(), StoreFailure> {
-        let outputs = self.engine.tick().await?;
-        self.apply(outputs);
-        let now = Instant::now();
-        if self.resume_until.is_some_and(|until| until <= now) {
-            self.resume_until = None;
-            self.outbox.abandon_orphans();
-        }
-        self.done |= self
-            .goodbye
-            .as_ref()
-            .is_some_and(|goodbye| goodbye.until <= now);
-        if self.parked.iter().any(|parked| parked.until <= now) {
-            self.retry_parked();
         }
         Ok(())
+    }
+
+    /// A connection that is lost meanwhile shows up as the event loop's next result.
+    fn hand(&self, packet: Output) {
+        let _lost = match packet {
+            Output::Acknowledge(token) => {
+                let (pkid, qos) = (token.packet, convert::qos_to(token.qos));
+                self.mqtt.try_ack(&Publish {
+                    pkid,
+                    qos,
+                    ..Publish::default()
+                })
+            }
+            Output::Subscribe(filters) => {
+                let filters = filters.into_iter().map(convert::filter_to);
+                self.mqtt.try_subscribe_many(filters.collect::<Vec<_>>())
+            }
+            Output::Unsubscribe(filter) => self.mqtt.try_unsubscribe(filter),
+            Output::Publish(wire) => {
+                let qos = convert::qos_to(wire.qos);
+                let (topic, retain, payload) = (wire.topic, wire.retain, wire.payload);
+                match convert::properties_to(wire.properties) {
+                    Some(properties) => self
+                        .mqtt
+                        .try_publish_with_properties(topic, qos, retain, payload, properties),
+                    None => self.mqtt.try_publish(topic, qos, retain, payload),
+                }
+            }
+            Output::Disconnect => self.mqtt.try_disconnect(),
+            _ => Ok(()),
+        };
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.calls.abandon(&mut self.client);
+        self.client.handle_timeout(self.time(), &mut SysRng);
     }
 
     /// Hands the next event to the application, and acknowledges it to the broker.
@@ -156,103 +135,124 @@ impl Core {
             log(&event);
             permit.send(event);
             if let Some(token) = token {
-                self.acknowledge(token);
+                self.client.handle_delivered(token);
             }
         }
     }
 
-    pub(super) fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event) {
         self.out.push_back((Ok(event), None));
     }
 
-    pub(super) fn apply(&mut self, outputs: Vec<Output>) {
-        for output in outputs {
-            match output {
-                Output::Notice(notice, token) => self.out.push_back((Ok(notice.into()), token)),
-                Output::Acknowledge(token) => self.acknowledge(token),
-                Output::Subscribe(filter) => self.send_subscribe(vec![reserved(filter)]),
-                Output::Unsubscribe(filter) => self.send_unsubscribe(filter),
-                Output::Publish(publication) => self.publish_object(publication),
-            }
+    pub(super) async fn on_event(
+        &mut self,
+        event: v5::Event,
+        eventloop: &mut EventLoop,
+    ) -> Result<(), StoreFailure> {
+        self.calls.abandon(&mut self.client);
+        if let v5::Event::Incoming(Packet::ConnAck(connack)) = &event {
+            let present = connack.session_present;
+            self.states.renew(eventloop, connack, present);
+            let limits = convert::limits(connack, self.states.limit(connack));
+            self.client.handle_connected(present, limits, self.time());
+            self.connack = Some(connack.clone());
         }
-    }
-
-    fn acknowledge(&mut self, token: Token) {
-        if self
-            .connection
-            .as_ref()
-            .is_some_and(|c| c.number == token.connection)
+        let goodbye = event == v5::Event::Outgoing(Outgoing::Disconnect);
+        self.on_packet(event);
+        if goodbye {
+            // Nothing may follow.
+            self.drain(eventloop);
+            self.client.handle_disconnect_written();
+        }
+        if self.client.wants_fresh_state()
+            && let Some(connack) = &self.connack
         {
-            let qos = convert::qos_to(token.qos);
-            let delivery = Publish {
-                pkid: token.packet,
-                qos,
-                ..Publish::default()
-            };
-            let _connection_lost = self.mqtt.try_ack(&delivery);
+            self.states.renew(eventloop, connack, true);
+            self.client.handle_fresh_state();
         }
+        self.pump().await?;
+        eventloop.pending.extend(self.resume.drain(..));
+        Ok(())
     }
 
-    /// Key management first, so that keys arrive before messages.
-    pub(super) fn restore_subscriptions(&mut self, session_present: bool) {
-        let member = self.engine.member();
-        let reserved: Vec<Filter> = member
-            .reserved_subscriptions()
-            .into_iter()
-            .map(reserved)
-            .collect();
-        let packets = reserved.len().div_ceil(FILTERS_PER_PACKET);
-        self.settling = Some(Settling::begin(packets));
-        self.send_subscribe(reserved);
-        let (missing, ended) = self.subscriptions.connected(session_present);
-        self.send_subscribe(missing);
-        for filter in ended {
-            self.send_unsubscribe(filter);
-        }
-    }
-
-    fn send_subscribe(&mut self, filters: Vec<Filter>) {
-        if self.connection.is_none() {
-            return; // it is done when there is one
-        }
-        for chunk in filters.chunks(FILTERS_PER_PACKET) {
-            if self.mqtt.try_subscribe_many(chunk.to_vec()).is_ok() {
-                self.outbox.use_identifier();
-                self.subscriptions
-                    .hand(chunk.iter().map(|filter| filter.path.clone()).collect());
+    /// The last that rumqttc has to tell of a connection.
+    pub(super) fn drain(&mut self, eventloop: &mut EventLoop) {
+        for event in std::mem::take(&mut eventloop.state.events) {
+            if event == v5::Event::Outgoing(Outgoing::Publish(0)) {
+                self.client.handle_publish_unwritten();
+            } else {
+                self.on_packet(event);
             }
         }
+        // rumqttc's own plans for the next connection; the client has better ones.
+        eventloop.pending.clear();
+        self.resume.clear();
     }
 
-    fn send_unsubscribe(&mut self, filter: String) {
-        if self.connection.is_some() && self.mqtt.try_unsubscribe(filter.clone()).is_ok() {
-            self.outbox.use_identifier();
-            self.subscriptions.hand_end(filter);
+    fn on_packet(&mut self, event: v5::Event) {
+        let client = &mut self.client;
+        match &event {
+            v5::Event::Incoming(Packet::Publish(publish)) => {
+                let time = self.time();
+                self.client.handle_publish(convert::incoming(publish), time);
+                return;
+            }
+            v5::Event::Incoming(packet) => self.on_answer(packet),
+            v5::Event::Outgoing(Outgoing::Publish(pkid)) => client.handle_publish_written(*pkid),
+            v5::Event::Outgoing(Outgoing::Subscribe(pkid)) => {
+                client.handle_subscribe_written(*pkid);
+            }
+            v5::Event::Outgoing(Outgoing::Unsubscribe(pkid)) => {
+                client.handle_unsubscribe_written(*pkid);
+            }
+            v5::Event::Outgoing(_) => {}
+        }
+        if self.mqtt_events {
+            self.event(Event::Mqtt(Box::new(event)));
         }
     }
 
-    fn say_goodbye(&mut self, reply: oneshot::Sender<()>) {
-        let now = Instant::now();
-        let until = now.checked_add(GOODBYE_WITHIN).unwrap_or(now);
-        self.goodbye = Some(Goodbye { reply, until });
-        self.done |= self.connection.is_none() || self.mqtt.try_disconnect().is_err();
-    }
-
-    /// The last events, when nothing is sent or received any more.
-    pub(super) fn end(&mut self, result: Result<(), StoreFailure>) {
-        self.parked.clear();
-        self.ledger.close();
-        if let Err(error) = result {
-            self.out.push_back((Err(PollError::Store(error)), None));
-        } else if self.goodbye.is_some() {
-            self.event(Event::Disconnected);
-        }
-        if let Some(goodbye) = self.goodbye.take() {
-            let _caller_left = goodbye.reply.send(());
+    fn on_answer(&mut self, packet: &Packet) {
+        let (time, client) = (self.time(), &mut self.client);
+        match packet {
+            Packet::PubAck(ack) => {
+                let acknowledged = match ack.reason {
+                    PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
+                        Acknowledged::Complete
+                    }
+                    reason => refused(&reason),
+                };
+                client.handle_acknowledged(ack.pkid, acknowledged);
+            }
+            Packet::PubRec(ack) => {
+                let acknowledged = match ack.reason {
+                    PubRecReason::Success | PubRecReason::NoMatchingSubscribers => {
+                        Acknowledged::Received
+                    }
+                    reason => {
+                        client.handle_slot_leaked();
+                        refused(&reason)
+                    }
+                };
+                client.handle_acknowledged(ack.pkid, acknowledged);
+            }
+            Packet::PubComp(ack) => {
+                if ack.reason != PubCompReason::Success {
+                    client.handle_slot_leaked();
+                }
+                client.handle_acknowledged(ack.pkid, Acknowledged::Complete);
+            }
+            Packet::SubAck(ack) => {
+                let answers = ack.return_codes.iter().copied().map(convert::answer_from);
+                client.handle_subscribed(ack.pkid, &answers.collect::<Vec<_>>(), time);
+            }
+            Packet::UnsubAck(ack) => client.handle_unsubscribed(ack.pkid),
+            _ => {}
         }
     }
 }
 
-fn reserved(filter: String) -> Filter {
-    Filter::new(filter, rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
+fn refused(reason: &impl core::fmt::Debug) -> Acknowledged {
+    let reason = format!("the broker refused it: {reason:?} (look at its access rules and limits)");
+    Acknowledged::Refused(reason)
 }

@@ -1,26 +1,28 @@
 //! The task that owns the connection. rumqttc's `poll` must not be cancelled while it writes, so
 //! its future is kept until it is done, while commands and time are served beside it.
 
-use std::future::pending;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use rumqttc::v5::{ConnectionError, EventLoop, MqttOptions};
+use getrandom::SysRng;
+use rumqttc::v5::{EventLoop, MqttOptions};
+use sealmq_client::{Client, OpenError, StoreFailure};
 use sealmq_keys::Store;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::calls::Calls;
 use super::client::Command;
 use super::core::Core;
-use super::settle::Settling;
+use super::state::States;
 use super::{Event, PollError};
-use crate::engine::Engine;
-use crate::error::{OpenError, StoreFailure};
 use crate::options::SealOptions;
+use crate::store::CommitThread;
 
-const TICK: Duration = Duration::from_millis(500);
 /// rumqttc's queue: what is in it is bounded by the outbox, and by what the broker sends.
 const REQUESTS: usize = 1 << 24;
 
@@ -29,17 +31,23 @@ pub(super) struct Driver {
     eventloop: EventLoop,
     /// Without a Last Will.
     mqtt: MqttOptions,
-    commands: mpsc::UnboundedReceiver<Command>,
-    events: mpsc::Sender<Result<Event, PollError>>,
-    room: Arc<Semaphore>,
-    delays: Delays,
+    callers: Callers,
 }
 
-/// Pauses before connecting again.
-struct Delays {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
+/// The application's ends.
+pub(super) struct Callers {
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) events: mpsc::Sender<Result<Event, PollError>>,
+    pub(super) room: Arc<Semaphore>,
+}
+
+/// What happened first.
+enum Step<T> {
+    Done(T),
+    /// The broker did not close the connection after DISCONNECT.
+    HangUp,
+    /// It is over, or nobody wants events any more.
+    Left,
 }
 
 impl Driver {
@@ -47,61 +55,69 @@ impl Driver {
         mqtt: MqttOptions,
         store: S,
         options: &SealOptions,
-        commands: mpsc::UnboundedReceiver<Command>,
-        events: mpsc::Sender<Result<Event, PollError>>,
-        room: Arc<Semaphore>,
+        callers: Callers,
     ) -> Result<Self, OpenError>
     where
         S: Store + Send + 'static,
     {
-        let engine = Engine::open(store, options)?;
+        let client = Client::open(&store, &options.client)?;
         let most_inflight = mqtt.get_outgoing_inflight_upper_limit().unwrap_or(1);
-        let (client, eventloop) = rumqttc::v5::AsyncClient::new(mqtt.clone(), REQUESTS);
-        let core = Core::new(engine, client, options, most_inflight);
-        let (first, longest) = options.reconnect_delay;
-        let delays = Delays {
-            first,
-            longest,
-            next: first,
+        let (requests, eventloop) = rumqttc::v5::AsyncClient::new(mqtt.clone(), REQUESTS);
+        let core = Core {
+            client,
+            store: CommitThread::new(store),
+            states: States::new(most_inflight),
+            calls: Calls::default(),
+            mqtt: requests,
+            clock: Arc::clone(&options.clock),
+            started: Instant::now(),
+            mqtt_events: options.mqtt_events,
+            connack: None,
+            out: VecDeque::new(),
+            resume: Vec::new(),
+            will: None,
+            hang_up: false,
+            closed: false,
         };
         Ok(Self {
             core,
             eventloop,
             mqtt,
-            commands,
-            events,
-            room,
-            delays,
+            callers,
         })
     }
 
     pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
-        self.core.outstanding()
+        self.core.calls.outstanding()
     }
 
     pub(super) fn prefix(&self) -> &str {
-        self.core.engine.member().prefix()
+        self.core.client.member().prefix()
     }
 
     pub(super) async fn run(mut self: Box<Self>) {
-        let mut result = self.drive().await;
-        if result.is_ok() {
-            result = self.core.engine.flush().await;
-        }
-        self.core.end(result);
-        // Whoever waits in a call learns that it is over.
-        self.room.close();
-        self.commands.close();
-        while self.commands.try_recv().is_ok() {}
+        let result = self.drive().await;
         let Self {
             mut core,
-            events,
+            mut callers,
             eventloop,
             ..
         } = *self;
+        if let Err(error) = result {
+            core.out.push_back((Err(PollError::Store(error)), None));
+        }
+        // Whoever waits in a call learns that it is over.
+        let mut calls = std::mem::take(&mut core.calls);
+        if let Some(goodbye) = calls.goodbye.take() {
+            let _caller_left = goodbye.send(());
+        }
+        drop(calls);
+        callers.room.close();
+        callers.commands.close();
+        while callers.commands.try_recv().is_ok() {}
         drop(eventloop); // and with it the connection, however long the last events wait
         while !core.out.is_empty() {
-            let Ok(permit) = events.reserve().await else {
+            let Ok(permit) = callers.events.reserve().await else {
                 return;
             };
             core.deliver(permit);
@@ -110,106 +126,95 @@ impl Driver {
 
     /// Until the application has enough of it, or the store fails.
     async fn drive(&mut self) -> Result<(), StoreFailure> {
-        let mut ticker = interval(TICK);
-        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pause = Duration::ZERO;
-        while !self.core.done {
-            if self.core.connection.is_none() && self.core.renewing.is_none() {
-                self.core
-                    .prepare_will(&mut self.eventloop, &self.mqtt)
-                    .await?;
-            }
-            let step = self.step(pause, &mut ticker).await?;
-            let (core, eventloop) = (&mut self.core, &mut self.eventloop);
-            pause = Duration::ZERO;
-            match step {
-                Step::Polled(Ok(event)) => {
-                    core.on_event(event, eventloop).await?;
-                    self.delays.next = self.delays.first;
+        // `None` while there is a connection, or one that ends.
+        let mut pause = Some(Duration::ZERO);
+        while !self.core.closed {
+            let (core, callers) = (&mut self.core, &mut self.callers);
+            if let Some(pause) = pause.take() {
+                match step(core, callers, sleep(pause)).await? {
+                    Step::Left => core.client.leave(),
+                    _ => self.connect().await?,
                 }
-                Step::Polled(Err(error)) => {
-                    core.on_disconnect(eventloop).await?;
-                    core.done |= core.is_closing();
-                    if core.renewing.take().is_none() {
-                        pause = self.delays.take();
-                        core.out
-                            .push_back((Err(PollError::Connection(error)), None));
+                self.core.pump().await?;
+                continue;
+            }
+            let eventloop = &mut self.eventloop;
+            match step(core, callers, eventloop.poll()).await? {
+                Step::Done(Ok(event)) => core.on_event(event, eventloop).await?,
+                Step::Done(Err(error)) => {
+                    core.drain(eventloop);
+                    let again = core.client.handle_disconnected(&mut SysRng);
+                    if again.is_some() {
+                        let error = PollError::Connection(error);
+                        core.out.push_back((Err(error), None));
                     }
+                    pause = Some(again.unwrap_or_default());
                 }
                 Step::HangUp => {
                     eventloop.clean();
-                    core.on_disconnect(eventloop).await?;
-                    core.renewing = None;
+                    core.drain(eventloop);
+                    let again = core.client.handle_disconnected(&mut SysRng);
+                    pause = Some(again.unwrap_or_default());
                 }
-                Step::Left => core.done = true,
+                Step::Left => core.client.leave(),
             }
             core.pump().await?;
         }
         Ok(())
     }
 
-    /// Waits for the connection's next event, and serves everybody else meanwhile.
-    async fn step(&mut self, pause: Duration, ticker: &mut Interval) -> Result<Step, StoreFailure> {
-        let Self {
-            core,
-            eventloop,
-            commands,
-            events,
-            ..
-        } = self;
-        let mut poll = pin!(poll_after(pause, eventloop));
-        loop {
-            tokio::select! {
-                // While the application does not take events, the network has to wait.
-                polled = &mut poll, if core.out.is_empty() || core.is_closing() => {
-                    return Ok(Step::Polled(polled));
-                }
-                permit = events.reserve(), if !core.out.is_empty() => match permit {
-                    Ok(permit) => core.deliver(permit),
-                    Err(_) => return Ok(Step::Left),
-                },
-                () = events.closed() => return Ok(Step::Left),
-                // Without clients the subscriptions go on.
-                Some(command) = commands.recv() => core.command(command),
-                _ = ticker.tick() => core.tick().await?,
-                () = at(core.settling.as_ref().map(Settling::until)) => {}
-                () = at(core.renewing) => return Ok(Step::HangUp),
-            }
-            core.pump().await?;
-            if core.done {
-                return Ok(Step::Left);
-            }
+    async fn connect(&mut self) -> Result<(), StoreFailure> {
+        let time = self.core.time();
+        self.core.client.connect(time, &mut SysRng);
+        self.core.pump().await?;
+        let will = self.core.will.take();
+        if will.is_some() || self.eventloop.options.last_will().is_some() {
+            self.eventloop.options = self.mqtt.clone();
         }
+        if let Some(will) = will {
+            self.eventloop.options.set_last_will(will);
+        }
+        Ok(())
     }
 }
 
-/// What happened first.
-#[allow(clippy::large_enum_variant, reason = "one at a time, for one step")]
-enum Step {
-    Polled(Result<rumqttc::v5::Event, ConnectionError>),
-    /// The broker did not close the connection after DISCONNECT.
-    HangUp,
-    /// Nobody wants events any more.
-    Left,
-}
-
-impl Delays {
-    /// Doubles, and takes a random half off.
-    fn take(&mut self) -> Duration {
-        let whole = self.next;
-        self.next = whole.saturating_mul(2).min(self.longest);
-        let mut random = [0];
-        // Without randomness the pause is the whole one.
-        let part = if getrandom::fill(&mut random).is_ok() {
-            u32::from(random[0])
-        } else {
-            0
-        };
-        let off = whole
-            .saturating_mul(part)
-            .checked_div(512)
-            .unwrap_or_default();
-        whole.saturating_sub(off)
+/// Waits for something, and serves everybody else meanwhile.
+async fn step<T>(
+    core: &mut Core,
+    callers: &mut Callers,
+    wait: impl Future<Output = T>,
+) -> Result<Step<T>, StoreFailure> {
+    let Callers {
+        commands, events, ..
+    } = callers;
+    let mut wait = pin!(wait);
+    loop {
+        core.pump().await?;
+        if core.closed {
+            return Ok(Step::Left);
+        }
+        if std::mem::take(&mut core.hang_up) {
+            return Ok(Step::HangUp);
+        }
+        let timeout = core.client.poll_timeout();
+        let timeout = timeout.and_then(|at| core.started.checked_add(Duration::from_millis(at)));
+        tokio::select! {
+            // While the application does not take events, the network has to wait.
+            done = &mut wait, if core.out.is_empty() || core.calls.goodbye.is_some() => {
+                return Ok(Step::Done(done));
+            }
+            permit = events.reserve(), if !core.out.is_empty() => match permit {
+                Ok(permit) => core.deliver(permit),
+                Err(_) => return Ok(Step::Left),
+            },
+            () = events.closed() => return Ok(Step::Left),
+            // Without clients the subscriptions go on.
+            Some(command) = commands.recv() => {
+                let time = core.time();
+                core.calls.command(command, &mut core.client, time);
+            }
+            () = at(timeout) => core.tick(),
+        }
     }
 }
 
@@ -217,16 +222,6 @@ impl core::fmt::Debug for Driver {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
     }
-}
-
-async fn poll_after(
-    pause: Duration,
-    eventloop: &mut EventLoop,
-) -> Result<rumqttc::v5::Event, ConnectionError> {
-    if !pause.is_zero() {
-        sleep(pause).await;
-    }
-    eventloop.poll().await
 }
 
 /// At a time; never without one.

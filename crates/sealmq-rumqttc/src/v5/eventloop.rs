@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use rumqttc::v5::MqttOptions;
+use sealmq_client::OpenError;
 use sealmq_keys::Store;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::client::AsyncClient;
-use super::driver::Driver;
+use super::driver::{Callers, Driver};
 use super::{Event, PollError};
-use crate::error::OpenError;
 use crate::options::SealOptions;
 
 /// Larger than any object of key management, with room for payloads of a mebibyte; rumqttc's own
@@ -53,7 +53,12 @@ impl EventLoop {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (sender, events) = mpsc::channel(options.capacity);
         let room = Arc::new(Semaphore::new(options.capacity.min(Semaphore::MAX_PERMITS)));
-        let driver = Driver::new(mqtt, store, options, receiver, sender, Arc::clone(&room))?;
+        let callers = Callers {
+            commands: receiver,
+            events: sender,
+            room: Arc::clone(&room),
+        };
+        let driver = Driver::new(mqtt, store, options, callers)?;
         let client = AsyncClient::assemble(commands, room, driver.outstanding(), driver.prefix());
         Ok((
             client,

@@ -1,21 +1,23 @@
 //! For MQTT 5: [`rumqttc::v5`].
 
+mod calls;
 mod client;
 mod convert;
 mod core;
 mod driver;
-mod event;
 mod eventloop;
-mod log;
-mod packets;
-mod poll_error;
-mod sending;
-mod settle;
 mod state;
-mod subscriptions;
-mod will;
+
+use rumqttc::v5::ConnectionError;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
 
 pub use client::AsyncClient;
-pub use event::Event;
+pub use convert::Will;
 pub use eventloop::EventLoop;
-pub use poll_error::PollError;
+
+/// What [`EventLoop::poll`] reports, with rumqttc's types.
+pub type Event = sealmq_client::Event<QoS, SubscribeReasonCode, Box<rumqttc::v5::Event>>;
+
+/// [`EventLoop::poll`] failed.
+pub type PollError = sealmq_client::PollError<ConnectionError>;

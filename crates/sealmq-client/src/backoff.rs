@@ -1,0 +1,35 @@
+use core::time::Duration;
+
+use rand_core::TryCryptoRng;
+
+/// Pauses before connecting again. A connection that ends before anything useful happened doubles
+/// the pause: a broker that accepts and hangs up is not better than one that is away.
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(crate) const fn new((first, longest): (Duration, Duration)) -> Self {
+        Self {
+            first,
+            longest,
+            next: first,
+        }
+    }
+
+    /// The broker did something for this client.
+    pub(crate) const fn useful(&mut self) {
+        self.next = self.first;
+    }
+
+    /// Doubles, and takes a random half off. Without randomness the pause is the whole one.
+    pub(crate) fn take(&mut self, rng: &mut impl TryCryptoRng) -> Duration {
+        let whole = self.next;
+        self.next = whole.saturating_mul(2).min(self.longest);
+        let part = rng.try_next_u32().map_or(0, |random| random % 256);
+        let off = whole.saturating_mul(part).checked_div(512);
+        whole.saturating_sub(off.unwrap_or_default())
+    }
+}

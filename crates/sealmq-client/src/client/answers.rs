@@ -1,0 +1,126 @@
+//! What the broker said to packets, and which packets the driver wrote.
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Client;
+use crate::event::Event;
+use crate::outbox::Accepted;
+use crate::output::Output;
+use crate::time::Time;
+use crate::wire::Qos;
+
+/// What the broker said to a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// PUBREC: it has the message, and its identifier stays in use until `Complete`.
+    Received,
+    /// PUBACK or PUBCOMP: the identifier is free.
+    Complete,
+    /// PUBACK or PUBREC with an error, as it may be told to people: the identifier is free.
+    Refused(String),
+}
+
+impl Client {
+    /// The driver wrote a publish under this packet identifier; 0 at QoS 0, which is done with it.
+    /// Publishes are written in the order in which they came out.
+    pub fn handle_publish_written(&mut self, packet: u16) {
+        let written = self.outbox.written(packet);
+        self.finished(written);
+    }
+
+    /// A QoS 0 publish may not have left, because the connection broke while it was written.
+    pub fn handle_publish_unwritten(&mut self) {
+        self.outbox.unwritten();
+    }
+
+    /// The driver wrote a SUBSCRIBE.
+    pub fn handle_subscribe_written(&mut self, packet: u16) {
+        self.subscriptions.written(packet);
+    }
+
+    /// The driver wrote an UNSUBSCRIBE.
+    pub fn handle_unsubscribe_written(&mut self, packet: u16) {
+        self.subscriptions.end_written(packet);
+    }
+
+    /// PUBACK, PUBREC or PUBCOMP.
+    pub fn handle_acknowledged(&mut self, packet: u16, acknowledged: Acknowledged) {
+        self.backoff.useful();
+        match acknowledged {
+            Acknowledged::Received => self.outbox.received(packet),
+            Acknowledged::Complete => {
+                let settled = self.outbox.settled(packet);
+                self.finished(settled);
+            }
+            Acknowledged::Refused(reason) => {
+                let settled = self.outbox.settled(packet);
+                self.give_up(settled, reason);
+            }
+        }
+    }
+
+    /// The driver's library lost a slot: it can have one publish less on its way until its state is
+    /// new.
+    pub const fn handle_slot_leaked(&mut self) {
+        self.outbox.leaked();
+    }
+
+    /// Whether slots leaked, and nothing is on its way: the driver gives its library a new state,
+    /// and says [`Client::handle_fresh_state`].
+    #[must_use]
+    pub fn wants_fresh_state(&self) -> bool {
+        self.connection.is_some() && self.outbox.wants_fresh_state()
+    }
+
+    /// The library's state is new.
+    pub const fn handle_fresh_state(&mut self) {
+        self.outbox.fresh_state();
+    }
+
+    /// SUBACK: what each filter got, the granted quality of service or a reason code.
+    pub fn handle_subscribed(&mut self, packet: u16, answers: &[Result<Qos, u8>], time: Time) {
+        let answers: Vec<_> = self.subscriptions.answered(packet, answers);
+        let of_keys = |(filter, _): &(String, _)| self.member.is_reserved(filter);
+        if answers.iter().any(of_keys)
+            && let Some(settling) = &mut self.settling
+        {
+            settling.confirmed(time);
+        }
+        for (filter, answer) in answers {
+            match answer {
+                Ok(qos) => {
+                    self.backoff.useful();
+                    if !self.member.is_reserved(&filter) {
+                        self.event(Event::Subscribed { filter, qos });
+                    }
+                }
+                Err(reason) => self.event(Event::SubscribeRefused { filter, reason }),
+            }
+        }
+    }
+
+    /// UNSUBACK.
+    pub fn handle_unsubscribed(&mut self, packet: u16) {
+        let ended = self.subscriptions.end_answered(packet);
+        if let Some(filter) = ended.filter(|filter| !self.member.is_reserved(filter)) {
+            self.event(Event::Unsubscribed { filter });
+        }
+    }
+
+    fn finished(&mut self, accepted: Option<Accepted>) {
+        if let Some(id) = accepted.and_then(|accepted| accepted.id) {
+            self.done(id);
+            self.push(Output::Done(id));
+        }
+    }
+
+    pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
+        if let Some(accepted) = accepted {
+            let topic = accepted.content.topic().to_owned();
+            self.event(Event::PublishRefused { topic, reason });
+            self.finished(Some(accepted));
+        }
+    }
+}

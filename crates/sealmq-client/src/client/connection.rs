@@ -1,0 +1,188 @@
+//! Connections begin, break and end; time passes.
+
+use core::time::Duration;
+
+use rand_core::TryCryptoRng;
+
+use super::{Client, Connection, FILTERS_PER_PACKET, Life};
+use crate::event::Event;
+use crate::limits::Limits;
+use crate::outbox::Session;
+use crate::output::Output;
+use crate::settle::Settling;
+use crate::subscriptions::Subscription;
+use crate::time::Time;
+use crate::wire::Qos;
+
+/// Timeouts and snapshots of the member.
+const TICK: u64 = 500;
+/// Brokers must answer a PUBREL whether or not they know its identifier.
+const ORPHANS_WITHIN: u64 = 10_000;
+/// A broker that does not take DISCONNECT keeps nobody.
+const GOODBYE_WITHIN: u64 = 5_000;
+
+impl Client {
+    /// The broker accepted the connection that [`Output::Connect`] asked for. The driver's library
+    /// has no packet identifier in use, but for what [`Output::Resume`] brings.
+    pub fn handle_connected(&mut self, session_present: bool, limits: Limits, time: Time) {
+        self.set_time(time);
+        let session = match (session_present, self.connections) {
+            (false, _) => Session::New,
+            (true, 0) if limits.maximum_qos >= Qos::ExactlyOnce => Session::Inherited,
+            (true, _) => Session::Resumed,
+        };
+        self.resume_until = Some(time.after(ORPHANS_WITHIN));
+        self.connections = self.connections.saturating_add(1);
+        self.connection = Some(Connection {
+            number: self.connections,
+            limits,
+        });
+        self.outbox.connected(session, limits.receive_maximum);
+        self.event(Event::Connected { session_present });
+        self.restore_subscriptions(session_present, time);
+        let actions = self.member.connected();
+        self.carry_out(actions);
+    }
+
+    /// Key management first, so that keys arrive before messages.
+    fn restore_subscriptions(&mut self, session_present: bool, time: Time) {
+        let reserved = self.member.reserved_subscriptions().into_iter();
+        let reserved = reserved.map(|filter| Subscription::new(filter, Qos::AtLeastOnce));
+        let packets = reserved.len().div_ceil(FILTERS_PER_PACKET);
+        self.settling = Some(Settling::begin(packets, time));
+        self.send_subscribe(reserved.collect());
+        let (missing, ended) = self.subscriptions.connected(session_present);
+        self.send_subscribe(missing);
+        for filter in ended {
+            self.send_unsubscribe(filter);
+        }
+    }
+
+    /// The connection broke, or could not be made. When to [`connect`](Self::connect) again; `None`
+    /// if that was planned: at once, and it is no news for the application.
+    pub fn handle_disconnected(&mut self, rng: &mut impl TryCryptoRng) -> Option<Duration> {
+        self.nothing_follows();
+        if self.closing.is_some() {
+            self.end();
+            return None;
+        }
+        if self.renewing.take().is_some() {
+            return None;
+        }
+        Some(self.backoff.take(rng))
+    }
+
+    /// DISCONNECT was written: nothing may follow it. The broker closes the connection.
+    pub fn handle_disconnect_written(&mut self) {
+        if self.closing.is_some() {
+            self.end();
+        } else if self.renewing.is_some() {
+            self.nothing_follows();
+        }
+    }
+
+    /// Nothing that came over this connection can be acknowledged, and nothing be sent any more.
+    fn nothing_follows(&mut self) {
+        self.connection = None;
+        self.settling = None;
+        self.waiting.values_mut().for_each(|token| *token = None);
+        self.outbox.disconnected();
+        self.subscriptions.disconnected();
+        self.queue.retain(|output| {
+            let of_connection = matches!(
+                output,
+                Output::Acknowledge(_)
+                    | Output::Subscribe(_)
+                    | Output::Unsubscribe(_)
+                    | Output::Resume(_)
+                    | Output::Disconnect
+                    | Output::HangUp
+            );
+            !of_connection
+        });
+    }
+
+    /// The application has enough: replay windows become durable, the broker gets DISCONNECT.
+    /// What is not acknowledged yet is dropped: [`flush`](Self::flush) first.
+    pub fn disconnect(&mut self, time: Time) {
+        self.closing = Some(time.after(GOODBYE_WITHIN));
+        if self.connection.is_some() {
+            self.push(Output::Disconnect);
+        } else {
+            self.end();
+        }
+    }
+
+    /// The application is gone: as [`disconnect`](Self::disconnect), without a goodbye.
+    pub fn leave(&mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if !matches!(self.life, Life::Running | Life::Committing) {
+            return;
+        }
+        self.parked.clear();
+        let changes = self.member.flush();
+        self.commit(changes);
+        if self.closing.is_some() {
+            self.event(Event::Disconnected);
+        }
+        self.push(Output::Closed);
+        self.life = match self.life {
+            Life::Committing => Life::EndingCommits,
+            _ => Life::Ending,
+        };
+    }
+
+    /// Time has passed: call it at [`Client::poll_timeout`], or about twice a second.
+    pub fn handle_timeout(&mut self, time: Time, rng: &mut impl TryCryptoRng) {
+        if !matches!(self.life, Life::Running | Life::Committing) {
+            return;
+        }
+        self.set_time(time);
+        let over = |until: Option<u64>| until.is_some_and(|until| until <= time.uptime);
+        if over(Some(self.next_tick)) {
+            self.next_tick = time.after(TICK);
+            let actions = self.member.tick(time.clock);
+            self.carry_out(actions);
+            let actions = self.member.maintain(time.clock, rng);
+            self.carry_out(actions);
+        }
+        if over(self.resume_until) {
+            self.resume_until = None;
+            self.outbox.abandon_orphans();
+        }
+        if self.parked.iter().any(|parked| over(Some(parked.until))) {
+            self.retry_parked(time);
+        }
+        if over(self.renewing) {
+            self.renewing = Some(u64::MAX);
+            self.push(Output::HangUp);
+        }
+        if over(self.closing) {
+            self.end();
+        }
+    }
+
+    /// The uptime of the next [`Client::handle_timeout`], if nothing else happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<u64> {
+        if self.life == Life::Over {
+            return None;
+        }
+        let settled = self.settling.as_ref().map(Settling::until);
+        let patience = self.parked.iter().map(|parked| parked.until).min();
+        [
+            Some(self.next_tick),
+            settled,
+            patience,
+            self.resume_until,
+            self.renewing,
+            self.closing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

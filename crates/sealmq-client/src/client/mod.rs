@@ -1,0 +1,335 @@
+//! The client: everything that is the same for every driver.
+
+mod answers;
+mod connection;
+mod coverage;
+mod receiving;
+mod sending;
+mod will;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::topic::{Filter, Topic};
+use sealmq_keys::member::{Action, Member};
+use sealmq_keys::{Changes, Store};
+
+use crate::backoff::Backoff;
+use crate::draft::Draft;
+use crate::error::OpenError;
+use crate::event::Event;
+use crate::ledger::Ledger;
+use crate::limits::Limits;
+use crate::options::Options;
+use crate::outbox::{Accepted, Content, Outbox};
+use crate::output::{FlushId, Output, Token};
+use crate::settle::Settling;
+use crate::subscriptions::{Subscription, Subscriptions};
+use crate::time::Time;
+use crate::wire::Qos;
+pub use answers::Acknowledged;
+pub use receiving::Incoming;
+use sending::Parked;
+
+/// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
+const FILTERS_PER_PACKET: usize = 16;
+
+/// A member that talks to a broker, without the talking. Methods come in families: `handle_*` are
+/// what happened, `poll_*` what to do, and when to come back; all others are the application's.
+pub struct Client {
+    member: Member,
+    plaintext: Vec<String>,
+    announce_credential: bool,
+    wait_for_keys: u64,
+    /// Messages that wait in the member, by ticket, with what acknowledges them.
+    waiting: BTreeMap<u64, Option<Token>>,
+    /// Shared subscriptions: several readers, so a gap says nothing.
+    shared: Vec<String>,
+    subscriptions: Subscriptions,
+    outbox: Outbox,
+    ledger: Ledger,
+    /// Messages whose keys have not arrived.
+    parked: VecDeque<Parked>,
+    /// And seconds that the broker waits before it publishes it.
+    will: Option<(Draft, Option<u32>)>,
+    /// Epoch of the Will of this connection.
+    will_epoch: Option<u64>,
+    connection: Option<Connection>,
+    connections: u64,
+    /// Publishes are held back.
+    settling: Option<Settling>,
+    /// When waiting for what an earlier process left behind ends.
+    resume_until: Option<u64>,
+    /// DISCONNECT was sent in order to connect again with a new Will; until then the broker may
+    /// close the connection.
+    renewing: Option<u64>,
+    /// The application said goodbye; so long may DISCONNECT take.
+    closing: Option<u64>,
+    next_tick: u64,
+    backoff: Backoff,
+    queue: VecDeque<Output>,
+    life: Life,
+}
+
+struct Connection {
+    number: u64,
+    limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// A commit is on its way: nothing comes out.
+    Committing,
+    /// No more inputs; what is in the queue comes out.
+    Ending,
+    /// As `Ending`, and a commit is on its way.
+    EndingCommits,
+    /// Nothing comes out any more.
+    Over,
+}
+
+impl Client {
+    /// Loads the member whose state is in `store`. Everything that changes it comes out as
+    /// [`Output::Commit`]: one client per store at a time.
+    ///
+    /// # Errors
+    /// The store holds no enrolled member, or an option makes no sense.
+    pub fn open<S: Store>(store: &S, options: &Options) -> Result<Self, OpenError> {
+        let will = match &options.will {
+            Some(will) => Some((will.draft().map_err(OpenError::WillTopic)?, will.delay)),
+            None => None,
+        };
+        for filter in &options.plaintext {
+            Filter::new(filter).map_err(|error| OpenError::PlaintextFilter {
+                filter: filter.clone(),
+                error,
+            })?;
+        }
+        let patience = options.wait_for_keys.as_millis();
+        Ok(Self {
+            member: Member::load(store, options.member.clone())?,
+            plaintext: options.plaintext.clone(),
+            announce_credential: options.announce_credential,
+            wait_for_keys: u64::try_from(patience).unwrap_or(u64::MAX),
+            waiting: BTreeMap::new(),
+            shared: Vec::new(),
+            subscriptions: Subscriptions::default(),
+            outbox: Outbox::new(options.identifiers),
+            ledger: Ledger::default(),
+            parked: VecDeque::new(),
+            will,
+            will_epoch: None,
+            connection: None,
+            connections: 0,
+            settling: None,
+            resume_until: None,
+            renewing: None,
+            closing: None,
+            next_tick: 0,
+            backoff: Backoff::new(options.reconnect_delay),
+            queue: VecDeque::new(),
+            life: Life::Running,
+        })
+    }
+
+    /// The member, to look at.
+    #[must_use]
+    pub const fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// Accepted messages that the broker has not acknowledged (QoS 1, 2) or that were not written
+    /// (QoS 0) yet.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.ledger.count()
+    }
+
+    /// Subscribes, now and after each connect that needs it. The filters were checked
+    /// ([`check_filter`](crate::check_filter)).
+    pub fn subscribe(&mut self, subscriptions: Vec<Subscription>) {
+        for subscription in &subscriptions {
+            self.subscriptions.add(subscription.clone());
+        }
+        self.shared = self.subscriptions.shared();
+        self.send_subscribe(subscriptions);
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, filter: String) {
+        self.subscriptions.remove(&filter);
+        self.shared = self.subscriptions.shared();
+        self.send_unsubscribe(filter);
+    }
+
+    /// [`Output::Flushed`] says when everything that was accepted so far is not outstanding any
+    /// more.
+    pub fn flush(&mut self) -> FlushId {
+        let (id, over) = self.ledger.wait();
+        if over {
+            self.push(Output::Flushed(id));
+        }
+        id
+    }
+
+    /// What to do next; until `None`. Seals what may go out now.
+    pub fn poll_output(&mut self, time: Time, rng: &mut impl TryCryptoRng) -> Option<Output> {
+        if !matches!(self.life, Life::Running | Life::Ending) {
+            return None;
+        }
+        self.set_time(time);
+        loop {
+            let Some(output) = self.queue.pop_front() else {
+                if self.life == Life::Running && self.next_packet(time, rng) {
+                    continue;
+                }
+                return None;
+            };
+            match &output {
+                Output::Commit(_) if self.life == Life::Running => self.life = Life::Committing,
+                Output::Commit(_) => self.life = Life::EndingCommits,
+                Output::Acknowledge(token) if !self.is_current(*token) => continue,
+                Output::Subscribe(filters) => {
+                    self.outbox.use_identifier();
+                    let filters = filters.iter().map(|wanted| wanted.filter.clone());
+                    self.subscriptions.hand(filters.collect());
+                }
+                Output::Unsubscribe(filter) => {
+                    self.outbox.use_identifier();
+                    self.subscriptions.hand_end(filter.clone());
+                }
+                Output::Disconnect if self.closing.is_none() => self.begin_renewing(time),
+                Output::Closed => self.life = Life::Over,
+                _ => {}
+            }
+            return Some(output);
+        }
+    }
+
+    /// What [`Output::Commit`] gave is durable.
+    pub const fn committed(&mut self) {
+        match self.life {
+            Life::Committing => self.life = Life::Running,
+            Life::EndingCommits => self.life = Life::Ending,
+            _ => {}
+        }
+    }
+
+    /// A commit failed: memory is ahead of the store, so nothing comes out any more. Repair the
+    /// store, and open a new client.
+    pub fn commit_failed(&mut self) {
+        self.life = Life::Over;
+        self.queue.clear();
+        self.parked.clear();
+    }
+
+    /// Whether anything comes out any more, now or later.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.life == Life::Over
+    }
+
+    /// The application has an event: its message may be acknowledged.
+    pub fn handle_delivered(&mut self, token: Token) {
+        self.push(Output::Acknowledge(token));
+    }
+
+    fn is_current(&self, token: Token) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.number == token.connection)
+    }
+
+    fn push(&mut self, output: Output) {
+        if matches!(self.life, Life::Running | Life::Committing) {
+            self.queue.push_back(output);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.push(Output::Event(event, None));
+    }
+
+    fn commit(&mut self, changes: Changes) {
+        if !changes.is_empty() {
+            self.push(Output::Commit(changes));
+        }
+    }
+
+    /// Without a clock the member counts how long the program has been running.
+    fn set_time(&mut self, time: Time) {
+        if time.clock.is_none() {
+            self.member.set_uptime(time.uptime);
+        }
+    }
+
+    /// What the member wants done, in its order.
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Commit(changes) => self.commit(changes),
+                Action::Subscribe(filter) => {
+                    self.send_subscribe(vec![Subscription::new(filter, Qos::AtLeastOnce)]);
+                }
+                Action::Unsubscribe(filter) => self.send_unsubscribe(filter),
+                Action::Publish(publication) => self.outbox.push(Accepted {
+                    content: Content::Wire(publication.into()),
+                    id: None,
+                    until: None,
+                }),
+                Action::Message(ticket, received) => {
+                    let token = self.waiting.remove(&ticket).flatten();
+                    self.opened(*received, token);
+                }
+                Action::Rejected(ticket, topic, reason) => {
+                    let token = self.waiting.remove(&ticket).flatten();
+                    self.rejected(topic, reason, token);
+                }
+                Action::Event(event) => self.event(Event::Key(event)),
+                // A later version of the member machine; what it needs, it also reports.
+                _ => {}
+            }
+        }
+    }
+
+    fn send_subscribe(&mut self, filters: Vec<Subscription>) {
+        if self.connection.is_none() {
+            return; // it is done when there is one
+        }
+        for chunk in filters.chunks(FILTERS_PER_PACKET) {
+            self.push(Output::Subscribe(chunk.to_vec()));
+        }
+    }
+
+    fn send_unsubscribe(&mut self, filter: String) {
+        if self.connection.is_some() {
+            self.push(Output::Unsubscribe(filter));
+        }
+    }
+
+    fn is_plaintext(&self, topic: &str) -> bool {
+        matches_any(&self.plaintext, topic)
+    }
+}
+
+fn matches_any(filters: &[String], topic: &str) -> bool {
+    let Ok(topic) = Topic::new(topic) else {
+        return false;
+    };
+    filters
+        .iter()
+        .any(|filter| Filter::new(filter).is_ok_and(|filter| filter.matches(topic)))
+}
+
+impl core::fmt::Debug for Client {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Client")
+            .field("member", &self.member.number())
+            .field("connections", &self.connections)
+            .field("life", &self.life)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+use alloc::string::String;
+
+use bytes::Bytes;
+use sealmq_core::open::Rejection;
+use sealmq_keys::member::{Opened, Properties, Received, SealError};
+
+use super::{Client, matches_any};
+use crate::event::Event;
+use crate::output::{Output, Token};
+use crate::time::Time;
+use crate::wire::Qos;
+
+/// Waiting messages that keep their acknowledgement back. Beyond, they are acknowledged early:
+/// brokers stop sending (Mosquitto after 20) while too many are open, and the credential that
+/// the messages wait for comes on the same way.
+const MAX_HELD: usize = 8;
+
+/// A publish from the broker.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Its topic. A name that is no UTF-8 matches nothing, whatever stands for it.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Whether the broker delivers it as the topic's retained value.
+    pub retain: bool,
+    /// The quality of service of this delivery.
+    pub qos: Qos,
+    /// Its packet identifier; of no importance at QoS 0.
+    pub packet: u16,
+    /// Those outside the envelope: not authenticated.
+    pub properties: Properties,
+}
+
+impl Client {
+    /// PUBLISH. It is acknowledged by the outputs, now or when it no longer waits.
+    pub fn handle_publish(&mut self, message: Incoming, time: Time) {
+        if self.closing.is_some() {
+            return; // not acknowledged: a session that survives delivers it again
+        }
+        self.set_time(time);
+        self.backoff.useful();
+        let connection = self.connection.as_ref().map_or(0, |c| c.number);
+        let token = (message.qos != Qos::AtMostOnce).then_some(Token {
+            connection,
+            packet: message.packet,
+            qos: message.qos,
+        });
+        if self.member.is_reserved(&message.topic) {
+            let actions = self
+                .member
+                .handle_reserved(&message.topic, &message.payload, time.clock);
+            self.carry_out(actions);
+            self.acknowledge(token);
+            if let Some(settling) = &mut self.settling {
+                settling.heard(time);
+            }
+            self.retry_parked(time);
+            self.renew_will(time);
+        } else {
+            self.receive(message, token, time);
+        }
+    }
+
+    fn receive(&mut self, message: Incoming, token: Option<Token>, time: Time) {
+        let Incoming {
+            topic,
+            payload,
+            retain,
+            properties,
+            ..
+        } = message;
+        if payload.is_empty() {
+            // A retained message was cleared; there is nothing in it that could be sealed.
+            self.push(Output::Event(Event::Cleared { topic }, token));
+            return;
+        }
+        if self.is_plaintext(&topic) && self.publishing(&topic, time) == Err(SealError::NoGroup) {
+            let event = Event::Unsealed {
+                topic,
+                payload,
+                retained: retain,
+                properties,
+            };
+            self.push(Output::Event(event, token));
+            return;
+        }
+        let (opened, actions) = self.member.open(&topic, &payload, retain, time.clock);
+        match opened {
+            Opened::Message(received) => {
+                self.carry_out(actions);
+                self.opened(*received, token);
+            }
+            Opened::Waiting(ticket) => {
+                let held = self.waiting.values().flatten().count();
+                let early = if held < MAX_HELD { None } else { token };
+                let kept = if early.is_none() { token } else { None };
+                // Before the actions: they may end this very wait.
+                self.waiting.insert(ticket, kept);
+                self.carry_out(actions);
+                self.acknowledge(early);
+            }
+            Opened::Rejected(reason) => {
+                self.carry_out(actions);
+                self.rejected(topic, reason, token);
+            }
+        }
+    }
+
+    pub(super) fn opened(&mut self, mut received: Received, token: Option<Token>) {
+        if matches_any(&self.shared, &received.topic) {
+            received.gap = None;
+        }
+        let event = Event::Message(received.into());
+        self.push(Output::Event(event, token));
+    }
+
+    /// A rejected message is acknowledged, so that it is not redelivered for ever. An own message
+    /// that came back is no news for the application.
+    pub(super) fn rejected(&mut self, topic: String, reason: Rejection, token: Option<Token>) {
+        if reason == Rejection::Own {
+            self.acknowledge(token);
+        } else {
+            self.push(Output::Event(Event::Rejected { topic, reason }, token));
+        }
+    }
+
+    fn acknowledge(&mut self, token: Option<Token>) {
+        if let Some(token) = token {
+            self.push(Output::Acknowledge(token));
+        }
+    }
+}

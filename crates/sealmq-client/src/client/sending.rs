@@ -1,0 +1,228 @@
+//! From the application to the driver: checked at once, sealed when the turn has come.
+
+use alloc::string::ToString as _;
+
+use rand_core::TryCryptoRng;
+use sealmq_keys::Changes;
+use sealmq_keys::member::SealError;
+
+use super::Client;
+use crate::draft::Draft;
+use crate::error::ClientError;
+use crate::outbox::{Accepted, Content};
+use crate::output::{Output, PublishId, Resume};
+use crate::settle::Settling;
+use crate::time::Time;
+use crate::wire::{Qos, Wire};
+
+/// A message whose keys have not arrived.
+pub(super) struct Parked {
+    draft: Draft,
+    id: PublishId,
+    pub(super) until: u64,
+}
+
+impl Client {
+    /// Takes a message. [`Output::Accepted`] or [`Output::Refused`] answers, at once, or when its
+    /// keys have arrived, if the options say so. It is sealed when its turn comes, which after a
+    /// connect is when the announcements that were missed have arrived.
+    pub fn publish(&mut self, draft: Draft, time: Time) -> PublishId {
+        let id = self.ledger.accept();
+        if self.closing.is_some() {
+            self.refuse(id, draft, ClientError::Closed);
+            return id;
+        }
+        match self.check(&draft, time) {
+            Err(error) if self.worth_waiting(&error) => {
+                let until = time.after(self.wait_for_keys);
+                self.parked.push_back(Parked { draft, id, until });
+            }
+            Err(error) => self.refuse(id, draft, error.into()),
+            Ok(()) => self.accept(draft, id, None),
+        }
+        id
+    }
+
+    /// The caller gave up before the message was accepted, and sends it again perhaps.
+    pub fn abandon(&mut self, id: PublishId) {
+        let before = self.parked.len();
+        self.parked.retain(|parked| parked.id != id);
+        if self.parked.len() < before {
+            self.done(id);
+            self.push(Output::Done(id));
+        }
+    }
+
+    /// Whether a message can be sealed with what is known now.
+    ///
+    /// # Errors
+    /// What [`Output::Refused`] would say.
+    pub fn check(&self, draft: &Draft, time: Time) -> Result<(), SealError> {
+        match self.publishing(&draft.topic, time) {
+            // Only where certainly no group covers the topic.
+            Err(SealError::NoGroup) if self.is_plaintext(&draft.topic) => return Ok(()),
+            result => result?,
+        }
+        if draft.clears() {
+            return Ok(());
+        }
+        draft.properties.check().map_err(SealError::Properties)?;
+        self.check_times(draft, time)
+    }
+
+    const fn worth_waiting(&self, error: &SealError) -> bool {
+        self.wait_for_keys > 0
+            && matches!(
+                error,
+                SealError::NoKeysYet { .. }
+                    | SealError::AwaitsAnnouncement { .. }
+                    | SealError::AwaitsCredential { .. }
+                    | SealError::NoLease { uptime: true, .. }
+                    | SealError::KeysExpired { .. }
+                    | SealError::LeaseExpired { .. }
+            )
+    }
+
+    fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
+        if let Err(error) = self.check_limits(draft.smallest_size(), draft.qos) {
+            self.refuse(id, draft, error);
+            return;
+        }
+        self.outbox.push(Accepted {
+            content: Content::Draft(draft),
+            id: Some(id),
+            until,
+        });
+        self.push(Output::Accepted(id));
+    }
+
+    /// New keys may have arrived, or somebody has waited long enough.
+    pub(super) fn retry_parked(&mut self, time: Time) {
+        for parked in core::mem::take(&mut self.parked) {
+            match self.check(&parked.draft, time) {
+                Ok(()) => self.accept(parked.draft, parked.id, Some(parked.until)),
+                Err(error) if self.worth_waiting(&error) && parked.until > time.uptime => {
+                    self.parked.push_back(parked);
+                }
+                Err(error) => self.refuse(parked.id, parked.draft, error.into()),
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: PublishId, draft: Draft, error: ClientError) {
+        self.done(id);
+        let Draft { topic, .. } = draft;
+        self.push(Output::Refused { id, topic, error });
+    }
+
+    pub(super) fn done(&mut self, id: PublishId) {
+        for flush in self.ledger.done(id) {
+            self.push(Output::Flushed(flush));
+        }
+    }
+
+    /// Queues what may go out now, one packet of it; whether there was anything.
+    pub(super) fn next_packet(&mut self, time: Time, rng: &mut impl TryCryptoRng) -> bool {
+        let settled = |settling: &Settling| settling.is_over(time);
+        if self.settling.as_ref().is_some_and(settled) {
+            self.settling = None;
+        }
+        if !self.may_send() {
+            return false;
+        }
+        if let Some(resume) = self.outbox.next_resume() {
+            self.resume(resume);
+            return true;
+        }
+        if self.settling.is_some() {
+            return false;
+        }
+        match self.outbox.next() {
+            None => return false,
+            Some(Content::Wire(wire)) => {
+                let wire = wire.clone();
+                match self.check_limits(wire.packet_size(), wire.qos) {
+                    Ok(()) => {
+                        self.outbox.hand();
+                        self.push(Output::Publish(wire));
+                    }
+                    Err(error) => {
+                        let dropped = self.outbox.drop_next();
+                        self.give_up(dropped, error.to_string());
+                    }
+                }
+            }
+            Some(Content::Draft(draft)) => {
+                let draft = draft.clone();
+                match self.seal(&draft, time, rng) {
+                    Ok((changes, wire)) => {
+                        self.commit(changes);
+                        self.outbox.sealed(wire);
+                    }
+                    Err(error) => {
+                        if let Some(accepted) = self.outbox.drop_next() {
+                            self.cannot_seal(draft, &accepted, error, time);
+                        }
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) const fn may_send(&self) -> bool {
+        self.connection.is_some() && self.renewing.is_none() && self.closing.is_none()
+    }
+
+    fn resume(&mut self, resume: Resume) {
+        if let Resume::Publish(packet, wire) = &resume
+            && let Err(error) = self.check_limits(wire.packet_size(), wire.qos)
+        {
+            let dropped = self.outbox.settled(*packet);
+            self.give_up(dropped, error.to_string());
+            return;
+        }
+        self.push(Output::Resume(resume));
+    }
+
+    /// Seals a message when its turn has come: what has to be durable first, and the packet.
+    pub(super) fn seal(
+        &mut self,
+        draft: &Draft,
+        time: Time,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(Changes, Wire), SealError> {
+        if draft.clears() && !draft.will {
+            // Nothing to seal, and nothing to hide (spec/envelope.md §7).
+            self.check(draft, time)?;
+            return Ok((Changes::new(), draft.in_clear()));
+        }
+        let message = draft.outgoing(self.announce_credential);
+        match self.member.seal(&message, time.clock, rng) {
+            Ok(sealed) => Ok((sealed.changes, draft.sealed(sealed.payload))),
+            Err(SealError::NoGroup) if !draft.will && self.is_plaintext(&draft.topic) => {
+                Ok((Changes::new(), draft.in_clear()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The keys were there when the message was accepted: they expired since, or a recovery from a
+    /// stolen authority key replaced them, and the new ones are on their way.
+    fn cannot_seal(&mut self, draft: Draft, accepted: &Accepted, error: SealError, time: Time) {
+        let Some(id) = accepted.id else { return };
+        let until = accepted.until.unwrap_or(time.after(self.wait_for_keys));
+        if self.worth_waiting(&error) && until > time.uptime {
+            self.parked.push_back(Parked { draft, id, until });
+        } else {
+            self.refuse(id, draft, error.into());
+        }
+    }
+
+    fn check_limits(&self, size: usize, qos: Qos) -> Result<(), ClientError> {
+        match &self.connection {
+            Some(connection) => connection.limits.check(size, qos),
+            None => Ok(()),
+        }
+    }
+}

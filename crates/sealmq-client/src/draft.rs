@@ -1,0 +1,93 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use sealmq_core::topic::Topic;
+use sealmq_keys::member::{OutgoingMessage, Properties};
+
+use crate::error::ClientError;
+use crate::wire::{Qos, Wire};
+
+/// A message as the application gave it.
+#[derive(Clone)]
+pub struct Draft {
+    pub(crate) topic: String,
+    pub(crate) payload: Bytes,
+    /// The quality of service.
+    pub qos: Qos,
+    /// Whether the broker is to keep it.
+    pub retain: bool,
+    pub(crate) will: bool,
+    /// They travel inside; only the expiry is told to the broker, too.
+    pub properties: Properties,
+}
+
+impl Draft {
+    /// A message of QoS 1, not retained, without properties.
+    ///
+    /// # Errors
+    /// The topic is no topic name.
+    pub fn new(topic: String, payload: Bytes) -> Result<Self, ClientError> {
+        Topic::new(&topic).map_err(ClientError::Topic)?;
+        Ok(Self {
+            topic,
+            payload,
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            will: false,
+            properties: Properties::default(),
+        })
+    }
+
+    /// Whether it deletes a retained message.
+    pub(crate) fn clears(&self) -> bool {
+        self.retain && self.payload.is_empty()
+    }
+
+    /// Bytes of the packet at least, sealed or not.
+    pub(crate) fn smallest_size(&self) -> usize {
+        self.topic.len().saturating_add(self.payload.len())
+    }
+
+    pub(crate) fn outgoing(&self, announce_credential: bool) -> OutgoingMessage<'_> {
+        let mut message = OutgoingMessage::new(&self.topic, &self.payload);
+        message.retain = self.retain;
+        message.will = self.will;
+        message.properties = self.properties.clone();
+        message.announce_credential = announce_credential;
+        message
+    }
+
+    pub(crate) fn sealed(&self, envelope: Vec<u8>) -> Wire {
+        // The broker needs the expiry to drop what it queues; nothing else stays outside.
+        let properties = Properties {
+            expiry: self.properties.expiry,
+            ..Properties::default()
+        };
+        self.wire(envelope.into(), properties)
+    }
+
+    pub(crate) fn in_clear(&self) -> Wire {
+        self.wire(self.payload.clone(), self.properties.clone())
+    }
+
+    fn wire(&self, payload: Bytes, properties: Properties) -> Wire {
+        Wire {
+            topic: self.topic.clone(),
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties,
+        }
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft")
+            .field("topic", &self.topic)
+            .field("payload_len", &self.payload.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use sealmq_keys::member::MemberOptions;
+
+use crate::will::Will;
+use crate::window::Identifiers;
+
+/// How a client behaves. The defaults suit a service on a host.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The member machine's options.
+    pub member: MemberOptions,
+    /// Filters of topics whose messages may pass in clear, both ways, if no group covers them.
+    pub plaintext: Vec<String>,
+    /// How long a message waits, before it is accepted, for keys that have not arrived yet.
+    pub wait_for_keys: Duration,
+    /// Put the credential into every message, so that readers need not fetch it.
+    pub announce_credential: bool,
+    /// Pause before connecting again: the first, and the longest after doubling.
+    pub reconnect_delay: (Duration, Duration),
+    /// The Last Will.
+    pub will: Option<Will>,
+    /// How the driver's library gives out packet identifiers.
+    pub identifiers: Identifiers,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            member: MemberOptions::default(),
+            plaintext: Vec::new(),
+            wait_for_keys: Duration::ZERO,
+            announce_credential: false,
+            reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
+            will: None,
+            identifiers: Identifiers::default(),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Publishes that were accepted and are not acknowledged yet. A message is sealed when its turn
+//! comes, with the newest keys; from then on its bytes stay the same. Libraries forget what is in
+//! flight when the broker comes back without the session; here it is kept and sent again: readers
+//! drop the duplicate by its counter.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use crate::draft::Draft;
+use crate::output::{PublishId, Resume};
+use crate::window::{Identifiers, Window};
+use crate::wire::{Qos, Wire};
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Not sealed yet.
+    Draft(Draft),
+    Wire(Wire),
+}
+
+impl Content {
+    pub(crate) fn topic(&self) -> &str {
+        match self {
+            Self::Draft(draft) => &draft.topic,
+            Self::Wire(wire) => &wire.topic,
+        }
+    }
+
+    const fn qos(&self) -> Qos {
+        match self {
+            Self::Draft(draft) => draft.qos,
+            Self::Wire(wire) => wire.qos,
+        }
+    }
+}
+
+/// One accepted message.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) content: Content,
+    /// `None`: key management's own, which the application neither counts nor waits for.
+    pub(crate) id: Option<PublishId>,
+    /// How long it may wait for keys, if it has waited already.
+    pub(crate) until: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Queued,
+    /// Given to the driver, not written yet.
+    Handed,
+    /// Written under this packet identifier.
+    Sent(u16),
+    /// QoS 2: the broker has it (PUBREC).
+    Released(u16),
+}
+
+struct Entry {
+    message: Accepted,
+    state: State,
+}
+
+/// What the broker knows when a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Session {
+    New,
+    /// Of an earlier connection of this outbox.
+    Resumed,
+    /// Of an earlier process with the same client identifier. Its QoS 2 messages may stand
+    /// half-way under identifiers that are used again now: they are released first, or the broker
+    /// would take new messages for repetitions.
+    Inherited,
+}
+
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// By order of acceptance.
+    entries: BTreeMap<u64, Entry>,
+    next: u64,
+    queued: BTreeSet<u64>,
+    /// The driver writes, and gets identifiers, in this order.
+    handed: VecDeque<u64>,
+    packets: BTreeMap<u16, u64>,
+    window: Window,
+    /// Identifiers that have to be settled before anything new is sent on a resumed session.
+    resuming: BTreeSet<u16>,
+    resume: VecDeque<Resume>,
+    /// QoS 2 identifiers that an earlier process may have left half-way at the broker.
+    orphans: BTreeSet<u16>,
+}
+
+/// Given to the driver and not written: bounds what a lost connection has to give back.
+const MAX_HANDED: usize = 256;
+
+impl Outbox {
+    pub(crate) fn new(identifiers: Identifiers) -> Self {
+        Self {
+            window: Window::new(identifiers),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a message, last in order.
+    pub(crate) fn push(&mut self, message: Accepted) {
+        let order = self.next;
+        self.next = order.saturating_add(1);
+        self.queued.insert(order);
+        self.entries.insert(
+            order,
+            Entry {
+                message,
+                state: State::Queued,
+            },
+        );
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self) {
+        for order in core::mem::take(&mut self.handed) {
+            self.requeue(order);
+        }
+        self.resume.clear();
+        self.resuming.clear();
+    }
+
+    /// A connection begins. At most `limit` publishes may be on their way.
+    pub(crate) fn connected(&mut self, session: Session, limit: u16) {
+        self.window.connected(limit);
+        match session {
+            Session::New => {
+                self.orphans.clear();
+                for (_, order) in core::mem::take(&mut self.packets) {
+                    self.requeue(order);
+                }
+            }
+            Session::Inherited => self.orphans = (1..=self.window.limit()).collect(),
+            Session::Resumed => {}
+        }
+        let mut kept: Vec<(u64, u16)> = self
+            .packets
+            .iter()
+            .map(|(id, order)| (*order, *id))
+            .collect();
+        kept.sort_unstable();
+        self.resume = self.orphans.iter().map(|id| Resume::Release(*id)).collect();
+        self.resuming = self.orphans.iter().copied().collect();
+        for (order, id) in kept {
+            let Some(entry) = self.entries.get(&order) else {
+                continue;
+            };
+            let resume = match (entry.state, &entry.message.content) {
+                (State::Sent(_), Content::Wire(wire)) => Resume::Publish(id, wire.clone()),
+                _ => Resume::Release(id),
+            };
+            self.resuming.insert(id);
+            self.resume.push_back(resume);
+        }
+    }
+
+    /// The next packet of a resumed session, if the broker has room for it.
+    pub(crate) fn next_resume(&mut self) -> Option<Resume> {
+        let sent = self.resuming.len().saturating_sub(self.resume.len());
+        if sent < usize::from(self.window.limit()) {
+            self.resume.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// The next message, if it may be handed over now. Then call [`Outbox::sealed`],
+    /// [`Outbox::hand`] or [`Outbox::drop_next`].
+    pub(crate) fn next(&self) -> Option<&Content> {
+        let order = self.queued.first()?;
+        let content = &self.entries.get(order)?.message.content;
+        if !self.resuming.is_empty() || self.handed.len() >= MAX_HANDED {
+            return None;
+        }
+        (content.qos() == Qos::AtMostOnce || self.window.has_room()).then_some(content)
+    }
+
+    /// The next message was sealed.
+    pub(crate) fn sealed(&mut self, wire: Wire) {
+        let order = self.queued.first();
+        if let Some(entry) = order.and_then(|order| self.entries.get_mut(order)) {
+            entry.message.content = Content::Wire(wire);
+        }
+    }
+
+    /// The next message was handed to the driver.
+    pub(crate) fn hand(&mut self) {
+        let Some(order) = self.queued.pop_first() else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(&order) else {
+            return;
+        };
+        entry.state = State::Handed;
+        self.handed.push_back(order);
+        if entry.message.content.qos() != Qos::AtMostOnce {
+            self.window.take(order);
+        }
+    }
+
+    /// The next message cannot be sent, ever.
+    pub(crate) fn drop_next(&mut self) -> Option<Accepted> {
+        let order = self.queued.pop_first()?;
+        self.entries.remove(&order).map(|entry| entry.message)
+    }
+
+    /// A subscription takes an identifier, too.
+    pub(crate) const fn use_identifier(&mut self) {
+        self.window.use_identifier();
+    }
+
+    /// The driver wrote a publish; 0 is QoS 0, which is done then.
+    pub(crate) fn written(&mut self, packet: u16) -> Option<Accepted> {
+        if !self.resuming.is_empty() {
+            return None; // one of those that were sent again; nothing new was handed
+        }
+        let order = self.handed.pop_front()?;
+        if packet == 0 {
+            return self.finish(order);
+        }
+        self.entries.get_mut(&order)?.state = State::Sent(packet);
+        self.packets.insert(packet, order);
+        None
+    }
+
+    /// A QoS 0 message whose writing failed: it may not have left.
+    pub(crate) fn unwritten(&mut self) {
+        if let Some(order) = self.handed.pop_front() {
+            self.requeue(order);
+        }
+    }
+
+    /// PUBREC without an error.
+    pub(crate) fn received(&mut self, packet: u16) {
+        let order = self.packets.get(&packet);
+        if let Some(entry) = order.and_then(|order| self.entries.get_mut(order)) {
+            entry.state = State::Released(packet);
+        }
+    }
+
+    /// PUBACK, PUBCOMP, or a PUBREC with an error: the identifier is free.
+    pub(crate) fn settled(&mut self, packet: u16) -> Option<Accepted> {
+        self.resuming.remove(&packet);
+        self.orphans.remove(&packet);
+        let order = self.packets.remove(&packet)?;
+        self.finish(order)
+    }
+
+    /// The broker does not answer for what an earlier process may have left: go on without.
+    pub(crate) fn abandon_orphans(&mut self) {
+        for packet in core::mem::take(&mut self.orphans) {
+            self.resuming.remove(&packet);
+            self.window.leaked();
+        }
+        if self.resuming.is_empty() {
+            self.resume.clear();
+        }
+    }
+
+    /// The library did not free its slot.
+    pub(crate) const fn leaked(&mut self) {
+        self.window.leaked();
+    }
+
+    /// Nothing is on its way, and the library has slots to free: time for a new state there.
+    pub(crate) fn wants_fresh_state(&self) -> bool {
+        self.window.is_leaking_only() && self.resuming.is_empty()
+    }
+
+    /// The library has a new state.
+    pub(crate) const fn fresh_state(&mut self) {
+        self.window.fresh_state();
+    }
+
+    fn finish(&mut self, order: u64) -> Option<Accepted> {
+        self.window.give_back(order);
+        self.entries.remove(&order).map(|entry| entry.message)
+    }
+
+    fn requeue(&mut self, order: u64) {
+        self.window.give_back(order);
+        if let Some(entry) = self.entries.get_mut(&order) {
+            entry.state = State::Queued;
+            self.queued.insert(order);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use crate::time::Time;
+
+/// Longest hold after a connect.
+const AT_MOST: u64 = 5_000;
+/// Shortest silence that counts as "that was all". Mosquitto's retained messages come 40 ms after
+/// its SUBACK (Nagle's algorithm against delayed acknowledgements), on a busy machine later.
+const SILENCE: u64 = 150;
+
+/// After a connect, publishes are held back until the retained announcements have arrived: a
+/// device that slept would else seal for an epoch that readers have left. MQTT does not say when
+/// the retained messages of a subscription are through, so it is when key management was silent
+/// for two round trips. All times are of the uptime.
+pub(crate) struct Settling {
+    began: u64,
+    /// Subscriptions of key management that are not confirmed.
+    unconfirmed: usize,
+    /// Two round trips, at least [`SILENCE`].
+    silence: u64,
+    /// When the silence, or the patience, is over.
+    until: u64,
+}
+
+impl Settling {
+    pub(crate) const fn begin(subscriptions: usize, time: Time) -> Self {
+        Self {
+            began: time.uptime,
+            unconfirmed: subscriptions,
+            silence: SILENCE,
+            until: time.after(AT_MOST),
+        }
+    }
+
+    /// One subscription was confirmed, or refused.
+    pub(crate) fn confirmed(&mut self, time: Time) {
+        self.unconfirmed = self.unconfirmed.saturating_sub(1);
+        let round_trip = time.uptime.saturating_sub(self.began);
+        self.silence = SILENCE.saturating_add(round_trip.saturating_mul(2));
+        self.heard(time);
+    }
+
+    /// Something of key management arrived.
+    pub(crate) fn heard(&mut self, time: Time) {
+        if self.unconfirmed == 0 {
+            let latest = self.began.saturating_add(AT_MOST);
+            self.until = time.after(self.silence).min(latest);
+        }
+    }
+
+    pub(crate) const fn until(&self) -> u64 {
+        self.until
+    }
+
+    pub(crate) const fn is_over(&self, time: Time) -> bool {
+        time.uptime >= self.until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_round_trips_of_silence_and_never_longer_than_the_patience() {
+        let at = Time::without_clock;
+        let mut settling = Settling::begin(2, at(1_000));
+        assert_eq!(settling.until(), 6_000);
+        settling.heard(at(1_010)); // one subscription is not even confirmed
+        settling.confirmed(at(1_020));
+        assert_eq!(settling.until(), 6_000);
+        settling.confirmed(at(1_050));
+        assert_eq!(settling.until(), 1_050 + 150 + 2 * 50);
+        settling.heard(at(1_290));
+        assert!(!settling.is_over(at(1_539)) && settling.is_over(at(1_540)));
+        for now in (1_500..6_000).step_by(100) {
+            settling.heard(at(now));
+        }
+        assert_eq!(settling.until(), 6_000);
+    }
+}

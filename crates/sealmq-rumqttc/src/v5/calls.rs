@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sealmq_client::{Client, ClientError, FlushId, PublishId, Time};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::client::{Command, Request};
+
+/// Who waits in a call for what.
+#[derive(Default)]
+pub(super) struct Calls {
+    asking: BTreeMap<PublishId, oneshot::Sender<Result<(), ClientError>>>,
+    /// Places among those that `publish` accepts.
+    room: BTreeMap<PublishId, OwnedSemaphorePermit>,
+    flushes: BTreeMap<FlushId, oneshot::Sender<()>>,
+    pub(super) goodbye: Option<oneshot::Sender<()>>,
+    outstanding: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.outstanding)
+    }
+
+    /// Before anybody is answered.
+    pub(super) fn count(&self, outstanding: usize) {
+        self.outstanding.store(outstanding, Ordering::Release);
+    }
+
+    pub(super) fn command(&mut self, command: Command, client: &mut Client, time: Time) {
+        match command {
+            Command::Publish(Request { draft, room, reply }) => {
+                let id = client.publish(draft, time);
+                self.room.insert(id, room);
+                self.asking.extend(reply.map(|reply| (id, reply)));
+            }
+            Command::Subscribe(subscriptions) => client.subscribe(subscriptions),
+            Command::Unsubscribe(filter) => client.unsubscribe(filter),
+            Command::Flush(reply) => {
+                self.flushes.insert(client.flush(), reply);
+            }
+            Command::Disconnect(reply) => {
+                self.goodbye = Some(reply);
+                client.disconnect(time);
+            }
+        }
+    }
+
+    /// Callers that left are not waited for.
+    pub(super) fn abandon(&mut self, client: &mut Client) {
+        self.asking.retain(|id, reply| {
+            if reply.is_closed() {
+                client.abandon(*id);
+            }
+            !reply.is_closed()
+        });
+    }
+
+    /// A caller that left has had its message accepted all the same.
+    pub(super) fn accepted(&mut self, id: PublishId) {
+        if let Some(reply) = self.asking.remove(&id) {
+            let _caller_left = reply.send(Ok(()));
+        }
+    }
+
+    /// The error, if nobody waits for it any more.
+    pub(super) fn refused(&mut self, id: PublishId, error: ClientError) -> Option<ClientError> {
+        self.room.remove(&id);
+        let Some(reply) = self.asking.remove(&id) else {
+            return Some(error);
+        };
+        let _caller_left = reply.send(Err(error));
+        None
+    }
+
+    pub(super) fn done(&mut self, id: PublishId) {
+        self.room.remove(&id);
+    }
+
+    pub(super) fn flushed(&mut self, id: FlushId) {
+        if let Some(reply) = self.flushes.remove(&id) {
+            let _caller_left = reply.send(());
+        }
+    }
+}
