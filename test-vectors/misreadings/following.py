@@ -3,7 +3,8 @@
 from .entry import Misreading as M
 
 NAMED = "named = self.named | {slot.hash for slot in self.slots.values()}"
-REPLACES = 'replaces = f["serial"] > max(self.serial, self.newest_serial) and (contradicts or f["epoch"] <= self.current)'
+SUPERSEDES = 'supersedes = f["serial"] > max(self.serial, self.newest_serial)'
+REPLACES = 'replaces = supersedes and (contradicts or f["epoch"] <= self.current)'
 HALF = '        if half(f["leaf"]) != half(self.leaf):  # the slots from its epoch on hold secrets of the other half\n'
 
 MISREADINGS = [
@@ -68,9 +69,9 @@ MISREADINGS = [
     M("base-keeps-path", "keys.md §7", "path keys are ratcheted to the new base", "older keys stay", "tree", "        self.path = self._path_at(base)\n        for", "        for"),
     # other welcomes
     M("install-epoch", "keys.md §6", "(serial, generation, epoch)", "(serial, epoch)", "tree", "require(order > (self.serial, *self.installed),", 'require((f["serial"], f["epoch"]) > (self.serial, self.installed[1]),'),
-    M("replaces-equal-serial", "keys.md §7", "a serial above that of the installed welcome", "or equal", "tree", REPLACES, REPLACES.replace('f["serial"] > max', 'f["serial"] >= max')),
-    M("replaces-welcome-serial", "keys.md §7", "and of the newest announcement followed", "of the welcome only", "tree", REPLACES, REPLACES.replace("max(self.serial, self.newest_serial)", "self.serial")),
-    M("replaces-always", "keys.md §7", "and that contradicts the chain", "whenever its serial is higher", "tree", REPLACES, 'replaces = f["serial"] > max(self.serial, self.newest_serial)'),
+    M("replaces-equal-serial", "keys.md §7", "a serial above that of the installed welcome", "or equal", "tree", SUPERSEDES, SUPERSEDES.replace('f["serial"] > max', 'f["serial"] >= max')),
+    M("replaces-welcome-serial", "keys.md §7", "and of the newest announcement followed", "of the welcome only", "tree", SUPERSEDES, SUPERSEDES.replace("max(self.serial, self.newest_serial)", "self.serial")),
+    M("replaces-always", "keys.md §7", "and that contradicts the chain", "whenever its serial is higher", "tree", REPLACES, "replaces = supersedes"),
     M("replaces-contradiction", "keys.md §7", "or an epoch that is not above the current one", "only a contradiction", "tree", REPLACES, REPLACES.replace('(contradicts or f["epoch"] <= self.current)', "contradicts")),
     M("replaces-epoch-only", "keys.md §7", "that contradicts, or an epoch not above the current one", "only the epoch", "tree", REPLACES, REPLACES.replace('(contradicts or f["epoch"] <= self.current)', 'f["epoch"] <= self.current')),
     M("replaces-current-epoch", "keys.md §7", "an epoch that is not above the current one", "below it", "tree", REPLACES, REPLACES.replace('f["epoch"] <= self.current', 'f["epoch"] < self.current')),
@@ -89,5 +90,14 @@ MISREADINGS = [
     M("moved-healing-stays", "keys.md §6", "`healing_epoch`, `healing` are those of the announcement of `epoch`", "what was followed counts", "tree", '        self.last_healing = (f["healing_epoch"], f["healing"])\n        self.path', "        self.path"),
     M("moved-leaf-stays", "keys.md §7", "path keys are the welcome's", "of the old leaf", "tree", 'self.generation, self.depth, self.leaf = f["generation"], f["depth"], f["leaf"]', 'self.generation, self.depth = f["generation"], f["depth"]'),
     M("contradicts-previous-slot", "keys.md §7", "`previous` against the slot of e − 1", "not compared", "tree", "known = {self.slots[epoch - 1].hash} if epoch - 1 in self.slots else set()", "known = set()"),
-    M("contradicts-healing-hash", "keys.md §7", "another hash for the last healing epoch", "is not compared", "tree", "passed_over = last[0] > claimed[0] or (last[0] == claimed[0] and last != claimed)", "passed_over = last[0] > claimed[0]"),
+    M("contradicts-healing-hash", "keys.md §7", "another hash for the last healing epoch", "is not compared", "tree", "denied = claimed != last and (seen or claimed[0] < last[0])", "denied = claimed[0] != last[0] and (seen or claimed[0] < last[0])"),
+    M("contradicts-healing-skipped", "keys.md §7", "up to the current epoch none was skipped", "epochs without a slot may have healed", "tree", "denied = claimed != last and (seen or claimed[0] < last[0])", "denied = claimed != last and (claimed[0] in self.slots or claimed[0] <= last[0])"),
+    M("contradicts-healing-slot", "keys.md §7", "up to the current epoch", "below the last one before the welcome's that is known", "tree", "seen = claimed[0] <= max(self.current, self.base - 1)", "seen = claimed[0] < self.base or f[\"epoch\"] <= self.current"),
+    M("contradicts-healing-base", "keys.md §7", "up to the current epoch", "of the slots only, not before the base", "tree", "seen = claimed[0] <= max(self.current, self.base - 1)", "seen = self.base <= claimed[0] <= self.current"),
+    M("contradicts-healing-always", "keys.md §7", "unless `healing_epoch` is above the current epoch", "in any case", "tree", "seen = claimed[0] <= max(self.current, self.base - 1)", "seen = True"),
+    M("moved-all-stay", "keys.md §7", "those slots stay that the welcome names", "all slots of the window", "tree", "            if supersedes:\n                self._keep_named(f)\n", ""),
+    M("moved-none-stay", "keys.md §7", "those slots stay that the welcome names", "none", "tree", 'named, kept = {f["previous"], f["healing"]}, {}', "named, kept = set(), {}"),
+    M("moved-named-directly", "keys.md §7", "or the `previous` of one that stays", "those that the welcome itself names", "tree", "                named.add(slot.previous)\n", ""),
+    M("moved-named-previous", "keys.md §7", "its `previous` or its `healing`", "`previous`", "tree", 'named, kept = {f["previous"], f["healing"]}, {}', 'named, kept = {f["previous"]}, {}'),
+    M("moved-drops-always", "keys.md §7", "a welcome that has no such serial lets all slots stay", "the same of every welcome", "tree", "            if supersedes:\n", "            if True:\n"),
 ]

@@ -182,12 +182,15 @@ class Member:
         order = (f["serial"], f["generation"], f["epoch"])
         require(order > (self.serial, *self.installed), "too_old", "not above the installed welcome")
         contradicts = self._contradicts(f)
-        replaces = f["serial"] > max(self.serial, self.newest_serial) and (contradicts or f["epoch"] <= self.current)
+        supersedes = f["serial"] > max(self.serial, self.newest_serial)
+        replaces = supersedes and (contradicts or f["epoch"] <= self.current)
         goes_back = any(slot.hash == f["previous"] for e, slot in self.slots.items() if e < self.current)
-        replaces = replaces or (goes_back and min(f["serial"] - self.serial, f["serial"] - self.newest_serial) > 0)
+        replaces = replaces or (goes_back and supersedes)
         if not replaces:
             require(f["epoch"] >= self.base, "too_old", "the group has moved on")
             require(not contradicts, "fork", "the welcome contradicts what was followed")
+            if supersedes:
+                self._keep_named(f)
         else:
             self.slots, self.newest_serial, self.named = {}, 0, set()
             self.current = f["epoch"] - 1
@@ -212,9 +215,19 @@ class Member:
         healed = {e: slot.hash for e, slot in self.slots.items() if slot.healed and self.base <= e < epoch}
         last = max(healed.items(), default=self.last_healing)
         claimed = (f["healing_epoch"], f["healing"])
-        passed_over = last[0] > claimed[0] or (last[0] == claimed[0] and last != claimed)
-        not_healing = claimed[0] in self.slots and claimed[0] != last[0]
-        return any(other != f["previous"] for other in known) or passed_over or not_healing
+        seen = claimed[0] <= max(self.current, self.base - 1)  # no healing epoch up to here was skipped
+        denied = claimed != last and (seen or claimed[0] < last[0])
+        return any(other != f["previous"] for other in known) or denied
+
+    def _keep_named(self, f):
+        """A welcome of a newer delegation vouches for what it names, and what that names."""
+        named, kept = {f["previous"], f["healing"]}, {}
+        for e, slot in sorted(self.slots.items(), reverse=True):
+            if slot.hash in named:
+                kept[e] = slot
+                named.add(slot.previous)
+        self.slots = kept
+        self.current = max(kept, default=f["epoch"] - 1)
 
     def _require_no_fork(self, announcement):
         f, e = announcement.fields, announcement.fields["epoch"]

@@ -2,7 +2,7 @@ use sealmq_core::crypto::Digest;
 
 use super::GroupState;
 use super::error::{Fork, InstallError};
-use super::slot::Slots;
+use super::slot::{MAX_SLOTS, Slot, Slots};
 use crate::welcome::{OpenedWelcome, WelcomeFields};
 
 /// What a newer welcome changed.
@@ -58,8 +58,8 @@ impl GroupState {
     /// is under way still opens, and so that forks are still seen. (A welcome into the *other*
     /// half drops the epochs from its own on: follow their announcements again.)
     ///
-    /// A welcome of a newer delegation than all that the state was built on replaces it if they
-    /// contradict each other: so a domain recovers from a stolen key, wherever the thief has
+    /// Of a newer delegation than all that the state was built on, it keeps the epochs only that it
+    /// vouches for, and replaces the state if they contradict each other: so a domain recovers from a stolen key, wherever the thief has
     /// driven its epochs and generations (spec/keys.md §7, "Replacing").
     ///
     /// # Errors
@@ -86,6 +86,9 @@ impl GroupState {
         }
         self.check_welcome(&fields).map_err(InstallError::Fork)?;
 
+        if supersedes {
+            self.keep_named(&fields);
+        }
         let OpenedWelcome { path, proof, .. } = welcome;
         if path.half() != self.path.half() {
             // Their secrets are those of the other half and do not ratchet the new path.
@@ -141,26 +144,43 @@ impl GroupState {
                 other: welcome.previous,
             });
         }
-        // A healing epoch that is known and that the welcome passes over or has another hash for.
+        // Up to the current epoch every healing one is known: they are never skipped.
         let claimed = (welcome.healing_epoch, welcome.healing);
         let known = self.last_healed(welcome.epoch);
-        match self
-            .slots
-            .get(claimed.0)
-            .map(|slot| (slot.epoch, slot.hash))
-        {
-            _ if known.0 > claimed.0 || (known.0 == claimed.0 && known != claimed) => Err(Fork {
-                epoch: known.0,
-                known: known.1,
-                other: claimed.1,
-            }),
-            Some((epoch, hash)) if known != (epoch, hash) => Err(Fork {
+        let past = claimed.0 < self.base || claimed.0 <= self.current_epoch();
+        if claimed != known && (past || claimed.0 < known.0) {
+            let epoch = claimed.0.max(known.0);
+            return Err(Fork {
                 epoch,
-                known: hash,
+                known: self.slots.get(epoch).map_or(known.1, |slot| slot.hash),
                 other: claimed.1,
-            }),
-            _ => Ok(()),
+            });
         }
+        Ok(())
+    }
+
+    /// Drops the epochs that a welcome of a newer delegation does not vouch for: a thief of the
+    /// older one may have signed them (spec/keys.md §7, "Replacing").
+    fn keep_named(&mut self, welcome: &WelcomeFields) {
+        let mut named = [None; MAX_SLOTS];
+        for (place, slot) in named.iter_mut().zip(self.slots.iter()) {
+            *place = self.is_named(slot, welcome).then_some(slot.epoch);
+        }
+        self.slots.retain(|slot| named.contains(&Some(slot.epoch)));
+    }
+
+    /// Whether a welcome names this epoch, or one that does by `previous`, in as many steps as it
+    /// takes.
+    fn is_named(&self, slot: &Slot, welcome: &WelcomeFields) -> bool {
+        let mut slot = Some(slot);
+        while let Some(here) = slot {
+            if here.hash == welcome.previous || here.hash == welcome.healing {
+                return true;
+            }
+            let next = self.slots.get(here.epoch.saturating_add(1));
+            slot = next.filter(|next| next.previous == here.hash && next.epoch > here.epoch);
+        }
+        false
     }
 }
 

@@ -154,6 +154,65 @@ fn forged_epochs_below_the_welcome_are_replaced() {
     }
 }
 
+/// Behind a gap nothing contradicts a forged epoch. It is not read any more all the same.
+#[test]
+fn a_forged_epoch_behind_a_gap_does_not_stay() {
+    let (mut sim, mut thief, mut member) = stolen();
+    thief.rotate();
+    thief.follow(&mut member, 6).unwrap();
+    let forged = KeyId::of(&thief.epoch(6).hash);
+    sim.rotate();
+    sim.rotate();
+    let welcome = recover(&mut sim);
+    assert_eq!(member.reinstall(welcome), Ok(Installed::Moved));
+    for _ in 0..2 {
+        assert!(member.by_key_id(&forged).is_none());
+        assert_eq!(member.current_epoch(), 0, "nothing here is of its chain");
+        member = GroupState::decode(&dump(&member)).unwrap();
+    }
+    let epoch = sim.rotate();
+    sim.follow(&mut member, epoch).unwrap();
+    assert!(sim.opens(&member, epoch) && member.by_key_id(&forged).is_none());
+}
+
+/// Whatever a welcome says of the epochs that the member has, or knows to be ordinary, is compared.
+#[test]
+fn a_welcome_does_not_heal_what_was_skipped() {
+    let mut sim = Sim::new(4);
+    let mut member = sim.join(READER);
+    for _ in 1..=5 {
+        sim.rotate();
+    }
+    // Epoch 4 is skipped, and 5 says that it did not heal.
+    for epoch in [1, 2, 3, 5] {
+        sim.follow(&mut member, epoch).unwrap();
+    }
+    let before = dump(&member);
+    for epoch in [5, 6] {
+        let mut fork = Sim::new(4);
+        for number in 1..epoch {
+            if number == 4 {
+                fork.heal_now();
+            } else {
+                fork.rotate();
+            }
+        }
+        // All but the healing epoch is as the member knows it.
+        fork.epochs[epoch - 2].hash = sim.epoch(epoch as u64 - 1).hash;
+        fork.epochs[4 - 1].hash = match epoch {
+            5 => sim.epoch(4).hash,
+            _ => Digest([4; 32]),
+        };
+        fork.new_generation(4);
+        let result = member.reinstall(fork.welcome(20));
+        assert!(
+            matches!(result, Err(InstallError::Fork(Fork { epoch: 4, .. }))),
+            "{result:?}"
+        );
+        assert_eq!(dump(&member), before);
+    }
+}
+
 /// Before a member has followed anything of the thief's, only its welcome is installed.
 #[test]
 fn a_forged_welcome_alone_is_replaced() {

@@ -289,6 +289,13 @@ impl<'a> Follower<'a> {
         self.welcome_step(welcome, expect, None)
     }
 
+    /// The same, of a newer delegation, which vouches for these epochs only.
+    pub(crate) fn moved_keeping(mut self, welcome: &Welcome<'a>, epochs: &[u64]) -> Self {
+        self.epochs.retain(|epoch, _| epochs.contains(epoch));
+        self.current = self.epochs.keys().last().copied().unwrap_or(0);
+        self.moved(welcome)
+    }
+
     /// Another welcome, which replaces everything.
     pub(crate) fn replaced(mut self, welcome: &Welcome<'a>) -> Self {
         (self.group, self.keys) = (welcome.group, welcome.keys);

@@ -72,9 +72,54 @@ fn moved(group: &Group, file: &mut VectorFile) {
         .under(1)
         .ok(1)
         .now_under(&authority(2))
-        .moved(&Welcome::new(group, 23, 5, 2))
+        .moved_keeping(&Welcome::new(group, 23, 5, 2), &[])
         .ok(5)
         .ok(6)
+        .done(file);
+    kept(group, file);
+}
+
+/// Of the epochs of an older delegation stay those that the welcome names, or what these name.
+fn kept(group: &Group, file: &mut VectorFile) {
+    let forged = {
+        let mut draft = group.draft_of(4, false);
+        draft.salt = digest("salt of the thief").0;
+        draft.serial = 1;
+        draft.key = crate::vectors::world::controller(1);
+        draft
+    };
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .under(1)
+            .attacks(&["A15"])
+            .ok(1)
+            .ok(2)
+            .ok(3)
+    };
+    let comment = "A forged epoch behind a gap does not stay: only the healing one is named.";
+    new("moved-forged-behind-gap", comment)
+        .ok_draft(&forged)
+        .now_under(&authority(2))
+        .moved_keeping(&Welcome::new(group, 23, 6, 2), &[2])
+        .ok(6)
+        .done(file);
+    let comment = "Named by `previous`, two epochs before the welcome's, and what that names.";
+    new("moved-named-before-gap", comment)
+        .now_under(&authority(2))
+        .moved_keeping(
+            &Welcome::new(group, 23, 6, 2).with(|f| f.previous = group.epoch(3).hash),
+            &[1, 2, 3],
+        )
+        .done(file);
+    let comment = "A welcome of the same delegation names as little, and all of the window stay.";
+    let late = Welcome::new(group, 23, 6, 2).with(|f| (f.serial, f.generation) = (1, 2));
+    Follower::new(group, READER, 1, "moved-same-serial-gap", comment)
+        .under(1)
+        .attacks(&["A15"])
+        .ok(1)
+        .ok(2)
+        .ok(4)
+        .moved(&late.signed_under(1))
         .done(file);
 }
 
@@ -146,6 +191,18 @@ fn replaced(group: &Group, file: &mut VectorFile) {
     .now_under(&authority(2))
     .replaced(&healing)
     .done(file);
+    let skipped =
+        Welcome::new(group, 23, 5, 2).with(|f| (f.healing_epoch, f.healing) = (3, digest("3")));
+    let comment = "A healing epoch among those that were skipped: what was followed denies it.";
+    Follower::new(group, READER, 1, "replaced-healing-skipped", comment)
+        .under(1)
+        .attacks(&["A15"])
+        .ok(1)
+        .ok(2)
+        .ok(4)
+        .now_under(&authority(2))
+        .replaced(&skipped)
+        .done(file);
 }
 
 /// An announcement of the thief, of this epoch and of no predecessor that anybody knows.
@@ -189,6 +246,7 @@ fn refused(group: &Group, file: &mut VectorFile) {
     )
     .not_installed(&welcome, "fork")
     .done(file);
+    healing_skipped(group, file);
     let later = Welcome::new(group, 23, 6, 2).with(|f| f.previous = digest("another"));
     let comment = "The newest announcement is of the welcome's own delegation.";
     Follower::new(group, READER, 1, "welcome-fork-followed", comment)
@@ -227,6 +285,59 @@ fn refused(group: &Group, file: &mut VectorFile) {
     )
     .now_under(&authority(2))
     .not_installed(&stolen.signed_under(1), "role")
+    .done(file);
+}
+
+/// Up to the current epoch no healing one was skipped: a welcome that names one contradicts.
+fn healing_skipped(group: &Group, file: &mut VectorFile) {
+    let new = |id: &'static str, comment: &'static str| {
+        Follower::new(group, READER, 1, id, comment)
+            .under(1)
+            .attacks(&["A15"])
+            .ok(1)
+            .ok(2)
+            .ok(4)
+    };
+    let welcome = |epoch: u64, healing: (u64, sealmq_core::crypto::Digest)| {
+        let fields = Welcome::new(group, 23, epoch, 2);
+        let fields = fields.with(|f| {
+            (f.serial, f.generation) = (1, 2);
+            (f.healing_epoch, f.healing) = healing;
+        });
+        fields.signed_under(1)
+    };
+    new(
+        "welcome-fork-healing-of-slot",
+        "For an epoch that was followed: its announcement names another healing epoch.",
+    )
+    .not_installed(&welcome(4, (3, group.epoch(3).hash)), "fork")
+    .done(file);
+    new(
+        "welcome-fork-healing-skipped",
+        "For the next epoch, and healed in one that was skipped.",
+    )
+    .not_installed(&welcome(5, (3, digest("3"))), "fork")
+    .done(file);
+    new(
+        "welcome-fork-healing-before-base",
+        "Healed before the base, in another epoch than the welcome before says.",
+    )
+    .ok(3)
+    .moved(
+        &Welcome::new(group, 23, 4, 3)
+            .with(|f| (f.serial, f.generation) = (1, 2))
+            .signed_under(1),
+    )
+    .not_installed(
+        &welcome(5, (3, digest("3"))).with(|f| f.generation = 3),
+        "fork",
+    )
+    .done(file);
+    new(
+        "welcome-healing-to-come",
+        "Healed in an epoch that the member has not seen.",
+    )
+    .moved(&welcome(7, (5, digest("5"))))
     .done(file);
 }
 
