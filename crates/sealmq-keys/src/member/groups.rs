@@ -114,6 +114,11 @@ impl Group {
         self.state.as_ref()?.current()
     }
 
+    /// Whether an announcement was followed.
+    pub(super) fn is_started(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_started())
+    }
+
     pub(super) fn current_epoch(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.current_epoch())
     }

@@ -49,6 +49,11 @@ impl Past {
         let (signed_under, _) = self.0.get(&serial)?;
         signed_under.end_under(current, signer, Role::Groups)
     }
+
+    /// Whether a group has keys that wait for an announcement of the current delegation.
+    pub(super) fn awaits(&self, group: &Group, current: &VerifiedDelegation) -> bool {
+        group.is_started() && self.end_of(group, current).is_none()
+    }
 }
 
 impl Member {
@@ -59,7 +64,7 @@ impl Member {
         let counting: Vec<u32> = self
             .groups
             .values()
-            .filter(|group| past.end_of(group, next).is_some())
+            .filter(|group| !past.awaits(group, next))
             .filter_map(|group| group.state.as_ref()?.serial())
             .collect();
         past.0.retain(|serial, _| counting.contains(serial));
@@ -68,7 +73,7 @@ impl Member {
 
     /// Whether a group has keys that wait for an announcement of the current delegation.
     pub(super) fn awaits_announcement(&self, group: &Group) -> bool {
-        group.current().is_some() && self.past.end_of(group, &self.delegation).is_none()
+        self.past.awaits(group, &self.delegation)
     }
 
     /// Until when the own credential counts; `None`: not until one of the current serial came.
@@ -123,8 +128,7 @@ impl Member {
         let (past, delegation) = (&self.past, &self.delegation);
         let mut due = Vec::new();
         for (id, group) in &mut self.groups {
-            let waits = group.current().is_some() && past.end_of(group, delegation).is_none();
-            if waits && group.asking_successor.is_due(now) {
+            if past.awaits(group, delegation) && group.asking_successor.is_due(now) {
                 due.push(*id);
             }
         }

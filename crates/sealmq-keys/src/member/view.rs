@@ -76,7 +76,7 @@ impl View<'_> {
 
     /// Whether messages of a known epoch become readable by what is on its way.
     pub(super) fn may_come(&self, group: &Group) -> bool {
-        group.awaits_answer() || self.past.end_of(group, self.delegation).is_none()
+        group.awaits_answer() || self.past.awaits(group, self.delegation)
     }
 
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
