@@ -163,6 +163,17 @@ fn facts(group: &GroupInfo) -> Vec<(&'static str, String)> {
                 time(group.removal_latency)
             ),
         ),
+        (
+            "freshness",
+            match group.policy.freshness {
+                0 => "none: live messages are accepted however old they are".to_owned(),
+                freshness => format!(
+                    "live messages older than {} are refused, at the latest {} later (--skew)",
+                    time(freshness.into()),
+                    time(group.policy.skew.into())
+                ),
+            },
+        ),
         ("members", group.members.to_string()),
         ("refused", group.refused.to_string()),
     ];
