@@ -41,3 +41,4 @@ mod stolen_controller;
 mod subscriptions;
 mod successor;
 mod thief;
+mod withheld_welcomes;

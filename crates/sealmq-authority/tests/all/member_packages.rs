@@ -20,7 +20,7 @@ fn identity(net: &Net, device: usize) -> VerifyingKey {
     *credential.unwrap().key()
 }
 
-fn packages_topic(net: &Net, device: usize) -> String {
+pub fn packages_topic(net: &Net, device: usize) -> String {
     net.topic(ReservedTopic::Packages(net.number(device)))
 }
 
@@ -35,7 +35,7 @@ fn numbers(net: &Net, device: usize, set: &[u8], suite: Suite) -> BTreeSet<u32> 
 }
 
 /// The numbers whose private keys are in a store.
-fn kept(store: &MemoryStore) -> BTreeSet<u32> {
+pub fn kept(store: &MemoryStore) -> BTreeSet<u32> {
     let keys = store.0.keys();
     let numbers = keys.filter_map(|key| key.strip_prefix("member/package/")?.parse().ok());
     numbers.collect()

@@ -114,14 +114,19 @@ impl Member {
         let verified = kept.is_some_and(|kept| kept.verified && kept.bytes == bytes);
         let result = state.follow_kept(bytes, &context, verified);
         let skipped = state.missing().any(|missing| missing == epoch);
-        if matches!(
-            result,
+        match &result {
             Ok(_)
-                | Err(FollowError::NeedsHealing { .. }
-                    | FollowError::NeedsChunk { .. }
-                    | FollowError::NotCovered)
-        ) {
-            group.list_bytes(bytes);
+            | Err(
+                FollowError::NeedsHealing { .. }
+                | FollowError::NeedsChunk { .. }
+                | FollowError::NotCovered,
+            ) => group.list_bytes(bytes),
+            // What contradicts the chain under a newer delegation will replace it: the welcome
+            // needs packages that are made for what it says.
+            Err(FollowError::Fork(_) | FollowError::TooOld | FollowError::TooFar) => {
+                group.list_newer(bytes);
+            }
+            Err(_) => {}
         }
         match result {
             Ok(Followed::AlreadyKnown) => {

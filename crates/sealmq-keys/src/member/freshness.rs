@@ -57,6 +57,18 @@ impl Group {
         }
     }
 
+    /// As [`Group::list_bytes`], if a later delegation has signed it than what was followed.
+    pub(super) fn list_newer(&mut self, bytes: &[u8]) {
+        let serial = |bytes: &[u8]| {
+            let announcement = UnverifiedAnnouncement::decode(bytes);
+            announcement.map_or(0, |announcement| announcement.head().serial)
+        };
+        let followed = self.evidence.newest().map_or(0, serial);
+        if serial(bytes) > followed {
+            self.list_bytes(bytes);
+        }
+    }
+
     /// Goes back to what was followed.
     pub(super) fn list_followed(&mut self) {
         self.listed = None;
@@ -73,6 +85,12 @@ impl Group {
         self.listed
             .as_ref()
             .filter(|listed| !removed && installed.is_none_or(|own| listed.generation > own))
+    }
+
+    /// Whether the installed welcome was sealed to a package with a higher number.
+    fn passed(&self, package: u32) -> bool {
+        let installed = self.state.as_ref().map(|state| state.confirmation());
+        installed.is_some_and(|entry| entry.package_number > package)
     }
 
     fn window(&self) -> u64 {
@@ -147,7 +165,9 @@ impl Member {
                 package.behind(id, newest) > group.window().saturating_add(1)
             });
             let ends = stale.any(|(_, group)| {
-                let after = if group.lacking().is_some() {
+                // Without a welcome to the newest generation, the one to this package may be withheld;
+                // and none serves that is sealed to a package before the installed welcome's.
+                let after = if group.lacking().is_some() || group.passed(*number) {
                     SHORTEST
                 } else {
                     END_AFTER
