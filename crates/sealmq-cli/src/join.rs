@@ -1,17 +1,14 @@
 //! `sealmq join`: a device becomes a member over MQTT.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use rumqttc::v5::Event;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
-use sealmq_core::GroupId;
-use sealmq_keys::member::{
-    EnrolledAs, GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner, Member,
-};
-use sealmq_keys::{JoinRefusalReason, Store as _, Token, fingerprint};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, SubscribeReasonCode};
+use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Time};
+use sealmq_keys::member::{JoinOptions, JoinWay};
+use sealmq_keys::{Store as _, Token, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
 
@@ -27,17 +24,12 @@ use crate::unlock::{PATIENCE, Secret};
 use crate::{clock, connection};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// A broker that does not say what the groups are called, or an authority that lets joiners wait
-/// for others, keeps nobody waiting for longer.
-const KEYS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
-    let mut expires = None;
     let way = match (&args.token, &args.root) {
         (Some(text), _) => {
             let token = Token::parse(text).map_err(Failure::usage)?;
-            expires = Some(token.expires);
             follow_token(&token.broker, &mut way_to)?;
             JoinWay::Token(token.into())
         }
@@ -59,13 +51,12 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     };
     let mqtt = connection::options(&way_to)?;
     let mut store = store(&args)?;
-    let joiner = Member::join(&store, options, &mut SysRng)?;
+    let joining = Joining::begin(&store, options, &mut SysRng)?;
     let mut stop = Stop::new()?;
-    let mut joining = Joining {
-        joiner,
+    let mut device = Device {
+        joining,
         store: &mut store,
-        expires,
-        told: false,
+        started: Instant::now(),
     };
     let wait = Duration::from_secs(args.timeout.into());
     let address = way_to.address();
@@ -75,11 +66,10 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
             let lost = match Link::connect(mqtt.clone()).await {
                 Ok(mut link) => {
                     was_connected = true;
-                    match joining.serve(&mut link).await {
-                        Ok(Some(enrolled)) => {
-                            let titles = joining.titles(&mut link, &enrolled).await;
+                    match device.serve(&mut link).await {
+                        Ok(Some(joined)) => {
                             link.disconnect().await;
-                            return Ok((enrolled, titles));
+                            return Ok(joined);
                         }
                         Ok(None) => "the broker ended the connection".to_owned(),
                         Err(failure) => {
@@ -100,7 +90,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
             sleep(AGAIN_AFTER).await;
         }
     };
-    let (enrolled, titles) = tokio::select! {
+    let joined = tokio::select! {
         done = timeout(wait, work) => done.map_err(|_| Failure::new(
             Exit::TimedOut,
             "no answer in time: is `sealmq authority run` connected to this broker? The same command again goes on with the same request",
@@ -108,7 +98,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
     };
     store.close()?;
-    tell(&enrolled, &titles)
+    tell(&joined)
 }
 
 /// The broker that the token names, unless another one was given.
@@ -142,160 +132,108 @@ fn store(args: &JoinArgs) -> Result<FileStore, Failure> {
     Ok(Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?)
 }
 
-struct Joining<'a> {
-    joiner: Joiner,
+struct Device<'a> {
+    joining: Joining,
     store: &'a mut FileStore,
-    /// Of the token, Unix seconds.
-    expires: Option<u64>,
-    /// That the request waits for an operator.
-    told: bool,
+    started: Instant,
 }
 
-impl Joining<'_> {
+impl Device<'_> {
+    fn time(&self) -> Time {
+        let uptime = u64::try_from(self.started.elapsed().as_millis());
+        Time::new(uptime.unwrap_or(u64::MAX), clock::millis())
+    }
+
     /// Until the authority has decided; `None` if the connection was lost.
-    async fn serve(&mut self, link: &mut Link) -> Result<Option<EnrolledAs>, Failure> {
-        let filters = self.joiner.subscriptions();
-        for filter in filters.clone() {
-            if link
-                .client
-                .subscribe(filter, QoS::AtLeastOnce)
-                .await
-                .is_err()
-            {
-                return Ok(None);
-            }
-        }
+    async fn serve(&mut self, link: &mut Link) -> Result<Option<Joined>, Failure> {
+        self.joining.handle_connected();
         loop {
-            match link.next().await {
-                Ok(Event::Incoming(Packet::Publish(message))) => {
-                    let topic = String::from_utf8_lossy(&message.topic).into_owned();
-                    if let Some(enrolled) = self.take(link, &topic, &message.payload).await? {
-                        return Ok(Some(enrolled));
-                    }
+            if let Some(joined) = self.carry_out(link).await? {
+                return Ok(Some(joined));
+            }
+            let uptime = self.time().uptime;
+            let wait = self.joining.poll_timeout().unwrap_or(u64::MAX);
+            let wait = Duration::from_millis(wait.saturating_sub(uptime));
+            match timeout(wait, link.next()).await {
+                Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
+                    let topic = String::from_utf8_lossy(&message.topic);
+                    let (time, payload) = (self.time(), &message.payload);
+                    self.joining
+                        .handle_publish(&topic, payload, time, &mut SysRng)
+                        .map_err(failure)?;
                 }
-                Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                    let granted = |code| matches!(code, SubscribeReasonCode::Success(_));
-                    if let Some(code) = ack.return_codes.into_iter().find(|code| !granted(*code)) {
+                Ok(Ok(Event::Incoming(Packet::SubAck(ack)))) => {
+                    let granted = |code: &_| matches!(code, SubscribeReasonCode::Success(_));
+                    let refused = ack.return_codes.into_iter().find(|code| !granted(code));
+                    if let Some(code) = refused
+                        && let Err(JoinError::NotSubscribed { filters }) =
+                            self.joining.handle_subscribed(false)
+                    {
                         let filters = filters.join(" or ");
                         return Err(Failure::network(refused_subscription(&filters, code)));
                     }
                 }
-                Ok(_) => {}
-                Err(_) => return Ok(None),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => {
+                    self.joining.handle_disconnected();
+                    return self.carry_out(link).await;
+                }
+                Err(_) => self.joining.handle_timeout(self.time()),
             }
         }
     }
 
-    /// What the groups are called, as far as the broker has it and lets this device read it: the
-    /// credential names them by id only. Waits until the device's keys are in use, so that nothing
-    /// that is sent from now on passes it by.
-    async fn titles(&self, link: &mut Link, enrolled: &EnrolledAs) -> Titles {
-        let groups: Vec<GroupId> = enrolled.grants.iter().map(|(group, ..)| *group).collect();
-        let mut titles = Titles::default();
-        let asking = async {
-            for filter in self.joiner.title_subscriptions(enrolled.number, &groups) {
-                if link
-                    .client
-                    .subscribe(filter, QoS::AtLeastOnce)
-                    .await
-                    .is_err()
-                {
-                    return;
+    /// A connection that is lost meanwhile shows up as the link's next event.
+    async fn carry_out(&mut self, link: &Link) -> Result<Option<Joined>, Failure> {
+        while let Some(output) = self.joining.poll_output() {
+            match output {
+                JoinOutput::Commit(changes) => {
+                    self.store.commit(&changes)?;
+                    self.joining.committed();
                 }
-            }
-            while !groups.iter().all(|group| titles.is_ready(group)) {
-                let Ok(event) = link.next().await else { return };
-                let Event::Incoming(Packet::Publish(message)) = event else {
-                    continue;
-                };
-                let topic = String::from_utf8_lossy(&message.topic);
-                let payload = &message.payload;
-                if let Some(title) = self.joiner.group_title(&topic, payload) {
-                    titles.add(title);
-                } else if let Some((group, epoch)) =
-                    self.joiner.first_epoch(enrolled.number, &topic, payload)
-                {
-                    titles.first.insert(group, epoch);
+                JoinOutput::Subscribe(wanted) => {
+                    let filters = wanted.into_iter().map(|wanted| wanted.filter);
+                    for filter in filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce)) {
+                        let _lost = link.client.subscribe_many([filter]).await;
+                    }
                 }
-            }
-        };
-        let _late = timeout(KEYS_WITHIN, asking).await;
-        titles
-    }
-
-    /// The authority does not tell an expired token from others that are not valid; the token does.
-    fn refused(&self, reason: JoinRefusalReason) -> Failure {
-        let expired = self.expires.filter(|at| *at < clock::seconds());
-        match (reason, expired) {
-            (JoinRefusalReason::Token, Some(at)) => Failure::refused(format_args!(
-                "{reason} (by this device's clock, it expired at {})",
-                clock::iso_seconds(at)
-            )),
-            _ => Failure::refused(reason),
-        }
-    }
-
-    async fn take(
-        &mut self,
-        link: &Link,
-        topic: &str,
-        payload: &[u8],
-    ) -> Result<Option<EnrolledAs>, Failure> {
-        let now = Some(clock::millis());
-        for action in self.joiner.handle(topic, payload, now, &mut SysRng)? {
-            match action {
-                JoinAction::Commit(changes) => self.store.commit(&changes)?,
-                JoinAction::Publish(out) => {
-                    // A connection that is lost shows up as the link's next event.
+                JoinOutput::Publish(wire) => {
                     let _lost = link
                         .client
-                        .publish(out.topic, QoS::AtLeastOnce, out.retain, out.payload)
+                        .publish(wire.topic, QoS::AtLeastOnce, wire.retain, wire.payload)
                         .await;
                 }
-                JoinAction::Waiting(device) if !self.told => {
-                    self.told = true;
-                    note(format_args!(
-                        "waiting for an operator, who compares this fingerprint: {device}\n\
-                         at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
-                    ));
-                }
-                JoinAction::Joined(enrolled) => return Ok(Some(enrolled)),
-                JoinAction::Refused(reason) => return Err(self.refused(reason)),
-                JoinAction::Ignored { topic, error } => {
+                JoinOutput::Waiting(device) => note(format_args!(
+                    "waiting for an operator, who compares this fingerprint: {device}\n\
+                     at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
+                )),
+                JoinOutput::Ignored { topic, error } => {
                     note(format_args!("sealmq: {topic}: refused: {error}"));
                 }
-                _ => {}
+                JoinOutput::Joined(joined) => return Ok(Some(joined)),
             }
         }
         Ok(None)
     }
 }
 
-/// What the broker has told of the groups.
-#[derive(Default)]
-struct Titles {
-    newest: BTreeMap<GroupId, GroupTitle>,
-    /// The first epochs of the device's welcomes.
-    first: BTreeMap<GroupId, u64>,
-}
-
-impl Titles {
-    fn add(&mut self, title: GroupTitle) {
-        let known = self.newest.get(&title.id);
-        if known.is_none_or(|known| known.epoch < title.epoch) {
-            self.newest.insert(title.id, title);
-        }
-    }
-
-    /// Whether the epoch has begun for which the device's welcome is.
-    fn is_ready(&self, group: &GroupId) -> bool {
-        let newest = self.newest.get(group).map(|title| title.epoch);
-        let first = self.first.get(group);
-        first.is_some_and(|first| newest.is_some_and(|newest| newest >= *first))
+fn failure(error: JoinError) -> Failure {
+    match error {
+        JoinError::Refused {
+            reason,
+            expired: Some(at),
+        } => Failure::refused(format_args!(
+            "{reason} (by this device's clock, it expired at {})",
+            clock::iso_seconds(at)
+        )),
+        JoinError::Refused { reason, .. } => Failure::refused(reason),
+        JoinError::Member(error) => error.into(),
+        other => Failure::network(other),
     }
 }
 
-fn tell(enrolled: &EnrolledAs, titles: &Titles) -> Result<(), Failure> {
+fn tell(joined: &Joined) -> Result<(), Failure> {
+    let enrolled = &joined.enrolled;
     say(format_args!("member {} {}", enrolled.number, enrolled.name))?;
     say(format_args!("domain            {}", enrolled.domain))?;
     say(format_args!(
@@ -308,8 +246,8 @@ fn tell(enrolled: &EnrolledAs, titles: &Titles) -> Result<(), Failure> {
             (true, false) => "publish",
             _ => "read",
         };
-        let ready = titles.is_ready(group);
-        let title = titles.newest.get(group);
+        let ready = joined.is_ready(group);
+        let title = joined.title(group);
         let group = title.map_or_else(
             || group.to_string(),
             |title| format!("{} ({})", title.name, title.filters.join(", ")),

@@ -1,0 +1,320 @@
+//! A device becomes a member over MQTT (spec/keys.md §12).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::GroupId;
+use sealmq_keys::member::{
+    EnrolledAs, GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError,
+};
+use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store};
+
+use crate::subscriptions::Subscription;
+use crate::time::Time;
+use crate::wire::{Qos, Wire};
+
+/// A broker that does not say what the groups are called, or an authority that lets joiners wait
+/// for others, keeps nobody waiting for longer.
+const KEYS_WITHIN: u64 = 5_000;
+
+/// What a driver has to do for a device that joins, in this order.
+#[derive(Debug)]
+#[must_use]
+pub enum JoinOutput {
+    /// Make it durable, then say [`Joining::committed`]. If that fails, drop the joining.
+    Commit(Changes),
+    /// SUBSCRIBE.
+    Subscribe(Vec<Subscription>),
+    /// PUBLISH.
+    Publish(Wire),
+    /// The request waits for an operator, who compares this fingerprint. Said once.
+    Waiting(Fingerprint),
+    /// What arrived there was refused: it is damaged, forged, too old or for another device.
+    Ignored {
+        /// The topic.
+        topic: String,
+        /// Why.
+        error: MemberError,
+    },
+    /// The device is a member, and its store a member's. Nothing follows.
+    Joined(Joined),
+}
+
+/// What a device learned when it joined.
+#[derive(Debug)]
+pub struct Joined {
+    /// As what it was enrolled.
+    pub enrolled: EnrolledAs,
+    titles: BTreeMap<GroupId, GroupTitle>,
+    /// The first epochs of the device's welcomes.
+    first: BTreeMap<GroupId, u64>,
+}
+
+impl Joined {
+    /// What a group is called, as far as the broker told: credentials name groups by id only.
+    #[must_use]
+    pub fn title(&self, group: &GroupId) -> Option<&GroupTitle> {
+        self.titles.get(group)
+    }
+
+    /// Whether the epoch has begun for which the device's welcome to a group is.
+    #[must_use]
+    pub fn is_ready(&self, group: &GroupId) -> bool {
+        let newest = self.titles.get(group).map(|title| title.epoch);
+        let first = self.first.get(group);
+        first.is_some_and(|first| newest.is_some_and(|newest| newest >= *first))
+    }
+
+    fn hear(&mut self, title: GroupTitle) {
+        let known = self.titles.get(&title.id);
+        if known.is_none_or(|known| known.epoch < title.epoch) {
+            self.titles.insert(title.id, title);
+        }
+    }
+}
+
+/// The device does not become a member.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The authority does not take it in.
+    Refused {
+        /// Its reason.
+        reason: JoinRefusalReason,
+        /// The authority does not tell an expired token from others that are not valid; by this
+        /// device's clock it expired then, Unix seconds.
+        expired: Option<u64>,
+    },
+    /// The broker refuses the subscription to these topics.
+    NotSubscribed {
+        /// The filters.
+        filters: [String; 2],
+    },
+    /// The joiner failed.
+    Member(MemberError),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { reason, .. } => reason.fmt(f),
+            Self::NotSubscribed { filters: [a, b] } => {
+                write!(f, "the broker refuses the subscription to {a} or {b}")
+            }
+            Self::Member(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for JoinError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Member(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<MemberError> for JoinError {
+    fn from(error: MemberError) -> Self {
+        Self::Member(error)
+    }
+}
+
+/// A device on its way into a domain. Connections may break on the way: the request stays the same,
+/// also when the program starts again with the same store.
+pub struct Joining {
+    joiner: Joiner,
+    /// Of the token, Unix seconds.
+    expires: Option<u64>,
+    /// That the request waits for an operator.
+    told: bool,
+    /// From when it is a member, and until when it waits for its groups' titles and keys.
+    joined: Option<(Joined, u64)>,
+    queue: VecDeque<JoinOutput>,
+    committing: bool,
+}
+
+impl Joining {
+    /// Begins, or goes on with what the store has of an earlier attempt.
+    ///
+    /// # Errors
+    /// The options make no sense, the store cannot be read, or holds a member already.
+    pub fn begin<S: Store>(
+        store: &S,
+        options: JoinOptions,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Self, MemberError> {
+        let expires = match &options.way {
+            JoinWay::Token(token) => Some(token.expires),
+            _ => None,
+        };
+        Ok(Self {
+            joiner: Member::join(store, options, rng)?,
+            expires,
+            told: false,
+            joined: None,
+            queue: VecDeque::new(),
+            committing: false,
+        })
+    }
+
+    /// The broker accepted a connection.
+    pub fn handle_connected(&mut self) {
+        if self.joined.is_none() {
+            let filters = self.joiner.subscriptions();
+            self.subscribe(filters);
+        }
+    }
+
+    /// The connection broke. What it knows of the groups has to do.
+    pub fn handle_disconnected(&mut self) {
+        let of_connection = |output: &JoinOutput| {
+            matches!(output, JoinOutput::Subscribe(_) | JoinOutput::Publish(_))
+        };
+        self.queue.retain(|output| !of_connection(output));
+        self.finish(|_| true);
+    }
+
+    /// SUBACK: whether everything was granted.
+    ///
+    /// # Errors
+    /// Without these subscriptions nothing will come.
+    pub fn handle_subscribed(&mut self, granted: bool) -> Result<(), JoinError> {
+        if granted || self.joined.is_some() {
+            return Ok(());
+        }
+        let filters = self.joiner.subscriptions();
+        Err(JoinError::NotSubscribed { filters })
+    }
+
+    /// PUBLISH.
+    ///
+    /// # Errors
+    /// The device does not become a member.
+    pub fn handle_publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        time: Time,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(), JoinError> {
+        if let Some((joined, _)) = &mut self.joined {
+            let number = joined.enrolled.number;
+            if let Some(title) = self.joiner.group_title(topic, payload) {
+                joined.hear(title);
+            } else if let Some((group, epoch)) = self.joiner.first_epoch(number, topic, payload) {
+                joined.first.insert(group, epoch);
+            }
+            self.finish(|_| false);
+            return Ok(());
+        }
+        for action in self.joiner.handle(topic, payload, time.clock, rng)? {
+            match action {
+                JoinAction::Commit(changes) => self.queue.push_back(JoinOutput::Commit(changes)),
+                JoinAction::Publish(publication) => {
+                    self.queue
+                        .push_back(JoinOutput::Publish(publication.into()));
+                }
+                JoinAction::Waiting(device) if !self.told => {
+                    self.told = true;
+                    self.queue.push_back(JoinOutput::Waiting(device));
+                }
+                JoinAction::Joined(enrolled) => {
+                    self.joined(enrolled, time);
+                    return Ok(());
+                }
+                JoinAction::Refused(reason) => return Err(self.refused(reason, time)),
+                JoinAction::Ignored { topic, error } => {
+                    self.queue.push_back(JoinOutput::Ignored { topic, error });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Time has passed: call it at [`Joining::poll_timeout`].
+    pub fn handle_timeout(&mut self, time: Time) {
+        self.finish(|until| until <= time.uptime);
+    }
+
+    /// The uptime of the next [`Joining::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<u64> {
+        self.joined.as_ref().map(|(_, until)| *until)
+    }
+
+    /// What to do next; until `None`.
+    pub fn poll_output(&mut self) -> Option<JoinOutput> {
+        if self.committing {
+            return None;
+        }
+        let output = self.queue.pop_front();
+        self.committing = matches!(output, Some(JoinOutput::Commit(_)));
+        output
+    }
+
+    /// What [`JoinOutput::Commit`] gave is durable.
+    pub const fn committed(&mut self) {
+        self.committing = false;
+    }
+
+    /// Asks what the groups are called. Waits until the device's keys are in use, so that nothing
+    /// that is sent from now on passes it by.
+    fn joined(&mut self, enrolled: EnrolledAs, time: Time) {
+        let groups: Vec<GroupId> = enrolled.grants.iter().map(|(group, ..)| *group).collect();
+        let filters = self.joiner.title_subscriptions(enrolled.number, &groups);
+        let joined = Joined {
+            enrolled,
+            titles: BTreeMap::new(),
+            first: BTreeMap::new(),
+        };
+        self.joined = Some((joined, time.after(KEYS_WITHIN)));
+        self.subscribe(filters);
+        self.finish(|_| false);
+    }
+
+    /// Says that it is over when every group's keys are in use, or when `late` says so of the
+    /// patience.
+    fn finish(&mut self, late: impl FnOnce(u64) -> bool) {
+        let over = self.joined.as_ref().is_some_and(|(joined, until)| {
+            let mut groups = joined.enrolled.grants.iter().map(|(group, ..)| group);
+            late(*until) || groups.all(|group| joined.is_ready(group))
+        });
+        if over && let Some((joined, _)) = self.joined.take() {
+            self.queue.push_back(JoinOutput::Joined(joined));
+        }
+    }
+
+    fn refused(&self, reason: JoinRefusalReason, time: Time) -> JoinError {
+        let now = time.clock.map(|ms| ms / 1000);
+        let expired = |at: &u64| reason == JoinRefusalReason::Token && now.is_some_and(|n| *at < n);
+        JoinError::Refused {
+            reason,
+            expired: self.expires.filter(expired),
+        }
+    }
+
+    fn subscribe(&mut self, filters: impl IntoIterator<Item = String>) {
+        let filters = filters.into_iter();
+        let wanted: Vec<_> = filters
+            .map(|filter| Subscription::new(filter, Qos::AtLeastOnce))
+            .collect();
+        if !wanted.is_empty() {
+            self.queue.push_back(JoinOutput::Subscribe(wanted));
+        }
+    }
+}
+
+impl fmt::Debug for Joining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joining")
+            .field("joined", &self.joined.is_some())
+            .finish_non_exhaustive()
+    }
+}

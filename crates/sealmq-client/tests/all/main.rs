@@ -1,0 +1,18 @@
+//! Clients in virtual time: no socket, no clock, no waiting.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod joining;
+mod node;
+mod order;
+mod sessions;
+mod waiting;
+mod wills;
+mod world;
