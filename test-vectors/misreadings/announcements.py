@@ -121,4 +121,13 @@ MISREADINGS = [
     M("welcome-sealed-size", "keys.md §6", "32·depth bytes", "any size", "objects", 'require(len(f["enc"]) == KEM[suite][2] and len(f["sealed"]) == 32 * f["depth"] + 16, "field"', 'require(len(f["enc"]) == KEM[suite][2], "field"'),
     M("welcome-enc-size", "keys.md §10", "enc has 32 or 1120 bytes", "any size", "objects", 'require(len(f["enc"]) == KEM[suite][2] and len(f["sealed"])', 'require(len(f["sealed"])'),
     M("generation-0", "keys.md §5", "generations: number u32", "from 1", "objects", '    _ascending([generation["number"] for generation in generations], "generations ascending")\n', '    _ascending([generation["number"] for generation in generations], "generations ascending")\n    require(generations[0]["number"] >= 1, "field")\n'),
+    M("epoch-0", "keys.md §5", "epoch: from 1", "from 0", "objects", 'require(f["epoch"] >= 1, "field", "epochs begin with 1")\n    require((f["epoch"] == 1)', 'require((f["epoch"] == 1)',
+      unobservable="healing_epoch is below the epoch, so that 0 is refused anyway"),
+    M("filters-each-1024", "keys.md §5", "1024 bytes at most as encoded", "each", "objects", 'sum(len(blob(text.encode())) for text in f["filters"])', 'max(len(blob(text.encode())) for text in f["filters"])'),
+    M("filters-reserved-known", "keys.md §5", "any topic under the prefix", "any that is used", "objects", FILTER_REACHES, FILTER_REACHES.replace('topics.overlap(text, prefix + "/#")', 'any(topics.overlap(text, prefix + below) for below in ("", "/delegation", "/m/+/+", "/m/+/+/+", "/g/+/+", "/g/+/+/+", "/g/+/+/+/+", "/join/+", "/answer/+"))')),
+    M("generations-consecutive", "keys.md §5", "ascending by number", "consecutive", "objects", '"generations ascending")\n', '"generations ascending")\n    require(generations[-1]["number"] - generations[0]["number"] == len(generations) - 1, "field")\n'),
+    M("cover-49153", "keys.md §5", "at most 49152 bytes inline", "not limited", "objects", '    require(len(entries) <= 49152, "field", "length of the cover")\n', ""),
+    M("cover-49140", "keys.md §5", "at most 49152 bytes inline", "48 KiB less an entry", "objects", "require(len(entries) <= 49152,", "require(len(entries) < 49140,"),
+    M("cover-8192", "keys.md §5", "SHOULD use chunks above 8192 bytes", "MUST", "objects", "require(len(entries) <= 49152,", "require(len(entries) <= 8192,"),
+    M("chunk-short", "keys.md §5", "at most 8216 bytes (158 entries)", "8192 bytes", "objects", "MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384", "MAX_CHUNK, MAX_PACKAGE_SET = 8192, 16384"),
 ]

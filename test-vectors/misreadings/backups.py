@@ -6,6 +6,7 @@ HEARTBEAT = 'return self._contradicts(f["group"], f["epoch"], f["announcement"])
 FOREIGN = 'foreign = size > own or self.heads[size] != f["log_head"]'
 DELEGATION = 'return serial > own.fields["serial"] or (serial == own.fields["serial"] and seen.hash != own.hash)'
 CONTRADICTS = 'return epoch > self.own.get(group, _far())["epoch"] or self.known.get((group, epoch), announcement) != announcement'
+REMOVED = '                removed.add(f["member"])\n'
 
 MISREADINGS = [
     M("audit-label", "keys.md §13", "SHA-256(label ‖ entry)", "of the entry", "audit", 'return sha256(b"sealmq/1 audit", data)', "return sha256(data)"),
@@ -80,4 +81,24 @@ MISREADINGS = [
     M("resume-same-generation", "keys.md §13", "a new generation in each group", "the tree goes on", "backup", '["generation"]) + gap + 1', '["generation"]) + gap'),
     M("resume-previous", "keys.md §13", "a later announcement takes its place if its key still signs", "the last one of store and log", "backup", 'if not (epoch > own["epoch"] and signer in signers):', "if True:"),
     M("resume-previous-new-keys", "keys.md §13", "only if the key has the role `groups` in the new delegation, too", "always", "backup", 'epoch > own["epoch"] and signer in signers', 'epoch > own["epoch"]'),
+    M("audit-topic-c1", "keys.md §13", "no control characters", "none of ASCII", "audit", 'any(unicodedata.category(character) == "Cc" for character in topic)', 'any(character < " " or character == "\\x7f" for character in topic)'),
+    M("audit-topic-del", "keys.md §13", "no control characters", "none below U+0020", "audit", 'any(unicodedata.category(character) == "Cc" for character in topic)', 'any(character < " " or "\\x80" <= character < "\\xa0" for character in topic)'),
+    M("audit-topic-format", "keys.md §13", "no control characters", "nor format characters", "audit", 'unicodedata.category(character) == "Cc"', 'unicodedata.category(character) in ("Cc", "Cf")'),
+    M("audit-topic-wildcards", "keys.md §13", "topic is not empty and has no control characters", "is a topic name", "audit", "require(topic and not any(", "require(topics.is_topic(topic) and not any("),
+    M("backup-heartbeat-unsigned", "keys.md §13", "only what is signed by its own keys", "any heartbeat", "backup", 'authority=self.authority, group=place["group"]))', 'authority=self.authority if kind != "heartbeat" else None, group=place["group"]))'),
+    M("backup-announcement-unsigned", "keys.md §13", "only what is signed by its own keys", "any announcement", "backup", 'authority=self.authority, group=place["group"]))', 'authority=self.authority if kind != "announcement" else None, group=place["group"]))'),
+    M("backup-list-unsigned", "keys.md §13", "only what is signed by its own keys", "any refused list", "backup", 'authority=self.authority, group=place["group"]))', 'authority=self.authority if kind != "refused_list" else None, group=place["group"]))'),
+    M("backup-delegation-unsigned", "keys.md §13", "or by its root", "by any root", "backup", 'self._delegation(objects.check("delegation", data, root_key=self.root_key))', 'self._delegation(objects.check("delegation", data))'),
+    M("backup-heartbeat-longer", "keys.md §13", "a log that is longer", "two entries longer", "backup", FOREIGN, 'foreign = size > own + 1 or size <= own and self.heads[size] != f["log_head"]'),
+    M("resume-serial-resumed", "keys.md §13", "the log's entries included", "delegations only", "backup", 'elif what in ("delegation", "resumed"):', 'elif what == "resumed":\n                pass\n            elif what == "delegation":'),
+    M("resume-copy-all", "keys.md §13", "members removed since", "all in the copy", "backup", "return (log or [])[own:proven[0]]", "return (log or [])[:proven[0]]"),
+    M("resume-enrolled-highest", "keys.md §13", "the highest one seen (entries 1, …)", "of entries 0", "backup", '            if what == "enrolled":\n                number = f["member"]\n                if number <= highest + REACH and number not in self.members:\n                    unknown.add(number)\n', '            if what == "enrolled":\n                if f["member"] <= highest + REACH and f["member"] not in self.members:\n                    unknown.add(f["member"])\n'),
+    M("resume-enrolled-known", "keys.md §13", "an entry about a number that it knows changes nothing", "every number enrolled in the copy is unknown", "backup", "if number <= highest + REACH and number not in self.members:", "if number <= highest + REACH:"),
+    M("resume-removed-unknown", "keys.md §13", "enrolled and removed since: both", "only removed", "backup", REMOVED, REMOVED + '                unknown.discard(f["member"])\n'),
+    M("resume-removed-known", "keys.md §13", "members removed since are removed", "those that it knows", "backup", REMOVED, '                removed |= {f["member"]} - unknown\n'),
+    M("resume-signed-members", "keys.md §13", "entries 0 whose topic is a member's show numbers", "entries 1 only", "backup", '                number = self._signed(f["topic"], f["hash"])\n', '                self._signed(f["topic"], f["hash"])\n'),
+    M("resume-signed-credentials", "keys.md §13", "entries 0 whose topic is a member's", "its credential", "backup", 'in ("credential", "welcome") else 0', 'in ("credential",) else 0'),
+    M("resume-signed-welcomes", "keys.md §13", "entries 0 whose topic is a member's", "its welcomes", "backup", 'in ("credential", "welcome") else 0', 'in ("welcome",) else 0'),
+    M("resume-unknown-groups", "keys.md §13", "each group of the store", "groups made since, too", "backup", 'own = self.own.get(f["group"])\n', 'own = self.own.setdefault(f["group"], _far())\n                self.seen.setdefault(f["group"], _far())\n'),
+    M("resume-delegation-root", "keys.md §13", "a delegation", "under any root", "backup", 'seen = objects.check("delegation", delegation, root_key=self.root_key)', 'seen = objects.check("delegation", delegation)'),
 ]

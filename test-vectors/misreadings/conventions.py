@@ -79,4 +79,12 @@ MISREADINGS = [
     M("xwing-seed", "keys.md §10", "DeriveKeyPair as in draft-ietf-hpke-pq", "the input is the private key", "xwing", "    return secret_key, public_key(secret_key)", "    return ikm, public_key(ikm)"),
     M("xwing-derive-length", "keys.md §10", "0x000d before the label", "no length", "xwing", "SUITE + be(2, len(label)) + label", "SUITE + label"),
     M("xwing-derive-kem", "keys.md §10", "\"KEM\" ‖ 0x647a", "0x647a only", "xwing", 'SUITE = b"KEM" + be(2, ID)', "SUITE = be(2, ID)"),
+    M("u32-wide", "keys.md §1", "u32 is a varint", "of any size up to u64",
+      "wire", "    def u32(self):\n        return self.varint(32)", "    def u32(self):\n        return self.varint(64)"),
+    M("weak-signer", "envelope.md §1", "small-order A is refused", "only R is checked", "wire", "is_strong(key) and is_strong(signature[:32])", "is_strong(signature[:32])"),
+    M("weak-r", "envelope.md §1", "small-order R is refused", "only A is checked", "wire", "is_strong(key) and is_strong(signature[:32])", "is_strong(key)"),
+    M("non-canonical-y", "envelope.md §1", "non-canonical points are refused", "y is taken modulo p",
+      "wire", "    if y >= P:\n        return None\n", "    y %= P\n"),
+    M("ml-kem-even", "keys.md §4", "all coefficients", "every second one", "wire", "if pair & 0xFFF >= 3329 or pair >> 12 >= 3329:", "if pair & 0xFFF >= 3329:"),
+    M("ml-kem-short", "keys.md §4", "all coefficients", "all but the last polynomial", "wire", "for i in range(0, 1152, 3):", "for i in range(0, 768, 3):"),
 ]

@@ -6,6 +6,7 @@ NAMED = "named = self.named | {slot.hash for slot in self.slots.values()}"
 SUPERSEDES = 'supersedes = f["serial"] > max(self.serial, self.newest_serial)'
 REPLACES = 'replaces = supersedes and (contradicts or f["epoch"] <= self.current)'
 HALF = '        if half(f["leaf"]) != half(self.leaf):  # the slots from its epoch on hold secrets of the other half\n'
+DENIED = "denied = claimed != last and (seen or claimed[0] < last[0])"
 
 MISREADINGS = [
     M("known-again", "keys.md §7", "same hash: nothing to do", "a fork", "tree", "        if e in self.slots and self.slots[e].hash == announcement.hash:\n            return False\n", ""),
@@ -100,4 +101,30 @@ MISREADINGS = [
     M("moved-named-directly", "keys.md §7", "or the `previous` of one that stays", "those that the welcome itself names", "tree", "                named.add(slot.previous)\n", ""),
     M("moved-named-previous", "keys.md §7", "its `previous` or its `healing`", "`previous`", "tree", 'named, kept = {f["previous"], f["healing"]}, {}', 'named, kept = {f["previous"]}, {}'),
     M("moved-drops-always", "keys.md §7", "a welcome that has no such serial lets all slots stay", "the same of every welcome", "tree", "            if supersedes:\n", "            if True:\n"),
+    M("named-healing", "keys.md §3", "through `previous` and `healing`", "`previous` only", "tree", '        self.named |= {f["previous"], f["healing"]}\n', '        self.named |= {f["previous"]}\n',
+      unobservable="a healing announcement is asked for, and named, before what names it is followed"),
+    M("too-far-before-fork", "keys.md §7", "step 3, then step 4", "the epoch's upper bound first", "tree", "        self._require_no_fork(announcement)\n        require(e >= self.base", '        require(e <= self.base + MAX_CATCH_UP, "too_far")\n        self._require_no_fork(announcement)\n        require(e >= self.base',
+      unobservable="what contradicts a slot is at most one above the current epoch, and so at most 17 above the base"),
+    M("healing-before-base-hash", "keys.md §7", "the epoch and hash of the last healing announcement", "the hash", "tree", 'require((healing_epoch, f["healing"]) == self.last_healing, "fork"', 'require(f["healing"] == self.last_healing[1], "fork"'),
+    M("healing-slot-ordinary", "keys.md §7", "the slot of healing_epoch MUST be one that healed", "any", "tree", 'require(slot.healed and slot.hash == f["healing"], "fork"', 'require(slot.hash == f["healing"], "fork"'),
+    M("install-same", "keys.md §6", "not above the installed one is ignored", "the same again is installed", "tree", "require(order > (self.serial, *self.installed),", "require(order >= (self.serial, *self.installed),"),
+    M("install-no-serial", "keys.md §3", "(serial, generation, epoch)", "(generation, epoch)", "tree", "require(order > (self.serial, *self.installed),", "require(order[1:] > self.installed,"),
+    M("replaces-announcement-serial", "keys.md §7", "above that of the installed welcome and of the newest announcement", "of the announcement only", "tree", SUPERSEDES, SUPERSEDES.replace("max(self.serial, self.newest_serial)", "self.newest_serial")),
+    M("replaced-serial-stays", "keys.md §7", "replaces the newest announcement", "its serial is remembered", "tree", "self.slots, self.newest_serial, self.named = {}, 0, set()", "self.slots, self.named = {}, set()",
+      unobservable="the serial of the welcome that replaces is above it"),
+    M("replaced-named-stay", "keys.md §7", "whatever a stolen key had signed is gone", "what it named counts on", "tree", "self.slots, self.newest_serial, self.named = {}, 0, set()", "self.slots, self.newest_serial = {}, 0"),
+    M("welcome-below-base", "keys.md §7", "a welcome for an epoch below the base is too old", "below the current epoch", "tree", 'require(f["epoch"] >= self.base, "too_old", "the group has moved on")', 'require(f["epoch"] >= self.current, "too_old", "the group has moved on")'),
+    M("half-current", "keys.md §7", "these announcements are followed again", "the current epoch stays", "tree", '            self.current = max(self.slots, default=f["epoch"] - 1)\n', ""),
+    M("contradicts-slot-previous", "keys.md §7", "a welcome against the slot of its epoch", "not compared", "tree", "        known |= {self.slots[epoch].previous} if epoch in self.slots else set()\n", ""),
+    M("contradicts-before-base", "keys.md §7", "a welcome against what the base says", "not compared", "tree", "        known |= {self.before_base} if epoch == self.base else set()\n", ""),
+    M("contradicts-below-base", "keys.md §7", "below the base: too old", "a contradiction if it names another", "tree", "        if epoch < self.base:\n            return False\n        known", "        known",
+      unobservable="an epoch below the base is at or below the current one: under a newer serial it replaces in either reading, else it is too old first"),
+    M("contradicts-passed-over", "keys.md §7", "a welcome that denies a healing epoch", "is not compared", "tree", DENIED, "denied = claimed != last and seen and claimed[0] >= last[0]"),
+    M("contradicts-not-healing", "keys.md §7", "claims that an ordinary slot healed", "is not compared", "tree", DENIED, "denied = claimed != last and (seen and claimed[0] not in self.slots or claimed[0] < last[0])"),
+    M("contradicts-healing-own", "keys.md §7", "healed before its epoch", "or in it", "tree", "if slot.healed and self.base <= e < epoch}", "if slot.healed and self.base <= e <= epoch}"),
+    M("named-not-followed", "keys.md §3", "it counts only once that object was followed", "once that was verified", "tree", """        secret = self._unwrap(announcement, {} if chunks is None else chunks)
+        self.named |= {f["previous"], f["healing"]}
+""", """        self.named |= {f["previous"], f["healing"]}
+        secret = self._unwrap(announcement, {} if chunks is None else chunks)
+"""),
 ]

@@ -4,6 +4,11 @@ from .entry import Misreading as M
 
 NAME = 'f["name"] == "" or topics.is_name(f["name"]) or (f["name"].endswith("*") and topics.is_name(f["name"][:-1]))'
 REFUSED_TOKEN = 'require(known["uses_left"] > 0, "token", "used up")'
+VERSION = '    require(f["version"] == 1, "unsupported", "version")\n'
+AFTER_VERSION = """    f |= {"suite": c.u8(), "root_key": c.take(32), "token": c.take(8), "secret": c.take(32), "serial": c.u32(), "expires": c.u64(),
+          "name": c.text(), "prefix": c.text(), "broker": c.text()}
+    c.end()
+"""
 
 MISREADINGS = [
     M("token-checksum-label", "keys.md §12", "SHA-256(label ‖ body)", "of the body", "joining", 'return sha256(b"sealmq/1 token", body)[:4]', "return sha256(body)[:4]"),
@@ -76,4 +81,25 @@ MISREADINGS = [
     M("log-file-entry-0", "keys.md §13", "entries of 1 to 2048 bytes", "or none", "files", "require(all(1 <= len(entry) <= audit.MAX_ENTRY for entry in entries)", "require(all(len(entry) <= audit.MAX_ENTRY for entry in entries)"),
     M("log-file-entry-2049", "keys.md §13", "entries of 1 to 2048 bytes", "longer", "files", "require(all(1 <= len(entry) <= audit.MAX_ENTRY for entry in entries)", "require(all(1 <= len(entry) for entry in entries)"),
     M("log-file-trailing", "keys.md §1", "trailing bytes are rejected", "ignored", "audit", "    encoded = c.list(Cursor.blob)\n    c.end()\n", "    encoded = c.list(Cursor.blob)\n"),
+    M("token-2047", "keys.md §12", "at most 2048 characters", "below", "joining", "MAX_TOKEN, MAX_JOIN_REQUEST = 2048,", "MAX_TOKEN, MAX_JOIN_REQUEST = 2047,"),
+    M("token-size-before-strip", "keys.md §12", "a token has at most 2048 characters", "with the white space around it", "joining", "    text = text.strip()\n    require(len(text) <= MAX_TOKEN, \"size\")\n", "    require(len(text) <= MAX_TOKEN, \"size\")\n    text = text.strip()\n"),
+    M("token-scheme-case", "keys.md §12", "`sealmq:join/`", "in any case, as schemes of URIs are", "joining", "    require(text.startswith(PREFIX), \"form\"", "    text = PREFIX + text[len(PREFIX):] if text.lower().startswith(PREFIX) else text\n    require(text.startswith(PREFIX), \"form\""),
+    M("token-version-before-checksum", "keys.md §12", "after the checksum comes the version", "before it", "joining", '    require(data[-4:] == checksum(body), "encoding", "checksum', '    require(body[:1] == b"\\1", "unsupported", "version")\n    require(data[-4:] == checksum(body), "encoding", "checksum'),
+    M("broker-252", "keys.md §12", "1 to 253", "252", "joining", "{1,253}", "{1,252}"),
+    M("broker-underscore", "keys.md §12", "letters, digits, . - _", "no _", "joining", "([A-Za-z0-9._-]{1,253}", "([A-Za-z0-9.-]{1,253}"),
+    M("broker-ipv6", "keys.md §12", "an IPv6 address in brackets", "anything in brackets", "joining", 'return not found[1].startswith("[") or bool(ipaddress.IPv6Address(found[1][1:-1]))', "return True"),
+    M("broker-case", "keys.md §12", "letters", "lower case", "joining", "([A-Za-z0-9._-]{1,253}", "([a-z0-9._-]{1,253}"),
+    M("admits-case", "keys.md §12", "a name", "in any case", "joining", "else name == pattern)", "else name.lower() == pattern.lower())"),
+    M("join-size-low", "keys.md §9", "64 KiB", "below", "joining", "MAX_TOKEN, MAX_JOIN_REQUEST = 2048, 65536", "MAX_TOKEN, MAX_JOIN_REQUEST = 2048, 65535"),
+    M("join-name-before-mac", "keys.md §12", "mac, then name", "the name first", "joining", '    require(hmac.compare_digest(inside["mac"]', '    require(admits(known["name"], request.fields["name"]), "name")\n    require(hmac.compare_digest(inside["mac"]'),
+    M("armour-junk", "keys.md §11", "the armour of RFC 7468", "what is not base64 is skipped", "files", 'return base64.b64decode(re.sub(r"\\s", "", found[1]), validate=True)', 'return base64.b64decode(re.sub(r"\\s|=", "", found[1]) + "==")',
+      unobservable="what else a reader of armour takes is its own affair"),
+    M("armour-inside-spaces", "keys.md §11", "the armour of RFC 7468", "headers may stand inside", "files", "([A-Za-z0-9+/=\\r\\n]*)", "(?:[A-Za-z-]+: [^\\n]*\\n)*([A-Za-z0-9+/=\\r\\n]*)",
+      unobservable="what else a reader of armour takes is its own affair"),
+    M("request-file-kem-3", "keys.md §11", "0 to 4 kem_keys", "3", "files", 'require(len(fields["kem_keys"]) <= 4,', 'require(len(fields["kem_keys"]) <= 3,'),
+    M("token-version-last", "keys.md §12", "the version before the rest is read", "after it", "joining", VERSION + AFTER_VERSION, AFTER_VERSION + VERSION),
+    M("token-serial-missing", "keys.md §12", "serial: that of the authority's delegation", "a token has none", "joining", '"serial": c.u32(), "expires"', '"serial": 0, "expires"'),
+    M("join-token-outside", "keys.md §12", "the request names the token", "it stands before the mac", "joining", 'inside = {"mac": plaintext[:32], "request": plaintext[32:]}', 'inside = {"mac": plaintext[8:40], "request": plaintext[40:]}'),
+    M("join-token-mac-refused", "keys.md §12", "a wrong mac gets no answer", "is refused like an unknown token", "joining", ', request.hash)), "proof", ', ', request.hash)), "token", '),
+    M("join-token-by-mac", "keys.md §12", "the token that the request names", "the one whose secret made the mac", "joining", 'if known["token"] == inside["token"]), None)', 'if any(inside["token"]) and inside["mac"] == join_mac(known["secret"], request.hash)), None)'),
 ]

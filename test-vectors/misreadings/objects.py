@@ -2,8 +2,20 @@
 
 from .entry import Misreading as M
 
+PINNED = 'require(pinned is None or f["serial"] >= pinned, "serial", "older than what came with the root key")'
+
+
+def size(kind, limit, text):
+    """A limit that is one byte too high, and one too low."""
+    name = kind.replace("_", "-")
+    return [M(f"{name}-size-above", "keys.md §9", f"{kind}: at most {text}", "a byte more", "objects", f'"{kind}": {limit}', f'"{kind}": {limit + 1}'),
+            M(f"{name}-size-below", "keys.md §9", f"{kind}: at most {text}", "below", "objects", f'"{kind}": {limit}', f'"{kind}": {limit - 1}')]
+
 
 MISREADINGS = [
+    *size("delegation", 8192, "8 KiB"), *size("credential", 8192, "8 KiB"), *size("welcome", 4096, "4 KiB"), *size("announcement", 65536, "64 KiB"),
+    *size("refused_list", 65536, "64 KiB"), *size("heartbeat", 1024, "1 KiB"), *size("nonce_answer", 1024, "1 KiB"), *size("confirmation", 8192, "8 KiB"),
+    *size("join_refusal", 1024, "1 KiB"),
     M("form-any", "keys.md §1", "a form that is not the expected one is refused", "any", "objects", 'require(data[0] == form_of(kind, suite), "form")', "pass"),
     M("form-1-in-suite-2", "keys.md §1", "the form of the suite", "0x11 in suite 2, too", "objects", "require(data[0] == form_of(kind, suite),", "require(data[0] in (FORM, form_of(kind, suite)),"),
     M("form-2-everywhere", "keys.md §1", "all other objects have 0x11", "0x12 in a domain of suite 2", "objects", "FORM_2 if suite == 2 and kind in WITH_KEM else FORM", "FORM_2 if suite == 2 else FORM"),
@@ -133,4 +145,21 @@ MISREADINGS = [
     M("list-length", "keys.md §7", "8-byte records", "a rest is ignored", "objects", '    require(entries.left() % 8 == 0, "field", "length of the entries")\n    while entries.left():', "    while entries.left() >= 8:"),
     M("list-hash", "keys.md §7", "the list that the newest announcement names", "the newest list", "objects", 'require(named_hash is None or obj.hash == named_hash, "serial", "not the list that the announcement names")', "pass"),
     M("list-lowest-first", "keys.md §7", "BE4(member) ‖ BE4(serial)", "the other way round", "objects", '{"member": entries.be(4), "lowest_serial": entries.be(4)}', '{"lowest_serial": entries.be(4), "member": entries.be(4)}'),
+    M("kind-before-form", "keys.md §1", "form, then kind", "the kind first", "objects", '        require(data[0] == form_of(kind, suite), "form")\n', '        require(data[1] == KINDS[kind], "kind")\n        require(data[0] == form_of(kind, suite), "form")\n'),
+    M("role-exactly", "keys.md §3", "roles are bits", "one number", "objects", 'require(named["roles"] & role, "role")', 'require(named["roles"] == role, "role")'),
+    M("delegation-root-inside", "keys.md §3", "verifies under its pinned root key", "under the root key inside", "objects", "obj.require_signed(root_key)", 'obj.require_signed(f["root_key"])',
+      unobservable="the root key inside was compared with the pinned one"),
+    M("delegation-key-role-twice", "keys.md §3", "none twice", "not with the same roles", "objects", "require(len(set(keys)) == len(keys),", 'require(len({(entry["key"], entry["roles"]) for entry in f["keys"]}) == len(keys),'),
+    M("delegation-next-only", "keys.md §3", "the highest serial", "the next", "objects", 'require(f["serial"] > held.fields["serial"] or obj.hash', 'require(f["serial"] == held.fields["serial"] + 1 or obj.hash'),
+    M("publish-filter-dollar", "keys.md §4", "an MQTT filter", "not beginning with $", "objects", '            topics.require_filter(grant["publish_filter"], "publish filter")\n', '            topics.require_filter(grant["publish_filter"], "publish filter")\n            require(not grant["publish_filter"].startswith("$"), "field")\n'),
+    M("request-issued", "keys.md §4", "issued_at of a request", "is compared with the clock", "objects", 'if "issued_at" in f and expected != "enrolment_request":', 'if "issued_at" in f:'),
+    M("set-size-low", "keys.md §4", "16384 bytes at most", "below", "objects", "MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384", "MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16383"),
+    M("confirmation-generation-1", "keys.md §4", "epoch and package_number from 1", "generation, too", "objects", 'all(entry["epoch"] >= 1 and entry["package_number"] >= 1 for', 'all(entry["epoch"] >= 1 and entry["package_number"] >= 1 and entry["generation"] >= 1 for'),
+    M("confirmation-member-number", "keys.md §1", "1 to 2^28 − 1 in every object", "not here", "objects", 'def _confirmation_rules(f):\n    require(_is_member(f["member"]), "field", "member number")\n', "def _confirmation_rules(f):\n"),
+    # what a token brings along
+    M("delegation-pinned", "keys.md §12", "delegations of a lower serial than the token's are refused", "any that the root signed counts", "objects", PINNED, "pass"),
+    M("delegation-pinned-equal", "keys.md §12", "of a lower serial", "or the same", "objects", PINNED, PINNED.replace(">= pinned", "> pinned")),
+    M("delegation-pinned-exactly", "keys.md §12", "lower ones are refused", "all other ones", "objects", PINNED, PINNED.replace(">= pinned", "== pinned")),
+    M("request-token", "keys.md §4", "the token's id is signed in the request", "it is not part of it", "objects", '"token": c.take(8), "name": c.text(), "key"', '"name": c.text(), "key"'),
+    M("request-file-token", "keys.md §11", "a file's token MUST be zeros", "the operator decides anyway", "objects", '        require(not file or not any(f["token"]), "token", "a file with the grants of a token")\n', ""),
 ]

@@ -175,4 +175,6 @@ MISREADINGS = [
     M("keys-delegation-no-grace", "keys.md §8", "the delegation's end takes the place of not_after", "it has no grace", "reader", '        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")', '        last = min(last, self.delegation_not_after)\n        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")'),
     M("will-age-retained", "envelope.md §9", "will_age for every will", "not in retained delivery", "reader", '        if m["will"]:\n            require(now_ms - sent_at', '        if m["will"] and not retained:\n            require(now_ms - sent_at'),
     M("freshness-flag", "envelope.md §9", "retained delivery excepted", "what was published with RETAIN excepted", "reader", '        elif policy["freshness"] and not retained:', '        elif policy["freshness"] and not m["retain"]:'),
+    M("mark-last", "envelope.md §9", "the highest (session number, counter)", "the last", "reader", "        if (number, counter) > old[:2]:\n", "        if (number, counter) != old[:2]:\n"),
+    M("inside-other-key", "envelope.md §9", "used if it has the same key", "the newer one counts", "reader", ' and inside.fields["key"] == known.fields["key"]', ""),
 ]

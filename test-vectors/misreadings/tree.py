@@ -49,4 +49,7 @@ MISREADINGS = [
     M("welcome-installed-generation", "keys.md §6", "(serial, generation, epoch)", "the generation", "tree", 'require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old"', 'require(f["generation"] > installed["generation"], "too_old"'),
     M("welcome-installed-both", "keys.md §6", "(serial, generation, epoch) ordered", "both above", "tree", 'require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old"', 'require(f["generation"] > installed["generation"] and f["epoch"] > installed["epoch"], "too_old"'),
     M("welcome-path-reversed", "keys.md §6", "N[leaf] ‖ … ‖ N[2 or 3]", "from the root", "tree", 'dict(zip(path_of(f["leaf"]), keys))\n\n\n# --- following', 'dict(zip(path_of(f["leaf"]), reversed(keys)))\n\n\n# --- following'),
+    M("path-with-root", "keys.md §6", "node 1 has no key", "it has", "tree", "return [leaf >> i for i in range(leaf.bit_length() - 1)]", "return [leaf >> i for i in range(leaf.bit_length())]",
+      unobservable="no entry is for node 1, and a welcome holds no key for it"),
+    M("welcome-package-number", "keys.md §6", "a package with that number and hash", "that hash", "tree", 'require((f["package_number"], f["package"]) == (package.fields["number"], package.hash), "package")', 'require(f["package"] == package.hash, "package")'),
 ]

@@ -354,7 +354,7 @@ def domain_of(root_key):
 
 
 def check(expected, data, root_key=None, pinned=None, held=None, authority=None, group=None, member=None, domain=None, prefix=None,
-          named_hash=None, named=(), identity=None, nonce=None, request=None, proves=None, suite=1, now=None, skew=None):
+          named_hash=None, named=(), identity=None, nonce=None, request=None, proves=None, suite=1, now=None, skew=None, file=False):
     """Decodes and verifies one object; what is not given is not checked. Returns the Object.
 
     An announcement whose hash is `named`, by another that counts, counts under an older delegation, too (keys.md §3).
@@ -383,6 +383,7 @@ def check(expected, data, root_key=None, pinned=None, held=None, authority=None,
     elif expected == "enrolment_request":
         obj.require_signed(f["key"])
         _check_packages(f, suite)
+        require(not file or not any(f["token"]), "token", "a file with the grants of a token")
     elif expected == "confirmation":
         require(member is None or f["member"] == member, "field", "of another member")
         if identity:

@@ -167,8 +167,8 @@ class Member:
         require(e >= self.base, "too_old")
         require(e <= self.base + MAX_CATCH_UP, "too_far")
         self._require_healing(f)
-        self.named |= {f["previous"], f["healing"]}
         secret = self._unwrap(announcement, {} if chunks is None else chunks)
+        self.named |= {f["previous"], f["healing"]}
         self.slots[e] = Slot(announcement, secret)
         if e > self.current:
             self.current, self.newest_serial = e, f["serial"]

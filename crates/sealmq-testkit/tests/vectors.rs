@@ -13,24 +13,24 @@ use serde_json::Value;
 type Least<'a> = (usize, &'a [(&'a str, usize, usize)]);
 
 const ENVELOPE: Least<'_> = (
-    375,
+    420,
     &[
         ("seal", 30, 20),
-        ("open", 60, 120),
+        ("open", 90, 130),
         ("gap", 8, 0),
         ("session_number", 5, 0),
     ],
 );
 
 const KEYS: Least<'_> = (
-    1150,
+    1340,
     &[
         ("derive", 3, 0),
         ("tree", 5, 0),
         ("hedge", 7, 1),
         ("domain", 1, 0),
         ("fingerprint", 2, 0),
-        ("object", 90, 430),
+        ("object", 100, 480),
         ("welcome_open", 6, 25),
         ("announcement_follow", 40, 65),
         ("cover", 10, 0),
@@ -45,9 +45,9 @@ const KEYS: Least<'_> = (
         ("token", 11, 42),
         ("join_request", 9, 45),
         ("chunk", 4, 14),
-        ("lease", 20, 17),
+        ("lease", 32, 18),
         ("audit_log", 5, 19),
-        ("backup", 12, 8),
+        ("backup", 26, 13),
     ],
 );
 

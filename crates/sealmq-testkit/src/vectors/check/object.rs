@@ -140,7 +140,8 @@ fn key_package(bytes: &[u8], context: Input<'_>) -> Checked {
     } else {
         claimed.domain
     };
-    let identity = VerifyingKey::from_bytes(&claimed.identity).map_err(|_| "field")?;
+    // Under a weak key no signature holds.
+    let identity = VerifyingKey::from_bytes(&claimed.identity).map_err(|_| "signature")?;
     let verified =
         VerifiedKeyPackage::verify(bytes, context.suite(), &domain, &identity).map_err(reason)?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
@@ -155,6 +156,8 @@ fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
             .map_or(DomainId([0; 16]), |claimed| claimed.domain)
     };
     let verified = VerifiedEnrolment::verify(bytes, context.suite(), &domain).map_err(reason)?;
+    // A file asks an operator, and must not have a token's grants (spec/keys.md §11).
+    require(!context.has("file") || verified.token().is_none(), "token")?;
     Ok(stated(
         verified.hash(),
         fields::enrolment_request(verified.fields()),

@@ -316,6 +316,31 @@ fn replays(scene: &Scene, file: &mut VectorFile) {
     .ok(&will)
     .ok(&plain)
     .done(file);
+    let late = Some(NOW_MS + 600_000 + SKEW_MS + 1);
+    case(
+        scene,
+        "order-will-age-before-replay",
+        "An old will that was seen before.",
+    )
+    .attacks(&["A25"])
+    .with("policy", policy(0, 600))
+    .ok(&will)
+    .bad(&will, "Replay")
+    .at(late)
+    .bad(&will, "Stale")
+    .done(file);
+    let value = plain.change(|d| d.message.retain = true);
+    case(
+        scene,
+        "mark-highest",
+        "A late value does not lower the mark.",
+    )
+    .attacks(&["B2"])
+    .ok(&at(&value, 5))
+    .ok(&at(&value, 3))
+    .retained(true)
+    .bad(&at(&value, 4), "Replay")
+    .done(file);
     let session = |n: u64| scene.in_session(NOW + n);
     let five = |id: &str, comment: &str, numbers: [u64; 5]| {
         let case = case(scene, id, comment).attacks(&["A11"]);

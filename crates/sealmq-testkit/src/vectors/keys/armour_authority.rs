@@ -132,6 +132,25 @@ fn good(file: &mut VectorFile) {
             result,
         );
     }
+    let mut wanted = Wanted::of(1);
+    let (kem, key) = wanted.kem_keys[0].clone();
+    wanted.kem_keys = (0..4).map(|_| (kem, key.clone())).collect();
+    let real = DelegationRequest {
+        domain: domain(),
+        suite: 1,
+        keys: delegated(1),
+        kem_keys: wanted.kem_keys.clone(),
+    };
+    let text = encode_delegation_request(&real).unwrap();
+    let fields = wanted.fields(&delegated(1));
+    let result = object! { bytes: Json::hex(wanted.content()), fields: fields };
+    push(
+        "delegation-request-4-kem-keys",
+        "The most keys for join requests.",
+        text,
+        REQUEST,
+        result,
+    );
     for (id, comment, log) in [
         ("empty", "A log without entries.", Log::default()),
         ("two", "Two entries.", log()),

@@ -106,6 +106,16 @@ fn good(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
         }));
     };
     push("empty", "A log without entries.", &Log::default(), None);
+    let odd = What::Signed {
+        topic: "a/+/b\u{200b}",
+        hash: digest("x"),
+    };
+    push(
+        "topic-any",
+        "Any topic, also one with a wildcard and a character without width.",
+        &Log::of(&[odd]),
+        None,
+    );
     push("all", "Every kind of entry.", whole, None);
     push(
         "same",
@@ -285,10 +295,13 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
     let hash = digest("x");
     let above = format!("{longest}x");
     let control = format!("{topic}\u{1b}[2J");
+    let (c1, delete) = (format!("{topic}\u{85}"), format!("{topic}\u{7f}"));
     let long = format!("{topic}/{}", "x".repeat(2048));
     for (id, comment, topic) in [
         ("topic-empty", "No topic.", ""),
         ("topic-control", "A control character.", &control),
+        ("topic-c1", "A control character of C1.", &c1),
+        ("topic-delete", "U+007F.", &delete),
         ("size", "Far above 2048 bytes.", &long),
         ("2049", "An entry of 2049 bytes.", &above),
     ] {

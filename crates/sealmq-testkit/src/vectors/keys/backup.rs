@@ -5,12 +5,11 @@ mod resuming;
 
 use sealmq_authority::What;
 use sealmq_core::crypto::{Digest, sha256};
-use sealmq_core::object::Role;
-use sealmq_core::{GroupId, MemberNumber};
+use sealmq_core::object::{Kind, Role};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, default_prefix};
 
 use self::refused::refused;
-use self::resuming::resuming;
 use super::audit::Log;
 use super::follower::fixtures;
 use super::heartbeat::heartbeat;
@@ -19,14 +18,16 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    NOW, authority_json, controller, delegated, delegation_with, digest, domain, elements, hash,
-    heart, identity, live_authority, office, public, root_key,
+    NOW, authority_json, body_of, controller, delegated, delegation_with, digest, domain, elements,
+    hash, heart, identity, live_authority, office, public, root_key, sign,
 };
 
 const SPEC: &[&str] = &["keys.md §13"];
 /// Members that the store knows, and the epoch at which it was copied.
 const NEXT_MEMBER: u32 = 8;
 const COPIED_AT: u64 = 3;
+/// A member that the store knows to be removed.
+const REMOVED_BEFORE: u32 = 4;
 
 fn delegation(serial: u32) -> Vec<u8> {
     let mut keys = delegated(1);
@@ -35,6 +36,16 @@ fn delegation(serial: u32) -> Vec<u8> {
         roles: Roles::NONE.with(Role::Heartbeat),
     });
     delegation_with(serial, &elements(&keys), &[], |_| {})
+}
+
+/// A right delegation, of another domain.
+fn of_another_root(serial: u32) -> Vec<u8> {
+    let root = identity("another root");
+    let made = delegation_with(serial, &elements(&delegated(1)), &[], |d| {
+        d.root_key = public("another root");
+        d.domain = DomainId::of_root(&root.verifying_key());
+    });
+    sign(Kind::Delegation, body_of(&made, Kind::Delegation), &root)
 }
 
 fn topic(topic: ReservedTopic) -> String {
@@ -73,6 +84,13 @@ impl Life {
         for epoch in 1..=COPIED_AT {
             signed(&mut log, announced(epoch), group.epoch(epoch).hash);
         }
+        // Known to the store: a copy of the log begins with it.
+        log.add(
+            NOW,
+            What::Removed {
+                member: MemberNumber(REMOVED_BEFORE),
+            },
+        );
         let own = log.clone();
         let member = MemberNumber(9);
         log.add(
@@ -118,7 +136,7 @@ impl Life {
         object! {
             delegation: Json::hex(delegation(1)), next_member: NEXT_MEMBER,
             announcements: Json::Array(announcements.collect()), log: entries(&self.own),
-            members: (1..NEXT_MEMBER).collect::<Vec<u32>>(),
+            members: (1..NEXT_MEMBER).filter(|n| *n != REMOVED_BEFORE).collect::<Vec<u32>>(),
         }
     }
 
@@ -167,7 +185,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     fixtures(&life.group, file);
     file.fixture("put-back-own", life.own());
     evidence(&life, file);
-    resuming(&life, file);
+    resuming::vectors(&life, file);
     refused(&life, file);
 }
 
@@ -202,6 +220,13 @@ fn evidence(life: &Life, file: &mut VectorFile) {
             member: MemberNumber(5),
         },
     );
+    let mut next = own.clone();
+    next.add(
+        NOW,
+        What::Removed {
+            member: MemberNumber(5),
+        },
+    );
     let renewed = delegation_with(1, &elements(&delegated(1)), &[], |_| {});
     push(
         "evidence",
@@ -211,6 +236,7 @@ fn evidence(life: &Life, file: &mut VectorFile) {
             (life.on_topic_of(2, &fork), true),
             (life.beat(COPIED_AT + 1, own), true),
             (life.beat(COPIED_AT, whole), true),
+            (life.beat(COPIED_AT, &next), true),
             (life.beat(COPIED_AT, &rewritten), true),
             (seen(ReservedTopic::Delegation, &delegation(2)), true),
             (seen(ReservedTopic::Delegation, &renewed), true),
@@ -219,6 +245,13 @@ fn evidence(life: &Life, file: &mut VectorFile) {
     let forged = life.other(COPIED_AT + 1, |d| d.key = identity("insider-8"));
     let elsewhere = life.other(COPIED_AT + 1, |d| d.group = office());
     let stolen = life.other(COPIED_AT + 1, |d| (d.serial, d.key) = (2, controller(2)));
+    let insider = identity("insider-8");
+    let signed_by_member = |kind: Kind, object: &[u8]| sign(kind, body_of(object, kind), &insider);
+    let beat = heartbeat(|f| (f.epoch, f.log_size) = (COPIED_AT + 1, 99));
+    let forged_beat = signed_by_member(Kind::Heartbeat, &beat);
+    let list = refused_list_of(life.group.id, &[0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff]);
+    let forged_list = signed_by_member(Kind::RefusedList, &list);
+    let other_root = of_another_root(5);
     let on_other_topic = life.on_topic_of(2, life.group.announcement(COPIED_AT + 1));
     let refused_list = ReservedTopic::RefusedList(life.group.id);
     push(
@@ -229,6 +262,15 @@ fn evidence(life: &Life, file: &mut VectorFile) {
             (life.on_topic_of(COPIED_AT + 1, &elsewhere), false),
             (life.on_topic_of(COPIED_AT + 1, &stolen), false),
             (life.on_topic_of(COPIED_AT + 1, &[]), false),
+            (
+                seen(ReservedTopic::Heartbeat(life.group.id), &forged_beat),
+                false,
+            ),
+            (
+                seen(ReservedTopic::RefusedList(life.group.id), &forged_list),
+                false,
+            ),
+            (seen(ReservedTopic::Delegation, &other_root), false),
             (on_other_topic, false),
             (
                 seen(refused_list, life.group.announcement(COPIED_AT + 1)),

@@ -217,6 +217,7 @@ fn names(file: &mut VectorFile) {
         ("umlaut", "ä".as_bytes()),
         ("digit-not-ascii", "٣".as_bytes()),
         ("at", b"@a"),
+        ("colon", b"a:b"),
     ] {
         let vector = Vector::invalid(
             "name",

@@ -15,7 +15,12 @@ const SPEC: &[&str] = &["keys.md §5"];
 const CHUNKS: [(u32, &[u32]); 3] = [(9, &[9, 5]), (12, &[12]), (14, &[7])];
 
 /// A tree of depth 3 whose cover has these chunks, and the chunks.
-fn announce(group: &Group, draft: &Draft, firsts: &[u32], chunks: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn announce(
+    group: &Group,
+    draft: &Draft,
+    firsts: &[u32],
+    chunks: &[Vec<u8>],
+) -> Vec<u8> {
     let refs = firsts.iter().zip(chunks);
     let refs = refs
         .flat_map(|(first, chunk)| [varint((*first).into()), sha256(&[chunk]).0.to_vec()].concat());
@@ -23,7 +28,13 @@ fn announce(group: &Group, draft: &Draft, firsts: &[u32], chunks: &[Vec<u8>]) ->
     group.encode_with(draft, &[vec![1], blob(&list)].concat())
 }
 
-fn input(group: &Group, announcement: &[u8], leaf: u32, chunk: &[u8], node: u32) -> Json {
+pub(super) fn input(
+    group: &Group,
+    announcement: &[u8],
+    leaf: u32,
+    chunk: &[u8],
+    node: u32,
+) -> Json {
     let key = group.node_key(node, 1);
     object! {
         authority: authority_json(&authority(1)),

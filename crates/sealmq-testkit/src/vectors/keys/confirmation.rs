@@ -130,15 +130,14 @@ fn confirmations(file: &mut VectorFile) {
         confirmation(&numbered(64), |_| {}),
     )
     .valid(file);
+    let context = object! { domain: domain().0, member: 7_u8, identity: public("sensor-7") };
+    let (none, comment) = (confirmation(&[], |_| {}), "It confirms nothing.");
+    Plan::new("confirmation", "no-group", comment, none, context)
+        .attacks(&["A3"])
+        .invalid(file, "field");
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
         plan(id, comment, object).invalid(file, reason);
     };
-    bad(
-        "no-group",
-        "It confirms nothing.",
-        confirmation(&[], |_| {}),
-        "field",
-    );
     bad(
         "65-groups",
         "More groups than a member can be in.",

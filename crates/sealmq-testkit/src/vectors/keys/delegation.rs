@@ -235,6 +235,11 @@ pub(crate) fn weak_keys() -> Vec<(&'static str, &'static str, [u8; 32])> {
             key("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
         ),
         (
+            "non-canonical-strong",
+            "y = p + 3: another encoding of a point of large order.",
+            key("f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+        ),
+        (
             "no-point",
             "Not on the curve.",
             key("0200000000000000000000000000000000000000000000000000000000000000"),

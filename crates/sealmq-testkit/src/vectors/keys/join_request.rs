@@ -224,7 +224,23 @@ fn tokens(file: &mut VectorFile) {
         other,
         "proof",
     );
+    let mut other = plan();
+    other.mac = join_mac(&secret("another token"), &hash(&other.request));
+    let mut two = input(1, &other.bytes());
+    if let Some(Json::Array(tokens)) = two.get("tokens") {
+        let second = tokens[0].clone().with("token", Json::hex([9; 8]));
+        let second = second.with("secret", *secret("another token").expose());
+        let both = Json::Array(vec![tokens[0].clone(), second]);
+        two = two.with("tokens", both);
+    }
+    push(
+        "token-mac-of-other",
+        "It names one token, and the mac is of another one that is known.",
+        two,
+        "proof",
+    );
     for (id, comment, name) in [
+        ("name-case", "Names are compared as they are.", "Sensor-7"),
         ("name-one", "The token is for another name.", "sensor-8"),
         (
             "name-longer",
@@ -292,6 +308,14 @@ fn outside(file: &mut VectorFile) {
         "Above 65536 bytes.",
         &right.frame(&enc, &[0; 65_536]),
         "size",
+    );
+    let at_limit = right.frame(&enc, &[0; 65_536 - 2 - 2 - 33 - 3]);
+    assert_eq!(at_limit.len(), 65_536);
+    push(
+        "65536",
+        "65536 bytes are not too many, but they do not open.",
+        &at_limit,
+        "wrong_secret",
     );
     push(
         "enc-short",
@@ -441,6 +465,14 @@ fn inside(file: &mut VectorFile) {
         "On the topic of another key.",
         &with_request(request_with("sensor-8", &[], |r| r.token = token_id())),
         "recipient",
+    );
+    let mut unproven = with_request(asks(&[], |r| r.name = "pump-7"));
+    unproven.mac[31] ^= 1;
+    push(
+        "mac-before-name",
+        "The mac comes before the name: who has no secret gets no answer.",
+        &unproven,
+        "proof",
     );
     push(
         "name",

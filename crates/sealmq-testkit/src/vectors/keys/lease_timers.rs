@@ -301,13 +301,15 @@ fn uptimes(group: &Group, without: &Group, file: &mut VectorFile) {
             90_000,
         ),
     );
-    let first = object! {
-        object: Json::hex(without.announcement(1)), now: Json::Null,
-        expect: good(issued(1) + WEEK, None),
+    let first = || {
+        object! {
+            object: Json::hex(without.announcement(1)), now: Json::Null,
+            expect: good(issued(1) + WEEK, None),
+        }
     };
     let case = Case {
         group: without,
-        steps: vec![first],
+        steps: vec![first()],
         reason: None,
         delegation: None,
     };
@@ -320,4 +322,43 @@ fn uptimes(group: &Group, without: &Group, file: &mut VectorFile) {
             .up(Some(u64::MAX), false, false)
             .steps,
     );
+    let case = Case {
+        group: without,
+        steps: vec![first()],
+        reason: None,
+        delegation: None,
+    };
+    push(
+        "timer-no-lease-answer",
+        "Nor does an answer let it.",
+        without,
+        case.answer(5000, |_| {}, object! { known: true })
+            .up(Some(5000), false, false)
+            .up(Some(5001), false, false)
+            .steps,
+    );
+    lease_ends(file);
+}
+
+/// The next announcement has no lease any more: what an answer gave before is of no use then.
+fn lease_ends(file: &mut VectorFile) {
+    let mut group = Group::new("lease ends", 3);
+    group.policy.lease = LEASE;
+    group.rotate();
+    group.policy.lease = 0;
+    group.rotate();
+    let second = object! {
+        object: Json::hex(group.announcement(2)), now: Json::Null,
+        expect: good(issued(2) + WEEK, Some(65_000)),
+    };
+    Case::new(&group)
+        .answer(5000, |_| {}, good(issued(1) + HOUR, Some(65_000)))
+        .up(Some(5000), true, true)
+        .step(second)
+        .up(Some(5000), false, false)
+        .done(
+            "timer-lease-ends",
+            "Without a clock the group is out of use with its last lease.",
+            file,
+        );
 }

@@ -22,6 +22,7 @@ mod lease_timers;
 mod limits;
 mod objects;
 mod package_set;
+mod readings;
 mod replacing;
 mod request;
 pub(crate) mod reserved;
@@ -69,5 +70,6 @@ pub(crate) fn file() -> String {
     limits::vectors(&mut file);
     armour::vectors(&mut file);
     armour_authority::vectors(&mut file);
+    readings::vectors(&mut file);
     file.into_text()
 }

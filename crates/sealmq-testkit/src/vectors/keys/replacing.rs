@@ -11,7 +11,7 @@ const READER: u32 = 17;
 const PUBLISHER: u32 = 25;
 
 /// Four epochs under the first delegation; what comes next is signed under the second.
-fn recovered() -> Group {
+pub(super) fn recovered() -> Group {
     let mut group = Group::new("recovered", 4);
     group.rotate();
     group.remove(&[20]);

@@ -166,6 +166,21 @@ fn good(file: &mut VectorFile) {
         Some("site/x/keys"),
         name,
     );
+    let umlauts = "\u{e4}".repeat(512);
+    push(
+        "prefix-1024-bytes",
+        "512 characters of two bytes.",
+        delegation,
+        Some(&umlauts),
+        name,
+    );
+    push(
+        "prefix-leading-slash",
+        "A prefix may begin with a slash.",
+        delegation,
+        Some("/site"),
+        name,
+    );
     push(
         "prefix-1024",
         "The longest prefix.",
@@ -298,6 +313,16 @@ fn bad(file: &mut VectorFile) {
             "A digit too few.",
             format!("join/{}", &of.to_string()[1..]),
         ),
+        (
+            "announcement-digits",
+            "Digits of another script.",
+            format!("g/{hex}/a/1\u{662}"),
+        ),
+        (
+            "join-64-digits",
+            "The whole hash.",
+            format!("join/{of}{of}"),
+        ),
         ("join-below", "A level below.", format!("join/{of}/x")),
         ("join-none", "No fingerprint.", "join".to_owned()),
         (
@@ -325,6 +350,21 @@ fn bad(file: &mut VectorFile) {
         format!("{prefix}x/delegation"),
         None,
     );
+    push(
+        "outside-no-slash",
+        "Another prefix, whose rest looks like one.",
+        format!("{prefix}xdelegation"),
+        None,
+    );
+    let mut other = prefix.clone();
+    let last = if prefix.ends_with('0') { '1' } else { '0' };
+    other.replace_range(other.len() - 1.., &last.to_string());
+    push(
+        "outside-same-length",
+        "The prefix of another domain.",
+        format!("{other}/delegation"),
+        None,
+    );
     push("prefix-alone", "The prefix itself.", prefix.clone(), None);
     for (id, comment, own) in [
         (
@@ -348,6 +388,11 @@ fn bad(file: &mut VectorFile) {
             "site/+".to_owned(),
         ),
         ("prefix-empty", "An empty prefix.", String::new()),
+        (
+            "prefix-1026-bytes",
+            "513 characters of two bytes.",
+            "\u{e4}".repeat(513),
+        ),
     ] {
         push(id, comment, format!("{own}/delegation"), Some(own));
     }

@@ -182,6 +182,13 @@ fn packages(file: &mut VectorFile) {
         coefficient,
         "field",
     );
+    for (id, comment, at, bytes) in [
+        ("odd", "The second coefficient is 3329.", 1, [0x10, 0xd0]),
+        ("last", "The last coefficient is 3329.", 1150, [0x10, 0xd0]),
+    ] {
+        let object = altered_package(|body| body[KEY_AT + at..][..2].copy_from_slice(&bytes));
+        bad(&format!("suite-2-ml-kem-{id}"), comment, object, "field");
+    }
     let with_key = |kem: u16, key: &[u8]| {
         altered_package(|body| {
             let times = body.split_off(KEY_AT + 1216);

@@ -155,13 +155,25 @@ fn good(file: &mut VectorFile) {
         ("plain", "mqtt://10.0.0.1:1883"),
         ("ipv6", "mqtts://[2001:db8::1]:8883"),
         ("port-65535", "mqtt://a:65535"),
+        ("underscore", "mqtt://a_b:1883"),
+        ("upper-case", "mqtt://Broker.Example:1883"),
     ] {
         with(&format!("broker-{id}"), "An address.", &|p| {
             p.broker = broker.to_owned()
         });
     }
+    with("broker-host-253", "The longest host.", &|p| {
+        p.broker = format!("mqtt://{}:1883", "h".repeat(253))
+    });
     let spaced = format!(" \n{}\t\r\n", plan().uri());
     push("spaces", "White space around it.", &plan(), spaced);
+    let spaced = format!("{}{}", plan().uri(), " ".repeat(2048));
+    push(
+        "spaces-many",
+        "White space does not count as its characters.",
+        &plan(),
+        spaced,
+    );
 }
 
 fn fields(file: &mut VectorFile) {
@@ -232,6 +244,7 @@ fn fields(file: &mut VectorFile) {
         ("path", "mqtt://a:1883/"),
         ("ipv6-bare", "mqtt://2001:db8::1:1883"),
         ("ipv6-bad", "mqtt://[2001:db8::z]:1883"),
+        ("ipv6-short", "mqtt://[1:2]:1883"),
     ] {
         push(
             &format!("broker-bad-{id}"),
@@ -347,6 +360,30 @@ fn texts(file: &mut VectorFile) {
         "not-canonical",
         "A spare bit is set.",
         &format!("{head}{next}"),
+        "encoding",
+    );
+    push(
+        "scheme-upper-case",
+        "The scheme in upper case.",
+        &right.replacen("sealmq:join", "SEALMQ:JOIN", 1),
+        "form",
+    );
+    push(
+        "version-2-other-body",
+        "Of another version, with another body.",
+        &uri(&[2, 9]),
+        "unsupported",
+    );
+    push(
+        "version-2-mistyped",
+        "Of another version, and the checksum is wrong: it may be mistyped.",
+        &text(&[2, 9, 0, 0, 0, 0]),
+        "encoding",
+    );
+    push(
+        "2048",
+        "2048 characters are not too many, but these have no checksum.",
+        &format!("sealmq:join/{}", "A".repeat(2036)),
         "encoding",
     );
     let long = format!("sealmq:join/{}", "A".repeat(2037));

@@ -36,6 +36,8 @@ fn matching(file: &mut VectorFile) {
         ("system-plus", "+/a", "$SYS/a", false),
         ("system-literal", "$SYS/#", "$SYS/a", true),
         ("system-inner", "a/+", "a/$b", true),
+        ("system-inner-hash", "#", "a/$b", true),
+        ("system-inner-plus", "+/+", "a/$b", true),
         ("percent-c", "a/%c", "a/%c", true),
     ];
     for (id, filter, topic, matches) in cases {
@@ -62,7 +64,12 @@ fn matching(file: &mut VectorFile) {
         decomposed,
     );
     file.push(vector.attacks(&["B15"]).result(object! { matches: false }));
-    let bad: [(&str, &[u8], &[u8]); 13] = [
+    let longest = object! { filter: "+", topic: "x".repeat(65_535) };
+    let comment = "The longest topic name.";
+    let vector = Vector::valid("topic_match", "match-topic-65535", comment, &SPEC, longest);
+    file.push(vector.result(object! { matches: true }));
+    let characters = "\u{e4}".repeat(32_768);
+    let bad: [(&str, &[u8], &[u8]); 14] = [
         ("filter-empty", b"", b"a"),
         ("filter-plus-in-level", b"a+", b"a"),
         ("filter-plus-before-text", b"+a/b", b"a"),
@@ -76,6 +83,7 @@ fn matching(file: &mut VectorFile) {
         ("topic-hash", b"a", b"a#"),
         ("topic-nul", b"a", b"a\0"),
         ("topic-not-utf8", b"a", b"\xc3\x28"),
+        ("topic-65536", b"a", characters.as_bytes()),
     ];
     for (id, filter, topic) in bad {
         let input = object! { filter: Json::text(filter), topic: Json::text(topic) };

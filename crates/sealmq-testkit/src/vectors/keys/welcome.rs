@@ -87,12 +87,18 @@ fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
         made(|f| (f.depth, f.leaf) = (24, (1 << 25) - 1)),
     )
     .valid(file);
+    // Whichever member the verifier is.
+    Plan::new(
+        "welcome",
+        "member-0",
+        "No member has the number 0.",
+        made(|f| f.member = MemberNumber(0)),
+        under_authority().with("group", plant().0),
+    )
+    .invalid(file, "field");
     let mut bad = |id: &str, comment: &str, change: fn(&mut WelcomeFields)| {
         plan(id, comment, made(change)).invalid(file, "field")
     };
-    bad("member-0", "No member has the number 0.", |f| {
-        f.member = MemberNumber(0)
-    });
     bad("depth-1", "A tree of depth 1.", |f| {
         (f.depth, f.leaf) = (1, 2)
     });

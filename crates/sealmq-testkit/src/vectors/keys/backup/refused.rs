@@ -6,7 +6,7 @@ use sealmq_keys::ReservedTopic;
 
 use super::super::audit::Log;
 use super::super::heartbeat::heartbeat;
-use super::{COPIED_AT, Life, SPEC, delegation, resume, seen};
+use super::{COPIED_AT, Life, SPEC, delegation, of_another_root, resume, seen};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::Json;
 use crate::vectors::world::{NOW, digest, hash};
@@ -136,6 +136,13 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
         vec![life.beat(COPIED_AT, &life.whole)],
         resume(2, Some(&tail)),
         "unproven",
+    );
+    bad(
+        "other-root",
+        "The new delegation is another root's.",
+        later(),
+        resume(2, whole()).with("delegation", Json::hex(of_another_root(2))),
+        "domain",
     );
     let mut forged = resume(2, whole());
     let mut object = delegation(2);

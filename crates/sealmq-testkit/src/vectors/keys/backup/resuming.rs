@@ -6,12 +6,119 @@ use sealmq_keys::{DelegatedKey, ReservedTopic, Roles};
 
 use super::super::audit::Log;
 use super::super::objects::refused_list_of;
-use super::{COPIED_AT, Life, SPEC, delegation, resume, seen, topic};
+use super::{COPIED_AT, Life, NEXT_MEMBER, SPEC, delegation, resume, seen, topic};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{NOW, delegation_with, digest, elements, public};
+use crate::vectors::world::{NOW, delegation_with, digest, elements, office, public};
 
-pub(super) fn resuming(life: &Life, file: &mut VectorFile) {
+pub(super) fn vectors(life: &Life, file: &mut VectorFile) {
+    resuming(life, file);
+    numbers(life, file);
+}
+
+/// Entries, and what they tell: the highest number, who is removed, who is unknown.
+type Told<'a> = (&'a str, &'a str, &'a [What<'a>], u32, &'a [u32], &'a [u32]);
+
+/// What single entries of the copy tell.
+fn numbers(life: &Life, file: &mut VectorFile) {
+    let hash = digest("signed since");
+    let (late, office) = (MemberNumber(12), office());
+    let welcome = topic(ReservedTopic::Welcome(late, life.group.id));
+    let credential = topic(ReservedTopic::Credential(late));
+    let first = topic(ReservedTopic::Announcement(office, 1));
+    let enrolled = |member: MemberNumber| What::Enrolled {
+        member,
+        key: public("late-12"),
+        name: "late-12",
+    };
+    let cases: [Told<'_>; 6] = [
+        (
+            "signed-credential",
+            "A credential alone shows a number.",
+            &[What::Signed {
+                topic: &credential,
+                hash,
+            }],
+            12,
+            &[],
+            &[],
+        ),
+        (
+            "signed-welcome",
+            "And so does a welcome.",
+            &[What::Signed {
+                topic: &welcome,
+                hash,
+            }],
+            12,
+            &[],
+            &[],
+        ),
+        (
+            "enrolled-alone",
+            "An enrolment shows a number, too.",
+            &[enrolled(late)],
+            12,
+            &[],
+            &[12],
+        ),
+        (
+            "enrolled-known",
+            "An entry about a number that it knows changes nothing.",
+            &[enrolled(MemberNumber(5))],
+            NEXT_MEMBER - 1,
+            &[],
+            &[],
+        ),
+        (
+            "enrolled-and-removed",
+            "Enrolled since, and removed since: unknown, and removed.",
+            &[enrolled(late), What::Removed { member: late }],
+            12,
+            &[12],
+            &[12],
+        ),
+        (
+            "new-group",
+            "A group that was made since has to be made again.",
+            &[
+                What::Generation {
+                    group: office,
+                    number: 1,
+                    epoch: 1,
+                },
+                What::Signed {
+                    topic: &first,
+                    hash,
+                },
+            ],
+            NEXT_MEMBER - 1,
+            &[],
+            &[],
+        ),
+    ];
+    for (id, comment, entries, last, removed, unknown) in cases {
+        let mut log = life.own.clone();
+        for what in entries {
+            log.add(NOW, *what);
+        }
+        let input = life.input(vec![]).with("resume", resume(2, Some(&log)));
+        let id = format!("backup-resume-{id}");
+        let vector = Vector::valid("backup", id, comment, SPEC, input);
+        let group = object! {
+            group: life.group.id.0, epoch: COPIED_AT + 1, generation: 2_u8,
+            previous: life.group.epoch(COPIED_AT).hash,
+        };
+        let resumed = object! {
+            next_member: last + 1024, groups: Json::Array(vec![group]),
+            removed: removed.to_vec(), unknown: unknown.to_vec(),
+        };
+        let result = object! { evidence: Json::Array(vec![]), resumed: resumed };
+        file.push(vector.attacks(&["A33"]).result(result));
+    }
+}
+
+fn resuming(life: &Life, file: &mut VectorFile) {
     let mut push = |id: &str, comment: &str, found: Vec<Json>, resume: Json, resumed: Json| {
         let evidence = found.iter().map(|_| Json::Bool(true)).collect();
         let input = life.input(found).with("resume", resume);

@@ -62,6 +62,24 @@ pub(super) fn kept(group: &Group, file: &mut VectorFile) {
             "Of one epoch the one that was issued later.",
             file,
         );
+    Case::new(group)
+        .step(beat(group, 2, NOW - 60, LEASE, ahead()))
+        .step(beat(group, 2, NOW, LEASE, ahead()))
+        .step(second(good(NOW + HOUR, None)))
+        .done("kept-younger", "And in the other order.", file);
+    Case::new(group)
+        .step(beat(group, 3, NOW - 60, LEASE, far()))
+        .step(beat(group, 2, NOW, LEASE, ahead()))
+        .step(second(good(issued(2) + HOUR, None)))
+        .step(object! {
+            object: Json::hex(group.announcement(3)), now: NOW,
+            expect: good(NOW - 60 + HOUR, None),
+        })
+        .done(
+            "kept-epoch-first",
+            "The epoch counts before the time of issue.",
+            file,
+        );
     let false_hash = heartbeat(|f| {
         (f.epoch, f.issued_at, f.lease) = (2, NOW + 60, LEASE);
         f.announcement = digest("another announcement");
@@ -73,6 +91,32 @@ pub(super) fn kept(group: &Group, file: &mut VectorFile) {
         .done(
             "kept-other-hash",
             "The one that is kept names another announcement.",
+            file,
+        );
+    let third = group.epoch(3).hash;
+    Case::new(group)
+        .answer(5000, |f| (f.epoch, f.announcement) = (3, third), far())
+        .step(second(good(issued(2) + HOUR, None)))
+        .up(Some(5000), false, false)
+        .step(object! {
+            object: Json::hex(group.announcement(3)), now: NOW,
+            expect: good(issued(3) + HOUR, Some(65_000)),
+        })
+        .done(
+            "kept-answer-later",
+            "Another epoch does not make it count.",
+            file,
+        );
+    Case::new(group)
+        .step(announced(group, 3))
+        .step(object! {
+            object: Json::hex(group.announcement(2)), now: NOW,
+            expect: good(issued(3) + HOUR, None),
+        })
+        .stops(issued(3) + HOUR)
+        .done(
+            "filled",
+            "A skipped epoch that is filled afterwards is not the newest.",
             file,
         );
     Case::new(group)
@@ -118,6 +162,17 @@ pub(super) fn heartbeats(group: &Group, file: &mut VectorFile) {
         "Signed by another key than it names.",
         file,
     );
+    let older = heartbeat(|f| {
+        (f.epoch, f.announcement, f.lease) = (1, digest("another announcement"), LEASE);
+    });
+    Case::new(group)
+        .step(announced(group, 2))
+        .step(bad("fork", older))
+        .done(
+            "heartbeat-older-fork",
+            "It names another announcement of an epoch of the window.",
+            file,
+        );
     let other = heartbeat(|f| (f.epoch, f.announcement, f.lease) = (2, hash, LEASE));
     let ahead = object! { reason: "ahead", ask_epoch: 2_u8 };
     let second = object! {

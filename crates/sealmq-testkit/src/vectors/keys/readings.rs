@@ -1,0 +1,17 @@
+//! What a reader of spec/keys.md may read wrong, and no other vector shows (test-vectors/misreadings).
+
+mod covers;
+mod following;
+mod objects;
+mod signers;
+mod sizes;
+
+use crate::vectors::file::VectorFile;
+
+pub(crate) fn vectors(file: &mut VectorFile) {
+    objects::vectors(file);
+    signers::vectors(file);
+    covers::vectors(file);
+    following::vectors(file);
+    sizes::vectors(file);
+}

@@ -1,0 +1,98 @@
+//! Kind `object`: delegations, and who signs (spec/keys.md §3).
+
+use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::scalar::Scalar;
+use sealmq_core::object::{Kind, Role};
+use sealmq_keys::{DelegatedKey, Roles};
+
+use super::super::delegation::weak_keys;
+use super::super::heartbeat::{heartbeat, heartbeat_context};
+use super::super::objects::{Plan, under_root};
+use crate::vectors::file::VectorFile;
+use crate::vectors::json::{Json, object};
+use crate::vectors::world::{
+    Authority, authority, authority_json, body_of, controller, delegation, delegation_with, domain,
+    elements, key_package_with, public, sign,
+};
+
+pub(super) fn vectors(file: &mut VectorFile) {
+    let key = public("authority key 0");
+    let twice =
+        [Roles::ALL, Roles::NONE.with(Role::Issue)].map(|roles| DelegatedKey { key, roles });
+    Plan::new(
+        "delegation",
+        "key-two-entries",
+        "A key twice, with other roles.",
+        delegation_with(1, &elements(&twice), &[], |_| {}),
+        under_root(),
+    )
+    .invalid(file, "field");
+    Plan::new(
+        "delegation",
+        "held-far-lower",
+        "Serials may leave some out.",
+        delegation(4),
+        under_root().with("held", Json::hex(delegation(1))),
+    )
+    .attacks(&["A32"])
+    .valid(file);
+    heartbeats(file);
+    weak_identity(file);
+}
+
+fn heartbeats(file: &mut VectorFile) {
+    let older = heartbeat(|f| f.serial = 0);
+    let comment = "Of an older serial, with the same key: nothing refers to it.";
+    Plan::new(
+        "heartbeat",
+        "older-serial",
+        comment,
+        older,
+        heartbeat_context(),
+    )
+    .attacks(&["A16"])
+    .invalid(file, "role");
+    let all = Authority {
+        keys: vec![(controller(1).verifying_key(), Roles::ALL)],
+        ..authority(1)
+    };
+    let fields = heartbeat(|f| f.signer = 0);
+    let object = sign(
+        Kind::Heartbeat,
+        body_of(&fields, Kind::Heartbeat),
+        &controller(1),
+    );
+    let context = heartbeat_context().with("authority", authority_json(&all));
+    Plan::new(
+        "heartbeat",
+        "all-roles",
+        "One key has every role.",
+        object,
+        context,
+    )
+    .valid(file);
+}
+
+/// With a key of small order anybody makes signatures that the plain equation accepts.
+fn weak_identity(file: &mut VectorFile) {
+    let (_, _, neutral) = weak_keys()[0];
+    let mut object = key_package_with("sensor-7", 1, |p| p.identity = neutral);
+    let s = Scalar::from(7_u8);
+    let signature = [
+        EdwardsPoint::mul_base(&s).compress().to_bytes(),
+        s.to_bytes(),
+    ]
+    .concat();
+    let (_, last) = object.split_last_chunk_mut::<64>().unwrap();
+    last.copy_from_slice(&signature);
+    Plan::new(
+        "key_package",
+        "identity-of-small-order",
+        "R = sB and S = s hold for the neutral element, whatever was signed.",
+        object,
+        object! { domain: domain().0 },
+    )
+    .spec("envelope.md §1")
+    .attacks(&["D8"])
+    .invalid(file, "signature");
+}
