@@ -151,6 +151,36 @@ impl ReservedTopic {
         levels.next().is_none().then_some(parsed)
     }
 
+    /// Whether only the authority writes there, objects that stay retained.
+    #[must_use]
+    pub const fn is_of_authority(&self) -> bool {
+        match self {
+            Self::Delegation
+            | Self::Credential(_)
+            | Self::Welcome(..)
+            | Self::Announcement(..)
+            | Self::Chunk(..)
+            | Self::RefusedList(_)
+            | Self::Heartbeat(_)
+            | Self::Answer(_) => true,
+            Self::Confirm(_)
+            | Self::Packages(_)
+            | Self::NonceAnswer(..)
+            | Self::Nonce(..)
+            | Self::Join(_) => false,
+        }
+    }
+
+    /// Whether what the authority has signed there can prove that its store is old (spec/keys.md
+    /// §13).
+    #[must_use]
+    pub const fn is_evidence(&self) -> bool {
+        matches!(
+            self,
+            Self::Delegation | Self::Announcement(..) | Self::RefusedList(_) | Self::Heartbeat(_)
+        )
+    }
+
     /// The most bytes that the content may have; more is refused unread.
     #[must_use]
     pub const fn max_len(&self) -> usize {
@@ -174,19 +204,24 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/a/+")
 }
 
-/// What the authority subscribes: what members and devices write, and what it has published
-/// itself, so that an authority whose store was put back finds out (spec/keys.md §13).
+/// What the authority subscribes: first what it has published itself, so that one whose store was
+/// put back finds out (spec/keys.md §13), and one that takes over puts right what another one
+/// publishes late; then what members and devices write.
 #[must_use]
 pub fn authority_filters(prefix: &str) -> Vec<String> {
     [
-        "join/+",
-        "m/+/confirm",
-        "m/+/packages",
-        "g/+/n/+",
         "delegation",
         "g/+/a/+",
         "g/+/hb",
         "g/+/r",
+        "g/+/c/+/+",
+        "m/+/credential",
+        "m/+/w/+",
+        "answer/+",
+        "join/+",
+        "m/+/confirm",
+        "m/+/packages",
+        "g/+/n/+",
     ]
     .iter()
     .map(|filter| format!("{prefix}/{filter}"))

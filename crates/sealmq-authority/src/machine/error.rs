@@ -203,6 +203,8 @@ pub enum LoadError<E> {
     Store(E),
     /// Its content cannot be used.
     Authority(AuthorityError),
+    /// The store has changed since the authority was loaded from it: load it again.
+    Stale,
 }
 
 impl<E: fmt::Display> fmt::Display for LoadError<E> {
@@ -210,8 +212,19 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
         match self {
             Self::Store(e) => e.fmt(f),
             Self::Authority(e) => e.fmt(f),
+            Self::Stale => {
+                f.write_str("the authority's store has changed since it was loaded: load it again")
+            }
         }
     }
 }
 
-impl<E: core::error::Error> core::error::Error for LoadError<E> {}
+impl<E: core::error::Error> core::error::Error for LoadError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Store(e) => e.source(),
+            Self::Authority(e) => e.source(),
+            Self::Stale => None,
+        }
+    }
+}

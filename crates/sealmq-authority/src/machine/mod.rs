@@ -31,7 +31,7 @@ mod tokens;
 mod tree;
 mod welcomes;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -99,6 +99,8 @@ pub struct Authority {
     warned_at: Option<u64>,
     /// When a topic was last published again because of what the broker had.
     repaired: BTreeMap<String, u64>,
+    /// Topics that were seen wrong again too soon after that.
+    owed: BTreeSet<String>,
 }
 
 impl Authority {
@@ -157,7 +159,25 @@ impl Authority {
             suspended: None,
             warned_at: None,
             repaired: BTreeMap::new(),
+            owed: BTreeSet::new(),
         })
+    }
+
+    /// How many changes the store has seen, this authority's included: it only rises.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.head.revision
+    }
+
+    /// Whether the store is as this authority has loaded, or left, it.
+    ///
+    /// # Errors
+    /// The store cannot be read, or is damaged.
+    pub fn is_current<S: Store>(&self, store: &S) -> Result<bool, LoadError<S::Error>> {
+        let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
+        let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
+        let head: HeadRecord = record::read(&head).map_err(LoadError::Authority)?;
+        Ok(head == self.head)
     }
 
     /// The domain.
@@ -207,10 +227,13 @@ impl Authority {
         Ok(all)
     }
 
-    /// Forgets that a topic had to be cleared, once the broker has confirmed it.
+    /// Forgets that a topic had to be cleared, once the broker has confirmed it. The commit is
+    /// refused as a conflict if something was put there since, or it was forgotten already.
     pub fn cleared(topic: &str) -> Changes {
+        let key = format!("{OUTBOX_PREFIX}{topic}");
         let mut changes = Changes::new();
-        changes.delete(format!("{OUTBOX_PREFIX}{topic}"));
+        changes.expect(key.as_str(), Some(Vec::new()));
+        changes.delete(key);
         changes
     }
 

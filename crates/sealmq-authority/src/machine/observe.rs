@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::judge::Judged;
-use super::record::{self, HEAD_KEY, HeadRecord, OUTBOX_PREFIX};
+use super::record::{self, OUTBOX_PREFIX};
 use super::suspended::{Evidence, EvidenceKind, SUSPENDED_KEY, Seen, SuspendedRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use sealmq_keys::Publication;
@@ -18,8 +18,8 @@ const REPAIR_INTERVAL: u64 = 60;
 
 impl Authority {
     /// Takes what the broker has on the authority's own topics (those of
-    /// [`authority_filters`](sealmq_keys::authority_filters) that it writes itself: delegation,
-    /// announcements, heartbeats, refused lists); others are ignored. `store` is the one it was loaded from.
+    /// [`authority_filters`](sealmq_keys::authority_filters) that it writes itself); others are
+    /// ignored. `store` is the one it was loaded from.
     ///
     /// Something signed by its own keys that the store does not know means that the store was put
     /// back, or that a key was stolen: the authority then does nothing more
@@ -31,8 +31,8 @@ impl Authority {
     /// backup: the more it has seen, the less [`Authority::resume`] can be deceived.
     ///
     /// # Errors
-    /// The store cannot be read; or [`AuthorityError::Reload`], because it has changed since the
-    /// authority was loaded: load it, and observe the same again.
+    /// The store cannot be read; or [`LoadError::Stale`]: load the authority, and observe the same
+    /// again.
     pub fn observe<S: Store>(
         &mut self,
         store: &S,
@@ -43,29 +43,27 @@ impl Authority {
         let Some(reserved) = ReservedTopic::parse(&self.domain.prefix, topic) else {
             return Ok(Plan::default());
         };
-        let own = matches!(
-            reserved,
-            ReservedTopic::Delegation
-                | ReservedTopic::Announcement(..)
-                | ReservedTopic::Heartbeat(_)
-                | ReservedTopic::RefusedList(_)
-        );
-        if !own || payload.len() > reserved.max_len() {
+        if !reserved.is_of_authority() || payload.len() > reserved.max_len() {
             return Ok(Plan::default());
         }
         let expected = kept(store, topic).map_err(LoadError::Store)?;
         // A suspended authority notes its own, too: heartbeats say how far the log was proven.
         if expected == payload && self.suspended.is_none() {
+            self.owed.remove(topic);
             return Ok(Plan::default());
         }
-        self.check_newest(store)?;
+        // Memory that is behind the store would take the store's own doing for somebody else's.
+        if !self.is_current(store)? {
+            return Err(LoadError::Stale);
+        }
         let judged = match reserved {
             ReservedTopic::Announcement(group, epoch) => {
                 self.judge_announcement(group, epoch, payload, &expected)
             }
             ReservedTopic::Heartbeat(group) => self.judge_heartbeat(store, group, payload)?,
             ReservedTopic::RefusedList(group) => self.judge_refused(group, payload),
-            _ => self.judge_delegation(payload),
+            ReservedTopic::Delegation => self.judge_delegation(payload),
+            _ => None,
         };
         let result = match judged {
             Some(Judged::Against(kind, ours, seen)) => {
@@ -102,17 +100,6 @@ impl Authority {
                 .map_err(LoadError::Authority)?;
         }
         Ok(changes)
-    }
-
-    /// Memory that is behind the store would take the store's own doing for somebody else's.
-    fn check_newest<S: Store>(&self, store: &S) -> Result<(), LoadError<S::Error>> {
-        let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
-        let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
-        let head: HeadRecord = record::read(&head).map_err(LoadError::Authority)?;
-        if self.unusable || head.revision != self.head.revision {
-            return Err(LoadError::Authority(AuthorityError::Reload));
-        }
-        Ok(())
     }
 
     /// Notes what was seen; the first finding ends everything but observing.
@@ -188,19 +175,47 @@ impl Authority {
         self.repaired.contains_key(topic)
     }
 
-    /// Has a topic published again that does not hold what it should.
+    /// Has a topic published again that does not hold what it should; if that was done a moment
+    /// ago, later: somebody may go on and on.
     fn repair(&mut self, topic: &str, expected: &[u8], now: u64) -> Plan {
         let mut plan = Plan::default();
-        let wanted = !expected.is_empty() && self.suspended.is_none();
-        if wanted && !self.is_repaired(topic, now) {
-            self.repaired.insert(topic.to_owned(), now);
-            plan.publications
-                .push(Publication::retained(topic, expected));
-            plan.events.push(AuthorityEvent::RolledBack {
-                topic: topic.to_owned(),
-            });
+        if expected.is_empty() || self.suspended.is_some() {
+            return plan;
         }
+        if self.is_repaired(topic, now) {
+            self.owed.insert(topic.to_owned());
+            return plan;
+        }
+        self.owed.remove(topic);
+        self.repaired.insert(topic.to_owned(), now);
+        plan.publications
+            .push(Publication::retained(topic, expected));
+        plan.events.push(AuthorityEvent::RolledBack {
+            topic: topic.to_owned(),
+        });
         plan
+    }
+
+    /// Publishes again what was seen wrong too soon after the last time.
+    pub(super) fn repair_owed(&mut self, now: u64, plan: &mut Plan) {
+        for topic in core::mem::take(&mut self.owed) {
+            if self.is_repaired(&topic, now) {
+                self.owed.insert(topic);
+                continue;
+            }
+            self.repaired.insert(topic.clone(), now);
+            plan.republish.push(topic.clone());
+            plan.events.push(AuthorityEvent::RolledBack { topic });
+        }
+    }
+
+    /// When [`Authority::repair_owed`] has something to do.
+    pub(super) fn owed_at(&self) -> Option<u64> {
+        let due = self.owed.iter().map(|topic| {
+            let last = self.repaired.get(topic);
+            last.map_or(0, |at| at.saturating_add(REPAIR_INTERVAL))
+        });
+        due.min()
     }
 
     fn topic(&self, topic: ReservedTopic) -> String {

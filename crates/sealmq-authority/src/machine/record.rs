@@ -88,7 +88,7 @@ pub(super) struct DomainRecord {
 
 /// What every change of the store has to build upon: two authorities on one store, or one with
 /// stale memory, cannot both act.
-#[derive(Serialize, Deserialize, Clone, Copy, Default)]
+#[derive(Serialize, Deserialize, Clone, Copy, Default, PartialEq)]
 pub(super) struct HeadRecord {
     pub(super) revision: u64,
     pub(super) log_size: u64,

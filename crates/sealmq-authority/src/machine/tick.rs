@@ -58,6 +58,7 @@ impl Authority {
             }
         }
         self.expire_joining(now, plan);
+        self.repair_owed(now, plan);
         Ok(())
     }
 
@@ -163,6 +164,6 @@ impl Authority {
         });
         let renewal = self.index.first_renewal().map(|(at, _)| at);
         let renewal = renewal.filter(|_| self.signer(Role::Issue).is_ok());
-        groups.chain(renewal).min()
+        groups.chain(renewal).chain(self.owed_at()).min()
     }
 }

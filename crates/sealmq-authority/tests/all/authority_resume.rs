@@ -161,10 +161,7 @@ fn an_authority_that_is_behind_its_store_has_to_load_again() {
     let plan = behind.observe(store, topic, payload, START).unwrap();
     assert!(plan.events.is_empty());
     let other = behind.observe(store, topic, b"x", START);
-    assert!(matches!(
-        other,
-        Err(LoadError::Authority(AuthorityError::Reload))
-    ));
+    assert!(matches!(other, Err(LoadError::Stale)));
 }
 
 #[test]
