@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`RootKey`] | the owner's offline key, which signs delegations |
 //! | [`Authority`] | the machine: members, groups, epochs; what to persist and what to publish |
+//! | [`office`] | the loop around it: connections, the store, what is published and when |
 //! | [`AuditLog`] | the hash chain of what was signed and decided |
 //! | [`encode_audit_log`], [`encode_delegation`], … | the files that people carry |
 
@@ -15,6 +16,7 @@ extern crate alloc;
 mod armour;
 mod audit;
 mod machine;
+pub mod office;
 mod root;
 
 pub use armour::{

@@ -35,6 +35,7 @@ mod member_waiting;
 mod member_walk;
 mod member_welcomes;
 mod net;
+mod office;
 mod recovery;
 mod restored;
 mod stolen_controller;

@@ -1,0 +1,288 @@
+//! The office's work at the open store: nothing leaves it before it was committed.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+use sealmq_keys::{Publication, Store};
+
+use super::event::{OfficeError, Stopped};
+use crate::machine::{Authority, AuthorityEvent, Plan};
+
+/// A clock that was set back makes things due earlier than was said.
+const ACT_EVERY: u64 = 120;
+/// How often a piece of work is repeated at once because somebody else acted in between.
+const ATTEMPTS: usize = 3;
+/// Inputs of others that wait while the authority reads back.
+const MOST_WAITING: usize = 16_384;
+/// Own objects that wait to be judged together.
+const MOST_OWN: usize = 16_384;
+
+/// What arrived on a reserved topic.
+struct Input {
+    topic: String,
+    payload: Vec<u8>,
+}
+
+/// The authority in memory, and what waits for it. It stays there while nobody else changes the
+/// store: it limits there what strangers can make it do.
+#[derive(Default)]
+pub(super) struct Desk {
+    authority: Option<Authority>,
+    /// The highest revision of the store that was seen.
+    revision: u64,
+    next_due: Option<u64>,
+    acted_at: u64,
+    /// Messages counted by group, in the epoch named: not all of them may be stored yet.
+    counted: BTreeMap<String, (u64, u64)>,
+    own: VecDeque<Input>,
+    others: VecDeque<Input>,
+    /// Topics that the broker has cleared.
+    cleared: BTreeSet<String>,
+}
+
+/// What came of a look at the store.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// Retained objects, and empty ones for what has to be cleared, in the order of publishing.
+    pub(super) publications: Vec<Publication>,
+    /// To be published once, whatever the broker has: answers, repairs, cleared requests.
+    pub(super) once: Vec<Publication>,
+    /// What was done because it was due, or asked for.
+    pub(super) events: Vec<AuthorityEvent>,
+    /// The prefix of the reserved topics.
+    pub(super) prefix: String,
+    /// Topics whose messages are to be counted.
+    pub(super) counts: BTreeSet<String>,
+    /// Nobody got in between: the rest is as the store has it now.
+    pub(super) is_whole: bool,
+    /// The store is older than it was.
+    pub(super) is_put_back: bool,
+}
+
+impl Desk {
+    /// Something that others wrote. What is retained comes again with the next connection.
+    pub(super) fn push(&mut self, topic: &str, payload: &[u8]) {
+        if self.others.len() < MOST_WAITING {
+            self.others.push_back(Input::new(topic, payload));
+        }
+    }
+
+    /// Something on a topic that only the authority writes. What a later delegation signed can be
+    /// told after that one was seen.
+    pub(super) fn push_own(&mut self, topic: &str, payload: &[u8], is_delegation: bool) {
+        let input = Input::new(topic, payload);
+        if is_delegation {
+            self.own.push_front(input);
+        } else {
+            self.own.push_back(input);
+        }
+    }
+
+    pub(super) fn cleared(&mut self, topic: String) {
+        self.cleared.insert(topic);
+    }
+
+    /// What was heard on a connection that is over comes again with the next one.
+    pub(super) fn forget_inputs(&mut self) {
+        self.own.clear();
+        self.others.clear();
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.own.len().saturating_add(self.others.len())
+    }
+
+    pub(super) fn is_overfull(&self) -> bool {
+        self.own.len() >= MOST_OWN
+    }
+
+    /// Whether there is something to do besides looking.
+    pub(super) fn has_work(&self, now: u64) -> bool {
+        let is_due = self.next_due.is_some_and(|due| due <= now);
+        is_due
+            || now.abs_diff(self.acted_at) >= ACT_EVERY
+            || self.inputs() > 0
+            || !self.cleared.is_empty()
+    }
+
+    /// A message was sent in some group. Stored when the group changes the next time.
+    pub(super) fn count(&mut self, topic: &str) {
+        let Some(authority) = &mut self.authority else {
+            return;
+        };
+        let Some(name) = authority.group_of_topic(topic).map(String::from) else {
+            return;
+        };
+        let epoch = epoch_of(authority, &name);
+        let counted = self.counted.entry(name.clone()).or_insert((epoch, 0));
+        if counted.0 != epoch {
+            *counted = (epoch, 0);
+        }
+        counted.1 = counted.1.saturating_add(1);
+        if authority.count(&name, 1).is_ok() {
+            self.next_due = authority.next_due();
+        }
+    }
+
+    /// Takes the inputs, does what is due, and tells what should stand at the broker. Unless it
+    /// may act, it only looks.
+    pub(super) fn work<S: Store>(
+        &mut self,
+        store: &mut S,
+        may_act: bool,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<Looked, OfficeError<S::Error>> {
+        let mut looked = Looked::default();
+        for _ in 0..ATTEMPTS {
+            match self.pass(store, may_act, now, rng, &mut looked) {
+                Ok(()) => {
+                    looked.is_whole = true;
+                    break;
+                }
+                Err(Stopped::Conflict) => {}
+                Err(Stopped::PutBack) => {
+                    looked.is_put_back = true;
+                    break;
+                }
+                Err(Stopped::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(looked)
+    }
+
+    fn pass<S: Store>(
+        &mut self,
+        store: &mut S,
+        may_act: bool,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+        looked: &mut Looked,
+    ) -> Result<(), Stopped<S::Error>> {
+        // Not put back unless all goes well: memory may be ahead of the store.
+        let mut authority = self.newest(store)?;
+        if may_act || self.is_overfull() {
+            self.observe(&mut authority, store, now, looked)?;
+        }
+        if may_act {
+            // A suspended one reads the broker first: it notes what that proves.
+            if let Some(suspension) = authority.suspension() {
+                return Err(Stopped::Failed(OfficeError::Suspended(Box::new(
+                    suspension,
+                ))));
+            }
+            while let Some(Input { topic, payload }) = self.others.front() {
+                let plan = authority.handle(topic, payload, now, rng)?;
+                done(store, plan, looked)?;
+                self.others.pop_front();
+            }
+            let plan = authority.tick(now, rng)?;
+            done(store, plan, looked)?;
+            self.acted_at = now;
+            self.forget_cleared(store)?;
+        }
+        let outbox = authority.outbox(store);
+        looked.publications = outbox.map_err(|e| Stopped::Failed(OfficeError::Store(e)))?;
+        looked.prefix = authority.prefix().into();
+        let by_use = authority
+            .groups()
+            .filter(|group| group.schedule.rotate_after_messages != 0);
+        looked.counts = by_use.flat_map(|group| group.filters).collect();
+        self.next_due = authority.next_due();
+        self.revision = authority.revision();
+        self.authority = Some(authority);
+        Ok(())
+    }
+
+    /// What the authority's own objects at the broker tell.
+    fn observe<S: Store>(
+        &mut self,
+        authority: &mut Authority,
+        store: &mut S,
+        now: u64,
+        looked: &mut Looked,
+    ) -> Result<(), Stopped<S::Error>> {
+        while let Some(Input { topic, payload }) = self.own.front() {
+            let plan = authority.observe(&*store, topic, payload, now)?;
+            done(store, plan, looked)?;
+            self.own.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The authority as the store has it.
+    fn newest<S: Store>(&mut self, store: &S) -> Result<Authority, Stopped<S::Error>> {
+        if let Some(authority) = self.authority.take()
+            && authority.is_current(store)?
+        {
+            return Ok(authority);
+        }
+        let mut authority = Authority::load(store)?;
+        let before = core::mem::replace(&mut self.revision, authority.revision());
+        if authority.revision() < before {
+            return Err(Stopped::PutBack);
+        }
+        // Some may count twice: better early than late.
+        for (name, (epoch, messages)) in &self.counted {
+            if epoch_of(&authority, name) == *epoch {
+                authority.count(name, *messages)?;
+            }
+        }
+        Ok(authority)
+    }
+
+    /// Forgets topics that the broker has cleared, unless something was put there since.
+    fn forget_cleared<S: Store>(&mut self, store: &mut S) -> Result<(), Stopped<S::Error>> {
+        while let Some(topic) = self.cleared.first() {
+            match store.commit(&Authority::cleared(topic)) {
+                Err(error) if !S::is_conflict(&error) => {
+                    return Err(Stopped::Failed(OfficeError::Store(error)));
+                }
+                _ => self.cleared.pop_first(),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Input {
+    fn new(topic: &str, payload: &[u8]) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+        }
+    }
+}
+
+fn epoch_of(authority: &Authority, name: &str) -> u64 {
+    let mut groups = authority.groups();
+    groups
+        .find(|group| group.name == name)
+        .map_or(0, |group| group.epoch)
+}
+
+/// Commits, and keeps what is not in the outbox or has to be sent again.
+fn done<S: Store>(store: &mut S, plan: Plan, looked: &mut Looked) -> Result<(), Stopped<S::Error>> {
+    let failed = |error| {
+        if S::is_conflict(&error) {
+            Stopped::Conflict
+        } else {
+            Stopped::Failed(OfficeError::Store(error))
+        }
+    };
+    if !plan.changes.is_empty() {
+        store.commit(&plan.changes).map_err(failed)?;
+    }
+    let again = plan.republications(&*store).map_err(failed)?;
+    let changed = !plan.changes.is_empty();
+    // What was changed stands in the outbox now, and goes out in its order.
+    let stands = |entry: &Publication| changed && entry.retain && !entry.payload.is_empty();
+    let passing = plan.publications.into_iter();
+    looked.once.extend(passing.filter(|entry| !stands(entry)));
+    looked.once.extend(again);
+    looked.events.extend(plan.events);
+    Ok(())
+}

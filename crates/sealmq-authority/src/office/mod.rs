@@ -1,0 +1,399 @@
+//! The authority's loop, sans-IO: keeps the retained objects at a broker as the store wants them,
+//! and takes what members write. Sockets, clocks, randomness and the store are the caller's.
+//!
+//! One connection, one rule. After it was made ([`Office::handle_connected`]) the office looks at
+//! the store, subscribes, and reads everything that the broker has of its own: its store may be an
+//! old copy, or another office may have been at work since. Then it reads the store's head again,
+//! takes what was read, and only then publishes: what it did not see at the broker, or saw
+//! differently. Later it publishes nothing on a look that is older than [`FRESH`]. So of two
+//! offices on one store either may stall at any point: what it sends late is put right by the
+//! other one, which reads it, and by itself.
+//!
+//! Nothing is sent before it was committed: what a plan publishes comes out of the store's own
+//! outbox afterwards, in the piece of work that committed it.
+//!
+//! A driver repeats: [`Office::handle_timeout`] when [`Office::poll_timeout`] says so, then
+//! [`Office::poll_transmit`] and [`Office::poll_event`] until there is no more; and gives the
+//! office what arrives.
+
+mod desk;
+mod echoes;
+mod event;
+mod outbox;
+mod shared;
+
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::sha256;
+use sealmq_keys::{ReservedTopic, authority_filters, is_reserved};
+
+pub use event::{Moment, OfficeError, OfficeEvent, Transmit};
+pub use shared::{SharedError, SharedStore};
+
+use crate::machine::AuthorityEvent;
+use desk::{Desk, Looked};
+use echoes::Echoes;
+use outbox::{Acknowledged, Outbox};
+
+/// How often the store is looked at: an upper bound for how long a removal waits here.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Nothing is sent on an older look at the store.
+const FRESH: Duration = Duration::from_secs(1);
+/// What the broker refused is tried again after this time, in case its access list was changed.
+const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+/// After so long without one of its own objects the broker has sent what it retains of them.
+const SILENCE: Duration = Duration::from_secs(1);
+/// The longest that reading back may take: somebody may keep sending.
+const READ_BACK: Duration = Duration::from_secs(20);
+/// Inputs that are handled together at the latest.
+const MOST_INPUTS: usize = 256;
+/// Events about refused inputs at a time: strangers cause them.
+const REFUSED_EVENTS: usize = 8;
+/// Filters in one packet: some brokers close the connection at a ninth.
+const MOST_FILTERS: usize = 8;
+
+/// Keeps a broker's retained objects as the store wants them.
+pub struct Office {
+    desk: Desk,
+    outbox: Outbox,
+    echoes: Echoes,
+    phase: Phase,
+    /// Of the reserved topics, since the first look.
+    prefix: String,
+    /// Filters subscribed for counting.
+    counted: BTreeSet<String>,
+    subscriptions: VecDeque<Transmit>,
+    events: VecDeque<OfficeEvent>,
+    next_look: Duration,
+    looked_at: Duration,
+    /// The next look counts as work, whether the store has changed or not.
+    must_work: bool,
+    refused_again: Duration,
+    /// The broker has had everything since the last change.
+    said: bool,
+    /// The broker has refused a subscription.
+    deaf: bool,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Offline,
+    /// What to subscribe stands in the store.
+    Connected,
+    /// Until the first time, or the second if nothing more arrives.
+    Reading {
+        silent: Duration,
+        at_last: Duration,
+    },
+    /// Everything was read; the store's head comes next.
+    Read,
+    Open,
+}
+
+impl Default for Office {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Office {
+    /// An office that is not connected.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            desk: Desk::default(),
+            outbox: Outbox::default(),
+            echoes: Echoes::default(),
+            phase: Phase::Offline,
+            prefix: String::new(),
+            counted: BTreeSet::new(),
+            subscriptions: VecDeque::new(),
+            events: VecDeque::new(),
+            next_look: Duration::ZERO,
+            looked_at: Duration::ZERO,
+            must_work: false,
+            refused_again: Duration::ZERO,
+            said: false,
+            deaf: false,
+        }
+    }
+
+    /// A connection was made. What was on its way before is unknown.
+    pub fn handle_connected(&mut self, now: Moment) {
+        self.handle_disconnected();
+        self.phase = Phase::Connected;
+        self.next_look = now.elapsed;
+        self.refused_again = now.elapsed.saturating_add(REFUSED_AGAIN);
+    }
+
+    /// The connection is over. Nothing is done until the next one.
+    pub fn handle_disconnected(&mut self) {
+        self.phase = Phase::Offline;
+        self.outbox.start_over();
+        self.desk.forget_inputs();
+        self.subscriptions.clear();
+        self.said = false;
+    }
+
+    /// The broker's answer to a [`Transmit::Subscribe`]: what it said if it refuses any of the
+    /// filters.
+    pub fn handle_subscribed(&mut self, now: Moment, refused: Option<String>) {
+        if let Some(reason) = refused {
+            self.deaf = true;
+            let event = OfficeEvent::SubscribeRefused { reason };
+            self.events.push_back(event);
+        }
+        self.not_silent(now.elapsed);
+    }
+
+    /// A message arrived. `retain` is the flag as it arrived.
+    pub fn handle_publish(&mut self, now: Moment, topic: &str, payload: &[u8], retain: bool) {
+        if matches!(self.phase, Phase::Offline | Phase::Connected) {
+            return;
+        }
+        if !is_reserved(&self.prefix, topic) {
+            if !retain {
+                self.desk.count(topic);
+            }
+            return;
+        }
+        let reserved = ReservedTopic::parse(&self.prefix, topic);
+        let Some(own) = reserved.filter(ReservedTopic::is_of_authority) else {
+            self.desk.push(topic, payload);
+            self.hurry(now);
+            return;
+        };
+        self.not_silent(now.elapsed);
+        let hash = sha256(&[payload]);
+        if self.echoes.take(topic, &hash, now.elapsed) {
+            return;
+        }
+        let is_wanted = self.outbox.is_wanted(topic, &hash);
+        if matches!(self.phase, Phase::Reading { .. }) {
+            self.outbox.saw(topic, hash);
+            // The others prove nothing, and what should be there instead is published anyway.
+            if !own.is_evidence() {
+                return;
+            }
+        }
+        if !is_wanted {
+            let is_delegation = own == ReservedTopic::Delegation;
+            self.desk.push_own(topic, payload, is_delegation);
+            self.hurry(now);
+        }
+    }
+
+    /// The broker's answer to a [`Transmit::Publish`]: what it said if it does not take it.
+    pub fn handle_ack(&mut self, token: u64, refused: Option<String>) {
+        match self.outbox.acknowledged(token, refused.is_none()) {
+            Acknowledged::Stands | Acknowledged::Unknown => {}
+            Acknowledged::Cleared(topic) => self.desk.cleared(topic),
+            Acknowledged::Refused(topic) => {
+                let reason = refused.unwrap_or_default();
+                let event = OfficeEvent::PublishRefused { topic, reason };
+                self.events.push_back(event);
+            }
+        }
+        self.check_complete();
+    }
+
+    /// Does what is due: looks at the store, takes what arrived, acts, and commits.
+    ///
+    /// # Errors
+    /// The store, or the authority; it is suspended, for example. Nothing of what could not be
+    /// committed is sent.
+    pub fn handle_timeout<S: SharedStore>(
+        &mut self,
+        now: Moment,
+        store: &mut S,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(), OfficeError<SharedError<S>>> {
+        if let Phase::Reading { silent, .. } = self.phase
+            && silent <= now.elapsed
+        {
+            self.phase = Phase::Read;
+            self.next_look = now.elapsed;
+        }
+        if self.phase == Phase::Offline || now.elapsed < self.next_look {
+            return Ok(());
+        }
+        self.next_look = now.elapsed.saturating_add(LOOK_EVERY);
+        self.ask_again(now);
+        let may_act = matches!(self.phase, Phase::Read | Phase::Open);
+        let must_work = match self.phase {
+            Phase::Open => self.desk.has_work(now.unix),
+            Phase::Reading { .. } => self.desk.is_overfull(),
+            _ => true,
+        };
+        if !must_work && !self.must_work {
+            match store.has_changed().map_err(OfficeError::Store)? {
+                // Another command is at work: what it commits is seen next time.
+                None => return Ok(()),
+                Some(false) => {
+                    self.looked_at = now.elapsed;
+                    return Ok(());
+                }
+                Some(true) => {}
+            }
+        }
+        let work = |open: &mut S::Store| self.desk.work(open, may_act, now.unix, rng);
+        if let Some(looked) = store.with(work).map_err(OfficeError::Store)? {
+            self.take(looked?, now);
+        }
+        Ok(())
+    }
+
+    /// Something to send now, if there is anything. Nothing leaves before the broker's objects
+    /// were read, the store's head after them, and not long ago.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmit> {
+        if let Some(subscription) = self.subscriptions.pop_front() {
+            return Some(subscription);
+        }
+        let is_fresh = now.elapsed.saturating_sub(self.looked_at) <= FRESH;
+        if self.phase != Phase::Open || !is_fresh {
+            return None;
+        }
+        let (token, publication) = self.outbox.next()?;
+        let reserved = ReservedTopic::parse(&self.prefix, &publication.topic);
+        if reserved.is_some_and(|of| of.is_of_authority()) {
+            let hash = sha256(&[&publication.payload]);
+            self.echoes.sent(&publication.topic, hash, now.elapsed);
+        }
+        Some(Transmit::Publish { token, publication })
+    }
+
+    /// What happened, in order.
+    pub fn poll_event(&mut self) -> Option<OfficeEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Office::handle_timeout`] has something to do, by [`Moment::elapsed`]; `None` without
+    /// a connection.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Offline => None,
+            Phase::Reading { silent, .. } => Some(silent.min(self.next_look)),
+            _ => Some(self.next_look),
+        }
+    }
+
+    /// The prefix of the reserved topics; empty before the store was looked at.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn take(&mut self, looked: Looked, now: Moment) {
+        self.note(looked.events);
+        self.outbox.once(looked.once);
+        if looked.is_put_back {
+            self.events.push_back(OfficeEvent::StorePutBack);
+            self.outbox.start_over();
+            self.phase = Phase::Connected;
+        }
+        if !looked.is_whole {
+            return;
+        }
+        self.looked_at = now.elapsed;
+        self.must_work = false;
+        self.echoes.forget_old(now.elapsed);
+        self.prefix = looked.prefix;
+        self.outbox.want(looked.publications);
+        self.said &= self.outbox.is_idle();
+        match self.phase {
+            Phase::Connected => self.listen(now),
+            Phase::Read => self.phase = Phase::Open,
+            _ => {}
+        }
+        let new = looked.counts.difference(&self.counted);
+        let new: Vec<String> = new.cloned().collect();
+        self.subscribe(&new, false);
+        self.counted.extend(new);
+        self.check_complete();
+    }
+
+    /// Subscribes what the authority reads. What this process missed is sent again by the broker,
+    /// as far as it is retained.
+    fn listen(&mut self, now: Moment) {
+        let at_last = now.elapsed.saturating_add(READ_BACK);
+        self.phase = Phase::Reading {
+            silent: at_last,
+            at_last,
+        };
+        self.echoes.clear();
+        self.counted.clear();
+        self.deaf = false;
+        self.subscribe(&authority_filters(&self.prefix), true);
+    }
+
+    fn subscribe(&mut self, filters: &[String], at_least_once: bool) {
+        let packets = filters.chunks(MOST_FILTERS);
+        let packets = packets.map(|filters| Transmit::Subscribe {
+            filters: filters.to_vec(),
+            at_least_once,
+        });
+        self.subscriptions.extend(packets);
+    }
+
+    /// The broker begins to send, or still does.
+    fn not_silent(&mut self, now: Duration) {
+        if let Phase::Reading { silent, at_last } = &mut self.phase {
+            *silent = now.saturating_add(SILENCE).min(*at_last);
+        }
+    }
+
+    /// Many inputs do not wait for the next look.
+    fn hurry(&mut self, now: Moment) {
+        let is_full = self.phase == Phase::Open && self.desk.inputs() >= MOST_INPUTS;
+        if is_full || self.desk.is_overfull() {
+            self.next_look = now.elapsed;
+        }
+    }
+
+    /// Tries again what the broker refused.
+    fn ask_again(&mut self, now: Moment) {
+        let (_, refused) = self.outbox.counts();
+        if (refused == 0 && !self.deaf) || now.elapsed < self.refused_again {
+            return;
+        }
+        self.refused_again = now.elapsed.saturating_add(REFUSED_AGAIN);
+        self.outbox.forget_refusals();
+        self.must_work = true;
+        self.said = false;
+        if self.deaf {
+            self.outbox.start_over();
+            self.phase = Phase::Connected;
+        }
+    }
+
+    fn note(&mut self, events: Vec<AuthorityEvent>) {
+        let mut refused = 0_usize;
+        for event in events {
+            if matches!(event, AuthorityEvent::Refused { .. }) {
+                refused = refused.saturating_add(1);
+                if refused > REFUSED_EVENTS {
+                    continue;
+                }
+            }
+            self.events.push_back(OfficeEvent::Authority(event));
+        }
+        if let Some(more @ 1..) = refused.checked_sub(REFUSED_EVENTS) {
+            self.events.push_back(OfficeEvent::MoreRefused(more));
+        }
+    }
+
+    fn check_complete(&mut self) {
+        if self.phase == Phase::Open && self.outbox.is_idle() && !self.said {
+            self.said = true;
+            let (objects, refused) = self.outbox.counts();
+            let event = OfficeEvent::Complete { objects, refused };
+            self.events.push_back(event);
+        }
+    }
+}

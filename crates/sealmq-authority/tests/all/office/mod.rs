@@ -1,0 +1,354 @@
+//! Offices beside each other, at one broker and on one store, in virtual time.
+
+mod reading;
+mod repair;
+mod standby;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::take;
+use std::time::Duration;
+
+use sealmq_authority::office::{Moment, Office, OfficeError, OfficeEvent, SharedStore, Transmit};
+use sealmq_authority::{Authority, Plan};
+use sealmq_core::object::Access;
+use sealmq_core::topic::{Filter, Topic};
+use sealmq_keys::{Change, Changes, Conflict, Publication, Store};
+use zeroize::Zeroizing;
+
+use crate::common::{MemoryStore, TestRng};
+use crate::net::{Net, START};
+
+/// How long a step of virtual time is, in milliseconds.
+const STEP: u64 = 50;
+
+/// What one process has of an office: the office, and a connection that may stall.
+pub struct Post {
+    pub office: Office,
+    /// The store as it was after the last look.
+    seen: Option<BTreeMap<String, Vec<u8>>>,
+    pub online: bool,
+    /// It has stopped between its looks and what it would send.
+    pub mute: bool,
+    /// The broker passes nothing on to it.
+    pub deaf: bool,
+    /// The process does not run.
+    pub stalled: bool,
+    /// What it sends stays in its socket.
+    pub holds: bool,
+    pub held: Vec<Publication>,
+    /// Everything that it handed over, with the time.
+    pub sent: Vec<(u64, Publication)>,
+    pub events: Vec<OfficeEvent>,
+    pub error: Option<String>,
+    filters: BTreeSet<String>,
+    queue: VecDeque<(String, Vec<u8>, bool)>,
+    answers: Vec<u64>,
+    /// What the broker says to publications on these topics.
+    pub refuses: BTreeSet<String>,
+    pub refuses_subscriptions: bool,
+    rng: TestRng,
+}
+
+/// A broker, its devices and some offices.
+pub struct Street {
+    pub net: Net,
+    pub posts: Vec<Post>,
+    /// So many of the broker's publications were passed on.
+    passed: usize,
+    /// Another process acts at the next commit.
+    pub interferes: Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+}
+
+impl Street {
+    /// One office, connected, and a group `plant`.
+    pub fn new() -> Self {
+        Self::of(Net::new())
+    }
+
+    pub fn of(net: Net) -> Self {
+        let mut street = Self {
+            passed: net.log.len(),
+            net,
+            posts: Vec::new(),
+            interferes: None,
+        };
+        street.open();
+        street
+    }
+
+    /// One more office on the store, connected.
+    pub fn open(&mut self) -> usize {
+        let post = self.posts.len();
+        self.posts.push(Post {
+            office: Office::new(),
+            seen: None,
+            online: false,
+            mute: false,
+            deaf: false,
+            stalled: false,
+            holds: false,
+            held: Vec::new(),
+            sent: Vec::new(),
+            events: Vec::new(),
+            error: None,
+            filters: BTreeSet::new(),
+            queue: VecDeque::new(),
+            answers: Vec::new(),
+            refuses: BTreeSet::new(),
+            refuses_subscriptions: false,
+            rng: TestRng::new(900 + post as u64),
+        });
+        self.connect(post);
+        post
+    }
+
+    pub fn connect(&mut self, post: usize) {
+        let now = self.now();
+        let this = &mut self.posts[post];
+        this.filters.clear();
+        this.queue.clear();
+        this.answers.clear();
+        this.online = true;
+        this.office.handle_connected(now);
+    }
+
+    pub fn disconnect(&mut self, post: usize) {
+        self.posts[post].online = false;
+        self.posts[post].office.handle_disconnected();
+    }
+
+    pub fn now(&self) -> Moment {
+        Moment {
+            elapsed: Duration::from_millis(self.net.now - START * 1000),
+            unix: self.net.now / 1000,
+        }
+    }
+
+    /// A command: it changes the store, and sends nothing.
+    pub fn command(&mut self, change: impl FnOnce(&mut Authority, u64, &mut TestRng) -> Plan) {
+        let store = &mut self.net.authority_store;
+        let mut authority = Authority::load(store).unwrap();
+        let plan = change(&mut authority, self.net.now / 1000, &mut self.net.rng);
+        store.commit(&plan.changes).unwrap();
+    }
+
+    pub fn remove(&mut self, device: usize) {
+        let number = self.net.number(device);
+        self.command(|a, now, rng| a.remove(number, now, rng).unwrap());
+    }
+
+    /// A device that is enrolled by a command, and connected.
+    pub fn join(&mut self, name: &str, access: Access) -> usize {
+        self.net.authority = Authority::load(&self.net.authority_store).unwrap();
+        self.net.join(name, access)
+    }
+
+    /// Lets so many milliseconds pass.
+    pub fn pass(&mut self, millis: u64) {
+        for _ in 0..millis.div_ceil(STEP) {
+            self.net.now += STEP;
+            self.pass_on();
+            for post in 0..self.posts.len() {
+                self.play(post);
+            }
+        }
+        self.pass_on();
+    }
+
+    /// As [`Street::pass`], with the devices' clocks.
+    pub fn pass_all(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.pass(1000);
+            for device in 0..self.net.devices.len() {
+                if self.net.devices[device].online {
+                    self.net.tick(device);
+                }
+            }
+        }
+    }
+
+    /// What was published reaches the offices that have subscribed it.
+    fn pass_on(&mut self) {
+        for publication in &self.net.log[self.passed..] {
+            let Publication { topic, payload, .. } = publication;
+            for post in self
+                .posts
+                .iter_mut()
+                .filter(|post| post.online && !post.deaf)
+            {
+                if post.filters.iter().any(|filter| matches(filter, topic)) {
+                    post.queue
+                        .push_back((topic.clone(), payload.clone(), false));
+                }
+            }
+        }
+        self.passed = self.net.log.len();
+    }
+
+    fn play(&mut self, post: usize) {
+        let now = self.now();
+        let this = &mut self.posts[post];
+        if !this.online || this.stalled {
+            return;
+        }
+        for token in take(&mut this.answers) {
+            this.office.handle_ack(token, None);
+        }
+        for (topic, payload, retain) in take(&mut this.queue) {
+            this.office.handle_publish(now, &topic, &payload, retain);
+        }
+        if this
+            .office
+            .poll_timeout()
+            .is_some_and(|due| due <= now.elapsed)
+        {
+            let mut shared = Cabinet {
+                store: &mut self.net.authority_store,
+                seen: &mut this.seen,
+                interferes: &mut self.interferes,
+            };
+            let done = this.office.handle_timeout(now, &mut shared, &mut this.rng);
+            if let Err(error) = done {
+                this.error = Some(match error {
+                    OfficeError::Suspended(_) => "suspended".into(),
+                    other => other.to_string(),
+                });
+                this.online = false;
+            }
+        }
+        while let Some(event) = self.posts[post].office.poll_event() {
+            self.posts[post].events.push(event);
+        }
+        if self.posts[post].online && !self.posts[post].mute {
+            while let Some(transmit) = self.posts[post].office.poll_transmit(now) {
+                self.carry(post, transmit);
+            }
+        }
+    }
+
+    fn carry(&mut self, post: usize, transmit: Transmit) {
+        let now = self.now();
+        let this = &mut self.posts[post];
+        match transmit {
+            Transmit::Subscribe { filters, .. } => {
+                assert!(filters.len() <= 8);
+                if this.refuses_subscriptions {
+                    this.office.handle_subscribed(now, Some("no".into()));
+                    return;
+                }
+                for filter in filters {
+                    let retained = self.net.retained.iter();
+                    let matching = retained.filter(|(topic, _)| matches(&filter, topic));
+                    let matching = matching.map(|(t, p)| (t.clone(), p.clone(), true));
+                    this.queue.extend(matching);
+                    this.filters.insert(filter);
+                }
+                this.office.handle_subscribed(now, None);
+            }
+            Transmit::Publish { token, publication } => {
+                this.sent.push((self.net.now, publication.clone()));
+                if this.refuses.contains(&publication.topic) {
+                    this.office.handle_ack(token, Some("no".into()));
+                } else if this.holds {
+                    this.held.push(publication);
+                } else {
+                    this.answers.push(token);
+                    self.net.publish(publication);
+                }
+            }
+        }
+    }
+
+    /// What is in the socket of an office that stalled arrives at the broker.
+    pub fn release(&mut self, post: usize) {
+        for publication in take(&mut self.posts[post].held) {
+            self.net.publish(publication);
+        }
+    }
+
+    /// What the store wants to stand at the broker, and does not.
+    pub fn wrong(&self) -> Vec<String> {
+        let authority = Authority::load(&self.net.authority_store).unwrap();
+        let outbox = authority.outbox(&self.net.authority_store).unwrap();
+        let stands = |entry: &Publication| {
+            let retained = self.net.retained.get(&entry.topic);
+            retained.map_or(&[][..], Vec::as_slice) == entry.payload
+        };
+        let wrong = outbox.into_iter().filter(|entry| !stands(entry));
+        wrong.map(|entry| entry.topic).collect()
+    }
+
+    pub fn published(&mut self, post: usize) -> Vec<Publication> {
+        let sent = take(&mut self.posts[post].sent);
+        sent.into_iter()
+            .map(|(_, publication)| publication)
+            .collect()
+    }
+
+    /// What the store has on a topic.
+    pub fn stored(&self, topic: &str) -> &Vec<u8> {
+        &self.net.authority_store.0[&format!("outbox/{topic}")]
+    }
+}
+
+fn matches(filter: &str, topic: &str) -> bool {
+    let topic = Topic::new(topic).unwrap();
+    Filter::new(filter).unwrap().matches(topic)
+}
+
+/// The store of [`Net`], as one process sees it.
+struct Cabinet<'a> {
+    store: &'a mut MemoryStore,
+    seen: &'a mut Option<BTreeMap<String, Vec<u8>>>,
+    interferes: &'a mut Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+}
+
+impl SharedStore for Cabinet<'_> {
+    type Store = Interfered;
+
+    fn has_changed(&mut self) -> Result<Option<bool>, Conflict> {
+        Ok(Some(self.seen.as_ref() != Some(&self.store.0)))
+    }
+
+    fn with<T>(&mut self, work: impl FnOnce(&mut Interfered) -> T) -> Result<Option<T>, Conflict> {
+        let mut store = Interfered(take(self.store), self.interferes.take());
+        let done = work(&mut store);
+        *self.store = store.0;
+        *self.interferes = store.1;
+        *self.seen = Some(self.store.0.clone());
+        Ok(Some(done))
+    }
+}
+
+/// A store in which another process may act just before a commit.
+struct Interfered(
+    MemoryStore,
+    Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+);
+
+impl Store for Interfered {
+    type Error = Conflict;
+
+    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Conflict> {
+        self.0.get(key)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
+        self.0.list(prefix)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), Conflict> {
+        let counts = changes.iter().any(|c| matches!(c, Change::Put { .. }));
+        if let Some(change) = self.1.take_if(|_| counts) {
+            let mut other = Authority::load(&self.0).unwrap();
+            let plan = change(&mut other, &mut TestRng::new(77));
+            self.0.commit(&plan.changes).unwrap();
+        }
+        self.0.commit(changes)
+    }
+
+    fn is_conflict(_: &Conflict) -> bool {
+        true
+    }
+}

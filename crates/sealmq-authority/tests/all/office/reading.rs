@@ -1,0 +1,134 @@
+//! What an office reads before it publishes.
+
+use sealmq_authority::office::OfficeEvent;
+use sealmq_core::object::Access;
+use sealmq_keys::{ReservedTopic, Store};
+
+use super::Street;
+
+#[test]
+fn nothing_is_published_before_everything_was_read() {
+    let mut street = Street::new();
+    street.pass(900);
+    assert!(street.posts[0].sent.is_empty());
+    street.pass(1000);
+    assert_eq!(street.wrong(), [""; 0]);
+    // The broker sends and sends: until at most 20 seconds are over.
+    street.net.rotate();
+    street.disconnect(0);
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.connect(0);
+    let group = street.net.group("plant");
+    let topic = street.net.topic(ReservedTopic::RefusedList(group));
+    let began = street.net.now;
+    street.posts[0].sent.clear();
+    while street.posts[0].sent.is_empty() && street.posts[0].error.is_none() {
+        street
+            .net
+            .publish(sealmq_keys::Publication::retained(topic.as_str(), *b"x"));
+        street.pass(500);
+        assert!(street.net.now - began < 22_000);
+    }
+    assert!(street.net.now - began > 19_000);
+}
+
+#[test]
+fn what_stands_at_the_broker_is_not_published_again() {
+    let mut street = Street::new();
+    street.join("alice", Access::BOTH);
+    street.pass_all(4);
+    street.disconnect(0);
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.posts[0].events.clear();
+    street.published(0);
+    street.connect(0);
+    street.pass(3000);
+    // The authority answers a sign of life with the credential, whatever stands.
+    let topics = street.published(0).into_iter().map(|sent| sent.topic);
+    let topics: Vec<String> = topics.filter(|t| !t.ends_with("/credential")).collect();
+    assert_eq!(topics.len(), 1, "{topics:?}");
+    assert!(topics[0].contains("/a/"), "{topics:?}");
+    assert_eq!(street.wrong(), [""; 0]);
+    let complete = |e: &&OfficeEvent| matches!(e, OfficeEvent::Complete { refused: 0, .. });
+    assert_eq!(street.posts[0].events.iter().filter(complete).count(), 1);
+}
+
+/// The store is an old copy, with a broker that shows what was published since.
+#[test]
+fn an_old_copy_publishes_nothing() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let copy = street.net.authority_store.clone();
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    street.disconnect(0);
+    street.net.authority_store = copy;
+    let before = street.net.log.len();
+    street.open();
+    street.pass(3000);
+    assert_eq!(street.posts[1].error.as_deref(), Some("suspended"));
+    assert!(street.posts[1].sent.is_empty());
+    assert_eq!(street.net.log.len(), before);
+    assert!(
+        street
+            .net
+            .authority_store
+            .get("authority/suspended")
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// The same under the feet of an office that runs.
+#[test]
+fn a_store_that_is_put_back_is_noticed_by_a_running_office() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let copy = street.net.authority_store.clone();
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    let before = street.net.log.len();
+    street.net.authority_store = copy;
+    street.pass(5000);
+    let events = &street.posts[0].events;
+    assert!(events.contains(&OfficeEvent::StorePutBack), "{events:?}");
+    assert_eq!(street.posts[0].error.as_deref(), Some("suspended"));
+    assert_eq!(street.net.log.len(), before);
+}
+
+#[test]
+fn refusals_are_told_and_asked_again_after_a_minute() {
+    let mut street = Street::new();
+    let group = street.net.group("plant");
+    let topic = street.net.topic(ReservedTopic::Announcement(group, 2));
+    street.pass(3000);
+    street.posts[0].refuses.insert(topic.clone());
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    let events = &street.posts[0].events;
+    let refused =
+        |e: &&OfficeEvent| matches!(e, OfficeEvent::PublishRefused { topic: t, .. } if *t == topic);
+    assert_eq!(events.iter().filter(refused).count(), 1, "{events:?}");
+    assert!(matches!(
+        events.last(),
+        Some(OfficeEvent::Complete { refused: 1, .. })
+    ));
+    street.posts[0].refuses.clear();
+    street.pass(50_000);
+    assert_eq!(street.wrong(), [topic.as_str()]);
+    street.pass(12_000);
+    assert_eq!(street.wrong(), [""; 0]);
+
+    street.disconnect(0);
+    street.posts[0].refuses_subscriptions = true;
+    street.connect(0);
+    street.pass(1000);
+    let told = |e: &&OfficeEvent| matches!(e, OfficeEvent::SubscribeRefused { .. });
+    assert!(street.posts[0].events.iter().any(|e| told(&e)));
+    street.posts[0].refuses_subscriptions = false;
+    street.pass(62_000);
+    street.posts[0].events.clear();
+    street.join("alice", Access::BOTH);
+    street.pass_all(2);
+    assert_eq!(street.wrong(), [""; 0]);
+}

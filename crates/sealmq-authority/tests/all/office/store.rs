@@ -1,0 +1,138 @@
+//! The office and its store: commands beside it, conflicts, and what goes out when.
+
+use sealmq_authority::{AuthorityEvent, office::OfficeEvent};
+use sealmq_core::object::Access;
+use sealmq_keys::{Policy, ReservedTopic};
+
+use super::Street;
+use crate::net::{Net, START};
+
+#[test]
+fn what_commands_change_is_published_within_a_look() {
+    let mut street = Street::new();
+    street.pass(3000);
+    street.published(0);
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(300);
+    let published = street.published(0);
+    assert!(published.iter().any(|sent| sent.topic.ends_with("/a/2")));
+    assert_eq!(street.wrong(), [""; 0]);
+}
+
+/// A process that was stopped between its look and its socket looks again first.
+#[test]
+fn nothing_is_published_on_an_old_look() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let eve = street.join("eve", Access::BOTH);
+    street.pass(2000);
+    street.command(|a, now, rng| a.heal("plant", now, rng).unwrap());
+    // The look finds it; the process stops before it asks what to send.
+    street.posts[0].mute = true;
+    street.pass(300);
+    let now = street.now();
+    let group = street.net.group("plant");
+    let refused = street.net.topic(ReservedTopic::RefusedList(group));
+    street.posts[0].stalled = true;
+    street.remove(eve);
+    street.pass(10_000);
+    let later = street.now();
+    assert!(street.posts[0].office.poll_transmit(later).is_none());
+    assert!(later.elapsed > now.elapsed);
+    (street.posts[0].stalled, street.posts[0].mute) = (false, false);
+    street.published(0);
+    street.pass(1000);
+    let published = street.published(0);
+    assert!(published.iter().any(|sent| sent.topic == refused));
+    assert_eq!(street.wrong(), [""; 0]);
+}
+
+#[test]
+fn a_conflict_is_repeated_with_what_the_other_did() {
+    let mut street = Street::of(Net::with_policy(Policy {
+        lease: 60,
+        ..Policy::default()
+    }));
+    street.pass(3000);
+    street.interferes = Some(|a, rng| a.rotate("plant", START + 10, rng).unwrap());
+    street.pass(30_000);
+    assert!(street.interferes.is_none(), "the other one acted");
+    assert_eq!(street.posts[0].error, None);
+    assert_eq!(street.wrong(), [""; 0]);
+    let beat = |e: &&OfficeEvent| {
+        matches!(
+            e,
+            OfficeEvent::Authority(AuthorityEvent::Heartbeat { epoch: 2, .. })
+        )
+    };
+    assert!(street.posts[0].events.iter().any(|e| beat(&e)));
+}
+
+#[test]
+fn a_clear_is_forgotten_once_it_is_confirmed() {
+    let mut street = Street::of(Net::with_policy(Policy {
+        window: 0,
+        ..Policy::default()
+    }));
+    street.pass(3000);
+    let group = street.net.group("plant");
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    let old = street.net.topic(ReservedTopic::Announcement(group, 2));
+    let key = format!("outbox/{old}");
+    assert_eq!(street.net.authority_store.0[&key], b"");
+    street.pass(1000);
+    assert!(!street.net.authority_store.0.contains_key(&key));
+    assert!(!street.net.retained.contains_key(&old));
+}
+
+/// Leases of seconds, for as long as the office runs.
+#[test]
+fn heartbeats_keep_a_group_in_use() {
+    let mut street = Street::of(Net::with_policy(Policy {
+        lease: 10,
+        grace: 0,
+        skew: 0,
+        window: 0,
+        ..Policy::default()
+    }));
+    street.pass(3000);
+    let sensor = street.join("sensor", Access::PUBLISH);
+    let ann = street.join("ann", Access::SUBSCRIBE);
+    for _ in 0..12 {
+        street.pass_all(10);
+        street.net.send(sensor, "plant/x", b"still good");
+        assert_eq!(street.net.texts(ann), ["still good"]);
+    }
+    // Without it they end.
+    street.posts[0].stalled = true;
+    street.pass_all(11);
+    let message = sealmq_keys::member::OutgoingMessage::new("plant/x", b"x");
+    assert!(street.net.seal(sensor, &message).is_err());
+}
+
+/// Each change is told of once the broker has all of it, with what stands there then.
+#[test]
+fn what_stands_is_counted() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let eve = street.join("eve", Access::BOTH);
+    street.pass_all(2);
+    let told = |street: &mut Street| {
+        let events = std::mem::take(&mut street.posts[0].events);
+        let objects = events.into_iter().filter_map(|event| match event {
+            OfficeEvent::Complete { objects, refused } => Some((objects, refused)),
+            _ => None,
+        });
+        objects.collect::<Vec<_>>()
+    };
+    // Delegation, credential, welcome, two announcements, and no heartbeat.
+    assert_eq!(told(&mut street).last(), Some(&(5, 0)));
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    assert_eq!(told(&mut street), [(6, 0)]);
+    // One more, and the refused list, without the welcome and what fell out of the window.
+    street.remove(eve);
+    street.pass(1000);
+    assert_eq!(told(&mut street), [(6, 0)]);
+}
