@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use sealmq_authority::office::OfficeError;
 use sealmq_authority::{AuthorityError, LoadError};
 use sealmq_broker::BrokerError;
 use sealmq_keys::ArmourError;
@@ -95,6 +96,17 @@ impl From<LoadError<StoreError>> for Failure {
             _ => Exit::Store,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<OfficeError<StoreError>> for Failure {
+    fn from(error: OfficeError<StoreError>) -> Self {
+        match error {
+            OfficeError::Store(error) => error.into(),
+            OfficeError::Authority(error) => error.into(),
+            OfficeError::Suspended(suspension) => crate::authority::suspended(&suspension),
+            other => Self::refused(other),
+        }
     }
 }
 

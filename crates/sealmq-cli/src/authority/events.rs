@@ -1,10 +1,38 @@
 use sealmq_authority::AuthorityEvent;
-use tracing::{Level, event};
+use sealmq_authority::office::OfficeEvent;
+use tracing::{Level, event, info, warn};
 
-use crate::log::AUTHORITY;
+use crate::log::{AUTHORITY, BROKER};
+
+/// Logs what happened in the office; `prefix` is that of the reserved topics.
+pub(super) fn log_office(event: &OfficeEvent, prefix: &str) {
+    match event {
+        OfficeEvent::Authority(event) => log(event),
+        OfficeEvent::MoreRefused(count) => {
+            warn!(target: AUTHORITY, event = "refused more", count, "refused {count} more inputs");
+        }
+        OfficeEvent::Complete { objects, refused } => {
+            let line = match refused {
+                0 => format!("the broker has all {objects} objects"),
+                _ => format!("the broker has {objects} objects and refuses {refused}"),
+            };
+            info!(target: AUTHORITY, event = "published", objects, refused, "{line}");
+        }
+        OfficeEvent::PublishRefused { topic, reason } => {
+            warn!(target: BROKER, event = "publish refused", topic, "the broker refuses {topic} ({reason}): allow this client to publish under {prefix}/#");
+        }
+        OfficeEvent::SubscribeRefused { reason } => {
+            warn!(target: BROKER, event = "subscription refused", "the broker refuses subscriptions ({reason}): allow this client to read {prefix}/#, and the topics of groups with --rotate-after; until then joins, renewals and old copies of this folder go unnoticed");
+        }
+        OfficeEvent::StorePutBack => {
+            warn!(target: AUTHORITY, event = "store put back", "the store is older than it was: reading again what the broker has");
+        }
+        other => info!(target: AUTHORITY, event = "other", "{other:?}"),
+    }
+}
 
 /// Logs an event of the running authority: a line for people, and fields for programs.
-pub(super) fn log(event: &AuthorityEvent) {
+fn log(event: &AuthorityEvent) {
     let line = describe(event);
     match event {
         AuthorityEvent::Epoch {

@@ -49,7 +49,7 @@ pub(super) fn commit(store: &mut FileStore, plan: &Plan) -> Result<(), Failure> 
 }
 
 /// Why a suspended authority does not run, and what to do.
-pub(super) fn suspended(suspension: &Suspension) -> Failure {
+pub(crate) fn suspended(suspension: &Suspension) -> Failure {
     let found = match &suspension.evidence {
         Some(evidence) => {
             let what = match evidence.kind {

@@ -12,7 +12,7 @@ use super::domain::{Domain, Enrolled};
 use super::input::Input;
 use super::node::{LIMIT, Node};
 use super::outsider::Outsider;
-use crate::authority::{Ended, Keeper, Source};
+use crate::authority::{Ended, Keeper, SharedVault};
 use crate::connection::{describe, plain_options, random_id};
 use crate::failure::Failure;
 use crate::output::note;
@@ -87,8 +87,8 @@ impl Cast {
             domain.prefix.clone(),
         )
         .await?;
-        let source = Source::new(block_in_place(|| domain.vault_again())?);
-        let keeper = Keeping::start(source, place.options()?, place.address());
+        let store = SharedVault::new(block_in_place(|| domain.vault_again())?);
+        let keeper = Keeping::start(store, place.options()?, place.address());
         let filter = format!("{base}/#");
         let cast = Self {
             keeper,
@@ -215,9 +215,9 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn start(source: Source, options: MqttOptions, address: String) -> Self {
+    fn start(store: SharedVault, options: MqttOptions, address: String) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(keep(source, options, address, Arc::clone(&is_over)));
+        let task = tokio::spawn(keep(store, options, address, Arc::clone(&is_over)));
         Self { task, is_over }
     }
 
@@ -234,8 +234,8 @@ impl Drop for Keeping {
 }
 
 /// The authority's loop, as `sealmq authority run` has it.
-async fn keep(source: Source, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
-    let mut keeper = Keeper::new(source);
+async fn keep(store: SharedVault, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
+    let mut keeper = Keeper::new(store);
     let reason = match keeper.connection(options, false, || ()).await {
         Ended::Failed(failure) => failure.message,
         Ended::Lost(error) => describe(&error, &address),
