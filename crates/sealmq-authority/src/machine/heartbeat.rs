@@ -39,6 +39,34 @@ impl GroupRecord {
 }
 
 impl Authority {
+    /// Has a heartbeat signed with the next tick, in these groups or, if none of them has a lease,
+    /// in another. It proves how far the log goes: a copy that ends with what was just decided is
+    /// then questioned by no resumption (spec/keys.md §13).
+    pub(super) fn prove_log(
+        &mut self,
+        groups: &[GroupId],
+        plan: &mut Plan,
+    ) -> Result<(), AuthorityError> {
+        let leased = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.policy.lease != 0);
+        let mut due: Vec<GroupId> = leased.map(|(id, _)| *id).collect();
+        if due.iter().any(|id| groups.contains(id)) {
+            due.retain(|id| groups.contains(id));
+        } else {
+            due.truncate(1);
+        }
+        for id in due {
+            if let Some(group) = self.groups.get_mut(&id) {
+                self.touched = true;
+                group.heartbeat_at = 0;
+                record::put(&mut plan.changes, group.key(), group)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Signs a heartbeat for a group's newest announcement, and has what stands in its topics
     /// published again.
     pub(super) fn heartbeat(

@@ -96,6 +96,8 @@ impl Authority {
             self.replace_empty(*id, now, &mut plan, rng)?;
             plan.append(self.next_epoch(*id, EpochReason::Removal, now, rng)?);
         }
+        let groups: Vec<GroupId> = leaves.keys().copied().collect();
+        self.prove_log(&groups, &mut plan)?;
         Ok(plan)
     }
 }

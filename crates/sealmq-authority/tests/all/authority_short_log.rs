@@ -29,6 +29,11 @@ const BOB: usize = 1;
 
 impl Scene {
     fn new() -> Self {
+        Self::ticked_after(200)
+    }
+
+    /// The authority ticks so many seconds after the removal.
+    fn ticked_after(seconds: u64) -> Self {
         let mut net = Net::with_policy(Policy {
             lease: 300,
             ..Policy::default()
@@ -39,7 +44,7 @@ impl Scene {
         let copy = net.authority_store.clone();
         net.remove(BOB);
         let whole = Authority::audit_log(&net.authority_store).unwrap();
-        net.now += 200_000;
+        net.now += seconds * 1000;
         net.tick_authority();
         let mut restored = Restored::from(&copy);
         let delegation = delegation(&net, &mut restored.authority, 2);
@@ -142,6 +147,19 @@ fn a_copy_that_ends_before_a_proven_head_is_refused() {
     scene.resume(&log(&whole)).unwrap();
     assert!(scene.is_removed(scene.net.number(BOB)));
     assert_eq!(scene.told(), (1, 0));
+}
+
+/// A heartbeat follows a removal at once, so that a copy of the log that was made then is taken
+/// without questions.
+#[test]
+fn a_copy_made_after_a_removal_is_proven_with_the_next_tick() {
+    let mut scene = Scene::ticked_after(1);
+    scene.restored.observe_all(&scene.net, "/hb");
+    let proven = scene.restored.authority.suspension().unwrap().heads;
+    assert_eq!(proven, [end_of(&scene.whole)]);
+    let whole = scene.whole.clone();
+    scene.resume(&log(&whole)).unwrap();
+    assert!(scene.is_removed(scene.net.number(BOB)));
 }
 
 #[test]

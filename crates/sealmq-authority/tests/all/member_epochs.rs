@@ -122,6 +122,7 @@ fn a_removed_member_is_shut_out() {
         .seal(eve, &OutgoingMessage::new("plant/a", b"sealed before"))
         .unwrap();
     let epoch = net.epoch(alice).unwrap();
+    let before = net.devices[eve].store.clone();
     net.remove(eve);
     let group = net.group("plant");
     let removed = MemberEvent::Removed {
@@ -154,11 +155,14 @@ fn a_removed_member_is_shut_out() {
         1
     );
 
-    // It does not seal any more, and if it has forgotten why, or never cared, nobody takes it;
+    // It does not seal any more, and if a copy of it never heard of it, nobody takes it;
     // not even what was under way.
     let outside = OutgoingMessage::new("plant/a", b"from outside");
     let group = "plant".to_owned();
     assert_eq!(net.seal(eve, &outside), Err(SealError::Removed { group }));
+    net.crash(eve);
+    assert!(net.seal(eve, &outside).is_err(), "it remembers");
+    net.devices[eve].store = before;
     net.crash(eve);
     let late = net.seal(eve, &outside).unwrap();
     for envelope in [early, late] {
@@ -281,12 +285,14 @@ fn a_new_member_of_the_same_name_is_another_one() {
     let mut net = Net::new();
     let alice = net.join("alice", Access::BOTH);
     let first = net.join("sensor", Access::BOTH);
+    let before = net.devices[first].store.clone();
     net.remove(first);
     let second = net.join("sensor", Access::BOTH);
     assert_ne!(net.number(first), net.number(second));
     net.send(second, "plant/a", b"new");
     assert_eq!(net.texts(alice), ["new"]);
     // As if it had not heard of it.
+    net.devices[first].store = before;
     net.crash(first);
     let old = net
         .seal(first, &OutgoingMessage::new("plant/a", b"old"))

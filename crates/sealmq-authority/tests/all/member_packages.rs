@@ -7,7 +7,7 @@ use crate::net::Net;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::member::{Action, Member, MemberEvent};
+use sealmq_keys::member::{Action, Member, MemberEvent, OutgoingMessage, SealError};
 use sealmq_keys::{PackageSet, Policy, Publication, ReservedTopic, VerifiedConfirmation};
 
 fn identity(net: &Net, device: usize) -> VerifyingKey {
@@ -324,6 +324,17 @@ fn a_member_of_a_generation_that_has_ended_asks_for_a_welcome() {
     net.connect(device);
     let asks = |e: &MemberEvent| matches!(e, MemberEvent::NeedsWelcome { .. });
     assert!(net.devices[device].events.iter().any(asks));
+    let waits = |net: &Net| {
+        net.devices[device]
+            .member
+            .groups()
+            .next()
+            .unwrap()
+            .needs_welcome
+    };
+    assert!(waits(&net));
+    net.crash(device);
+    assert!(waits(&net), "it knows before the broker shows it anything");
     net.retained.remove(&packages_topic(&net, device));
     net.tick(device);
     assert!(net.retained.contains_key(&packages_topic(&net, device)));
@@ -396,4 +407,15 @@ fn only_the_refused_list_says_that_a_member_was_removed() {
         .for_each(|publication| net.publish(publication));
     assert_eq!(removed(&net), 1);
     assert!(info(&net).removed && !info(&net).needs_welcome);
+
+    // Started again, it knows, whatever the broker shows it; and says so once more.
+    net.crash(device);
+    assert!(info(&net).removed);
+    let sealed = net.seal(device, &OutgoingMessage::new("plant/a", b"still here"));
+    assert!(
+        matches!(sealed, Err(SealError::Removed { .. })),
+        "{sealed:?}"
+    );
+    net.connect(device);
+    assert_eq!(removed(&net), 2);
 }

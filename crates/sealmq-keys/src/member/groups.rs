@@ -316,6 +316,7 @@ impl Group {
         self.refused = None;
         self.refused_hash = Digest::ZERO;
         changes.delete(records::group_refused_key(id));
+        changes.delete(records::left_out_key(id));
         self.evidence.heartbeat.clear();
         self.session = None;
         self.forget_unfollowed();
@@ -386,8 +387,11 @@ impl Group {
     }
 }
 
-/// All groups in a store.
-pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, MemberError> {
+/// All groups in a store, of a member that has the delegation of this serial.
+pub(super) fn load<S: Store>(
+    store: &S,
+    serial: u32,
+) -> Result<BTreeMap<GroupId, Group>, MemberError> {
     let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
     let mut others = Vec::new();
     for (key, value) in records::list(store, records::GROUP_PREFIX)? {
@@ -413,6 +417,10 @@ pub(super) fn load<S: Store>(store: &S) -> Result<BTreeMap<GroupId, Group>, Memb
             if !intact {
                 return Err(MemberError::Record(key.clone()));
             }
+        }
+        if let Some(record) = records::get(store, &records::left_out_key(id))? {
+            let record = records::read(&records::left_out_key(id), &record)?;
+            group.left_out = LeftOut::load(&record, serial);
         }
         group.refresh();
         group.list_followed();

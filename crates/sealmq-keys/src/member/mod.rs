@@ -149,7 +149,7 @@ impl Member {
         for (key, value) in records::list(store, records::PEER_PREFIX)? {
             peers.load(&key, &value, &delegation)?;
         }
-        let groups = groups::load(store)?;
+        let groups = groups::load(store, delegation.serial())?;
         let reader = Reader::load(store, &options)?;
         let mut member = Self {
             identity: IdentityKey::from_seed(&identity.seed.secret()),
@@ -182,7 +182,7 @@ impl Member {
             options,
             stats: Stats::default(),
         };
-        member.replenish = member.set_was_due();
+        member.replenish = member.set_was_due() || member.welcome_was_due();
         Ok(member)
     }
 

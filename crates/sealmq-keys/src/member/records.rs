@@ -28,6 +28,7 @@ pub(super) const GROUP_PREFIX: &str = "group/";
 pub(super) const STATE_SUFFIX: &str = "/state";
 pub(super) const REFUSED_SUFFIX: &str = "/refused";
 pub(super) const WELCOME_SUFFIX: &str = "/welcome";
+pub(super) const LEFT_OUT_SUFFIX: &str = "/left-out";
 pub(super) const ANNOUNCEMENT_PART: &str = "/announcement/";
 pub(super) const PEER_PREFIX: &str = "peer/";
 pub(super) const REPLAY_PREFIX: &str = "replay/";
@@ -46,6 +47,10 @@ pub(super) fn group_refused_key(group: &GroupId) -> String {
 
 pub(super) fn group_welcome_key(group: &GroupId) -> String {
     format!("{GROUP_PREFIX}{group}{WELCOME_SUFFIX}")
+}
+
+pub(super) fn left_out_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{LEFT_OUT_SUFFIX}")
 }
 
 /// The epoch is the last part, in decimal.
@@ -131,6 +136,20 @@ pub(super) struct PackageRecord {
     /// The newest epoch of each group that was known when the package was made, or of one that
     /// was heard of later, then.
     pub(super) epochs: Vec<(GroupId, u64)>,
+}
+
+/// An epoch without a key for this member: what it knew before it was started again holds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LeftOutRecord {
+    /// Serial of the delegation under which it was seen; nothing counts under another.
+    pub(super) serial: u32,
+    pub(super) epoch: u64,
+    /// The refused list that its announcement names.
+    pub(super) list: Digest,
+    /// Whether that list names this member; `None` until the list was there.
+    pub(super) removed: Option<bool>,
+    /// Number of the newest package set then: if it still is, a new one is due.
+    pub(super) set: u32,
 }
 
 /// Encodes a record; the intermediate copy is wiped.
