@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections import Counter
 
-from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, objects, topics, tree, validity, xwing
+from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, objects, packages, topics, tree, validity, xwing
 from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
@@ -273,7 +273,7 @@ KINDS = {
         "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
         "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},
-        "package_set": package_set, "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log, "backup": backup_,
+        "package_set": package_set, "package_life": lambda i: packages.life(**i), "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log, "backup": backup_,
         "reserved_topic": reserved_topic, "armour": armour,
     },
 }

@@ -22,6 +22,7 @@ mod heartbeat;
 mod join_refusal;
 mod key_package;
 mod nonce_answer;
+pub mod package_age;
 mod package_set;
 mod refused;
 mod signed;

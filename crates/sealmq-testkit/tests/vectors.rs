@@ -42,6 +42,7 @@ const KEYS: Least<'_> = (
         ("reserved_topic", 17, 40),
         ("armour", 10, 33),
         ("package_set", 5, 20),
+        ("package_life", 30, 0),
         ("token", 11, 42),
         ("join_request", 9, 45),
         ("chunk", 4, 14),

@@ -11,14 +11,8 @@ use super::records;
 use super::types::{Action, Now};
 use super::{Member, MemberError, seconds};
 use crate::announcement::{Head, UnverifiedAnnouncement};
+use crate::package_age::{GroupProgress, PackageAge, is_old};
 use crate::store::Changes;
-
-/// Seconds after which a set is replaced although nothing is known that it should serve for.
-const RENEW_AFTER: u64 = 7 * 86_400;
-/// Seconds after which a package ends then, if its group has gone beyond its window.
-const END_AFTER: u64 = 14 * 86_400;
-/// Seconds for which a set stays whatever happens: its welcome may be under way.
-const SHORTEST: u64 = 60;
 
 /// What the newest announcement of a group says.
 #[derive(Clone, Copy)]
@@ -77,37 +71,34 @@ impl Group {
         }
     }
 
-    /// What the newest announcement says, if this member has no welcome to its newest generation
-    /// and is not removed.
-    fn lacking(&self) -> Option<&Listed> {
-        let removed = self.is_left_out() == Some(true);
-        let installed = self.state.as_ref().map(|state| state.installed().0);
-        self.listed
-            .as_ref()
-            .filter(|listed| !removed && installed.is_none_or(|own| listed.generation > own))
-    }
-
-    /// Whether the installed welcome was sealed to a package with a higher number.
-    fn passed(&self, package: u32) -> bool {
-        let installed = self.state.as_ref().map(|state| state.confirmation());
-        installed.is_some_and(|entry| entry.package_number > package)
-    }
-
-    fn window(&self) -> u64 {
-        self.policy().window.into()
+    /// What the rules for packages look at; `None` before an announcement came.
+    fn progress(&self) -> Option<GroupProgress> {
+        let listed = self.listed.as_ref()?;
+        let state = self.state.as_ref();
+        Some(GroupProgress {
+            newest: listed.epoch,
+            generation: listed.generation,
+            first_epoch: listed.first_epoch,
+            window: self.policy().window,
+            installed: state.map(|state| state.installed().0),
+            installed_package: state.map_or(0, |state| state.confirmation().package_number),
+            removed: self.is_left_out() == Some(true),
+        })
     }
 }
 
 impl Package {
-    /// Epochs of a group since the package was made.
-    fn behind(&self, id: &GroupId, newest: u64) -> u64 {
-        let noted = self.epochs.iter().find(|(group, _)| group == id);
-        noted.map_or(0, |(_, epoch)| newest.saturating_sub(*epoch))
+    fn age(&self, id: &GroupId, group: &GroupProgress, time: u64) -> PackageAge {
+        let noted = self.epochs.iter().find(|(noted, _)| noted == id);
+        PackageAge {
+            epochs: noted.map_or(0, |(_, epoch)| group.newest.saturating_sub(*epoch)),
+            seconds: self.seconds(time),
+        }
     }
 
-    fn is_older(&self, time: u64, than: u64) -> bool {
-        // A clock that was set back must not postpone it for ever.
-        time.abs_diff(self.issued_at) >= than
+    /// A clock that was set back must not postpone its end for ever.
+    const fn seconds(&self, time: u64) -> u64 {
+        time.abs_diff(self.issued_at)
     }
 }
 
@@ -160,19 +151,10 @@ impl Member {
         let groups = &self.groups;
         let mut changes = Changes::new();
         self.packages.retain(|number, package| {
-            let mut stale = groups.iter().filter(|(id, group)| {
-                let newest = group.listed.map_or(0, |listed| listed.epoch);
-                package.behind(id, newest) > group.window().saturating_add(1)
-            });
-            let ends = stale.any(|(_, group)| {
-                // Without a welcome to the newest generation, the one to this package may be withheld;
-                // and none serves that is sealed to a package before the installed welcome's.
-                let after = if group.lacking().is_some() || group.passed(*number) {
-                    SHORTEST
-                } else {
-                    END_AFTER
-                };
-                package.is_older(time, after)
+            let mut groups = groups.iter();
+            let ends = groups.any(|(id, group)| {
+                let group = group.progress();
+                group.is_some_and(|group| group.ends(*number, package.age(id, &group, time)))
             });
             if ends {
                 changes.delete(records::package_key(*number));
@@ -191,20 +173,16 @@ impl Member {
         let set: Vec<&Package> = self.packages.values().filter(|p| p.set == newest).collect();
         let lacks = self.groups.iter().any(|(id, group)| {
             let granted = self.own.grant(id).is_some();
-            let Some(listed) = group.lacking().filter(|_| granted) else {
+            let lacking = |group: &GroupProgress| granted && group.lacks_welcome();
+            let Some(group) = group.progress().filter(lacking) else {
                 return false;
             };
-            let before = |package: &&Package| {
-                let behind = package.behind(id, listed.epoch);
-                let since = listed.epoch.saturating_sub(listed.first_epoch);
-                // Made before the generation began; or soon to be of no use.
-                behind > since || (behind > group.window() / 2 && package.is_older(time, SHORTEST))
-            };
-            set.is_empty() || set.iter().any(before)
+            let outdated = |package: &&Package| group.outdates(package.age(id, &group, time));
+            set.is_empty() || set.iter().any(outdated)
         });
         let old = |package: &&Package| {
-            let half = package.not_after.saturating_sub(package.issued_at) / 2;
-            package.is_older(time, RENEW_AFTER.min(half))
+            let validity = package.not_after.saturating_sub(package.issued_at);
+            is_old(package.seconds(time), validity)
         };
         lacks || (newest > 0 && set.iter().any(old))
     }

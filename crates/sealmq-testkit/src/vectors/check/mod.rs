@@ -11,6 +11,7 @@ pub(crate) mod joining;
 mod lease;
 mod object;
 mod open;
+mod packages;
 mod seal;
 mod tree;
 mod welcome;
@@ -102,6 +103,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "reserved_topic" => basics::reserved_topic(input)?,
         "armour" => armour::armour(input)?,
         "package_set" => joining::package_set(input)?,
+        "package_life" => packages::life(input),
         "token" => joining::token(input)?,
         "join_request" => joining::join_request(input)?,
         "chunk" => chunk::chunk(input)?,

@@ -21,6 +21,7 @@ mod lease;
 mod lease_timers;
 mod limits;
 mod objects;
+mod package_life;
 mod package_set;
 mod readings;
 mod replacing;
@@ -59,6 +60,7 @@ pub(crate) fn file() -> String {
     heartbeat::vectors(&mut file);
     confirmation::vectors(&mut file);
     package_set::vectors(&mut file);
+    package_life::vectors(&mut file);
     token::vectors(&mut file);
     join_request::vectors(&mut file);
     suite2::vectors(&mut file);
