@@ -11,6 +11,9 @@ AFTER_VERSION = """    f |= {"suite": c.u8(), "root_key": c.take(32), "token": c
 """
 
 MISREADINGS = [
+    M("join-aad-empty", "keys.md §12", "aad is what stands before enc", "empty", "joining", 'open_first(outside["aad"],', 'open_first(b"",'),
+    M("join-aad-fields", "keys.md §12", "form and kind belong to the aad", "the fields only", "joining", 'open_first(outside["aad"],', 'open_first(outside["aad"][2:],'),
+    M("join-extension-critical", "keys.md §1", "an unknown critical extension refuses a join request", "join requests are no objects", "joining", '    objects.require_known(outside["extensions"])\n', ""),
     M("token-checksum-label", "keys.md §12", "SHA-256(label ‖ body)", "of the body", "joining", 'return sha256(b"sealmq/1 token", body)[:4]', "return sha256(body)[:4]"),
     M("token-checksum-unchecked", "keys.md §12", "the checksum is compared", "it is for people", "joining", 'require(data[-4:] == checksum(body), "encoding", "checksum: a character is wrong or missing")', "pass"),
     M("token-2049", "keys.md §12", "at most 2048 characters", "2049", "joining", "MAX_TOKEN, MAX_JOIN_REQUEST = 2048,", "MAX_TOKEN, MAX_JOIN_REQUEST = 2049,"),

@@ -5,6 +5,9 @@ from .entry import Misreading as M
 COVER = "        return below(2 * node) + below(2 * node + 1) if node >> depth == 0 else []\n"
 
 MISREADINGS = [
+    M("welcome-inside-critical", "keys.md §6", "a critical extension inside refuses the welcome", "is ignored", "tree", "    objects.require_known(found)\n", ""),
+    M("welcome-inside-trailing", "keys.md §6", "nothing behind the inner extensions", "the rest is ignored", "tree", "    inside.end()\n", ""),
+    M("welcome-aad-no-extensions", "keys.md §6", "the aad ends before enc", "before the extensions", "tree", 'return welcome[:-64 - len(blob(f["sealed"])) - len(blob(f["enc"]))]', 'return welcome[:-64 - len(blob(f["sealed"])) - len(blob(f["enc"])) - 1]'),
     M("psk-label", "keys.md §6", "`sealmq/1 group psk`", "`sealmq/1 psk`", "tree", 'b"sealmq/1 group psk"', 'b"sealmq/1 psk"'),
     M("psk-check-from-secret", "keys.md §6", "psk_check = Expand(psk, …)", "Expand(reader_secret, …)", "tree", "self.psk_check = psk_check(self.psk)", "self.psk_check = psk_check(reader_secret)"),
     M("session-psk-from-secret", "envelope.md §6", "the session's psk comes from psk", "from reader_secret", "tree", "self.session_psk = session_psk(self.psk)", "self.session_psk = session_psk(reader_secret)"),

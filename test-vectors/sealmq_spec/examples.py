@@ -178,7 +178,7 @@ def join_vectors():
     uri = joining.token_uri(joining.token_body(TOKEN))
     return [
         ("join_request", i, {"hash": request.hash, "token": inside["token"], "mac": inside["mac"], "name": "sensor", "request": inside["request"]},
-         {"info": inside["info"], "plaintext": inside["plaintext"]}),
+         {"info": inside["info"], "aad": inside["aad"], "plaintext": inside["plaintext"]}),
         ("join_request", {**i, "now": NOW + 3601}, None, None, "token", 2),
         ("package_set", {"bytes": packages, "suite": 1, "domain": DOMAIN, "identity": decoded[0].fields["identity"]},
          {"packages": [{"number": package.fields["number"], "hash": package.hash} for package in decoded]}),

@@ -98,13 +98,14 @@ def join_mac(secret, request_hash):
 
 
 def join_request(data, suite=1):
-    """Decodes the outside: {serial, key, enc, sealed}."""
+    """Decodes the outside: {serial, key, extensions, enc, sealed}, and the aad: what stands before enc."""
     require(len(data) <= MAX_JOIN_REQUEST, "size")
     require(len(data) >= 2 and data[0] == (objects.FORM_2 if suite == 2 else objects.FORM), "form")
     require(data[1] == KIND, "kind")
     c = Cursor(data)
     c.take(2)
-    f = {"serial": c.u32(), "key": c.u8(), "enc": c.blob(), "sealed": c.blob()}
+    f = {"serial": c.u32(), "key": c.u8(), "extensions": objects.extensions(c)}
+    f.update(aad=c.data[:c.at], enc=c.blob(), sealed=c.blob())
     c.end()
     require(len(f["enc"]) == objects.KEM[suite][2], "field", "length of enc")
     require(len(f["sealed"]) > 32 + 16, "field", "nothing inside")
@@ -112,21 +113,22 @@ def join_request(data, suite=1):
 
 
 def open_join_request(data, domain, secret_keys, suite=1):
-    """Opens it; `secret_keys` by (serial, index in kem_keys). Returns {info, plaintext, token, mac, request} and the checked request."""
+    """Opens it; `secret_keys` by (serial, index in kem_keys). Returns {info, aad, plaintext, token, mac, request} and the checked request."""
     outside = join_request(data, suite)
     named = (outside["serial"], outside["key"])
     require(named in secret_keys, "role", "no such KEM key")
     info = join_info(domain, *named)
     try:
-        plaintext = hpke.base_receiver(suite, secret_keys[named], outside["enc"], info).open_first(b"", outside["sealed"])
+        plaintext = hpke.base_receiver(suite, secret_keys[named], outside["enc"], info).open_first(outside["aad"], outside["sealed"])
     except Refused as refused:
         raise Refused("unavailable" if refused.reason == "unavailable" else "wrong_secret", str(refused)) from None
+    objects.require_known(outside["extensions"])
     inside = {"mac": plaintext[:32], "request": plaintext[32:]}
     request = objects.check("enrolment_request", inside["request"], suite=suite)
     inside["token"] = request.fields["token"]
     require(any(inside["token"]) or not any(inside["mac"]), "field", "a mac without a token")
     require(request.fields["domain"] == domain, "domain", "a join request names the domain")
-    return {"info": info, "plaintext": plaintext, **inside}, request
+    return {"info": info, "aad": outside["aad"], "plaintext": plaintext, **inside}, request
 
 
 def check_token(inside, request, tokens, now):

@@ -43,7 +43,10 @@ class Object:
         cursor = Cursor(data[:-64])
         cursor.take(2)
         self.fields = DECODERS[kind](cursor, self)
+        if "extensions" not in self.fields:
+            self.fields["extensions"] = extensions(cursor)
         cursor.end()
+        require_known(self.fields["extensions"])
         RULES[kind](self.fields, suite) if kind in WITH_KEM else RULES[kind](self.fields)
 
     def require_signed(self, key):
@@ -66,6 +69,17 @@ class Object:
 
 
 # --- decoding ---
+
+def extensions(c):
+    """What later versions may add behind the fields of an object (keys.md §1)."""
+    return c.list(lambda e: {"id": e.u16(), "value": e.blob()})
+
+
+def require_known(found):
+    ids = [extension["id"] for extension in found]
+    _ascending(ids, "extensions ascending, each once")
+    require(not any(number & 0x8000 for number in ids), "unsupported", "a critical extension")
+
 
 def _lead(c):
     return {"domain": c.take(16), "serial": c.u32(), "signer": c.u8()}
@@ -103,7 +117,7 @@ def _welcome(c, _):
     return {
         **_lead(c), "member": c.u32(), "group": c.take(16), "generation": c.u32(), "depth": c.u8(), "leaf": c.u32(),
         "epoch": c.u64(), "previous": c.take(32), "healing_epoch": c.u64(), "healing": c.take(32),
-        "package_number": c.u32(), "package": c.take(32), "enc": c.blob(), "sealed": c.blob(),
+        "package_number": c.u32(), "package": c.take(32), "extensions": extensions(c), "enc": c.blob(), "sealed": c.blob(),
     }
 
 
@@ -138,6 +152,7 @@ def _announcement(c, obj):
         "salt": c.take(32), "previous": c.take(32), "healing_epoch": c.u64(), "healing": c.take(32), **_times(c),
         "policy": _policy(c), "filters": c.list(Cursor.text), "group_key": c.take(32), "psk_check": c.take(32), "refused": c.take(32),
         "generations": c.list(lambda e: {"number": e.u32(), "depth": e.u8(), "first_epoch": e.u64(), "deadline": e.u64()}),
+        "extensions": extensions(c),
     }
     obj.head_hash = sha256(c.data[:c.at])  # everything before the covers, form and kind included
     obj.key_id = obj.hash[:8]
@@ -252,7 +267,7 @@ def _welcome_rules(f, suite):
     require(f["leaf"] >> f["depth"] == 1, "field", "not a leaf")
     _chain_rules(f)
     require(f["package_number"] >= 1, "field", "package numbers begin with 1")
-    require(len(f["enc"]) == KEM[suite][2] and len(f["sealed"]) == 32 * f["depth"] + 16, "field", "length of enc or sealed")
+    require(len(f["enc"]) == KEM[suite][2] and 1 <= len(f["sealed"]) - 32 * f["depth"] - 16 <= 1024, "field", "length of enc or sealed")
 
 
 POLICY = {  # constants.md §3; `bucket` depends on `padding`

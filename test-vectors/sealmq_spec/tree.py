@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, objects
-from .wire import Refused, be, blob, expand, extract, require
+from .wire import Cursor, Refused, be, blob, expand, extract, require
 
 ORDINARY, HEALING = 0, 1
 MAX_CATCH_UP = 65536
@@ -117,7 +117,11 @@ def open_welcome(authority, member, welcome, package, package_seed, installed=No
         plaintext = hpke.base_receiver(suite, secret_key, f["enc"], info).open_first(aad, f["sealed"])
     except Refused as refused:
         raise Refused("wrong_secret", str(refused)) from None
-    keys = [plaintext[i:i + 32] for i in range(0, len(plaintext), 32)]
+    inside = Cursor(plaintext)
+    keys = [inside.take(32) for _ in range(f["depth"])]
+    found = objects.extensions(inside)
+    inside.end()
+    objects.require_known(found)
     return secret_key, info, aad, plaintext, dict(zip(path_of(f["leaf"]), keys))
 
 

@@ -13,7 +13,14 @@ def bytes_of(name, size=32):
     return expand(sha256(b"sealmq self-test"), name.encode(), size)
 
 
+NO_EXTENSIONS = blob(b"")
+
+
 def encode(kind, body, seed):
+    return signed(kind, body + NO_EXTENSIONS, seed)
+
+
+def signed(kind, body, seed):
     unsigned = bytes([objects.FORM, objects.KINDS[kind]]) + body
     return unsigned + sign(seed, objects.LABELS[kind], sha256(unsigned))
 
@@ -101,7 +108,7 @@ class Group:
                 + varint(healing_epoch) + healing + varint(issued_at) + varint(issued_at + 604800) + encoded
                 + items(text(f) for f in change.get("filters", ["plant/#", "shared/+/x"])) + change.get("group_key", keys.group_key)
                 + change.get("psk_check", keys.psk_check) + bytes(32)
-                + items([varint(change.get("generation", 1)) + be(1, self.depth) + varint(1) + varint(0)]))
+                + items([varint(change.get("generation", 1)) + be(1, self.depth) + varint(1) + varint(0)]) + NO_EXTENSIONS)
         head_hash = sha256(bytes([objects.FORM, objects.KINDS["announcement"]]), head)
         nodes = change.get("nodes", tree.healing_cover(self.depth, self.removed) if kind else [2, 3])
         entries = b""
@@ -114,7 +121,7 @@ class Group:
             self.chunks = [entries[:52 * cut], entries[52 * cut:]]
             leftmost = [node << self.depth + 1 - node.bit_length() for node in (nodes[0], nodes[cut])]
             cover = varint(1) + items(varint(leaf) + sha256(chunk) for leaf, chunk in zip(leftmost, self.chunks))
-        data = encode("announcement", head + items([cover]), CONTROLLER)
+        data = signed("announcement", head + items([cover]), CONTROLLER)
         if not change:
             self.epochs.append((kind, keys, data, sha256(data[:-64])))
             if kind:
@@ -142,8 +149,9 @@ class Group:
         enc, context = hpke.setup_sender(bytes_of(f"welcome {name} {package_number}"), init_key, tree.welcome_info(f))
         fields = (LEAD_CONTROLLER + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
                 + varint(state["healing_epoch"]) + state["healing"] + varint(package_number) + f["package"])
-        sealed = context.seal_first(bytes([0x11, 4]) + fields, b"".join(state["path_keys"]))
-        return encode("welcome", fields + blob(enc) + blob(sealed), CONTROLLER)
+        fields += NO_EXTENSIONS
+        sealed = context.seal_first(bytes([0x11, 4]) + fields, b"".join(state["path_keys"]) + NO_EXTENSIONS)
+        return signed("welcome", fields + blob(enc) + blob(sealed), CONTROLLER)
 
 
 def seal_input(keys, announcement_hash, name="sensor", number=7, **change):
@@ -208,14 +216,15 @@ def join_request(name="sensor", suite=1, token=TOKEN, **change):
     named = token["token"] if token else bytes(8)
     request = enrolment_request(name, named)
     if suite == 2:
-        body = DOMAIN + named + text(name) + public_key(identity(name)) + varint(NOW) + items([])
+        body = DOMAIN + named + text(name) + public_key(identity(name)) + varint(NOW) + items([]) + NO_EXTENSIONS
         unsigned = bytes([objects.FORM_2, objects.KINDS["enrolment_request"]]) + body
         request = unsigned + sign(identity(name), objects.LABELS["enrolment_request"], sha256(unsigned))
     mac = change.get("mac", joining.join_mac(token["secret"], sha256(request[:-64])) if token else bytes(32))
     plaintext = mac + request
     recipient = hpke.key_pair_of_suite(suite, KEM_SEED)[1]
     enc, context = hpke.base_sender(suite, bytes_of("ephemeral"), recipient, joining.join_info(DOMAIN, 1, 0))
-    return bytes([0x10 + suite, joining.KIND]) + varint(1) + be(1, 0) + blob(enc) + blob(context.seal_first(b"", plaintext))
+    fields = bytes([0x10 + suite, joining.KIND]) + varint(1) + be(1, 0) + NO_EXTENSIONS
+    return fields + blob(enc) + blob(context.seal_first(fields, plaintext))
 
 
 def join_input(data, suite=1, name="sensor"):

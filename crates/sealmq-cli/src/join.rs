@@ -48,6 +48,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         name: args.name.clone(),
         way,
         packages: args.packages,
+        extensions: Vec::new(),
     };
     let mqtt = connection::options(&way_to)?;
     let mut store = store(&args)?;

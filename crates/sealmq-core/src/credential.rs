@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Digest, VerifyingKey};
 use crate::ids::{DomainId, GroupId, MemberNumber};
 use crate::name::check_name;
-use crate::object::{Access, Authorities, Kind, List, Object, ObjectError, Role, decode};
+use crate::object::{Access, Authorities, Kind, List, Object, ObjectError, Role};
 
 /// Longest credential object in bytes.
 pub const MAX_CREDENTIAL_LEN: usize = 8192;
@@ -123,14 +123,14 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
     /// Any [`ObjectError`] but `Expired`.
     pub fn verify(bytes: B, authorities: &impl Authorities) -> Result<Self, ObjectError> {
         let object = Object::parse(bytes.as_ref(), Kind::Credential)?;
-        let body: Credential<'_> = decode(object.body())?;
+        let (body, extensions) = object.decode::<Credential<'_>>()?;
         if body.domain != authorities.domain() {
             return Err(ObjectError::Domain);
         }
         let issuer = authorities
             .authority_key(body.serial, body.signer, Role::Issue)
             .ok_or(ObjectError::Role)?;
-        let hash = object.verify(issuer)?;
+        let hash = object.verify(issuer, &extensions, &[])?;
         let key = body.check()?;
         Ok(Self { bytes, hash, key })
     }
@@ -138,7 +138,8 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
     /// The fields.
     #[must_use]
     pub fn fields(&self) -> Credential<'_> {
-        // `verify` has decoded the same bytes canonically; the fallback is never taken.
+        // `verify` has decoded the same bytes canonically; the fallback is never taken. The
+        // extensions after the fields are left alone.
         let body =
             Object::parse(self.bytes.as_ref(), Kind::Credential).map_or(&[][..], |o| o.body());
         postcard::from_bytes(body).unwrap_or(Credential {

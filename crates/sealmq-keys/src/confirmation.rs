@@ -1,5 +1,5 @@
-use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
-use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object};
+use sealmq_core::crypto::{Digest, VerifyingKey};
+use sealmq_core::object::{Kind, List, Object, ObjectError, Signer, sign_object};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -66,9 +66,9 @@ impl Confirmation<'_> {
     ///
     /// # Errors
     /// A field that the spec forbids, or [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
-        identity: &IdentityKey,
+        identity: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         self.check()?;
@@ -117,14 +117,14 @@ impl<'a> VerifiedConfirmation<'a> {
             return Err(ObjectError::TooLarge);
         }
         let object = Object::parse(bytes, Kind::Confirmation)?;
-        let fields: Confirmation<'a> = decode(object.body())?;
+        let (fields, extensions) = object.decode::<Confirmation<'a>>()?;
         if fields.domain != *domain {
             return Err(ObjectError::Domain);
         }
         if fields.member != member {
             return Err(ObjectError::Field("member"));
         }
-        let hash = object.verify(identity)?;
+        let hash = object.verify(identity, &extensions, &[])?;
         fields.check()?;
         Ok(Self { fields, hash })
     }

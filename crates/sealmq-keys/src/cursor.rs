@@ -36,10 +36,6 @@ impl<'o> Cursor<'o> {
         Ok(())
     }
 
-    pub(crate) fn into_written(self) -> &'o [u8] {
-        self.out.get(..self.used).unwrap_or_default()
-    }
-
     pub(crate) fn written(&self) -> &[u8] {
         self.out.get(..self.used).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey, RecipientKey, VerifyingKey};
+use sealmq_core::crypto::{Digest, RecipientKey, VerifyingKey};
 use sealmq_core::object::{
-    Authorities, Kind, List, Object, ObjectError, Role, decode, kem_of, sign_object_as,
+    Authorities, Kind, List, Object, ObjectError, Role, Signer, kem_of, sign_object_as,
 };
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
@@ -97,13 +97,14 @@ impl Delegation<'_> {
     /// # Errors
     /// A field that the spec forbids, [`ObjectError::TooLarge`], or
     /// [`ObjectError::Unsupported`] for a suite that this build does not have.
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
         suite: Suite,
-        root: &IdentityKey,
+        root: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
-        self.check_root(&root.verifying_key())?;
+        let root = root.into();
+        self.check_root(&root.key().verifying_key())?;
         self.check(suite)?;
         let signed = sign_object_as(suite, Kind::Delegation, self, root, out)?;
         if signed.0.len() > MAX_DELEGATION_LEN {
@@ -185,9 +186,9 @@ impl VerifiedDelegation {
             return Err(ObjectError::TooLarge);
         }
         let object = Object::parse_any(bytes, Kind::Delegation)?;
-        let body: Delegation<'_> = decode(object.body())?;
+        let (body, extensions) = object.decode::<Delegation<'_>>()?;
         body.check_root(root)?;
-        let hash = object.verify(root)?;
+        let hash = object.verify(root, &extensions, &[])?;
         let (keys, kem_keys) = body.check(object.suite())?;
         Ok(Self {
             suite: object.suite(),

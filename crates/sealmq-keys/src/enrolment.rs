@@ -1,5 +1,5 @@
-use sealmq_core::crypto::{Digest, IdentityKey, VerifyingKey};
-use sealmq_core::object::{Kind, List, Object, ObjectError, decode, sign_object_as};
+use sealmq_core::crypto::{Digest, VerifyingKey};
+use sealmq_core::object::{Kind, List, Object, ObjectError, Signer, sign_object_as};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, check_name};
 use serde::{Deserialize, Serialize};
@@ -40,16 +40,17 @@ impl EnrolmentRequest<'_> {
     /// # Errors
     /// A field that the spec forbids, a package that does not verify, or
     /// [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
         suite: Suite,
-        identity: &IdentityKey,
+        identity: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
-        if self.key != *identity.verifying_key().as_bytes() {
+        let identity = identity.into();
+        if self.key != *identity.key().verifying_key().as_bytes() {
             return Err(ObjectError::Field("key"));
         }
-        self.check(suite, &identity.verifying_key())?;
+        self.check(suite, &identity.key().verifying_key())?;
         sign_object_as(suite, Kind::EnrolmentRequest, self, identity, out)
     }
 
@@ -89,12 +90,12 @@ impl<'a> VerifiedEnrolment<'a> {
     /// another domain, [`ObjectError::Form`] if it is for another suite.
     pub fn verify(bytes: &'a [u8], suite: Suite, domain: &DomainId) -> Result<Self, ObjectError> {
         let object = Object::parse_as(bytes, suite, Kind::EnrolmentRequest)?;
-        let fields: EnrolmentRequest<'a> = decode(object.body())?;
+        let (fields, extensions) = object.decode::<EnrolmentRequest<'a>>()?;
         if fields.domain != *domain && fields.domain != UNKNOWN_DOMAIN {
             return Err(ObjectError::Domain);
         }
         let key = VerifyingKey::from_bytes(&fields.key).map_err(|_| ObjectError::Field("key"))?;
-        let hash = object.verify(&key)?;
+        let hash = object.verify(&key, &extensions, &[])?;
         fields.check(suite, &key)?;
         Ok(Self {
             suite,
@@ -140,7 +141,7 @@ impl<'a> VerifiedEnrolment<'a> {
         // Their signatures were verified with the request.
         self.fields.packages.iter().filter_map(move |bytes| {
             let object = Object::parse_as(bytes, suite, Kind::KeyPackage).ok()?;
-            let package = KeyPackage::decode(&object).ok()?;
+            let (package, _) = object.decode::<KeyPackage<'_>>().ok()?;
             Some((
                 bytes,
                 package

@@ -1,5 +1,5 @@
-use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Authorities, Kind, ObjectError, Role, sign_object};
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::{Authorities, Kind, ObjectError, Role, Signer, sign_object};
 use sealmq_core::{DomainId, GroupId};
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +40,9 @@ impl HeartbeatFields {
     ///
     /// # Errors
     /// A field that the spec forbids, or [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
-        signer: &IdentityKey,
+        signer: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         self.check()?;

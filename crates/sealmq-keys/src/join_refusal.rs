@@ -1,8 +1,8 @@
 use core::fmt;
 
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Authorities, Kind, ObjectError, Role, sign_object};
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::{Authorities, Kind, ObjectError, Role, Signer, sign_object};
 use serde::{Deserialize, Serialize};
 
 use crate::signed::verify_signed;
@@ -93,9 +93,9 @@ impl JoinRefusalFields {
     ///
     /// # Errors
     /// [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
-        signer: &IdentityKey,
+        signer: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let body = Body {

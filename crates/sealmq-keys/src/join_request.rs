@@ -5,7 +5,8 @@ use core::fmt;
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base};
 use sealmq_core::object::{
-    Authorities, Kind, Object, ObjectError, decode, encode, kem_of, suite_of,
+    Authorities, Extensions, Kind, List, Object, ObjectError, check_extensions, decode, encode,
+    kem_of, suite_of,
 };
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,8 @@ pub const MAX_JOIN_REQUEST_LEN: usize = 65536;
 
 const KIND: u8 = 10;
 const MAC_LEN: usize = 32;
-/// Form, kind, and the most that serial, key and the two lengths take.
-const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 3 + 3;
+/// Form, kind, and the most that serial, key, no extensions and the two lengths take.
+const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 1 + 3 + 3;
 
 const INFO_LABEL: &[u8] = b"sealmq/1 join";
 
@@ -30,11 +31,21 @@ const INFO_LABEL: &[u8] = b"sealmq/1 join";
 struct Body<'a> {
     serial: u32,
     key: u8,
+    /// Before `enc`, so that they are bound to the ciphertext.
+    #[serde(borrow)]
+    extensions: Extensions<'a>,
     enc: &'a [u8],
     sealed: &'a [u8],
 }
 
 impl Body<'_> {
+    /// What stands before `enc`, form and kind included: the aad.
+    fn aad(&self, suite: Suite) -> Result<Vec<u8>, ObjectError> {
+        let head = vec![suite.form(), KIND];
+        let fields = (self.serial, self.key, self.extensions);
+        postcard::to_extend(&fields, head).map_err(|_| ObjectError::TooLarge)
+    }
+
     fn info(&self, domain: &DomainId) -> Vec<u8> {
         let serial = self.serial.to_be_bytes();
         [INFO_LABEL, &domain.0, &serial, &[self.key]].concat()
@@ -84,10 +95,12 @@ impl JoinRequest {
         let mut body = Body {
             serial: delegation.serial(),
             key,
+            extensions: List::EMPTY,
             enc: &[],
             sealed: &[],
         };
-        let (enc, tag) = seal_base(recipient, &body.info(&domain), &[], seed, &mut sealed)
+        let aad = body.aad(suite)?;
+        let (enc, tag) = seal_base(recipient, &body.info(&domain), &aad, seed, &mut sealed)
             .map_err(|_| ObjectError::Field("kem_keys"))?;
         sealed.extend_from_slice(&tag);
         body.enc = enc.as_bytes();
@@ -150,12 +163,14 @@ impl JoinRequest {
         }
 
         let mut text = text.to_vec();
-        open_base(key_pair, &body.info(domain), &[], body.enc, &mut text, tag)
+        let (info, aad) = (body.info(domain), body.aad(suite)?);
+        open_base(key_pair, &info, &aad, body.enc, &mut text, tag)
             .map_err(|_| ObjectError::Field("sealed"))?;
+        check_extensions(&body.extensions, &[])?;
         let damaged = || ObjectError::Field("sealed");
         let (mac, request) = text.split_first_chunk::<MAC_LEN>().ok_or_else(damaged)?;
         let object = Object::parse_as(request, suite, Kind::EnrolmentRequest)?;
-        let token = decode::<EnrolmentRequest<'_>>(object.body())?.token;
+        let token = object.decode::<EnrolmentRequest<'_>>()?.0.token;
         let token = (token != NO_TOKEN).then_some(token);
         if token.is_none() && *mac != [0; MAC_LEN] {
             return Err(ObjectError::Field("mac"));

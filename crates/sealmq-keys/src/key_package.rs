@@ -1,6 +1,6 @@
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, IdentityKey, RecipientKey, VerifyingKey};
-use sealmq_core::object::{Kind, Object, ObjectError, decode, kem_of, sign_object_as};
+use sealmq_core::crypto::{Digest, RecipientKey, VerifyingKey};
+use sealmq_core::object::{Kind, Object, ObjectError, Signer, kem_of, sign_object_as};
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
@@ -37,17 +37,18 @@ impl<'a> KeyPackage<'a> {
     ///
     /// # Errors
     /// A field that the spec forbids, or [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
-        identity: &IdentityKey,
+        identity: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let identity = identity.into();
         let suite = match self.kem {
             KEM_X25519 => Suite::One,
             KEM_XWING => Suite::Two,
             _ => return Err(ObjectError::Field("kem")),
         };
-        self.check(suite, &self.domain, &identity.verifying_key())?;
+        self.check(suite, &self.domain, &identity.key().verifying_key())?;
         sign_object_as(suite, Kind::KeyPackage, self, identity, out)
     }
 
@@ -74,10 +75,6 @@ impl<'a> KeyPackage<'a> {
             return Err(ObjectError::Field("not_after"));
         }
         RecipientKey::from_bytes(kem, self.init_key).map_err(|_| ObjectError::Field("init_key"))
-    }
-
-    pub(crate) fn decode(object: &Object<'a>) -> Result<Self, ObjectError> {
-        Ok(decode(object.body())?)
     }
 
     pub(crate) fn into_verified(
@@ -124,12 +121,12 @@ impl VerifiedKeyPackage {
         identity: &VerifyingKey,
     ) -> Result<Self, ObjectError> {
         let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
-        let body = KeyPackage::decode(&object)?;
+        let (body, extensions): (KeyPackage<'_>, _) = object.decode()?;
         // Somebody else's package is told as that, not as a bad signature: in sets as in requests.
         if body.identity != *identity.as_bytes() {
             return Err(ObjectError::Field("identity"));
         }
-        let hash = object.verify(identity)?;
+        let hash = object.verify(identity, &extensions, &[])?;
         let package = body.into_verified(suite, hash, domain, identity)?;
         package.probe()?;
         Ok(package)

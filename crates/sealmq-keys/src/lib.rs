@@ -25,9 +25,7 @@ mod nonce_answer;
 pub mod package_age;
 mod package_set;
 mod refused;
-mod reserved;
 mod signed;
-mod standing;
 pub mod tree;
 mod welcome;
 
@@ -39,6 +37,8 @@ mod join_request;
 pub mod member;
 #[cfg(feature = "alloc")]
 mod outputs;
+#[cfg(feature = "alloc")]
+mod reserved;
 #[cfg(feature = "alloc")]
 mod store;
 #[cfg(feature = "alloc")]
@@ -75,9 +75,9 @@ pub use nonce_answer::{
 };
 pub use package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
 pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
-pub use reserved::{MAX_PREFIX_LEN, PrefixError, ReservedTopic, check_prefix, is_reserved};
-pub use standing::{Holding, Moment, Obstacle, Standing};
-pub use welcome::{MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeFields};
+pub use welcome::{
+    MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
+};
 
 #[cfg(feature = "alloc")]
 pub use armour::{
@@ -91,7 +91,10 @@ pub use join_request::{JoinRequest, MAX_JOIN_REQUEST_LEN, OpenedJoinRequest};
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;
 #[cfg(feature = "alloc")]
-pub use reserved::{announcements_filter, authority_filters, default_prefix, member_filter};
+pub use reserved::{
+    MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, authority_filters,
+    check_prefix, default_prefix, is_reserved, member_filter,
+};
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
 #[cfg(feature = "alloc")]

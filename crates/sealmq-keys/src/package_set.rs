@@ -78,7 +78,8 @@ impl<'a> PackageSet<'a> {
         check(&packages, |bytes| unsigned(bytes, suite, domain, identity))?;
         for package in &packages {
             let object = Object::parse_as(package, suite, Kind::KeyPackage)?;
-            object.verify(identity)?;
+            let (_, extensions) = object.decode::<KeyPackage<'_>>()?;
+            object.verify(identity, &extensions, &[])?;
             unsigned(package, suite, domain, identity)?.probe()?;
         }
         Ok(Self {
@@ -107,7 +108,7 @@ fn unsigned(
     identity: &VerifyingKey,
 ) -> Result<VerifiedKeyPackage, ObjectError> {
     let object = Object::parse_as(bytes, suite, Kind::KeyPackage)?;
-    let package = KeyPackage::decode(&object)?;
+    let (package, _) = object.decode::<KeyPackage<'_>>()?;
     // Those of an enrolment request in a file may be from before the device knew its domain.
     let expected = match package.domain {
         UNKNOWN_DOMAIN => UNKNOWN_DOMAIN,

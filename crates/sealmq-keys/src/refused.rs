@@ -1,6 +1,7 @@
-use sealmq_core::crypto::{Digest, IdentityKey};
+use sealmq_core::crypto::Digest;
 use sealmq_core::object::{
-    Authorities, FORM_SUITE_1, Kind, Object, ObjectError, Role, decode, sign_encoded,
+    Authorities, Extensions, FORM_SUITE_1, Kind, Object, ObjectError, Role, Signer,
+    check_extensions, sign_encoded,
 };
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
@@ -70,13 +71,13 @@ fn check_entries(entries: &[u8]) -> Result<(), ObjectError> {
 }
 
 impl<'a> RefusedList<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<(Object<'a>, Body<'a>), ObjectError> {
+    fn parse(bytes: &'a [u8]) -> Result<(Object<'a>, Body<'a>, Extensions<'a>), ObjectError> {
         if bytes.len() > MAX_REFUSED_LEN {
             return Err(ObjectError::TooLarge);
         }
         let object = Object::parse(bytes, Kind::RefusedList)?;
-        let body = decode(object.body())?;
-        Ok((object, body))
+        let (body, extensions) = object.decode()?;
+        Ok((object, body, extensions))
     }
 
     fn checked(body: Body<'a>, hash: Digest) -> Result<Self, ObjectError> {
@@ -93,14 +94,14 @@ impl<'a> RefusedList<'a> {
     /// # Errors
     /// Any [`ObjectError`] but `Expired` and `Serial`.
     pub fn verify(bytes: &'a [u8], authorities: &impl Authorities) -> Result<Self, ObjectError> {
-        let (object, body) = Self::parse(bytes)?;
+        let (object, body, extensions) = Self::parse(bytes)?;
         if body.head.domain != authorities.domain() {
             return Err(ObjectError::Domain);
         }
         let signer = authorities
             .authority_key(body.head.serial, body.head.signer, Role::Groups)
             .ok_or(ObjectError::Role)?;
-        let hash = object.verify(signer)?;
+        let hash = object.verify(signer, &extensions, &[])?;
         Self::checked(body, hash)
     }
 
@@ -116,7 +117,7 @@ impl<'a> RefusedList<'a> {
         group: &GroupId,
         hash: &Digest,
     ) -> Result<Self, ObjectError> {
-        let (object, body) = Self::parse(bytes)?;
+        let (object, body, extensions) = Self::parse(bytes)?;
         if body.head.domain != *domain {
             return Err(ObjectError::Domain);
         }
@@ -126,6 +127,7 @@ impl<'a> RefusedList<'a> {
         if object.hash() != *hash {
             return Err(ObjectError::Serial);
         }
+        check_extensions(&extensions, &[])?;
         Self::checked(body, *hash)
     }
 
@@ -175,15 +177,16 @@ impl<'a> RefusedList<'a> {
     ///
     /// # Errors
     /// `Field("entries")` if they do not, or [`ObjectError::TooLarge`].
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         domain: DomainId,
         serial: u32,
         signer: u8,
         group: GroupId,
         refusals: &[Refusal],
-        key: &IdentityKey,
+        signing: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let signing = signing.into();
         let mut cursor = Cursor::new(out);
         cursor.put(&[FORM_SUITE_1, Kind::RefusedList as u8])?;
         cursor.encode(&Head {
@@ -200,10 +203,10 @@ impl<'a> RefusedList<'a> {
             cursor.put(&refusal.member.0.to_be_bytes())?;
             cursor.put(&refusal.lowest_serial.to_be_bytes())?;
         }
-        let written = cursor.written();
-        check_entries(written.get(start..).unwrap_or_default())?;
-        let body_len = written.len().saturating_sub(2);
-        let signed = sign_encoded(Kind::RefusedList, body_len, key, out)?;
+        check_entries(cursor.written().get(start..).unwrap_or_default())?;
+        cursor.encode(signing.extensions())?;
+        let body_len = cursor.written().len().saturating_sub(2);
+        let signed = sign_encoded(Kind::RefusedList, body_len, signing.key(), out)?;
         if signed.0.len() > MAX_REFUSED_LEN {
             return Err(ObjectError::TooLarge);
         }

@@ -2,7 +2,7 @@
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role, decode};
+use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role};
 use serde::{Deserialize, Serialize};
 
 /// Size, form, domain, role and signature of an object whose body is a `T`; returns the body and
@@ -21,7 +21,7 @@ where
         return Err(ObjectError::TooLarge);
     }
     let object = Object::parse(bytes, kind)?;
-    let body: T = decode(object.body())?;
+    let (body, extensions) = object.decode::<T>()?;
     let (domain, serial, signer) = origin(&body);
     if domain != authorities.domain() {
         return Err(ObjectError::Domain);
@@ -29,6 +29,6 @@ where
     let signer = authorities
         .authority_key(serial, signer, role)
         .ok_or(ObjectError::Role)?;
-    let hash = object.verify(signer)?;
+    let hash = object.verify(signer, &extensions, &[])?;
     Ok((body, hash))
 }

@@ -1,8 +1,11 @@
+use core::fmt;
+
 use sealmq_core::crypto::{
-    Digest, IdentityKey, KemError, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base,
+    Digest, KemError, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base,
 };
 use sealmq_core::object::{
-    Authorities, Kind, Object, ObjectError, Role, decode, decode_prefix, kem_of, sign_object_as,
+    Authorities, Extensions, Kind, List, Object, ObjectError, Role, Signer, check_extensions,
+    decode, decode_prefix, kem_of, sign_encoded,
 };
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
@@ -14,14 +17,15 @@ use crate::cursor::Cursor;
 use crate::key_package::VerifiedKeyPackage;
 use crate::tree::{MAX_PATH_LEN, PathKeys, is_depth, is_leaf};
 
-/// Longest welcome in bytes. One of suite 2 in a tree of depth 24 has at most 2150.
+/// Longest welcome in bytes. One of suite 2 in a tree of depth 24 has at most 2152 without
+/// extensions.
 pub const MAX_WELCOME_LEN: usize = 4096;
 
 const INFO_LABEL: &[u8] = b"sealmq/1 welcome";
 const INFO_LEN: usize = 101;
-/// Form, kind and the fields before `enc`, every varint at its longest.
-const MAX_AAD_LEN: usize = 177;
-const MAX_SEALED_LEN: usize = MAX_PATH_LEN + TAG_LEN;
+/// Most bytes of the extensions inside the ciphertext, encoded.
+const MAX_INNER_LEN: usize = 1024;
+const MAX_TEXT_LEN: usize = MAX_PATH_LEN + MAX_INNER_LEN;
 
 /// The public fields of a welcome (spec/keys.md §6): who gets which leaf of which tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +63,56 @@ pub struct WelcomeFields {
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Body<'a> {
     fields: WelcomeFields,
+    /// Before `enc`, so that they are bound to the ciphertext.
+    #[serde(borrow)]
+    extensions: Extensions<'a>,
     enc: &'a [u8],
     sealed: &'a [u8],
+}
+
+/// What a welcome keeps secret.
+#[derive(Debug, Clone, Copy)]
+pub struct WelcomeSecrets<'a> {
+    /// The node keys from the leaf to the root of its half.
+    pub path: &'a PathKeys,
+    /// Extensions of the plaintext, at most 1024 bytes encoded.
+    pub extensions: Extensions<'a>,
+}
+
+impl<'a> From<&'a PathKeys> for WelcomeSecrets<'a> {
+    fn from(path: &'a PathKeys) -> Self {
+        Self {
+            path,
+            extensions: List::EMPTY,
+        }
+    }
+}
+
+/// A welcome does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WelcomeError {
+    /// Sealed to another key, or to other fields.
+    Sealed(KemError),
+    /// It opened, but what is inside is not what this version reads.
+    Content(ObjectError),
+}
+
+impl fmt::Display for WelcomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sealed(error) => write!(f, "the welcome does not open: {error}"),
+            Self::Content(error) => write!(f, "the welcome's content: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for WelcomeError {}
+
+impl From<KemError> for WelcomeError {
+    fn from(error: KemError) -> Self {
+        Self::Sealed(error)
+    }
 }
 
 impl WelcomeFields {
@@ -101,33 +153,25 @@ impl WelcomeFields {
         Ok(info)
     }
 
-    /// What the ciphertext is bound to: form, kind and all fields before `enc`, as they stand in
-    /// the object. A thief of a `groups` key cannot sign a genuine ciphertext under other fields.
-    fn aad<'o>(
-        &self,
-        suite: Suite,
-        out: &'o mut [u8; MAX_AAD_LEN],
-    ) -> Result<&'o [u8], ObjectError> {
-        let mut cursor = Cursor::new(out);
-        cursor.put(&[suite.form(), Kind::Welcome as u8])?;
-        cursor.encode(self)?;
-        Ok(cursor.into_written())
-    }
-
     /// Seals path keys to a key package and signs: the welcome, of the package's suite. `seed` is
     /// 32 fresh random bytes, used for nothing else.
     ///
+    /// The ciphertext is bound to form, kind and all fields before `enc`: a thief of a `groups`
+    /// key cannot sign a genuine one under other fields.
+    ///
     /// # Errors
-    /// A field that the spec forbids or that does not fit to `path` (`depth`, `leaf`) or `package`
-    /// (`package_number`, `package`), an `init_key` of low order, or [`ObjectError::TooLarge`].
-    pub fn seal<'o>(
+    /// A field that the spec forbids or that does not fit to the path (`depth`, `leaf`) or
+    /// `package` (`package_number`, `package`), an `init_key` of low order, or
+    /// [`ObjectError::TooLarge`].
+    pub fn seal<'o, 's>(
         &self,
-        path: &PathKeys,
+        secrets: impl Into<WelcomeSecrets<'s>>,
         package: &VerifiedKeyPackage,
         seed: &Secret,
-        signer: &IdentityKey,
+        signer: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let (WelcomeSecrets { path, extensions }, signer) = (secrets.into(), signer.into());
         self.check()?;
         if self.depth != path.depth() {
             return Err(ObjectError::Field("depth"));
@@ -141,33 +185,35 @@ impl WelcomeFields {
         if self.package != *package.hash() {
             return Err(ObjectError::Field("package"));
         }
-        let mut buffer = Zeroizing::new([0; MAX_SEALED_LEN]);
-        let len = path.encoded_len();
+        let mut buffer = Zeroizing::new([0; MAX_TEXT_LEN + TAG_LEN]);
+        let mut text = Cursor::new(&mut buffer[..]);
+        path.write(text.take(path.encoded_len())?);
+        text.encode(&extensions)?;
+        let len = text.written().len();
         let (text, rest) = buffer
             .split_at_mut_checked(len)
             .ok_or(ObjectError::TooLarge)?;
-        path.write(text);
-        let mut aad = [0; MAX_AAD_LEN];
-        let aad = self.aad(package.suite(), &mut aad)?;
-        let (enc, tag) = seal_base(package.init_key(), &self.info()?, aad, seed, text)
-            .map_err(|_| ObjectError::Field("init_key"))?;
+
+        let mut object = Cursor::new(out);
+        object.put(&[package.suite().form(), Kind::Welcome as u8])?;
+        object.encode(&(self, signer.extensions()))?;
+        let (enc, tag) = seal_base(
+            package.init_key(),
+            &self.info()?,
+            object.written(),
+            seed,
+            text,
+        )
+        .map_err(|_| ObjectError::Field("init_key"))?;
         rest.first_chunk_mut()
             .map(|at| *at = tag)
             .ok_or(ObjectError::TooLarge)?;
         let sealed = buffer
             .get(..len.saturating_add(TAG_LEN))
             .ok_or(ObjectError::TooLarge)?;
-        sign_object_as(
-            package.suite(),
-            Kind::Welcome,
-            &Body {
-                fields: *self,
-                enc: enc.as_bytes(),
-                sealed,
-            },
-            signer,
-            out,
-        )
+        object.encode(&(enc.as_bytes(), sealed))?;
+        let body_len = object.written().len().saturating_sub(2);
+        sign_encoded(Kind::Welcome, body_len, signer.key(), out)
     }
 }
 
@@ -200,18 +246,20 @@ impl<'a> VerifiedWelcome<'a> {
         let signer = authorities
             .authority_key(body.fields.serial, body.fields.signer, Role::Groups)
             .ok_or(ObjectError::Role)?;
-        let hash = object.verify(signer)?;
+        let hash = object.verify(signer, &body.extensions, &[])?;
         body.fields.check()?;
         if body.enc.len() != kem_of(suite)?.enc_len() {
             return Err(ObjectError::Field("enc"));
         }
-        let expected = usize::from(body.fields.depth)
-            .saturating_mul(32)
-            .saturating_add(TAG_LEN);
-        if body.sealed.len() != expected {
+        let path_len = usize::from(body.fields.depth).saturating_mul(32);
+        let inner_len = body
+            .sealed
+            .len()
+            .checked_sub(path_len.saturating_add(TAG_LEN));
+        if !inner_len.is_some_and(|len| (1..=MAX_INNER_LEN).contains(&len)) {
             return Err(ObjectError::Field("sealed"));
         }
-        let (_, rest) = decode_prefix::<WelcomeFields>(object.body())?;
+        let (_, rest) = decode_prefix::<(WelcomeFields, Extensions<'_>)>(object.body())?;
         let signed = object.signed_bytes();
         let aad = signed
             .len()
@@ -247,16 +295,24 @@ impl<'a> VerifiedWelcome<'a> {
     /// Opens the path keys with the private key of the package.
     ///
     /// # Errors
-    /// The welcome was sealed to another key, or to other fields.
-    pub fn open(&self, init_key: &RecipientKeyPair) -> Result<OpenedWelcome, KemError> {
+    /// [`WelcomeError`].
+    pub fn open(&self, init_key: &RecipientKeyPair) -> Result<OpenedWelcome, WelcomeError> {
         let fields = self.body.fields;
         let (sealed, tag) = self.body.sealed.split_last_chunk().ok_or(KemError)?;
-        let mut buffer = Zeroizing::new([0; MAX_PATH_LEN]);
+        let mut buffer = Zeroizing::new([0; MAX_TEXT_LEN]);
         let text = buffer.get_mut(..sealed.len()).ok_or(KemError)?;
         text.copy_from_slice(sealed);
         let info = fields.info().map_err(|_| KemError)?;
         open_base(init_key, &info, self.aad, self.body.enc, text, tag)?;
-        let path = PathKeys::from_bytes(fields.depth, fields.leaf, text).ok_or(KemError)?;
+
+        let path_len = usize::from(fields.depth).saturating_mul(32);
+        let (path, inner) = text.split_at_checked(path_len).ok_or(KemError)?;
+        let extensions: Result<Extensions<'_>, _> = decode(inner);
+        extensions
+            .map_err(ObjectError::from)
+            .and_then(|extensions| check_extensions(&extensions, &[]))
+            .map_err(WelcomeError::Content)?;
+        let path = PathKeys::from_bytes(fields.depth, fields.leaf, path).ok_or(KemError)?;
         let leaf = path.get(fields.leaf).ok_or(KemError)?;
         Ok(OpenedWelcome {
             fields,

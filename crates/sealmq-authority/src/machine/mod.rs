@@ -38,7 +38,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::Role;
+use sealmq_core::object::{Extensions, List, ObjectError, Role, Signer, check_extensions};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use delegation::DelegationInfo;
@@ -97,6 +97,8 @@ pub struct Authority {
     suspended: Option<SuspendedRecord>,
     /// When the delegation's end was last told of.
     warned_at: Option<u64>,
+    /// Of what it signs, encoded; none, but in trials.
+    extensions: Vec<u8>,
     /// When a topic was last published again because of what the broker had.
     repaired: BTreeMap<String, u64>,
     /// Topics that were seen wrong again too soon after that.
@@ -158,6 +160,7 @@ impl Authority {
             unusable: false,
             suspended: None,
             warned_at: None,
+            extensions: Vec::new(),
             repaired: BTreeMap::new(),
             owed: BTreeSet::new(),
         })
@@ -303,13 +306,29 @@ impl Authority {
     }
 
     /// The key that signs for a role, and its index in the delegation.
-    fn signer(&self, role: Role) -> Result<(u8, &IdentityKey), AuthorityError> {
+    fn signer(&self, role: Role) -> Result<(u8, Signer<'_>), AuthorityError> {
         let keys = self.domain.keys.signing.iter().zip(&self.signing_keys);
-        (0..)
+        let (index, key) = (0..)
             .zip(keys)
             .find(|(_, (record, _))| record.roles.has(role))
             .map(|(index, (_, key))| (index, key))
-            .ok_or(AuthorityError::NoRole(role))
+            .ok_or(AuthorityError::NoRole(role))?;
+        Ok((index, Signer::with_encoded(key, &self.extensions)?))
+    }
+
+    /// Extensions of everything that is signed from now on, as the encoded elements of the list
+    /// (spec/keys.md §1). This version defines none: for trials of what members make of a later
+    /// one's. Not stored.
+    ///
+    /// # Errors
+    /// They do not decode, or do not ascend.
+    pub fn set_extensions(&mut self, elements: &[u8]) -> Result<(), AuthorityError> {
+        let list: Extensions<'_> = List::from_encoded(elements).map_err(ObjectError::from)?;
+        match check_extensions(&list, &[]) {
+            Ok(()) | Err(ObjectError::Unsupported(_)) => self.extensions = elements.to_vec(),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {

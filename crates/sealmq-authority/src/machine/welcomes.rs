@@ -150,7 +150,13 @@ impl Authority {
             package.hash,
             &package.init_key,
         )?;
-        let (object, hash) = fields.seal(&path, &verified, &draw(rng)?, key, &mut buffer)?;
+        let (object, hash) = {
+            let secrets = sealmq_keys::WelcomeSecrets {
+                path: &path,
+                extensions: *key.extensions(),
+            };
+            fields.seal(secrets, &verified, &draw(rng)?, key, &mut buffer)?
+        };
         let topic = ReservedTopic::Welcome(member.number, group.id).name(&self.domain.prefix);
         plan.publish(Publication::retained(topic, object));
         Ok(Place {

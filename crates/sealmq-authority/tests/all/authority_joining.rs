@@ -658,9 +658,13 @@ fn sealed_by_anybody(desk: &Desk, mac: &[u8; 32], request: &[u8]) -> Vec<u8> {
     let domain = desk.authority.domain().0;
     let info = [b"sealmq/1 join", &domain[..], &serial.to_be_bytes(), &[key]].concat();
     let mut text = [&mac[..], request].concat();
-    let (enc, tag) = seal_base(recipient, &info, &[], &Secret::new([8; 32]), &mut text).unwrap();
+    let mut fields = [0; 16];
+    // Behind the key's index: no extensions.
+    let fields = encode(&(serial, key, 0_u8), &mut fields).unwrap();
+    let aad = [&[delegation.suite().form(), 10], &*fields].concat();
+    let (enc, tag) = seal_base(recipient, &info, &aad, &Secret::new([8; 32]), &mut text).unwrap();
     text.extend_from_slice(&tag);
     let mut out = vec![0; 65536];
-    let body = encode(&(serial, key, enc.as_bytes(), text.as_slice()), &mut out).unwrap();
-    [&[delegation.suite().form(), 10], &*body].concat()
+    let sealed = encode(&(enc.as_bytes(), text.as_slice()), &mut out).unwrap();
+    [&aad, &*sealed].concat()
 }

@@ -47,6 +47,7 @@ fn options(name: &str, way: JoinWay) -> JoinOptions {
         name: name.into(),
         way,
         packages: 2,
+        extensions: Vec::new(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Key objects (spec/keys.md). They are public; what is secret in them is encrypted.
 
-use sealmq_core::object::{Access, Kind, Object, decode, decode_prefix, suite_of};
+use sealmq_core::object::{
+    Access, CRITICAL, Extensions, Kind, Object, decode, decode_prefix, suite_of,
+};
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
 use sealmq_keys::{
     Delegation, ENTRY_LEN, EnrolmentRequest, Head, KeyPackage, NO_TOKEN, UnverifiedAnnouncement,
@@ -14,6 +16,23 @@ use crate::clock::iso_seconds;
 pub(super) type Described = (&'static str, Vec<Line>);
 /// Gets the body and the whole object.
 type Describe = fn(&[u8], &[u8]) -> Option<Described>;
+
+/// The lines of an object, and one for each of its extensions.
+pub(super) fn with(mut lines: Vec<Line>, extensions: &Extensions<'_>) -> Vec<Line> {
+    for extension in extensions.iter() {
+        let effect = if extension.id & CRITICAL == 0 {
+            "ignored by this version"
+        } else {
+            "critical: this version refuses the object, update it"
+        };
+        let len = extension.value.len();
+        lines.push((
+            "extension",
+            format!("{:#06x}, {len} bytes, {effect}", extension.id),
+        ));
+    }
+    lines
+}
 
 /// Describes an object, if the bytes are one.
 pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
@@ -49,7 +68,7 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
 }
 
 fn delegation(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: Delegation<'_> = decode(body).ok()?;
+    let (object, extensions): (Delegation<'_>, Extensions<'_>) = decode(body).ok()?;
     let mut lines = vec![
         domain(object.domain),
         ("root key", fingerprint(&object.root_key)),
@@ -60,11 +79,14 @@ fn delegation(body: &[u8], _: &[u8]) -> Option<Described> {
     for key in object.keys.iter() {
         lines.push(("authority key", fingerprint(&key.key)));
     }
-    Some(("delegation: which keys act for the root", lines))
+    Some((
+        "delegation: which keys act for the root",
+        with(lines, &extensions),
+    ))
 }
 
 fn credential(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: Credential<'_> = decode(body).ok()?;
+    let (object, extensions): (Credential<'_>, Extensions<'_>) = decode(body).ok()?;
     let mut lines = vec![
         domain(object.domain),
         (
@@ -90,29 +112,38 @@ fn credential(body: &[u8], _: &[u8]) -> Option<Described> {
             format!("group {}: {}{filter}", grant.group, access(grant.access)),
         ));
     }
-    Some(("credential: who a member is and what it may do", lines))
+    Some((
+        "credential: who a member is and what it may do",
+        with(lines, &extensions),
+    ))
 }
 
 fn key_package(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: KeyPackage<'_> = decode(body).ok()?;
+    let (object, extensions): (KeyPackage<'_>, Extensions<'_>) = decode(body).ok()?;
     let lines = vec![
         domain(object.domain),
         ("identity", fingerprint(&object.identity)),
         ("number", object.number.to_string()),
         ("valid until", iso_seconds(object.not_after)),
     ];
-    Some(("key package: a one-time key for one welcome", lines))
+    Some((
+        "key package: a one-time key for one welcome",
+        with(lines, &extensions),
+    ))
 }
 
 #[derive(Serialize, Deserialize)]
 struct WelcomeBody<'a> {
     fields: WelcomeFields,
+    #[serde(borrow)]
+    extensions: Extensions<'a>,
     enc: &'a [u8],
     sealed: &'a [u8],
 }
 
 fn welcome(body: &[u8], _: &[u8]) -> Option<Described> {
     let object: WelcomeBody<'_> = decode(body).ok()?;
+    let extensions = object.extensions;
     let fields = object.fields;
     let lines = vec![
         domain(fields.domain),
@@ -136,13 +167,16 @@ fn welcome(body: &[u8], _: &[u8]) -> Option<Described> {
         ),
         signer(fields.serial, fields.signer),
     ];
-    Some(("welcome: hands one member its keys", lines))
+    Some((
+        "welcome: hands one member its keys",
+        with(lines, &extensions),
+    ))
 }
 
 fn announcement(body: &[u8], bytes: &[u8]) -> Option<Described> {
     // Strict in every part; the head is decoded again because unverified ones do not show theirs.
     let whole = UnverifiedAnnouncement::decode(bytes).ok()?;
-    let (head, covers) = decode_prefix::<Head<'_>>(body).ok()?;
+    let ((head, extensions), covers) = decode_prefix::<(Head<'_>, Extensions<'_>)>(body).ok()?;
     let filters: Vec<&str> = head.filters.iter().collect();
     let kind = if head.epoch_kind.is_healing() {
         "healing: somebody may have been removed"
@@ -194,7 +228,10 @@ fn announcement(body: &[u8], bytes: &[u8]) -> Option<Described> {
         ),
     ));
     lines.push(signer(head.serial, head.signer));
-    Some(("announcement: the keys of one epoch of a group", lines))
+    Some((
+        "announcement: the keys of one epoch of a group",
+        with(lines, &extensions),
+    ))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -207,7 +244,7 @@ struct RefusedBody<'a> {
 }
 
 fn refused(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: RefusedBody<'_> = decode(body).ok()?;
+    let (object, extensions): (RefusedBody<'_>, Extensions<'_>) = decode(body).ok()?;
     let (entries, []) = object.entries.as_chunks::<8>() else {
         return None;
     };
@@ -225,11 +262,14 @@ fn refused(body: &[u8], _: &[u8]) -> Option<Described> {
         };
         lines.push(("refused", text));
     }
-    Some(("refused list: whom a group no longer accepts", lines))
+    Some((
+        "refused list: whom a group no longer accepts",
+        with(lines, &extensions),
+    ))
 }
 
 fn request(body: &[u8], bytes: &[u8]) -> Option<Described> {
-    let object: EnrolmentRequest<'_> = decode(body).ok()?;
+    let (object, extensions): (EnrolmentRequest<'_>, Extensions<'_>) = decode(body).ok()?;
     let verified =
         suite_of(bytes).and_then(|suite| VerifiedEnrolment::verify(bytes, suite, &object.domain));
     let verdict = match verified {
@@ -248,7 +288,7 @@ fn request(body: &[u8], bytes: &[u8]) -> Option<Described> {
         ("one-time keys", object.packages.iter().count().to_string()),
         ("signature", verdict),
     ];
-    Some(("enrolment request", lines))
+    Some(("enrolment request", with(lines, &extensions)))
 }
 
 pub(super) fn domain(domain: DomainId) -> Line {

@@ -1,20 +1,20 @@
 //! What members write, leases, and the answers to join requests.
 
-use sealmq_core::object::{Kind, List, Object, decode, suite_of};
+use sealmq_core::object::{Extensions, Kind, List, Object, decode, suite_of};
 use sealmq_keys::{
     Confirmation, HeartbeatFields, JoinRefusalReason, KeyPackage, NonceAnswerFields,
 };
 use serde::{Deserialize, Serialize};
 
 use super::Line;
-use super::objects::{Described, domain, signer};
+use super::objects::{Described, domain, signer, with};
 use crate::clock::iso_seconds;
 
 /// Second byte of a join request, which is no signed object.
 const JOIN_REQUEST: u8 = 10;
 
 pub(super) fn confirmation(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: Confirmation<'_> = decode(body).ok()?;
+    let (object, extensions): (Confirmation<'_>, Extensions<'_>) = decode(body).ok()?;
     let mut lines = vec![domain(object.domain), ("member", object.member.to_string())];
     for entry in object.entries.iter() {
         lines.push((
@@ -25,11 +25,14 @@ pub(super) fn confirmation(body: &[u8], _: &[u8]) -> Option<Described> {
             ),
         ));
     }
-    Some(("confirmation: what a member has installed", lines))
+    Some((
+        "confirmation: what a member has installed",
+        with(lines, &extensions),
+    ))
 }
 
 pub(super) fn heartbeat(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: HeartbeatFields = decode(body).ok()?;
+    let (object, extensions): (HeartbeatFields, Extensions<'_>) = decode(body).ok()?;
     let until = object.issued_at.saturating_add(object.lease.into());
     let lines = vec![
         domain(object.domain),
@@ -51,11 +54,11 @@ pub(super) fn heartbeat(body: &[u8], _: &[u8]) -> Option<Described> {
         ),
         signer(object.serial, object.signer),
     ];
-    Some(("heartbeat: keeps an epoch in use", lines))
+    Some(("heartbeat: keeps an epoch in use", with(lines, &extensions)))
 }
 
 pub(super) fn nonce_answer(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: NonceAnswerFields = decode(body).ok()?;
+    let (object, extensions): (NonceAnswerFields, Extensions<'_>) = decode(body).ok()?;
     let lines = vec![
         domain(object.domain),
         ("group", object.group.to_string()),
@@ -69,7 +72,10 @@ pub(super) fn nonce_answer(body: &[u8], _: &[u8]) -> Option<Described> {
         ),
         signer(object.serial, object.signer),
     ];
-    Some(("nonce answer: a lease for a member without a clock", lines))
+    Some((
+        "nonce answer: a lease for a member without a clock",
+        with(lines, &extensions),
+    ))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -82,7 +88,7 @@ struct RefusalBody {
 }
 
 pub(super) fn join_refusal(body: &[u8], _: &[u8]) -> Option<Described> {
-    let object: RefusalBody = decode(body).ok()?;
+    let (object, extensions): (RefusalBody, Extensions<'_>) = decode(body).ok()?;
     let reason = JoinRefusalReason::ALL
         .into_iter()
         .find(|reason| *reason as u8 == object.reason)?;
@@ -92,7 +98,10 @@ pub(super) fn join_refusal(body: &[u8], _: &[u8]) -> Option<Described> {
         ("reason", reason.to_string()),
         signer(object.serial, object.signer),
     ];
-    Some(("join refusal: why a device was not let in", lines))
+    Some((
+        "join refusal: why a device was not let in",
+        with(lines, &extensions),
+    ))
 }
 
 /// Key packages that a member publishes; each is signed by itself.
@@ -101,7 +110,7 @@ pub(super) fn package_set(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
     let mut lines = Vec::new();
     for package in packages.iter() {
         let object = Object::parse_any(package, Kind::KeyPackage).ok()?;
-        let fields: KeyPackage<'_> = decode(object.body()).ok()?;
+        let (fields, _) = object.decode::<KeyPackage<'_>>().ok()?;
         if lines.is_empty() {
             lines.push(domain(fields.domain));
         }
@@ -128,6 +137,8 @@ pub(super) fn package_set(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
 struct JoinBody<'a> {
     serial: u32,
     key: u8,
+    #[serde(borrow)]
+    extensions: Extensions<'a>,
     enc: &'a [u8],
     sealed: &'a [u8],
 }
@@ -158,6 +169,6 @@ pub(super) fn join_request(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
             "sealmq join request: a device that wants in, {} bytes",
             bytes.len()
         ),
-        lines,
+        with(lines, &body.extensions),
     ))
 }

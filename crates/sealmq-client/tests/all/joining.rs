@@ -34,6 +34,7 @@ fn begin(world: &mut World, store: &MemoryStore, token: &str) -> Joining {
         name: "device".into(),
         way: JoinWay::Token(Box::new(Token::parse(token).unwrap())),
         packages: 3,
+        extensions: Vec::new(),
     };
     Joining::begin(store, options, &mut world.rng).unwrap()
 }

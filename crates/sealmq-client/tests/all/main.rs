@@ -13,7 +13,6 @@ mod joining;
 mod node;
 mod order;
 mod sessions;
-mod standing;
 mod waiting;
 mod wills;
 mod world;

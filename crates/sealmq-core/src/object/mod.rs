@@ -1,6 +1,7 @@
 //! Signed objects: framing, canonical encoding, lists (spec/keys.md §1).
 
 mod codec;
+mod extensions;
 mod list;
 
 use core::fmt;
@@ -14,6 +15,7 @@ use crate::ids::DomainId;
 use crate::wire::Suite;
 
 pub use codec::{CodecError, decode, decode_prefix, encode};
+pub use extensions::{CRITICAL, Extension, Extensions, Signer, check_extensions};
 pub use list::{List, ListIter};
 
 /// First byte of version 1 objects of suite 1, and of those that are the same in every suite.
@@ -264,7 +266,18 @@ impl<'a> Object<'a> {
         self.suite
     }
 
-    /// The encoded fields.
+    /// The fields of an object and the extensions after them, which [`Object::verify`] checks.
+    ///
+    /// # Errors
+    /// [`ObjectError::Encoding`].
+    pub fn decode<T>(&self) -> Result<(T, Extensions<'a>), ObjectError>
+    where
+        T: Deserialize<'a> + Serialize,
+    {
+        Ok(decode(self.body())?)
+    }
+
+    /// The encoded fields and extensions.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.signed.get(2..).unwrap_or_default()
@@ -282,14 +295,21 @@ impl<'a> Object<'a> {
         sha256(&[self.signed])
     }
 
-    /// Verifies the signature over the bytes as received and returns the hash.
+    /// Verifies the signature over the bytes as received, then the object's extensions, of which
+    /// the caller understands `known`; returns the hash.
     ///
     /// # Errors
-    /// [`ObjectError::Signature`].
-    pub fn verify(&self, key: &VerifyingKey) -> Result<Digest, ObjectError> {
+    /// [`ObjectError::Signature`], or as [`check_extensions`].
+    pub fn verify(
+        &self,
+        key: &VerifyingKey,
+        extensions: &Extensions<'_>,
+        known: &[u16],
+    ) -> Result<Digest, ObjectError> {
         let hash = self.hash();
         key.verify(self.kind.context(), &hash, self.signature)
             .map_err(|_| ObjectError::Signature)?;
+        check_extensions(extensions, known)?;
         Ok(hash)
     }
 }
@@ -298,33 +318,36 @@ impl<'a> Object<'a> {
 ///
 /// # Errors
 /// [`ObjectError::TooLarge`].
-pub fn sign_object<'o, T: Serialize>(
+pub fn sign_object<'o, 's, T: Serialize>(
     kind: Kind,
-    body: &T,
-    key: &IdentityKey,
+    fields: &T,
+    signer: impl Into<Signer<'s>>,
     out: &'o mut [u8],
 ) -> Result<(&'o [u8], Digest), ObjectError> {
-    sign_object_as(Suite::One, kind, body, key, out)
+    sign_object_as(Suite::One, kind, fields, signer, out)
 }
 
 /// [`sign_object`] with the form of a suite, for the kinds whose form depends on it.
 ///
 /// # Errors
 /// [`ObjectError::TooLarge`].
-pub fn sign_object_as<'o, T: Serialize>(
+pub fn sign_object_as<'o, 's, T: Serialize>(
     suite: Suite,
     kind: Kind,
-    body: &T,
-    key: &IdentityKey,
+    fields: &T,
+    signer: impl Into<Signer<'s>>,
     out: &'o mut [u8],
 ) -> Result<(&'o [u8], Digest), ObjectError> {
+    let signer = signer.into();
     let head = out.get_mut(..2).ok_or(ObjectError::TooLarge)?;
     head.copy_from_slice(&[suite.form(), kind as u8]);
-    let body_len = encode(body, out.get_mut(2..).unwrap_or_default())?.len();
-    sign_encoded(kind, body_len, key, out)
+    let body = (fields, signer.extensions());
+    let body_len = encode(&body, out.get_mut(2..).unwrap_or_default())?.len();
+    sign_encoded(kind, body_len, signer.key(), out)
 }
 
-/// Signs an object whose form, kind and `body_len` bytes of body already stand in `out`.
+/// Signs an object whose form, kind and `body_len` bytes of body, extensions included, already
+/// stand in `out`.
 ///
 /// # Errors
 /// [`ObjectError::TooLarge`].

@@ -9,7 +9,8 @@ mod sign;
 
 use sealmq_core::crypto::{Digest, VerifyingKey, sha256};
 use sealmq_core::object::{
-    Authorities, Kind, List, Object, ObjectError, Role, decode, decode_prefix,
+    Authorities, Extensions, Kind, List, Object, ObjectError, Role, check_extensions, decode,
+    decode_prefix,
 };
 use sealmq_core::{DomainId, GroupId, KeyId};
 
@@ -34,6 +35,7 @@ pub struct UnverifiedAnnouncement<'a> {
     hash: Digest,
     head_hash: Digest,
     head: Head<'a>,
+    extensions: Extensions<'a>,
     covers: List<'a, EncodedCover<'a>>,
 }
 
@@ -47,7 +49,8 @@ impl<'a> UnverifiedAnnouncement<'a> {
             return Err(ObjectError::TooLarge);
         }
         let object = Object::parse(bytes, Kind::Announcement)?;
-        let (head, covers) = decode_prefix::<Head<'a>>(object.body())?;
+        let (head, covers) = decode_prefix::<(Head<'a>, Extensions<'a>)>(object.body())?;
+        let (head, extensions) = head;
         let signed = object.signed_bytes();
         let head_bytes = signed
             .len()
@@ -58,6 +61,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
             hash: object.hash(),
             head_hash: sha256(&[head_bytes.ok_or(ObjectError::Encoding)?]),
             head,
+            extensions,
             covers: decode(covers)?,
         })
     }
@@ -105,7 +109,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
     /// are not checked here.
     ///
     /// # Errors
-    /// `Domain`, `Role`, `Signature` or `Field`.
+    /// `Domain`, `Role`, `Signature`, `Unsupported` or `Field`.
     pub fn verify(
         self,
         authorities: &impl Authorities,
@@ -115,7 +119,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
             return Err(ObjectError::Domain);
         }
         let signer = self.signer(authorities).ok_or(ObjectError::Role)?;
-        self.object.verify(signer)?;
+        self.object.verify(signer, &self.extensions, &[])?;
         self.checked(prefix)
     }
 
@@ -124,7 +128,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
     /// (spec/keys.md §3).
     ///
     /// # Errors
-    /// [`ObjectError::Serial`] if it is another one, `Domain` or `Field`.
+    /// [`ObjectError::Serial`] if it is another one, `Domain`, `Unsupported` or `Field`.
     pub fn verify_referenced(
         self,
         domain: &DomainId,
@@ -137,6 +141,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
         if self.hash != *hash {
             return Err(ObjectError::Serial);
         }
+        check_extensions(&self.extensions, &[])?;
         self.checked(prefix)
     }
 

@@ -1,7 +1,7 @@
 use core::fmt;
 
-use sealmq_core::crypto::{Digest, IdentityKey, sha256};
-use sealmq_core::object::{FORM_SUITE_1, Kind, ObjectError, sign_encoded};
+use sealmq_core::crypto::{Digest, sha256};
+use sealmq_core::object::{FORM_SUITE_1, Kind, ObjectError, Signer, sign_encoded};
 
 use super::MAX_ANNOUNCEMENT_LEN;
 use super::cover::{
@@ -45,12 +45,12 @@ impl Head<'_> {
     ///
     /// # Errors
     /// As there; `Field("covers")` for a cover above 49152 bytes.
-    pub fn sign<'o>(
+    pub fn sign<'o, 's>(
         &self,
         prefix: &str,
         secret: &ReaderSecret,
         covers: &[&[CoverKey]],
-        signer: &IdentityKey,
+        signer: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let mut sink = ChunkSink {
@@ -71,15 +71,16 @@ impl Head<'_> {
     /// # Errors
     /// A field that the spec forbids, `covers` included; [`ObjectError::TooLarge`] above 65536
     /// bytes or for a short `out`. Throw away the chunks that the sink got by then.
-    pub fn sign_with_chunks<'o>(
+    pub fn sign_with_chunks<'o, 's>(
         &self,
         prefix: &str,
         secret: &ReaderSecret,
         covers: &[&[CoverKey]],
-        signer: &IdentityKey,
+        signer: impl Into<Signer<'s>>,
         sink: &mut ChunkSink<'_>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let signer = signer.into();
         let psk = secret.psk();
         let head = Head {
             group_key: secret.group_key_pair().public(),
@@ -93,7 +94,7 @@ impl Head<'_> {
 
         let mut cursor = Cursor::new(out);
         cursor.put(&[FORM_SUITE_1, Kind::Announcement as u8])?;
-        cursor.encode(&head)?;
+        cursor.encode(&(&head, signer.extensions()))?;
         let wrapper = Wrapper {
             head_hash: sha256(&[cursor.written()]),
             secret,
@@ -118,7 +119,7 @@ impl Head<'_> {
         }
 
         let body_len = cursor.written().len().saturating_sub(2);
-        let signed = sign_encoded(Kind::Announcement, body_len, signer, out)?;
+        let signed = sign_encoded(Kind::Announcement, body_len, signer.key(), out)?;
         if signed.0.len() > MAX_ANNOUNCEMENT_LEN {
             return Err(ObjectError::TooLarge);
         }

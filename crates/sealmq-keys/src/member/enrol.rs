@@ -7,7 +7,7 @@ use core::ops::RangeInclusive;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, Entropy, IdentityKey, Secret};
-use sealmq_core::object::{Access, Kind, List, Object};
+use sealmq_core::object::{Access, Kind, List, Object, Signer};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
 
@@ -94,7 +94,7 @@ impl Member {
         let mut device = DeviceSecret::new(draw(rng)?);
         let mut changes = Changes::new();
         let new = NewRequest {
-            identity: &identity,
+            signer: (&identity).into(),
             domain,
             token: NO_TOKEN,
             suite,
@@ -263,14 +263,15 @@ fn requested_domain(identity: &IdentityRecord) -> Result<DomainId, MemberError> 
     let damaged = || MemberError::Record(records::IDENTITY.to_string());
     let object = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
     let object = object.map_err(|_| damaged())?;
-    let fields: EnrolmentRequest<'_> =
-        sealmq_core::object::decode(object.body()).map_err(|_| damaged())?;
+    let (fields, _) = object
+        .decode::<EnrolmentRequest<'_>>()
+        .map_err(|_| damaged())?;
     Ok(fields.domain)
 }
 
 /// What an enrolment request is made from.
 pub(super) struct NewRequest<'a> {
-    pub(super) identity: &'a IdentityKey,
+    pub(super) signer: Signer<'a>,
     pub(super) domain: DomainId,
     pub(super) token: [u8; TOKEN_ID_LEN],
     pub(super) suite: Suite,
@@ -292,7 +293,7 @@ impl NewRequest<'_> {
         let mut objects = Vec::new();
         for number in self.numbers.clone() {
             let new = NewPackage {
-                identity: self.identity,
+                signer: self.signer,
                 domain: self.domain,
                 suite: self.suite,
                 number,
@@ -315,14 +316,14 @@ impl NewRequest<'_> {
             domain: self.domain,
             token: self.token,
             name: self.name,
-            key: *self.identity.verifying_key().as_bytes(),
+            key: *self.signer.key().verifying_key().as_bytes(),
             issued_at: seconds(self.now).unwrap_or(0),
             packages: List::encode(&borrowed, &mut list)
                 .map_err(|e| MemberError::Object(e.into()))?,
         };
         let mut buffer = vec![0; room.saturating_add(512)];
         let (request, _) = fields
-            .sign(self.suite, self.identity, &mut buffer)
+            .sign(self.suite, self.signer, &mut buffer)
             .map_err(MemberError::Object)?;
         Ok(request.to_vec())
     }
@@ -332,8 +333,9 @@ impl NewRequest<'_> {
 fn check_newer(known: &[u8], new: &VerifiedCredential<&[u8]>) -> Result<(), MemberError> {
     let damaged = || MemberError::Record(records::CREDENTIAL.to_string());
     let object = Object::parse(known, Kind::Credential).map_err(|_| damaged())?;
-    let fields: sealmq_core::Credential<'_> =
-        sealmq_core::object::decode(object.body()).map_err(|_| damaged())?;
+    let (fields, _) = object
+        .decode::<sealmq_core::Credential<'_>>()
+        .map_err(|_| damaged())?;
     if fields.member != new.fields().member {
         return Err(MemberError::OtherDevice);
     }

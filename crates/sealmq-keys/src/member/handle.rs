@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
-use sealmq_core::crypto::{KemError, RecipientKeyPair};
+use sealmq_core::crypto::RecipientKeyPair;
 use sealmq_core::object::{ObjectError, kem_of};
 use sealmq_core::open::{Missing, Rejection};
 use sealmq_core::{GroupId, MemberNumber};
@@ -25,7 +25,7 @@ use crate::group::{FollowError, GroupState, InstallError, Installed};
 use crate::refused::RefusedList;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
-use crate::welcome::VerifiedWelcome;
+use crate::welcome::{VerifiedWelcome, WelcomeError};
 
 /// Why an object on a reserved topic was refused.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) enum Refusal {
     Object(ObjectError),
     Follow(FollowError),
     Install(InstallError),
-    Sealed(KemError),
+    Sealed(WelcomeError),
     Package,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Refusal {
             Self::Object(e) => e.fmt(f),
             Self::Follow(e) => e.fmt(f),
             Self::Install(e) => e.fmt(f),
-            Self::Sealed(e) => write!(f, "the welcome does not open: {e}"),
+            Self::Sealed(e) => e.fmt(f),
             Self::Package => f.write_str(
                 "the welcome is sealed to a key package that this device never made: check that no two devices share an identity",
             ),
@@ -70,7 +70,6 @@ pub(super) enum Handled {
 impl Member {
     /// Takes what arrived on a reserved topic, live or retained. Bad content changes nothing.
     pub fn handle_reserved(&mut self, topic: &str, payload: &[u8], now: Now) -> Vec<Action> {
-        self.stirred = true;
         let mut actions = Vec::new();
         let Some(parsed) = ReservedTopic::parse(&self.prefix, topic) else {
             self.stats.reserved_ignored = self.stats.reserved_ignored.saturating_add(1);

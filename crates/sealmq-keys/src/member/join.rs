@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, VerifyingKey};
-use sealmq_core::object::{Kind, Object, ObjectError, decode};
+use sealmq_core::object::{Kind, Object, ObjectError, Signer};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, check_name};
 
@@ -61,6 +61,9 @@ pub struct JoinOptions {
     pub way: JoinWay,
     /// One-time keys in the request, 1 to [`MAX_PACKAGES`]: one is used up per group.
     pub packages: u32,
+    /// Extensions of the request and its packages, as the encoded elements of the list
+    /// (spec/keys.md §1). This version defines none: for trials of later ones.
+    pub extensions: Vec<u8>,
 }
 
 /// What members call a group, from its announcement.
@@ -118,6 +121,7 @@ struct Keys {
 pub struct Joiner {
     name: String,
     packages: u32,
+    extensions: Vec<u8>,
     root: VerifyingKey,
     domain: DomainId,
     prefix: String,
@@ -200,6 +204,7 @@ impl Member {
         Ok(Joiner {
             name: options.name,
             packages: options.packages,
+            extensions: options.extensions,
             root,
             domain,
             prefix,
@@ -466,7 +471,8 @@ impl Joiner {
             return Err(MemberError::Random);
         };
         let new = NewRequest {
-            identity: &self.keys.identity,
+            signer: Signer::with_encoded(&self.keys.identity, &self.extensions)
+                .map_err(MemberError::Object)?,
             domain: self.domain,
             token,
             suite: delegation.suite(),
@@ -546,5 +552,6 @@ impl Joiner {
 fn fields(request: &[u8]) -> Result<EnrolmentRequest<'_>, MemberError> {
     let damaged = || MemberError::Record(records::IDENTITY.to_string());
     let object = Object::parse_any(request, Kind::EnrolmentRequest).map_err(|_| damaged())?;
-    decode(object.body()).map_err(|_| damaged())
+    let (fields, _) = object.decode().map_err(|_| damaged())?;
+    Ok(fields)
 }

@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, RecipientKeyPair, Secret};
-use sealmq_core::object::{List, ObjectError, kem_of};
+use sealmq_core::crypto::{DeviceSecret, Digest, Purpose, RecipientKeyPair, Secret};
+use sealmq_core::object::{List, ObjectError, Signer, kem_of};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 
@@ -81,7 +81,7 @@ impl Package {
 
 /// What a new package is made for.
 pub(super) struct NewPackage<'a> {
-    pub(super) identity: &'a IdentityKey,
+    pub(super) signer: Signer<'a>,
     pub(super) domain: DomainId,
     pub(super) suite: Suite,
     pub(super) number: u32,
@@ -114,7 +114,7 @@ impl NewPackage<'_> {
         };
         let package = KeyPackage {
             domain: self.domain,
-            identity: *self.identity.verifying_key().as_bytes(),
+            identity: *self.signer.key().verifying_key().as_bytes(),
             number: self.number,
             kem: kem.id(),
             init_key: pair.public().as_bytes(),
@@ -123,7 +123,7 @@ impl NewPackage<'_> {
         };
         let mut buffer = [0; MAX_KEY_PACKAGE_LEN];
         let (object, hash) = package
-            .sign(self.identity, &mut buffer)
+            .sign(self.signer, &mut buffer)
             .map_err(MemberError::Object)?;
         Ok(Package {
             hash,
@@ -142,7 +142,6 @@ impl Member {
     /// nonces on a device without a clock. Call it about once a second, after [`Member::tick`],
     /// and carry out the actions in the same way.
     pub fn maintain(&mut self, now: Now, rng: &mut impl TryCryptoRng) -> Vec<Action> {
-        self.stirred = false;
         let mut actions = Vec::new();
         let mut result = self.note_epochs(&mut actions);
         self.end_stale_packages(now, &mut actions);
@@ -230,7 +229,7 @@ impl Member {
         for _ in 0..self.set_size() {
             number = number.checked_add(1).ok_or(MemberError::Random)?;
             let new = NewPackage {
-                identity: &self.identity,
+                signer: self.signer().map_err(MemberError::Object)?,
                 domain: self.domain(),
                 suite: self.delegation.suite(),
                 number,
@@ -300,6 +299,11 @@ impl Member {
         self.sign_confirmation(&entries).ok()
     }
 
+    /// What the member signs with.
+    fn signer(&self) -> Result<Signer<'_>, ObjectError> {
+        Signer::with_encoded(&self.identity, &self.options.extensions)
+    }
+
     fn sign_confirmation(&self, entries: &[ConfirmationEntry]) -> Result<Publication, ObjectError> {
         let mut list = vec![0; MAX_CONFIRMATION_LEN];
         let confirmation = Confirmation {
@@ -308,7 +312,7 @@ impl Member {
             entries: List::encode(entries, &mut list)?,
         };
         let mut out = vec![0; MAX_CONFIRMATION_LEN];
-        let (object, _) = confirmation.sign(&self.identity, &mut out)?;
+        let (object, _) = confirmation.sign(self.signer()?, &mut out)?;
         let topic = ReservedTopic::Confirm(self.own.member).name(&self.prefix);
         Ok(Publication::retained(topic, object))
     }

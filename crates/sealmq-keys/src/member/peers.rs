@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use sealmq_core::object::{Kind, Object, ObjectError, decode};
+use sealmq_core::object::{Kind, Object, ObjectError};
 use sealmq_core::{Credential, MemberNumber};
 
 use super::MemberError;
@@ -44,7 +44,7 @@ impl Peers {
         let damaged = || MemberError::Record(key.into());
         let bytes = records::body(key, value)?;
         let object = Object::parse(bytes, Kind::Credential).map_err(|_| damaged())?;
-        let fields: Credential<'_> = decode(object.body()).map_err(|_| damaged())?;
+        let (fields, _) = object.decode::<Credential<'_>>().map_err(|_| damaged())?;
         let credential = Holder::verify(bytes.to_vec(), delegation).ok();
         self.known.insert(fields.member, credential);
         Ok(())

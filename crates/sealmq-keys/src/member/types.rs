@@ -49,6 +49,9 @@ pub struct MemberOptions {
     pub sequence: bool,
     /// Report drops. Turn it off where several readers share a subscription.
     pub report_gaps: bool,
+    /// Extensions of what this member signs, as the encoded elements of the list (spec/keys.md
+    /// §1). This version defines none: for trials of later ones.
+    pub extensions: Vec<u8>,
 }
 
 impl Default for MemberOptions {
@@ -64,6 +67,7 @@ impl Default for MemberOptions {
             max_sessions: 1024,
             sequence: true,
             report_gaps: true,
+            extensions: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 use alloc::collections::BTreeMap;
 
-use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::object::{Kind, Object};
 use sealmq_core::open::{
     Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
 };
@@ -12,11 +12,11 @@ use super::groups::Group;
 use super::holder::Holder;
 use super::peers::Peers;
 use super::seconds;
+use super::send::Standing;
 use super::succession::Past;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
 use crate::refused::REMOVED;
-use crate::standing::{Moment, Standing};
 
 /// What the receiver looks things up in.
 pub(super) struct View<'a> {
@@ -35,7 +35,11 @@ impl Epochs for View<'_> {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
         self.groups.iter().find_map(|(id, group)| {
             let view = group.state.as_ref()?.by_key_id(key_id)?;
-            let until = self.standing(*id, group, self.own).reads_until(self.at())?;
+            if !group.may_read(self.now, self.uptime) {
+                return None;
+            }
+            // Nothing outlives the delegation that it was signed under (spec/keys.md §3).
+            let end = self.past.end_of(group, self.delegation)?;
             let policy = group.policy();
             Some(ReadingEpoch {
                 group: *id,
@@ -44,7 +48,7 @@ impl Epochs for View<'_> {
                 suite: Suite::One,
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
-                not_after: until,
+                not_after: view.good_until.min(end),
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -75,38 +79,17 @@ impl View<'_> {
         group.awaits_answer() || self.past.awaits(group, self.delegation)
     }
 
-    const fn at(&self) -> Moment {
-        Moment {
-            now: match self.now {
-                Some(ms) => Some(ms / 1000),
-                None => None,
-            },
-            uptime: self.uptime,
-        }
-    }
-
-    fn standing<'v>(&'v self, id: GroupId, group: &'v Group, holder: &'v Holder) -> Standing<'v> {
-        Standing {
-            group: id,
-            state: group.state.as_deref(),
-            keys_end: self.past.end_of(group, self.delegation),
-            removed: false,
-            holding: holder.holding(&id, self.end_of(holder)),
-        }
-    }
-
-    /// Until when a credential counts.
-    fn end_of(&self, holder: &Holder) -> Option<u64> {
-        if holder.credential().hash() == self.own.credential().hash() {
-            self.own_end
-        } else {
-            Some(holder.not_after.min(self.delegation.not_after()))
-        }
-    }
-
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
-        let standing = self.standing(query.group, group, holder);
+        let standing = Standing {
+            group: query.group,
+            holder,
+            topics: group,
+        };
+        // Without a clock the newest announcement says what time it is at least: a credential that
+        // has expired by then is refused, because the refused list forgets it (ATTACKS A29).
+        let at_least = group.state.as_ref().and_then(|state| state.issued_at());
+        let over = self.now.is_none() && at_least.is_some_and(|time| holder.not_after < time);
         Some(Sender {
             member: holder.member,
             key: *holder.credential().key(),
@@ -114,9 +97,12 @@ impl View<'_> {
             delegation: holder.delegation_serial,
             serial: holder.serial,
             issued_at: holder.issued_at,
-            not_after: standing.holding.end.unwrap_or_default(),
+            not_after: match holder.credential().hash() == self.own.credential().hash() {
+                true => self.own_end.unwrap_or_default(),
+                false => holder.not_after.min(self.delegation.not_after()),
+            },
             may_publish: standing.covers(query.topic),
-            lowest_serial: if standing.is_over(self.at(), holder.not_after) {
+            lowest_serial: if over {
                 Some(REMOVED)
             } else {
                 group.lowest_serial(holder.member)
@@ -145,7 +131,7 @@ impl Directory for View<'_> {
     ) -> Option<Sender> {
         // First what costs no signature.
         let object = Object::parse(credential, Kind::Credential).ok()?;
-        let fields: Credential<'_> = decode(object.body()).ok()?;
+        let (fields, _) = object.decode::<Credential<'_>>().ok()?;
         let newer = known.is_none_or(|known| fields.order() > known);
         let in_time = seconds(self.now).is_none_or(|now| now <= self.delegation.not_after());
         if fields.member != query.member || !newer || !in_time {

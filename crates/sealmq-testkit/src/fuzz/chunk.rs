@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use sealmq_core::crypto::{Digest, sha256};
-use sealmq_core::object::{Kind, List, ObjectError, decode_prefix, encode};
+use sealmq_core::object::{Extensions, Kind, List, ObjectError, decode_prefix, encode};
 use sealmq_keys::{Announcement, Cover, Generation, Head, MAX_CHUNK_LEN};
 
 use super::signed::{Signer, frame};
@@ -113,6 +113,7 @@ fn announcement(depth: u8, references: &[(u32, Digest)]) -> Vec<u8> {
     let (mut chunks, mut cover, mut out) = ([0; 128], [0; 160], [0; 2048]);
     let chunks = List::encode(references, &mut chunks).unwrap();
     let cover = encode(&(1_u8, chunks), &mut cover).unwrap();
-    let body = encode(&(head, &*cover), &mut out).unwrap();
+    let extensions: Extensions<'_> = List::EMPTY;
+    let body = encode(&(head, extensions, &*cover), &mut out).unwrap();
     frame(Kind::Announcement, body, &signer.key)
 }

@@ -1,7 +1,7 @@
 //! Join requests: what anybody may encrypt to the authority.
 
 use sealmq_core::crypto::{Secret, expand, seal_base, sha256};
-use sealmq_core::object::{Kind, List, Object, decode, encode};
+use sealmq_core::object::{Extensions, Kind, List, Object, decode, encode};
 use sealmq_core::wire::Suite;
 use sealmq_keys::{
     EnrolmentRequest, JoinRequest, MAX_JOIN_REQUEST_LEN, NO_TOKEN, VerifiedEnrolment,
@@ -34,7 +34,9 @@ pub fn join_request(data: &[u8]) -> bool {
     let mac = [[0; 32], right, [1; 32], [0; 32]][usize::from(choice & 3)];
     let object = sealed(&[&mac[..], &request].concat());
     let parsed = Object::parse_as(&request, Suite::One, Kind::EnrolmentRequest).ok();
-    let fields = parsed.and_then(|o| decode::<EnrolmentRequest<'_>>(o.body()).ok());
+    let fields = parsed
+        .and_then(|o| o.decode::<EnrolmentRequest<'_>>().ok())
+        .map(|(fields, _)| fields);
     let named = fields.map(|fields| fields.token);
     let id = named.unwrap_or(NO_TOKEN);
     let has_token = id != NO_TOKEN;
@@ -73,7 +75,7 @@ const fn seed() -> Secret {
 
 /// A request with these fields, signed by the fuzzed device; any bytes if they are no fields.
 fn request(data: &[u8], token: [u8; 8], knows_domain: bool) -> Vec<u8> {
-    let Ok(fields) = decode::<EnrolmentRequest<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(EnrolmentRequest<'_>, Extensions<'_>)>(data) else {
         return data.to_vec();
     };
     let (signer, identity) = (Signer::get(), identity());
@@ -94,7 +96,11 @@ fn request(data: &[u8], token: [u8; 8], knows_domain: bool) -> Vec<u8> {
         ..fields
     };
     let about = packages.as_encoded().len() + data.len();
-    frame(Kind::EnrolmentRequest, &encoded(&fields, about), &identity)
+    frame(
+        Kind::EnrolmentRequest,
+        &encoded(&(fields, extensions), about),
+        &identity,
+    )
 }
 
 /// spec/keys.md §12, written down once more.
@@ -102,11 +108,21 @@ fn sealed(plaintext: &[u8]) -> Vec<u8> {
     let signer = Signer::get();
     let serial = Signer::SERIAL.to_be_bytes();
     let info = [&b"sealmq/1 join"[..], &signer.domain.0, &serial, &[0]].concat();
+    let extensions: Extensions<'_> = List::EMPTY;
+    let mut out = [0; 16];
+    let fields = encode(&(Signer::SERIAL, 0_u8, extensions), &mut out).unwrap();
+    let aad = [&[0x11, 10], &*fields].concat();
     let mut text = plaintext.to_vec();
-    let (enc, tag) = seal_base(signer.join_key.public(), &info, &[], &seed(), &mut text).unwrap();
+    let (enc, tag) = seal_base(signer.join_key.public(), &info, &aad, &seed(), &mut text).unwrap();
     text.extend_from_slice(&tag);
     let mut out = vec![0; text.len() + 64];
-    let body = (Signer::SERIAL, 0_u8, enc.as_bytes(), text.as_slice());
+    let body = (
+        Signer::SERIAL,
+        0_u8,
+        extensions,
+        enc.as_bytes(),
+        text.as_slice(),
+    );
     let body = encode(&body, &mut out).unwrap();
     [&[0x11, 10], &*body].concat()
 }

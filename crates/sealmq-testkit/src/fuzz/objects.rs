@@ -1,7 +1,7 @@
 //! Delegations, and the objects of single members.
 
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Kind, List, decode, encode};
+use sealmq_core::object::{Extensions, Kind, List, Signer as Extended, decode, encode};
 use sealmq_core::topic::Filter;
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, MAX_GRANTS, VerifiedCredential, check_name};
@@ -29,7 +29,7 @@ pub fn delegation(data: &[u8]) -> bool {
     let signer = Signer::get();
     let root = signer.root.verifying_key();
     assert!(VerifiedDelegation::verify(data, &root).is_err(), "not ours");
-    let Ok(fields) = decode::<Delegation<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(Delegation<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let fields = Delegation {
@@ -39,7 +39,7 @@ pub fn delegation(data: &[u8]) -> bool {
     };
     let object = frame(
         Kind::Delegation,
-        &encoded(&fields, data.len()),
+        &encoded(&(fields, extensions), data.len()),
         &signer.root,
     );
     let Ok(verified) = VerifiedDelegation::verify(&object, &root) else {
@@ -63,7 +63,11 @@ pub fn delegation(data: &[u8]) -> bool {
     let mut out = [0; 4096];
     assert_eq!(
         again
-            .sign(verified.suite(), &signer.root, &mut out)
+            .sign(
+                verified.suite(),
+                Extended::extended(&signer.root, extensions).unwrap(),
+                &mut out
+            )
             .unwrap()
             .0,
         object
@@ -81,7 +85,7 @@ pub fn credential(data: &[u8]) -> bool {
         VerifiedCredential::verify(data, &signer.delegation).is_err(),
         "not ours"
     );
-    let Ok(fields) = decode::<Credential<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(Credential<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let fields = Credential {
@@ -90,7 +94,7 @@ pub fn credential(data: &[u8]) -> bool {
         signer: 0,
         ..fields
     };
-    let body = encoded(&fields, data.len());
+    let body = encoded(&(fields, extensions), data.len());
     let object = frame(Kind::Credential, &body, &signer.key);
     let Ok(verified) = VerifiedCredential::verify(object.as_slice(), &signer.delegation) else {
         return false;
@@ -114,7 +118,7 @@ pub fn credential(data: &[u8]) -> bool {
         grants: List::encode(&grants, &mut list).unwrap(),
         ..fields
     };
-    assert_eq!(encoded(&again, data.len()), body);
+    assert_eq!(encoded(&(again, extensions), data.len()), body);
     refuse_damaged(&object, verified.hash(), |bytes| {
         VerifiedCredential::verify(bytes, &signer.delegation).is_ok()
     });
@@ -129,7 +133,7 @@ pub fn key_package(data: &[u8]) -> bool {
         VerifiedKeyPackage::verify(data, Suite::One, &signer.domain, &key).is_err(),
         "not ours"
     );
-    let Ok(fields) = decode::<KeyPackage<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let fields = KeyPackage {
@@ -137,14 +141,20 @@ pub fn key_package(data: &[u8]) -> bool {
         identity: *key.as_bytes(),
         ..fields
     };
-    let object = frame(Kind::KeyPackage, &encoded(&fields, data.len()), &identity);
+    let object = frame(
+        Kind::KeyPackage,
+        &encoded(&(fields, extensions), data.len()),
+        &identity,
+    );
     let Ok(verified) = VerifiedKeyPackage::verify(&object, Suite::One, &signer.domain, &key) else {
         return false;
     };
     assert_eq!(verified.init_key().as_bytes(), fields.init_key);
     assert_eq!(verified.number(), fields.number);
     assert!(fields.number > 0 && fields.not_after > fields.issued_at);
-    assert_eq!(fields.sign(&identity, &mut [0; 512]).unwrap().0, object);
+    let again = Extended::extended(&identity, extensions).unwrap();
+    let mut out = vec![0; object.len()];
+    assert_eq!(fields.sign(again, &mut out).unwrap().0, object);
     refuse_damaged(&object, verified.hash(), |bytes| {
         VerifiedKeyPackage::verify(bytes, Suite::One, &signer.domain, &key).is_ok()
     });
@@ -159,7 +169,7 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     if let Ok(verified) = VerifiedEnrolment::verify(data, Suite::One, &signer.domain) {
         assert!(check_name(verified.fields().name).is_ok());
     }
-    let Ok(fields) = decode::<EnrolmentRequest<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(EnrolmentRequest<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let packages: Vec<Vec<u8>> = fields
@@ -176,7 +186,11 @@ pub fn enrolment_request(data: &[u8]) -> bool {
         ..fields
     };
     let about = packages.as_encoded().len() + data.len();
-    let object = frame(Kind::EnrolmentRequest, &encoded(&fields, about), &identity);
+    let object = frame(
+        Kind::EnrolmentRequest,
+        &encoded(&(fields, extensions), about),
+        &identity,
+    );
     let Ok(verified) = VerifiedEnrolment::verify(&object, Suite::One, &fields.domain) else {
         return false;
     };
@@ -203,7 +217,7 @@ pub(super) fn genuine(bytes: &[u8], domain: DomainId) -> Vec<u8> {
     let body = bytes
         .get(2..bytes.len().saturating_sub(64))
         .unwrap_or_default();
-    let Ok(fields) = decode::<KeyPackage<'_>>(body) else {
+    let Ok((fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(body) else {
         return bytes.to_vec();
     };
     let identity = identity();
@@ -212,5 +226,9 @@ pub(super) fn genuine(bytes: &[u8], domain: DomainId) -> Vec<u8> {
         identity: *identity.verifying_key().as_bytes(),
         ..fields
     };
-    frame(Kind::KeyPackage, &encoded(&fields, bytes.len()), &identity)
+    frame(
+        Kind::KeyPackage,
+        &encoded(&(fields, extensions), bytes.len()),
+        &identity,
+    )
 }

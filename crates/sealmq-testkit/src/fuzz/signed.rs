@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, IdentityKey, KemId, RecipientKeyPair, Secret};
 use sealmq_core::object::{
-    FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, decode, decode_prefix, encode, sign_encoded,
+    Extensions, FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, Signer as Extended, check_extensions,
+    decode, decode_prefix, encode, sign_encoded,
 };
 use sealmq_core::wire::Suite;
 use sealmq_keys::{
@@ -119,11 +120,10 @@ pub fn welcome(data: &[u8]) -> bool {
     assert_eq!(fields.leaf.checked_ilog2(), Some(u32::from(fields.depth)));
     assert!(fields.healing_epoch < fields.epoch);
     // What follows is `enc` and `sealed`, and nothing else.
-    let (enc, sealed) = decode::<(&[u8], &[u8])>(rest).unwrap();
-    assert_eq!(
-        (enc.len(), sealed.len()),
-        (32, usize::from(fields.depth) * 32 + 16)
-    );
+    let (extensions, enc, sealed) = decode::<(Extensions<'_>, &[u8], &[u8])>(rest).unwrap();
+    assert!(check_extensions(&extensions, &[]).is_ok());
+    let inner = sealed.len() - (usize::from(fields.depth) * 32 + 16);
+    assert!(enc.len() == 32 && (1..=1024).contains(&inner));
     refuse_damaged(&object, verified.hash(), |bytes| {
         VerifiedWelcome::verify(bytes, &signer.delegation).is_ok()
     });
@@ -137,11 +137,17 @@ pub fn refused_list(data: &[u8]) -> bool {
         RefusedList::verify(data, &signer.delegation).is_err(),
         "not ours"
     );
-    type Body<'a> = (DomainId, u32, u8, sealmq_core::GroupId, &'a [u8]);
-    let Ok((_, _, _, group, entries)) = decode::<Body<'_>>(data) else {
+    type Body<'a> = (
+        (DomainId, u32, u8, sealmq_core::GroupId, &'a [u8]),
+        Extensions<'a>,
+    );
+    let Ok(((_, _, _, group, entries), extensions)) = decode::<Body<'_>>(data) else {
         return false;
     };
-    let fields: Body<'_> = (signer.domain, Signer::SERIAL, 0, group, entries);
+    let fields: Body<'_> = (
+        (signer.domain, Signer::SERIAL, 0, group, entries),
+        extensions,
+    );
     let mut body = vec![0; data.len() + 64];
     let len = encode(&fields, &mut body).unwrap().len();
     let object = frame(Kind::RefusedList, &body[..len], &signer.key);
@@ -172,7 +178,7 @@ pub fn refused_list(data: &[u8]) -> bool {
         0,
         group,
         &refusals,
-        &signer.key,
+        Extended::extended(&signer.key, extensions).unwrap(),
         &mut out,
     )
     .unwrap();
@@ -192,7 +198,7 @@ pub fn announcement(data: &[u8]) -> bool {
         Announcement::verify(data, &signer.delegation, PREFIX).is_err(),
         "not ours"
     );
-    let Ok((head, covers)) = decode_prefix::<Head<'_>>(data) else {
+    let Ok(((head, extensions), covers)) = decode_prefix::<(Head<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let head = Head {
@@ -202,7 +208,7 @@ pub fn announcement(data: &[u8]) -> bool {
         ..head
     };
     let mut body = vec![0; data.len() + 64];
-    let len = encode(&head, &mut body).unwrap().len();
+    let len = encode(&(head, extensions), &mut body).unwrap().len();
     body.truncate(len);
     body.extend_from_slice(covers);
     let object = frame(Kind::Announcement, &body, &signer.key);
@@ -217,7 +223,7 @@ pub fn announcement(data: &[u8]) -> bool {
     };
     assert!(object.len() <= MAX_ANNOUNCEMENT_LEN);
     assert_eq!(*announcement.head(), head);
-    assert_eq!(rebuild(&announcement), body);
+    assert_eq!(rebuild(&announcement, &extensions), body);
     assert!(head.epoch > 0 && head.healing_epoch < head.epoch && head.not_after > head.issued_at);
     for (generation, cover) in announcement.covers() {
         match cover {
@@ -233,7 +239,7 @@ pub fn announcement(data: &[u8]) -> bool {
     true
 }
 
-fn rebuild(announcement: &Announcement<'_>) -> Vec<u8> {
+fn rebuild(announcement: &Announcement<'_>, extensions: &Extensions<'_>) -> Vec<u8> {
     let head = announcement.head();
     let filters: Vec<&str> = head.filters.iter().collect();
     let generations: Vec<Generation> = head.generations.iter().collect();
@@ -259,7 +265,7 @@ fn rebuild(announcement: &Announcement<'_>) -> Vec<u8> {
         covers.extend_from_slice(encode(&(variant, bytes.as_slice()), &mut out).unwrap());
     }
     let mut out = vec![0; MAX_ANNOUNCEMENT_LEN];
-    encode(&(again, covers.as_slice()), &mut out)
+    encode(&(again, extensions, covers.as_slice()), &mut out)
         .unwrap()
         .to_vec()
 }

@@ -1,14 +1,15 @@
 //! The small objects that heartbeats, clockless members and joining devices need.
 
 use sealmq_core::crypto::{Digest, IdentityKey, sha256};
-use sealmq_core::object::{Kind, List, decode};
+use sealmq_core::object::{Extensions, Kind, List, Signer as Extended, check_extensions, decode};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::{
     Confirmation, ConfirmationEntry, HeartbeatFields, JoinRefusalFields, JoinRefusalReason,
-    MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN, MAX_HEARTBEAT_LEN, MAX_JOIN_REFUSAL_LEN,
-    MAX_LEASE, MAX_NONCE_ANSWER_LEN, MAX_PACKAGE_SET_LEN, MAX_PACKAGES, NonceAnswerFields,
-    PackageSet, VerifiedConfirmation, VerifiedHeartbeat, VerifiedJoinRefusal, VerifiedNonceAnswer,
+    KeyPackage, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN, MAX_HEARTBEAT_LEN,
+    MAX_JOIN_REFUSAL_LEN, MAX_LEASE, MAX_NONCE_ANSWER_LEN, MAX_PACKAGE_SET_LEN, MAX_PACKAGES,
+    NonceAnswerFields, PackageSet, VerifiedConfirmation, VerifiedHeartbeat, VerifiedJoinRefusal,
+    VerifiedNonceAnswer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +29,9 @@ pub fn heartbeat(data: &[u8]) -> bool {
         signer: 0,
         ..fields
     };
-    let sign = |fields: &HeartbeatFields| {
+    let sign = |fields: &HeartbeatFields, signer: Extended<'_>| {
         let mut out = [0; MAX_HEARTBEAT_LEN];
-        Some(fields.sign(&signer.key, &mut out).ok()?.0.to_vec())
+        Some(fields.sign(signer, &mut out).ok()?.0.to_vec())
     };
     let Some(fields) = signed_again(data, Kind::Heartbeat, own, sign, verify) else {
         return false;
@@ -53,9 +54,9 @@ pub fn nonce_answer(data: &[u8]) -> bool {
         signer: 0,
         ..fields
     };
-    let sign = |fields: &NonceAnswerFields| {
+    let sign = |fields: &NonceAnswerFields, signer: Extended<'_>| {
         let mut out = [0; MAX_NONCE_ANSWER_LEN];
-        Some(fields.sign(&signer.key, &mut out).ok()?.0.to_vec())
+        Some(fields.sign(signer, &mut out).ok()?.0.to_vec())
     };
     let Some(fields) = signed_again(data, Kind::NonceAnswer, own, sign, verify) else {
         return false;
@@ -71,18 +72,22 @@ fn signed_again<'a, T>(
     data: &'a [u8],
     kind: Kind,
     own: impl Fn(T) -> T,
-    sign: impl Fn(&T) -> Option<Vec<u8>>,
+    sign: impl Fn(&T, Extended<'_>) -> Option<Vec<u8>>,
     verify: impl Fn(&[u8]) -> Option<(T, Digest)>,
 ) -> Option<T>
 where
     T: Deserialize<'a> + Serialize + PartialEq + core::fmt::Debug,
 {
     assert_eq!(verify(data), None, "not ours");
-    let fields = own(decode(data).ok()?);
-    let object = frame(kind, &encoded(&fields, 0), &Signer::get().key);
-    let signed = sign(&fields);
+    let (fields, extensions) = decode::<(T, Extensions<'a>)>(data).ok()?;
+    let fields = own(fields);
+    let body = encoded(&(&fields, extensions), data.len());
+    let object = frame(kind, &body, &Signer::get().key);
+    let extended = Extended::extended(&Signer::get().key, extensions).ok()?;
+    let signed = sign(&fields, extended);
     let Some((verified, hash)) = verify(&object) else {
-        assert_eq!(signed, None, "signed, but not accepted");
+        let critical = check_extensions(&extensions, &[]).is_err();
+        assert!(signed.is_none() || critical, "signed, but not accepted");
         return None;
     };
     assert_eq!(signed.as_ref(), Some(&object));
@@ -96,13 +101,15 @@ pub fn join_refusal(data: &[u8]) -> bool {
     let signer = Signer::get();
     let verify = |bytes: &[u8]| VerifiedJoinRefusal::verify(bytes, &signer.delegation);
     assert!(verify(data).is_err(), "not ours");
-    let Ok((.., request, reason)) = decode::<(DomainId, u32, u8, Digest, u8)>(data) else {
+    type Body<'a> = ((DomainId, u32, u8, Digest, u8), Extensions<'a>);
+    let Ok(((.., request, reason), extensions)) = decode::<Body<'_>>(data) else {
         return false;
     };
     let body = (signer.domain, Signer::SERIAL, 0_u8, request, reason);
-    let object = frame(Kind::JoinRefusal, &encoded(&body, 0), &signer.key);
+    let body = encoded(&(body, extensions), data.len());
+    let object = frame(Kind::JoinRefusal, &body, &signer.key);
     let Ok(verified) = verify(&object) else {
-        assert!(!(1..=6).contains(&reason));
+        assert!(!(1..=6).contains(&reason) || check_extensions(&extensions, &[]).is_err());
         return false;
     };
     let meant = JoinRefusalReason::ALL[usize::from(reason) - 1];
@@ -115,7 +122,8 @@ pub fn join_refusal(data: &[u8]) -> bool {
     };
     assert_eq!(*verified.fields(), fields);
     let mut out = [0; MAX_JOIN_REFUSAL_LEN];
-    assert_eq!(fields.sign(&signer.key, &mut out).unwrap().0, object);
+    let again = Extended::extended(&signer.key, extensions).unwrap();
+    assert_eq!(fields.sign(again, &mut out).unwrap().0, object);
     refuse_damaged(&object, &sha256(&[&object]), |bytes| verify(bytes).is_ok());
     true
 }
@@ -124,7 +132,7 @@ pub fn join_refusal(data: &[u8]) -> bool {
 pub fn confirmation(data: &[u8]) -> bool {
     let (signer, identity) = (Signer::get(), identity());
     let key = identity.verifying_key();
-    let Ok(fields) = decode::<Confirmation<'_>>(data) else {
+    let Ok((fields, extensions)) = decode::<(Confirmation<'_>, Extensions<'_>)>(data) else {
         return false;
     };
     let verify = |bytes: &[u8], member| {
@@ -138,11 +146,18 @@ pub fn confirmation(data: &[u8]) -> bool {
         entries: List::encode(&entries, &mut list).unwrap(),
         ..fields
     };
-    let object = frame(Kind::Confirmation, &encoded(&fields, data.len()), &identity);
+    let object = frame(
+        Kind::Confirmation,
+        &encoded(&(fields, extensions), data.len()),
+        &identity,
+    );
     let mut out = [0; MAX_CONFIRMATION_LEN];
-    let signed = fields.sign(&identity, &mut out).map(|(bytes, _)| bytes);
+    let signed = Extended::extended(&identity, extensions)
+        .and_then(|again| fields.sign(again, &mut out))
+        .map(|(bytes, _)| bytes);
     let Ok(hash) = verify(&object, fields.member) else {
-        assert!(signed.is_err(), "signed, but not accepted");
+        let critical = check_extensions(&extensions, &[]).is_err();
+        assert!(signed.is_err() || critical, "signed, but not accepted");
         return false;
     };
     assert_eq!(signed, Ok(object.as_slice()));
@@ -195,6 +210,12 @@ pub fn package_set(data: &[u8]) -> bool {
 }
 
 fn is_signed(package: &[u8], identity: &IdentityKey) -> bool {
-    sealmq_core::object::Object::parse(package, Kind::KeyPackage)
-        .is_ok_and(|object| object.verify(&identity.verifying_key()).is_ok())
+    sealmq_core::object::Object::parse(package, Kind::KeyPackage).is_ok_and(|object| {
+        let Ok((_, extensions)) = object.decode::<KeyPackage<'_>>() else {
+            return false;
+        };
+        object
+            .verify(&identity.verifying_key(), &extensions, &[])
+            .is_ok()
+    })
 }

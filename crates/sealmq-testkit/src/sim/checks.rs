@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::object::{Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
 use sealmq_keys::member::{Action, MemberEvent, Received};
 use sealmq_keys::{Publication, ReservedTopic};
@@ -46,7 +46,7 @@ impl World {
             }
             Some(ReservedTopic::Credential(member)) => {
                 let object = Object::parse(payload, Kind::Credential).unwrap();
-                let credential: Credential<'_> = decode(object.body()).unwrap();
+                let (credential, _) = object.decode::<Credential<'_>>().unwrap();
                 let new = (credential.serial, credential.credential_serial);
                 let known = self.published.credentials.entry(member);
                 let known = known.or_insert((credential.key, new));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmq_core::object::{Access, Kind, Object, decode};
+use sealmq_core::object::{Access, Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
 use sealmq_keys::GroupState;
 use sealmq_keys::member::{Member, MemberOptions, Now};
@@ -106,7 +106,7 @@ impl Device {
         }
         let mut device = &self.store.0["member/device"][1 + 32..];
         let object = Object::parse(self.credential(), Kind::Credential).unwrap();
-        let credential: Credential<'_> = decode(object.body()).unwrap();
+        let (credential, _) = object.decode::<Credential<'_>>().unwrap();
         Numbers {
             session: varint(&mut device),
             package: varint(&mut device),

@@ -2,7 +2,7 @@
 
 use rand_core::TryRng as _;
 use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Kind, Object, decode};
+use sealmq_core::object::{Kind, Object};
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart,
 };
@@ -92,7 +92,7 @@ impl World {
         let identity = IdentityKey::from_seed(&Secret::new(seed));
         let bytes = this.credential().to_vec();
         let object = Object::parse(&bytes, Kind::Credential).unwrap();
-        let credential: Credential<'_> = decode(object.body()).unwrap();
+        let (credential, _) = object.decode::<Credential<'_>>().unwrap();
         let state = this.state()?;
         let epoch = state.current()?;
         let insider = Insider {

@@ -163,6 +163,7 @@ impl World {
                 name: new.name.clone(),
                 way,
                 packages: PACKAGES,
+                extensions: Vec::new(),
             };
             match Member::join(&new.store, options, &mut new.rng) {
                 Ok(joiner) => new.joiner = Some(joiner),

@@ -1,15 +1,17 @@
 //! The decoded fields of objects as they stand in the vectors: the names of the spec, in wire order.
 
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::{Kind, decode};
+use sealmq_core::object::Extensions;
+use sealmq_core::object::Kind;
+use sealmq_core::object::decode_prefix;
 use sealmq_core::{Credential, DomainId, GroupId};
 use sealmq_keys::{
-    Announcement, Confirmation, Delegation, EnrolmentRequest, HeartbeatFields, KeyPackage,
-    NonceAnswerFields, Policy,
+    Announcement, Confirmation, Delegation, EnrolmentRequest, Head, HeartbeatFields, KeyPackage,
+    NonceAnswerFields, Policy, WelcomeFields,
 };
 
 use super::json::{Json, object};
-use super::world::{WelcomeBody, body, body_of};
+use super::world::{WelcomeBody, body, fields_of};
 
 pub(crate) fn delegation(f: &Delegation<'_>) -> Json {
     let keys = f
@@ -101,7 +103,7 @@ pub(crate) fn announcement(announcement: &Announcement<'_>) -> Json {
 /// Of a whole refused list: its fields before the entries are not public in the real code.
 pub(crate) fn refused_list(object: &[u8]) -> Json {
     let (domain, serial, signer, group, entries): (DomainId, u32, u8, GroupId, &[u8]) =
-        decode(body_of(object, Kind::RefusedList)).unwrap();
+        fields_of(object, Kind::RefusedList);
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
     let entries = entries.chunks(8).map(|entry| {
         object! { member: number(&entry[..4]), lowest_serial: number(&entry[4..]) }
@@ -141,4 +143,32 @@ pub(crate) type RefusalBody = (DomainId, u32, u8, Digest, u8);
 
 pub(crate) fn join_refusal((domain, serial, signer, request, reason): &RefusalBody) -> Json {
     object! { domain: domain.0, serial: *serial, signer: *signer, request: *request, reason: *reason }
+}
+
+/// The extensions of an object whose body decodes.
+pub(crate) fn extensions(bytes: &[u8]) -> Json {
+    let body = &bytes[2..bytes.len() - 64];
+    fn behind<'a, T>(body: &'a [u8]) -> Extensions<'a>
+    where
+        T: serde::Deserialize<'a> + serde::Serialize,
+    {
+        decode_prefix::<(T, Extensions<'a>)>(body).unwrap().0.1
+    }
+    let list = match bytes[1] {
+        1 => behind::<Delegation<'_>>(body),
+        2 => behind::<Credential<'_>>(body),
+        3 => behind::<KeyPackage<'_>>(body),
+        4 => behind::<WelcomeFields>(body),
+        5 => behind::<Head<'_>>(body),
+        6 => behind::<(DomainId, u32, u8, GroupId, &[u8])>(body),
+        7 => behind::<HeartbeatFields>(body),
+        8 => behind::<NonceAnswerFields>(body),
+        9 => behind::<EnrolmentRequest<'_>>(body),
+        11 => behind::<Confirmation<'_>>(body),
+        _ => behind::<RefusalBody>(body),
+    };
+    let list = list
+        .iter()
+        .map(|e| object! { id: e.id, value: Json::hex(e.value) });
+    Json::Array(list.collect())
 }

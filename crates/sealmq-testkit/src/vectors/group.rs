@@ -2,7 +2,7 @@
 //! and wrong ones.
 
 use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, Secret, sha256};
-use sealmq_core::object::{FORM_SUITE_1, Kind, List};
+use sealmq_core::object::{Extensions, FORM_SUITE_1, Kind, List, Signer};
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::tree::{Half, NodeKey, PathKeys, cover, half_of, path_nodes};
@@ -15,8 +15,8 @@ use super::craft::{blob, varint};
 use super::hpke;
 use super::json::{Json, object};
 use super::world::{
-    CONTROLLER, NOW, WEEK, WelcomeBody, body, body_of, bytes, controller, digest, domain, elements,
-    hash, identity, plant, secret, sign,
+    CONTROLLER, NO_EXTENSIONS, NOW, WEEK, WelcomeBody, body, bytes, controller, digest, domain,
+    elements, fields_of, hash, identity, plant, secret, sign,
 };
 
 /// An epoch that was announced.
@@ -53,6 +53,8 @@ pub(crate) struct Draft {
     pub(crate) generations: Vec<Generation>,
     /// For each generation the nodes of its cover.
     pub(crate) covers: Vec<Vec<u32>>,
+    /// Extensions of the head, encoded.
+    pub(crate) extensions: Vec<u8>,
     /// What is wrapped for the readers' half in the place of `reader`.
     pub(crate) wrapped: Option<Secret>,
 }
@@ -181,6 +183,7 @@ impl Group {
             } else {
                 vec![2, 3]
             }],
+            extensions: vec![],
             wrapped: None,
         }
     }
@@ -227,7 +230,8 @@ impl Group {
     pub(crate) fn head(&self, draft: &Draft) -> (Vec<u8>, Digest) {
         let filters: Vec<&str> = draft.filters.iter().map(String::as_str).collect();
         let (filters, generations) = (elements(&filters), elements(&draft.generations));
-        let head = body(&self.head_fields(draft, &filters, &generations));
+        let extensions: Extensions<'_> = List::from_encoded(&draft.extensions).unwrap();
+        let head = body(&(self.head_fields(draft, &filters, &generations), extensions));
         let hash = sha256(&[&[FORM_SUITE_1, Kind::Announcement as u8], &head]);
         (head, hash)
     }
@@ -361,7 +365,8 @@ impl Group {
         let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
         let prefix = default_prefix(&domain());
         let out = &mut vec![0; 65536];
-        head.sign(&prefix, &draft.reader, &covers, &draft.key, out)
+        let signer = Signer::with_encoded(&draft.key, &draft.extensions).unwrap();
+        head.sign(&prefix, &draft.reader, &covers, signer, out)
             .unwrap()
             .0
             .to_vec()
@@ -378,8 +383,7 @@ impl Group {
         package: &[u8],
     ) -> WelcomeFields {
         let (healing_epoch, healing) = self.healing_before(epoch);
-        let decoded: KeyPackage<'_> =
-            sealmq_core::object::decode(body_of(package, Kind::KeyPackage)).unwrap();
+        let decoded: KeyPackage<'_> = fields_of(package, Kind::KeyPackage);
         WelcomeFields {
             domain: domain(),
             serial: self.serial,
@@ -398,7 +402,12 @@ impl Group {
         }
     }
 
-    /// The plaintext of a welcome.
+    /// The plaintext of a welcome: path keys, and no extensions.
+    pub(crate) fn welcome_text(&self, leaf: u32, epoch: u64) -> Vec<u8> {
+        [self.path_bytes(leaf, epoch), body(&NO_EXTENSIONS)].concat()
+    }
+
+    /// The path keys of a leaf.
     pub(crate) fn path_bytes(&self, leaf: u32, epoch: u64) -> Vec<u8> {
         path_nodes(self.depth, leaf)
             .flat_map(|node| *self.node_key(node, epoch).expose())
@@ -407,9 +416,8 @@ impl Group {
 
     /// A welcome with these fields, right or wrong, sealed to the package's key.
     pub(crate) fn welcome_with(&self, fields: &WelcomeFields, package: &[u8]) -> Vec<u8> {
-        let decoded: KeyPackage<'_> =
-            sealmq_core::object::decode(body_of(package, Kind::KeyPackage)).unwrap();
-        let plaintext = self.path_bytes(fields.leaf, fields.epoch);
+        let decoded: KeyPackage<'_> = fields_of(package, Kind::KeyPackage);
+        let plaintext = self.welcome_text(fields.leaf, fields.epoch);
         let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
         let init_key = decoded.init_key.try_into().unwrap();
         let (enc, sealed) = hpke::seal_base(
@@ -421,6 +429,7 @@ impl Group {
         );
         let body = body(&WelcomeBody {
             fields: *fields,
+            extensions: NO_EXTENSIONS,
             enc: &enc,
             sealed: &sealed,
         });
@@ -484,7 +493,16 @@ pub(crate) fn welcome_info(fields: &WelcomeFields) -> Vec<u8> {
 
 /// keys.md §6: form, kind and the fields before `enc`.
 pub(crate) fn welcome_aad(suite: Suite, fields: &WelcomeFields) -> Vec<u8> {
-    [vec![suite.form(), Kind::Welcome as u8], body(fields)].concat()
+    welcome_aad_with(suite, fields, &NO_EXTENSIONS)
+}
+
+pub(crate) fn welcome_aad_with(
+    suite: Suite,
+    fields: &WelcomeFields,
+    extensions: &Extensions<'_>,
+) -> Vec<u8> {
+    let head = vec![suite.form(), Kind::Welcome as u8];
+    [head, body(&(fields, extensions))].concat()
 }
 
 fn epoch_kind(kind: u8) -> EpochKind {

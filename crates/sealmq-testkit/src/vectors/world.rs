@@ -1,7 +1,9 @@
 //! The domain in which all vectors play: root, authority, members, their credentials and packages.
 
 use sealmq_core::crypto::{Digest, IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
-use sealmq_core::object::{Access, Authorities, Kind, List, Object, Role, encode, sign_encoded};
+use sealmq_core::object::{
+    Access, Authorities, Extensions, Kind, List, Object, Role, encode, sign_encoded,
+};
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
 use sealmq_keys::{
@@ -69,6 +71,14 @@ pub(crate) fn body(fields: &impl Serialize) -> Vec<u8> {
     encode(fields, &mut out).unwrap().to_vec()
 }
 
+/// Nothing behind the fields of an object.
+pub(crate) const NO_EXTENSIONS: Extensions<'static> = List::EMPTY;
+
+/// The body of an object without extensions.
+pub(crate) fn fields_body(fields: &impl Serialize) -> Vec<u8> {
+    body(&(fields, NO_EXTENSIONS))
+}
+
 /// Encodes the elements of a list.
 pub(crate) fn elements<T: Serialize>(items: &[T]) -> Vec<u8> {
     items.iter().flat_map(body).collect()
@@ -93,6 +103,15 @@ pub(crate) fn sign_as(suite: Suite, kind: Kind, body: &[u8], signer: &IdentityKe
 /// The hash of an object: its name.
 pub(crate) fn hash(object: &[u8]) -> Digest {
     sha256(&[object.split_last_chunk::<64>().unwrap().0])
+}
+
+/// The fields of an object.
+pub(crate) fn fields_of<'a, T>(object: &'a [u8], kind: Kind) -> T
+where
+    T: serde::Deserialize<'a> + Serialize,
+{
+    let object = Object::parse_any(object, kind).unwrap();
+    object.decode::<T>().unwrap().0
 }
 
 /// The body of an object.
@@ -206,7 +225,7 @@ pub(crate) fn delegation_with(
         kem_keys: List::from_encoded(kem_keys).unwrap(),
     };
     change(&mut fields);
-    sign(Kind::Delegation, &body(&fields), &identity("root"))
+    sign(Kind::Delegation, &fields_body(&fields), &identity("root"))
 }
 
 pub(crate) fn delegation(serial: u32) -> Vec<u8> {
@@ -223,8 +242,7 @@ pub(crate) fn delegation(serial: u32) -> Vec<u8> {
         List::from_encoded(&keys).unwrap(),
         List::from_encoded(&kem_keys).unwrap(),
     );
-    let fields: Delegation<'_> =
-        sealmq_core::object::decode(body_of(&made, Kind::Delegation)).unwrap();
+    let fields: Delegation<'_> = fields_of(&made, Kind::Delegation);
     let real = Delegation {
         keys,
         kem_keys,
@@ -313,7 +331,7 @@ impl CredentialPlan {
             grants: List::from_encoded(grants).unwrap(),
         };
         change(&mut fields);
-        sign(Kind::Credential, &body(&fields), signer)
+        sign(Kind::Credential, &fields_body(&fields), signer)
     }
 }
 
@@ -352,7 +370,7 @@ pub(crate) fn key_package_with(
         not_after: NOW + 30 * 86_400,
     };
     change(&mut fields);
-    sign(Kind::KeyPackage, &body(&fields), &identity(name))
+    sign(Kind::KeyPackage, &fields_body(&fields), &identity(name))
 }
 
 pub(crate) fn key_package(name: &str, number: u32) -> Vec<u8> {
@@ -363,6 +381,8 @@ pub(crate) fn key_package(name: &str, number: u32) -> Vec<u8> {
 #[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
 pub(crate) struct WelcomeBody<'a> {
     pub(crate) fields: WelcomeFields,
+    #[serde(borrow)]
+    pub(crate) extensions: Extensions<'a>,
     pub(crate) enc: &'a [u8],
     pub(crate) sealed: &'a [u8],
 }

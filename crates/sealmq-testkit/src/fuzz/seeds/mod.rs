@@ -4,7 +4,7 @@ mod scripts;
 mod small;
 
 use sealmq_core::crypto::{IdentityKey, Secret, sha256};
-use sealmq_core::object::{Access, List, OBJECT_OVERHEAD, encode};
+use sealmq_core::object::{Access, Extension, Extensions, List, OBJECT_OVERHEAD, encode};
 use sealmq_core::wire::{BodyPrefix, MAX_COUNTER, PropertiesBuilder, Property, Suite, Writer};
 use sealmq_core::{Credential, DomainId, Grant, GroupId, KeyId, MemberNumber};
 use sealmq_core::{topic::Topic, wire::Header};
@@ -33,6 +33,19 @@ pub fn seeds() -> Vec<Seed> {
     files(&mut add);
     scripts::scripts(&mut add);
     all
+}
+
+const NO_EXTENSIONS: Extensions<'static> = List::EMPTY;
+
+/// Bodies with one extension that is ignored, and one that is critical.
+fn extended(fields: &impl serde::Serialize, add: Add<'_>, target: &'static str) {
+    for (name, id) in [("extended", 7_u16), ("critical", 0x8007)] {
+        let (mut list, mut out) = ([0; 32], vec![0; 4096]);
+        let value = b"later".as_slice();
+        let list = List::encode(&[Extension { id, value }], &mut list).unwrap();
+        let body = encode(&(fields, list), &mut out).unwrap();
+        add(target, name, body.to_vec());
+    }
 }
 
 type Add<'a> = &'a mut dyn FnMut(&'static str, &str, Vec<u8>);
@@ -185,7 +198,7 @@ fn objects(add: Add<'_>) {
             .flat_map(|m| [m.to_be_bytes(), (u32::MAX - m % 2).to_be_bytes()].concat())
             .collect();
         let mut out = vec![0; records.len() + 64];
-        let list = encode(&(head, records.as_slice()), &mut out).unwrap();
+        let list = encode(&(head, records.as_slice(), NO_EXTENSIONS), &mut out).unwrap();
         add("refused_list", name, list.to_vec());
     }
 }
@@ -211,7 +224,7 @@ fn delegation() -> Vec<u8> {
         keys: List::encode(&keys, &mut key_bytes).unwrap(),
         kem_keys: List::encode(&[kem], &mut kem_bytes).unwrap(),
     };
-    encode(&fields, &mut out).unwrap().to_vec()
+    encode(&(fields, NO_EXTENSIONS), &mut out).unwrap().to_vec()
 }
 
 fn credential() -> Vec<u8> {
@@ -243,14 +256,15 @@ fn credential() -> Vec<u8> {
         not_after: NOW + YEAR,
         grants: List::encode(&grants, &mut list).unwrap(),
     };
-    encode(&fields, &mut out).unwrap().to_vec()
+    encode(&(fields, NO_EXTENSIONS), &mut out).unwrap().to_vec()
 }
 
 /// The same announcement with a second generation, which has a cover of its own.
 fn two_generations(announcement: &[u8]) -> Vec<u8> {
     let body = body(announcement);
-    let (head, covers) =
-        sealmq_core::object::decode_prefix::<sealmq_keys::Head<'_>>(&body).unwrap();
+    let ((head, extensions), covers) =
+        sealmq_core::object::decode_prefix::<(sealmq_keys::Head<'_>, Extensions<'_>)>(&body)
+            .unwrap();
     let generations = [1, 2].map(|number| Generation {
         number,
         depth: 4,
@@ -265,7 +279,7 @@ fn two_generations(announcement: &[u8]) -> Vec<u8> {
     let covers: &[u8] = sealmq_core::object::decode(covers).unwrap();
     let twice = [covers, covers].concat();
     let mut out = vec![0; 2048];
-    encode(&(head, twice.as_slice()), &mut out)
+    encode(&(head, extensions, twice.as_slice()), &mut out)
         .unwrap()
         .to_vec()
 }

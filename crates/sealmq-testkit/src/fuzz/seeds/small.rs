@@ -10,7 +10,7 @@ use sealmq_keys::{
 };
 use serde::Serialize;
 
-use super::Add;
+use super::{Add, NO_EXTENSIONS, extended};
 use crate::fuzz::world::{NOW, World};
 
 const DOMAIN: DomainId = DomainId([0; 16]);
@@ -20,13 +20,18 @@ fn encoded(value: &impl Serialize) -> Vec<u8> {
     encode(value, &mut out).unwrap().to_vec()
 }
 
+/// The body of an object without extensions.
+fn fields(value: &impl Serialize) -> Vec<u8> {
+    encoded(&(value, NO_EXTENSIONS))
+}
+
 pub(super) fn small(add: Add<'_>) {
     leases(add);
     confirmations(add);
     packages(add);
     for reason in [1_u8, 6, 7] {
         let body = (DOMAIN, 1_u32, 0_u8, Digest([9; 32]), reason);
-        add("join_refusal", &format!("reason-{reason}"), encoded(&body));
+        add("join_refusal", &format!("reason-{reason}"), fields(&body));
     }
     chunks(add);
     tokens(add);
@@ -56,9 +61,10 @@ fn leases(add: Add<'_>) {
         lease: u32::MAX,
         ..heartbeat
     };
-    add("heartbeat", "real", encoded(&heartbeat));
-    add("heartbeat", "empty-log", encoded(&empty_log));
-    add("heartbeat", "endless", encoded(&endless));
+    extended(&heartbeat, add, "heartbeat");
+    add("heartbeat", "real", fields(&heartbeat));
+    add("heartbeat", "empty-log", fields(&empty_log));
+    add("heartbeat", "endless", fields(&endless));
     let answer = NonceAnswerFields {
         domain: DOMAIN,
         serial: 1,
@@ -74,8 +80,8 @@ fn leases(add: Add<'_>) {
         member: MemberNumber(0),
         ..answer
     };
-    add("nonce_answer", "real", encoded(&answer));
-    add("nonce_answer", "nobody", encoded(&nobody));
+    add("nonce_answer", "real", fields(&answer));
+    add("nonce_answer", "nobody", fields(&nobody));
 }
 
 fn confirmations(add: Add<'_>) {
@@ -98,7 +104,7 @@ fn confirmations(add: Add<'_>) {
             member: MemberNumber(7),
             entries: List::encode(entries, &mut list).unwrap(),
         };
-        add("confirmation", name, encoded(&fields));
+        add("confirmation", name, encoded(&(fields, NO_EXTENSIONS)));
     }
 }
 

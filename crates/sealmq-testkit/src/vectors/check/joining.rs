@@ -1,7 +1,7 @@
 //! Kinds `package_set`, `token` and `join_request` (spec/keys.md §4, §12).
 
 use sealmq_core::crypto::{KemId, RecipientKeyPair, VerifyingKey, open_base};
-use sealmq_core::object::{ObjectError, decode};
+use sealmq_core::object::{Extensions, ObjectError, decode};
 use sealmq_keys::{Fingerprint, JoinRequest, NamePattern, PackageSet, Token, TokenError};
 
 use super::object::reason;
@@ -62,7 +62,7 @@ pub(crate) fn token(input: Input<'_>) -> Result<Outcome, String> {
 const EMPTY_LEN: usize = 32 + 16;
 
 /// The body of a join request, as it is encoded.
-pub(crate) type JoinBody<'a> = (u32, u8, &'a [u8], &'a [u8]);
+pub(crate) type JoinBody<'a> = (u32, u8, Extensions<'a>, &'a [u8], &'a [u8]);
 
 pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     let (bytes, domain) = (input.hex("bytes"), input.domain("domain"));
@@ -118,17 +118,30 @@ pub(crate) fn join_request(input: Input<'_>) -> Result<Outcome, String> {
     }
 
     // The real code keeps plaintext and info to itself: open it once more, by hand.
-    let (serial, key, enc, sealed) = body.ok_or("no body")?;
+    let (serial, key, extensions, enc, sealed) = body.ok_or("no body")?;
     let info = join_info(&domain.0, serial, key);
+    let aad = [
+        &bytes[..2],
+        &crate::vectors::world::body(&(serial, key, extensions)),
+    ]
+    .concat();
     let (text, tag) = sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
-    open_base(&pair.ok_or("no key")?, &info, &[], enc, &mut plaintext, tag)
-        .map_err(|error| error.to_string())?;
+    open_base(
+        &pair.ok_or("no key")?,
+        &info,
+        &aad,
+        enc,
+        &mut plaintext,
+        tag,
+    )
+    .map_err(|error| error.to_string())?;
     if &plaintext[32..] != opened.request() {
         return Err("the real code took another request".to_owned());
     }
     Ok(Outcome::Accepted(object! {
         info: Json::hex(info),
+        aad: Json::hex(aad),
         plaintext: Json::hex(&plaintext),
         hash: *opened.hash(),
         token: opened.token().map(hex::encode),

@@ -13,7 +13,7 @@ use sealmq_keys::{
 use super::{Input, Outcome, refused};
 use crate::vectors::fields;
 use crate::vectors::json::{Json, object};
-use crate::vectors::world::{Authority, hash};
+use crate::vectors::world::{Authority, body_of, hash};
 
 pub(crate) fn object(input: Input<'_>) -> Result<Outcome, String> {
     let (bytes, context) = (input.hex("object"), input.get("context"));
@@ -57,8 +57,8 @@ pub(crate) const fn reason(error: ObjectError) -> &'static str {
     }
 }
 
-fn stated(hash: &Digest, fields: Json) -> Json {
-    object! { hash: *hash, fields: fields }
+fn stated(bytes: &[u8], hash: &Digest, fields: Json) -> Json {
+    object! { hash: *hash, fields: fields.with("extensions", fields::extensions(bytes)) }
 }
 
 /// The form and kind of an object, then its body: what stands before everything else.
@@ -67,7 +67,7 @@ where
     T: serde::Deserialize<'a> + serde::Serialize,
 {
     let object = Object::parse_any(bytes, kind).map_err(reason)?;
-    decode(object.body()).map_err(|error| reason(error.into()))
+    Ok(object.decode::<T>().map_err(reason)?.0)
 }
 
 fn require(condition: bool, reason: &'static str) -> Result<(), &'static str> {
@@ -103,6 +103,7 @@ fn delegation(bytes: &[u8], context: Input<'_>) -> Checked {
     }
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     Ok(stated(
+        bytes,
         verified.hash(),
         fields::delegation(&body::<Delegation<'_>>(bytes, Kind::Delegation)?),
     ))
@@ -128,6 +129,7 @@ fn credential(bytes: &[u8], context: Input<'_>) -> Checked {
     }
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     Ok(stated(
+        bytes,
         verified.hash(),
         fields::credential(&body::<Credential<'_>>(bytes, Kind::Credential)?),
     ))
@@ -145,7 +147,11 @@ fn key_package(bytes: &[u8], context: Input<'_>) -> Checked {
     let verified =
         VerifiedKeyPackage::verify(bytes, context.suite(), &domain, &identity).map_err(reason)?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
-    Ok(stated(verified.hash(), fields::key_package(&claimed)))
+    Ok(stated(
+        bytes,
+        verified.hash(),
+        fields::key_package(&claimed),
+    ))
 }
 
 fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
@@ -159,6 +165,7 @@ fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
     // A file asks an operator, and must not have a token's grants (spec/keys.md §11).
     require(!context.has("file") || verified.token().is_none(), "token")?;
     Ok(stated(
+        bytes,
         verified.hash(),
         fields::enrolment_request(verified.fields()),
     ))
@@ -176,8 +183,9 @@ fn welcome(bytes: &[u8], context: Input<'_>) -> Checked {
         )?;
     }
     Ok(stated(
+        bytes,
         verified.hash(),
-        fields::welcome(&body(bytes, Kind::Welcome)?),
+        fields::welcome(&decode(body_of(bytes, Kind::Welcome)).unwrap()),
     ))
 }
 
@@ -194,9 +202,11 @@ fn announcement(bytes: &[u8], context: Input<'_>) -> Checked {
         require(head.group == context.group("group"), "group")?;
     }
     require_times(context, |now, skew| head.issued_at <= now + u64::from(skew))?;
-    Ok(stated(verified.hash(), fields::announcement(&verified))
-        .with("key_id", Json::hex(verified.key_id().0))
-        .with("head_hash", *verified.head_hash()))
+    Ok(
+        stated(bytes, verified.hash(), fields::announcement(&verified))
+            .with("key_id", Json::hex(verified.key_id().0))
+            .with("head_hash", *verified.head_hash()),
+    )
 }
 
 fn refused_list(bytes: &[u8], context: Input<'_>) -> Checked {
@@ -215,7 +225,7 @@ fn refused_list(bytes: &[u8], context: Input<'_>) -> Checked {
         )
         .map_err(reason)?;
     }
-    Ok(stated(verified.hash(), fields::refused_list(bytes)))
+    Ok(stated(bytes, verified.hash(), fields::refused_list(bytes)))
 }
 
 fn heartbeat(bytes: &[u8], context: Input<'_>) -> Checked {
@@ -227,7 +237,7 @@ fn heartbeat(bytes: &[u8], context: Input<'_>) -> Checked {
     require_times(context, |now, skew| {
         fields.issued_at <= now + u64::from(skew)
     })?;
-    Ok(stated(verified.hash(), fields::heartbeat(fields)))
+    Ok(stated(bytes, verified.hash(), fields::heartbeat(fields)))
 }
 
 fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {
@@ -245,7 +255,7 @@ fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {
     if context.has("nonce") {
         require(fields.nonce == context.array("nonce"), "nonce")?;
     }
-    Ok(stated(&hash(bytes), fields::nonce_answer(fields)))
+    Ok(stated(bytes, &hash(bytes), fields::nonce_answer(fields)))
 }
 
 fn confirmation(bytes: &[u8], context: Input<'_>) -> Checked {
@@ -266,6 +276,7 @@ fn confirmation(bytes: &[u8], context: Input<'_>) -> Checked {
         )?;
     }
     Ok(stated(
+        bytes,
         verified.hash(),
         fields::confirmation(verified.fields()),
     ))
@@ -280,6 +291,7 @@ fn join_refusal(bytes: &[u8], context: Input<'_>) -> Checked {
         )?;
     }
     Ok(stated(
+        bytes,
         &hash(bytes),
         fields::join_refusal(&body(bytes, Kind::JoinRefusal)?),
     ))

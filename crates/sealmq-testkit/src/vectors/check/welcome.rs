@@ -6,16 +6,18 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
 use sealmq_keys::{
-    GroupState, KEM_X25519, KeyPackage, VerifiedKeyPackage, VerifiedWelcome, WelcomeFields,
+    GroupState, KEM_X25519, KeyPackage, VerifiedKeyPackage, VerifiedWelcome, WelcomeError,
+    WelcomeFields,
 };
 
 use super::object::reason;
 use super::{Input, Outcome, refused};
-use crate::vectors::group::{welcome_aad, welcome_info};
+use crate::vectors::group::{welcome_aad_with, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    WelcomeBody, authority, body_of, hash, identity, key_package_with, package_seed, secret,
+    WelcomeBody, authority, body_of, fields_of, hash, identity, key_package_with, package_seed,
+    secret,
 };
 
 pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
@@ -29,9 +31,7 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
         return Ok(refused("recipient"));
     }
     let package = input.hex("package");
-    let package_number = decode::<KeyPackage<'_>>(body_of(&package, Kind::KeyPackage))
-        .unwrap()
-        .number;
+    let package_number = fields_of::<KeyPackage<'_>>(&package, Kind::KeyPackage).number;
     if (fields.package_number, fields.package) != (package_number, hash(&package)) {
         return Ok(refused("package"));
     }
@@ -41,8 +41,10 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let seed = input.secret("package_seed");
     let kem = kem_of(input.suite()).unwrap();
     let pair = RecipientKeyPair::derive(kem, &seed);
-    let Ok(opened) = welcome.open(&pair) else {
-        return Ok(refused("wrong_secret"));
+    let opened = match welcome.open(&pair) {
+        Ok(opened) => opened,
+        Err(WelcomeError::Content(error)) => return Ok(refused(reason(error))),
+        Err(_) => return Ok(refused("wrong_secret")),
     };
 
     // The real code keeps plaintext and info to itself: open it once more, by hand.
@@ -50,14 +52,15 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let info = welcome_info(&fields);
     let (text, tag) = body.sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
-    let aad = welcome_aad(input.suite(), &fields);
+    let aad = welcome_aad_with(input.suite(), &fields, &body.extensions);
     open_base(&pair, &info, &aad, body.enc, &mut plaintext, tag)
         .map_err(|error| error.to_string())?;
     let state = GroupState::install(opened).to_bytes().unwrap();
-    if !contains(&state, &plaintext) {
+    let path_keys = &plaintext[..32 * usize::from(fields.depth)];
+    if !contains(&state, path_keys) {
         return Err("the real code took other path keys".to_owned());
     }
-    let path = path_nodes(fields.depth, fields.leaf).zip(plaintext.chunks(32));
+    let path = path_nodes(fields.depth, fields.leaf).zip(path_keys.chunks(32));
     let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
     Ok(Outcome::Accepted(object! {
         secret_key: hpke::private_key_of(kem, &seed),

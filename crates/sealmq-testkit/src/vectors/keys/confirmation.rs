@@ -11,7 +11,7 @@ use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    CONTROLLER, ISSUER, body, body_of, controller, digest, domain, elements, hash, identity,
+    CONTROLLER, ISSUER, body_of, controller, digest, domain, elements, fields_body, hash, identity,
     issuer, key_package, office, plant, public, sign,
 };
 
@@ -73,7 +73,7 @@ fn confirmation_by(
         entries: List::from_encoded(&entries).unwrap(),
     };
     change(&mut fields);
-    sign(Kind::Confirmation, &body(&fields), signer)
+    sign(Kind::Confirmation, &fields_body(&fields), signer)
 }
 
 /// What the authority knows: the leaf's key, and the welcome that it issued last.
@@ -94,7 +94,7 @@ pub(crate) fn join_refusal(change: impl FnOnce(&mut RefusalBody)) -> Vec<u8> {
 fn join_refusal_by(signer: &IdentityKey, change: impl FnOnce(&mut RefusalBody)) -> Vec<u8> {
     let mut fields = (domain(), 1, ISSUER, digest("request of sensor-7"), 1);
     change(&mut fields);
-    sign(Kind::JoinRefusal, &body(&fields), signer)
+    sign(Kind::JoinRefusal, &fields_body(&fields), signer)
 }
 
 pub(crate) fn vectors(file: &mut VectorFile) {

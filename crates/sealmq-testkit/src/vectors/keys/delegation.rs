@@ -191,7 +191,8 @@ fn fields(file: &mut VectorFile) {
 /// A delegation whose list of keys is whatever these bytes are.
 fn raw_delegation(keys: &[u8]) -> Vec<u8> {
     let head = body(&(domain(), public("root"), 1_u32, NOW, NOW + 1));
-    let lists = [crate::vectors::craft::blob(keys), vec![0]].concat();
+    // No KEM keys, no extensions.
+    let lists = [crate::vectors::craft::blob(keys), vec![0, 0]].concat();
     sign(Kind::Delegation, &[head, lists].concat(), &identity("root"))
 }
 
@@ -200,6 +201,7 @@ fn raw_with_kem(kem_keys: &[u8]) -> Vec<u8> {
     let lists = [
         crate::vectors::craft::blob(&elements(&keys(1))),
         crate::vectors::craft::blob(kem_keys),
+        vec![0],
     ]
     .concat();
     sign(Kind::Delegation, &[head, lists].concat(), &identity("root"))

@@ -13,8 +13,8 @@ use crate::vectors::group::{Draft, Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    Authority, NOW, WelcomeBody, authority, authority_json, body, body_of, controller, hash,
-    key_package, package_seed, secret, sign,
+    Authority, NO_EXTENSIONS, NOW, WelcomeBody, authority, authority_json, body, body_of,
+    controller, hash, key_package, package_seed, secret, sign,
 };
 
 /// What a member goes through, and a plain model of what it keeps: its epochs and its base.
@@ -81,7 +81,7 @@ impl<'a> Welcome<'a> {
 
     fn object(&self) -> Vec<u8> {
         let fields = self.fields;
-        let path = self.keys.path_bytes(fields.leaf, fields.epoch);
+        let path = self.keys.welcome_text(fields.leaf, fields.epoch);
         let init_key = KemKeyPair::derive(&package_seed(NAME, fields.package_number))
             .public()
             .0;
@@ -95,6 +95,7 @@ impl<'a> Welcome<'a> {
         );
         let body = body(&WelcomeBody {
             fields,
+            extensions: NO_EXTENSIONS,
             enc: &enc,
             sealed: &sealed,
         });

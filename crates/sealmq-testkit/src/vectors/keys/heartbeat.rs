@@ -9,8 +9,8 @@ use super::objects::Plan;
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    CONTROLLER, HEART, ISSUER, NOW, authority_json, body, body_of, bytes, controller, digest,
-    domain, heart, identity, issuer, live_authority, office, plant, sign,
+    CONTROLLER, HEART, ISSUER, NOW, authority_json, body_of, bytes, controller, digest, domain,
+    fields_body, heart, identity, issuer, live_authority, office, plant, sign,
 };
 
 /// The random bytes of a member without a clock.
@@ -37,7 +37,7 @@ fn heartbeat_by(signer: &IdentityKey, change: impl FnOnce(&mut HeartbeatFields))
         log_head: digest("head of the log"),
     };
     change(&mut fields);
-    sign(Kind::Heartbeat, &body(&fields), signer)
+    sign(Kind::Heartbeat, &fields_body(&fields), signer)
 }
 
 /// A nonce answer, changed by `change`.
@@ -58,7 +58,7 @@ fn answer_by(signer: &IdentityKey, change: impl FnOnce(&mut NonceAnswerFields)) 
         lease: 21_600,
     };
     change(&mut fields);
-    sign(Kind::NonceAnswer, &body(&fields), signer)
+    sign(Kind::NonceAnswer, &fields_body(&fields), signer)
 }
 
 pub(crate) fn heartbeat_context() -> Json {

@@ -2,6 +2,8 @@
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{KemId, RecipientKeyPair, Secret, seal_base};
+use sealmq_core::object::Extensions;
+use sealmq_core::object::List;
 use sealmq_keys::{EnrolmentRequest, Fingerprint, UNKNOWN_DOMAIN, join_mac};
 
 use super::objects::{request, request_with};
@@ -13,7 +15,7 @@ use crate::vectors::world::{
     LOW_ORDER_KEYS, NOW, body, domain, hash, key_package, key_package_with, public, secret,
 };
 
-const NAME: &str = "sensor-7";
+pub(super) const NAME: &str = "sensor-7";
 const SPEC: &[&str] = &["keys.md §12"];
 
 /// A join request in the making.
@@ -23,6 +25,8 @@ pub(super) struct Plan {
     kind: u8,
     serial: u32,
     key: u8,
+    /// Encoded.
+    pub(super) extensions: Vec<u8>,
     /// Domain in the info.
     pub(super) domain: [u8; 16],
     /// That the request inside names.
@@ -43,6 +47,7 @@ pub(super) fn with_request(request: Vec<u8>) -> Plan {
         kind: 10,
         serial: 1,
         key: 0,
+        extensions: vec![],
         domain: domain().0,
         token: Some(token_id()),
         mac,
@@ -68,13 +73,23 @@ fn asks(packages: &[Vec<u8>], change: impl FnOnce(&mut EnrolmentRequest<'_>)) ->
 }
 
 /// The right one, with a token.
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     with_request(asks(&[key_package(NAME, 1)], |_| {}))
 }
 
 impl Plan {
     pub(super) fn info(&self) -> Vec<u8> {
         join_info(&self.domain, self.serial, self.key)
+    }
+
+    fn extensions(&self) -> Extensions<'_> {
+        List::from_encoded(&self.extensions).unwrap()
+    }
+
+    /// keys.md §12: form, kind and what stands before `enc`.
+    pub(super) fn aad(&self) -> Vec<u8> {
+        let fields = body(&(self.serial, self.key, self.extensions()));
+        [vec![self.form, self.kind], fields].concat()
     }
 
     pub(super) fn plaintext(&self) -> Vec<u8> {
@@ -90,13 +105,14 @@ impl Plan {
         let pair = RecipientKeyPair::derive(kem, &kem_seed());
         let mut text = plaintext.to_vec();
         let seed = secret("seed of the join request");
-        let (enc, tag) = seal_base(pair.public(), &self.info(), &[], &seed, &mut text).unwrap();
+        let (enc, tag) =
+            seal_base(pair.public(), &self.info(), &self.aad(), &seed, &mut text).unwrap();
         text.extend_from_slice(&tag);
         (enc.as_bytes().to_vec(), text)
     }
 
     pub(super) fn frame(&self, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
-        let body = body(&(self.serial, self.key, enc, sealed));
+        let body = body(&(self.serial, self.key, self.extensions(), enc, sealed));
         [&[self.form, self.kind], &body[..]].concat()
     }
 
@@ -132,8 +148,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 /// The vector of a request that counts.
 pub(super) fn accepted(id: &str, comment: &str, input: Json, plan: &Plan, name: &str) -> Vector {
     let token = plan.token.map(hex::encode);
-    let intermediate =
-        object! { info: Json::hex(plan.info()), plaintext: Json::hex(plan.plaintext()) };
+    let intermediate = object! { info: Json::hex(plan.info()), aad: Json::hex(plan.aad()), plaintext: Json::hex(plan.plaintext()) };
     let result = object! {
         hash: hash(&plan.request),
         token: token,
@@ -309,7 +324,7 @@ fn outside(file: &mut VectorFile) {
         &right.frame(&enc, &[0; 65_536]),
         "size",
     );
-    let at_limit = right.frame(&enc, &[0; 65_536 - 2 - 2 - 33 - 3]);
+    let at_limit = right.frame(&enc, &[0; 65_536 - 2 - 3 - 33 - 3]);
     assert_eq!(at_limit.len(), 65_536);
     push(
         "65536",

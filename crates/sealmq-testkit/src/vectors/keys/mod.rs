@@ -11,6 +11,7 @@ mod chunk;
 mod confirmation;
 mod credential;
 mod delegation;
+mod extensions;
 mod follow;
 mod follow_chunks;
 mod follow_faults;
@@ -47,6 +48,7 @@ pub(crate) fn file() -> String {
     reserved::vectors(&mut file);
     tree::vectors(&mut file);
     objects::vectors(&mut file);
+    extensions::vectors(&mut file);
     delegation::vectors(&mut file);
     credential::vectors(&mut file);
     request::vectors(&mut file);

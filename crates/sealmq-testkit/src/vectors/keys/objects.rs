@@ -12,9 +12,9 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    CONTROLLER, NOW, authority, authority_json, body, body_of, controller, delegation, digest,
-    domain, elements, hash, heart, identity, key_package, plant, public, root_key, sensor, sign,
-    sign_as,
+    CONTROLLER, NOW, authority, authority_json, body_of, controller, delegation, digest, domain,
+    elements, fields_body, hash, heart, identity, key_package, plant, public, root_key, sensor,
+    sign, sign_as,
 };
 
 /// An object vector in the making.
@@ -74,8 +74,9 @@ impl<'a> Plan<'a> {
 
     /// It verifies; the vector states hash and fields.
     pub(crate) fn valid(self, file: &mut VectorFile) {
-        let mut result =
-            object! { hash: hash(&self.object), fields: fields_of(self.expected, &self.object) };
+        let fields = fields_of(self.expected, &self.object)
+            .with("extensions", fields::extensions(&self.object));
+        let mut result = object! { hash: hash(&self.object), fields: fields };
         if self.expected == "announcement" {
             let (key_id, head_hash) = announcement_names(&self.object);
             result = result.with("key_id", key_id).with("head_hash", head_hash);
@@ -98,14 +99,16 @@ fn fields_of(expected: &str, object: &[u8]) -> Json {
         object: &'a [u8],
         kind: Kind,
     ) -> T {
-        sealmq_core::object::decode(body_of(object, kind)).unwrap()
+        crate::vectors::world::fields_of(object, kind)
     }
     match expected {
         "delegation" => fields::delegation(&decoded(object, Kind::Delegation)),
         "credential" => fields::credential(&decoded(object, Kind::Credential)),
         "key_package" => fields::key_package(&decoded(object, Kind::KeyPackage)),
         "enrolment_request" => fields::enrolment_request(&decoded(object, Kind::EnrolmentRequest)),
-        "welcome" => fields::welcome(&decoded(object, Kind::Welcome)),
+        "welcome" => {
+            fields::welcome(&sealmq_core::object::decode(body_of(object, Kind::Welcome)).unwrap())
+        }
         "announcement" => fields::announcement(&verified(object)),
         "heartbeat" => fields::heartbeat(&decoded(object, Kind::Heartbeat)),
         "nonce_answer" => fields::nonce_answer(&decoded(object, Kind::NonceAnswer)),
@@ -170,7 +173,7 @@ pub(crate) fn request_as(
     sign_as(
         suite,
         Kind::EnrolmentRequest,
-        &body(&fields),
+        &fields_body(&fields),
         &identity(name),
     )
 }
@@ -182,7 +185,7 @@ pub(crate) fn refused_list(entries: &[u8]) -> Vec<u8> {
 
 pub(crate) fn refused_list_of(group: GroupId, entries: &[u8]) -> Vec<u8> {
     // A sequence of bytes is encoded like `bytes`: its length, then the bytes.
-    let body = body(&(domain(), 1_u32, CONTROLLER, group, entries));
+    let body = fields_body(&(domain(), 1_u32, CONTROLLER, group, entries));
     sign(Kind::RefusedList, &body, &controller(1))
 }
 
@@ -353,7 +356,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     }
 }
 
-fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityKey) {
+pub(crate) fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityKey) {
     match expected {
         "delegation" => (Kind::Delegation, identity("root")),
         "credential" => (Kind::Credential, crate::vectors::world::issuer(1)),

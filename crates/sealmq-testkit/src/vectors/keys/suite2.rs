@@ -16,7 +16,7 @@ use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    NOW, body, body_of, delegated, delegation, delegation_with, domain, elements, identity,
+    NOW, body_of, delegated, delegation, delegation_with, domain, elements, fields_body, identity,
     key_package, package_seed, public, secret, sign_as,
 };
 
@@ -61,7 +61,7 @@ fn package(number: u32) -> Vec<u8> {
     sign_as(
         Suite::Two,
         Kind::KeyPackage,
-        &body(&fields),
+        &fields_body(&fields),
         &identity(NAME),
     )
 }

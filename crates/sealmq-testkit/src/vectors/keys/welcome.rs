@@ -12,8 +12,9 @@ use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    ISSUER, WelcomeBody, authority, authority_json, body, body_of, controller, digest, hash,
-    identity, issuer, key_package, key_package_with, office, package_seed, plant, sign,
+    ISSUER, NO_EXTENSIONS, WelcomeBody, authority, authority_json, body, body_of, controller,
+    digest, hash, identity, issuer, key_package, key_package_with, office, package_seed, plant,
+    sign,
 };
 
 /// A group in its fifth epoch, healed in the third; welcomes are for the sixth.
@@ -55,11 +56,12 @@ fn plan<'a>(id: &str, comment: &'a str, object: Vec<u8>) -> Plan<'a> {
 fn changed(group: &Group, package: &[u8], change: impl FnOnce(&mut WelcomeFields)) -> Vec<u8> {
     let mut fields = group.welcome_fields(7, 17, group.next_epoch(), package);
     change(&mut fields);
-    let sealed = vec![0x5a; usize::from(fields.depth) * 32 + 16];
+    let sealed = vec![0x5a; usize::from(fields.depth) * 32 + 1 + 16];
     sign(
         Kind::Welcome,
         &body(&WelcomeBody {
             fields,
+            extensions: NO_EXTENSIONS,
             enc: &[9; 32],
             sealed: &sealed,
         }),
@@ -177,11 +179,12 @@ fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
     let raw = |fields, enc: &[u8], sealed: &[u8]| {
         body(&WelcomeBody {
             fields,
+            extensions: NO_EXTENSIONS,
             enc,
             sealed,
         })
     };
-    let right = [0x5a; 144];
+    let right = [0x5a; 145];
     let by_issuer = sign(
         Kind::Welcome,
         &raw(fields(ISSUER, 1), &[9; 32], &right),
@@ -221,9 +224,14 @@ fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
             "sealed-short",
             "One path key too few.",
             &[9; 32],
-            &right[..112],
+            &right[..113],
         ),
-        ("sealed-long", "A byte too many.", &[9; 32], &[0x5a; 145]),
+        (
+            "sealed-long",
+            "A byte too many.",
+            &[9; 32],
+            &[0x5a; 4 * 32 + 1024 + 16 + 1],
+        ),
     ] {
         plan(
             id,
@@ -251,7 +259,7 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
     let right = group.welcome(7, "sensor-7", 17, package);
     let mut good = |id: &str, comment: &str, leaf: u32, input: Json| {
         let fields = group.welcome_fields(7, leaf, group.next_epoch(), package);
-        let plaintext = group.path_bytes(leaf, fields.epoch);
+        let plaintext = group.welcome_text(leaf, fields.epoch);
         let path = sealmq_keys::tree::path_nodes(4, leaf).zip(plaintext.chunks(32));
         let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
         let vector = Vector::valid(
@@ -349,7 +357,7 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
 
     // Right in everything but what is sealed.
     let fields = group.welcome_fields(7, 17, group.next_epoch(), package);
-    let path = group.path_bytes(17, 6);
+    let path = group.welcome_text(17, 6);
     let init_key = sealmq_core::crypto::KemKeyPair::derive(&package_seed("sensor-7", 1))
         .public()
         .0;
@@ -360,6 +368,7 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
             Kind::Welcome,
             &body(&WelcomeBody {
                 fields,
+                extensions: NO_EXTENSIONS,
                 enc: &enc,
                 sealed: &sealed,
             }),
@@ -515,8 +524,9 @@ fn opening(group: &Group, package: &[u8], file: &mut VectorFile) {
         Kind::Welcome,
         &body(&WelcomeBody {
             fields,
+            extensions: NO_EXTENSIONS,
             enc: &[0; 32],
-            sealed: &[0x5a; 144],
+            sealed: &[0x5a; 145],
         }),
         &controller(1),
     );

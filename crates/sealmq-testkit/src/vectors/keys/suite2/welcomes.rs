@@ -13,8 +13,8 @@ use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
 use crate::vectors::world::{
-    WelcomeBody, authority, authority_json, body, controller, domain, identity, key_package,
-    package_seed, plant, secret, sign_as,
+    NO_EXTENSIONS, WelcomeBody, authority, authority_json, body, controller, domain, identity,
+    key_package, package_seed, plant, secret, sign_as,
 };
 
 fn welcome_fields(group: &Group, leaf: u32) -> WelcomeFields {
@@ -25,6 +25,7 @@ fn raw(fields: &WelcomeFields, enc: &[u8], sealed: &[u8]) -> Vec<u8> {
     let fields = *fields;
     let body = body(&WelcomeBody {
         fields,
+        extensions: NO_EXTENSIONS,
         enc,
         sealed,
     });
@@ -39,7 +40,7 @@ fn sealed(
     aad: &[u8],
     to: &RecipientKey,
 ) -> (Vec<u8>, Vec<u8>) {
-    let mut text = group.path_bytes(leaf, group.next_epoch());
+    let mut text = group.welcome_text(leaf, group.next_epoch());
     let (enc, tag) = seal_base(to, info, aad, &sealing_seed(), &mut text).unwrap();
     text.extend_from_slice(&tag);
     (enc.as_bytes().to_vec(), text)
@@ -118,7 +119,7 @@ pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
     };
     for (id, leaf) in [("reader", 9), ("publisher", 15)] {
         let fields = welcome_fields(group, leaf);
-        let plaintext = group.path_bytes(leaf, fields.epoch);
+        let plaintext = group.welcome_text(leaf, fields.epoch);
         let path = sealmq_keys::tree::path_nodes(3, leaf).zip(plaintext.chunks(32));
         let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
         let welcome = welcome(group, leaf);
