@@ -119,7 +119,6 @@ impl Authority {
             plan.publish(chunk);
         }
         plan.publish(Publication::retained(topic, object));
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.epoch = epoch;
         group.announcement = hash;

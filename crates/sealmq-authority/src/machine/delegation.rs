@@ -70,19 +70,18 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(DelegationRequest, Plan), AuthorityError> {
-        self.check_loaded()?;
         if !new_keys {
             return Ok((self.domain.keys.request(&self.domain)?, Plan::default()));
         }
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let keys = KeysRecord::draw(split_roles, drawn)?;
-        let request = keys.request(&self.domain)?;
-        self.touched = true;
-        self.domain.next_keys = Some(keys);
-        let mut plan = Plan::default();
-        let put = record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain);
-        let plan = self.settle_drawn(put.map(|()| plan), drawn, now)?;
-        Ok((request, plan))
+        self.attempt(|this| {
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let keys = KeysRecord::draw(split_roles, drawn)?;
+            let request = keys.request(&this.domain)?;
+            this.domain.change().next_keys = Some(keys);
+            let mut plan = Plan::default();
+            record::put(&mut plan.changes, DOMAIN_KEY.into(), &*this.domain)?;
+            Ok((request, this.settle_drawn(plan, drawn, now)?))
+        })
     }
 
     /// Takes the root's answer to [`Authority::request_delegation`]: publishes it, and issues
@@ -107,20 +106,19 @@ impl Authority {
         if recovery {
             self.check_new_keys(object)?;
         }
-        let mut plan = Plan::default();
-        let serial = self.domain.verify(object)?.serial();
-        let drawn = &mut self.draws(serial, now, rng);
-        let mut install = || {
-            self.take_delegation(object, now, &mut plan)?;
+        self.attempt(|this| {
+            let mut plan = Plan::default();
+            let serial = this.domain.verify(object)?.serial();
+            let drawn = &mut this.draws(serial, now, rng);
+            this.take_delegation(object, now, &mut plan)?;
             if recovery {
-                self.begin_anew(now, &mut plan, drawn)
+                this.begin_anew(now, &mut plan, drawn)?;
             } else {
-                self.go_on(now, &mut plan, drawn)
+                this.go_on(now, &mut plan, drawn)?;
             }
-        };
-        let result = install();
-        self.in_order(&mut plan);
-        self.settle_drawn(result.map(|()| plan), drawn, now)
+            this.in_order(&mut plan);
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// Every key of the delegation has to be one that waited for it.
@@ -151,11 +149,10 @@ impl Authority {
         now: u64,
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
-        let delegation = self.domain.take(object, now, plan)?;
-        self.touched = true;
-        self.signing_keys = self.domain.keys.identities();
-        self.delegation = delegation;
-        record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain)
+        let domain = self.domain.change();
+        self.delegation.set(domain.take(object, now, plan)?);
+        self.signing_keys.set(domain.keys.identities());
+        record::put(&mut plan.changes, DOMAIN_KEY.into(), domain)
     }
 
     /// Routine: chains, trees and epochs go on.
@@ -309,7 +306,7 @@ impl Authority {
         let margin = (ends.saturating_sub(issued) / 3).min(14 * DAY);
         let warned = self.warned_at.is_some_and(|at| now.abs_diff(at) < DAY);
         if !warned && now.saturating_add(margin) >= ends {
-            self.warned_at = Some(now);
+            self.warned_at.set(Some(now));
             plan.events.push(AuthorityEvent::DelegationEnds {
                 serial: self.delegation.serial(),
                 not_after: ends,

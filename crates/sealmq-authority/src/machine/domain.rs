@@ -223,7 +223,7 @@ impl PreparedAuthority {
         record::put(&mut plan.changes, DOMAIN_KEY.into(), &domain)?;
         record::put(&mut plan.changes, HEDGE_KEY.into(), &hedge)?;
         let mut authority = Authority::assemble(domain, head, hedge, Vec::new(), Vec::new())?;
-        let plan = authority.settle(Ok(plan), now)?;
+        let plan = authority.attempt(|authority| authority.settle(plan, now))?;
         Ok((authority, plan))
     }
 }

@@ -98,17 +98,14 @@ impl Authority {
     /// follows from is durable with it.
     pub(super) fn settle_drawn<R: TryCryptoRng>(
         &mut self,
-        result: Result<Plan, AuthorityError>,
+        mut plan: Plan,
         drawn: &Draws<'_, R>,
         now: u64,
     ) -> Result<Plan, AuthorityError> {
-        let result = result.and_then(|mut plan| {
-            if drawn.number != 0 && !plan.changes.is_empty() {
-                self.hedge = drawn.secret();
-                record::put(&mut plan.changes, HEDGE_KEY.into(), &self.hedge)?;
-            }
-            Ok(plan)
-        });
-        self.settle(result, now)
+        if drawn.number != 0 && !plan.changes.is_empty() {
+            self.hedge.set(drawn.secret());
+            record::put(&mut plan.changes, HEDGE_KEY.into(), &*self.hedge)?;
+        }
+        self.settle(plan, now)
     }
 }

@@ -15,8 +15,6 @@ use sealmq_keys::TokenError;
 pub enum AuthorityError {
     /// A stored record does not decode.
     Record,
-    /// An earlier call failed halfway, so memory and store differ.
-    Reload,
     /// Only digits: it could not be told from a member's number.
     NumericName,
     /// None of this authority's keys has the role that is needed.
@@ -119,7 +117,6 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record => f.write_str("a record of the authority's store is damaged or from a newer version: restore a backup"),
-            Self::Reload => f.write_str("an earlier change failed halfway: load the authority from its store again, nothing of it was kept"),
             Self::NumericName => f.write_str("a member's name cannot be only digits, it would look like a member number: choose another name"),
             Self::NoRole(role) => write!(f, "no key of this authority has the role `{}`: the root has to delegate it", match role { Role::Issue => "issue", Role::Groups => "groups", Role::Heartbeat => "heartbeat" }),
             Self::NoDelegation => f.write_str("the domain has no delegation yet: let the root sign this authority's delegation request (`sealmq root delegate`), then install what it signed"),

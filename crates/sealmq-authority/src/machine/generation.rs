@@ -35,12 +35,14 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let id = self.group_by_name(group)?;
-        let mut plan = Plan::default();
-        let reason = GenerationReason::Operator;
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let result = self.start_generation(id, reason, now, &mut plan, drawn);
-        self.settle_drawn(result.map(|()| plan), drawn, now)
+        self.attempt(|this| {
+            let id = this.group_by_name(group)?;
+            let mut plan = Plan::default();
+            let reason = GenerationReason::Operator;
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            this.start_generation(id, reason, now, &mut plan, drawn)?;
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// Why a group needs a new generation, if it does and none is on its way.
@@ -122,7 +124,6 @@ impl Authority {
             return Err(AuthorityError::Moving(group.name.clone()));
         }
         let next = self.next_generation(group, false, now, rng)?;
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         for older in &mut group.generations {
             older.deadline = now.saturating_add(group.schedule.migration);
@@ -145,7 +146,6 @@ impl Authority {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get(&id).ok_or_else(missing)?;
         let next = self.next_generation(group, true, now, rng)?;
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.generations = alloc::vec![next];
         clear_out_of_window(group, &self.domain.prefix, plan);
@@ -178,7 +178,6 @@ impl Authority {
         } else {
             None
         };
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.generations.retain(|g| !empty.contains(&g.number));
         let begins = next.is_some();
@@ -280,7 +279,6 @@ impl Authority {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let left = self.index.count_unplaced(&id);
         let left = left.saturating_add(self.index.count_unconfirmed(&id));
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         if group.generations.len() < 2 {
             return Ok(());

@@ -164,58 +164,57 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        check_name(&new.name)?;
-        if self.group_by_name(&new.name).is_ok() {
-            return Err(AuthorityError::GroupExists(new.name.clone()));
-        }
-        new.policy.check().map_err(AuthorityError::Policy)?;
-        if !(MIN_DEPTH..=MAX_DEPTH).contains(&new.depth) {
-            return Err(AuthorityError::Setting(
-                "the depth of the key tree must be 2 to 24",
-            ));
-        }
-        new.schedule.check()?;
-        self.check_filters(&new.filters)?;
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let id = GroupId(draw_public(drawn)?);
-        let group = GroupRecord {
-            id,
-            name: new.name.clone(),
-            filters: new.filters.clone(),
-            policy: new.policy,
-            schedule: new.schedule,
-            epoch: 0,
-            announcement: Digest::ZERO,
-            healing_epoch: 0,
-            healing: Digest::ZERO,
-            issued_at: now,
-            not_after: now,
-            heartbeat_at: 0,
-            healed_at: now,
-            messages: 0,
-            joins_since: None,
-            moved_at: now,
-            generations: vec![Generation {
-                number: 1,
-                depth: new.depth,
-                first_epoch: 1,
-                started_at: now,
-                deadline: 0,
-                any_package: true,
-                tree_secret: SecretBytes::of(&draw(drawn)?),
-                healings: Vec::new(),
-                removed: Vec::new(),
-            }],
-            refused: Digest::ZERO,
-            retained: Vec::new(),
-        };
-        self.index.set_newest(&group);
-        self.groups.insert(id, group);
-        let plan = self.next_epoch(id, EpochReason::Created, now, drawn);
-        if plan.is_err() {
-            self.groups.remove(&id);
-        }
-        self.settle_drawn(plan, drawn, now)
+        self.attempt(|this| {
+            check_name(&new.name)?;
+            if this.group_by_name(&new.name).is_ok() {
+                return Err(AuthorityError::GroupExists(new.name.clone()));
+            }
+            new.policy.check().map_err(AuthorityError::Policy)?;
+            if !(MIN_DEPTH..=MAX_DEPTH).contains(&new.depth) {
+                return Err(AuthorityError::Setting(
+                    "the depth of the key tree must be 2 to 24",
+                ));
+            }
+            new.schedule.check()?;
+            this.check_filters(&new.filters)?;
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let id = GroupId(draw_public(drawn)?);
+            let group = GroupRecord {
+                id,
+                name: new.name.clone(),
+                filters: new.filters.clone(),
+                policy: new.policy,
+                schedule: new.schedule,
+                epoch: 0,
+                announcement: Digest::ZERO,
+                healing_epoch: 0,
+                healing: Digest::ZERO,
+                issued_at: now,
+                not_after: now,
+                heartbeat_at: 0,
+                healed_at: now,
+                messages: 0,
+                joins_since: None,
+                moved_at: now,
+                generations: vec![Generation {
+                    number: 1,
+                    depth: new.depth,
+                    first_epoch: 1,
+                    started_at: now,
+                    deadline: 0,
+                    any_package: true,
+                    tree_secret: SecretBytes::of(&draw(drawn)?),
+                    healings: Vec::new(),
+                    removed: Vec::new(),
+                }],
+                refused: Digest::ZERO,
+                retained: Vec::new(),
+            };
+            this.index.set_newest(&group);
+            this.groups.insert(id, group);
+            let plan = this.next_epoch(id, EpochReason::Created, now, drawn)?;
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// Starts the next epoch of a group now (a rotation).
@@ -229,10 +228,12 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let id = self.group_by_name(group)?;
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let plan = self.next_epoch(id, EpochReason::Rotation, now, drawn);
-        self.settle_drawn(plan, drawn, now)
+        self.attempt(|this| {
+            let id = this.group_by_name(group)?;
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let plan = this.next_epoch(id, EpochReason::Rotation, now, drawn)?;
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// Starts a healing epoch although nobody is removed: it bounds what a one-time leak of
@@ -247,10 +248,12 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let id = self.group_by_name(group)?;
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let plan = self.next_epoch(id, EpochReason::Healing, now, drawn);
-        self.settle_drawn(plan, drawn, now)
+        self.attempt(|this| {
+            let id = this.group_by_name(group)?;
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let plan = this.next_epoch(id, EpochReason::Healing, now, drawn)?;
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     fn check_filters(&self, filters: &[String]) -> Result<(), AuthorityError> {

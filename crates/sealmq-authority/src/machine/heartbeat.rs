@@ -59,7 +59,6 @@ impl Authority {
         }
         for id in due {
             if let Some(group) = self.groups.get_mut(&id) {
-                self.touched = true;
                 group.heartbeat_at = 0;
                 record::put(&mut plan.changes, group.key(), group)?;
             }
@@ -101,7 +100,6 @@ impl Authority {
             group: group.name.clone(),
             epoch: group.epoch,
         });
-        self.touched = true;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.heartbeat_at = now;
         let kept = [ReservedTopic::Delegation, ReservedTopic::RefusedList(id)].into_iter();

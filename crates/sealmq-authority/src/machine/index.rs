@@ -1,10 +1,10 @@
 //! What would otherwise need a walk over all members.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use sealmq_core::{GroupId, MemberNumber};
 
+use super::draft::{Draft, Set, Slot, Table, Tree};
 use super::record::{GrantRecord, GroupRecord, MemberRecord};
 use super::welcomes::Target;
 use sealmq_keys::tree::{Half, half_of};
@@ -13,38 +13,38 @@ use sealmq_keys::tree::{Half, half_of};
 #[derive(Default)]
 pub(super) struct Index {
     /// Active members by name.
-    names: BTreeMap<String, MemberNumber>,
+    names: Table<String, MemberNumber>,
     /// Every key ever enrolled.
-    keys: BTreeMap<[u8; 32], MemberNumber>,
-    removed: BTreeSet<MemberNumber>,
+    keys: Table<[u8; 32], MemberNumber>,
+    removed: Set<MemberNumber>,
     /// Active members by the time at which their credential is to be renewed.
-    renewals: BTreeSet<(u64, MemberNumber)>,
+    renewals: Set<(u64, MemberNumber)>,
     /// Active members by the time at which their credential was issued.
-    issued: BTreeSet<(u64, MemberNumber)>,
-    groups: BTreeMap<GroupId, GroupIndex>,
+    issued: Set<(u64, MemberNumber)>,
+    groups: Tree<GroupId, GroupIndex>,
 }
 
 #[derive(Default)]
 struct GroupIndex {
     /// The generation that members are welcomed to.
-    newest: Target,
+    newest: Slot<Target>,
     /// Leaves that were ever assigned, by generation.
-    leaves: BTreeMap<u32, Leaves>,
+    leaves: Tree<u32, Leaves>,
     /// Active members.
-    active: BTreeSet<MemberNumber>,
+    active: Set<MemberNumber>,
     /// Active members without a leaf in the newest generation.
-    unplaced: BTreeSet<MemberNumber>,
+    unplaced: Set<MemberNumber>,
     /// Active members with a leaf there that have not confirmed it.
-    unconfirmed: BTreeSet<MemberNumber>,
+    unconfirmed: Set<MemberNumber>,
     /// Members of either kind that have a package for a welcome and wait for one.
-    waiting: BTreeSet<MemberNumber>,
+    waiting: Set<MemberNumber>,
 }
 
 #[derive(Default)]
 struct Leaves {
-    taken: BTreeSet<u32>,
+    taken: Set<u32>,
     /// How many of them are in the readers' half.
-    readers: usize,
+    readers: Slot<usize>,
 }
 
 /// Seconds before which a credential is not renewed by itself: something so short-lived is meant
@@ -65,13 +65,36 @@ impl Index {
         for group in groups {
             index.set_newest(group);
         }
-        for member in members {
-            index.add(member);
+        for members in members.chunks(1024) {
+            for member in members {
+                index.add(member);
+            }
+            // No draft yet.
+            index.keep();
         }
         for group in groups {
             index.forget_generations(group);
         }
+        index.keep();
         index
+    }
+
+    pub(super) fn keep(&mut self) {
+        self.names.keep();
+        self.keys.keep();
+        self.removed.keep();
+        self.renewals.keep();
+        self.issued.keep();
+        self.groups.keep();
+    }
+
+    pub(super) fn undo(&mut self) {
+        self.names.undo();
+        self.keys.undo();
+        self.removed.undo();
+        self.renewals.undo();
+        self.issued.undo();
+        self.groups.undo();
     }
 
     pub(super) fn add(&mut self, member: &MemberRecord) {
@@ -86,9 +109,9 @@ impl Index {
             self.removed.insert(member.number);
         }
         for grant in &member.grants {
-            let group = self.groups.entry(grant.group).or_default();
+            let group = self.groups.entry(grant.group);
             for place in &grant.places {
-                let leaves = group.leaves.entry(place.generation).or_default();
+                let leaves = group.leaves.entry(place.generation);
                 leaves.insert(place.leaf);
             }
             if member.is_active() {
@@ -100,7 +123,7 @@ impl Index {
     /// Before a member's record changes; afterwards [`Index::add`] takes it up again. Leaves and
     /// keys stay: they are never used twice.
     pub(super) fn take_out(&mut self, member: &MemberRecord) {
-        self.names.remove(&member.name);
+        self.names.delete(&member.name);
         self.issued.remove(&(member.issued_at, member.number));
         if let Some(at) = renewal_at(member) {
             self.renewals.remove(&(at, member.number));
@@ -114,12 +137,12 @@ impl Index {
 
     /// A group has a new generation: call [`Index::recount`] for its members.
     pub(super) fn set_newest(&mut self, group: &GroupRecord) {
-        self.groups.entry(group.id).or_default().newest = Target::of(group);
+        self.groups.entry(group.id).newest.set(Target::of(group));
     }
 
     /// Sorts an active member anew after [`Index::set_newest`].
     pub(super) fn recount(&mut self, group: &GroupId, member: &MemberRecord) {
-        let index = self.groups.entry(*group).or_default();
+        let index = self.groups.entry(*group);
         if let Some(grant) = member.grant(group).filter(|_| member.is_active()) {
             index.take_out(member.number);
             index.add(member, grant);
@@ -130,7 +153,7 @@ impl Index {
     pub(super) fn forget_generations(&mut self, group: &GroupRecord) {
         if let Some(index) = self.groups.get_mut(&group.id) {
             let lives = |number: &u32| group.generation(*number).is_some();
-            index.leaves.retain(|number, _| lives(number));
+            index.leaves.delete_unless(lives);
         }
     }
 
@@ -151,8 +174,8 @@ impl Index {
     pub(super) fn count_taken(&self, group: &GroupId, generation: u32, half: Half) -> usize {
         let leaves = self.leaves(group, generation);
         leaves.map_or(0, |leaves| match half {
-            Half::Readers => leaves.readers,
-            Half::Publishers => leaves.taken.len().saturating_sub(leaves.readers),
+            Half::Readers => *leaves.readers,
+            Half::Publishers => leaves.taken.len().saturating_sub(*leaves.readers),
         })
     }
 
@@ -233,7 +256,7 @@ impl GroupIndex {
             }
             Some(_) => false,
         };
-        if waits && member.has_package_for(grant, self.newest) {
+        if waits && member.has_package_for(grant, *self.newest) {
             self.waiting.insert(member.number);
         }
     }
@@ -249,7 +272,39 @@ impl GroupIndex {
 impl Leaves {
     fn insert(&mut self, leaf: u32) {
         if self.taken.insert(leaf) && half_of(leaf) == Some(Half::Readers) {
-            self.readers = self.readers.saturating_add(1);
+            self.readers.set(self.readers.saturating_add(1));
         }
+    }
+}
+
+impl Draft for GroupIndex {
+    fn keep(&mut self) {
+        self.newest.keep();
+        self.leaves.keep();
+        self.active.keep();
+        self.unplaced.keep();
+        self.unconfirmed.keep();
+        self.waiting.keep();
+    }
+
+    fn undo(&mut self) {
+        self.newest.undo();
+        self.leaves.undo();
+        self.active.undo();
+        self.unplaced.undo();
+        self.unconfirmed.undo();
+        self.waiting.undo();
+    }
+}
+
+impl Draft for Leaves {
+    fn keep(&mut self) {
+        self.taken.keep();
+        self.readers.keep();
+    }
+
+    fn undo(&mut self) {
+        self.taken.undo();
+        self.readers.undo();
     }
 }

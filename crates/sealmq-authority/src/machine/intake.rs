@@ -51,10 +51,7 @@ impl Default for Intake {
 
 /// Whether the authority cannot go on, whatever comes in.
 const fn is_own_fault(error: &AuthorityError) -> bool {
-    matches!(
-        error,
-        AuthorityError::Random | AuthorityError::Record | AuthorityError::Reload
-    )
+    matches!(error, AuthorityError::Random | AuthorityError::Record)
 }
 
 /// Why an input changed nothing.
@@ -106,17 +103,22 @@ impl Authority {
         if payload.len() > reserved.max_len() {
             return Ok(self.refuse(topic, "longer than this topic allows".into()));
         }
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let result = match reserved {
-            ReservedTopic::Confirm(member) => self.take_confirmation(member, payload, now),
-            ReservedTopic::Packages(member) => self.take_packages(member, payload, now),
-            ReservedTopic::Nonce(group, member) => self.answer_nonce(group, member, payload, now),
-            ReservedTopic::Join(device) => self.take_join(device, payload, now, drawn),
-            // What only the authority itself writes: for `Authority::observe`.
-            _ => Ok(Plan::default()),
-        };
+        let result = self.attempt(|this| {
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let plan = match reserved {
+                ReservedTopic::Confirm(member) => this.take_confirmation(member, payload, now)?,
+                ReservedTopic::Packages(member) => this.take_packages(member, payload, now)?,
+                ReservedTopic::Nonce(group, member) => {
+                    this.answer_nonce(group, member, payload, now)?
+                }
+                ReservedTopic::Join(device) => this.take_join(device, payload, now, drawn)?,
+                // What only the authority itself writes: for `Authority::observe`.
+                _ => Plan::default(),
+            };
+            Ok(this.settle_drawn(plan, drawn, now)?)
+        });
         match result {
-            Ok(plan) => self.settle_drawn(Ok(plan), drawn, now),
+            Ok(plan) => Ok(plan),
             Err(Refused::Content(why)) => Ok(self.refuse(topic, why.into())),
             Err(Refused::Object(error)) => {
                 let mut plan = self.refuse(topic, error.to_string());
@@ -126,9 +128,7 @@ impl Authority {
                 }
                 Ok(plan)
             }
-            Err(Refused::Fault(error)) if self.touched || is_own_fault(&error) => {
-                self.settle(Err(error), now)
-            }
+            Err(Refused::Fault(error)) if is_own_fault(&error) => Err(error),
             // The device or member can try again when an operator has seen to it.
             Err(Refused::Fault(error)) => Ok(self.refuse(topic, error.to_string())),
         }

@@ -1,6 +1,5 @@
 //! Joining over MQTT (spec/keys.md §12): requests and answers.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -12,6 +11,7 @@ use sealmq_core::crypto::{Digest, RecipientKeyPair};
 use sealmq_core::object::{ObjectError, Role, kem_of};
 use serde::{Deserialize, Serialize};
 
+use super::draft::Table;
 use super::intake::Refused;
 use super::members::Admission;
 use super::pending::{PENDING_PREFIX, PENDING_SECONDS, PendingRecord};
@@ -49,12 +49,24 @@ pub(super) struct AnswerRecord {
 /// Everything about devices that join, in memory.
 #[derive(Default)]
 pub(super) struct Joining {
-    pub(super) tokens: BTreeMap<[u8; TOKEN_ID_LEN], TokenRecord>,
-    pub(super) pending: BTreeMap<Fingerprint, PendingRecord>,
-    pub(super) answers: BTreeMap<Fingerprint, AnswerRecord>,
+    pub(super) tokens: Table<[u8; TOKEN_ID_LEN], TokenRecord>,
+    pub(super) pending: Table<Fingerprint, PendingRecord>,
+    pub(super) answers: Table<Fingerprint, AnswerRecord>,
 }
 
 impl Joining {
+    pub(super) fn keep(&mut self) {
+        self.tokens.keep();
+        self.pending.keep();
+        self.answers.keep();
+    }
+
+    pub(super) fn undo(&mut self) {
+        self.tokens.undo();
+        self.pending.undo();
+        self.answers.undo();
+    }
+
     pub(super) fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
         let tokens: Vec<TokenRecord> = record::read_all(store, TOKEN_PREFIX)?;
         let pending: Vec<PendingRecord> = record::read_all(store, PENDING_PREFIX)?;
@@ -310,7 +322,6 @@ impl Authority {
         object: Vec<u8>,
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
-        self.touched = true;
         // A refusal of another request of the device is none of the one that waits.
         let waits = self.joining.pending.get(&device);
         let same = waits.is_some_and(|waits| waits.hash == answer.request);
@@ -327,8 +338,7 @@ impl Authority {
 
     /// Clears a device's answer topic, if something stands there.
     pub(super) fn forget_answer(&mut self, device: Fingerprint, plan: &mut Plan) {
-        if self.joining.answers.remove(&device).is_some() {
-            self.touched = true;
+        if self.joining.answers.delete(&device) {
             plan.changes.delete(answer_key(device));
             let topic = ReservedTopic::Answer(device).name(&self.domain.prefix);
             plan.publish(Publication::clear(topic));

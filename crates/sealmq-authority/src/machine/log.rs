@@ -122,7 +122,7 @@ impl HeadRecord {
 impl Authority {
     /// How far the audit log goes.
     #[must_use]
-    pub const fn audit_head(&self) -> AuditLog {
+    pub fn audit_head(&self) -> AuditLog {
         self.head.log()
     }
 

@@ -104,20 +104,22 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Enrolled, Plan), AuthorityError> {
         self.check_usable()?;
-        let verified =
-            VerifiedEnrolment::verify(request, self.delegation.suite(), &self.domain.domain)
-                .map_err(AuthorityError::Request)?;
-        if verified.token().is_some() {
-            return Err(AuthorityError::RequestForToken);
-        }
-        let admission = Admission {
-            name: verified.fields().name.into(),
-            grants: self.resolve_grants(grants)?,
-            validity: valid_seconds,
-        };
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let (enrolled, plan) = self.admit(&verified, admission, now, drawn)?;
-        Ok((enrolled, self.settle_drawn(Ok(plan), drawn, now)?))
+        self.attempt(|this| {
+            let verified =
+                VerifiedEnrolment::verify(request, this.delegation.suite(), &this.domain.domain)
+                    .map_err(AuthorityError::Request)?;
+            if verified.token().is_some() {
+                return Err(AuthorityError::RequestForToken);
+            }
+            let admission = Admission {
+                name: verified.fields().name.into(),
+                grants: this.resolve_grants(grants)?,
+                validity: valid_seconds,
+            };
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let (enrolled, plan) = this.admit(&verified, admission, now, drawn)?;
+            Ok((enrolled, this.settle_drawn(plan, drawn, now)?))
+        })
     }
 
     /// Enrols a device whose request was verified. What it returns has not been settled.
@@ -197,9 +199,9 @@ impl Authority {
         .map_err(|_| AuthorityError::Record)?;
 
         // From here on nothing can fail but the store.
-        self.touched = true;
-        self.domain.next_member = self.domain.next_member.saturating_add(1);
-        record::put(&mut plan.changes, DOMAIN_KEY.into(), &self.domain)?;
+        let domain = self.domain.change();
+        domain.next_member = domain.next_member.saturating_add(1);
+        record::put(&mut plan.changes, DOMAIN_KEY.into(), domain)?;
         record::put(&mut plan.changes, member.key(), &member)?;
         for grant in &member.grants {
             if let Some(group) = self.groups.get_mut(&grant.group) {
@@ -238,18 +240,19 @@ impl Authority {
         now: u64,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        if !self.delegation.is_valid_at(now, 0) {
-            return Err(AuthorityError::DelegationExpired);
-        }
-        self.active(member)?;
-        let missing = || AuthorityError::NoSuchMember(format!("{member}"));
-        let mut record = self.members.remove(&member).ok_or_else(missing)?;
-        self.touched = true;
-        self.index.take_out(&record);
-        let result = self.renew_record(&mut record, valid_seconds, now);
-        self.index.add(&record);
-        self.members.insert(member, record);
-        self.settle(result, now)
+        self.attempt(|this| {
+            if !this.delegation.is_valid_at(now, 0) {
+                return Err(AuthorityError::DelegationExpired);
+            }
+            this.active(member)?;
+            let missing = || AuthorityError::NoSuchMember(format!("{member}"));
+            let mut record = this.members.remove(&member).ok_or_else(missing)?;
+            this.index.take_out(&record);
+            let result = this.renew_record(&mut record, valid_seconds, now);
+            this.index.add(&record);
+            this.members.insert(member, record);
+            this.settle(result?, now)
+        })
     }
 
     pub(super) fn renew_record(

@@ -4,6 +4,7 @@
 mod announce;
 mod delegation;
 mod domain;
+mod draft;
 mod draws;
 mod error;
 mod generation;
@@ -31,7 +32,6 @@ mod tokens;
 mod tree;
 mod welcomes;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,6 +53,7 @@ pub use schedule::{DEFAULT_VALIDITY, Schedule};
 pub use suspended::{Evidence, EvidenceKind, Suspension};
 pub use tokens::{TokenInfo, TokenSpec};
 
+use draft::{Set, Slot, Table};
 use draws::HEDGE_KEY;
 use index::Index;
 use intake::Intake;
@@ -71,38 +72,35 @@ use tree::KeyCache;
 /// The authority of one domain, loaded into memory.
 ///
 /// Every call that changes something returns a [`Plan`]. When its commit fails, drop the
-/// `Authority` and load it again: memory is then ahead of the store. A call that fails halfway by
-/// itself makes all later ones fail with [`AuthorityError::Reload`].
+/// `Authority` and load it again: memory is then ahead of the store. A call that fails by itself
+/// has changed nothing.
 pub struct Authority {
-    domain: DomainRecord,
+    domain: Slot<DomainRecord>,
     /// In the order of the delegation.
-    signing_keys: Vec<IdentityKey>,
-    delegation: VerifiedDelegation,
-    groups: BTreeMap<GroupId, GroupRecord>,
-    members: BTreeMap<MemberNumber, MemberRecord>,
+    signing_keys: Slot<Vec<IdentityKey>>,
+    delegation: Slot<VerifiedDelegation>,
+    groups: Table<GroupId, GroupRecord>,
+    members: Table<MemberNumber, MemberRecord>,
     index: Index,
     joining: Joining,
+    /// No draft: what a call was refused for counts, too.
     intake: Intake,
     /// Node keys of the newest covers, so that rotations need not walk the ratchet from its start.
     cache: KeyCache,
     /// What the next change builds upon.
-    head: HeadRecord,
+    head: Slot<HeadRecord>,
     /// Mixed into whatever is drawn.
-    hedge: SecretBytes,
-    /// Something in memory changed since the last call that succeeded.
-    touched: bool,
-    /// A call failed after it had changed something: memory is ahead of the store.
-    unusable: bool,
+    hedge: Slot<SecretBytes>,
     /// The store is old, or marked as a backup.
-    suspended: Option<SuspendedRecord>,
+    suspended: Slot<Option<SuspendedRecord>>,
     /// When the delegation's end was last told of.
-    warned_at: Option<u64>,
+    warned_at: Slot<Option<u64>>,
     /// Of what it signs, encoded; none, but in trials.
     extensions: Vec<u8>,
     /// When a topic was last published again because of what the broker had.
-    repaired: BTreeMap<String, u64>,
+    repaired: Table<String, u64>,
     /// Topics that were seen wrong again too soon after that.
-    owed: BTreeSet<String>,
+    owed: Set<String>,
 }
 
 impl Authority {
@@ -129,7 +127,7 @@ impl Authority {
         let mut authority = authority.map_err(LoadError::Authority)?;
         let suspended = store.get(SUSPENDED_KEY).map_err(LoadError::Store)?;
         let suspended = suspended.map(|value| record::read(&value)).transpose();
-        authority.suspended = suspended.map_err(LoadError::Authority)?;
+        authority.suspended = Slot::new(suspended.map_err(LoadError::Authority)?);
         authority.joining = Joining::load(store)?;
         Ok(authority)
     }
@@ -145,30 +143,28 @@ impl Authority {
             VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
         let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
         Ok(Self {
-            signing_keys: domain.keys.identities(),
-            delegation,
-            domain,
+            signing_keys: Slot::new(domain.keys.identities()),
+            delegation: Slot::new(delegation),
+            domain: Slot::new(domain),
             index: Index::of(&groups, &members),
             cache: KeyCache::default(),
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
             joining: Joining::default(),
             intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
-            head,
-            hedge,
-            touched: false,
-            unusable: false,
-            suspended: None,
-            warned_at: None,
+            head: Slot::new(head),
+            hedge: Slot::new(hedge),
+            suspended: Slot::default(),
+            warned_at: Slot::default(),
             extensions: Vec::new(),
-            repaired: BTreeMap::new(),
-            owed: BTreeSet::new(),
+            repaired: Table::default(),
+            owed: Set::default(),
         })
     }
 
     /// How many changes the store has seen, this authority's included: it only rises.
     #[must_use]
-    pub const fn revision(&self) -> u64 {
+    pub fn revision(&self) -> u64 {
         self.head.revision
     }
 
@@ -180,12 +176,12 @@ impl Authority {
         let head = store.get(HEAD_KEY).map_err(LoadError::Store)?;
         let head = head.ok_or(LoadError::Authority(AuthorityError::Record))?;
         let head: HeadRecord = record::read(&head).map_err(LoadError::Authority)?;
-        Ok(head == self.head)
+        Ok(head == *self.head)
     }
 
     /// The domain.
     #[must_use]
-    pub const fn domain(&self) -> DomainId {
+    pub fn domain(&self) -> DomainId {
         self.domain.domain
     }
 
@@ -197,7 +193,7 @@ impl Authority {
 
     /// The root's public key, which members pin.
     #[must_use]
-    pub const fn root_key(&self) -> &[u8; 32] {
+    pub fn root_key(&self) -> &[u8; 32] {
         &self.domain.root_key
     }
 
@@ -264,16 +260,8 @@ impl Authority {
         }
     }
 
-    fn check_loaded(&self) -> Result<(), AuthorityError> {
-        if self.unusable {
-            return Err(AuthorityError::Reload);
-        }
-        Ok(())
-    }
-
     fn check_usable(&self) -> Result<(), AuthorityError> {
-        self.check_loaded()?;
-        match &self.suspended {
+        match &*self.suspended {
             Some(record) => Err(AuthorityError::Suspended {
                 serial: self.highest_serial(record),
             }),
@@ -281,35 +269,69 @@ impl Authority {
         }
     }
 
-    /// Ends a call: its changes build on the head that was loaded, and what failed halfway must
-    /// not be built upon.
-    fn settle(
-        &mut self,
-        result: Result<Plan, AuthorityError>,
-        now: u64,
-    ) -> Result<Plan, AuthorityError> {
-        let result = result.and_then(|plan| self.build_on_head(plan, now));
-        let touched = core::mem::take(&mut self.touched);
-        self.unusable |= touched && result.is_err();
+    /// One call: what it changes stays when it succeeds, and is put back when it fails.
+    fn attempt<T, E>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let result = call(self);
+        if result.is_ok() {
+            self.keep();
+        } else {
+            self.undo();
+        }
         result
     }
 
-    fn build_on_head(&mut self, mut plan: Plan, now: u64) -> Result<Plan, AuthorityError> {
+    fn keep(&mut self) {
+        self.domain.keep();
+        self.signing_keys.keep();
+        self.delegation.keep();
+        self.groups.keep();
+        self.members.keep();
+        self.index.keep();
+        self.joining.keep();
+        self.head.keep();
+        self.hedge.keep();
+        self.suspended.keep();
+        self.warned_at.keep();
+        self.repaired.keep();
+        self.owed.keep();
+    }
+
+    fn undo(&mut self) {
+        self.domain.undo();
+        self.signing_keys.undo();
+        self.delegation.undo();
+        if self.groups.undo() {
+            // It may know trees that there never were.
+            self.cache = KeyCache::default();
+        }
+        self.members.undo();
+        self.index.undo();
+        self.joining.undo();
+        self.head.undo();
+        self.hedge.undo();
+        self.suspended.undo();
+        self.warned_at.undo();
+        self.repaired.undo();
+        self.owed.undo();
+    }
+
+    /// Ends a call: its changes build on the head that was loaded.
+    fn settle(&mut self, mut plan: Plan, now: u64) -> Result<Plan, AuthorityError> {
         if plan.changes.is_empty() {
             return Ok(plan);
         }
-        self.touched = true;
-        let known = self.head;
-        log::write(&mut self.head, &mut plan, &self.domain.prefix, now)?;
-        self.head.advance(known, &mut plan.changes)?;
+        let mut head = *self.head;
+        log::write(&mut head, &mut plan, &self.domain.prefix, now)?;
+        head.advance(*self.head, &mut plan.changes)?;
+        self.head.set(head);
         Ok(plan)
     }
 
     /// The key that signs for a role, and its index in the delegation.
     fn signer(&self, role: Role) -> Result<(u8, Signer<'_>), AuthorityError> {
-        let keys = self.domain.keys.signing.iter().zip(&self.signing_keys);
+        let signing = &self.domain.keys.signing;
         let (index, key) = (0..)
-            .zip(keys)
+            .zip(signing.iter().zip(self.signing_keys.iter()))
             .find(|(_, (record, _))| record.roles.has(role))
             .map(|(index, (_, key))| (index, key))
             .ok_or(AuthorityError::NoRole(role))?;

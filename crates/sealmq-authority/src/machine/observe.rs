@@ -50,6 +50,7 @@ impl Authority {
         // A suspended authority notes its own, too: heartbeats say how far the log was proven.
         if expected == payload && self.suspended.is_none() {
             self.owed.remove(topic);
+            self.owed.keep();
             return Ok(Plan::default());
         }
         // Memory that is behind the store would take the store's own doing for somebody else's.
@@ -65,22 +66,30 @@ impl Authority {
             ReservedTopic::Delegation => self.judge_delegation(payload),
             _ => None,
         };
-        let result = match judged {
-            Some(Judged::Against(kind, ours, seen)) => {
-                let ours = kept(store, &self.topic(ours)).map_err(LoadError::Store)?;
-                let evidence = Evidence {
-                    kind,
-                    topic: topic.to_owned(),
-                    ours,
-                    theirs: payload.to_vec(),
-                };
-                self.suspend(evidence, seen, now)
+        let ours = match &judged {
+            Some(Judged::Against(_, ours, _)) => {
+                kept(store, &self.topic(*ours)).map_err(LoadError::Store)?
             }
-            Some(Judged::Seen(seen)) if self.suspended.is_some() => self.note(seen),
-            Some(Judged::TooHigh(what)) => Ok(self.ignore(topic, what, &expected, now)),
-            _ => Ok(self.repair(topic, &expected, now)),
+            _ => Vec::new(),
         };
-        self.settle(result, now).map_err(LoadError::Authority)
+        let plan = self.attempt(|this| {
+            let plan = match judged {
+                Some(Judged::Against(kind, _, seen)) => {
+                    let evidence = Evidence {
+                        kind,
+                        topic: topic.to_owned(),
+                        ours,
+                        theirs: payload.to_vec(),
+                    };
+                    this.suspend(evidence, seen, now)?
+                }
+                Some(Judged::Seen(seen)) if this.suspended.is_some() => this.note(seen)?,
+                Some(Judged::TooHigh(what)) => this.ignore(topic, what, &expected, now),
+                _ => this.repair(topic, &expected, now),
+            };
+            this.settle(plan, now)
+        });
+        plan.map_err(LoadError::Authority)
     }
 
     /// Marks a copy of a store as a backup: an authority that is loaded from it does nothing
@@ -148,9 +157,8 @@ impl Authority {
         record: SuspendedRecord,
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
-        self.touched = true;
         record::put(&mut plan.changes, SUSPENDED_KEY.into(), &record)?;
-        self.suspended = Some(record);
+        self.suspended.set(Some(record));
         Ok(())
     }
 
@@ -171,7 +179,7 @@ impl Authority {
 
     fn is_repaired(&mut self, topic: &str, now: u64) -> bool {
         self.repaired
-            .retain(|_, at| at.abs_diff(now) < REPAIR_INTERVAL);
+            .delete_unless(|_, at| at.abs_diff(now) < REPAIR_INTERVAL);
         self.repaired.contains_key(topic)
     }
 
@@ -198,11 +206,12 @@ impl Authority {
 
     /// Publishes again what was seen wrong too soon after the last time.
     pub(super) fn repair_owed(&mut self, now: u64, plan: &mut Plan) {
-        for topic in core::mem::take(&mut self.owed) {
+        let owed: Vec<String> = self.owed.iter().cloned().collect();
+        for topic in owed {
             if self.is_repaired(&topic, now) {
-                self.owed.insert(topic);
                 continue;
             }
+            self.owed.remove(&topic);
             self.repaired.insert(topic.clone(), now);
             plan.republish.push(topic.clone());
             plan.events.push(AuthorityEvent::RolledBack { topic });

@@ -47,7 +47,6 @@ impl Authority {
         }
         let mut plan = Plan::default();
         if !proved.is_empty() {
-            self.touched = true;
             let record = self.members.get_mut(&number);
             let record = record.ok_or(AuthorityError::Record)?;
             self.index.take_out(record);
@@ -105,7 +104,6 @@ impl Authority {
             .collect();
         let mut plan = Plan::default();
         if !fresh.is_empty() {
-            self.touched = true;
             let record = self.members.get_mut(&number);
             let record = record.ok_or(AuthorityError::Record)?;
             plan.events.push(AuthorityEvent::Packages {

@@ -88,7 +88,6 @@ impl Authority {
             last_package: opened.last_package(),
             at: now,
         };
-        self.touched = true;
         record::put(&mut plan.changes, pending_key(opened.device), &record)?;
         pending.insert(opened.device, record);
         self.answer_refusal(opened, JoinRefusalReason::Waiting, now, plan)?;
@@ -121,26 +120,24 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Enrolled, Plan), AuthorityError> {
         self.check_usable()?;
-        let pending = self.waiting(device, now)?;
-        let request = pending.request.clone();
-        let name = name.unwrap_or(&pending.name).to_string();
-        check_name(&name)?;
-        let suite = self.delegation.suite();
-        let verified = VerifiedEnrolment::verify(&request, suite, &self.domain.domain)
-            .map_err(AuthorityError::Request)?;
-        let admission = Admission {
-            name,
-            grants: self.resolve_grants(grants)?,
-            validity: valid_seconds,
-        };
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let (enrolled, mut plan) = self.admit(&verified, admission, now, drawn)?;
-        let result =
-            self.answer_enrolled((device, *verified.hash()), enrolled.number, now, &mut plan);
-        Ok((
-            enrolled,
-            self.settle_drawn(result.map(|()| plan), drawn, now)?,
-        ))
+        self.attempt(|this| {
+            let pending = this.waiting(device, now)?;
+            let request = pending.request.clone();
+            let name = name.unwrap_or(&pending.name).to_string();
+            check_name(&name)?;
+            let suite = this.delegation.suite();
+            let verified = VerifiedEnrolment::verify(&request, suite, &this.domain.domain)
+                .map_err(AuthorityError::Request)?;
+            let admission = Admission {
+                name,
+                grants: this.resolve_grants(grants)?,
+                validity: valid_seconds,
+            };
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let (enrolled, mut plan) = this.admit(&verified, admission, now, drawn)?;
+            this.answer_enrolled((device, *verified.hash()), enrolled.number, now, &mut plan)?;
+            Ok((enrolled, this.settle_drawn(plan, drawn, now)?))
+        })
     }
 
     /// Refuses a request that waits, for good.
@@ -149,16 +146,18 @@ impl Authority {
     /// No such request.
     pub fn reject(&mut self, device: Fingerprint, now: u64) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let pending = self.waiting(device, now)?;
-        let suite = self.delegation.suite();
-        let verified = VerifiedEnrolment::verify(&pending.request, suite, &self.domain.domain);
-        let hash = *verified.map_err(AuthorityError::Request)?.hash();
-        let name = pending.name.clone();
-        let mut plan = Plan::default();
-        let answer = (device, hash);
-        let reason = JoinRefusalReason::Operator;
-        let result = self.refuse_join(answer, name, reason, now, &mut plan);
-        self.settle(result.map(|()| plan), now)
+        self.attempt(|this| {
+            let pending = this.waiting(device, now)?;
+            let suite = this.delegation.suite();
+            let verified = VerifiedEnrolment::verify(&pending.request, suite, &this.domain.domain);
+            let hash = *verified.map_err(AuthorityError::Request)?.hash();
+            let name = pending.name.clone();
+            let mut plan = Plan::default();
+            let answer = (device, hash);
+            let reason = JoinRefusalReason::Operator;
+            this.refuse_join(answer, name, reason, now, &mut plan)?;
+            this.settle(plan, now)
+        })
     }
 
     fn waiting(&self, device: Fingerprint, now: u64) -> Result<&PendingRecord, AuthorityError> {
@@ -169,8 +168,7 @@ impl Authority {
     }
 
     pub(super) fn forget_pending(&mut self, device: Fingerprint, plan: &mut Plan) {
-        if self.joining.pending.remove(&device).is_some() {
-            self.touched = true;
+        if self.joining.pending.delete(&device) {
             plan.changes.delete(pending_key(device));
         }
     }

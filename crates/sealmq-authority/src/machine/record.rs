@@ -61,7 +61,7 @@ pub(super) struct KeysRecord {
 }
 
 /// The keys that received join requests under an earlier delegation.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct PreviousKem {
     /// Serial of that delegation.
     pub(super) serial: u32,
@@ -69,7 +69,7 @@ pub(super) struct PreviousKem {
     pub(super) seeds: Vec<SecretBytes>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct DomainRecord {
     pub(super) domain: DomainId,
     pub(super) root_key: [u8; 32],
@@ -113,13 +113,13 @@ impl HeadRecord {
 }
 
 /// A healing epoch of a generation: enough to walk the ratchet of any node across it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct Healing {
     pub(super) epoch: u64,
     pub(super) reader_secret: SecretBytes,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct Generation {
     pub(super) number: u32,
     pub(super) depth: u8,
@@ -145,7 +145,7 @@ pub(super) struct Retained {
     pub(super) chunks: u32,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct GroupRecord {
     pub(super) id: GroupId,
     pub(super) name: String,

@@ -38,11 +38,13 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let members: BTreeSet<MemberNumber> = members.iter().copied().collect();
-        let leaves = self.leaves_of(&members)?;
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let plan = self.remove_checked(&members, &leaves, now, drawn);
-        self.settle_drawn(plan, drawn, now)
+        self.attempt(|this| {
+            let members: BTreeSet<MemberNumber> = members.iter().copied().collect();
+            let leaves = this.leaves_of(&members)?;
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            let plan = this.remove_checked(&members, &leaves, now, drawn)?;
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// The leaves that members have, by group: (generation, leaf).
@@ -71,7 +73,6 @@ impl Authority {
         for number in members {
             let missing = || AuthorityError::NoSuchMember(format!("{number}"));
             let record = self.members.get_mut(number).ok_or_else(missing)?;
-            self.touched = true;
             self.index.take_out(record);
             record.removed_at = Some(now);
             record.packages = Vec::new();

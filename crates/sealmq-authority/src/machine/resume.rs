@@ -67,7 +67,6 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
-        self.check_loaded()?;
         let suspended = self.suspended.clone();
         let suspended = suspended.ok_or(AuthorityError::NotSuspended)?;
         let backup = self.head.log();
@@ -78,38 +77,38 @@ impl Authority {
         if new.serial() <= serial {
             return Err(AuthorityError::Suspended { serial });
         }
-        let drawn = &mut self.draws(new.serial(), now, rng);
-        let mut plan = Plan::default();
-        self.suspended = None;
-        self.touched = true;
-        plan.changes.delete(SUSPENDED_KEY);
-        self.adopt_log(options.log.unwrap_or_default(), counted.log, &mut plan);
-        self.domain.next_member = replay
-            .highest
-            .max(suspended.member)
-            .saturating_add(MEMBER_GAP)
-            .min(NO_MEMBER);
-        self.refuse_again(&suspended, options, &mut replay, &mut plan);
-        let result = self
-            .replay(&replay, &suspended, &counted, &new, now, &mut plan)
-            .and_then(|()| self.take_delegation(delegation, now, &mut plan))
-            .and_then(|()| self.begin_anew(now, &mut plan, drawn));
-        let serial = self.delegation.serial();
-        plan.decisions.push(Decision::Resumed { serial, backup });
-        if let Some(what) = replay.too_high {
-            plan.events.push(AuthorityEvent::NumberIgnored {
-                place: "the audit log".to_owned(),
-                what,
+        self.attempt(|this| {
+            let drawn = &mut this.draws(new.serial(), now, rng);
+            let mut plan = Plan::default();
+            this.suspended.set(None);
+            plan.changes.delete(SUSPENDED_KEY);
+            this.adopt_log(options.log.unwrap_or_default(), counted.log, &mut plan);
+            this.domain.change().next_member = replay
+                .highest
+                .max(suspended.member)
+                .saturating_add(MEMBER_GAP)
+                .min(NO_MEMBER);
+            this.refuse_again(&suspended, options, &mut replay, &mut plan);
+            this.replay(&replay, &suspended, &counted, &new, now, &mut plan)?;
+            this.take_delegation(delegation, now, &mut plan)?;
+            this.begin_anew(now, &mut plan, drawn)?;
+            let serial = this.delegation.serial();
+            plan.decisions.push(Decision::Resumed { serial, backup });
+            if let Some(what) = replay.too_high {
+                plan.events.push(AuthorityEvent::NumberIgnored {
+                    place: "the audit log".to_owned(),
+                    what,
+                });
+            }
+            plan.events.push(AuthorityEvent::Resumed {
+                serial,
+                enrolled: replay.enrolled.keys().copied().collect(),
+                removed: replay.removed,
+                missing: counted.missing,
             });
-        }
-        plan.events.push(AuthorityEvent::Resumed {
-            serial,
-            enrolled: replay.enrolled.keys().copied().collect(),
-            removed: replay.removed,
-            missing: counted.missing,
-        });
-        self.in_order(&mut plan);
-        self.settle_drawn(result.map(|()| plan), drawn, now)
+            this.in_order(&mut plan);
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     /// Whom a refused list at the broker names was removed, whether the log tells of it or not.
@@ -162,8 +161,8 @@ impl Authority {
         for number in &replay.removed {
             self.remove_replayed(*number, now, plan)?;
         }
-        for (id, group) in &mut self.groups {
-            let Some(known) = replay.groups.get(id) else {
+        for (id, known) in &replay.groups {
+            let Some(group) = self.groups.get_mut(id) else {
                 continue;
             };
             let seen = suspended.groups.get(id).copied().unwrap_or_default();

@@ -180,7 +180,7 @@ impl Authority {
     /// No such group.
     pub fn count(&mut self, group: &str, messages: u64) -> Result<(), AuthorityError> {
         let id = self.group_by_name(group)?;
-        if let Some(group) = self.groups.get_mut(&id) {
+        if let Some(group) = self.groups.amend(&id) {
             group.messages = group.messages.saturating_add(messages);
         }
         Ok(())

@@ -25,11 +25,13 @@ impl Authority {
     /// Nothing was changed.
     pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let mut plan = Plan::default();
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
-        let result = self.tick_all(now, &mut plan, drawn);
-        self.in_order(&mut plan);
-        self.settle_drawn(result.map(|()| plan), drawn, now)
+        self.attempt(|this| {
+            let mut plan = Plan::default();
+            let drawn = &mut this.draws(this.delegation.serial(), now, rng);
+            this.tick_all(now, &mut plan, drawn)?;
+            this.in_order(&mut plan);
+            this.settle_drawn(plan, drawn, now)
+        })
     }
 
     fn tick_all(
@@ -78,7 +80,6 @@ impl Authority {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         if group.correct_times(now) {
-            self.touched = true;
             record::put(&mut plan.changes, group.key(), group)?;
         }
         let group = self.groups.get(&id).ok_or_else(missing)?;
@@ -131,7 +132,6 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let missing = || AuthorityError::NoSuchMember(alloc::format!("{number}"));
         let mut record = self.members.remove(&number).ok_or_else(missing)?;
-        self.touched = true;
         self.index.take_out(&record);
         let validity = record.validity;
         let result = self.renew_record(&mut record, validity, now);

@@ -54,7 +54,7 @@ pub struct TokenInfo {
     pub expires: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Clone)]
 pub(super) struct TokenRecord {
     pub(super) id: [u8; TOKEN_ID_LEN],
     secret: SecretBytes,
@@ -101,6 +101,7 @@ impl Authority {
         rng: &mut impl TryCryptoRng,
     ) -> Result<(Token, Plan), AuthorityError> {
         self.check_usable()?;
+        self.attempt(|this| {
         if spec.ttl == 0 || spec.uses == 0 || spec.member_validity == 0 {
             return Err(AuthorityError::Setting(
                 "a token must be valid for a second or more, admit a device or more, and give credentials that are valid for a second or more",
@@ -111,48 +112,48 @@ impl Authority {
                 "a token for one name lets one device in: names are used once",
             ));
         }
-        if self.domain.keys.kem.is_empty() {
+        if this.domain.keys.kem.is_empty() {
             return Err(AuthorityError::Setting(
                 "the delegation lists no key that could receive join requests: renew it first",
             ));
         }
         let mut plan = Plan::default();
-        self.expire_tokens(now, &mut plan);
-        if self.joining.tokens.len() >= MAX_TOKENS {
+        this.expire_tokens(now, &mut plan);
+        if this.joining.tokens.len() >= MAX_TOKENS {
             return Err(AuthorityError::Setting(
                 "there are 4096 tokens already: revoke some first",
             ));
         }
-        let drawn = &mut self.draws(self.delegation.serial(), now, rng);
+        let drawn = &mut this.draws(this.delegation.serial(), now, rng);
         let secret = draw(drawn)?;
         let record = TokenRecord {
             id: draw_public(drawn)?,
             secret: SecretBytes::of(&secret),
-            grants: self.resolve_grants(&spec.grants)?,
+            grants: this.resolve_grants(&spec.grants)?,
             name: spec.name.to_string(),
             uses: spec.uses,
             uses_left: spec.uses,
             expires: now.saturating_add(spec.ttl),
             member_validity: spec.member_validity,
         };
-        let root_key = VerifyingKey::from_bytes(&self.domain.root_key);
+        let root_key = VerifyingKey::from_bytes(&this.domain.root_key);
         let token = Token {
-            suite: self.delegation.suite(),
+            suite: this.delegation.suite(),
             root_key: root_key.map_err(|_| AuthorityError::Record)?,
             id: record.id,
             secret,
-            serial: self.delegation.serial(),
+            serial: this.delegation.serial(),
             expires: record.expires,
             name: spec.name.clone(),
-            prefix: self.domain.prefix.clone(),
+            prefix: this.domain.prefix.clone(),
             broker: spec.broker.clone(),
         };
         // What no device could read must not be handed out.
         token.to_uri().map_err(AuthorityError::Token)?;
-        self.touched = true;
         record::put(&mut plan.changes, record.key(), &record)?;
-        self.joining.tokens.insert(record.id, record);
-        Ok((token, self.settle_drawn(Ok(plan), drawn, now)?))
+        this.joining.tokens.insert(record.id, record);
+        Ok((token, this.settle_drawn(plan, drawn, now)?))
+        })
     }
 
     /// All tokens that were not revoked, used up and expired ones included as long as they are
@@ -178,21 +179,23 @@ impl Authority {
         now: u64,
     ) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        let token = self.joining.tokens.remove(id);
-        let token = token.ok_or(AuthorityError::NoSuchToken)?;
-        self.touched = true;
-        let mut plan = Plan::default();
-        plan.changes.delete(token.key());
-        self.settle(Ok(plan), now)
+        self.attempt(|this| {
+            let token = this.joining.tokens.get(id);
+            let key = token.ok_or(AuthorityError::NoSuchToken)?.key();
+            this.joining.tokens.delete(id);
+            let mut plan = Plan::default();
+            plan.changes.delete(key);
+            this.settle(plan, now)
+        })
     }
 
     /// Revokes all tokens: their secrets, or how often they were used, are no longer known to be
     /// the authority's alone.
     pub(super) fn revoke_all_tokens(&mut self, plan: &mut Plan) {
-        for (_, token) in core::mem::take(&mut self.joining.tokens) {
-            self.touched = true;
+        for token in self.joining.tokens.values() {
             plan.changes.delete(token.key());
         }
+        self.joining.tokens.delete_unless(|_, _| false);
     }
 
     /// The token with this id, if a device can join with it now.
@@ -209,20 +212,17 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let token = self.joining.tokens.get_mut(id);
         let token = token.ok_or(AuthorityError::Record)?;
-        self.touched = true;
         token.uses_left = token.uses_left.saturating_sub(1);
         record::put(&mut plan.changes, token.key(), token)
     }
 
     pub(super) fn expire_tokens(&mut self, now: u64, plan: &mut Plan) {
-        let touched = &mut self.touched;
-        self.joining.tokens.retain(|_, token| {
-            let expired = token.is_expired(now);
-            if expired {
-                *touched = true;
-                plan.changes.delete(token.key());
-            }
-            !expired
-        });
+        let tokens = self.joining.tokens.values();
+        for token in tokens.filter(|token| token.is_expired(now)) {
+            plan.changes.delete(token.key());
+        }
+        self.joining
+            .tokens
+            .delete_unless(|_, token| !token.is_expired(now));
     }
 }

@@ -204,7 +204,6 @@ impl Authority {
         if waiting.is_empty() {
             return Ok((0, others));
         }
-        self.touched = true;
         let mut group = self.groups.remove(&id).ok_or_else(missing)?;
         let result = self.welcome_into(&group, &waiting, now, plan, rng);
         if matches!(result, Ok(1..)) {

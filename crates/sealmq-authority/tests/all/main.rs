@@ -20,6 +20,7 @@ mod authority_rng;
 mod authority_schedule;
 mod authority_short_log;
 mod common;
+mod drafts;
 mod extensions;
 mod joining;
 mod member_crash;
