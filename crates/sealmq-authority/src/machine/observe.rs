@@ -43,7 +43,7 @@ impl Authority {
         let Some(reserved) = ReservedTopic::parse(&self.domain.prefix, topic) else {
             return Ok(Plan::default());
         };
-        if !reserved.is_of_authority() || payload.len() > reserved.max_len() {
+        if !reserved.is_of_authority() {
             return Ok(Plan::default());
         }
         let expected = kept(store, topic).map_err(LoadError::Store)?;
@@ -58,6 +58,7 @@ impl Authority {
             return Err(LoadError::Stale);
         }
         let judged = match reserved {
+            _ if payload.len() > reserved.max_len() => None,
             ReservedTopic::Announcement(group, epoch) => {
                 self.judge_announcement(group, epoch, payload, &expected)
             }

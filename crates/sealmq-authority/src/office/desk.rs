@@ -19,11 +19,20 @@ const ATTEMPTS: usize = 3;
 const MOST_WAITING: usize = 16_384;
 /// Own objects that wait to be judged together.
 const MOST_OWN: usize = 16_384;
+/// Bytes of either.
+const MOST_BYTES: usize = 64 << 20;
 
 /// What arrived on a reserved topic.
 struct Input {
     topic: String,
     payload: Vec<u8>,
+}
+
+/// In the order in which they are taken.
+#[derive(Default)]
+struct Inputs {
+    all: VecDeque<Input>,
+    bytes: usize,
 }
 
 /// The authority in memory, and what waits for it. It stays there while nobody else changes the
@@ -37,8 +46,8 @@ pub(super) struct Desk {
     acted_at: u64,
     /// Messages counted by group, in the epoch named: not all of them may be stored yet.
     counted: BTreeMap<String, (u64, u64)>,
-    own: VecDeque<Input>,
-    others: VecDeque<Input>,
+    own: Inputs,
+    others: Inputs,
     /// Topics that the broker has cleared.
     cleared: BTreeSet<String>,
 }
@@ -65,20 +74,15 @@ pub(super) struct Looked {
 impl Desk {
     /// Something that others wrote. What is retained comes again with the next connection.
     pub(super) fn push(&mut self, topic: &str, payload: &[u8]) {
-        if self.others.len() < MOST_WAITING {
-            self.others.push_back(Input::new(topic, payload));
+        if self.others.all.len() < MOST_WAITING && self.others.bytes < MOST_BYTES {
+            self.others.push(topic, payload, false);
         }
     }
 
     /// Something on a topic that only the authority writes. What a later delegation signed can be
     /// told after that one was seen.
     pub(super) fn push_own(&mut self, topic: &str, payload: &[u8], is_delegation: bool) {
-        let input = Input::new(topic, payload);
-        if is_delegation {
-            self.own.push_front(input);
-        } else {
-            self.own.push_back(input);
-        }
+        self.own.push(topic, payload, is_delegation);
     }
 
     pub(super) fn cleared(&mut self, topic: String) {
@@ -87,16 +91,16 @@ impl Desk {
 
     /// What was heard on a connection that is over comes again with the next one.
     pub(super) fn forget_inputs(&mut self) {
-        self.own.clear();
-        self.others.clear();
+        self.own = Inputs::default();
+        self.others = Inputs::default();
     }
 
     pub(super) fn inputs(&self) -> usize {
-        self.own.len().saturating_add(self.others.len())
+        self.own.all.len().saturating_add(self.others.all.len())
     }
 
     pub(super) fn is_overfull(&self) -> bool {
-        self.own.len() >= MOST_OWN
+        self.own.all.len() >= MOST_OWN || self.own.bytes >= MOST_BYTES
     }
 
     /// Whether there is something to do besides looking.
@@ -174,10 +178,10 @@ impl Desk {
                     suspension,
                 ))));
             }
-            while let Some(Input { topic, payload }) = self.others.front() {
+            while let Some(Input { topic, payload }) = self.others.all.front() {
                 let plan = authority.handle(topic, payload, now, rng)?;
                 done(store, plan, looked)?;
-                self.others.pop_front();
+                self.others.pop();
             }
             let plan = authority.tick(now, rng)?;
             done(store, plan, looked)?;
@@ -205,10 +209,10 @@ impl Desk {
         now: u64,
         looked: &mut Looked,
     ) -> Result<(), Stopped<S::Error>> {
-        while let Some(Input { topic, payload }) = self.own.front() {
+        while let Some(Input { topic, payload }) = self.own.all.front() {
             let plan = authority.observe(&*store, topic, payload, now)?;
             done(store, plan, looked)?;
-            self.own.pop_front();
+            self.own.pop();
         }
         Ok(())
     }
@@ -248,12 +252,23 @@ impl Desk {
     }
 }
 
-impl Input {
-    fn new(topic: &str, payload: &[u8]) -> Self {
-        Self {
+impl Inputs {
+    fn push(&mut self, topic: &str, payload: &[u8], first: bool) {
+        let input = Input {
             topic: topic.into(),
             payload: payload.into(),
+        };
+        self.bytes = self.bytes.saturating_add(payload.len());
+        if first {
+            self.all.push_front(input);
+        } else {
+            self.all.push_back(input);
         }
+    }
+
+    fn pop(&mut self) {
+        let len = self.all.pop_front().map_or(0, |input| input.payload.len());
+        self.bytes = self.bytes.saturating_sub(len);
     }
 }
 

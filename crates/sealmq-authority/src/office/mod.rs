@@ -182,6 +182,9 @@ impl Office {
             }
         }
         if !is_wanted {
+            // Too long for anything but to be put right.
+            let is_usable = payload.len() <= own.max_len();
+            let payload = if is_usable { payload } else { &[] };
             let is_delegation = own == ReservedTopic::Delegation;
             self.desk.push_own(topic, payload, is_delegation);
             self.hurry(now);
@@ -230,7 +233,9 @@ impl Office {
             Phase::Reading { .. } => self.desk.is_overfull(),
             _ => true,
         };
-        if !must_work && !self.must_work {
+        // Work that takes longer than a look is good for must not keep everything from going out.
+        let must_look = self.phase == Phase::Open && self.is_stale(now) && !self.outbox.is_idle();
+        if must_look || (!must_work && !self.must_work) {
             match store.has_changed().map_err(OfficeError::Store)? {
                 // Another command is at work: what it commits is seen next time.
                 None => return Ok(()),
@@ -254,8 +259,7 @@ impl Office {
         if let Some(subscription) = self.subscriptions.pop_front() {
             return Some(subscription);
         }
-        let is_fresh = now.elapsed.saturating_sub(self.looked_at) <= FRESH;
-        if self.phase != Phase::Open || !is_fresh {
+        if self.phase != Phase::Open || self.is_stale(now) {
             return None;
         }
         let (token, publication) = self.outbox.next()?;
@@ -287,6 +291,10 @@ impl Office {
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    fn is_stale(&self, now: Moment) -> bool {
+        now.elapsed.saturating_sub(self.looked_at) > FRESH
     }
 
     fn take(&mut self, looked: Looked, now: Moment) {
@@ -358,8 +366,8 @@ impl Office {
 
     /// Tries again what the broker refused.
     fn ask_again(&mut self, now: Moment) {
-        let (_, refused) = self.outbox.counts();
-        if (refused == 0 && !self.deaf) || now.elapsed < self.refused_again {
+        let refused = self.outbox.has_refusals() || self.deaf;
+        if !refused || now.elapsed < self.refused_again {
             return;
         }
         self.refused_again = now.elapsed.saturating_add(REFUSED_AGAIN);

@@ -166,6 +166,10 @@ impl Outbox {
         self.queue.is_empty() && self.once.is_empty() && self.on_its_way.is_empty()
     }
 
+    pub(super) fn has_refusals(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     /// How many objects stand at the broker as they should, and how many it refuses.
     pub(super) fn counts(&self) -> (usize, usize) {
         let nothing = sha256(&[]);

@@ -30,6 +30,8 @@ pub struct Post {
     pub online: bool,
     /// It has stopped between its looks and what it would send.
     pub mute: bool,
+    /// Its work at the store takes two seconds.
+    pub slow: bool,
     /// The broker passes nothing on to it.
     pub deaf: bool,
     /// The process does not run.
@@ -58,6 +60,8 @@ pub struct Street {
     passed: usize,
     /// Another process acts at the next commit.
     pub interferes: Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+    /// The store was opened.
+    worked: bool,
 }
 
 impl Street {
@@ -72,6 +76,7 @@ impl Street {
             net,
             posts: Vec::new(),
             interferes: None,
+            worked: false,
         };
         street.open();
         street
@@ -86,6 +91,7 @@ impl Street {
             online: false,
             mute: false,
             deaf: false,
+            slow: false,
             stalled: false,
             holds: false,
             held: Vec::new(),
@@ -187,7 +193,7 @@ impl Street {
     }
 
     fn play(&mut self, post: usize) {
-        let now = self.now();
+        let mut now = self.now();
         let this = &mut self.posts[post];
         if !this.online || this.stalled {
             return;
@@ -207,6 +213,7 @@ impl Street {
                 store: &mut self.net.authority_store,
                 seen: &mut this.seen,
                 interferes: &mut self.interferes,
+                worked: &mut self.worked,
             };
             let done = this.office.handle_timeout(now, &mut shared, &mut this.rng);
             if let Err(error) = done {
@@ -216,6 +223,10 @@ impl Street {
                 });
                 this.online = false;
             }
+        }
+        if self.posts[post].slow && take(&mut self.worked) {
+            self.net.now += 2000;
+            now = self.now();
         }
         while let Some(event) = self.posts[post].office.poll_event() {
             self.posts[post].events.push(event);
@@ -302,6 +313,7 @@ struct Cabinet<'a> {
     store: &'a mut MemoryStore,
     seen: &'a mut Option<BTreeMap<String, Vec<u8>>>,
     interferes: &'a mut Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+    worked: &'a mut bool,
 }
 
 impl SharedStore for Cabinet<'_> {
@@ -317,6 +329,7 @@ impl SharedStore for Cabinet<'_> {
         *self.store = store.0;
         *self.interferes = store.1;
         *self.seen = Some(self.store.0.clone());
+        *self.worked = true;
         Ok(Some(done))
     }
 }

@@ -41,3 +41,21 @@ fn its_own_echoes_are_no_news() {
     street.pass(3000);
     assert_eq!(rolled_back(&street), 0);
 }
+
+/// Also something that is too long to be read.
+#[test]
+fn what_is_too_long_is_put_right() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let group = street.net.group("plant");
+    let delegation = street.net.topic(ReservedTopic::Delegation);
+    let announcement = street.net.topic(ReservedTopic::Announcement(group, 1));
+    for topic in [&delegation, &announcement] {
+        street
+            .net
+            .publish(Publication::retained(topic.as_str(), vec![7; 70_000]));
+    }
+    street.pass(1000);
+    assert_eq!(street.wrong(), [""; 0]);
+    assert_eq!(rolled_back(&street), 2);
+}

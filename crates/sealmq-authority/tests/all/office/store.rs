@@ -2,7 +2,7 @@
 
 use sealmq_authority::{AuthorityEvent, office::OfficeEvent};
 use sealmq_core::object::Access;
-use sealmq_keys::{Policy, ReservedTopic};
+use sealmq_keys::{Policy, Publication, ReservedTopic};
 
 use super::Street;
 use crate::net::{Net, START};
@@ -135,4 +135,47 @@ fn what_stands_is_counted() {
     street.remove(eve);
     street.pass(1000);
     assert_eq!(told(&mut street), [(6, 0)]);
+}
+
+/// A large store: each look costs more than it is good for, and there is always something to do.
+#[test]
+fn an_office_whose_looks_take_long_still_publishes() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let alice = street.join("alice", Access::BOTH);
+    let number = street.net.number(alice);
+    street.posts[0].slow = true;
+    street.pass(5000);
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    let packages = street.net.topic(ReservedTopic::Packages(number));
+    for _ in 0..60 {
+        street
+            .net
+            .publish(Publication::retained(packages.as_str(), *b"junk"));
+        street.pass(50);
+    }
+    assert_eq!(street.wrong(), [""; 0]);
+}
+
+/// The process dies between the commit and the socket.
+#[test]
+fn what_was_committed_and_not_sent_is_sent_by_the_next_process() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let eve = street.join("eve", Access::BOTH);
+    street.pass(2000);
+    street.posts[0].mute = true;
+    street.remove(eve);
+    street.pass(500);
+    street.disconnect(0);
+    assert_ne!(street.wrong(), [""; 0]);
+    let stored = street.net.authority_store.clone();
+    street.open();
+    street.pass(3000);
+    assert_eq!(street.wrong(), [""; 0]);
+    // The same bytes: nothing was signed anew but what fell due.
+    for sent in street.published(1) {
+        let before = stored.0.get(&format!("outbox/{}", sent.topic));
+        assert_eq!(before, Some(&sent.payload), "{}", sent.topic);
+    }
 }
