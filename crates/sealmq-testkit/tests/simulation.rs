@@ -17,7 +17,7 @@ use sealmq_testkit::sim::{Report, Settings, run};
 const STEPS: u64 = 500;
 
 /// Every fault of the simulation.
-const FAULTS: [&str; 23] = [
+const FAULTS: [&str; 30] = [
     "drop",
     "delay",
     "duplicate",
@@ -41,6 +41,13 @@ const FAULTS: [&str; 23] = [
     "crash after a commit",
     "a member sleeps",
     "the authority is down",
+    "withheld successor",
+    "short log",
+    "forged log entries",
+    "extreme numbers",
+    "withheld welcome",
+    "old will put back",
+    "retained value as live",
 ];
 
 /// All but `RandomFailed`: the random numbers of the simulation do not fail.
@@ -80,7 +87,7 @@ const AUTHORITY_EVENTS: [&str; 16] = [
 ];
 
 /// What shows that the checks had something to check.
-const TOTALS: [&str; 14] = [
+const TOTALS: [&str; 20] = [
     "accepted",
     "accepted of a removed member within the latency",
     "up to date",
@@ -95,6 +102,12 @@ const TOTALS: [&str; 14] = [
     "backups that the broker does not show",
     "delegations renewed",
     "keys replaced",
+    "short logs refused",
+    "forged log entries refused",
+    "members compared after a restore",
+    "stores copied",
+    "wills accepted, live",
+    "wills accepted, retained",
 ];
 
 /// Plays all settings, on every core.

@@ -26,6 +26,29 @@ pub(super) struct Client {
     pub(super) withheld: u64,
     /// Until this step subscriptions are answered with old retained objects: a forked view.
     pub(super) forked: u64,
+    /// What it sees of reserved topics for a while.
+    pub(super) only: Only,
+    /// Until this step it gets no welcomes.
+    pub(super) unwelcome: u64,
+}
+
+/// A delegation, and nothing that follows from it.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Only {
+    pub(super) until: u64,
+    /// Credentials get through, too.
+    pub(super) credentials: bool,
+}
+
+impl Client {
+    /// Whether something on a reserved topic is kept from it.
+    fn lacks(&self, step: u64, topic: &str) -> bool {
+        let passes = topic.ends_with("/delegation")
+            || (self.only.credentials && topic.ends_with("/credential"));
+        self.withheld > step
+            || (self.only.until > step && !passes)
+            || (self.unwelcome > step && topic.contains("/w/"))
+    }
 }
 
 pub(super) struct Broker {
@@ -102,7 +125,7 @@ impl Broker {
         let step = self.step;
         let reserved = topic.starts_with(&self.prefix);
         let this = &mut self.clients[client];
-        if reserved && this.withheld > step {
+        if reserved && this.lacks(step, topic) {
             return seen.fault("withhold");
         }
         let roll = if self.hostile { dice.below(100) } else { 100 };
@@ -250,6 +273,8 @@ impl Broker {
         for client in &mut self.clients {
             client.withheld = 0;
             client.forked = 0;
+            client.only = Only::default();
+            client.unwelcome = 0;
             client.queue.iter_mut().for_each(|delivery| delivery.at = 0);
         }
     }

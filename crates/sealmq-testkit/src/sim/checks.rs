@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
 use sealmq_keys::member::{Action, MemberEvent, Received};
-use sealmq_keys::{Publication, ReservedTopic};
+use sealmq_keys::{Announcement, Publication, ReservedTopic, VerifiedDelegation};
 
 use super::Sabotage;
+use super::successor::{Delegations, serial_of};
 use super::world::{LEASE, World};
+
+/// What is left out above numbers that were seen (spec/keys.md §13), and what is not believed.
+const JUMP: u64 = (1 << 20) + 1024;
 
 /// A sealed message.
 pub(super) struct Message {
@@ -29,6 +34,9 @@ pub(super) struct Published {
     /// Key, serial of the delegation and of the credential.
     credentials: BTreeMap<MemberNumber, ([u8; 32], (u32, u32))>,
     members: Vec<MemberNumber>,
+    pub(super) delegations: Delegations,
+    /// The newest epoch, and the number of its newest generation.
+    highest: (u64, u64),
 }
 
 impl World {
@@ -43,6 +51,7 @@ impl World {
                 let known = self.published.announcements.entry(epoch);
                 let known = known.or_insert_with(|| payload.clone());
                 assert_eq!(known, payload, "two announcements of epoch {epoch}");
+                self.check_jumps(epoch);
             }
             Some(ReservedTopic::Credential(member)) => {
                 let object = Object::parse(payload, Kind::Credential).unwrap();
@@ -64,11 +73,39 @@ impl World {
         }
     }
 
+    /// Numbers do not follow those that somebody invented.
+    fn check_jumps(&mut self, epoch: u64) {
+        let known = self.published.highest;
+        if known.0 >= epoch {
+            return;
+        }
+        let group = self.authority.groups().next().unwrap();
+        let generation = u64::from(group.generations.last().unwrap().number);
+        assert!(
+            known.0 == 0 || (epoch <= known.0 + JUMP && generation <= known.1 + JUMP),
+            "the authority's numbers jump from {known:?} to {:?}",
+            (epoch, generation)
+        );
+        self.published.highest = (epoch, generation);
+    }
+
+    /// An announcement, by the delegation that it names.
+    pub(super) fn verified<'a>(&self, announcement: &'a [u8]) -> Announcement<'a> {
+        let root = VerifyingKey::from_bytes(self.authority.root_key()).unwrap();
+        let delegation = self.published.delegations.object(serial_of(announcement));
+        let delegation = VerifiedDelegation::verify(delegation, &root).unwrap();
+        Announcement::verify(announcement, &delegation, self.authority.prefix()).unwrap()
+    }
+
     pub(super) fn check_new_number(&mut self, number: MemberNumber) {
         let highest = self.published.members.iter().max();
         assert!(
             highest.is_none_or(|highest| number > *highest),
             "{number} again"
+        );
+        assert!(
+            u64::from(number.0) <= highest.map_or(0, |highest| highest.0.into()) + JUMP,
+            "member numbers jump to {number}"
         );
         self.published.members.push(number);
     }
@@ -114,6 +151,7 @@ impl World {
         let known = self.devices[device].announcement(epoch);
         let honest = self.published.announcements.get(&epoch);
         let signed = honest.is_some_and(|honest| honest == payload) || self.is_forged(payload);
+        let signed = signed && serial_of(payload) == self.devices[device].taken.0;
         !self.thief.recovered && signed && known.is_some_and(|known| known != payload)
     }
 
@@ -172,6 +210,7 @@ impl World {
             sender.access.may_publish(),
             "{device} accepts {id} of a reader"
         );
+        self.check_kept(device, received, id);
         let this = &mut self.devices[device];
         // The same value may come live once, and as retained again and again
         // (spec/envelope.md §8).
@@ -181,17 +220,30 @@ impl World {
         let new = received.retained || this.live.insert(id);
         assert!(new, "{device} accepted {id} twice");
         this.accepted.insert(id);
+        let this = &self.devices[device];
+        let message = &self.messages[id];
         assert_eq!(
             this.announcement(message.epoch),
             message.announcement.as_deref(),
             "{device} and {} have different announcements",
             message.sender
         );
+        let announcement = message.announcement.clone();
+        self.check_read(device, announcement.as_deref());
+        let message = &self.messages[id];
         let forged = message.announcement.as_deref();
         if forged.is_some_and(|announcement| self.is_forged(announcement)) {
             return;
         }
         let group = self.authority.groups().next().unwrap();
+        // Nor does who follows a thief's epochs learn of removals.
+        let this = &self.devices[device];
+        if this
+            .announcement(this.epoch())
+            .is_some_and(|newest| self.is_forged(newest))
+        {
+            return;
+        }
         if let Some(removed) = self.devices[device].removed {
             let last = removed + group.publishers_stop_after;
             let at = message.at;

@@ -119,6 +119,7 @@ pub fn play(history: History, crashes: Crashes) -> Report {
     let root = RootKey::from_seed(&new.root_seed);
     let office = Office { store, root, rng };
     let mut world = World::with(&settings, new.authority, office);
+    world.note_delegated();
     match history {
         History::Joining => world.joining(),
         History::Rotation => world.rotation(),

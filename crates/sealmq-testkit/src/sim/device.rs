@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::object::{Access, Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
-use sealmq_keys::GroupState;
 use sealmq_keys::member::{Member, MemberOptions, Now};
+use sealmq_keys::{Delegation, GroupState, Publication};
 
+use super::wills::Kept;
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 pub(super) struct Device {
@@ -37,9 +38,19 @@ pub(super) struct Device {
     /// Announcements that it has reported as forks, and when.
     pub(super) alarms: BTreeMap<[u8; 32], u64>,
     /// A copy of its store, with what it had accepted live by then.
-    pub(super) backup: Option<(MemoryStore, BTreeSet<usize>)>,
+    pub(super) backup: Option<(MemoryStore, BTreeSet<usize>, Kept)>,
     /// Its store was put back: it has to be enrolled anew.
     pub(super) put_back: bool,
+    /// The newest delegation that it has ever taken, and the record.
+    pub(super) taken: (u32, Vec<u8>),
+    /// Package records that it has deleted, if somebody keeps them on purpose.
+    pub(super) old_packages: Vec<Vec<u8>>,
+    /// The will of its connection.
+    pub(super) will: Option<Publication>,
+    /// Wills and retained values that it accepted.
+    pub(super) kept: Kept,
+    /// Its process is started again, with what stands in its store then.
+    pub(super) load_again: bool,
 }
 
 /// Numbers of a member's store that never go back.
@@ -64,7 +75,7 @@ pub(super) fn options() -> MemberOptions {
     }
 }
 
-fn varint(bytes: &mut &[u8]) -> u64 {
+pub(super) fn varint(bytes: &mut &[u8]) -> u64 {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first().unwrap();
@@ -113,6 +124,16 @@ impl Device {
             credential: (credential.serial, credential.credential_serial),
             epoch: self.epoch_read,
         }
+    }
+
+    /// Serial of the delegation in the store, and the record.
+    pub(super) fn delegation(&self) -> (u32, Vec<u8>) {
+        let stored = &self.store.0["member/domain"];
+        let mut record = &stored[1 + 32..];
+        let _prefix = bytes(&mut record);
+        let object = Object::parse(bytes(&mut record), Kind::Delegation).unwrap();
+        let (delegation, _) = object.decode::<Delegation<'_>>().unwrap();
+        (delegation.serial, stored.clone())
     }
 
     /// The credential object in the store.

@@ -23,6 +23,9 @@ impl World {
         self.give_keys_away();
         self.check_removed();
         self.check_pool();
+        if let Some(device) = self.honest().first() {
+            self.check_window(*device);
+        }
         std::mem::take(&mut self.seen)
     }
 

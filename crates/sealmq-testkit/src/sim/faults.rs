@@ -1,26 +1,12 @@
-//! What goes wrong on purpose: the broker's lasting faults, and a thief with the authority's keys.
+//! What goes wrong on purpose: the broker's lasting faults, and what ends them.
 
-use sealmq_authority::Authority;
-use sealmq_keys::{ReservedTopic, Store as _};
+use sealmq_keys::Publication;
 
 use super::Sabotage;
 use super::world::{OFFICE, World};
 
-/// Somebody who has copies of the authority's store.
-#[derive(Default)]
-pub(super) struct Thief {
-    /// Announcements under the stolen key.
-    pub(super) forged: Vec<Vec<u8>>,
-    topics: Vec<String>,
-    /// The root has replaced the keys.
-    pub(super) recovered: bool,
-}
-
-impl Thief {
-    fn is_known(&self) -> bool {
-        !self.forged.is_empty()
-    }
-}
+/// Before this step stolen keys are not replaced, so that their thief can do something.
+const RECOVERY: u64 = 150;
 
 impl World {
     pub(super) fn misbehave(&mut self, step: u64) {
@@ -56,43 +42,42 @@ impl World {
             }
             35 if self.settings.thief => self.forge(step),
             36 | 37 => self.reader_publishes(),
+            39 | 40 if self.settings.thief && self.dice.one_in(2) => self.exaggerate(),
+            41 if self.settings.thief && self.thief.is_known() && step > RECOVERY => {
+                self.recover_under_attack(step);
+            }
+            42 if self.dice.one_in(2) => self.withhold_welcome(device, step),
+            43 | 44 => self.put_will_back(),
+            45 => self.put_value_back(),
             38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
             _ => {}
         }
     }
 
-    /// A thief with a fresh copy of the store starts an epoch of its own, and the broker shows it
-    /// to some members instead of the authority's.
-    fn forge(&mut self, step: u64) {
-        let copy = self.store.clone();
-        let mut twin = Authority::load(&copy).unwrap();
-        let now = self.now / 1000;
-        // Perhaps some epochs ahead of the authority.
-        let mut publications = Vec::new();
-        for _ in 0..=self.dice.below(3) {
-            let plan = twin.rotate("plant", now, &mut self.rng).unwrap();
-            publications.extend(plan.publications);
-        }
-        let prefix = self.authority.prefix().to_owned();
-        let announced = publications.into_iter().filter(|publication| {
-            let topic = ReservedTopic::parse(&prefix, &publication.topic);
-            matches!(topic, Some(ReservedTopic::Announcement(..)))
-        });
-        let announced: Vec<_> = announced.filter(|p| !p.payload.is_empty()).collect();
-        self.trace.note("the thief starts an epoch");
-        self.seen.fault("forged epoch");
-        for publication in announced {
-            for device in 0..self.devices.len() {
-                let client = self.devices[device].client;
-                if self.broker.clients[client].online && self.dice.one_in(2) {
-                    let (topic, payload) = (&publication.topic, &publication.payload);
-                    self.broker.inject(client, topic, payload, false);
-                    self.broker.clients[client].withheld = step + self.dice.below(10);
-                }
+    /// The authority sees what the thief does, or does not.
+    fn notice_thief(&mut self) {
+        for Publication { topic, payload, .. } in self.thief.traces() {
+            if self.dice.one_in(2) {
+                let now = self.now / 1000;
+                let plan = self.authority.observe(&self.store, &topic, &payload, now);
+                self.carry_out(plan.unwrap());
             }
-            self.thief.topics.push(publication.topic);
-            self.thief.forged.push(publication.payload);
         }
+    }
+
+    /// Stolen keys are replaced while the broker does what it likes: some members see the new
+    /// delegation and nothing of what follows.
+    fn recover_under_attack(&mut self, step: u64) {
+        if self.thief.recovered {
+            return;
+        }
+        self.notice_thief();
+        let until = step + 20 + self.dice.below(60);
+        self.withhold_successor(until);
+        while !self.thief.recovered {
+            self.recover();
+        }
+        self.show_successor();
     }
 
     /// The broker becomes honest, everybody connects, and stolen keys are replaced.
@@ -104,17 +89,8 @@ impl World {
         if !self.acts() && !self.thief.is_known() {
             self.resume(u64::MAX);
         }
-        let forged = self.thief.topics.iter().zip(&self.thief.forged).next_back();
-        if let Some((topic, payload)) = forged.map(|(t, p)| (t.clone(), p.clone())) {
-            if self.dice.one_in(2) {
-                let now = self.now / 1000;
-                let plan = self.authority.observe(&self.store, &topic, &payload, now);
-                let plan = plan.unwrap();
-                plan.events
-                    .iter()
-                    .for_each(|e| self.seen.authority_event(e));
-                self.store.commit(&plan.changes).unwrap();
-            }
+        if self.thief.is_known() && !self.thief.recovered {
+            self.notice_thief();
             // Its process may die on the way.
             while !self.thief.recovered {
                 self.recover();

@@ -11,6 +11,7 @@ use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store as _, Token, de
 use super::Dies;
 use super::broker::{Client, Delivery};
 use super::device::{Device, Numbers, options};
+use super::wills::Kept;
 use super::world::World;
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
@@ -255,7 +256,13 @@ impl World {
             backup: None,
             put_back: false,
             alarms: BTreeMap::new(),
+            taken: (0, Vec::new()),
+            load_again: false,
+            old_packages: Vec::new(),
+            will: None,
+            kept: Kept::default(),
         });
+        self.note_delegation(self.devices.len() - 1);
         self.seen.total("joined");
     }
 }

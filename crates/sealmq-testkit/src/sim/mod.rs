@@ -1,6 +1,9 @@
 //! A simulation in virtual time: one authority, several members, and a broker that drops, delays,
 //! duplicates, reorders, replays, withholds, clears and forks; processes die before and after
-//! commits, stores are put back, and in every fourth seed a thief has the authority's keys.
+//! commits, stores are put back, and in every fourth seed a thief has the authority's keys. He
+//! announces epochs that end in twenty years, and the highest numbers that there are; the broker
+//! shows his victims the successor of a delegation and nothing that follows from it, withholds
+//! welcomes for longer than the window, and puts wills and retained values back.
 //! Everything goes through the public API, the same at every run of a seed. A broken invariant is
 //! a panic:
 //!
@@ -12,7 +15,16 @@
 //!   another announcement of its epoch; a member that sees both announcements raises an alarm;
 //! * two heartbeats after the broker began to behave, all members have the newest epoch in every
 //!   step that follows, and in the end all of them talk;
-//! * what all removed members have stored opens nothing later.
+//! * what all removed members have stored opens nothing later;
+//! * who has taken a delegation seals and reads nothing under keys that it replaced, nor under an
+//!   older one that has ended;
+//! * whatever numbers a thief invents, the authority can be resumed and start epochs, and its own
+//!   numbers jump at most by what is left out on purpose;
+//! * a log that is too short or goes on with inventions is refused at a restore: nobody who was
+//!   removed is a member again, and nobody else is out;
+//! * a copy of a member's store opens no welcome that is older than the window;
+//! * a value that was accepted as retained is not accepted live, and no will after a newer one, or
+//!   after its age.
 //!
 //! Exceptions, as in spec/keys.md: epochs are compared under one delegation serial (§3), and a
 //! device whose own store was put back is enrolled anew before it has to converge.
@@ -40,6 +52,12 @@ mod office;
 mod report;
 mod restore;
 mod sabotage;
+mod sending;
+mod short_log;
+mod successor;
+mod thief;
+mod welcomes;
+mod wills;
 mod world;
 
 use rand_core::TryRng as _;
@@ -88,6 +106,18 @@ pub enum Sabotage {
     Silence,
     /// Members accept everything twice.
     Echo,
+    /// Members forget a delegation that replaced stolen keys.
+    ForgottenSuccessor,
+    /// An operator resumes with a log that ends before a removal, and says that this is meant.
+    ShortLog,
+    /// The authority follows a thief's numbers.
+    Jump,
+    /// Members keep the keys of packages that they say to have deleted.
+    KeptPackages,
+    /// Members forget which wills they have seen.
+    ForgottenWills,
+    /// Members forget which retained values they have seen.
+    ForgottenValues,
 }
 
 /// How a process dies at a commit.

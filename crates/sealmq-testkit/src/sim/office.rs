@@ -14,12 +14,13 @@ use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 /// Seconds that credentials are valid: short, so that they are renewed.
 const CREDENTIAL: u64 = 400;
 
-fn group() -> NewGroup {
+pub(super) fn group() -> NewGroup {
     NewGroup {
         policy: Policy {
             lease: LEASE,
             grace: 10,
             skew: 5,
+            will_age: 200,
             ..Policy::default()
         },
         schedule: Schedule {
@@ -44,9 +45,9 @@ impl World {
         let mut rng = CountingRng((settings.seed << 32) | (1 << 31));
         let options = DomainOptions {
             prefix: Some("_sealmq/sim".into()),
-            // The root answers when it is asked (not beside a thief or a backup, to keep apart
-            // what each of them does).
-            delegation_seconds: if settings.seed.is_multiple_of(2) {
+            // The root answers when it is asked (not beside a backup, to keep apart what each
+            // of them does).
+            delegation_seconds: if settings.seed.is_multiple_of(2) || settings.seed % 8 == 7 {
                 600
             } else {
                 YEAR
@@ -62,6 +63,7 @@ impl World {
         let root = RootKey::from_seed(&new.root_seed);
         let office = Office { store, root, rng };
         let mut world = Self::with(settings, authority, office);
+        world.note_delegated();
         world.connect_office();
         for access in [
             Access::BOTH,
@@ -80,6 +82,7 @@ impl World {
         let dies = counted.then(|| self.cut(OFFICE, &plan.changes)).flatten();
         if dies != Some(Dies::Before) {
             self.store.commit(&plan.changes).unwrap();
+            self.note_delegated();
             for event in &plan.events {
                 self.seen.authority_event(event);
                 if matches!(event, AuthorityEvent::DelegationEnds { .. }) {
@@ -193,7 +196,7 @@ impl World {
         }
         if !self.acts() {
             // Stolen keys are replaced when the broker behaves.
-            if !self.settings.thief {
+            if !self.settings.thief || self.thief.recovered {
                 self.resume(step);
             }
             return;
@@ -327,6 +330,8 @@ impl World {
         if self.carry_out(plan.unwrap()) {
             self.seen.total("keys replaced");
             self.thief.recovered = true;
+            // Whatever the thief's numbers were, there is room for the authority's.
+            self.rotate();
         }
     }
 }

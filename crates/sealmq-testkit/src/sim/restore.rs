@@ -11,7 +11,7 @@ use crate::fuzz::world::{MemoryStore, YEAR};
 pub(super) struct Backups {
     pub(super) copy: Option<MemoryStore>,
     /// The audit log as it was kept elsewhere when the store was put back.
-    log: Vec<Vec<u8>>,
+    pub(super) log: Vec<Vec<u8>>,
     /// Whether the authority has said that its delegation ends.
     pub(super) delegation_ends: bool,
     /// The step in which an operator resumes.
@@ -21,8 +21,15 @@ pub(super) struct Backups {
 impl World {
     /// The root signs a delegation with the next serial for the keys in use.
     pub(super) fn renew_delegation(&mut self) {
-        if self.settings.thief || !self.acts() {
+        let ends = self.backups.delegation_ends;
+        if !self.acts() || (self.settings.thief && (!ends || self.thief.recovered)) {
             return;
+        }
+        if self.settings.thief && self.settings.hostile && self.calm_since.is_none() {
+            // Until some time after it has ended.
+            let end = self.authority.delegation_info().not_after * 1000;
+            let steps = end.saturating_sub(self.now) / 2000 + 40;
+            self.withhold_successor(self.broker.step + steps);
         }
         let now = self.now / 1000;
         let request = self
@@ -42,6 +49,7 @@ impl World {
             .authority
             .install_delegation(&object, false, now, &mut self.rng);
         if self.carry_out(plan.unwrap()) {
+            self.show_successor();
             self.backups.delegation_ends = false;
             self.seen.total("delegations renewed");
         }
@@ -54,7 +62,7 @@ impl World {
                 self.backups.copy = Some(self.store.clone());
             }
             let this = &mut self.devices[device];
-            this.backup = Some((this.store.clone(), this.live.clone()));
+            this.backup = Some((this.store.clone(), this.live.clone(), this.kept.clone()));
         }
     }
 
@@ -117,6 +125,9 @@ impl World {
             .root
             .delegate(&request, serial, now, now + YEAR, Roles::ALL)
             .unwrap();
+        if self.resume_with_short_log(&object) {
+            return;
+        }
         let log = std::mem::take(&mut self.backups.log);
         // The operator kept the copy well: it counts to its end, whatever heartbeats tell.
         let end = AuditLog::verify(log.iter().map(Vec::as_slice)).unwrap();
@@ -145,6 +156,7 @@ impl World {
                     self.seen.total("enrolled after the backup");
                 }
             }
+            self.check_nobody_returns();
         }
     }
 
@@ -164,11 +176,12 @@ impl World {
     /// what it sends counts twice, and its operator has to enrol it anew.
     pub(super) fn restore_device(&mut self, device: usize) {
         let this = &mut self.devices[device];
-        let Some((store, live)) = this.backup.take() else {
+        let Some((store, live, kept)) = this.backup.take() else {
             return;
         };
         this.store = store;
         this.live = live;
+        this.kept = kept;
         this.put_back = true;
         this.numbers = super::device::Numbers::default();
         self.trace.note(&format!("{device} is put back"));

@@ -3,7 +3,9 @@
 use sealmq_keys::member::Member;
 
 use super::Sabotage;
-use super::device::options;
+use super::device::{options, varint};
+use super::office::group;
+use super::thief::{encoded, find};
 use super::world::World;
 
 /// Steps in which a store is copied, and in which it is put back.
@@ -15,12 +17,16 @@ impl World {
         match self.settings.sabotage {
             Sabotage::PutBack if step == COPIED => {
                 for device in &mut self.devices {
-                    device.backup = Some((device.store.clone(), device.live.clone()));
+                    device.backup = Some((
+                        device.store.clone(),
+                        device.live.clone(),
+                        device.kept.clone(),
+                    ));
                 }
             }
             Sabotage::PutBack if step == PUT_BACK => {
                 for device in 0..self.devices.len() {
-                    if let Some((store, _)) = self.devices[device].backup.take() {
+                    if let Some((store, ..)) = self.devices[device].backup.take() {
                         self.devices[device].store = store;
                         self.load(device);
                     }
@@ -33,6 +39,27 @@ impl World {
                     self.reload_office();
                     self.rotate();
                 }
+            }
+            // They forget, and the broker tries it, more often than by chance.
+            Sabotage::ForgottenWills if step % 5 == 0 => self.put_will_back(),
+            Sabotage::ForgottenValues if step % 5 == 0 => self.put_value_back(),
+            Sabotage::Jump if step == PUT_BACK => {
+                let schedule = encoded(&group().schedule);
+                let record = self
+                    .store
+                    .0
+                    .iter_mut()
+                    .find(|(key, _)| key.starts_with("authority/group/"));
+                let record = record.unwrap().1;
+                // The epoch stands behind the schedule.
+                let at = find(record, &schedule).unwrap() + schedule.len();
+                let mut rest = &record[at..];
+                let epoch = varint(&mut rest);
+                let end = record.len() - rest.len();
+                record.splice(at..end, encoded(&(epoch + (1 << 21))));
+                self.reload_office();
+                self.connect_office();
+                self.rotate();
             }
             _ => {}
         }

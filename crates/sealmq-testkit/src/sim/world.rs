@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use sealmq_authority::{Authority, RootKey};
 use sealmq_core::object::Access;
-use sealmq_keys::member::{Action, Member, Opened, OutgoingMessage};
+use sealmq_keys::member::{Action, Member, Opened};
 use sealmq_keys::{Changes, Publication, Store as _};
 
 use super::broker::{Broker, Client, Delivery};
 use super::checks::{Message, Published};
 use super::device::{Device, options};
-use super::faults::Thief;
 use super::joining::Newcomer;
 use super::report::{Report, Trace};
 use super::restore::Backups;
+use super::thief::Thief;
 use super::{Crashes, Dice, Dies, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
@@ -58,6 +58,10 @@ pub(super) struct World {
     pub(super) newcomers: Vec<Newcomer>,
     /// Header and so key and nonce of every envelope.
     pub(super) headers: BTreeSet<Vec<u8>>,
+    /// Until this step epochs follow fast.
+    pub(super) hurry: u64,
+    /// All wills that the broker was ever given, with their messages' numbers.
+    pub(super) wills: Vec<(usize, Publication)>,
 }
 
 /// What an authority has beside its memory.
@@ -107,6 +111,8 @@ impl World {
             died: Vec::new(),
             newcomers: Vec::new(),
             headers: BTreeSet::new(),
+            hurry: 0,
+            wills: Vec::new(),
         }
     }
 
@@ -155,11 +161,12 @@ impl World {
     }
 
     /// Commits for a device.
-    fn commit(&mut self, device: usize, changes: &Changes) -> Life {
+    pub(super) fn commit(&mut self, device: usize, changes: &Changes) -> Life {
         if changes.is_empty() {
             return Life::Goes;
         }
         self.check_floors(device, changes);
+        self.keep_packages(device, changes);
         let client = self.devices[device].client;
         let dies = self.cut(client, changes);
         if dies != Some(Dies::Before) {
@@ -167,12 +174,14 @@ impl World {
         }
         match dies {
             None => {
+                self.note_delegation(device);
                 let this = &mut self.devices[device];
                 this.rng_mark = this.rng.0;
                 Life::Goes
             }
             Some(Dies::Later) => Life::Ends,
             Some(_) => {
+                self.note_delegation(device);
                 self.load(device);
                 Life::Gone
             }
@@ -182,6 +191,7 @@ impl World {
     /// A new process of a device, not connected yet.
     pub(super) fn load(&mut self, device: usize) {
         let this = &mut self.devices[device];
+        this.load_again = false;
         this.member = Member::load(&this.store, options()).unwrap();
         // What was drawn for a commit is drawn again: none of it may serve twice.
         if !this.put_back {
@@ -195,6 +205,7 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, device: usize) {
+        self.leave_will(device);
         let client = self.devices[device].client;
         self.broker.disconnect(client);
         self.broker.clients[client].online = true;
@@ -245,7 +256,7 @@ impl World {
                 break;
             }
         }
-        if ends {
+        if ends || self.devices[device].load_again {
             self.load(device);
         }
         !ends
@@ -305,58 +316,6 @@ impl World {
         }
     }
 
-    /// Seals and publishes, if the device may and can.
-    pub(super) fn send(&mut self, device: usize) -> bool {
-        let topic = format!("plant/{}", self.messages.len() % 3);
-        let text = self.messages.len().to_string();
-        let mut message = OutgoingMessage::new(&topic, text.as_bytes());
-        message.retain = self.dice.one_in(4);
-        message.announce_credential = self.dice.one_in(4);
-        let retain = message.retain;
-        let this = &mut self.devices[device];
-        let now = this.now(self.now);
-        if !this.has_clock {
-            this.member.set_uptime(self.now - START * 1000);
-        }
-        let sealed = match this.member.seal(&message, now, &mut this.rng) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                self.seen.unsealed(&error);
-                return false;
-            }
-        };
-        let mut ends = false;
-        match self.commit(device, &sealed.changes) {
-            Life::Gone => return false,
-            Life::Ends => ends = true,
-            Life::Goes if sealed.changes.is_empty() => {}
-            Life::Goes => self.follows(),
-        }
-        self.check_numbers(device);
-        self.check_nonce(&sealed.payload);
-        let this = &self.devices[device];
-        self.messages.push(Message {
-            sender: device,
-            at: self.now / 1000,
-            epoch: sealed.epoch,
-            announcement: this.announcement(sealed.epoch).map(<[u8]>::to_vec),
-            topic: topic.clone(),
-            envelope: sealed.payload.clone(),
-        });
-        self.seen.total("sealed");
-        if self.broker.clients[this.client].online {
-            self.publish(Publication {
-                topic,
-                payload: sealed.payload,
-                retain,
-            });
-        }
-        if ends {
-            self.load(device);
-        }
-        true
-    }
-
     /// One to three seconds.
     pub(super) fn step(&mut self, step: u64, hostile: bool) {
         self.broker.step = step;
@@ -369,6 +328,8 @@ impl World {
         self.happen(step);
         if hostile {
             self.misbehave(step);
+            self.thief_goes_on(step);
+            self.go_on_with_generations(step);
         }
         self.go_on(step);
     }
@@ -398,7 +359,7 @@ impl World {
         self.check_convergence();
     }
 
-    fn tick(&mut self, device: usize) {
+    pub(super) fn tick(&mut self, device: usize) {
         let this = &mut self.devices[device];
         let now = this.now(self.now);
         if !this.has_clock {
