@@ -2,6 +2,7 @@
 
 mod reading;
 mod repair;
+mod sabotage;
 mod standby;
 mod store;
 
@@ -30,6 +31,12 @@ pub struct Post {
     pub online: bool,
     /// It has stopped between its looks and what it would send.
     pub mute: bool,
+    /// Its commits are durable only when it opens the store the next time.
+    pub lazy: bool,
+    /// It does not hear what the broker retains.
+    pub blind: bool,
+    /// Publications on these topics are acknowledged and get lost.
+    pub loses: BTreeSet<String>,
     /// Its work at the store takes two seconds.
     pub slow: bool,
     /// The broker passes nothing on to it.
@@ -43,6 +50,8 @@ pub struct Post {
     pub sent: Vec<(u64, Publication)>,
     pub events: Vec<OfficeEvent>,
     pub error: Option<String>,
+    /// What a lazy process has not written yet.
+    late: Option<MemoryStore>,
     filters: BTreeSet<String>,
     queue: VecDeque<(String, Vec<u8>, bool)>,
     answers: Vec<u64>,
@@ -92,6 +101,10 @@ impl Street {
             mute: false,
             deaf: false,
             slow: false,
+            lazy: false,
+            blind: false,
+            loses: BTreeSet::new(),
+            late: None,
             stalled: false,
             holds: false,
             held: Vec::new(),
@@ -214,6 +227,7 @@ impl Street {
                 seen: &mut this.seen,
                 interferes: &mut self.interferes,
                 worked: &mut self.worked,
+                lazy: this.lazy.then_some(&mut this.late),
             };
             let done = this.office.handle_timeout(now, &mut shared, &mut this.rng);
             if let Err(error) = done {
@@ -252,7 +266,8 @@ impl Street {
                     let retained = self.net.retained.iter();
                     let matching = retained.filter(|(topic, _)| matches(&filter, topic));
                     let matching = matching.map(|(t, p)| (t.clone(), p.clone(), true));
-                    this.queue.extend(matching);
+                    let heard = matching.filter(|_| !this.blind);
+                    this.queue.extend(heard);
                     this.filters.insert(filter);
                 }
                 this.office.handle_subscribed(now, None);
@@ -261,6 +276,8 @@ impl Street {
                 this.sent.push((self.net.now, publication.clone()));
                 if this.refuses.contains(&publication.topic) {
                     this.office.handle_ack(token, Some("no".into()));
+                } else if this.loses.contains(&publication.topic) {
+                    this.answers.push(token);
                 } else if this.holds {
                     this.held.push(publication);
                 } else {
@@ -314,6 +331,7 @@ struct Cabinet<'a> {
     seen: &'a mut Option<BTreeMap<String, Vec<u8>>>,
     interferes: &'a mut Option<fn(&mut Authority, &mut TestRng) -> Plan>,
     worked: &'a mut bool,
+    lazy: Option<&'a mut Option<MemoryStore>>,
 }
 
 impl SharedStore for Cabinet<'_> {
@@ -324,10 +342,17 @@ impl SharedStore for Cabinet<'_> {
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&mut Interfered) -> T) -> Result<Option<T>, Conflict> {
+        if let Some(late) = &mut self.lazy {
+            *self.store = late.take().unwrap_or_else(|| self.store.clone());
+        }
+        let durable = self.store.clone();
         let mut store = Interfered(take(self.store), self.interferes.take());
         let done = work(&mut store);
         *self.store = store.0;
         *self.interferes = store.1;
+        if let Some(late) = &mut self.lazy {
+            **late = Some(std::mem::replace(self.store, durable));
+        }
         *self.seen = Some(self.store.0.clone());
         *self.worked = true;
         Ok(Some(done))
