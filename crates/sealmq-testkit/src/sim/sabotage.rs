@@ -41,8 +41,8 @@ impl World {
                 }
             }
             // They forget, and the broker tries it, more often than by chance.
-            Sabotage::ForgottenWills if step % 5 == 0 => self.put_will_back(),
-            Sabotage::ForgottenValues if step % 5 == 0 => self.put_value_back(),
+            Sabotage::ForgottenWills if step.is_multiple_of(5) => self.put_will_back(),
+            Sabotage::ForgottenValues if step.is_multiple_of(5) => self.put_value_back(),
             Sabotage::Jump if step == PUT_BACK => {
                 let schedule = encoded(&group().schedule);
                 let record = self
