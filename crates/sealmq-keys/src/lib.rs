@@ -25,7 +25,9 @@ mod nonce_answer;
 pub mod package_age;
 mod package_set;
 mod refused;
+mod reserved;
 mod signed;
+mod standing;
 pub mod tree;
 mod welcome;
 
@@ -37,8 +39,6 @@ mod join_request;
 pub mod member;
 #[cfg(feature = "alloc")]
 mod outputs;
-#[cfg(feature = "alloc")]
-mod reserved;
 #[cfg(feature = "alloc")]
 mod store;
 #[cfg(feature = "alloc")]
@@ -75,6 +75,8 @@ pub use nonce_answer::{
 };
 pub use package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
 pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
+pub use reserved::{MAX_PREFIX_LEN, PrefixError, ReservedTopic, check_prefix, is_reserved};
+pub use standing::{Holding, Moment, Obstacle, Standing};
 pub use welcome::{
     MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
 };
@@ -91,10 +93,7 @@ pub use join_request::{JoinRequest, MAX_JOIN_REQUEST_LEN, OpenedJoinRequest};
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;
 #[cfg(feature = "alloc")]
-pub use reserved::{
-    MAX_PREFIX_LEN, PrefixError, ReservedTopic, announcements_filter, authority_filters,
-    check_prefix, default_prefix, is_reserved, member_filter,
-};
+pub use reserved::{announcements_filter, authority_filters, default_prefix, member_filter};
 #[cfg(feature = "alloc")]
 pub use store::{Change, Changes, Conflict, Store, StoredRecord};
 #[cfg(feature = "alloc")]

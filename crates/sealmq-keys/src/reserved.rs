@@ -1,9 +1,14 @@
+#[cfg(feature = "alloc")]
 use alloc::format;
-use alloc::string::String;
+#[cfg(feature = "alloc")]
+use alloc::string::{String, ToString as _};
+#[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use core::fmt;
 
-use sealmq_core::{DomainId, GroupId, MemberNumber};
+#[cfg(feature = "alloc")]
+use sealmq_core::DomainId;
+use sealmq_core::{GroupId, MemberNumber};
 
 use crate::announcement::MAX_CHUNK_LEN;
 use crate::confirmation::MAX_CONFIRMATION_LEN;
@@ -45,6 +50,7 @@ pub fn check_prefix(prefix: &str) -> Result<(), PrefixError> {
 }
 
 /// The prefix used unless another one is configured: `_sealmq/<domain>`.
+#[cfg(feature = "alloc")]
 #[must_use]
 pub fn default_prefix(domain: &DomainId) -> String {
     format!("_sealmq/{domain}")
@@ -91,22 +97,17 @@ pub enum ReservedTopic {
 
 impl ReservedTopic {
     /// The topic name under `prefix`.
+    #[cfg(feature = "alloc")]
     #[must_use]
     pub fn name(&self, prefix: &str) -> String {
-        match self {
-            Self::Delegation => format!("{prefix}/delegation"),
-            Self::Credential(member) => format!("{prefix}/m/{member}/credential"),
-            Self::Welcome(member, group) => format!("{prefix}/m/{member}/w/{group}"),
-            Self::Confirm(member) => format!("{prefix}/m/{member}/confirm"),
-            Self::Packages(member) => format!("{prefix}/m/{member}/packages"),
-            Self::NonceAnswer(member, group) => format!("{prefix}/m/{member}/n/{group}"),
-            Self::Announcement(group, epoch) => format!("{prefix}/g/{group}/a/{epoch}"),
-            Self::Chunk(group, epoch, n) => format!("{prefix}/g/{group}/c/{epoch}/{n}"),
-            Self::RefusedList(group) => format!("{prefix}/g/{group}/r"),
-            Self::Heartbeat(group) => format!("{prefix}/g/{group}/hb"),
-            Self::Nonce(group, member) => format!("{prefix}/g/{group}/n/{member}"),
-            Self::Join(fingerprint) => format!("{prefix}/join/{fingerprint}"),
-            Self::Answer(fingerprint) => format!("{prefix}/answer/{fingerprint}"),
+        self.under(prefix).to_string()
+    }
+
+    /// The topic name under `prefix`, to be written into a buffer of the caller.
+    pub const fn under<'a>(&'a self, prefix: &'a str) -> impl fmt::Display + 'a {
+        Name {
+            topic: self,
+            prefix,
         }
     }
 
@@ -198,7 +199,35 @@ impl ReservedTopic {
     }
 }
 
+struct Name<'a> {
+    topic: &'a ReservedTopic,
+    prefix: &'a str,
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ReservedTopic as T;
+        let prefix = self.prefix;
+        match self.topic {
+            T::Delegation => write!(f, "{prefix}/delegation"),
+            T::Credential(member) => write!(f, "{prefix}/m/{member}/credential"),
+            T::Welcome(member, group) => write!(f, "{prefix}/m/{member}/w/{group}"),
+            T::Confirm(member) => write!(f, "{prefix}/m/{member}/confirm"),
+            T::Packages(member) => write!(f, "{prefix}/m/{member}/packages"),
+            T::NonceAnswer(member, group) => write!(f, "{prefix}/m/{member}/n/{group}"),
+            T::Announcement(group, epoch) => write!(f, "{prefix}/g/{group}/a/{epoch}"),
+            T::Chunk(group, epoch, n) => write!(f, "{prefix}/g/{group}/c/{epoch}/{n}"),
+            T::RefusedList(group) => write!(f, "{prefix}/g/{group}/r"),
+            T::Heartbeat(group) => write!(f, "{prefix}/g/{group}/hb"),
+            T::Nonce(group, member) => write!(f, "{prefix}/g/{group}/n/{member}"),
+            T::Join(fingerprint) => write!(f, "{prefix}/join/{fingerprint}"),
+            T::Answer(fingerprint) => write!(f, "{prefix}/answer/{fingerprint}"),
+        }
+    }
+}
+
 /// Filter for all announcements of a group that are still retained.
+#[cfg(feature = "alloc")]
 #[must_use]
 pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/a/+")
@@ -207,6 +236,7 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
 /// What the authority subscribes: first what it has published itself, so that one whose store was
 /// put back finds out (spec/keys.md §13), and one that takes over puts right what another one
 /// publishes late; then what members and devices write.
+#[cfg(feature = "alloc")]
 #[must_use]
 pub fn authority_filters(prefix: &str) -> Vec<String> {
     [
@@ -230,6 +260,7 @@ pub fn authority_filters(prefix: &str) -> Vec<String> {
 
 /// Filter for everything under one member's number: what the authority has for it, and what it
 /// published itself.
+#[cfg(feature = "alloc")]
 #[must_use]
 pub fn member_filter(prefix: &str, member: MemberNumber) -> String {
     format!("{prefix}/m/{member}/#")

@@ -14,8 +14,8 @@ use crate::subscriptions::Subscription;
 use crate::time::Time;
 use crate::wire::Qos;
 
-/// Timeouts and snapshots of the member.
-const TICK: u64 = 500;
+/// The longest until something that came is looked at again.
+const SOON: u64 = 500;
 /// Brokers must answer a PUBREL whether or not they know its identifier.
 const ORPHANS_WITHIN: u64 = 10_000;
 /// A broker that does not take DISCONNECT keeps nobody.
@@ -143,11 +143,12 @@ impl Client {
         self.set_time(time);
         let over = |until: Option<u64>| until.is_some_and(|until| until <= time.uptime);
         if over(Some(self.next_tick)) {
-            self.next_tick = time.after(TICK);
             let actions = self.member.tick(time.clock);
             self.carry_out(actions);
             let actions = self.member.maintain(time.clock, rng);
             self.carry_out(actions);
+            self.ticked_at = time.uptime;
+            self.next_tick = time.after(self.member.next_due());
         }
         if over(self.resume_until) {
             self.resume_until = None;
@@ -163,6 +164,12 @@ impl Client {
         if over(self.closing) {
             self.end();
         }
+    }
+
+    /// The member was given something: that may be due earlier than was thought.
+    pub(super) fn stirred(&mut self) {
+        let soon = self.ticked_at.saturating_add(SOON);
+        self.next_tick = self.next_tick.min(soon);
     }
 
     /// The uptime of the next [`Client::handle_timeout`], if nothing else happens before.

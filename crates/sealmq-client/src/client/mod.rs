@@ -2,7 +2,6 @@
 
 mod answers;
 mod connection;
-mod coverage;
 mod receiving;
 mod sending;
 mod will;
@@ -68,6 +67,7 @@ pub struct Client {
     renewing: Option<u64>,
     /// The application said goodbye; so long may DISCONNECT take.
     closing: Option<u64>,
+    ticked_at: u64,
     next_tick: u64,
     backoff: Backoff,
     queue: VecDeque<Output>,
@@ -129,6 +129,7 @@ impl Client {
             resume_until: None,
             renewing: None,
             closing: None,
+            ticked_at: 0,
             next_tick: 0,
             backoff: Backoff::new(options.reconnect_delay),
             queue: VecDeque::new(),

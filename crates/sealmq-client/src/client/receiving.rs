@@ -40,6 +40,7 @@ impl Client {
         }
         self.set_time(time);
         self.backoff.useful();
+        self.stirred();
         let connection = self.connection.as_ref().map_or(0, |c| c.number);
         let token = (message.qos != Qos::AtMostOnce).then_some(Token {
             connection,
@@ -75,7 +76,7 @@ impl Client {
             self.push(Output::Event(Event::Cleared { topic }, token));
             return;
         }
-        if self.is_plaintext(&topic) && self.publishing(&topic, time) == Err(SealError::NoGroup) {
+        if self.is_plaintext(&topic) && self.member.check_topic(&topic) == Err(SealError::NoGroup) {
             let event = Event::Unsealed {
                 topic,
                 payload,

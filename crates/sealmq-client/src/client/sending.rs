@@ -58,7 +58,7 @@ impl Client {
     /// # Errors
     /// What [`Output::Refused`] would say.
     pub fn check(&self, draft: &Draft, time: Time) -> Result<(), SealError> {
-        match self.publishing(&draft.topic, time) {
+        match self.member.check_topic(&draft.topic) {
             // Only where certainly no group covers the topic.
             Err(SealError::NoGroup) if self.is_plaintext(&draft.topic) => return Ok(()),
             result => result?,
@@ -66,8 +66,8 @@ impl Client {
         if draft.clears() {
             return Ok(());
         }
-        draft.properties.check().map_err(SealError::Properties)?;
-        self.check_times(draft, time)
+        self.member
+            .check(&draft.outgoing(self.announce_credential), time.clock)
     }
 
     const fn worth_waiting(&self, error: &SealError) -> bool {

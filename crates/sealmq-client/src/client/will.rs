@@ -21,7 +21,7 @@ impl Client {
         };
         match self.seal(&draft, time, rng) {
             Ok((changes, wire)) => {
-                self.will_epoch = self.epoch_of(&draft.topic).map(|(epoch, _)| epoch);
+                self.will_epoch = self.member.epoch_on(&draft.topic).map(|(epoch, _)| epoch);
                 self.commit(changes);
                 self.push(Output::Connect(Some(SealedWill { wire, delay })));
             }
@@ -42,7 +42,7 @@ impl Client {
         if !self.may_send() || self.queue.iter().any(asked) || self.check(draft, time).is_err() {
             return;
         }
-        let Some((epoch, window)) = self.epoch_of(&draft.topic) else {
+        let Some((epoch, window)) = self.member.epoch_on(&draft.topic) else {
             return;
         };
         let due = self

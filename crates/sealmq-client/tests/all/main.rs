@@ -13,6 +13,7 @@ mod joining;
 mod node;
 mod order;
 mod sessions;
+mod standing;
 mod waiting;
 mod wills;
 mod world;

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use sealmq_core::object::{Access, Authorities, ObjectError};
 use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
 
+use crate::standing::Holding;
+
 /// A verified credential with its fields in memory of their own: they are read several times for
 /// each message, and decoding them each time would cost more than the rest of the check.
 pub(super) struct Holder {
@@ -57,6 +59,20 @@ impl Holder {
 
     pub(super) const fn credential(&self) -> &VerifiedCredential<Vec<u8>> {
         &self.credential
+    }
+
+    /// What it says for one group. `end`: until when it counts.
+    pub(super) fn holding(&self, group: &GroupId, end: Option<u64>) -> Holding<'_> {
+        let grant = self.grant(group);
+        Holding {
+            member: self.member,
+            name: &self.name,
+            serial: self.serial,
+            key: self.credential.key(),
+            hash: self.credential.hash(),
+            grant: grant.map(|grant| (grant.access, grant.publish_filter.as_str())),
+            end,
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

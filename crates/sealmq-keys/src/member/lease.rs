@@ -15,7 +15,7 @@ use super::event::MemberEvent;
 use super::groups::{Asking, Group};
 use super::handle::{Handled, Refusal};
 use super::types::{Action, Now};
-use super::{Member, SealError, seconds};
+use super::{Member, seconds};
 use crate::group::{LeaseClaim, Renewal};
 use crate::heartbeat::VerifiedHeartbeat;
 use crate::nonce_answer::{LEASE_NONCE_LEN, VerifiedNonceAnswer};
@@ -81,43 +81,23 @@ impl Group {
         }
     }
 
-    /// Whether a device without a clock may seal (`late` = 0) or read (`late` = grace + skew, in
-    /// seconds) now.
-    fn is_leased(&self, uptime: Option<u64>, late: u64) -> bool {
-        let until = self.state.as_ref().and_then(|s| s.good_until_uptime());
-        let late = late.saturating_mul(1000);
-        uptime
-            .zip(until)
-            .is_some_and(|(uptime, until)| uptime <= until.saturating_add(late))
-    }
-
-    /// Whether messages of this group can be read as far as leases go. With a clock that is
-    /// judged by time, message by message.
-    pub(super) fn may_read(&self, now: Now, uptime: Option<u64>) -> bool {
-        let policy = self.policy();
-        let late = u64::from(policy.grace).saturating_add(policy.skew.into());
-        now.is_some() || (policy.lease != 0 && self.is_leased(uptime, late))
-    }
-
     /// Whether an answer to a nonce is on its way that makes messages readable.
     pub(super) fn awaits_answer(&self) -> bool {
         self.policy().lease != 0 && !self.leases.nonces.is_empty()
     }
 
-    fn needs_nonce(&self, uptime: u64) -> bool {
-        let policy = self.policy();
-        let Some(state) = &self.state else {
-            return false;
-        };
-        let half = u64::from(policy.lease).saturating_mul(500);
-        let fresh = state
-            .good_until_uptime()
-            .is_some_and(|until| uptime.saturating_add(half) < until);
-        let asked = self
-            .leases
-            .asked_at
-            .is_some_and(|at| uptime < at.saturating_add(ASK_EVERY));
-        policy.lease != 0 && state.is_started() && !fresh && !asked
+    /// From when on a device without a clock asks for a lease, in ms of its uptime: when half of
+    /// the last one is over, and not too often.
+    pub(super) fn nonce_due_at(&self) -> Option<u64> {
+        let lease = self.policy().lease;
+        let state = self.state.as_ref()?;
+        if lease == 0 || !state.is_started() {
+            return None;
+        }
+        let half = u64::from(lease).saturating_mul(500);
+        let fresh = state.good_until_uptime().unwrap_or(0).saturating_sub(half);
+        let asked = self.leases.asked_at;
+        Some(fresh.max(asked.map_or(0, |at| at.saturating_add(ASK_EVERY))))
     }
 }
 
@@ -127,49 +107,6 @@ impl Member {
     /// neither clock nor uptime can use no group with a lease.
     pub fn set_uptime(&mut self, uptime_ms: u64) {
         self.uptime = Some(self.uptime.map_or(uptime_ms, |known| known.max(uptime_ms)));
-    }
-
-    /// Publishers stop when the newest announcement or its lease ends (spec/keys.md §8).
-    pub(super) fn check_lease(&self, id: &GroupId, now: Now) -> Result<(), SealError> {
-        let group = self.groups.get(id);
-        let Some((group, current)) = group.and_then(|group| Some((group, group.current()?))) else {
-            return Ok(());
-        };
-        let name = || group.name().into();
-        self.check_announcement_counts(group)?;
-        let Some(now) = seconds(now) else {
-            // Without a clock nothing but a lease bounds how long a removal can be withheld.
-            if group.policy().lease == 0 {
-                return Err(SealError::NeedsLeases { group: name() });
-            }
-            return if group.is_leased(self.uptime, 0) {
-                Ok(())
-            } else {
-                Err(SealError::NoLease {
-                    group: name(),
-                    uptime: self.uptime.is_some(),
-                })
-            };
-        };
-        // Nothing outlives the delegation that it was signed under.
-        let end = self
-            .past
-            .end_of(group, &self.delegation)
-            .unwrap_or_default();
-        let not_after = current.not_after.min(end);
-        if now > not_after {
-            return Err(SealError::KeysExpired {
-                group: name(),
-                not_after,
-            });
-        }
-        if now > current.good_until {
-            return Err(SealError::LeaseExpired {
-                group: name(),
-                good_until: current.good_until,
-            });
-        }
-        Ok(())
     }
 
     /// A device without a clock does not use groups without leases: said once for each.
@@ -336,7 +273,7 @@ impl Member {
         };
         let groups = self.groups.iter();
         let due: Vec<GroupId> = groups
-            .filter(|(_, group)| group.needs_nonce(uptime))
+            .filter(|(_, group)| group.nonce_due_at().is_some_and(|due| due <= uptime))
             .map(|(id, _)| *id)
             .collect();
         for id in due {

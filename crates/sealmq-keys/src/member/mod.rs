@@ -8,11 +8,13 @@
 //!    all others to [`Member::open`];
 //! 3. carries out the [`Action`]s in order; a [`Action::Commit`] that fails ends the `Member`:
 //!    memory is then ahead of the store, so drop it and load it again;
-//! 4. calls [`Member::tick`] and [`Member::maintain`] about once a second, [`Member::connected`]
-//!    once per connection, and commits [`Member::flush`] at shutdown;
+//! 4. calls [`Member::tick`] and [`Member::maintain`] when [`Member::next_due`] says so, or about
+//!    once a second, [`Member::connected`] once per connection, and commits [`Member::flush`] at
+//!    shutdown;
 //! 5. without a clock, tells [`Member::set_uptime`] how long the device has been running.
 
 mod chunks;
+mod due;
 mod enrol;
 mod error;
 mod event;
@@ -93,6 +95,8 @@ pub struct Member {
     /// The older ones end with it: a welcome came too late.
     end_older: bool,
     random_failed: bool,
+    /// Something came since the last [`Member::maintain`].
+    stirred: bool,
     /// Welcomes to packages that are no longer there.
     unusable: BTreeSet<(GroupId, u32)>,
     /// Milliseconds that a device without a clock has been running.
@@ -168,6 +172,7 @@ impl Member {
             replenish: false,
             end_older: false,
             random_failed: false,
+            stirred: true,
             unusable: BTreeSet::new(),
             uptime: None,
             reported: Reported::default(),

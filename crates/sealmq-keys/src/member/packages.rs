@@ -142,6 +142,7 @@ impl Member {
     /// nonces on a device without a clock. Call it about once a second, after [`Member::tick`],
     /// and carry out the actions in the same way.
     pub fn maintain(&mut self, now: Now, rng: &mut impl TryCryptoRng) -> Vec<Action> {
+        self.stirred = false;
         let mut actions = Vec::new();
         let mut result = self.note_epochs(&mut actions);
         self.end_stale_packages(now, &mut actions);

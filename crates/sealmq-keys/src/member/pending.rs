@@ -109,6 +109,10 @@ impl Pending {
             .collect()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Removes the messages whose time is over. Without a clock nothing times out.
     pub(super) fn expire(&mut self, now: Now) -> Vec<(u64, Waiting)> {
         let Some(now) = now else { return Vec::new() };

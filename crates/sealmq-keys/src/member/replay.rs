@@ -122,6 +122,11 @@ impl Reader {
         (self.unsaved >= self.every).then(|| self.snapshot(now))
     }
 
+    /// Whether something was accepted that no snapshot has.
+    pub(super) const fn has_unsaved(&self) -> bool {
+        self.unsaved > 0
+    }
+
     /// The snapshot that is due by time, if one is.
     pub(super) fn tick(&mut self, now: Now) -> Option<Changes> {
         let waits = self

@@ -6,80 +6,24 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{Digest, Purpose, VerifyingKey};
-use sealmq_core::object::Access;
+use sealmq_core::GroupId;
+use sealmq_core::crypto::Purpose;
 use sealmq_core::seal::{
-    Membership, Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession,
-    SessionLimits, SessionStart, next_session_number,
+    Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession, SessionLimits,
+    SessionStart, next_session_number,
 };
-use sealmq_core::topic::{Filter, Topic, matches_grant};
+use sealmq_core::topic::Topic;
 use sealmq_core::wire::{Padding, Suite};
-use sealmq_core::{GroupId, MemberNumber};
 
 use super::enrol::entropy;
 use super::groups::Group;
-use super::holder::Holder;
 use super::types::{Now, OutgoingMessage, Sealed};
 use super::{Member, SealError, seconds};
 use crate::reserved::is_reserved;
+use crate::standing::{Moment, Obstacle, Standing};
 
 /// Most topics whose messages are numbered; messages on further topics carry no sequence.
 const MAX_SEQUENCES: usize = 65_536;
-
-/// What credential and announcement of a member say about one group.
-pub(super) struct Standing<'a> {
-    pub(super) group: GroupId,
-    pub(super) holder: &'a Holder,
-    pub(super) topics: &'a Group,
-}
-
-impl Standing<'_> {
-    fn may(&self, what: impl Fn(Access) -> bool) -> bool {
-        let grant = self.holder.grant(&self.group);
-        grant.is_some_and(|grant| what(grant.access))
-    }
-}
-
-impl Membership for Standing<'_> {
-    fn group(&self) -> GroupId {
-        self.group
-    }
-
-    fn member(&self) -> MemberNumber {
-        self.holder.member
-    }
-
-    fn key(&self) -> &VerifyingKey {
-        self.holder.credential().key()
-    }
-
-    fn credential_hash(&self) -> Digest {
-        *self.holder.credential().hash()
-    }
-
-    fn credential_serial(&self) -> u32 {
-        self.holder.serial
-    }
-
-    fn may_publish(&self) -> bool {
-        self.may(Access::may_publish)
-    }
-
-    fn may_subscribe(&self) -> bool {
-        self.may(Access::may_subscribe)
-    }
-
-    fn covers(&self, topic: Topic<'_>) -> bool {
-        let grant = self.holder.grant(&self.group);
-        let Some(grant) = grant.filter(|grant| grant.access.may_publish()) else {
-            return false;
-        };
-        let narrowed = grant.publish_filter.is_empty()
-            || Filter::new(&grant.publish_filter)
-                .is_ok_and(|filter| matches_grant(filter, &self.holder.name, topic));
-        narrowed && self.topics.covers(topic)
-    }
-}
 
 impl Member {
     /// Seals a message for the group that covers its topic. Begins a session when one is needed:
@@ -94,17 +38,7 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Sealed, SealError> {
-        let topic = Topic::new(message.topic).map_err(SealError::Topic)?;
-        if is_reserved(&self.prefix, message.topic) {
-            return Err(SealError::Reserved);
-        }
-        let id = self.group_for(topic)?;
-        let needs_clock = message.will || message.properties.expiry.is_some();
-        if needs_clock && now.is_none() {
-            return Err(SealError::NeedsClock);
-        }
-        self.check_own_credential(now)?;
-        self.check_lease(&id, now)?;
+        let (id, topic) = self.may_seal(message, now)?;
         let epoch = if message.will {
             let session = self.begin_session(id, now, rng)?;
             let (payload, epoch) = self.seal_will(session, id, topic, message, now)?;
@@ -133,60 +67,108 @@ impl Member {
         }
     }
 
-    /// The one group whose filters match; filters of different groups do not overlap.
-    fn group_for(&self, topic: Topic<'_>) -> Result<GroupId, SealError> {
-        let found = self.groups.iter().find(|(_, group)| group.covers(topic));
-        let Some((id, group)) = found else {
-            let unknown: Vec<GroupId> = self.groups_without_keys().collect();
-            return Err(if unknown.is_empty() {
-                SealError::NoGroup
-            } else {
-                SealError::NoKeysYet { groups: unknown }
-            });
-        };
-        let standing = Standing {
-            group: *id,
-            holder: &self.own,
-            topics: group,
-        };
-        let name = || group.name().into();
-        // What an older delegation's objects say is not final.
-        self.check_announcement_counts(group)?;
-        if self.own_end().is_none() {
-            return Err(self.no_credential());
-        }
-        if !standing.covers(topic) {
-            return Err(SealError::NotGranted { group: name() });
-        }
-        if group.is_left_out() == Some(true) {
-            return Err(SealError::Removed { group: name() });
-        }
-        Ok(*id)
-    }
-
-    const fn no_credential(&self) -> SealError {
-        SealError::AwaitsCredential {
-            serial: self.delegation.serial(),
-        }
-    }
-
-    /// What runs out, as [`Member::seal`] judges it: the own credential, the keys of the group
-    /// that covers the topic, and their lease (spec/keys.md §8).
+    /// Whether a message could be sealed now: what [`Member::seal`] would say, without sealing and
+    /// without using anything up.
     ///
     /// # Errors
-    /// What `seal` would say.
-    pub fn check_times(&self, topic: &str, now: Now) -> Result<(), SealError> {
-        let topic = Topic::new(topic).map_err(SealError::Topic)?;
-        let id = self.group_for(topic)?;
-        self.check_own_credential(now)?;
-        self.check_lease(&id, now)
+    /// As there, but for what only sealing can show.
+    pub fn check(&self, message: &OutgoingMessage<'_>, now: Now) -> Result<(), SealError> {
+        message.properties.check().map_err(SealError::Properties)?;
+        self.may_seal(message, now).map(drop)
     }
 
-    fn check_own_credential(&self, now: Now) -> Result<(), SealError> {
-        let not_after = self.own_end().ok_or_else(|| self.no_credential())?;
-        match seconds(now) {
-            Some(now) if now > not_after => Err(SealError::CredentialExpired { not_after }),
-            _ => Ok(()),
+    /// Whether this member may publish on a topic at all, whatever the time: that lets it clear a
+    /// retained message. [`SealError::NoGroup`] is certain: with a group whose filters are not
+    /// known yet it is [`SealError::NoKeysYet`].
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_topic(&self, topic: &str) -> Result<(), SealError> {
+        let (standing, topic) = self.standing_on(topic)?;
+        let allowed = standing.may_publish_on(topic);
+        allowed.map_err(|obstacle| self.obstacle(&standing, obstacle))
+    }
+
+    /// The one group whose filters match a topic, and its epoch and window: what has to be sealed
+    /// again for readers who keep no older keys.
+    #[must_use]
+    pub fn epoch_on(&self, topic: &str) -> Option<(u64, u8)> {
+        let topic = Topic::new(topic).ok()?;
+        let (_, group) = self.group_on(topic)?;
+        Some((group.current()?.epoch, group.policy().window))
+    }
+
+    fn may_seal<'t>(
+        &self,
+        message: &OutgoingMessage<'t>,
+        now: Now,
+    ) -> Result<(GroupId, Topic<'t>), SealError> {
+        let (standing, topic) = self.standing_on(message.topic)?;
+        let at = Moment {
+            now: seconds(now),
+            uptime: self.uptime,
+        };
+        let timed = message.will || message.properties.expiry.is_some();
+        match standing.may_send(topic, timed, at) {
+            Ok(()) => Ok((standing.group, topic)),
+            Err(obstacle) => Err(self.obstacle(&standing, obstacle)),
+        }
+    }
+
+    /// This member in the group of a topic.
+    fn standing_on<'t>(&self, topic: &'t str) -> Result<(Standing<'_>, Topic<'t>), SealError> {
+        let name = Topic::new(topic).map_err(SealError::Topic)?;
+        if is_reserved(&self.prefix, topic) {
+            return Err(SealError::Reserved);
+        }
+        if let Some((id, group)) = self.group_on(name) {
+            return Ok((self.standing(id, group), name));
+        }
+        let unknown: Vec<GroupId> = self.groups_without_keys().collect();
+        Err(if unknown.is_empty() {
+            SealError::NoGroup
+        } else {
+            SealError::NoKeysYet { groups: unknown }
+        })
+    }
+
+    /// Filters of different groups do not overlap.
+    fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
+        let mut groups = self.groups.iter();
+        let found = groups.find(|(_, group)| group.covers(topic));
+        found.map(|(id, group)| (*id, group))
+    }
+
+    fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
+        Standing {
+            group: id,
+            state: group.state.as_deref(),
+            keys_end: self.past.end_of(group, &self.delegation),
+            removed: group.is_left_out() == Some(true),
+            holding: self.own.holding(&id, self.own_end()),
+        }
+    }
+
+    fn obstacle(&self, standing: &Standing<'_>, obstacle: Obstacle) -> SealError {
+        let group = standing.state.map_or("", |state| state.name()).into();
+        let serial = self.delegation.serial();
+        match obstacle {
+            Obstacle::AwaitsAnnouncement => SealError::AwaitsAnnouncement { group, serial },
+            Obstacle::AwaitsCredential => SealError::AwaitsCredential { serial },
+            Obstacle::NotGranted => SealError::NotGranted { group },
+            Obstacle::Removed => SealError::Removed { group },
+            Obstacle::NeedsClock => SealError::NeedsClock,
+            Obstacle::CredentialExpired { not_after } => SealError::CredentialExpired { not_after },
+            Obstacle::NoKeys => SealError::NoKeysYet {
+                groups: vec![standing.group],
+            },
+            Obstacle::NeedsLeases => SealError::NeedsLeases { group },
+            Obstacle::NoLease => SealError::NoLease {
+                group,
+                uptime: self.uptime.is_some(),
+            },
+            Obstacle::KeysExpired { not_after } => SealError::KeysExpired { group, not_after },
+            Obstacle::LeaseExpired { good_until } => SealError::LeaseExpired { group, good_until },
         }
     }
 
@@ -322,11 +304,7 @@ impl Member {
     ) -> Result<Vec<u8>, SealError> {
         let group = self.groups.get(&id);
         let group = group.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
-        let standing = Standing {
-            group: id,
-            holder: &self.own,
-            topics: group,
-        };
+        let standing = self.standing(id, group);
         let publisher = Publisher::new(&self.identity, standing).map_err(|error| match error {
             PublisherError::ReadOnly => SealError::NotGranted {
                 group: group.name().into(),

@@ -11,10 +11,10 @@ use sealmq_core::GroupId;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{ObjectError, Role};
 
+use super::Member;
 use super::event::MemberEvent;
 use super::groups::Group;
 use super::types::Action;
-use super::{Member, SealError};
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::member_filter;
 
@@ -89,16 +89,6 @@ impl Member {
     #[must_use]
     pub fn awaits_credential(&self) -> bool {
         self.own_end().is_none()
-    }
-
-    pub(super) fn check_announcement_counts(&self, group: &Group) -> Result<(), SealError> {
-        if self.awaits_announcement(group) {
-            return Err(SealError::AwaitsAnnouncement {
-                group: group.name().into(),
-                serial: self.delegation.serial(),
-            });
-        }
-        Ok(())
     }
 
     /// After a new delegation was taken: says what waits for it, and asks for that. It may have

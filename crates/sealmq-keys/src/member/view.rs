@@ -12,11 +12,11 @@ use super::groups::Group;
 use super::holder::Holder;
 use super::peers::Peers;
 use super::seconds;
-use super::send::Standing;
 use super::succession::Past;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
 use crate::refused::REMOVED;
+use crate::standing::{Moment, Standing};
 
 /// What the receiver looks things up in.
 pub(super) struct View<'a> {
@@ -35,11 +35,7 @@ impl Epochs for View<'_> {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
         self.groups.iter().find_map(|(id, group)| {
             let view = group.state.as_ref()?.by_key_id(key_id)?;
-            if !group.may_read(self.now, self.uptime) {
-                return None;
-            }
-            // Nothing outlives the delegation that it was signed under (spec/keys.md §3).
-            let end = self.past.end_of(group, self.delegation)?;
+            let until = self.standing(*id, group, self.own).reads_until(self.at())?;
             let policy = group.policy();
             Some(ReadingEpoch {
                 group: *id,
@@ -48,7 +44,7 @@ impl Epochs for View<'_> {
                 suite: Suite::One,
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
-                not_after: view.good_until.min(end),
+                not_after: until,
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -79,17 +75,38 @@ impl View<'_> {
         group.awaits_answer() || self.past.awaits(group, self.delegation)
     }
 
+    const fn at(&self) -> Moment {
+        Moment {
+            now: match self.now {
+                Some(ms) => Some(ms / 1000),
+                None => None,
+            },
+            uptime: self.uptime,
+        }
+    }
+
+    fn standing<'v>(&'v self, id: GroupId, group: &'v Group, holder: &'v Holder) -> Standing<'v> {
+        Standing {
+            group: id,
+            state: group.state.as_deref(),
+            keys_end: self.past.end_of(group, self.delegation),
+            removed: false,
+            holding: holder.holding(&id, self.end_of(holder)),
+        }
+    }
+
+    /// Until when a credential counts.
+    fn end_of(&self, holder: &Holder) -> Option<u64> {
+        if holder.credential().hash() == self.own.credential().hash() {
+            self.own_end
+        } else {
+            Some(holder.not_after.min(self.delegation.not_after()))
+        }
+    }
+
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
-        let standing = Standing {
-            group: query.group,
-            holder,
-            topics: group,
-        };
-        // Without a clock the newest announcement says what time it is at least: a credential that
-        // has expired by then is refused, because the refused list forgets it (ATTACKS A29).
-        let at_least = group.state.as_ref().and_then(|state| state.issued_at());
-        let over = self.now.is_none() && at_least.is_some_and(|time| holder.not_after < time);
+        let standing = self.standing(query.group, group, holder);
         Some(Sender {
             member: holder.member,
             key: *holder.credential().key(),
@@ -97,12 +114,9 @@ impl View<'_> {
             delegation: holder.delegation_serial,
             serial: holder.serial,
             issued_at: holder.issued_at,
-            not_after: match holder.credential().hash() == self.own.credential().hash() {
-                true => self.own_end.unwrap_or_default(),
-                false => holder.not_after.min(self.delegation.not_after()),
-            },
+            not_after: standing.holding.end.unwrap_or_default(),
             may_publish: standing.covers(query.topic),
-            lowest_serial: if over {
+            lowest_serial: if standing.is_over(self.at(), holder.not_after) {
                 Some(REMOVED)
             } else {
                 group.lowest_serial(holder.member)
