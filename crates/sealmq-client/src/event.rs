@@ -32,7 +32,7 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
         reason: Rejection,
     },
     /// A message that is not sealed, on a topic for which
-    /// [`allow_plaintext`](crate::SealOptions::allow_plaintext) was set and that no group covers.
+    /// [`Options::plaintext`](crate::Options::plaintext) allows it and that no group covers.
     /// **Nothing of it is authentic.**
     Unsealed {
         /// Its topic.
@@ -94,7 +94,7 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
     },
     /// After a `disconnect`: the last event.
     Disconnected,
-    /// One of the library's own, if [`mqtt_events`](crate::SealOptions::mqtt_events) was set.
+    /// One of the library's own, if the driver was told to pass them on.
     Mqtt(X),
 }
 
