@@ -53,7 +53,10 @@
 //!
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 
+mod calls;
 mod clock;
+mod handle;
+mod host;
 mod log;
 mod options;
 mod store;

@@ -1,16 +1,13 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use bytes::Bytes;
 use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, PublishProperties};
-use sealmq_client::{ClientError, Draft, OpenError, Subscription, check_filter};
+use sealmq_client::{ClientError, Draft, OpenError};
 use sealmq_keys::Store;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 
 use super::EventLoop;
 use super::convert::{properties_from, qos_from, subscription_from};
+use crate::handle::Handle;
 use crate::options::SealOptions;
 
 /// Publishes and subscribes, like [`rumqttc::v5::AsyncClient`], sealed. Clones share one
@@ -19,32 +16,7 @@ use crate::options::SealOptions;
 /// Nothing moves until [`EventLoop::poll`] was called for the first time, so call `publish` in
 /// another task than `poll`, as with rumqttc.
 #[derive(Debug, Clone)]
-pub struct AsyncClient {
-    commands: mpsc::UnboundedSender<Command>,
-    /// One permit for each message that is not acknowledged yet.
-    room: Arc<Semaphore>,
-    outstanding: Arc<AtomicUsize>,
-    prefix: Arc<str>,
-}
-
-/// What clients ask the driver to do.
-#[derive(Debug)]
-pub(super) enum Command {
-    Publish(Request),
-    Subscribe(Vec<Subscription>),
-    Unsubscribe(String),
-    Flush(oneshot::Sender<()>),
-    Disconnect(oneshot::Sender<()>),
-}
-
-/// A message to be sealed.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) draft: Draft,
-    pub(super) room: OwnedSemaphorePermit,
-    /// `None` for `try_publish`: then an error becomes an event.
-    pub(super) reply: Option<oneshot::Sender<Result<(), ClientError>>>,
-}
+pub struct AsyncClient(pub(super) Handle);
 
 impl AsyncClient {
     /// A client and its event loop, for the member whose state is in `store`. At most `capacity`
@@ -68,10 +40,7 @@ impl AsyncClient {
         Self::with_options(mqtt, store, SealOptions::new().capacity(capacity))
     }
 
-    /// As [`AsyncClient::new`], with all options.
-    ///
-    /// # Errors
-    /// As [`AsyncClient::new`].
+    /// As [`AsyncClient::new`], errors included, with all options.
     pub fn with_options<S>(
         mqtt: MqttOptions,
         store: S,
@@ -81,20 +50,6 @@ impl AsyncClient {
         S: Store + Send + 'static,
     {
         EventLoop::make(mqtt, store, &options)
-    }
-
-    pub(super) fn assemble(
-        commands: mpsc::UnboundedSender<Command>,
-        room: Arc<Semaphore>,
-        outstanding: Arc<AtomicUsize>,
-        prefix: &str,
-    ) -> Self {
-        Self {
-            commands,
-            room,
-            outstanding,
-            prefix: prefix.into(),
-        }
     }
 
     /// Seals and publishes. When this returns without an error, the message was accepted: QoS 1
@@ -114,15 +69,12 @@ impl AsyncClient {
         retain: bool,
         payload: impl Into<Bytes>,
     ) -> Result<(), ClientError> {
-        self.send(draft(topic.into(), qos, retain, payload.into(), None)?)
-            .await
+        let draft = draft(topic.into(), qos, retain, payload.into(), None)?;
+        self.0.publish(draft).await
     }
 
-    /// As [`AsyncClient::publish`], with properties. They travel sealed; only the message expiry
-    /// is also told to the broker. Topic aliases are ignored.
-    ///
-    /// # Errors
-    /// As [`AsyncClient::publish`].
+    /// As [`AsyncClient::publish`], errors included, with properties. They travel sealed; only the
+    /// message expiry is also told to the broker. Topic aliases are ignored.
     pub async fn publish_with_properties(
         &self,
         topic: impl Into<String>,
@@ -131,14 +83,9 @@ impl AsyncClient {
         payload: impl Into<Bytes>,
         properties: PublishProperties,
     ) -> Result<(), ClientError> {
-        self.send(draft(
-            topic.into(),
-            qos,
-            retain,
-            payload.into(),
-            Some(properties),
-        )?)
-        .await
+        let properties = Some(properties);
+        let draft = draft(topic.into(), qos, retain, payload.into(), properties)?;
+        self.0.publish(draft).await
     }
 
     /// Publishes if there is room now. Whether it can be sealed shows later: an
@@ -153,18 +100,8 @@ impl AsyncClient {
         retain: bool,
         payload: impl Into<Bytes>,
     ) -> Result<(), ClientError> {
-        let draft = draft(topic.into(), qos, retain, payload.into(), None)?;
-        let room = Arc::clone(&self.room)
-            .try_acquire_owned()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => ClientError::Full,
-                TryAcquireError::Closed => ClientError::Closed,
-            })?;
-        self.command(Command::Publish(Request {
-            draft,
-            room,
-            reply: None,
-        }))
+        self.0
+            .try_publish(draft(topic.into(), qos, retain, payload.into(), None)?)
     }
 
     /// Subscribes; again by itself after a reconnect. The broker's answer is an
@@ -188,28 +125,20 @@ impl AsyncClient {
         &self,
         filters: impl IntoIterator<Item = Filter>,
     ) -> Result<(), ClientError> {
-        let wanted: Vec<_> = filters.into_iter().map(subscription_from).collect();
-        for wanted in &wanted {
-            check_filter(&self.prefix, &wanted.filter)?;
-        }
-        self.command(Command::Subscribe(wanted))
+        let wanted = filters.into_iter().map(subscription_from);
+        self.0.subscribe(wanted.collect())
     }
 
-    /// Ends a subscription.
-    ///
-    /// # Errors
-    /// As [`AsyncClient::subscribe`].
+    /// Ends a subscription. Errors are those of [`AsyncClient::subscribe`].
     pub async fn unsubscribe(&self, filter: impl Into<String>) -> Result<(), ClientError> {
-        let filter = filter.into();
-        check_filter(&self.prefix, &filter)?;
-        self.command(Command::Unsubscribe(filter))
+        self.0.unsubscribe(filter.into())
     }
 
     /// Accepted messages that the broker has not acknowledged (QoS 1, 2) or that were not written
     /// (QoS 0) yet.
     #[must_use]
     pub fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::Acquire)
+        self.0.outstanding()
     }
 
     /// Waits until everything accepted so far was acknowledged. Waits for ever while the broker
@@ -218,9 +147,7 @@ impl AsyncClient {
     /// # Errors
     /// The event loop has ended.
     pub async fn flush(&self) -> Result<(), ClientError> {
-        let (reply, flushed) = oneshot::channel();
-        self.command(Command::Flush(reply))?;
-        flushed.await.map_err(|_| ClientError::Closed)
+        self.0.flush().await
     }
 
     /// Writes replay state, says goodbye to the broker, and ends the event loop. What is not
@@ -229,27 +156,7 @@ impl AsyncClient {
     /// # Errors
     /// The event loop has ended already.
     pub async fn disconnect(&self) -> Result<(), ClientError> {
-        let (reply, done) = oneshot::channel();
-        self.command(Command::Disconnect(reply))?;
-        done.await.map_err(|_| ClientError::Closed)
-    }
-
-    async fn send(&self, draft: Draft) -> Result<(), ClientError> {
-        let room = Arc::clone(&self.room)
-            .acquire_owned()
-            .await
-            .map_err(|_| ClientError::Closed)?;
-        let (reply, result) = oneshot::channel();
-        self.command(Command::Publish(Request {
-            draft,
-            room,
-            reply: Some(reply),
-        }))?;
-        result.await.map_err(|_| ClientError::Closed)?
-    }
-
-    fn command(&self, command: Command) -> Result<(), ClientError> {
-        self.commands.send(command).map_err(|_| ClientError::Closed)
+        self.0.disconnect().await
     }
 }
 

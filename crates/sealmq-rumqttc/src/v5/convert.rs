@@ -65,8 +65,8 @@ pub(super) fn properties_from(properties: Option<PublishProperties>) -> Properti
     }
 }
 
-pub(super) fn properties_to(properties: Properties) -> Option<PublishProperties> {
-    (!properties.is_empty()).then(|| PublishProperties {
+pub(super) fn properties_to(properties: Properties) -> PublishProperties {
+    PublishProperties {
         payload_format_indicator: properties.payload_format,
         message_expiry_interval: properties.expiry,
         content_type: properties.content_type,
@@ -74,7 +74,7 @@ pub(super) fn properties_to(properties: Properties) -> Option<PublishProperties>
         correlation_data: properties.correlation_data.map(Bytes::from),
         user_properties: properties.user,
         ..PublishProperties::default()
-    })
+    }
 }
 
 pub(super) fn incoming(publish: &Publish) -> Incoming {
@@ -89,7 +89,7 @@ pub(super) fn incoming(publish: &Publish) -> Incoming {
 }
 
 pub(super) fn publish(wire: Wire) -> Publish {
-    let properties = properties_to(wire.properties);
+    let properties = Some(properties_to(wire.properties));
     let mut publish = Publish::new(wire.topic, qos_to(wire.qos), wire.payload, properties);
     publish.retain = wire.retain;
     publish
@@ -144,20 +144,21 @@ impl From<LastWill> for Will {
     fn from(will: LastWill) -> Self {
         let outer = will.properties;
         let delay = outer.as_ref().and_then(|outer| outer.delay_interval);
-        let properties = outer.map_or_else(Properties::default, |outer| Properties {
-            payload_format: outer.payload_format_indicator,
-            expiry: outer.message_expiry_interval,
+        let properties = outer.map(|outer| PublishProperties {
+            payload_format_indicator: outer.payload_format_indicator,
+            message_expiry_interval: outer.message_expiry_interval,
             content_type: outer.content_type,
             response_topic: outer.response_topic,
-            correlation_data: outer.correlation_data.map(|data| data.to_vec()),
-            user: outer.user_properties,
+            correlation_data: outer.correlation_data,
+            user_properties: outer.user_properties,
+            ..PublishProperties::default()
         });
         Self(sealmq_client::Will {
             topic: will.topic,
             payload: will.message,
             qos: qos_from(will.qos),
             retain: will.retain,
-            properties,
+            properties: properties_from(properties),
             delay,
         })
     }
@@ -168,8 +169,8 @@ pub(super) fn will_to(will: SealedWill) -> LastWill {
     let wire = will.wire;
     let properties = LastWillProperties {
         delay_interval: will.delay,
-        payload_format_indicator: None,
         message_expiry_interval: wire.properties.expiry,
+        payload_format_indicator: None,
         content_type: None,
         response_topic: None,
         correlation_data: None,

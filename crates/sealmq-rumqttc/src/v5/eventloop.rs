@@ -6,8 +6,10 @@ use sealmq_keys::Store;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::client::AsyncClient;
-use super::driver::{Callers, Driver};
+use super::driver::Driver;
 use super::{Event, PollError};
+use crate::handle::Handle;
+use crate::host::Callers;
 use crate::options::SealOptions;
 
 /// Larger than any object of key management, with room for payloads of a mebibyte; rumqttc's own
@@ -59,7 +61,12 @@ impl EventLoop {
             room: Arc::clone(&room),
         };
         let driver = Driver::new(mqtt, store, options, callers)?;
-        let client = AsyncClient::assemble(commands, room, driver.outstanding(), driver.prefix());
+        let client = AsyncClient(Handle {
+            commands,
+            room,
+            outstanding: driver.outstanding(),
+            prefix: driver.prefix().into(),
+        });
         Ok((
             client,
             Self {

@@ -1,11 +1,10 @@
 //! For MQTT 5: [`rumqttc::v5`].
 
-mod calls;
 mod client;
 mod convert;
-mod core;
 mod driver;
 mod eventloop;
+mod library;
 mod state;
 
 use rumqttc::v5::ConnectionError;

@@ -137,7 +137,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
             pending_ms: 300,
             ..MemberOptions::default()
         });
-    let stolen = out.clone();
+    let out_store = out.clone();
     let mut out = Node::with_options(options("out", at), out, quick);
     out.subscribe("plant/#").await;
     let sensor = Node::start(options("sensor", at), sensor_store);
@@ -146,6 +146,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
     assert_eq!(text(&out.message().await), "for both");
     assert_eq!(text(&stays.message().await), "for both");
 
+    let stolen = out_store.copy();
     domain.remove("out").await;
     out.until(|event| matches!(event, Event::Key(MemberEvent::Removed { .. })).then_some(()))
         .await;

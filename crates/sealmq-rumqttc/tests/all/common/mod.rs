@@ -43,6 +43,19 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 #[derive(Clone, Default)]
 pub struct SharedStore(pub Arc<Mutex<MemoryStore>>);
 
+impl SharedStore {
+    /// As it is now, for a thief.
+    pub fn copy(&self) -> Self {
+        let mut changes = Changes::new();
+        for (key, value) in self.list("").unwrap() {
+            changes.put(key, value.to_vec());
+        }
+        let mut copy = Self::default();
+        copy.commit(&changes).unwrap();
+        copy
+    }
+}
+
 impl Store for SharedStore {
     type Error = StoreError;
 

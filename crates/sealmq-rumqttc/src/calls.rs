@@ -2,33 +2,50 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sealmq_client::{Client, ClientError, FlushId, PublishId, Time};
+use sealmq_client::{Client, ClientError, Draft, FlushId, PublishId, Subscription, Time};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::client::{Command, Request};
+/// What clients ask the driver to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish(Request),
+    Subscribe(Vec<Subscription>),
+    Unsubscribe(String),
+    Flush(oneshot::Sender<()>),
+    Disconnect(oneshot::Sender<()>),
+}
+
+/// A message to be sealed.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) draft: Draft,
+    pub(crate) room: OwnedSemaphorePermit,
+    /// `None` for `try_publish`: then an error becomes an event.
+    pub(crate) reply: Option<oneshot::Sender<Result<(), ClientError>>>,
+}
 
 /// Who waits in a call for what.
 #[derive(Default)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     asking: BTreeMap<PublishId, oneshot::Sender<Result<(), ClientError>>>,
     /// Places among those that `publish` accepts.
     room: BTreeMap<PublishId, OwnedSemaphorePermit>,
     flushes: BTreeMap<FlushId, oneshot::Sender<()>>,
-    pub(super) goodbye: Option<oneshot::Sender<()>>,
+    pub(crate) goodbye: Option<oneshot::Sender<()>>,
     outstanding: Arc<AtomicUsize>,
 }
 
 impl Calls {
-    pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
+    pub(crate) fn outstanding(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.outstanding)
     }
 
     /// Before anybody is answered.
-    pub(super) fn count(&self, outstanding: usize) {
+    pub(crate) fn count(&self, outstanding: usize) {
         self.outstanding.store(outstanding, Ordering::Release);
     }
 
-    pub(super) fn command(&mut self, command: Command, client: &mut Client, time: Time) {
+    pub(crate) fn command(&mut self, command: Command, client: &mut Client, time: Time) {
         match command {
             Command::Publish(Request { draft, room, reply }) => {
                 let id = client.publish(draft, time);
@@ -48,7 +65,7 @@ impl Calls {
     }
 
     /// Callers that left are not waited for.
-    pub(super) fn abandon(&mut self, client: &mut Client) {
+    pub(crate) fn abandon(&mut self, client: &mut Client) {
         self.asking.retain(|id, reply| {
             if reply.is_closed() {
                 client.abandon(*id);
@@ -58,14 +75,14 @@ impl Calls {
     }
 
     /// A caller that left has had its message accepted all the same.
-    pub(super) fn accepted(&mut self, id: PublishId) {
+    pub(crate) fn accepted(&mut self, id: PublishId) {
         if let Some(reply) = self.asking.remove(&id) {
             let _caller_left = reply.send(Ok(()));
         }
     }
 
     /// The error, if nobody waits for it any more.
-    pub(super) fn refused(&mut self, id: PublishId, error: ClientError) -> Option<ClientError> {
+    pub(crate) fn refused(&mut self, id: PublishId, error: ClientError) -> Option<ClientError> {
         self.room.remove(&id);
         let Some(reply) = self.asking.remove(&id) else {
             return Some(error);
@@ -74,11 +91,11 @@ impl Calls {
         None
     }
 
-    pub(super) fn done(&mut self, id: PublishId) {
+    pub(crate) fn done(&mut self, id: PublishId) {
         self.room.remove(&id);
     }
 
-    pub(super) fn flushed(&mut self, id: FlushId) {
+    pub(crate) fn flushed(&mut self, id: FlushId) {
         if let Some(reply) = self.flushes.remove(&id) {
             let _caller_left = reply.send(());
         }

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sealmq_client::{ClientError, Draft, Subscription, check_filter};
+use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
+
+use crate::calls::{Command, Request};
+
+/// What clients of every version of MQTT hold: the way to the driver.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    /// One permit for each message that is not acknowledged yet.
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) outstanding: Arc<AtomicUsize>,
+    /// Of the reserved topics.
+    pub(crate) prefix: Arc<str>,
+}
+
+impl Handle {
+    /// Waits for room, and until the message was accepted.
+    pub(crate) async fn publish(&self, draft: Draft) -> Result<(), ClientError> {
+        let room = Arc::clone(&self.room).acquire_owned().await;
+        let room = room.map_err(|_| ClientError::Closed)?;
+        let (reply, result) = oneshot::channel();
+        self.command(Command::Publish(Request {
+            draft,
+            room,
+            reply: Some(reply),
+        }))?;
+        result.await.map_err(|_| ClientError::Closed)?
+    }
+
+    pub(crate) fn try_publish(&self, draft: Draft) -> Result<(), ClientError> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|error| match error {
+            TryAcquireError::NoPermits => ClientError::Full,
+            TryAcquireError::Closed => ClientError::Closed,
+        })?;
+        self.command(Command::Publish(Request {
+            draft,
+            room,
+            reply: None,
+        }))
+    }
+
+    pub(crate) fn subscribe(&self, wanted: Vec<Subscription>) -> Result<(), ClientError> {
+        for wanted in &wanted {
+            check_filter(&self.prefix, &wanted.filter)?;
+        }
+        self.command(Command::Subscribe(wanted))
+    }
+
+    pub(crate) fn unsubscribe(&self, filter: String) -> Result<(), ClientError> {
+        check_filter(&self.prefix, &filter)?;
+        self.command(Command::Unsubscribe(filter))
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), ClientError> {
+        let (reply, flushed) = oneshot::channel();
+        self.command(Command::Flush(reply))?;
+        flushed.await.map_err(|_| ClientError::Closed)
+    }
+
+    pub(crate) async fn disconnect(&self) -> Result<(), ClientError> {
+        let (reply, done) = oneshot::channel();
+        self.command(Command::Disconnect(reply))?;
+        done.await.map_err(|_| ClientError::Closed)
+    }
+
+    fn command(&self, command: Command) -> Result<(), ClientError> {
+        self.commands.send(command).map_err(|_| ClientError::Closed)
+    }
+}

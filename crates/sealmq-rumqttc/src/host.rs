@@ -1,0 +1,207 @@
+//! What a driver on tokio does whatever its library: the client's outputs, the store's thread, the
+//! calls that wait, and serving everybody while the library works.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use getrandom::SysRng;
+use sealmq_client::{Client, OpenError, Output, PollError, StoreFailure, Time, Token};
+use sealmq_keys::Store;
+use tokio::sync::mpsc::Permit;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use crate::calls::{Calls, Command};
+use crate::clock::Clock;
+use crate::options::SealOptions;
+use crate::store::CommitThread;
+
+/// A library that talks to the broker.
+pub(crate) trait Library {
+    /// What the application is told, in the library's types.
+    type Event;
+    /// Why a connection broke.
+    type Failure;
+
+    fn event(event: sealmq_client::Event) -> Self::Event;
+    fn log(event: &Result<Self::Event, PollError<Self::Failure>>);
+    /// Takes a packet, or what is said of the next connection. A connection that is lost meanwhile
+    /// shows up as the library's next result.
+    fn hand(&mut self, output: Output);
+}
+
+/// What the application is told, or that it has to wait or give up.
+pub(crate) type Report<L> = Result<<L as Library>::Event, PollError<<L as Library>::Failure>>;
+
+/// The application's ends.
+pub(crate) struct Callers<L: Library> {
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) events: mpsc::Sender<Report<L>>,
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// Everything of a driver but the library's event loop, which is borrowed while it works.
+pub(crate) struct Host<L: Library> {
+    pub(crate) client: Client,
+    pub(crate) library: L,
+    pub(crate) calls: Calls,
+    store: CommitThread,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    /// For the application, each with what is acknowledged when it was handed over.
+    out: VecDeque<(Report<L>, Option<Token>)>,
+    hang_up: bool,
+    pub(crate) closed: bool,
+}
+
+/// What happened first.
+pub(crate) enum Step<T> {
+    Done(T),
+    /// The broker did not close the connection after DISCONNECT.
+    HangUp,
+    /// It is over, or nobody wants events any more.
+    Left,
+}
+
+impl<L: Library> Host<L> {
+    pub(crate) fn open<S>(store: S, options: &SealOptions, library: L) -> Result<Self, OpenError>
+    where
+        S: Store + Send + 'static,
+    {
+        Ok(Self {
+            client: Client::open(&store, &options.client)?,
+            library,
+            calls: Calls::default(),
+            store: CommitThread::new(store),
+            clock: Arc::clone(&options.clock),
+            started: Instant::now(),
+            out: VecDeque::new(),
+            hang_up: false,
+            closed: false,
+        })
+    }
+
+    pub(crate) fn time(&self) -> Time {
+        let uptime = self.started.elapsed().as_millis();
+        Time {
+            uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+            clock: self.clock.now_ms(),
+        }
+    }
+
+    pub(crate) fn report(&mut self, report: Report<L>) {
+        self.out.push_back((report, None));
+    }
+
+    /// Does what the client wants done.
+    pub(crate) async fn pump(&mut self) -> Result<(), StoreFailure> {
+        while let Some(output) = self.client.poll_output(self.time(), &mut SysRng) {
+            self.calls.count(self.client.outstanding());
+            match output {
+                Output::Commit(changes) => match self.store.commit(changes).await {
+                    Ok(()) => self.client.committed(),
+                    Err(error) => {
+                        self.client.commit_failed();
+                        return Err(error);
+                    }
+                },
+                Output::Event(event, token) => self.out.push_back((Ok(L::event(event)), token)),
+                Output::Accepted(id) => self.calls.accepted(id),
+                Output::Refused { id, topic, error } => {
+                    if let Some(error) = self.calls.refused(id, error) {
+                        let event = sealmq_client::Event::NotPublished { topic, error };
+                        self.report(Ok(L::event(event)));
+                    }
+                }
+                Output::Done(id) => self.calls.done(id),
+                Output::Flushed(id) => self.calls.flushed(id),
+                Output::HangUp => self.hang_up = true,
+                Output::Closed => self.closed = true,
+                output => self.library.hand(output),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something, and serves everybody else meanwhile.
+    pub(crate) async fn serve<T>(
+        &mut self,
+        callers: &mut Callers<L>,
+        wait: impl Future<Output = T>,
+    ) -> Result<Step<T>, StoreFailure> {
+        let Callers {
+            commands, events, ..
+        } = callers;
+        let mut wait = pin!(wait);
+        loop {
+            self.pump().await?;
+            if self.closed {
+                return Ok(Step::Left);
+            }
+            if std::mem::take(&mut self.hang_up) {
+                return Ok(Step::HangUp);
+            }
+            let timeout = self.client.poll_timeout().map(Duration::from_millis);
+            let timeout = timeout.and_then(|uptime| self.started.checked_add(uptime));
+            tokio::select! {
+                // While the application does not take events, the network has to wait.
+                done = &mut wait, if self.out.is_empty() || self.calls.goodbye.is_some() => {
+                    return Ok(Step::Done(done));
+                }
+                permit = events.reserve(), if !self.out.is_empty() => match permit {
+                    Ok(permit) => self.deliver(permit),
+                    Err(_) => return Ok(Step::Left),
+                },
+                () = events.closed() => return Ok(Step::Left),
+                // Without clients the subscriptions go on.
+                Some(command) = commands.recv() => {
+                    let time = self.time();
+                    self.calls.command(command, &mut self.client, time);
+                }
+                () = at(timeout) => {
+                    self.calls.abandon(&mut self.client);
+                    self.client.handle_timeout(self.time(), &mut SysRng);
+                }
+            }
+        }
+    }
+
+    /// Hands the next event to the application, and acknowledges it to the broker.
+    fn deliver(&mut self, permit: Permit<'_, Report<L>>) {
+        if let Some((report, token)) = self.out.pop_front() {
+            L::log(&report);
+            permit.send(report);
+            if let Some(token) = token {
+                self.client.handle_delivered(token);
+            }
+        }
+    }
+
+    /// Whoever waits in a call learns that it is over; the last events wait for the application.
+    pub(crate) async fn end(mut self, mut callers: Callers<L>) {
+        if let Some(goodbye) = self.calls.goodbye.take() {
+            let _caller_left = goodbye.send(());
+        }
+        self.calls = Calls::default();
+        callers.room.close();
+        callers.commands.close();
+        while callers.commands.try_recv().is_ok() {}
+        while !self.out.is_empty() {
+            let Ok(permit) = callers.events.reserve().await else {
+                return;
+            };
+            self.deliver(permit);
+        }
+    }
+}
+
+/// At a time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
