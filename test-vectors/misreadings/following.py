@@ -127,4 +127,6 @@ MISREADINGS = [
 """, """        self.named |= {f["previous"], f["healing"]}
         secret = self._unwrap(announcement, {} if chunks is None else chunks)
 """),
+    M("named-newer", "keys.md §3", "an older serial counts if it is named", "any serial", "objects", 'if authority and obj.hash in named and f["serial"] < authority["serial"]:', "if authority and obj.hash in named:"),
+    M("named-current", "keys.md §3", "an older serial counts if it is named", "the current one, too", "objects", 'if authority and obj.hash in named and f["serial"] < authority["serial"]:', 'if authority and obj.hash in named and f["serial"] <= authority["serial"]:'),
 ]

@@ -317,6 +317,10 @@ impl Authorities for VerifiedDelegation {
         self.suite
     }
 
+    fn serial(&self) -> u32 {
+        self.serial
+    }
+
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
         let (key, roles) = self.keys.get(usize::from(signer))?.as_ref()?;
         (serial == self.serial && roles.has(role)).then_some(key)

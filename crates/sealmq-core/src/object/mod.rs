@@ -93,6 +93,9 @@ pub trait Authorities {
     /// The domain's suite, which the form of its delegations names.
     fn suite(&self) -> Suite;
 
+    /// Serial of the current delegation.
+    fn serial(&self) -> u32;
+
     /// The key at index `signer` of the delegation with this serial, if that delegation is the
     /// current one and gives the key this role.
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey>;

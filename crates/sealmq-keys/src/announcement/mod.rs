@@ -96,9 +96,9 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.head.refused
     }
 
-    /// Whether the signer that it names is a key of the current delegation, with the role.
-    pub(crate) fn names_current_key(&self, authorities: &impl Authorities) -> bool {
-        self.signer(authorities).is_some()
+    /// Whether it is of an older delegation than the current one.
+    pub(crate) fn is_of_older(&self, authorities: &impl Authorities) -> bool {
+        self.head.serial < authorities.serial()
     }
 
     fn signer<'k>(&self, authorities: &'k impl Authorities) -> Option<&'k VerifyingKey> {

@@ -151,7 +151,7 @@ impl GroupState {
             || next.is_some_and(|slot| slot.previous == hash)
             || self.slots.get(epoch).is_some_and(|slot| slot.hash == hash);
         Ok(
-            if verified || (vouched && !unverified.names_current_key(context.authorities)) {
+            if verified || (vouched && unverified.is_of_older(context.authorities)) {
                 unverified.verify_referenced(&self.domain, &hash, context.prefix)?
             } else {
                 unverified.verify(context.authorities, context.prefix)?

@@ -9,7 +9,7 @@ use super::super::follower::{Follower, Welcome};
 use super::super::replacing::recovered;
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::world::{authority, controller, digest};
+use crate::vectors::world::{ISSUER, authority, controller, digest, issuer};
 
 pub(super) fn vectors(file: &mut VectorFile) {
     let (ordinary, healing, recovered) = (ordinary(), healing(), recovered());
@@ -34,6 +34,35 @@ fn hash_of(group: &Group, draft: &Draft) -> Digest {
 }
 
 fn named(group: &Group, file: &mut VectorFile) {
+    let third = forged(group, 3, 4, None);
+    let next = forged(group, 2, 5, Some(hash_of(group, &third)));
+    Follower::new(
+        group,
+        READER,
+        3,
+        "named-newer-serial",
+        "Named by one that counts, and of a serial that the member does not know yet.",
+    )
+    .attacks(&["A16"])
+    .under(2)
+    .ok_draft(&next)
+    .bad_draft(&third, "role")
+    .done(file);
+    let mut issued = forged(group, 2, 4, None);
+    (issued.signer, issued.key) = (ISSUER, issuer(2));
+    let next = forged(group, 2, 5, Some(hash_of(group, &issued)));
+    Follower::new(
+        group,
+        READER,
+        3,
+        "named-wrong-role",
+        "Named by one that counts, of the current serial, and by a key without the role.",
+    )
+    .attacks(&["A16"])
+    .under(2)
+    .ok_draft(&next)
+    .bad_draft(&issued, "role")
+    .done(file);
     let mut refused = forged(group, 2, 5, None);
     refused.psk_check = Some([9; 32]);
     Follower::new(
