@@ -1,6 +1,6 @@
 //! Every field rule of announcements (spec/keys.md §5), one fault at a time.
 
-use crate::sim::faults::{chain_rules, only_itself, overlong, raw};
+use crate::sim::faults::{chain_rules, only_itself, overlong, raw_around};
 use crate::sim::{PREFIX, Sim, authorities, secret, signer};
 use sealmq_core::DomainId;
 use sealmq_core::crypto::KemPublicKey;
@@ -24,7 +24,7 @@ fn resigned<'a>(change: impl FnOnce(&mut Head<'a>), covers: &[u8]) -> Vec<u8> {
         .unwrap()
         .head();
     change(&mut head);
-    raw(Kind::Announcement, &(head, covers), &signer(1))
+    raw_around(Kind::Announcement, &head, &covers, &signer(1))
 }
 
 fn inline(entries: &[u8]) -> Vec<u8> {
@@ -62,9 +62,10 @@ fn only_the_authority_signs() {
     let announcement = Announcement::verify(&good, &authorities(1), PREFIX).map(|a| *a.head());
     let mut head = announcement.unwrap();
     head.signer = 1;
-    let bytes = raw(
+    let bytes = raw_around(
         Kind::Announcement,
-        &(head, inline(&entries(&[2])).as_slice()),
+        &head,
+        &inline(&entries(&[2])).as_slice(),
         &crate::sim::issuer(),
     );
     assert_eq!(verify(&bytes), Err(ObjectError::Role));

@@ -1,6 +1,6 @@
 //! Covers that are published in chunks (spec/keys.md §5): a device reads one of them.
 
-use crate::sim::faults::raw;
+use crate::sim::faults::raw_around;
 use crate::sim::{PREFIX, Sim, authorities, dump, follow, follow_with, signer};
 use sealmq_core::crypto::sha256;
 use sealmq_core::object::{Kind, ObjectError, encode};
@@ -100,7 +100,7 @@ fn chunks_keep_to_their_bounds() {
         }
         let mut covers = vec![0; 128];
         let covers = encode(&(1_u8, list.as_slice()), &mut covers).unwrap();
-        let object = raw(Kind::Announcement, &(head, &*covers), &signer(1));
+        let object = raw_around(Kind::Announcement, &head, &&*covers, &signer(1));
         follow_with(&mut member, &object, 1, Some(&bytes)).unwrap_err()
     };
     let field = FollowError::Object(ObjectError::Field("covers"));

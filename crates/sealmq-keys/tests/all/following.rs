@@ -292,7 +292,10 @@ fn the_announced_keys_are_checked() {
 fn raw_announcement(sim: &Sim, head: &Head<'_>, secret: &ReaderSecret) -> Vec<u8> {
     use sealmq_core::object::{FORM_SUITE_1, Kind, encode, sign_encoded};
     let mut buffer = vec![0; MAX_ANNOUNCEMENT_LEN];
-    let head_bytes = encode(head, &mut buffer).unwrap().to_vec();
+    let no_extensions = 0_u8;
+    let head_bytes = encode(&(head, no_extensions), &mut buffer)
+        .unwrap()
+        .to_vec();
     let mut signed = vec![FORM_SUITE_1, Kind::Announcement as u8];
     signed.extend(&head_bytes);
     let head_hash = sealmq_core::crypto::sha256(&[&signed]);

@@ -1,7 +1,7 @@
 //! Every field rule of delegations, key packages, requests and refused lists (spec/keys.md §3–7), one
 //! fault at a time.
 
-use crate::sim::faults::{only_itself, overlong, raw};
+use crate::sim::faults::{fields_of, only_itself, overlong, raw};
 use crate::sim::{NOW, PREFIX, Sim, VALIDITY, authorities, domain, secret, signer};
 use sealmq_core::crypto::IdentityKey;
 use sealmq_core::object::{Authorities, Kind, List, ObjectError, Role, sign_encoded};
@@ -60,8 +60,7 @@ mod delegations {
         let other = IdentityKey::from_seed(&secret(&[99]));
         let error = VerifiedDelegation::verify(&good, &other.verifying_key()).unwrap_err();
         assert_eq!(error, ObjectError::Domain);
-        let body =
-            sealmq_core::object::decode::<Delegation<'_>>(&good[2..good.len() - 64]).unwrap();
+        let body = fields_of::<Delegation<'_>>(&good, Kind::Delegation);
         assert_eq!(
             verify(&raw(Kind::Delegation, &body, &other)),
             Err(ObjectError::Signature)
@@ -170,8 +169,7 @@ mod delegations {
         assert_eq!(two.supersedes(&authorities(2)), Ok(false));
         // Another object of the same serial.
         let good = crate::sim::delegation(2);
-        let mut body =
-            sealmq_core::object::decode::<Delegation<'_>>(&good[2..good.len() - 64]).unwrap();
+        let mut body = fields_of::<Delegation<'_>>(&good, Kind::Delegation);
         body.not_after += 1;
         let other = raw(Kind::Delegation, &body, &root());
         let other = VerifiedDelegation::verify(&other, &root().verifying_key()).unwrap();
@@ -211,8 +209,7 @@ mod packages_and_requests {
         assert!(package.is_valid_at(NOW, 0) && !package.is_valid_at(NOW + VALIDITY + 1, 0));
 
         let good = crate::sim::package_bytes(3);
-        let body =
-            sealmq_core::object::decode::<KeyPackage<'_>>(&good[2..good.len() - 64]).unwrap();
+        let body = fields_of::<KeyPackage<'_>>(&good, Kind::KeyPackage);
         let check = |change: &dyn Fn(&mut KeyPackage<'_>)| {
             let mut body = body;
             change(&mut body);

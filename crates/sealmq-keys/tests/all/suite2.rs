@@ -1,11 +1,10 @@
 //! Suite 2, and join requests in both suites (spec/keys.md §10, §12).
+use crate::sim::faults::fields_of;
 use sealmq_core::crypto::{
     Digest, IdentityKey, KemError, KemId, RecipientKey, RecipientKeyPair, Secret, open_base,
     seal_base,
 };
-use sealmq_core::object::{
-    Kind, List, Object, ObjectError, decode, kem_of, sign_object_as, suite_of,
-};
+use sealmq_core::object::{Kind, List, Object, ObjectError, kem_of, sign_object_as, suite_of};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::tree::{NodeKey, PathKeys};
@@ -259,7 +258,7 @@ fn packages_and_requests_are_of_one_suite() {
             Err(ObjectError::Signature)
         );
         // The member itself signs the wrong form over the right key.
-        let body: KeyPackage<'_> = decode(&package[2..package.len() - 64]).unwrap();
+        let body: KeyPackage<'_> = fields_of(&package, Kind::KeyPackage);
         let mut out = [0; MAX_KEY_PACKAGE_LEN];
         let wrong = sign_object_as(other(suite), Kind::KeyPackage, &body, &key(3), &mut out);
         let wrong = wrong.unwrap().0;

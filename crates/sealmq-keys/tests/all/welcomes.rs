@@ -1,6 +1,6 @@
 //! Welcomes (spec/keys.md §6): field rules, and what the seal binds.
 
-use crate::sim::faults::{chain_rules, only_itself, raw};
+use crate::sim::faults::{chain_rules, only_itself, raw, raw_around};
 use crate::sim::{NOW, Sim, authorities, domain, secret, signer};
 use sealmq_core::crypto::{Digest, Secret};
 use sealmq_core::object::{Kind, ObjectError};
@@ -44,10 +44,12 @@ fn fields() {
     let check = |change: &dyn Fn(&mut WelcomeFields)| {
         let mut fields = good_fields;
         change(&mut fields);
-        let sealed = vec![0; usize::from(fields.depth) * 32 + 16];
-        verify(&raw(
+        // The path, extensions (none) and the tag.
+        let sealed = vec![0; usize::from(fields.depth) * 32 + 1 + 16];
+        verify(&raw_around(
             Kind::Welcome,
-            &(fields, &[1_u8; 32][..], &sealed[..]),
+            &fields,
+            &(&[1_u8; 32][..], &sealed[..]),
             &signer(1),
         ))
     };
@@ -77,11 +79,18 @@ fn fields() {
         })
     });
     let with = |enc: &[u8], sealed: &[u8]| {
-        verify(&raw(Kind::Welcome, &(good_fields, enc, sealed), &signer(1)))
+        verify(&raw_around(
+            Kind::Welcome,
+            &good_fields,
+            &(enc, sealed),
+            &signer(1),
+        ))
     };
-    assert_eq!(with(&[1; 31], &[0; 144]), field("enc"));
-    assert_eq!(with(&[1; 32], &[0; 143]), field("sealed"));
-    assert_eq!(with(&[1; 32], &[0; 145]), field("sealed"));
+    assert_eq!(with(&[1; 31], &[0; 145]), field("enc"));
+    assert_eq!(with(&[1; 32], &[0; 144]), field("sealed"));
+    assert_eq!(with(&[1; 32], &[0; 145]), Ok(()));
+    assert_eq!(with(&[1; 32], &[0; 144 + 1024]), Ok(()));
+    assert_eq!(with(&[1; 32], &[0; 145 + 1024]), field("sealed"));
     assert_eq!(with(&[1; 32], &[0; 4096]), Err(ObjectError::TooLarge));
 }
 
@@ -98,18 +107,19 @@ fn only_the_package_opens_it() {
 #[test]
 fn no_field_before_enc_can_be_exchanged() {
     let (fields, bytes) = good();
-    let sealed_at = bytes.len() - 64 - 144;
+    let sealed_at = bytes.len() - 64 - 145;
     let enc_at = sealed_at - 2 - 32;
     let (enc, sealed) = (
         &bytes[enc_at..enc_at + 32],
-        &bytes[sealed_at..sealed_at + 144],
+        &bytes[sealed_at..sealed_at + 145],
     );
     let open = |change: &dyn Fn(&mut WelcomeFields)| {
         let mut fields = fields;
         change(&mut fields);
-        let bytes = raw(
+        let bytes = raw_around(
             Kind::Welcome,
-            &(fields, enc, sealed),
+            &fields,
+            &(enc, sealed),
             &signer(fields.serial),
         );
         let welcome = VerifiedWelcome::verify(&bytes, &authorities(fields.serial)).unwrap();

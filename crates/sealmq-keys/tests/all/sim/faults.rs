@@ -2,14 +2,40 @@
 
 use sealmq_core::crypto::{Digest, IdentityKey};
 use sealmq_core::object::{
-    FORM_SUITE_1, FORM_SUITE_2, Kind, ObjectError, sign_encoded, sign_object,
+    Extensions, FORM_SUITE_1, FORM_SUITE_2, Kind, List, Object, ObjectError, encode, sign_encoded,
+    sign_object,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Signs anything, without a look at its fields.
 pub fn raw<T: Serialize>(kind: Kind, body: &T, key: &IdentityKey) -> Vec<u8> {
     let mut out = vec![0; 70_000];
     sign_object(kind, body, key, &mut out).unwrap().0.to_vec()
+}
+
+/// The same for a kind that has something behind its extensions.
+pub fn raw_around<T: Serialize, U: Serialize>(
+    kind: Kind,
+    before: &T,
+    after: &U,
+    key: &IdentityKey,
+) -> Vec<u8> {
+    let mut out = vec![0; 70_000];
+    out[..2].copy_from_slice(&[FORM_SUITE_1, kind as u8]);
+    let extensions: Extensions<'_> = List::EMPTY;
+    let body_len = encode(&(before, extensions, after), &mut out[2..])
+        .unwrap()
+        .len();
+    sign_encoded(kind, body_len, key, &mut out)
+        .unwrap()
+        .0
+        .to_vec()
+}
+
+/// The fields of an object.
+pub fn fields_of<'a, T: Serialize + Deserialize<'a>>(object: &'a [u8], kind: Kind) -> T {
+    let object = Object::parse_any(object, kind).unwrap();
+    object.decode().unwrap().0
 }
 
 /// Form, kind, every bit, every length: only the object itself verifies.
