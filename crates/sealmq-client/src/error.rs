@@ -73,6 +73,8 @@ pub enum ClientError {
         /// The highest that it supports.
         most: u8,
     },
+    /// The broker keeps no retained messages.
+    RetainNotSupported,
     /// `try_publish`: as many messages as `capacity` allows are not acknowledged yet.
     Full,
     /// The event loop has ended.
@@ -94,6 +96,9 @@ impl fmt::Display for ClientError {
             Self::QosNotSupported { most } => {
                 write!(f, "the broker supports quality of service up to {most}: use that")
             }
+            Self::RetainNotSupported => f.write_str(
+                "the broker keeps no retained messages: publish without the flag, and use another broker for keys, which are such messages",
+            ),
             Self::Full => f.write_str(
                 "too many messages are not acknowledged yet: wait with publish, or raise the capacity",
             ),

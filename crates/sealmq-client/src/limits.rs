@@ -11,6 +11,8 @@ pub struct Limits {
     pub maximum_packet_size: Option<usize>,
     /// The highest quality of service.
     pub maximum_qos: Qos,
+    /// Whether it keeps retained messages. Without them it cannot carry keys.
+    pub retain_available: bool,
 }
 
 impl Default for Limits {
@@ -19,6 +21,7 @@ impl Default for Limits {
             receive_maximum: u16::MAX,
             maximum_packet_size: None,
             maximum_qos: Qos::ExactlyOnce,
+            retain_available: true,
         }
     }
 }
@@ -26,9 +29,12 @@ impl Default for Limits {
 impl Limits {
     /// What this broker would refuse: it, or the library, would end the connection, again and
     /// again.
-    pub(crate) fn check(&self, size: usize, qos: Qos) -> Result<(), ClientError> {
+    pub(crate) fn check(&self, size: usize, qos: Qos, retain: bool) -> Result<(), ClientError> {
         if let Some(most) = self.maximum_packet_size.filter(|most| size > *most) {
             return Err(ClientError::TooLarge { size, most });
+        }
+        if retain && !self.retain_available {
+            return Err(ClientError::RetainNotSupported);
         }
         if qos > self.maximum_qos {
             let most = self.maximum_qos as u8;

@@ -119,6 +119,10 @@ impl Client {
     pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
         if let Some(accepted) = accepted {
             let topic = accepted.content.topic().to_owned();
+            // Key management tries its own again on each connection: that is said once.
+            if accepted.id.is_none() && !self.told.insert(topic.clone()) {
+                return;
+            }
             self.event(Event::PublishRefused { topic, reason });
             self.finished(Some(accepted));
         }

@@ -6,7 +6,7 @@ mod receiving;
 mod sending;
 mod will;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -52,6 +52,9 @@ pub struct Client {
     ledger: Ledger,
     /// Messages whose keys have not arrived.
     parked: VecDeque<Parked>,
+    /// Own topics of key management of which was told that the broker refuses them: as many as a
+    /// member has groups, and a few.
+    told: BTreeSet<String>,
     /// And seconds that the broker waits before it publishes it.
     will: Option<(Draft, Option<u32>)>,
     /// Epoch of the Will of this connection.
@@ -121,6 +124,7 @@ impl Client {
             outbox: Outbox::new(options.identifiers),
             ledger: Ledger::default(),
             parked: VecDeque::new(),
+            told: BTreeSet::new(),
             will,
             will_epoch: None,
             connection: None,

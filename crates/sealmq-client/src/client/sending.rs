@@ -84,7 +84,7 @@ impl Client {
     }
 
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
-        if let Err(error) = self.check_limits(draft.smallest_size(), draft.qos) {
+        if let Err(error) = self.check_limits(draft.smallest_size(), draft.qos, draft.retain) {
             self.refuse(id, draft, error);
             return;
         }
@@ -141,7 +141,7 @@ impl Client {
             None => return false,
             Some(Content::Wire(wire)) => {
                 let wire = wire.clone();
-                match self.check_limits(wire.packet_size(), wire.qos) {
+                match self.check_limits(wire.packet_size(), wire.qos, wire.retain) {
                     Ok(()) => {
                         self.outbox.hand();
                         self.push(Output::Publish(wire));
@@ -176,7 +176,7 @@ impl Client {
 
     fn resume(&mut self, resume: Resume) {
         if let Resume::Publish(packet, wire) = &resume
-            && let Err(error) = self.check_limits(wire.packet_size(), wire.qos)
+            && let Err(error) = self.check_limits(wire.packet_size(), wire.qos, wire.retain)
         {
             let dropped = self.outbox.settled(*packet);
             self.give_up(dropped, error.to_string());
@@ -219,9 +219,9 @@ impl Client {
         }
     }
 
-    fn check_limits(&self, size: usize, qos: Qos) -> Result<(), ClientError> {
+    fn check_limits(&self, size: usize, qos: Qos, retain: bool) -> Result<(), ClientError> {
         match &self.connection {
-            Some(connection) => connection.limits.check(size, qos),
+            Some(connection) => connection.limits.check(size, qos, retain),
             None => Ok(()),
         }
     }

@@ -164,3 +164,34 @@ fn a_goodbye_that_the_broker_does_not_take_ends_all_the_same() {
     world.run(6_000);
     assert!(world.nodes[reader].closed);
 }
+
+#[test]
+fn a_broker_without_retained_messages_is_told_of_once_and_not_tried_again() {
+    let mut world = World::new();
+    let sensor = world.member("sensor", Access::PUBLISH, &[]);
+    world.nodes[sensor].limits.retain_available = false;
+    for _ in 0..5 {
+        world.cut(sensor);
+        world.run(5_000);
+    }
+    let node = &world.nodes[sensor];
+    let refused = node.events.iter().filter_map(|event| match event {
+        Event::PublishRefused { topic, .. } => Some(topic.as_str()),
+        _ => None,
+    });
+    let mut refused: Vec<&str> = refused.collect();
+    let all = refused.len();
+    refused.sort_unstable();
+    refused.dedup();
+    assert!(all > 0 && refused.len() == all, "{refused:?}");
+    // The application's own: at once.
+    world.publish_with(sensor, "plant/a", "x", |draft| draft.retain = true);
+    world.publish(sensor, "plant/a", "x");
+    world.run(1_000);
+    let node = &world.nodes[sensor];
+    assert_eq!(
+        node.refused,
+        [sealmq_client::ClientError::RetainNotSupported]
+    );
+    assert_eq!(node.sent.len(), 1);
+}

@@ -132,6 +132,7 @@ pub(super) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
             Some(1) => Qos::AtLeastOnce,
             _ => Qos::ExactlyOnce,
         },
+        retain_available: told.and_then(|told| told.retain_available) != Some(0),
     }
 }
 
