@@ -40,6 +40,8 @@ pub struct Node {
     pub takes: bool,
     /// The broker closes the connection after DISCONNECT.
     pub hangs_up: bool,
+    /// DISCONNECT gets into the socket.
+    pub writes_goodbye: bool,
     /// The application takes events.
     pub takes_events: bool,
     pub filters: BTreeSet<(String, Qos)>,
@@ -78,6 +80,7 @@ impl Node {
             answers: true,
             takes: true,
             hangs_up: true,
+            writes_goodbye: true,
             takes_events: true,
             filters: BTreeSet::new(),
             inbox: VecDeque::new(),
@@ -265,6 +268,9 @@ impl Node {
             }
             Output::Disconnect => {
                 self.goodbyes += 1;
+                if !self.writes_goodbye {
+                    return;
+                }
                 self.client.handle_disconnect_written();
                 if self.hangs_up {
                     self.cut(time, rng);

@@ -92,11 +92,18 @@ fn it_is_renewed_before_readers_forget_its_epoch() {
 
 #[test]
 fn after_its_goodbye_nothing_is_sent_until_it_is_connected_again() {
+    for writes in [true, false] {
+        goodbye(writes);
+    }
+}
+
+fn goodbye(writes: bool) {
     let mut world = World::new();
     let store = world.enrol_only("sensor", Access::PUBLISH);
     world.tick();
     let sensor = world.start(store, &options());
     world.nodes[sensor].hangs_up = false;
+    world.nodes[sensor].writes_goodbye = writes;
     while world.nodes[sensor].goodbyes == 0 {
         world.run(10);
     }
