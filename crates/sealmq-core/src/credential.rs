@@ -123,6 +123,25 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
     /// Any [`ObjectError`] but `Expired`.
     pub fn verify(bytes: B, authorities: &impl Authorities) -> Result<Self, ObjectError> {
         let object = Object::parse(bytes.as_ref(), Kind::Credential)?;
+        let (hash, key) = Self::check(&object, authorities)?;
+        Ok(Self { bytes, hash, key })
+    }
+
+    /// [`VerifiedCredential::verify`] of one that a store from before extensions holds
+    /// ([`Object::before_extensions`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_kept(bytes: B, authorities: &impl Authorities) -> Result<Self, ObjectError> {
+        let object = Object::parse(bytes.as_ref(), Kind::Credential)?;
+        let (hash, key) = Self::check(&object.before_extensions(), authorities)?;
+        Ok(Self { bytes, hash, key })
+    }
+
+    fn check(
+        object: &Object<'_>,
+        authorities: &impl Authorities,
+    ) -> Result<(Digest, VerifyingKey), ObjectError> {
         let (body, extensions) = object.decode::<Credential<'_>>()?;
         if body.domain != authorities.domain() {
             return Err(ObjectError::Domain);
@@ -131,8 +150,7 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
             .authority_key(body.serial, body.signer, Role::Issue)
             .ok_or(ObjectError::Role)?;
         let hash = object.verify(issuer, &extensions, &[])?;
-        let key = body.check()?;
-        Ok(Self { bytes, hash, key })
+        Ok((hash, body.check()?))
     }
 
     /// The fields.

@@ -185,7 +185,20 @@ impl VerifiedDelegation {
         if bytes.len() > MAX_DELEGATION_LEN {
             return Err(ObjectError::TooLarge);
         }
+        Self::check(&Object::parse_any(bytes, Kind::Delegation)?, root)
+    }
+
+    /// [`VerifiedDelegation::verify`] of one that a store from before extensions holds
+    /// ([`Object::before_extensions`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_kept(bytes: &[u8], root: &VerifyingKey) -> Result<Self, ObjectError> {
         let object = Object::parse_any(bytes, Kind::Delegation)?;
+        Self::check(&object.before_extensions(), root)
+    }
+
+    fn check(object: &Object<'_>, root: &VerifyingKey) -> Result<Self, ObjectError> {
         let (body, extensions) = object.decode::<Delegation<'_>>()?;
         body.check_root(root)?;
         let hash = object.verify(root, &extensions, &[])?;

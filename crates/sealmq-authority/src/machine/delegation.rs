@@ -93,6 +93,9 @@ impl Authority {
     /// with a usable key package get welcomes, others when they publish packages. Join tokens are
     /// revoked.
     ///
+    /// After [`Authority::migration`] from a version whose objects nobody reads any more it is a
+    /// new start for everybody, too, but with the same keys and tokens.
+    ///
     /// # Errors
     /// The delegation is not the root's, not for these keys, not newer, or not valid now.
     pub fn install_delegation(
@@ -102,16 +105,20 @@ impl Authority {
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, AuthorityError> {
-        self.check_usable()?;
+        self.check_not_suspended()?;
         if recovery {
             self.check_new_keys(object)?;
         }
+        let nothing_counts = self.domain.is_old;
         self.attempt(|this| {
             let mut plan = Plan::default();
             let serial = this.domain.verify(object)?.serial();
             let drawn = &mut this.draws(serial, now, rng);
             this.take_delegation(object, now, &mut plan)?;
             if recovery {
+                this.revoke_all_tokens(&mut plan);
+            }
+            if recovery || nothing_counts {
                 this.begin_anew(now, &mut plan, drawn)?;
             } else {
                 this.go_on(now, &mut plan, drawn)?;
@@ -180,7 +187,6 @@ impl Authority {
         plan: &mut Plan,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(), AuthorityError> {
-        self.revoke_all_tokens(plan);
         self.renew_all(now, plan)?;
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for group in &groups {
@@ -340,6 +346,11 @@ impl DomainRecord {
         }
         let current = match self.delegation.as_slice() {
             [] => None,
+            current if self.is_old => {
+                let root = VerifyingKey::from_bytes(&self.root_key);
+                let root = root.map_err(|_| AuthorityError::Record)?;
+                Some(VerifiedDelegation::verify_kept(current, &root)?)
+            }
             current => Some(self.verify(current)?),
         };
         if let Some(current) = &current
@@ -365,6 +376,7 @@ impl DomainRecord {
         });
         self.next_keys = None;
         self.delegation = object.to_vec();
+        self.is_old = false;
         let topic = ReservedTopic::Delegation.name(&self.prefix);
         plan.publish(Publication::retained(topic, object));
         plan.decisions.push(Decision::Delegation {

@@ -161,6 +161,7 @@ impl PreparedAuthority {
                 previous_kem: None,
                 delegation: Vec::new(),
                 next_member: 1,
+                is_old: false,
             },
             head: HeadRecord::default(),
         })
@@ -172,6 +173,7 @@ impl PreparedAuthority {
     /// The store cannot be read or holds no domain, or one that has its delegation already:
     /// [`Authority::load`] it.
     pub fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
+        super::migrate::check_version(store)?;
         let read = |key| {
             let value = store.get(key).map_err(LoadError::Store)?;
             value.ok_or(LoadError::Authority(AuthorityError::NotInitialised))

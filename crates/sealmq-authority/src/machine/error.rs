@@ -15,6 +15,16 @@ use sealmq_keys::TokenError;
 pub enum AuthorityError {
     /// A stored record does not decode.
     Record,
+    /// An earlier version wrote the store: what [`Authority::migration`](super::Authority::migration)
+    /// says has not been committed.
+    OldStore,
+    /// A later version wrote the store.
+    NewerStore,
+    /// The delegation is one of an earlier version, which nobody reads any more.
+    OldDelegation {
+        /// Its serial.
+        serial: u32,
+    },
     /// Only digits: it could not be told from a member's number.
     NumericName,
     /// None of this authority's keys has the role that is needed.
@@ -117,6 +127,9 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record => f.write_str("a record of the authority's store is damaged or from a newer version: restore a backup"),
+            Self::OldStore => f.write_str("an earlier version wrote this store: it has to be brought forward before it is used"),
+            Self::NewerStore => f.write_str("a later version wrote this store: update this program"),
+            Self::OldDelegation { serial } => write!(f, "the store is from an earlier version, whose delegation nobody reads any more: let the root sign one with a serial above {serial} for the same keys (`sealmq authority request-delegation`, `sealmq root delegate`, `sealmq authority install-delegation`); everything is then issued anew"),
             Self::NumericName => f.write_str("a member's name cannot be only digits, it would look like a member number: choose another name"),
             Self::NoRole(role) => write!(f, "no key of this authority has the role `{}`: the root has to delegate it", match role { Role::Issue => "issue", Role::Groups => "groups", Role::Heartbeat => "heartbeat" }),
             Self::NoDelegation => f.write_str("the domain has no delegation yet: let the root sign this authority's delegation request (`sealmq root delegate`), then install what it signed"),

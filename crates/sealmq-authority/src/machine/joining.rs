@@ -26,7 +26,7 @@ use sealmq_keys::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
 use sealmq_keys::{JoinRequest, OpenedJoinRequest};
 use sealmq_keys::{TOKEN_ID_LEN, VerifiedEnrolment};
 
-const ANSWER_PREFIX: &str = "authority/answer/";
+pub(super) const ANSWER_PREFIX: &str = "authority/answer/";
 
 /// Most refusals that are remembered; the oldest makes room.
 const MAX_REFUSALS: usize = 256;

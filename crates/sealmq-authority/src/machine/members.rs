@@ -305,12 +305,14 @@ impl Authority {
     /// newest credential and the current delegation.
     ///
     /// # Errors
-    /// No such member, it was removed, or the store cannot be read.
+    /// No such member, it was removed, the delegation is from an earlier version, or the store
+    /// cannot be read.
     pub fn credential_file<S: Store>(
         &self,
         store: &S,
         member: MemberNumber,
     ) -> Result<String, LoadError<S::Error>> {
+        self.check_delegation().map_err(LoadError::Authority)?;
         let record = self.active(member).map_err(LoadError::Authority)?;
         let topic = ReservedTopic::Credential(record.number).name(&self.domain.prefix);
         let stands = store

@@ -8,6 +8,8 @@ mod draft;
 mod draws;
 mod error;
 mod generation;
+#[cfg(test)]
+mod golden;
 mod groups;
 mod heartbeat;
 mod index;
@@ -17,6 +19,7 @@ mod judge;
 mod limits;
 mod log;
 mod members;
+mod migrate;
 mod observe;
 mod packages;
 mod pending;
@@ -107,8 +110,10 @@ impl Authority {
     /// Loads the authority from its store.
     ///
     /// # Errors
-    /// The store cannot be read, holds no domain, or is damaged.
+    /// The store cannot be read, holds no domain, is of another version
+    /// ([`Authority::migration`]), or is damaged.
     pub fn load<S: Store>(store: &S) -> Result<Self, LoadError<S::Error>> {
+        migrate::check_version(store)?;
         let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
         let domain = domain.ok_or(LoadError::Authority(AuthorityError::NotInitialised))?;
         let domain: DomainRecord = record::read(&domain).map_err(LoadError::Authority)?;
@@ -141,7 +146,10 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let root =
             VerifyingKey::from_bytes(&domain.root_key).map_err(|_| AuthorityError::Record)?;
-        let delegation = VerifiedDelegation::verify(&domain.delegation, &root)?;
+        let delegation = match domain.is_old {
+            true => VerifiedDelegation::verify_kept(&domain.delegation, &root)?,
+            false => VerifiedDelegation::verify(&domain.delegation, &root)?,
+        };
         Ok(Self {
             signing_keys: Slot::new(domain.keys.identities()),
             delegation: Slot::new(delegation),
@@ -211,7 +219,7 @@ impl Authority {
     /// # Errors
     /// The store cannot be read.
     pub fn outbox<S: Store>(&self, store: &S) -> Result<Vec<Publication>, S::Error> {
-        if self.suspended.is_some() {
+        if self.suspended.is_some() || self.domain.is_old {
             return Ok(Vec::new());
         }
         let mut all: Vec<Publication> = store
@@ -261,6 +269,26 @@ impl Authority {
     }
 
     fn check_usable(&self) -> Result<(), AuthorityError> {
+        self.check_not_suspended()?;
+        self.check_delegation()
+    }
+
+    /// That the delegation is one that this version's members read: it is not after
+    /// [`Authority::migration`] from an earlier one, and nothing can be done before
+    /// [`Authority::install_delegation`].
+    ///
+    /// # Errors
+    /// [`AuthorityError::OldDelegation`].
+    pub fn check_delegation(&self) -> Result<(), AuthorityError> {
+        match self.domain.is_old {
+            true => Err(AuthorityError::OldDelegation {
+                serial: self.delegation.serial(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn check_not_suspended(&self) -> Result<(), AuthorityError> {
         match &*self.suspended {
             Some(record) => Err(AuthorityError::Suspended {
                 serial: self.highest_serial(record),

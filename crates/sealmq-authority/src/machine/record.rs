@@ -18,8 +18,9 @@ use sealmq_keys::Policy;
 use sealmq_keys::Roles;
 use sealmq_keys::{Changes, Store};
 
-/// Version of the records; the first byte of each.
-const VERSION: u8 = 3;
+/// Version of the records of a store: the first byte of each, but of the outbox and the log, which
+/// hold what is published. A change of any of them is a new version, with a step in `migrate.rs`.
+pub(super) const VERSION: u8 = 4;
 
 pub(super) const DOMAIN_KEY: &str = "authority/domain";
 pub(super) const HEAD_KEY: &str = "authority/head";
@@ -84,6 +85,8 @@ pub(super) struct DomainRecord {
     /// Empty until the first one was installed.
     pub(super) delegation: Vec<u8>,
     pub(super) next_member: u32,
+    /// The delegation is from before extensions (spec/keys.md §1): nobody else reads it.
+    pub(super) is_old: bool,
 }
 
 /// What every change of the store has to build upon: two authorities on one store, or one with
@@ -145,11 +148,29 @@ pub(super) struct Retained {
     pub(super) chunks: u32,
 }
 
+/// A policy in a record: a field more in announcements is a new version here.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Policy")]
+struct PolicyRecord {
+    window: u8,
+    lease: u32,
+    grace: u32,
+    freshness: u32,
+    skew: u32,
+    padding: u8,
+    bucket: u32,
+    session_messages: u32,
+    session_bytes: u64,
+    session_seconds: u32,
+    will_age: u32,
+}
+
 #[derive(Serialize, Deserialize, Clone)]
 pub(super) struct GroupRecord {
     pub(super) id: GroupId,
     pub(super) name: String,
     pub(super) filters: Vec<String>,
+    #[serde(with = "PolicyRecord")]
     pub(super) policy: Policy,
     pub(super) schedule: Schedule,
     pub(super) epoch: u64,

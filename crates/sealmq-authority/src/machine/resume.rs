@@ -91,6 +91,7 @@ impl Authority {
             this.refuse_again(&suspended, options, &mut replay, &mut plan);
             this.replay(&replay, &suspended, &counted, &new, now, &mut plan)?;
             this.take_delegation(delegation, now, &mut plan)?;
+            this.revoke_all_tokens(&mut plan);
             this.begin_anew(now, &mut plan, drawn)?;
             let serial = this.delegation.serial();
             plan.decisions.push(Decision::Resumed { serial, backup });

@@ -206,6 +206,8 @@ pub struct Object<'a> {
     kind: Kind,
     signed: &'a [u8],
     signature: &'a [u8; SIGNATURE_LEN],
+    /// Whether the list of extensions follows the fields.
+    extended: bool,
 }
 
 impl<'a> Object<'a> {
@@ -222,6 +224,7 @@ impl<'a> Object<'a> {
                 kind,
                 signed,
                 signature,
+                extended: true,
             }),
             [FORM_SUITE_1, _, ..] => Err(ObjectError::Kind),
             _ => Err(ObjectError::Form),
@@ -244,6 +247,7 @@ impl<'a> Object<'a> {
                 kind,
                 signed,
                 signature,
+                extended: true,
             }),
             [_, _, ..] => Err(ObjectError::Kind),
             _ => Err(ObjectError::Form),
@@ -263,6 +267,16 @@ impl<'a> Object<'a> {
         Self::parse_any(bytes, kind)
     }
 
+    /// The same as builds from before extensions wrote it: nothing follows the fields. For what a
+    /// store of such a build holds; what arrives is never read so.
+    #[must_use]
+    pub const fn before_extensions(self) -> Self {
+        Self {
+            extended: false,
+            ..self
+        }
+    }
+
     /// The suite that the form names.
     #[must_use]
     pub const fn suite(&self) -> Suite {
@@ -277,7 +291,10 @@ impl<'a> Object<'a> {
     where
         T: Deserialize<'a> + Serialize,
     {
-        Ok(decode(self.body())?)
+        match self.extended {
+            true => Ok(decode(self.body())?),
+            false => Ok((decode(self.body())?, List::EMPTY)),
+        }
     }
 
     /// The encoded fields and extensions.

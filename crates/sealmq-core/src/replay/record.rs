@@ -267,3 +267,90 @@ fn counter(input: &mut Reader<'_>) -> Result<u32, RecordError> {
 fn order(input: &mut Reader<'_>) -> Result<(u64, u32), RecordError> {
     Ok((number(input)?, counter(input)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes these bytes gives the record a new kind, or the member's store a new version.
+    #[test]
+    fn records_are_encoded_as_ever() {
+        let order = CredentialOrder {
+            delegation: 1,
+            credential: 2,
+        };
+        let (group, member) = (GroupId([3; 16]), MemberNumber(4));
+        let mut sender = SenderRecord::<2>::new(group, member, order);
+        (sender.floor, sender.will_floor, sender.retained_floor) = (5, 6, (7, 8));
+        sender.recent[0] = Some(Recent {
+            number: 9,
+            enc: [10; ENC_LEN],
+            window: Window::from_parts(11, [1, 0]).unwrap(),
+        });
+        let topic = TopicRecord {
+            group,
+            member,
+            topic: [5; 16],
+            serial: order,
+            retained: (6, 7),
+            shown: Some([8; ENC_LEN]),
+            sequence: None,
+        };
+        let floors = Floors {
+            delegation: 1,
+            session: 2,
+            will: 3,
+            retained: (4, 5),
+        };
+        let of_sender = ["03".repeat(16), "00000004".into()].concat();
+        let (serial, u64_of) = ("0000000100000002", |n: u8| format!("{n:016x}"));
+        let first = [
+            u64_of(9),
+            "0a".repeat(32),
+            "0000000b".into(),
+            u64_of(1),
+            u64_of(0),
+        ]
+        .concat();
+        let empty = "00".repeat((RECENT_SESSIONS - 1) * (8 + 32 + 4 + 16));
+        let kept = [
+            (
+                Record::Floors(floors),
+                ["0400000001", &u64_of(2), &u64_of(3), &u64_of(4), "00000005"].concat(),
+            ),
+            (
+                Record::Sender(sender),
+                [
+                    "05",
+                    &of_sender,
+                    serial,
+                    &u64_of(5),
+                    &u64_of(6),
+                    &u64_of(7),
+                    "00000008",
+                    &first,
+                    &empty,
+                ]
+                .concat(),
+            ),
+            (
+                Record::Topic(topic),
+                [
+                    "07",
+                    &of_sender,
+                    &"05".repeat(16),
+                    serial,
+                    &u64_of(6),
+                    "00000007",
+                    &"08".repeat(32),
+                ]
+                .concat(),
+            ),
+        ];
+        for (record, expected) in kept {
+            let mut out = [0; Record::<2>::MAX_LEN];
+            let len = record.encode(&mut out).unwrap();
+            assert_eq!(hex::encode(&out[..len]), expected);
+        }
+    }
+}

@@ -6,6 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::announcement::{Head, MAX_FILTERS, MAX_FILTERS_LEN, Policy};
 
+/// A policy in a stored state: a field more in announcements is a new version here.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Policy")]
+struct PolicyRecord {
+    window: u8,
+    lease: u32,
+    grace: u32,
+    freshness: u32,
+    skew: u32,
+    padding: u8,
+    bucket: u32,
+    session_messages: u32,
+    session_bytes: u64,
+    session_seconds: u32,
+    will_age: u32,
+}
+
 /// What a group takes from its newest announcement only; also its stored form.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct NewestRecord<'a> {
@@ -15,6 +32,7 @@ pub(super) struct NewestRecord<'a> {
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
     pub(super) refused: Digest,
+    #[serde(with = "PolicyRecord")]
     pub(super) policy: Policy,
     pub(super) name: &'a str,
     #[serde(borrow)]

@@ -211,3 +211,96 @@ impl From<CodecError> for StateError {
         Self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::announcement::Policy;
+
+    /// Whoever changes these bytes raises `VERSION`, and says in the member's `migrate.rs` what
+    /// becomes of a state of the version before.
+    #[test]
+    fn a_state_of_this_version_is_encoded_as_ever() {
+        let slot = SlotRecord {
+            epoch: 9,
+            hash: Digest([1; 32]),
+            previous: Digest([2; 32]),
+            healed: true,
+            reader: false,
+            secret: &[3; 32],
+            group_key: KemPublicKey([4; 32]),
+        };
+        let (mut slots, mut filters) = ([0; 256], [0; 16]);
+        let record = StateRecord {
+            version: VERSION,
+            domain: DomainId([5; 16]),
+            group: GroupId([6; 16]),
+            serial: 1,
+            generation: 2,
+            installed: 3,
+            package_number: 4,
+            proof: [7; 32],
+            depth: 1,
+            leaf: 0,
+            keys: &[8; 32],
+            base: 5,
+            before: Some(Digest([9; 32])),
+            healing_epoch: 6,
+            healing: Digest([10; 32]),
+            slots: List::encode([&slot], &mut slots).unwrap(),
+            newest: Some(NewestRecord {
+                serial: 7,
+                signer: 8,
+                issued_at: 9,
+                not_after: 10,
+                refused: Digest([11; 32]),
+                policy: Policy {
+                    window: 1,
+                    lease: 2,
+                    grace: 3,
+                    freshness: 4,
+                    skew: 5,
+                    padding: 6,
+                    bucket: 7,
+                    session_messages: 8,
+                    session_bytes: 9,
+                    session_seconds: 10,
+                    will_age: 11,
+                },
+                name: "g",
+                filters: List::encode(&["a/#"], &mut filters).unwrap(),
+            }),
+            renewed_until: 12,
+        };
+        let mut out = [0; 1024];
+        let encoded = hex::encode(encode(&record, &mut out).unwrap());
+        let x = |byte: &str, count: usize| byte.repeat(count);
+        let expected = [
+            "03".into(),
+            x("05", 16),
+            x("06", 16),
+            "01020304".into(),
+            x("07", 32),
+            "010020".into(),
+            x("08", 32),
+            "0501".into(),
+            x("09", 32),
+            "06".into(),
+            x("0a", 32),
+            "8401".into(),
+            "09".into(),
+            x("01", 32),
+            x("02", 32),
+            "010020".into(),
+            x("03", 32),
+            x("04", 32),
+            "010708090a".into(),
+            x("0b", 32),
+            "0102030405060708090a0b".into(),
+            "0167".into(),
+            "0403612f23".into(),
+            "0c".into(),
+        ];
+        assert_eq!(encoded, expected.concat());
+    }
+}

@@ -7,10 +7,12 @@ use core::ops::RangeInclusive;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, Entropy, IdentityKey, Secret};
-use sealmq_core::object::{Access, Kind, List, Object, Signer};
+use sealmq_core::object::{Access, Kind, List, Signer};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
 
+use super::kept::Kept;
+use super::migrate;
 use super::packages::NewPackage;
 use super::records::{
     self, CredentialRecord, DeviceRecord, DomainRecord, IdentityRecord, SecretBytes,
@@ -107,7 +109,7 @@ impl Member {
 
         let record = IdentityRecord {
             seed: SecretBytes::of(identity.seed().expose()),
-            request,
+            request: Kept::new(request),
         };
         records::put(&mut changes, records::IDENTITY, &record)?;
         let secret = SecretBytes::of(device.expose());
@@ -125,8 +127,9 @@ impl Member {
     /// # Errors
     /// No request was made in this store, or it cannot be read.
     pub fn request_file<S: Store>(store: &S) -> Result<String, MemberError> {
+        migrate::check_version(store)?;
         let identity = load_identity(store)?;
-        encode_request(&identity.request).map_err(MemberError::File)
+        encode_request(identity.request.bytes()).map_err(MemberError::File)
     }
 
     /// Checks the credential file that answers this device's request, and says what to commit:
@@ -141,6 +144,7 @@ impl Member {
         credential_file: &str,
         now: Now,
     ) -> Result<(Changes, EnrolledAs), MemberError> {
+        migrate::check_version(store)?;
         let identity = load_identity(store)?;
         let asked = Asked {
             key: *IdentityKey::from_seed(&identity.seed.secret())
@@ -182,19 +186,19 @@ impl Asked {
     ) -> Result<(Changes, EnrolledAs), MemberError> {
         let root = sealmq_core::crypto::VerifyingKey::from_bytes(&file.root_key)
             .map_err(|_| MemberError::RootKey)?;
-        let mut delegation_bytes = file.delegation;
-        let mut delegation = VerifiedDelegation::verify(&delegation_bytes, &root)
-            .map_err(MemberError::Delegation)?;
+        let mut delegation =
+            VerifiedDelegation::verify(&file.delegation, &root).map_err(MemberError::Delegation)?;
+        let mut delegation_object = Kept::new(file.delegation);
         if let Some(known) = domain {
             if known.root_key != file.root_key {
                 return Err(MemberError::OtherDomain);
             }
-            let current = VerifiedDelegation::verify(&known.delegation, &root)
-                .map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
+            let current = known.delegation.delegation(&root);
+            let current = current.map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
             // A file that was made before the newest delegation arrived is still good if its
             // credential is; the check below decides.
             if !matches!(delegation.supersedes(&current), Ok(true)) {
-                (delegation, delegation_bytes) = (current, known.delegation);
+                (delegation, delegation_object) = (current, known.delegation);
             }
         }
         let credential = VerifiedCredential::verify(file.credential.as_slice(), &delegation)
@@ -233,13 +237,13 @@ impl Asked {
         let domain = DomainRecord {
             root_key: file.root_key,
             prefix: file.prefix,
-            delegation: delegation_bytes.clone(),
+            delegation: delegation_object.clone(),
             past: Vec::new(),
         };
         records::put(&mut changes, records::DOMAIN, &domain)?;
         let credential = CredentialRecord {
-            delegation: delegation_bytes,
-            credential: credential.bytes().to_vec(),
+            delegation: delegation_object,
+            credential: Kept::new(credential.bytes().to_vec()),
         };
         records::put(&mut changes, records::CREDENTIAL, &credential)?;
         Ok((changes, enrolled))
@@ -252,7 +256,7 @@ pub(super) fn load_identity<S: Store>(store: &S) -> Result<IdentityRecord, Membe
 }
 
 pub(super) fn request_hash(identity: &IdentityRecord) -> Result<Digest, MemberError> {
-    let request = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
+    let request = identity.request.object(Kind::EnrolmentRequest);
     Ok(request
         .map_err(|_| MemberError::Record(records::IDENTITY.to_string()))?
         .hash())
@@ -261,7 +265,7 @@ pub(super) fn request_hash(identity: &IdentityRecord) -> Result<Digest, MemberEr
 /// The domain that the request names.
 fn requested_domain(identity: &IdentityRecord) -> Result<DomainId, MemberError> {
     let damaged = || MemberError::Record(records::IDENTITY.to_string());
-    let object = Object::parse_any(&identity.request, Kind::EnrolmentRequest);
+    let object = identity.request.object(Kind::EnrolmentRequest);
     let object = object.map_err(|_| damaged())?;
     let (fields, _) = object
         .decode::<EnrolmentRequest<'_>>()
@@ -330,9 +334,9 @@ impl NewRequest<'_> {
 }
 
 /// A member's number never changes, and its highest credential serial wins (ATTACKS C12).
-fn check_newer(known: &[u8], new: &VerifiedCredential<&[u8]>) -> Result<(), MemberError> {
+fn check_newer(known: &Kept, new: &VerifiedCredential<&[u8]>) -> Result<(), MemberError> {
     let damaged = || MemberError::Record(records::CREDENTIAL.to_string());
-    let object = Object::parse(known, Kind::Credential).map_err(|_| damaged())?;
+    let object = known.object(Kind::Credential).map_err(|_| damaged())?;
     let (fields, _) = object
         .decode::<sealmq_core::Credential<'_>>()
         .map_err(|_| damaged())?;

@@ -16,6 +16,13 @@ pub enum MemberError {
     Store(Box<dyn core::error::Error + Send + Sync>),
     /// A stored record does not decode.
     Record(String),
+    /// An earlier version wrote the store: what [`Member::migration`](super::Member::migration)
+    /// says has not been committed.
+    OldStore,
+    /// A later version wrote the store.
+    NewerStore,
+    /// An earlier version made the request in the store, and no authority of this one reads it.
+    OldRequest,
     /// The store holds no keys yet.
     NotRequested,
     /// The store holds keys, but no credential yet.
@@ -67,6 +74,15 @@ impl fmt::Display for MemberError {
             Self::Record(key) => write!(
                 f,
                 "the store's record `{key}` is damaged or from a newer version: update, or enrol the device anew"
+            ),
+            Self::OldStore => f.write_str(
+                "an earlier version wrote this store: it has to be brought forward before it is used",
+            ),
+            Self::NewerStore => f.write_str(
+                "a later version wrote this store: update this program",
+            ),
+            Self::OldRequest => f.write_str(
+                "an earlier version made the request in this store, it was not answered, and no authority of this version reads it: delete the store, and ask again",
             ),
             Self::NotRequested => {
                 f.write_str("this device has no keys yet: make an enrolment request first")

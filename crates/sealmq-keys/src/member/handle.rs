@@ -16,6 +16,7 @@ use super::enrol::DEFAULT_SKEW;
 use super::event::MemberEvent;
 use super::groups::Group;
 use super::holder::Holder;
+use super::kept::Kept;
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
 use super::types::{Action, Now};
@@ -185,7 +186,7 @@ impl Member {
         now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<Handled, Refusal> {
-        if payload == self.delegation_bytes {
+        if payload == self.delegation_object.bytes() {
             return Ok(Handled::Ignored);
         }
         let delegation = VerifiedDelegation::verify(payload, &self.root)?;
@@ -193,7 +194,7 @@ impl Member {
             Ok(true) => {}
             Ok(false) => return Ok(Handled::Ignored),
             Err(error) => {
-                let installed = self.delegation_bytes.clone();
+                let installed = self.delegation_object.bytes().to_vec();
                 let topic = ReservedTopic::Delegation;
                 self.report_rollback(topic, &installed, payload, now, actions);
                 return Err(error.into());
@@ -207,7 +208,7 @@ impl Member {
         let record = DomainRecord {
             root_key: *self.root.as_bytes(),
             prefix: self.prefix.clone(),
-            delegation: payload.to_vec(),
+            delegation: Kept::new(payload.to_vec()),
             past: past.objects(),
         };
         records::put(&mut changes, records::DOMAIN, &record).map_err(|_| ObjectError::Encoding)?;
@@ -217,7 +218,7 @@ impl Member {
             serial: delegation.serial(),
         }));
         self.delegation = delegation;
-        self.delegation_bytes = payload.to_vec();
+        self.delegation_object = Kept::new(payload.to_vec());
         self.past = past;
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
@@ -262,8 +263,8 @@ impl Member {
         }
         let mut changes = Changes::new();
         let record = CredentialRecord {
-            delegation: self.delegation_bytes.clone(),
-            credential: payload.to_vec(),
+            delegation: self.delegation_object.clone(),
+            credential: Kept::new(payload.to_vec()),
         };
         records::put(&mut changes, records::CREDENTIAL, &record)
             .map_err(|_| ObjectError::Encoding)?;

@@ -10,6 +10,8 @@ use crate::standing::Holding;
 /// each message, and decoding them each time would cost more than the rest of the check.
 pub(super) struct Holder {
     credential: VerifiedCredential<Vec<u8>>,
+    /// It is from before extensions: nobody but this store reads it, so it proves nothing.
+    pub(super) is_old: bool,
     pub(super) delegation_serial: u32,
     /// Index of the key that signed it, in the delegation of that serial.
     pub(super) signer: u8,
@@ -37,6 +39,18 @@ impl Holder {
         VerifiedCredential::verify(bytes, authorities).map(Self::new)
     }
 
+    /// One that a store from before extensions holds.
+    pub(super) fn verify_kept(
+        bytes: Vec<u8>,
+        authorities: &impl Authorities,
+    ) -> Result<Self, ObjectError> {
+        let credential = VerifiedCredential::verify_kept(bytes, authorities)?;
+        Ok(Self {
+            is_old: true,
+            ..Self::new(credential)
+        })
+    }
+
     fn new(credential: VerifiedCredential<Vec<u8>>) -> Self {
         let fields = credential.fields();
         let grants = fields.grants.iter().map(|grant| OwnedGrant {
@@ -53,6 +67,7 @@ impl Holder {
             issued_at: fields.issued_at,
             not_after: fields.not_after,
             grants: grants.collect(),
+            is_old: false,
             credential,
         }
     }

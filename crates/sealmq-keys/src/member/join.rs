@@ -16,6 +16,8 @@ use super::enrol::{
     Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, draw, entropy, load_identity,
     request_hash,
 };
+use super::kept::Kept;
+use super::migrate;
 use super::records::{self, DeviceRecord, DomainRecord, IdentityRecord, SecretBytes};
 use super::types::Now;
 use super::{Member, MemberError, seconds};
@@ -186,15 +188,17 @@ impl Member {
         }
         let mut delegation = None;
         if let Some(value) = records::get(store, records::DOMAIN)? {
+            migrate::check_version(store)?;
             let known: DomainRecord = records::read(records::DOMAIN, &value)?;
             if known.root_key != root_key {
                 return Err(MemberError::OtherDomain);
             }
-            let verified = VerifiedDelegation::verify(&known.delegation, &root)
-                .map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
+            let verified = known.delegation.delegation(&root);
+            let verified =
+                verified.map_err(|_| MemberError::Record(records::DOMAIN.to_string()))?;
             // One from before a recovery that this device was told of since does not count.
             if verified.serial() >= serial {
-                delegation = Some((verified, known.delegation));
+                delegation = Some((verified, known.delegation.bytes().to_vec()));
             }
         }
         let keys = match records::get(store, records::IDENTITY)? {
@@ -237,7 +241,7 @@ impl Keys {
         let device = records::get(store, records::DEVICE)?;
         let device = device.ok_or_else(|| damaged(records::DEVICE))?;
         let device: DeviceRecord = records::read(records::DEVICE, &device)?;
-        let asked = fields(&record.request)?.domain;
+        let asked = fields(record.request.bytes())?.domain;
         if asked == UNKNOWN_DOMAIN {
             // Its file may be on the way to the authority.
             return Err(MemberError::AlreadyRequested);
@@ -255,7 +259,7 @@ impl Keys {
             device: DeviceSecret::new(device.secret.secret()),
             session: device.session,
             package: device.package,
-            request: Some(record.request),
+            request: Some(record.request.bytes().to_vec()),
             replace,
         })
     }
@@ -263,7 +267,7 @@ impl Keys {
     fn put(&self, request: &[u8], changes: &mut Changes) -> Result<(), MemberError> {
         let record = IdentityRecord {
             seed: SecretBytes::of(self.identity.seed().expose()),
-            request: request.to_vec(),
+            request: Kept::new(request.to_vec()),
         };
         records::put(changes, records::IDENTITY, &record)?;
         let record = DeviceRecord {
@@ -417,7 +421,7 @@ impl Joiner {
             let domain = DomainRecord {
                 root_key: *self.root.as_bytes(),
                 prefix: self.prefix.clone(),
-                delegation: bytes.clone(),
+                delegation: Kept::new(bytes.clone()),
                 past: Vec::new(),
             };
             records::put(&mut changes, records::DOMAIN, &domain)?;

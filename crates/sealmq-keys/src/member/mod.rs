@@ -21,12 +21,16 @@ mod event;
 mod evidence;
 mod follow;
 mod freshness;
+#[cfg(test)]
+mod golden;
 mod groups;
 mod handle;
 mod holder;
 mod join;
+mod kept;
 mod lease;
 mod left_out;
+mod migrate;
 mod open;
 mod packages;
 mod peers;
@@ -64,6 +68,7 @@ use crate::store::{Changes, Store};
 use evidence::Reported;
 use groups::{Asking, Group};
 use holder::Holder;
+use kept::Kept;
 use packages::Package;
 use peers::Peers;
 use pending::Pending;
@@ -83,7 +88,7 @@ pub struct Member {
     prefix: String,
     root: VerifyingKey,
     delegation: VerifiedDelegation,
-    delegation_bytes: Vec<u8>,
+    delegation_object: Kept,
     past: Past,
     own: Holder,
     /// The delegation under which the own credential was signed.
@@ -118,11 +123,12 @@ pub struct Member {
 
 impl Member {
     /// Loads an enrolled member from its store. One process at a time: two that share a store
-    /// would use the same session numbers.
+    /// would use the same session numbers. First, [`Member::migration`].
     ///
     /// # Errors
-    /// The store cannot be read, holds no enrolment, or is damaged.
+    /// The store cannot be read, holds no enrolment, is of another version, or is damaged.
     pub fn load<S: Store>(store: &S, options: MemberOptions) -> Result<Self, MemberError> {
+        migrate::check_version(store)?;
         let identity = enrol::load_identity(store)?;
         let damaged = |key: &str| MemberError::Record(key.to_string());
         let device = records::get(store, records::DEVICE)?;
@@ -135,13 +141,13 @@ impl Member {
 
         let root = VerifyingKey::from_bytes(&domain.root_key);
         let root = root.map_err(|_| damaged(records::DOMAIN))?;
-        let delegation = VerifiedDelegation::verify(&domain.delegation, &root)
-            .map_err(|_| damaged(records::DOMAIN))?;
+        let delegation = domain.delegation.delegation(&root);
+        let delegation = delegation.map_err(|_| damaged(records::DOMAIN))?;
         let past = Past::load(&domain.past, &root).map_err(|_| damaged(records::DOMAIN))?;
-        let issuer = VerifiedDelegation::verify(&own.delegation, &root)
-            .map_err(|_| damaged(records::CREDENTIAL))?;
-        let own =
-            Holder::verify(own.credential, &issuer).map_err(|_| damaged(records::CREDENTIAL))?;
+        let issuer = own.delegation.delegation(&root);
+        let issuer = issuer.map_err(|_| damaged(records::CREDENTIAL))?;
+        let own = own.credential.credential(&issuer);
+        let own = own.map_err(|_| damaged(records::CREDENTIAL))?;
 
         let mut packages = BTreeMap::new();
         for (key, value) in records::list(store, records::PACKAGE_PREFIX)? {
@@ -163,7 +169,7 @@ impl Member {
             prefix: domain.prefix,
             root,
             delegation,
-            delegation_bytes: domain.delegation,
+            delegation_object: domain.delegation,
             past,
             own,
             own_issuer: issuer,

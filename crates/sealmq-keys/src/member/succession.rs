@@ -14,29 +14,30 @@ use sealmq_core::object::{ObjectError, Role};
 use super::Member;
 use super::event::MemberEvent;
 use super::groups::Group;
+use super::kept::Kept;
 use super::types::Action;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::member_filter;
 
 /// Older delegations under which the newest announcement of some group was signed, by serial.
 #[derive(Default, Clone)]
-pub(super) struct Past(BTreeMap<u32, (VerifiedDelegation, Vec<u8>)>);
+pub(super) struct Past(BTreeMap<u32, (VerifiedDelegation, Kept)>);
 
 impl Past {
-    pub(super) fn load(objects: &[Vec<u8>], root: &VerifyingKey) -> Result<Self, ObjectError> {
+    pub(super) fn load(objects: &[Kept], root: &VerifyingKey) -> Result<Self, ObjectError> {
         let mut past = Self::default();
-        for bytes in objects {
-            past.insert(VerifiedDelegation::verify(bytes, root)?, bytes.clone());
+        for object in objects {
+            past.insert(object.delegation(root)?, object.clone());
         }
         Ok(past)
     }
 
-    pub(super) fn objects(&self) -> Vec<Vec<u8>> {
-        self.0.values().map(|(_, bytes)| bytes.clone()).collect()
+    pub(super) fn objects(&self) -> Vec<Kept> {
+        self.0.values().map(|(_, object)| object.clone()).collect()
     }
 
-    fn insert(&mut self, delegation: VerifiedDelegation, bytes: Vec<u8>) {
-        self.0.insert(delegation.serial(), (delegation, bytes));
+    fn insert(&mut self, delegation: VerifiedDelegation, object: Kept) {
+        self.0.insert(delegation.serial(), (delegation, object));
     }
 
     /// Until when a group's keys count under `current`; `None`: not until an announcement of the
@@ -60,7 +61,7 @@ impl Member {
     /// The older delegations that are still needed under `next`.
     pub(super) fn past_under(&self, next: &VerifiedDelegation) -> Past {
         let mut past = self.past.clone();
-        past.insert(self.delegation.clone(), self.delegation_bytes.clone());
+        past.insert(self.delegation.clone(), self.delegation_object.clone());
         let counting: Vec<u32> = self
             .groups
             .values()
@@ -78,6 +79,9 @@ impl Member {
 
     /// Until when the own credential counts; `None`: not until one of the current serial came.
     pub(super) fn own_end(&self) -> Option<u64> {
+        if self.own.is_old {
+            return None;
+        }
         let signer = self.own.signer;
         let end = self
             .own_issuer
