@@ -9,7 +9,7 @@ use sealmq_keys::{
     MAX_FILE_LEN, Store as _, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file,
     decode_request, fingerprint,
 };
-use sealmq_store::{StoreRole, Vault};
+use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::{DeviceArgs, MemberInstall, MemberRequest};
 use crate::failure::Failure;
@@ -27,6 +27,19 @@ pub(crate) fn vault(args: &DeviceArgs) -> Result<Vault, Failure> {
         StoreRole::Member,
         &args.unlock,
     )
+}
+
+/// Opens the store, and brings one that an earlier version wrote forward.
+pub(crate) fn open(vault: &Vault) -> Result<FileStore, Failure> {
+    let mut store = vault.open_wait(PATIENCE)?;
+    if let Some(changes) = Member::migration(&store)? {
+        store.commit(&changes)?;
+        note(format_args!(
+            "{}: an earlier version wrote this store; it was brought forward, and the earlier version cannot open it any more. The device takes and gives no message until the authority has a new delegation",
+            vault.path().display()
+        ));
+    }
+    Ok(store)
 }
 
 pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
@@ -84,7 +97,7 @@ pub(crate) fn install(args: &MemberInstall) -> Result<(), Failure> {
     let file = decode_credential_file(&text)?;
     let root_key = file.root_key;
     compare("the root key", &root_key, args.root.as_deref())?;
-    let mut store = vault(&args.device)?.open_wait(PATIENCE)?;
+    let mut store = open(&vault(&args.device)?)?;
     let request = decode_request(&Member::request_file(&store)?)?;
     same_suite(&request, &file.delegation)?;
     let (changes, enrolled) = Member::enrol(&store, &text, Some(clock::millis()))?;

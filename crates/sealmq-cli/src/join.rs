@@ -13,14 +13,14 @@ use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
 
 use crate::args::{ConnectionArgs, JoinArgs};
-use crate::device::{MEMBER_STORE, vault};
+use crate::device::{MEMBER_STORE, open, vault};
 use crate::failure::{Exit, Failure};
 use crate::link::Link;
 use crate::output::{note, say};
 use crate::rootfile::RootFile;
 use crate::session::refused_subscription;
 use crate::signals::Stop;
-use crate::unlock::{PATIENCE, Secret};
+use crate::unlock::Secret;
 use crate::{clock, connection};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ fn follow_token(broker: &str, args: &mut ConnectionArgs) -> Result<(), Failure> 
 fn store(args: &JoinArgs) -> Result<FileStore, Failure> {
     let path = args.device.dir.join(MEMBER_STORE);
     if path.symlink_metadata().is_ok() {
-        return Ok(vault(&args.device)?.open_wait(PATIENCE)?);
+        return open(&vault(&args.device)?);
     }
     let secret = Secret::for_new(&args.device.unlock, &path.display().to_string())?;
     Ok(Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?)

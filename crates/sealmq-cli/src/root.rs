@@ -23,6 +23,9 @@ const DEFAULT_FOLDER: &str = "sealmq-root";
 /// Where `sealmq init` puts a root key that it makes itself.
 const AUTHORITY_FOLDER: &str = "sealmq-authority";
 
+/// Version of these records, one byte. Stores that have none are of version 1.
+const VERSION: &str = "root/version";
+const RECORDS: u8 = 1;
 const SEED: &str = "root/seed";
 const SUITE: &str = "root/suite";
 const PREFIX: &str = "root/prefix";
@@ -36,6 +39,7 @@ const LONG_DAYS: u32 = 366;
 /// What a root's store holds at first; `serial` is that of the last delegation.
 pub(crate) fn records(seed: &Seed, file: &RootFile, serial: u32) -> Changes {
     let mut changes = Changes::new();
+    changes.put(VERSION, [RECORDS]);
     changes.put(SEED, seed.expose().as_slice());
     changes.put(SUITE, [file.suite as u8]);
     changes.put(PREFIX, file.prefix.as_bytes());
@@ -213,6 +217,13 @@ impl Root {
                 "the root key's store is damaged, or from a newer version: take a copy of it",
             )
         };
+        let version = store.get(VERSION)?;
+        if version.is_some_and(|version| version.as_slice() != [RECORDS]) {
+            return Err(Failure::new(
+                Exit::Store,
+                "a later version wrote the root key's store: update this program",
+            ));
+        }
         let mut seed = store.get(SEED)?.ok_or_else(damaged)?;
         let seed: &mut [u8; 32] = seed.as_mut_slice().try_into().map_err(|_| damaged())?;
         let suite = match store.get(SUITE)? {

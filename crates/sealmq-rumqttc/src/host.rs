@@ -10,6 +10,7 @@ use std::time::Duration;
 use getrandom::SysRng;
 use sealmq_client::{Client, OpenError, Output, PollError, StoreFailure, Time, Token};
 use sealmq_keys::Store;
+use sealmq_keys::member::{Member, MemberError};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -67,10 +68,18 @@ pub(crate) enum Step<T> {
 }
 
 impl<L: Library> Host<L> {
-    pub(crate) fn open<S>(store: S, options: &SealOptions, library: L) -> Result<Self, OpenError>
+    pub(crate) fn open<S>(
+        mut store: S,
+        options: &SealOptions,
+        library: L,
+    ) -> Result<Self, OpenError>
     where
         S: Store + Send + 'static,
     {
+        if let Some(changes) = Member::migration(&store)? {
+            let failed = |error| MemberError::Store(Box::new(error));
+            store.commit(&changes).map_err(failed)?;
+        }
         Ok(Self {
             client: Client::open(&store, &options.client)?,
             library,

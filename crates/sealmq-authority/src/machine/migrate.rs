@@ -61,7 +61,11 @@ impl Authority {
 /// The version of the records; `None` in an empty store.
 fn version<S: Store>(store: &S) -> Result<Option<u8>, LoadError<S::Error>> {
     let domain = store.get(DOMAIN_KEY).map_err(LoadError::Store)?;
-    Ok(domain.map(|value| value.first().copied().unwrap_or_default()))
+    let damaged = LoadError::Authority(AuthorityError::Record);
+    match domain {
+        Some(value) => value.first().copied().map(Some).ok_or(damaged),
+        None => Ok(None),
+    }
 }
 
 /// Refuses a store that was not brought forward.

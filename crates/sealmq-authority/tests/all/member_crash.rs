@@ -79,7 +79,12 @@ fn a_damaged_store_is_refused_with_the_record_named() {
             }
             let error = Member::load(&store, Default::default()).err();
             let error = error.map(|e| e.to_string()).unwrap_or_default();
-            assert!(error.contains(&key), "{key}: {error}");
+            let named = match (key.as_str(), damage) {
+                // The record that says which version the store has.
+                ("member/identity", 1) => "a later version wrote this store",
+                (key, _) => key,
+            };
+            assert!(error.contains(named), "{key}: {error}");
         }
     }
 }

@@ -5,12 +5,11 @@ use sealmq_authority::{
     AuditLog, Authority, MAX_AUDIT_FILE_LEN, decode_audit_log, encode_audit_log,
 };
 
-use super::folder::{AUTHORITY_STORE, vault};
+use super::folder::{AUTHORITY_STORE, open, vault};
 use crate::args::{AuditExport, AuditVerify, AuthorityArgs};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::{note, say};
-use crate::unlock::PATIENCE;
 
 type Entries = Vec<Vec<u8>>;
 
@@ -93,7 +92,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// The authority's own log, verified: whole, and as long as the authority believes.
 fn own(args: &AuthorityArgs) -> Result<(Entries, AuditLog), Failure> {
-    let store = vault(args)?.open_wait(PATIENCE)?;
+    let store = open(&vault(args)?)?;
     let expected = Authority::load(&store)?.audit_head();
     let entries = Authority::audit_log(&store)?;
     store.close()?;

@@ -12,7 +12,7 @@ use sealmq_store::{FileStore, StoreRole, Vault};
 
 use super::delegation::{refused, say_delegation};
 use super::events::describe;
-use super::folder::{AUTHORITY_STORE, commit, vault};
+use super::folder::{AUTHORITY_STORE, commit, open, vault};
 use crate::args::{BackupArgs, ResumeArgs};
 use crate::failure::{Exit, Failure};
 use crate::output::say;
@@ -25,7 +25,7 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let secret = Secret::for_existing(&args.authority.unlock, &source.display().to_string())?;
     let vault = Vault::unlock_wait(&source, StoreRole::Authority, &secret.unlock(), PATIENCE)?;
     let target = args.folder.join(AUTHORITY_STORE);
-    let store = vault.open_wait(PATIENCE)?;
+    let store = open(&vault)?;
     let authority = Authority::load(&store)?;
     if target.symlink_metadata().is_ok() {
         check_older(&target, &source, &secret, &authority)?;
@@ -119,7 +119,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
         )?)?),
         None => None,
     };
-    let mut store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let mut store = open(&vault(&args.authority)?)?;
     let mut authority = Authority::load(&store)?;
     let keep: Vec<MemberNumber> = args.keep_member.iter().copied().map(MemberNumber).collect();
     let options = ResumeOptions {

@@ -9,12 +9,11 @@ use sealmq_keys::{MAX_FILE_LEN, fingerprint};
 use sealmq_store::FileStore;
 
 use super::events::describe;
-use super::folder::{commit, vault};
+use super::folder::{commit, open, vault};
 use crate::args::{InstallDelegation, RequestDelegation};
 use crate::failure::Failure;
 use crate::output::{note, say};
 use crate::root::names;
-use crate::unlock::PATIENCE;
 use crate::{clock, files};
 
 /// An authority, or one that waits for its first delegation.
@@ -35,7 +34,7 @@ fn load(store: &FileStore) -> Result<Loaded, Failure> {
 
 pub(crate) fn request(args: &RequestDelegation) -> Result<(), Failure> {
     files::check_new(&args.output)?;
-    let mut store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let mut store = open(&vault(&args.authority)?)?;
     let request = match load(&store)? {
         Loaded::Prepared(_) if args.new_keys => {
             return Err(Failure::usage(
@@ -87,7 +86,7 @@ pub(super) fn say_request(
 
 pub(crate) fn install(args: &InstallDelegation) -> Result<(), Failure> {
     let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
-    let mut store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let mut store = open(&vault(&args.authority)?)?;
     let now = clock::seconds();
     let (authority, plan) = match load(&store)? {
         Loaded::Prepared(_) if args.recovery => {

@@ -5,6 +5,7 @@ use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::AuthorityArgs;
 use crate::failure::Failure;
+use crate::output::note;
 use crate::unlock::{PATIENCE, open_vault};
 
 /// The authority's store in its folder.
@@ -18,9 +19,22 @@ pub(super) fn vault(args: &AuthorityArgs) -> Result<Vault, Failure> {
     )
 }
 
+/// Opens the store, and brings one that an earlier version wrote forward.
+pub(super) fn open(vault: &Vault) -> Result<FileStore, Failure> {
+    let mut store = vault.open_wait(PATIENCE)?;
+    if let Some(changes) = Authority::migration(&store)? {
+        store.commit(&changes)?;
+        note(format_args!(
+            "{}: an earlier version wrote this store; it was brought forward, and the earlier version cannot open it any more (docs/operations.md, \"Upgrades\")",
+            vault.path().display()
+        ));
+    }
+    Ok(store)
+}
+
 /// Looks at the authority.
 pub(super) fn look(vault: &Vault) -> Result<Authority, Failure> {
-    let store = vault.open_wait(PATIENCE)?;
+    let store = open(vault)?;
     Ok(Authority::load(&store)?)
 }
 
@@ -33,7 +47,7 @@ pub(crate) fn change<T, E>(
 where
     Failure: From<E>,
 {
-    let mut store = vault.open_wait(PATIENCE)?;
+    let mut store = open(vault)?;
     let mut authority = Authority::load(&store)?;
     let (value, plan) = work(&mut authority, &mut SysRng)?;
     commit(&mut store, &plan)?;

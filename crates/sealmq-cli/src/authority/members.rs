@@ -4,13 +4,12 @@ use sealmq_core::object::{Access, suite_of};
 use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::events::describe;
-use super::folder::{change, look, vault};
+use super::folder::{change, look, open, vault};
 use crate::args::{
     AuthorityArgs, MemberAdd, MemberExport, MemberRemove, MemberRenew, MembershipArgs,
 };
 use crate::failure::Failure;
 use crate::output::{note, say};
-use crate::unlock::PATIENCE;
 use crate::{clock, device, files};
 
 pub(super) const DAY: u64 = 86_400;
@@ -64,7 +63,7 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
 
 pub(crate) fn member_export(args: &MemberExport) -> Result<(), Failure> {
     files::check_new(&args.output)?;
-    let store = vault(&args.authority)?.open_wait(PATIENCE)?;
+    let store = open(&vault(&args.authority)?)?;
     let authority = Authority::load(&store)?;
     let member = authority.find_member(&args.member)?;
     let file = authority.credential_file(&store, member)?;

@@ -30,7 +30,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     // Two would do the same work, and fork epochs if one of them had a copy of the folder.
     let _lock = RunLock::acquire(&args.authority.dir)?;
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
-    block_in_place(|| look(&vault))?;
+    block_in_place(|| look(&vault))?.check_delegation()?;
     let mut keeper = Keeper::new(SharedVault::new(vault));
     let mut pause = FIRST_PAUSE;
     loop {

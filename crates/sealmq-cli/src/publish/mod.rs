@@ -17,7 +17,6 @@ use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::session;
 use crate::signals::Stop;
-use crate::unlock::PATIENCE;
 use crate::{connection, device};
 use input::Payloads;
 
@@ -40,7 +39,7 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     let vault = device::vault(&args.device)?;
     // From here on: while a passphrase or standard input is read, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
-    let store = vault.open_wait(PATIENCE)?;
+    let store = device::open(&vault)?;
     let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;

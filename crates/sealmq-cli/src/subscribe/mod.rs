@@ -19,7 +19,6 @@ use crate::args::SubArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::signals::Stop;
-use crate::unlock::PATIENCE;
 use crate::{clock, connection, device, session};
 use format::Format;
 use message::Shown;
@@ -51,7 +50,7 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     let vault = device::vault(&args.device)?;
     // From here on: while a passphrase is typed, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
-    let store = vault.open_wait(PATIENCE)?;
+    let store = device::open(&vault)?;
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, SealOptions::new().member(member))
             .map_err(session::open_failure)?;

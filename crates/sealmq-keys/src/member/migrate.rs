@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use sealmq_core::GroupId;
 use sealmq_core::crypto::Digest;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::kept::Kept;
 use super::records::{
@@ -79,7 +80,9 @@ impl Member {
 /// The version of the records; `None` in an empty store.
 fn version<S: Store>(store: &S) -> Result<Option<u8>, MemberError> {
     let identity = records::get(store, records::IDENTITY)?;
-    Ok(identity.map(|value| value.first().copied().unwrap_or_default()))
+    let damaged = || MemberError::Record(records::IDENTITY.into());
+    let version = |value: Zeroizing<Vec<u8>>| value.first().copied().ok_or_else(damaged);
+    identity.map(version).transpose()
 }
 
 /// Refuses a store that was not brought forward.
