@@ -55,3 +55,10 @@ pub use builder::BrokerBuilder;
 pub use error::BrokerError;
 pub use login::hash_password;
 pub use tls::TlsSettings;
+
+// Tests through the public interface, in the binary of the unit tests: each binary links everything.
+#[cfg(test)]
+extern crate self as sealmq_broker;
+#[cfg(test)]
+#[path = "../tests/all/mod.rs"]
+mod all;

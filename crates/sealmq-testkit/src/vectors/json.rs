@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A JSON value. Numbers are unsigned, as everything in the vectors is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Json {
+pub enum Json {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -25,14 +25,14 @@ const LINE: usize = 150;
 impl Json {
     /// Bytes as lower-case hex.
     #[must_use]
-    pub(super) fn hex(bytes: impl AsRef<[u8]>) -> Self {
+    pub fn hex(bytes: impl AsRef<[u8]>) -> Self {
         Self::Text(hex::encode(bytes))
     }
 
     /// A text of a vector: a string, or `{"hex": …}` for bytes that are not UTF-8 and for what
     /// would look like a fixture.
     #[must_use]
-    pub(super) fn text(bytes: impl AsRef<[u8]>) -> Self {
+    pub fn text(bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.starts_with('@') => Self::Text(text.to_owned()),
@@ -42,7 +42,7 @@ impl Json {
 
     /// The same object with one member more, or with another value for it.
     #[must_use]
-    pub(super) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         let Self::Object(members) = &mut self else {
             panic!("only objects have members");
         };
@@ -56,7 +56,7 @@ impl Json {
 
     /// A member of an object.
     #[must_use]
-    pub(super) fn get(&self, name: &str) -> Option<&Json> {
+    pub fn get(&self, name: &str) -> Option<&Json> {
         let Self::Object(members) = self else {
             return None;
         };
@@ -68,7 +68,7 @@ impl Json {
 
     /// The text of a file.
     #[must_use]
-    pub(super) fn to_file(&self) -> String {
+    pub fn to_file(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, 0);
         out.push('\n');
@@ -234,32 +234,3 @@ macro_rules! object {
     (@name $name:literal) => { $name.to_owned() };
 }
 pub(crate) use object;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_json_that_reads_back() {
-        let value = object! {
-            a: "quote \" backslash \\ line \n bell \u{7} é",
-            "type": vec![1_u8; 90],
-            none: Json::Null,
-            empty: Json::Object(vec![]),
-            max: u64::MAX,
-        };
-        let text = value.to_file();
-        assert!(text.lines().count() > 5);
-        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(read["a"], "quote \" backslash \\ line \n bell \u{7} é");
-        assert_eq!(read["type"].as_array().unwrap().len(), 90);
-        assert_eq!(read["max"], u64::MAX);
-    }
-
-    #[test]
-    fn texts_that_json_cannot_hold_are_hex() {
-        assert_eq!(Json::text(b"a/b"), Json::from("a/b"));
-        assert_eq!(Json::text(b"@a"), object! { hex: "4061" });
-        assert_eq!(Json::text(b"\xff"), object! { hex: "ff" });
-    }
-}

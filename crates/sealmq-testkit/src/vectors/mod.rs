@@ -20,7 +20,7 @@ mod fields;
 mod file;
 mod group;
 mod hpke;
-mod json;
+pub mod json;
 mod keys;
 mod world;
 

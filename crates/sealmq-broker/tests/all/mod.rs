@@ -1,0 +1,17 @@
+//! The bundled broker, with clients of its own and of Mosquitto.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod access;
+mod common;
+mod delivery;
+mod lifecycle;
+mod mosquitto;
+mod persistence;

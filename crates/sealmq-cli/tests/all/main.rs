@@ -1,0 +1,24 @@
+//! The program as users run it: processes, brokers, real files.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod authority;
+mod commands;
+mod common;
+mod demo;
+mod errors;
+mod flow;
+mod inspect;
+mod joining;
+mod kill;
+mod large_removal;
+mod log;
+mod messages;
+mod runbooks;

@@ -1,0 +1,20 @@
+//! Sealing and opening, by insiders, over restarts, in any order.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests"
+)]
+
+mod delegations;
+mod durability;
+mod insiders;
+mod nonces;
+mod replay;
+mod round_trip;
+mod shown;
+mod tampering;
+mod world;
