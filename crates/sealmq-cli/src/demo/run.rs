@@ -114,6 +114,7 @@ async fn perform(cast: Cast, input: &Input) -> Result<(), Failure> {
     checks.section("Delivery");
     cast.check_delivery(&evidence, &mut checks);
     cast.check_epochs(&evidence, &mut checks);
+    cast.check_removal(&mut checks).await;
     checks.section("Secrecy");
     cast.check_secrecy(&evidence, &mut checks);
     cast.check_refusals(&mut checks).await;

@@ -114,7 +114,11 @@ impl Cast {
                  (rotation), {end} in {healed} (removal)"
             ),
         );
-        let noticed = self.removed.log().is_removed;
+    }
+
+    /// The removed reader learns it from the refused list, which may come a moment later.
+    pub(super) async fn check_removal(&self, checks: &mut Checks) {
+        let noticed = self.removed.wait(|_| 0, |log| log.is_removed).await;
         checks.add(
             noticed,
             format!("{} noticed that it was removed", self.removed.name),

@@ -42,7 +42,8 @@ pub enum MemberEvent {
         /// The epoch that left it out.
         epoch: u64,
     },
-    /// A newer epoch exists whose announcement has not come: the broker is slow or withholds it.
+    /// A newer epoch exists whose announcement has not come within 2 seconds: the broker is slow or
+    /// withholds it. It is asked for, again and again.
     Behind {
         /// The group.
         group: GroupId,

@@ -67,6 +67,11 @@ impl Asking {
         true
     }
 
+    /// Whether it was asked for at all.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.asked
+    }
+
     /// Ends the asking; `true` if it had begun.
     pub(super) fn reset(&mut self) -> bool {
         core::mem::take(self).asked

@@ -163,7 +163,7 @@ impl Member {
                 if group.leases.held.as_ref().is_none_or(newer) {
                     group.leases.held = Some((heartbeat, payload.to_vec()));
                 }
-                self.fell_behind(id, epoch, actions);
+                self.fell_behind(id, epoch);
                 Ok(Handled::Kept)
             }
             Renewal::Future => Err(ObjectError::Expired.into()),
@@ -195,15 +195,15 @@ impl Member {
         }
     }
 
-    /// An announcement exists that did not come: asked for by [`Member::tick`], reported once.
-    fn fell_behind(&mut self, id: GroupId, epoch: u64, actions: &mut Vec<Action>) {
+    /// An announcement exists that did not come: asked for, and then reported once, by
+    /// [`Member::tick`]. Usually it is on its way: retained messages come in any order.
+    fn fell_behind(&mut self, id: GroupId, epoch: u64) {
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
         if group.leases.behind.is_none_or(|known| known < epoch) {
             group.leases.behind = Some(epoch);
             group.leases.asking_behind.reset();
-            actions.push(Action::Event(MemberEvent::Behind { group: id, epoch }));
         }
     }
 
@@ -249,7 +249,7 @@ impl Member {
             }
             Renewal::Ahead { epoch } => {
                 group.leases.answer = Some((claim, made_at));
-                self.fell_behind(id, epoch, actions);
+                self.fell_behind(id, epoch);
                 Ok(Handled::Kept)
             }
             Renewal::Fork(fork) => {

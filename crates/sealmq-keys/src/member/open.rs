@@ -10,6 +10,7 @@ use sealmq_core::open::{Missing, Rejection, Request};
 use sealmq_core::topic::Topic;
 
 use super::Member;
+use super::event::MemberEvent;
 use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
@@ -98,9 +99,14 @@ impl Member {
                 let topic = ReservedTopic::Chunk(*id, epoch, n).name(&self.prefix);
                 actions.push(Action::Subscribe(topic));
             }
+            let first = !group.leases.asking_behind.has_begun();
             if let Some(epoch) = group.leases.behind
                 && group.leases.asking_behind.is_due(now)
             {
+                let group = *id;
+                if first {
+                    actions.push(Action::Event(MemberEvent::Behind { group, epoch }));
+                }
                 let topic = ReservedTopic::Announcement(*id, epoch).name(&self.prefix);
                 actions.push(Action::Subscribe(topic));
             }
