@@ -1,11 +1,5 @@
 //! The writer of the vectors' JSON, read back by another library.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
-
 use sealmq_testkit::vectors::json::Json;
 
 #[test]

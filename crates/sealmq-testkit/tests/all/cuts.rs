@@ -3,14 +3,6 @@
 //!
 //! `SEALMQ_CUT` is the number of the only commit to die at.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests"
-)]
-
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,13 +1,5 @@
 //! Every fuzz corpus, replayed by the same code that the fuzzer runs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests"
-)]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
