@@ -142,3 +142,10 @@ pub use wire::{Qos, Wire};
 pub use sealmq_core::open::Rejection;
 pub use sealmq_core::replay::Gap;
 pub use sealmq_keys::member::{MemberEvent, MemberOptions, Properties, SealError, Stats};
+
+// Tests through the public interface, in the binary of the unit tests: each binary links everything.
+#[cfg(test)]
+extern crate self as sealmq_client;
+#[cfg(test)]
+#[path = "../tests/all/mod.rs"]
+mod all;

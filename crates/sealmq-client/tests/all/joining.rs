@@ -9,7 +9,7 @@ use sealmq_keys::member::{JoinOptions, JoinWay};
 use sealmq_keys::{JoinRefusalReason, NamePattern, Store as _, Token};
 use sealmq_store::MemoryStore;
 
-use crate::world::{World, grant, matches};
+use crate::all::world::{World, grant, matches};
 
 fn token(world: &mut World) -> String {
     let spec = TokenSpec {

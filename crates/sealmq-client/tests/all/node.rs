@@ -12,7 +12,7 @@ use sealmq_client::{
 use sealmq_keys::Store as _;
 use sealmq_store::MemoryStore;
 
-use crate::world::{World, matches};
+use crate::all::world::{World, matches};
 
 pub struct Message {
     pub topic: String,

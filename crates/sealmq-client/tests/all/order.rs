@@ -4,7 +4,7 @@ use sealmq_client::{Event, Limits, Options, Output, Qos};
 use sealmq_core::object::Access;
 use sealmq_keys::Store as _;
 
-use crate::world::World;
+use crate::all::world::World;
 
 #[test]
 fn nothing_comes_out_while_a_commit_is_not_durable() {

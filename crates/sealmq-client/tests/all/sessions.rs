@@ -5,7 +5,7 @@ use std::time::Duration;
 use sealmq_client::{Options, Qos, Resume};
 use sealmq_core::object::Access;
 
-use crate::world::World;
+use crate::all::world::World;
 
 #[test]
 fn a_session_that_was_lost_gets_the_same_bytes_again() {

@@ -5,7 +5,7 @@ use sealmq_core::object::Access;
 use sealmq_keys::member::{Member, MemberOptions, OutgoingMessage};
 use sealmq_store::MemoryStore;
 
-use crate::world::World;
+use crate::all::world::World;
 
 /// Asks, and seals; both have to say the same.
 fn verdict(

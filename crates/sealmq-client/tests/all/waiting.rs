@@ -6,7 +6,7 @@ use sealmq_client::{ClientError, Event, Options, Rejection, SealError};
 use sealmq_core::object::Access;
 use sealmq_keys::Store as _;
 
-use crate::world::World;
+use crate::all::world::World;
 
 fn patient(seconds: u64) -> Options {
     Options {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sealmq_client::{Event, Options, Properties, Qos, Will};
 use sealmq_core::object::Access;
 
-use crate::world::World;
+use crate::all::world::World;
 
 fn options() -> Options {
     Options {

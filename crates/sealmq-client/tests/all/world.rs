@@ -12,7 +12,7 @@ use sealmq_keys::member::Member;
 use sealmq_keys::{Roles, Store as _, decode_request, is_reserved};
 use sealmq_store::MemoryStore;
 
-use crate::node::{Message, Node};
+use crate::all::node::{Message, Node};
 
 /// Unix milliseconds when the uptime is 0.
 const BEGAN: u64 = 1_800_000_000_000;
