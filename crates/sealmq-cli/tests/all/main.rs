@@ -22,3 +22,4 @@ mod large_removal;
 mod log;
 mod messages;
 mod runbooks;
+mod stores;

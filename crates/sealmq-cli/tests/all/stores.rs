@@ -1,21 +1,12 @@
 //! Stores that earlier versions wrote (`test-vectors/stores`): opened, brought forward, and used.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test may fail loudly"
-)]
-
-mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::brokers;
-use common::{Ended, Running, run, sealmq};
+use crate::common::brokers;
+use crate::common::{Ended, Running, run, sealmq};
 use rumqttc::v5::MqttOptions;
 use sealmq_authority::Authority;
 use sealmq_keys::member::{Member, MemberOptions};
