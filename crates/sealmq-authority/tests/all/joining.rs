@@ -455,9 +455,22 @@ fn a_token_pins_the_delegation() {
         early.connect(&mut desk);
         assert!(early.waiting);
 
+        // The answer to another one is signed, and does not come through in time.
+        let mut signed = Client::new(4, "signed", by_root(&desk));
+        signed.connect(&mut desk);
+        let (device, all) = (signed.joiner.fingerprint(), grants(&["plant"]));
+        let approved = desk
+            .authority
+            .approve(device, None, &all, YEAR, NOW, &mut desk.rng);
+        desk.commit(approved.unwrap().1);
+        let answer = desk.retained[&desk.name(ReservedTopic::Answer(device))].clone();
+
         desk.recover();
-        let token = desk.token("", 2);
+        let token = desk.token("", 3);
         assert_eq!(token.serial, 2);
+        let mut signed = signed.restart("signed", by_token(&token));
+        signed.answer(&mut desk, &answer);
+        assert!(signed.joined.is_none(), "under the delegation of its store");
         let good = desk.retained[&topic].clone();
         let serial = |e: &MemberError| matches!(e, MemberError::Delegation(ObjectError::Serial));
 

@@ -193,9 +193,12 @@ fn a_welcome_that_comes_too_late_is_replaced_without_a_human() {
     let refused =
         |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { topic: t, .. } if *t == topic);
     assert!(net.devices[device].events.iter().any(refused));
+    // At once, and the rest of its set with the next one.
+    let used = numbers(&net, device, &fresh, Suite::One);
+    let left = kept(&net.devices[device].store);
+    assert_eq!(used.difference(&left).count(), 1);
     let after = bring_packages(&mut net);
     assert_ne!(fresh, after);
-    let used = numbers(&net, device, &fresh, Suite::One);
     let kept = kept(&net.devices[device].store);
     assert!(
         kept.is_disjoint(&used),

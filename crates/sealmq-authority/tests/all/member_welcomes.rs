@@ -4,7 +4,9 @@
 use crate::net::{Net, START, YEAR, grant};
 use sealmq_authority::RootKey;
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::{Access, Kind, Object, decode_prefix, sign_object_as};
+use sealmq_core::object::{
+    Access, Extensions, Kind, Object, decode, decode_prefix, encode, sign_encoded,
+};
 use sealmq_core::wire::Suite;
 use sealmq_keys::{Policy, ReservedTopic, Roles, WelcomeFields};
 
@@ -26,14 +28,17 @@ fn invited(suite: Suite) -> (Net, usize, String) {
 /// The ciphertext of a welcome under changed fields, signed with the authority's key.
 fn signed_anew(net: &Net, welcome: &[u8], change: Change) -> Vec<u8> {
     let object = Object::parse_any(welcome, Kind::Welcome).unwrap();
-    let (mut fields, rest) = decode_prefix::<WelcomeFields>(object.body()).unwrap();
+    let (before, rest) = decode_prefix::<(WelcomeFields, Extensions<'_>)>(object.body()).unwrap();
+    let (mut fields, extensions) = before;
     assert!(fields.healing_epoch > 0 && fields.healing_epoch + 1 < fields.epoch);
     change(&mut fields);
-    let ((enc, sealed), _) = decode_prefix::<(&[u8], &[u8])>(rest).unwrap();
+    let (enc, sealed): (&[u8], &[u8]) = decode(rest).unwrap();
     let mut out = [0; 4096];
-    let body = (fields, enc, sealed);
+    out[..2].copy_from_slice(&[object.suite().form(), Kind::Welcome as u8]);
+    let body = (fields, extensions, enc, sealed);
+    let body_len = encode(&body, &mut out[2..]).unwrap().len();
     let key = net.authority_key();
-    let made = sign_object_as(object.suite(), Kind::Welcome, &body, &key, &mut out);
+    let made = sign_encoded(Kind::Welcome, body_len, &key, &mut out);
     made.unwrap().0.to_vec()
 }
 

@@ -129,6 +129,39 @@ fn a_renewal_with_the_same_keys_prolongs_nothing_that_was_signed_before() {
     );
 }
 
+/// Whether it is a renewal or a recovery, members do not know.
+#[test]
+fn a_renewal_with_the_same_keys_prolongs_nothing_that_a_thief_signed() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let bob = net.join("bob", Access::BOTH);
+    net.rotate();
+    let thief = Thief::with_copy_of(&net);
+    let epoch = net.authority.groups().next().unwrap().epoch;
+    let last = announced(&net, epoch);
+    let last = Announcement::verify(&last, &thief.delegation, net.authority.prefix()).unwrap();
+    let (end, previous) = (START + 20 * YEAR, *last.hash());
+    let forged = thief.announce_until(end, 0, &net, &last, epoch + 1, previous);
+    net.publish(forged);
+    assert_eq!(net.epoch(alice), Some(epoch + 1));
+
+    net.now = (START + YEAR - 100) * 1000;
+    let rest = delegate(&mut net, false, START + 10 * YEAR);
+    let rest = publish_only(&mut net, rest, "/delegation");
+    publish_only(&mut net, rest, "/credential");
+    net.now = (START + YEAR) * 1000;
+    let in_time = seal(&mut net, bob).unwrap();
+    net.deliver(alice, "plant/a", &in_time, false);
+    assert_eq!(net.texts(alice), ["x"], "in the last second");
+    net.now += 1000;
+    let refused = seal(&mut net, alice);
+    let until_then = START + YEAR;
+    assert!(
+        matches!(refused, Err(SealError::KeysExpired { not_after, .. }) if not_after == until_then),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn without_a_clock_and_without_leases_nothing_is_sealed_or_read() {
     let mut net = Net::new();

@@ -75,6 +75,31 @@ fn no_package_below_the_installed_welcomes_outlives_the_window() {
     assert!(!kept.is_empty());
 }
 
+/// It slept while its group went on, and the broker has lost its welcome.
+#[test]
+fn no_package_from_before_a_long_sleep_stays_without_a_welcome() {
+    let mut net = Net::new();
+    let device = net.join("device", Access::BOTH);
+    settle(&mut net);
+    let before = kept(&net.devices[device].store);
+    assert!(!before.is_empty());
+    net.disconnect(device);
+    renew(&mut net);
+    for _ in 0..=Policy::default().window + 1 {
+        net.rotate();
+    }
+    let topic = ReservedTopic::Welcome(net.number(device), net.group("plant"));
+    net.retained.remove(&net.topic(topic));
+    net.now += 3_600_000;
+    net.connect(device);
+    net.tick(device);
+    let joined = |e: &&MemberEvent| matches!(e, MemberEvent::Joined { .. });
+    assert_eq!(net.devices[device].events.iter().filter(joined).count(), 1);
+    let after = kept(&net.devices[device].store);
+    assert!(after.is_disjoint(&before), "{before:?} {after:?}");
+    assert!(!after.is_empty());
+}
+
 /// Its chain has a healing that the backup lacks, so a resumption replaces it; and by the time it hears of that there is another
 /// generation, which takes only packages that were made for it.
 #[test]

@@ -100,9 +100,24 @@ impl Thief {
         epoch: u64,
         previous: Digest,
     ) -> Publication {
+        let not_after = last.head().not_after;
+        self.announce_until(not_after, signer, net, last, epoch, previous)
+    }
+
+    /// The same, to count for as long as the thief likes.
+    pub fn announce_until(
+        &self,
+        not_after: u64,
+        signer: usize,
+        net: &Net,
+        last: &Announcement<'_>,
+        epoch: u64,
+        previous: Digest,
+    ) -> Publication {
         let tree = self.tree_secret(last).unwrap();
         let (index, _, key) = &self.keys[signer];
         let head = Head {
+            not_after,
             signer: *index,
             epoch,
             salt: [9; 32],
