@@ -95,6 +95,12 @@ fn bytes<'a>(from: &mut &'a [u8]) -> &'a [u8] {
     value
 }
 
+/// A signed object in a record: whether it has the form of an earlier build, then its bytes.
+fn kept<'a>(from: &mut &'a [u8]) -> &'a [u8] {
+    assert_eq!(varint(from), 0, "nothing here is of an earlier build");
+    bytes(from)
+}
+
 impl Device {
     pub(super) fn now(&self, now: u64) -> Now {
         self.has_clock.then_some(now)
@@ -131,7 +137,7 @@ impl Device {
         let stored = &self.store.0["member/domain"];
         let mut record = &stored[1 + 32..];
         let _prefix = bytes(&mut record);
-        let object = Object::parse(bytes(&mut record), Kind::Delegation).unwrap();
+        let object = Object::parse(kept(&mut record), Kind::Delegation).unwrap();
         let (delegation, _) = object.decode::<Delegation<'_>>().unwrap();
         (delegation.serial, stored.clone())
     }
@@ -139,8 +145,8 @@ impl Device {
     /// The credential object in the store.
     pub(super) fn credential(&self) -> &[u8] {
         let mut record = &self.store.0["member/credential"][1..];
-        let _delegation = bytes(&mut record);
-        bytes(&mut record)
+        let _delegation = kept(&mut record);
+        kept(&mut record)
     }
 
     /// The group's state in the store.

@@ -49,6 +49,7 @@ impl World {
             42 if self.dice.one_in(2) => self.withhold_welcome(device, step),
             43 | 44 => self.put_will_back(),
             45 => self.put_value_back(),
+            46 if self.dice.one_in(2) => self.show_later(device),
             38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
             _ => {}
         }

@@ -10,7 +10,8 @@ use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store as _, Token, de
 
 use super::Dies;
 use super::broker::{Client, Delivery};
-use super::device::{Device, Numbers, options};
+use super::device::{Device, Numbers};
+use super::later::{every_third, options_of};
 use super::wills::Kept;
 use super::world::World;
 use crate::fuzz::world::{CountingRng, MemoryStore};
@@ -164,7 +165,7 @@ impl World {
                 name: new.name.clone(),
                 way,
                 packages: PACKAGES,
-                extensions: Vec::new(),
+                extensions: every_third(new.client as u64),
             };
             match Member::join(&new.store, options, &mut new.rng) {
                 Ok(joiner) => new.joiner = Some(joiner),
@@ -236,7 +237,7 @@ impl World {
     }
 
     fn becomes_member(&mut self, new: Newcomer) {
-        let member = Member::load(&new.store, options()).unwrap();
+        let member = Member::load(&new.store, options_of(new.client)).unwrap();
         self.devices.push(Device {
             member,
             store: new.store,

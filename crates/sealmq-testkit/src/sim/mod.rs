@@ -48,6 +48,7 @@ mod floors;
 mod histories;
 mod insider;
 mod joining;
+mod later;
 mod office;
 mod report;
 mod restore;

@@ -63,6 +63,7 @@ impl World {
         let root = RootKey::from_seed(&new.root_seed);
         let office = Office { store, root, rng };
         let mut world = Self::with(settings, authority, office);
+        world.set_version();
         world.note_delegated();
         world.connect_office();
         for access in [
@@ -157,6 +158,7 @@ impl World {
 
     pub(super) fn reload_office(&mut self) {
         self.authority = Authority::load(&self.store).unwrap();
+        self.set_version();
         self.broker.disconnect(OFFICE);
     }
 

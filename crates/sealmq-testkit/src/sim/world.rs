@@ -9,8 +9,9 @@ use sealmq_keys::{Changes, Publication, Store as _};
 
 use super::broker::{Broker, Client, Delivery};
 use super::checks::{Message, Published};
-use super::device::{Device, options};
+use super::device::Device;
 use super::joining::Newcomer;
+use super::later::options_of;
 use super::report::{Report, Trace};
 use super::restore::Backups;
 use super::thief::Thief;
@@ -192,7 +193,7 @@ impl World {
     pub(super) fn load(&mut self, device: usize) {
         let this = &mut self.devices[device];
         this.load_again = false;
-        this.member = Member::load(&this.store, options()).unwrap();
+        this.member = Member::load(&this.store, options_of(this.client)).unwrap();
         // What was drawn for a commit is drawn again: none of it may serve twice.
         if !this.put_back {
             this.rng = CountingRng(this.rng_mark);

@@ -9,7 +9,8 @@ use sealmq_testkit::sim::{Report, Settings, run};
 const STEPS: u64 = 500;
 
 /// Every fault of the simulation.
-const FAULTS: [&str; 30] = [
+const FAULTS: [&str; 31] = [
+    "critical extension",
     "drop",
     "delay",
     "duplicate",
@@ -79,7 +80,9 @@ const AUTHORITY_EVENTS: [&str; 16] = [
 ];
 
 /// What shows that the checks had something to check.
-const TOTALS: [&str; 20] = [
+const TOTALS: [&str; 22] = [
+    "critical extensions refused",
+    "authorities of a later version",
     "accepted",
     "accepted of a removed member within the latency",
     "up to date",
