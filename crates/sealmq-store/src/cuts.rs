@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex};
 use redb::StorageBackend;
 use sealmq_keys::{Changes, Store as _};
 
-use crate::database::Database;
-use crate::header::Header;
-use crate::seal::{StoreKey, random_secret};
-use crate::vault::Shared;
+use crate::redb::RedbFile;
+use crate::redb::database::Database;
+use crate::sealed::Shared;
+use crate::sealed::header::Header;
+use crate::sealed::seal::{StoreKey, random_secret};
 use crate::{FileStore, StoreRole, Unlock, Vault, create_key_file};
 
 type Records = BTreeMap<String, Vec<u8>>;
@@ -200,8 +201,8 @@ fn power_that_fails_at_any_write_leaves_a_commit_whole_or_undone() {
     let header = Header::new(&key, &unlock).unwrap();
     let recorder = Recorder::default();
     let database = Database::create_on(&path, || Ok(recorder.clone())).unwrap();
-    let mut store =
-        FileStore::create(Shared::new(&path, key), &path, database, &header, 0).unwrap();
+    let backend = RedbFile::new(&path, database);
+    let mut store = FileStore::create(Shared::new(&path, key), backend, &header, 0).unwrap();
     recorder.note(Step::Committed);
     let states = history();
     for pair in states.windows(2) {

@@ -231,7 +231,7 @@ impl fmt::Display for StoreError {
                 "store {} has format version {found}, this program knows version {}: use the \
                  program that wrote it",
                 path.display(),
-                crate::header::VERSION
+                crate::sealed::header::VERSION
             ),
             Self::Corrupt { path, reason } => {
                 write!(

@@ -107,7 +107,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(path: &Path) -> Result<(Self, File), StoreError> {
         let mut random = [0; 8];
-        crate::seal::random(&mut random)?;
+        crate::sealed::seal::random(&mut random)?;
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{:016x}.new", u64::from_be_bytes(random)));
         let draft = Self {

@@ -4,7 +4,8 @@
 //! Both implement [`sealmq_keys::Store`], whose commits apply together or not at all.
 //!
 //! * [`MemoryStore`]: for tests and for programs that keep no state.
-//! * [`FileStore`]: a [redb](https://docs.rs/redb) database in one file, every value encrypted.
+//! * [`FileStore`]: a [redb](https://docs.rs/redb) database in one file, every value encrypted:
+//!   a [`SealedStore`] over the [`Backend`] [`RedbFile`].
 //!   A [`Vault`] unlocks it (Argon2id or a key file) once per process and opens it as often as
 //!   needed; a store is open in one process at a time.
 //! * [`RunLock`]: keeps a second long-running process from doing the same work.
@@ -43,26 +44,26 @@
 
 #[cfg(test)]
 mod cuts;
-mod database;
 mod error;
-mod file;
 mod files;
-mod header;
 mod limits;
-mod manifest;
 mod memory;
+mod redb;
 mod role;
 mod running;
-mod seal;
-mod unlock;
+mod sealed;
 mod vault;
 
+pub use self::redb::RedbFile;
 pub use error::StoreError;
-pub use file::FileStore;
 pub use limits::{MAX_KEY_LEN, MAX_VALUE_LEN};
-pub use manifest::Stamp;
 pub use memory::MemoryStore;
 pub use role::StoreRole;
 pub use running::RunLock;
-pub use unlock::{Unlock, UnlockMethod, create_key_file};
+pub use sealed::manifest::{Stamp, Stamps};
+pub use sealed::unlock::{Unlock, UnlockMethod, create_key_file};
+pub use sealed::{Backend, Meta, MetaEntry, Reading, SealedStore, Visit, Writing};
 pub use vault::Vault;
+
+/// A sealed store in one file.
+pub type FileStore = SealedStore<RedbFile>;

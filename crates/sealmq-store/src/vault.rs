@@ -1,17 +1,18 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sealmq_keys::{Changes, Store as _};
 
-use crate::database::{self, Database};
 use crate::files::{self, Draft};
-use crate::header::Header;
-use crate::manifest::{Manifest, Stamp};
-use crate::seal::{StoreKey, random_secret};
-use crate::{FileStore, StoreError, StoreRole, Unlock};
+use crate::redb::{self, RedbFile};
+use crate::sealed::Shared;
+use crate::sealed::header::Header;
+use crate::sealed::manifest::{Manifest, Stamp};
+use crate::sealed::seal::{StoreKey, random_secret};
+use crate::{FileStore, Stamps, StoreError, StoreRole, Unlock};
 
 /// An unlocked store: keeps the store's key (wiped on drop), so that Argon2id runs once, and
 /// opens the file only for as long as it is needed. Cheap to share by reference between threads.
@@ -19,36 +20,6 @@ use crate::{FileStore, StoreError, StoreRole, Unlock};
 /// Processes take turns: each opens, reads, commits and closes.
 pub struct Vault {
     shared: Arc<Shared>,
-}
-
-/// What a vault and its open store have in common.
-pub(crate) struct Shared {
-    pub(crate) path: PathBuf,
-    pub(crate) key: StoreKey,
-    /// The newest commit that this process knows of.
-    seen: Mutex<Option<Stamp>>,
-}
-
-impl Shared {
-    pub(crate) fn new(path: &Path, key: StoreKey) -> Arc<Self> {
-        Arc::new(Self {
-            path: path.to_path_buf(),
-            key,
-            seen: Mutex::new(None),
-        })
-    }
-
-    /// Notes a commit; refuses one from before the newest.
-    pub(crate) fn see(&self, stamp: Stamp) -> Result<(), StoreError> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_some_and(|seen| !seen.can_precede(&stamp)) {
-            return Err(StoreError::RolledBack {
-                path: self.path.clone(),
-            });
-        }
-        *seen = Some(stamp);
-        Ok(())
-    }
 }
 
 impl Vault {
@@ -69,8 +40,8 @@ impl Vault {
         let header = Header::new(&shared.key, unlock)?;
         files::create_folders(path)?;
         let (draft, file) = Draft::new(path)?;
-        let database = Database::create(draft.temporary(), file)?;
-        FileStore::create(Arc::clone(&shared), draft.temporary(), database, &header, 0)?.close()?;
+        let backend = RedbFile::create(draft.temporary(), file)?;
+        FileStore::create(Arc::clone(&shared), backend, &header, 0)?.close()?;
         draft.publish()?;
         Ok(Self { shared })
     }
@@ -95,7 +66,7 @@ impl Vault {
         unlock: &Unlock,
         timeout: Duration,
     ) -> Result<Self, StoreError> {
-        let meta = retry(timeout, || database::read_meta(path))?;
+        let meta = retry(timeout, || redb::read_meta(path))?;
         let key = Header::parse(path, &meta.header, role)?.unlock(path, unlock)?;
         Ok(Self {
             shared: Shared::new(path, key),
@@ -120,7 +91,8 @@ impl Vault {
     /// [`StoreError::Busy`], [`StoreError::Corrupt`], [`StoreError::Altered`],
     /// [`StoreError::RolledBack`], [`StoreError::NotFound`], [`StoreError::Io`].
     pub fn open(&self) -> Result<FileStore, StoreError> {
-        FileStore::open(Arc::clone(&self.shared))
+        let backend = RedbFile::open(&self.shared.path)?;
+        FileStore::open(Arc::clone(&self.shared), backend)
     }
 
     /// Like [`Vault::open`], but waits while another process has the store open. Blocks the
@@ -130,26 +102,6 @@ impl Vault {
     /// As [`Vault::open`]; [`StoreError::Busy`] after `timeout`.
     pub fn open_wait(&self, timeout: Duration) -> Result<FileStore, StoreError> {
         retry(timeout, || self.open())
-    }
-
-    /// Which commit the store stands at, read from the file without a change to it.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
-    pub fn stamp(&self) -> Result<Stamp, StoreError> {
-        let meta = database::peek(&self.shared.path)?;
-        Manifest::open(&self.shared.key, &meta.manifest)
-            .map(|manifest| manifest.stamp())
-            .map_err(|_| StoreError::altered(&self.shared.path, "manifest"))
-    }
-
-    /// Whether anything was committed since `stamp`, by any process. Counts commits and does
-    /// not look at file times, which miss changes in quick succession.
-    ///
-    /// # Errors
-    /// As [`Vault::open`]; at [`StoreError::Busy`] another process is at work: ask again.
-    pub fn changed_since(&self, stamp: &Stamp) -> Result<bool, StoreError> {
-        Ok(self.stamp()? != *stamp)
     }
 
     /// Seals everything anew under a new store key and a new passphrase or key file, in a new
@@ -176,21 +128,25 @@ impl Vault {
             .canonicalize()
             .map_err(|e| StoreError::io(path, "find", e))?;
         let (draft, file) = Draft::new(&target)?;
-        let database = Database::create(draft.temporary(), file)?;
+        let backend = RedbFile::create(draft.temporary(), file)?;
         let after = old.stamp().counter();
-        let mut new = FileStore::create(
-            Arc::clone(&shared),
-            draft.temporary(),
-            database,
-            &header,
-            after,
-        )?;
+        let mut new = FileStore::create(Arc::clone(&shared), backend, &header, after)?;
         new.commit(&changes)?;
         new.close()?;
         draft.replace()?;
         // Held until here, so that nobody commits to the file that goes away.
         drop(old);
         Ok(Self { shared })
+    }
+}
+
+impl Stamps for Vault {
+    /// Read from the file without a change to it.
+    fn stamp(&self) -> Result<Stamp, StoreError> {
+        let meta = redb::peek(&self.shared.path)?;
+        Manifest::open(&self.shared.key, &meta.manifest)
+            .map(|manifest| manifest.stamp())
+            .map_err(|_| StoreError::altered(&self.shared.path, "manifest"))
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use common::{Fixture, META, RECORDS, put, raw};
 use sealmq_keys::{Changes, Store as _};
-use sealmq_store::{StoreError, StoreRole, Vault};
+use sealmq_store::{Stamps as _, StoreError, StoreRole, Vault};
 
 fn insert(transaction: &redb::WriteTransaction, key: &str, value: &[u8]) {
     transaction

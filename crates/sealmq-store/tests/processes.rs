@@ -15,7 +15,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sealmq_keys::{Changes, Store as _};
-use sealmq_store::{FileStore, RunLock, StoreError, StoreRole, Unlock, Vault, create_key_file};
+use sealmq_store::{
+    FileStore, RunLock, Stamps as _, StoreError, StoreRole, Unlock, Vault, create_key_file,
+};
 
 const TESTS: [(&str, fn()); 8] = [
     (

@@ -13,7 +13,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use common::{Fixture, META, get, put, raw};
-use sealmq_store::{StoreError, StoreRole, Unlock, UnlockMethod, Vault, create_key_file};
+use sealmq_store::{
+    Stamps as _, StoreError, StoreRole, Unlock, UnlockMethod, Vault, create_key_file,
+};
 
 fn passphrase(text: &str) -> Unlock {
     Unlock::Passphrase(text.to_owned().into())

@@ -1,5 +1,5 @@
 use sealmq_authority::office::SharedStore;
-use sealmq_store::{FileStore, Stamp, StoreError, Vault};
+use sealmq_store::{FileStore, Stamp, Stamps as _, StoreError, Vault};
 
 use crate::unlock::PATIENCE;
 

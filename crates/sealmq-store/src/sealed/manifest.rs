@@ -1,13 +1,31 @@
 use std::fmt;
 
+use super::seal::{self, BadValue, Fingerprint, StoreKey};
 use crate::StoreError;
-use crate::seal::{self, BadValue, Fingerprint, StoreKey};
 
 /// Which commit a store stands at. Equal stamps: nothing was committed in between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     counter: u64,
     id: [u8; 16],
+}
+
+/// A store that others change, too, and that tells it without being opened.
+pub trait Stamps {
+    /// Which commit the store stands at.
+    ///
+    /// # Errors
+    /// As opening the store; at [`StoreError::Busy`] another process is at work: ask again.
+    fn stamp(&self) -> Result<Stamp, StoreError>;
+
+    /// Whether anything was committed since `stamp`, by any process. Counts commits and does
+    /// not look at file times, which miss changes in quick succession.
+    ///
+    /// # Errors
+    /// As [`Stamps::stamp`].
+    fn changed_since(&self, stamp: &Stamp) -> Result<bool, StoreError> {
+        Ok(self.stamp()? != *stamp)
+    }
 }
 
 impl Stamp {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use sealmq_core::crypto::{MessageKey, NONCE_LEN, Secret, TAG_LEN, expand};
 
+use super::seal::{self, SALT_LEN, StoreKey};
+use super::unlock::Cost;
 use crate::role::ROLE_LEN;
-use crate::seal::{self, SALT_LEN, StoreKey};
-use crate::unlock::Cost;
 use crate::{StoreError, StoreRole, Unlock, UnlockMethod};
 
 /// Version of the format that this program writes and reads.

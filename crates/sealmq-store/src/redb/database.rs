@@ -1,5 +1,6 @@
 //! The edge to redb: opening, its errors in our words, and its panics contained.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,6 +55,16 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl Failure {
+    /// In our words.
+    pub(crate) fn explain(self, path: &Path, action: &'static str) -> StoreError {
+        match self {
+            Self::Ours(error) => error,
+            Self::Redb(error) => translate(path, action, error),
+        }
+    }
+}
+
 /// Runs database code. redb says that it may panic on a file that was altered outside of it
 /// (`Database::open`); no file may end the process, so a panic becomes [`StoreError::Corrupt`].
 pub(crate) fn guarded<T>(
@@ -64,8 +75,7 @@ pub(crate) fn guarded<T>(
     // Unwind safe: after an error the caller does not use the database again.
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(Failure::Ours(error))) => Err(error),
-        Ok(Err(Failure::Redb(error))) => Err(translate(path, action, error)),
+        Ok(Err(failure)) => Err(failure.explain(path, action)),
         Err(panic) => {
             let reason = panic
                 .downcast_ref::<String>()
@@ -176,6 +186,12 @@ impl Database {
     }
 }
 
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         // The next opening repairs what closing left; nobody is here to hear of it.
@@ -191,49 +207,20 @@ fn examine(path: &Path) -> Result<fs::Metadata, StoreError> {
     Ok(metadata)
 }
 
-/// Header and manifest as they stand in the file.
-pub(crate) struct Meta {
-    pub(crate) header: Vec<u8>,
-    pub(crate) manifest: Vec<u8>,
-}
-
-/// Reads header and manifest of a file that nobody has verified yet.
-pub(crate) fn read_meta(path: &Path) -> Result<Meta, StoreError> {
-    let database = Database::open(path)?;
-    let read = guarded(path, "read", || meta(path, &database.begin_read()?))?;
-    database.close()?;
-    Ok(read)
-}
-
-/// Reads header and manifest without a change to the file and without verifying its pages.
-pub(crate) fn peek(path: &Path) -> Result<Meta, StoreError> {
+/// Reads without a change to the file and without verifying its pages; `None` if a crash left it
+/// so that it has to be repaired first.
+pub(crate) fn read_only<T>(
+    path: &Path,
+    read: impl FnOnce(&ReadTransaction) -> Result<T, Failure>,
+) -> Result<Option<T>, StoreError> {
     examine(path)?;
-    let read = guarded(path, "open", || {
+    guarded(path, "open", || {
         let database = match builder().open_read_only(path) {
             Ok(database) => database,
             Err(redb::DatabaseError::RepairAborted) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        meta(path, &database.begin_read()?).map(Some)
-    })?;
-    match read {
-        Some(meta) => Ok(meta),
-        // A crash left it; opening for writing repairs it.
-        None => read_meta(path),
-    }
-}
-
-pub(crate) fn meta(path: &Path, transaction: &ReadTransaction) -> Result<Meta, Failure> {
-    let table = open_table(path, transaction, META)?;
-    let read = |key: &'static [u8]| -> Result<Vec<u8>, Failure> {
-        match table.get(key)? {
-            Some(value) => Ok(value.value().to_vec()),
-            None => Err(StoreError::corrupt(path, "no sealmq header").into()),
-        }
-    };
-    Ok(Meta {
-        header: read(HEADER)?,
-        manifest: read(MANIFEST)?,
+        read(&database.begin_read()?).map(Some)
     })
 }
 

@@ -1,75 +1,102 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::ReadableTable;
 use sealmq_keys::{Change, Changes, Store};
 use zeroize::Zeroizing;
 
-use crate::database::{self, Database, Failure, MANIFEST, META, RECORDS, guarded};
-use crate::header::Header;
-use crate::manifest::{Content, Manifest, Stamp};
-use crate::seal::Fingerprint;
-use crate::vault::Shared;
+use super::backend::{Backend, MetaEntry, Reading};
+use super::header::Header;
+use super::manifest::{Content, Manifest, Stamp};
+use super::seal::{Fingerprint, StoreKey};
 use crate::{StoreError, limits};
 
 /// Record key → what its sealed value must look like.
 type Index = BTreeMap<String, Fingerprint>;
 
+/// What a commit does to the index.
+type Updates = BTreeMap<String, Option<Fingerprint>>;
+
+/// What a vault and its open store have in common.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) key: StoreKey,
+    /// The newest commit that this process knows of.
+    seen: Mutex<Option<Stamp>>,
+}
+
+impl Shared {
+    pub(crate) fn new(path: &Path, key: StoreKey) -> Arc<Self> {
+        Arc::new(Self {
+            path: path.to_path_buf(),
+            key,
+            seen: Mutex::new(None),
+        })
+    }
+
+    /// Notes a commit; refuses one from before the newest.
+    pub(crate) fn see(&self, stamp: Stamp) -> Result<(), StoreError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|seen| !seen.can_precede(&stamp)) {
+            return Err(StoreError::RolledBack {
+                path: self.path.clone(),
+            });
+        }
+        *seen = Some(stamp);
+        Ok(())
+    }
+}
+
 /// An open store. No other process can open it until this is closed or dropped.
 ///
 /// Reads and commits block the calling thread: a commit returns when the disk has it.
-pub struct FileStore {
+pub struct SealedStore<B> {
     shared: Arc<Shared>,
-    database: Database,
+    backend: B,
     index: Index,
     manifest: Manifest,
     failed: AtomicBool,
 }
 
-impl FileStore {
-    /// Writes header and manifest of a new store. `path` is the file's path for now.
+impl<B: Backend> SealedStore<B> {
+    /// Writes header and manifest of a new store.
     pub(crate) fn create(
         shared: Arc<Shared>,
-        path: &Path,
-        database: Database,
+        backend: B,
         header: &Header,
         after: u64,
     ) -> Result<Self, StoreError> {
         let manifest = Manifest::after(after)?;
         let sealed = manifest.seal(&shared.key)?;
-        guarded(path, "write", || {
-            let transaction = database.begin_write()?;
-            transaction.open_table(RECORDS)?;
-            {
-                let mut meta = transaction.open_table(META)?;
-                meta.insert(database::HEADER, header.to_bytes().as_slice())?;
-                meta.insert(MANIFEST, sealed.as_slice())?;
-            }
-            Ok(transaction.commit()?)
+        backend.write(&mut |writing| {
+            writing.set_meta(MetaEntry::Header, &header.to_bytes())?;
+            writing.set_meta(MetaEntry::Manifest, &sealed)
         })?;
         Ok(Self {
             shared,
-            database,
+            backend,
             index: Index::new(),
             manifest,
             failed: AtomicBool::new(false),
         })
     }
 
-    /// Opens a store and verifies that its set of records is the committed one.
-    pub(crate) fn open(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let database = Database::open(&shared.path)?;
-        let (index, manifest) = guarded(&shared.path, "read", || {
-            load(&shared, &database.begin_read()?)
+    /// Verifies that the set of records is the committed one.
+    pub(crate) fn open(shared: Arc<Shared>, backend: B) -> Result<Self, StoreError> {
+        let mut loaded = None;
+        backend.read(&mut |reading| {
+            loaded = Some(load(&shared, reading)?);
+            Ok(())
         })?;
+        let (index, manifest) =
+            loaded.ok_or_else(|| StoreError::corrupt(&shared.path, "nothing was read"))?;
         shared.see(manifest.stamp())?;
         Ok(Self {
             shared,
-            database,
+            backend,
             index,
             manifest,
             failed: AtomicBool::new(false),
@@ -92,17 +119,17 @@ impl FileStore {
     /// # Errors
     /// [`StoreError::Io`]: the next opening repairs the file.
     pub fn close(self) -> Result<(), StoreError> {
-        self.database.close()
+        self.backend.close()
     }
 
-    fn database(&self) -> Result<&Database, StoreError> {
+    fn backend(&self) -> Result<&B, StoreError> {
         if self.failed.load(Ordering::Relaxed) {
             return Err(StoreError::reopen(&self.shared.path));
         }
-        Ok(&self.database)
+        Ok(&self.backend)
     }
 
-    /// A read that failed below the records leaves redb in an unknown state.
+    /// A read that failed below the records leaves the backend in an unknown state.
     fn note<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if matches!(
             result,
@@ -139,17 +166,10 @@ impl FileStore {
             .map_err(|_| self.altered(record))
     }
 
-    /// One transaction; returns what it does to the index.
-    fn write(
-        &self,
-        database: &Database,
-        changes: &Changes,
-        manifest: &mut Manifest,
-    ) -> Result<BTreeMap<String, Option<Fingerprint>>, Failure> {
-        let mut updates: BTreeMap<String, Option<Fingerprint>> = BTreeMap::new();
-        let transaction = database.begin_write()?;
-        {
-            let mut records = transaction.open_table(RECORDS)?;
+    /// One write; returns what it does to the index.
+    fn write(&self, changes: &Changes, manifest: &mut Manifest) -> Result<Updates, StoreError> {
+        let mut updates = Updates::new();
+        self.backend()?.write(&mut |writing| {
             for change in changes {
                 let key = change.key();
                 let fingerprint =
@@ -157,17 +177,14 @@ impl FileStore {
                 let (old, new) = match change {
                     Change::Put { value, .. } => {
                         let sealed = self.shared.key.seal_value(key, value)?;
-                        let old = records.insert(key.as_bytes(), sealed.as_slice())?;
-                        (
-                            old.map(|old| fingerprint(old.value())),
-                            fingerprint(&sealed),
-                        )
+                        let old = writing.put(key.as_bytes(), &sealed)?;
+                        (old.map(|old| fingerprint(&old)), fingerprint(&sealed))
                     }
                     Change::Delete { .. } => {
-                        let old = records.remove(key.as_bytes())?;
-                        (old.map(|old| fingerprint(old.value())), None)
+                        let old = writing.remove(key.as_bytes())?;
+                        (old.map(|old| fingerprint(&old)), None)
                     }
-                    // Checked before the transaction; this handle holds the lock.
+                    // Checked before; this handle holds the lock.
                     Change::Expect { .. } => continue,
                 };
                 let expected = updates
@@ -175,7 +192,7 @@ impl FileStore {
                     .map_or_else(|| self.index.get(key), Option::as_ref)
                     .copied();
                 if old != expected.map(Some) {
-                    return Err(self.altered(key).into());
+                    return Err(self.altered(key));
                 }
                 if let Some(old) = &expected {
                     manifest.content.remove(old);
@@ -185,46 +202,43 @@ impl FileStore {
                 }
                 updates.insert(key.clone(), new);
             }
-            let mut meta = transaction.open_table(META)?;
-            meta.insert(MANIFEST, manifest.seal(&self.shared.key)?.as_slice())?;
-        }
-        transaction.commit()?;
+            writing.set_meta(MetaEntry::Manifest, &manifest.seal(&self.shared.key)?)
+        })?;
         Ok(updates)
     }
 }
 
-impl Store for FileStore {
+impl<B: Backend> Store for SealedStore<B> {
     type Error = StoreError;
 
     fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let database = self.database()?;
+        let backend = self.backend()?;
         let Some(expected) = self.index.get(key) else {
             return Ok(None);
         };
-        self.note(guarded(&self.shared.path, "read", || {
-            let transaction = database.begin_read()?;
-            let records = database::open_table(&self.shared.path, &transaction, RECORDS)?;
-            let sealed = records.get(key.as_bytes())?;
-            let sealed = sealed.as_ref().map(|sealed| sealed.value());
-            Ok(Some(self.open_record(key, expected, sealed)?))
-        }))
+        let mut found = None;
+        self.note(backend.read(&mut |reading| {
+            let sealed = reading.get(key.as_bytes())?;
+            found = Some(self.open_record(key, expected, sealed.as_deref())?);
+            Ok(())
+        }))?;
+        Ok(found)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
-        let database = self.database()?;
-        self.note(guarded(&self.shared.path, "read", || {
-            let transaction = database.begin_read()?;
-            let records = database::open_table(&self.shared.path, &transaction, RECORDS)?;
-            self.index
-                .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-                .take_while(|(key, _)| key.starts_with(prefix))
-                .map(|(key, expected)| {
-                    let sealed = records.get(key.as_bytes())?;
-                    let sealed = sealed.as_ref().map(|sealed| sealed.value());
-                    Ok((key.clone(), self.open_record(key, expected, sealed)?))
-                })
-                .collect()
-        }))
+        let backend = self.backend()?;
+        let mut found = Vec::new();
+        self.note(backend.read(&mut |reading| {
+            let from = (Bound::Included(prefix), Bound::Unbounded);
+            let records = self.index.range::<str, _>(from);
+            for (key, expected) in records.take_while(|(key, _)| key.starts_with(prefix)) {
+                let sealed = reading.get(key.as_bytes())?;
+                let value = self.open_record(key, expected, sealed.as_deref())?;
+                found.push((key.clone(), value));
+            }
+            Ok(())
+        }))?;
+        Ok(found)
     }
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
@@ -234,14 +248,11 @@ impl Store for FileStore {
         }
         let changes_nothing = |change: &Change| matches!(change, Change::Expect { .. });
         if changes.iter().all(changes_nothing) {
-            return self.database().map(drop);
+            return self.backend().map(drop);
         }
         let mut manifest = self.manifest.next()?;
-        let database = self.database()?;
-        let written = guarded(&self.shared.path, "write", || {
-            self.write(database, changes, &mut manifest)
-        });
-        let updates = written.inspect_err(|_| {
+        self.backend()?;
+        let updates = self.write(changes, &mut manifest).inspect_err(|_| {
             // Whether the disk has it is unknown after an error in the last step.
             self.failed.store(true, Ordering::Relaxed);
         })?;
@@ -261,54 +272,50 @@ impl Store for FileStore {
 }
 
 /// Reads the index and compares it with the manifest.
-fn load(
-    shared: &Shared,
-    transaction: &redb::ReadTransaction,
-) -> Result<(Index, Manifest), Failure> {
+fn load(shared: &Shared, reading: &dyn Reading) -> Result<(Index, Manifest), StoreError> {
     let path = &shared.path;
-    let meta = database::meta(path, transaction)?;
+    let meta = reading.meta()?;
     // Errors about version and role are clearer than those about the key.
     Header::parse(path, &meta.header, shared.key.role())?;
     let manifest = Manifest::open(&shared.key, &meta.manifest)
         .map_err(|_| StoreError::altered(path, "manifest"))?;
 
-    let records = database::open_table(path, transaction, RECORDS)?;
     let (mut index, mut content) = (Index::new(), Content::default());
-    for entry in records.iter()? {
-        let (key, sealed) = entry?;
-        let name = std::str::from_utf8(key.value())
+    reading.each(&mut |key, sealed| {
+        let name = std::str::from_utf8(key)
             .map_err(|_| StoreError::corrupt(path, "a key is not UTF-8"))?;
         let fingerprint = shared
             .key
-            .fingerprint(key.value(), sealed.value())
+            .fingerprint(key, sealed)
             .ok_or_else(|| StoreError::altered(path, name))?;
         // The order also ends a walk in circles.
         if index
             .last_key_value()
             .is_some_and(|(last, _)| last.as_str() >= name)
         {
-            return Err(StoreError::corrupt(path, "keys out of order").into());
+            return Err(StoreError::corrupt(path, "keys out of order"));
         }
         content.add(&fingerprint);
         index.insert(name.to_owned(), fingerprint);
-    }
+        Ok(())
+    })?;
     if content != manifest.content {
         // Name the record if it is one that does not even open.
-        for entry in records.iter()? {
-            let (key, sealed) = entry?;
-            let name = String::from_utf8_lossy(key.value());
-            if shared.key.open_value(&name, sealed.value()).is_err() {
-                return Err(StoreError::altered(path, name).into());
+        reading.each(&mut |key, sealed| {
+            let name = String::from_utf8_lossy(key);
+            match shared.key.open_value(&name, sealed) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(StoreError::altered(path, name)),
             }
-        }
-        return Err(StoreError::altered(path, "manifest").into());
+        })?;
+        return Err(StoreError::altered(path, "manifest"));
     }
     Ok((index, manifest))
 }
 
-impl fmt::Debug for FileStore {
+impl<B: Backend> fmt::Debug for SealedStore<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileStore")
+        f.debug_struct("SealedStore")
             .field("path", &self.shared.path)
             .field("role", &self.shared.key.role())
             .field("stamp", &self.stamp())

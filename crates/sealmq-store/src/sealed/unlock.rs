@@ -8,7 +8,8 @@ use pem_rfc7468::LineEnding;
 use sealmq_core::crypto::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{StoreError, files, seal};
+use super::seal;
+use crate::{StoreError, files};
 
 /// What unlocks a store.
 pub enum Unlock {

@@ -3,7 +3,7 @@
 use sealmq_core::crypto::{MessageKey, NONCE_LEN, Secret, TAG_LEN, expand};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::header::VERSION;
+use super::header::VERSION;
 use crate::{StoreError, StoreRole};
 
 pub(crate) const SALT_LEN: usize = 32;

@@ -1,0 +1,7 @@
+//! The backend of [`FileStore`](crate::FileStore): a redb database in one file.
+
+mod backend;
+pub(crate) mod database;
+
+pub use backend::RedbFile;
+pub(crate) use backend::{peek, read_meta};
