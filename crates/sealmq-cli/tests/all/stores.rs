@@ -149,6 +149,61 @@ fn version_1_of_suite_2_goes_on_after_a_renewal_of_the_delegation() {
     from_version_1(2);
 }
 
+/// Version 2 is today's: nothing has to be done.
+#[test]
+fn version_2_goes_on_at_once() {
+    for suite in [1, 2] {
+        let mut world = World::new("v2", suite);
+        let broker = brokers::bundled(world.folder.path(), &[]);
+        world.connection = ["-h", "127.0.0.1", "-p", &broker.port]
+            .map(str::to_owned)
+            .into();
+        let running = ["authority", "run", "--passphrase-file", "passphrase"];
+        let mut authority = Running::start(world.command(&running));
+        authority.wait_for("the broker has all");
+        world.talk("23.5");
+        let ended = authority.interrupt();
+        assert!(!ended.stderr.contains("brought forward"), "{ended:?}");
+    }
+}
+
+/// A broker may keep for ever what was published before the upgrade, and show it again: it proves
+/// nothing against the store, and is not published again.
+#[test]
+fn what_version_1_published_alarms_nobody() {
+    let world = World::new("v1", 1);
+    let name = "sealmq-authority/authority.store";
+    let before = open(&world, name, StoreRole::Authority);
+    let outbox = before.list("outbox/").unwrap();
+    before.close().unwrap();
+    assert!(outbox.len() > 5);
+    world.renew_delegation();
+
+    let store = open(&world, name, StoreRole::Authority);
+    let mut authority = Authority::load(&store).unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_secs();
+    for (key, payload) in &outbox {
+        let topic = key.strip_prefix("outbox/").unwrap();
+        let plan = authority.observe(&store, topic, payload, now).unwrap();
+        let again = plan.republications(&store).unwrap();
+        assert!(
+            again.iter().all(|again| again.payload != **payload),
+            "{topic}"
+        );
+        assert!(authority.suspension().is_none(), "{topic}");
+    }
+    // What is not replaced is cleared at the broker.
+    let stands = authority.outbox(&store).unwrap();
+    for (key, payload) in &outbox {
+        let topic = key.strip_prefix("outbox/").unwrap();
+        let now = stands.iter().find(|stands| stands.topic == topic).unwrap();
+        assert_ne!(now.payload, **payload, "{topic}");
+    }
+}
+
 /// Opens a store as the crates do, without the program.
 fn open(world: &World, name: &str, role: StoreRole) -> FileStore {
     let unlock = match role {
