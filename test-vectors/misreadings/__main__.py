@@ -4,6 +4,7 @@
     python3 test-vectors/misreadings ID…       some, with every vector that disagrees.
 """
 
+import ast
 import functools
 import importlib
 import importlib.util
@@ -30,7 +31,6 @@ from sealmq_spec import xwing  # noqa: E402
 from sealmq_spec.files import resolve  # noqa: E402
 
 AREAS = ("conventions", "topics", "envelope", "opening", "objects", "announcements", "tree", "following", "packages", "validity", "joining", "backups")
-BELOW = {"wire": (), "xwing": ("wire",), "hpke": ("wire", "xwing")}  # what stays loaded; every other module imports some of the rest
 SECONDS = 120
 # Where a misreading of a module shows first: only a question of time.
 NEAR = {"envelope": ("seal", "open", "padding"), "reader": ("open",), "topics": ("topic_match", "filter_overlap", "reserved_topic", "name"), "tree": ("tree", "derive", "cover", "announcement_follow"),
@@ -58,6 +58,27 @@ def source_of(module):
     return (VECTORS / "sealmq_spec" / f"{module}.py").read_text(encoding="utf-8")
 
 
+@functools.cache
+def imports_of(module):
+    """The modules of sealmq_spec that one of them imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source_of(module))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names |= {node.module} if node.module else {each.name for each in node.names}
+    return names
+
+
+@functools.cache
+def above(module):
+    """The module, and those that import it or import one that does: they have to be loaded anew with it."""
+    found = {module}
+    while True:
+        more = {path.stem for path in (VECTORS / "sealmq_spec").glob("[a-z]*.py") if imports_of(path.stem) & found} - found
+        if not more:
+            return found
+        found |= more
+
+
 class Finder:
     """Finds one module of sealmq_spec with its misreading, and leaves the others to Python."""
 
@@ -76,27 +97,37 @@ class Finder:
 
 def load(entry):
     """`verify`, above a sealmq_spec that has the misreading."""
-    stay = {"sealmq_spec", *(f"sealmq_spec.{name}" for name in BELOW.get(entry.module, BELOW["hpke"] + ("hpke",)))}
     package = sys.modules["sealmq_spec"]
-    for name in [name for name in sys.modules if name == "verify" or name.startswith("sealmq_spec.") and name not in stay]:
-        del sys.modules[name]
-        if name != "verify":
-            delattr(package, name.rpartition(".")[2])
+    del sys.modules["verify"]
+    for module in above(entry.module):
+        if sys.modules.pop(f"sealmq_spec.{module}", None):
+            delattr(package, module)
     sys.meta_path.insert(0, Finder(entry.module, source_of(entry.module).replace(entry.old, entry.new)))
     return importlib.import_module("verify")
 
 
 def disagreeing(entry, all_of_them=False):
     """The ids of vectors that disagree with the misreading: the first one, unless all are asked for."""
-    program, found = load(entry), []
+    program, found, crash = load(entry), [], None
     near = NEAR.get(entry.module, ("varint", "object"))
-    for _, stem, vector, values in sorted(PREPARED, key=lambda each: (each[0] > 0.2, each[2]["kind"] not in near, each[0])):
+    words = set(entry.identity.split("-"))
+
+    def order(each):
+        """Slow ones last; first those whose names have most in common with the misreading's."""
+        seconds, _, vector, _ = each
+        return seconds > 0.2, -len(words & set(vector["id"].split("-"))), vector["kind"] not in near, seconds
+
+    for _, stem, vector, values in sorted(PREPARED, key=order):
         try:
             program.compare(program.KINDS[stem][vector["kind"]], vector, values)
         except program.Disagreement as fault:
             found.append(f"{vector['id']}: {fault}")
             if not all_of_them:
                 break
+        except Exception as fault:  # a misreading that only crashes shows nothing
+            crash = fault
+    if crash and not found:
+        raise crash
     return found
 
 
@@ -106,7 +137,7 @@ def judge(numbered):
     signal.alarm(SECONDS)
     try:
         found = disagreeing(entry, all_of_them)
-    except Exception as fault:  # a misreading that only crashes shows nothing
+    except Exception as fault:
         return entry, f"fails with {type(fault).__name__}: {fault}", []
     if entry.unobservable and found:
         return entry, "was thought to be unobservable", found
@@ -137,6 +168,8 @@ def main(arguments):
         print(f"This `cryptography` has no ML-KEM: {len(skipped)} misreadings of suite 2 are left out.")
     if not faults:
         PREPARED = prepared()
+        for entry in entries:
+            above(entry.module)  # remembered, before the processes are made
         # Every misreading gets a process that has loaded everything, and no other misreading.
         with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
             for entry, fault, found in pool.imap_unordered(judge, [(entry, bool(arguments)) for entry in entries], 1):

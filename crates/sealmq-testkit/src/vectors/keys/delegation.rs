@@ -186,11 +186,23 @@ fn fields(file: &mut VectorFile) {
         raw_with_kem(&[0x80, 0x80, 0x04, 0]),
         "encoding",
     );
+    let head = body(&(domain(), public("root"), 1_u64 << 32, NOW, NOW + 1));
+    bad(
+        "serial-too-large",
+        "A serial of 2^32.",
+        raw_with_head(head, &list),
+        "encoding",
+    );
 }
 
 /// A delegation whose list of keys is whatever these bytes are.
 fn raw_delegation(keys: &[u8]) -> Vec<u8> {
     let head = body(&(domain(), public("root"), 1_u32, NOW, NOW + 1));
+    raw_with_head(head, keys)
+}
+
+/// The same behind these bytes.
+fn raw_with_head(head: Vec<u8>, keys: &[u8]) -> Vec<u8> {
     // No KEM keys, no extensions.
     let lists = [crate::vectors::craft::blob(keys), vec![0, 0]].concat();
     sign(Kind::Delegation, &[head, lists].concat(), &identity("root"))
