@@ -15,6 +15,7 @@ mod authority_extremes;
 mod authority_generations;
 mod authority_intake;
 mod authority_joining;
+mod authority_joining_attacks;
 mod authority_resume;
 mod authority_rng;
 mod authority_schedule;

@@ -1,38 +1,39 @@
 //! Joining over MQTT, the device's side (spec/keys.md §12). Sans-IO: time and randomness are
 //! arguments, what to commit and to publish comes back.
 
+mod keys;
+mod titles;
+
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Purpose, VerifyingKey};
+use sealmq_core::crypto::{DeviceSecret, Purpose, VerifyingKey};
 use sealmq_core::object::{Kind, Object, ObjectError, Signer};
 use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, GroupId, MemberNumber, check_name};
+use sealmq_core::{DomainId, check_name};
 
-use super::enrol::{
-    Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, draw, entropy, load_identity,
-    request_hash,
-};
+use keys::{Keys, fields};
+pub use titles::GroupTitle;
+
+use super::enrol::{Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, entropy};
 use super::kept::Kept;
 use super::migrate;
-use super::records::{self, DeviceRecord, DomainRecord, IdentityRecord, SecretBytes};
+use super::records::{self, DomainRecord};
 use super::types::Now;
 use super::{Member, MemberError, seconds};
-use crate::announcement::Announcement;
 use crate::armour::CredentialFile;
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{EnrolmentRequest, NO_TOKEN, UNKNOWN_DOMAIN};
+use crate::enrolment::NO_TOKEN;
 use crate::fingerprint::Fingerprint;
 use crate::join_refusal::{JoinRefusalReason, VerifiedJoinRefusal};
 use crate::join_request::JoinRequest;
 use crate::outputs::Publication;
-use crate::reserved::{ReservedTopic, announcements_filter, check_prefix, default_prefix};
+use crate::reserved::{ReservedTopic, check_prefix, default_prefix};
 use crate::store::{Changes, Store};
 use crate::token::Token;
-use crate::welcome::VerifiedWelcome;
 
 /// What gives a device the right to join.
 #[derive(Debug)]
@@ -68,19 +69,6 @@ pub struct JoinOptions {
     pub extensions: Vec<u8>,
 }
 
-/// What members call a group, from its announcement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupTitle {
-    /// Its id, as credentials have it.
-    pub id: GroupId,
-    /// Its name.
-    pub name: String,
-    /// The filters of its topics.
-    pub filters: Vec<String>,
-    /// The announcement's epoch.
-    pub epoch: u64,
-}
-
 /// What the caller of a [`Joiner`] has to do, in this order.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -102,18 +90,6 @@ pub enum JoinAction {
         /// Why.
         error: MemberError,
     },
-}
-
-/// The device's own records, before or after they were committed.
-struct Keys {
-    identity: IdentityKey,
-    device: DeviceSecret,
-    session: u64,
-    package: u32,
-    /// The enrolment request, if there is one.
-    request: Option<Vec<u8>>,
-    /// It must not be used again: it was refused, or asks for something else.
-    replace: bool,
 }
 
 /// A device that joins a domain over MQTT. Made by [`Member::join`].
@@ -223,62 +199,6 @@ impl Member {
     }
 }
 
-impl Keys {
-    fn new(rng: &mut impl TryCryptoRng) -> Result<Self, MemberError> {
-        Ok(Self {
-            identity: IdentityKey::from_seed(&draw(rng)?),
-            device: DeviceSecret::new(draw(rng)?),
-            session: 0,
-            package: 0,
-            request: None,
-            replace: false,
-        })
-    }
-
-    fn load<S: Store>(store: &S, domain: &DomainId) -> Result<Self, MemberError> {
-        let record = load_identity(store)?;
-        let damaged = |key: &str| MemberError::Record(key.to_string());
-        let device = records::get(store, records::DEVICE)?;
-        let device = device.ok_or_else(|| damaged(records::DEVICE))?;
-        let device: DeviceRecord = records::read(records::DEVICE, &device)?;
-        let asked = fields(record.request.bytes())?.domain;
-        if asked == UNKNOWN_DOMAIN {
-            // Its file may be on the way to the authority.
-            return Err(MemberError::AlreadyRequested);
-        }
-        if asked != *domain {
-            return Err(MemberError::OtherDomain);
-        }
-        let refused = records::get(store, records::REFUSED_REQUEST)?;
-        let refused: Option<Digest> = refused
-            .map(|value| records::read(records::REFUSED_REQUEST, &value))
-            .transpose()?;
-        let replace = refused == Some(request_hash(&record)?);
-        Ok(Self {
-            identity: IdentityKey::from_seed(&record.seed.secret()),
-            device: DeviceSecret::new(device.secret.secret()),
-            session: device.session,
-            package: device.package,
-            request: Some(record.request.bytes().to_vec()),
-            replace,
-        })
-    }
-
-    fn put(&self, request: &[u8], changes: &mut Changes) -> Result<(), MemberError> {
-        let record = IdentityRecord {
-            seed: SecretBytes::of(self.identity.seed().expose()),
-            request: Kept::new(request.to_vec()),
-        };
-        records::put(changes, records::IDENTITY, &record)?;
-        let record = DeviceRecord {
-            secret: SecretBytes::of(self.device.expose()),
-            session: self.session,
-            package: self.package,
-        };
-        records::put(changes, records::DEVICE, &record)
-    }
-}
-
 impl Joiner {
     /// The device's fingerprint, for the operator and in its topics.
     #[must_use]
@@ -330,57 +250,6 @@ impl Joiner {
         taken.or_else(|error| {
             let topic = topic.to_string();
             Ok(vec![JoinAction::Ignored { topic, error }])
-        })
-    }
-
-    /// Filters whose messages tell what a new member's groups are called, and whether its keys are
-    /// in use yet: for [`Joiner::group_title`] and [`Joiner::first_epoch`].
-    #[must_use]
-    pub fn title_subscriptions(&self, member: MemberNumber, groups: &[GroupId]) -> Vec<String> {
-        let welcome = |group: &GroupId| ReservedTopic::Welcome(member, *group).name(&self.prefix);
-        let announcements = |group| announcements_filter(&self.prefix, group);
-        let both = |group| [welcome(group), announcements(group)];
-        groups.iter().flat_map(both).collect()
-    }
-
-    /// The first epoch of its group that a new member's welcome has a key for: what is sent before
-    /// is not for it. `None` if it is none, or not this member's.
-    #[must_use]
-    pub fn first_epoch(
-        &self,
-        member: MemberNumber,
-        topic: &str,
-        payload: &[u8],
-    ) -> Option<(GroupId, u64)> {
-        let (delegation, _) = self.delegation.as_ref()?;
-        let ReservedTopic::Welcome(number, id) = ReservedTopic::parse(&self.prefix, topic)? else {
-            return None;
-        };
-        let welcome = VerifiedWelcome::verify(payload, delegation).ok()?;
-        let fields = welcome.fields();
-        let own = number == member && fields.member == member && fields.group == id;
-        own.then_some((id, fields.epoch))
-    }
-
-    /// What an announcement of the domain calls its group. `None` if it is none, or not of this
-    /// group's topic. Only for showing it: whether the epoch is the newest is not checked.
-    #[must_use]
-    pub fn group_title(&self, topic: &str, payload: &[u8]) -> Option<GroupTitle> {
-        let (delegation, _) = self.delegation.as_ref()?;
-        let parsed = ReservedTopic::parse(&self.prefix, topic)?;
-        let ReservedTopic::Announcement(id, _) = parsed else {
-            return None;
-        };
-        if payload.len() > parsed.max_len() {
-            return None;
-        }
-        let announcement = Announcement::verify(payload, delegation, &self.prefix).ok()?;
-        let head = announcement.head();
-        (head.group == id).then(|| GroupTitle {
-            id,
-            name: head.name.to_string(),
-            filters: head.filters.iter().map(ToString::to_string).collect(),
-            epoch: head.epoch,
         })
     }
 
@@ -551,11 +420,4 @@ impl Joiner {
     fn join_topic(&self) -> String {
         ReservedTopic::Join(self.fingerprint()).name(&self.prefix)
     }
-}
-
-fn fields(request: &[u8]) -> Result<EnrolmentRequest<'_>, MemberError> {
-    let damaged = || MemberError::Record(records::IDENTITY.to_string());
-    let object = Object::parse_any(request, Kind::EnrolmentRequest).map_err(|_| damaged())?;
-    let (fields, _) = object.decode().map_err(|_| damaged())?;
-    Ok(fields)
 }

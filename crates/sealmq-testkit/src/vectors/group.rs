@@ -1,22 +1,20 @@
 //! The authority's side of one group: draws epochs, makes announcements and welcomes, right ones
 //! and wrong ones.
 
+mod welcome;
+
+pub(crate) use welcome::{welcome_aad, welcome_aad_with, welcome_info};
+
+use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, Secret, sha256};
 use sealmq_core::object::{Extensions, FORM_SUITE_1, Kind, List, Signer};
-use sealmq_core::wire::Suite;
-use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::tree::{Half, NodeKey, PathKeys, cover, half_of, path_nodes};
-use sealmq_keys::{
-    CoverKey, EpochKind, Generation, Head, KeyPackage, Policy, ReaderSecret, VerifiedKeyPackage,
-    WelcomeFields, default_prefix,
-};
+use sealmq_keys::tree::{Half, NodeKey, PathKeys, cover, half_of};
+use sealmq_keys::{CoverKey, EpochKind, Generation, Head, Policy, ReaderSecret, default_prefix};
 
 use super::craft::{blob, varint};
-use super::hpke;
-use super::json::{Json, object};
 use super::world::{
-    CONTROLLER, NO_EXTENSIONS, NOW, WEEK, WelcomeBody, body, bytes, controller, digest, domain,
-    elements, fields_of, hash, identity, plant, secret, sign,
+    CONTROLLER, NOW, WEEK, body, bytes, controller, digest, domain, elements, hash, plant, secret,
+    sign,
 };
 
 /// An epoch that was announced.
@@ -373,136 +371,6 @@ impl Group {
     }
 
     // --- welcomes ---
-
-    /// The public fields of a welcome to this leaf, for an epoch up to the next one.
-    pub(crate) fn welcome_fields(
-        &self,
-        member: u32,
-        leaf: u32,
-        epoch: u64,
-        package: &[u8],
-    ) -> WelcomeFields {
-        let (healing_epoch, healing) = self.healing_before(epoch);
-        let decoded: KeyPackage<'_> = fields_of(package, Kind::KeyPackage);
-        WelcomeFields {
-            domain: domain(),
-            serial: self.serial,
-            signer: CONTROLLER,
-            member: MemberNumber(member),
-            group: self.id,
-            generation: 1,
-            depth: self.depth,
-            leaf,
-            epoch,
-            previous: self.hash_of(epoch - 1),
-            healing_epoch,
-            healing,
-            package_number: decoded.number,
-            package: hash(package),
-        }
-    }
-
-    /// The plaintext of a welcome: path keys, and no extensions.
-    pub(crate) fn welcome_text(&self, leaf: u32, epoch: u64) -> Vec<u8> {
-        [self.path_bytes(leaf, epoch), body(&NO_EXTENSIONS)].concat()
-    }
-
-    /// The path keys of a leaf.
-    pub(crate) fn path_bytes(&self, leaf: u32, epoch: u64) -> Vec<u8> {
-        path_nodes(self.depth, leaf)
-            .flat_map(|node| *self.node_key(node, epoch).expose())
-            .collect()
-    }
-
-    /// A welcome with these fields, right or wrong, sealed to the package's key.
-    pub(crate) fn welcome_with(&self, fields: &WelcomeFields, package: &[u8]) -> Vec<u8> {
-        let decoded: KeyPackage<'_> = fields_of(package, Kind::KeyPackage);
-        let plaintext = self.welcome_text(fields.leaf, fields.epoch);
-        let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
-        let init_key = decoded.init_key.try_into().unwrap();
-        let (enc, sealed) = hpke::seal_base(
-            init_key,
-            &welcome_info(fields),
-            &welcome_aad(Suite::One, fields),
-            &seed,
-            &plaintext,
-        );
-        let body = body(&WelcomeBody {
-            fields: *fields,
-            extensions: NO_EXTENSIONS,
-            enc: &enc,
-            sealed: &sealed,
-        });
-        sign(Kind::Welcome, &body, &controller(self.serial))
-    }
-
-    /// The right welcome for the next epoch, to the member's first package.
-    pub(crate) fn welcome(&self, member: u32, name: &str, leaf: u32, package: &[u8]) -> Vec<u8> {
-        let fields = self.welcome_fields(member, leaf, self.next_epoch(), package);
-        let made = self.welcome_with(&fields, package);
-        let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
-        let verified = VerifiedKeyPackage::verify(
-            package,
-            Suite::One,
-            &domain(),
-            &identity(name).verifying_key(),
-        )
-        .unwrap();
-        let path = self.path(leaf, fields.epoch);
-        let out = &mut [0; 4096];
-        let real = fields
-            .seal(&path, &verified, &seed, &controller(self.serial), out)
-            .unwrap()
-            .0;
-        assert_eq!(made, real, "the real authority code makes the same");
-        made
-    }
-
-    /// What a member has right after a welcome for `epoch`, as `announcement_follow` takes it.
-    pub(crate) fn member(&self, leaf: u32, epoch: u64) -> Json {
-        let (healing_epoch, healing) = self.healing_before(epoch);
-        let keys = path_nodes(self.depth, leaf).map(|node| *self.node_key(node, epoch).expose());
-        object! {
-            generation: 1_u8,
-            depth: self.depth,
-            leaf: leaf,
-            base: epoch,
-            previous: self.hash_of(epoch - 1),
-            healing_epoch: healing_epoch,
-            healing: healing,
-            path_keys: keys.collect::<Vec<_>>(),
-        }
-    }
-}
-
-/// keys.md §6, put together here because the real code keeps it to itself.
-pub(crate) fn welcome_info(fields: &WelcomeFields) -> Vec<u8> {
-    [
-        &b"sealmq/1 welcome"[..],
-        &fields.domain.0,
-        &fields.group.0,
-        &fields.member.0.to_be_bytes(),
-        &fields.generation.to_be_bytes(),
-        &[fields.depth],
-        &fields.leaf.to_be_bytes(),
-        &fields.epoch.to_be_bytes(),
-        &fields.package.0,
-    ]
-    .concat()
-}
-
-/// keys.md §6: form, kind and the fields before `enc`.
-pub(crate) fn welcome_aad(suite: Suite, fields: &WelcomeFields) -> Vec<u8> {
-    welcome_aad_with(suite, fields, &NO_EXTENSIONS)
-}
-
-pub(crate) fn welcome_aad_with(
-    suite: Suite,
-    fields: &WelcomeFields,
-    extensions: &Extensions<'_>,
-) -> Vec<u8> {
-    let head = vec![suite.form(), Kind::Welcome as u8];
-    [head, body(&(fields, extensions))].concat()
 }
 
 fn epoch_kind(kind: u8) -> EpochKind {
