@@ -9,7 +9,7 @@ use crate::common::brokers;
 use crate::common::{Ended, Running, run, sealmq};
 use rumqttc::v5::MqttOptions;
 use sealmq_authority::Authority;
-use sealmq_keys::member::{Member, MemberOptions};
+use sealmq_keys::member::{Action, Member, MemberOptions};
 use sealmq_keys::{Changes, Store as _};
 use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::v5::AsyncClient;
@@ -128,8 +128,16 @@ fn from_version_1(suite: u8) {
     ];
     let early = run(world.command(&[&publish[..], &["--patience", "1"]].concat()));
     assert_ne!(early.code(), Some(0));
+    assert!(early.stderr.contains("credential"), "{early:?}");
 
     world.renew_delegation();
+    // By file as well as by the broker.
+    world
+        .authority(&["member", "export", "office", "-o", "office.cred"])
+        .expect(0);
+    world
+        .offline(&["member", "install", "office.cred", "--dir", "office"])
+        .expect(0);
     let running = ["authority", "run", "--passphrase-file", "passphrase"];
     let mut authority = Running::start(world.command(&running));
     authority.wait_for("the broker has all");
@@ -194,6 +202,20 @@ fn what_version_1_published_alarms_nobody() {
             "{topic}"
         );
         assert!(authority.suspension().is_none(), "{topic}");
+    }
+    // Devices do not take it either, in any form.
+    for device in ["sensor", "office"] {
+        let mut store = open(&world, &format!("{device}/member.store"), StoreRole::Member);
+        let changes = Member::migration(&store).unwrap().unwrap();
+        store.commit(&changes).unwrap();
+        let mut member = Member::load(&store, MemberOptions::default()).unwrap();
+        for (key, payload) in &outbox {
+            let topic = key.strip_prefix("outbox/").unwrap();
+            let actions = member.handle_reserved(topic, payload, Some(now * 1000));
+            let commits = |action: &Action| matches!(action, Action::Commit(_));
+            assert!(!actions.iter().any(commits), "{topic}");
+        }
+        assert!(member.awaits_credential());
     }
     // What is not replaced is cleared at the broker.
     let stands = authority.outbox(&store).unwrap();
