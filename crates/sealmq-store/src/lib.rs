@@ -67,3 +67,10 @@ pub use vault::Vault;
 
 /// A sealed store in one file.
 pub type FileStore = SealedStore<RedbFile>;
+
+// Tests through the public interface, in the binary of the unit tests: each binary links everything.
+#[cfg(test)]
+extern crate self as sealmq_store;
+#[cfg(test)]
+#[path = "../tests/all/mod.rs"]
+mod all;

@@ -1,19 +1,10 @@
 //! Files that were altered: an error or the right data, never wrong data, never the process's end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test that cannot go on has failed"
-)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use common::{Fixture, META, RECORDS, put, raw};
+use crate::all::common::{Fixture, META, RECORDS, put, raw};
 use sealmq_keys::{Changes, Store as _};
 use sealmq_store::{Stamps as _, StoreError, StoreRole, Vault};
 
@@ -373,7 +364,7 @@ fn a_redb_database_of_something_else_is_refused() {
     let fixture = Fixture::new();
     let path = fixture.folder.path().join("other");
     drop(redb::Database::create(&path).unwrap());
-    common::tamper(&path, |_| {});
+    crate::all::common::tamper(&path, |_| {});
     let error = Vault::unlock(&path, StoreRole::Member, &fixture.unlock()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
 }

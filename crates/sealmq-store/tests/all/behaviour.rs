@@ -1,12 +1,4 @@
 //! What both stores promise, checked by the same code.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test that cannot go on has failed"
-)]
-
 use sealmq_keys::{Changes, Store};
 use sealmq_store::{
     FileStore, MAX_KEY_LEN, MAX_VALUE_LEN, MemoryStore, StoreError, StoreRole, Unlock, Vault,

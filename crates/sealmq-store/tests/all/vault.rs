@@ -1,18 +1,9 @@
 //! Creating, unlocking, opening; what each refusal says.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test that cannot go on has failed"
-)]
-
-mod common;
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{Fixture, META, get, put, raw};
+use crate::all::common::{Fixture, META, get, put, raw};
 use sealmq_store::{
     Stamps as _, StoreError, StoreRole, Unlock, UnlockMethod, Vault, create_key_file,
 };
