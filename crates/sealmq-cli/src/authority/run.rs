@@ -161,7 +161,9 @@ impl Keeper {
         while let Some(transmit) = self.office.poll_transmit(now)
             && let Some(transport) = &mut self.transport
         {
-            transport.send(transmit).map_err(Ended::Failed)?;
+            if !transport.send(transmit) {
+                break;
+            }
         }
         Ok(())
     }

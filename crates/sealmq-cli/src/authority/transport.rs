@@ -5,8 +5,8 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, SubscribeReasonCode};
 use rumqttc::v5::{ConnectionError, Event, MqttOptions};
 use sealmq_authority::office::{Moment, Office, Transmit};
+use tokio::time::{Duration, timeout};
 
-use crate::failure::Failure;
 use crate::link::Link;
 
 /// One MQTT connection of the office: its packets are rumqttc's here.
@@ -15,7 +15,12 @@ pub(super) struct Transport {
     /// Handed to the client, which names their packet identifiers in the same order.
     handed: VecDeque<u64>,
     in_flight: BTreeMap<u16, u64>,
+    /// Nothing can be sent any more: what ended the connection is among the next events.
+    is_over: bool,
 }
+
+/// How long the end of a connection that takes nothing any more is waited for.
+const END: Duration = Duration::from_secs(2);
 
 impl Transport {
     pub(super) async fn connect(options: MqttOptions) -> Result<Self, ConnectionError> {
@@ -23,11 +28,14 @@ impl Transport {
             link: Link::connect(options).await?,
             handed: VecDeque::new(),
             in_flight: BTreeMap::new(),
+            is_over: false,
         })
     }
 
-    /// There is always room in the client, because little is on its way at a time.
-    pub(super) fn send(&mut self, transmit: Transmit) -> Result<(), Failure> {
+    /// `false` if the connection has ended, as [`Transport::next`] will say: with the next one the
+    /// office starts over. There is always room in the client, because little is on its way at a
+    /// time.
+    pub(super) fn send(&mut self, transmit: Transmit) -> bool {
         let client = &self.link.client;
         let sent = match transmit {
             Transmit::Subscribe {
@@ -48,11 +56,19 @@ impl Transport {
                 client.try_publish(topic, QoS::AtLeastOnce, retain, publication.payload)
             }
         };
-        sent.map_err(|error| Failure::network(format_args!("nothing can be sent: {error}")))
+        self.is_over |= sent.is_err();
+        !self.is_over
     }
 
     /// The next event. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Event, ConnectionError> {
+        while self.is_over {
+            match timeout(END, self.link.next()).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(ConnectionError::RequestsDone),
+            }
+        }
         self.link.next().await
     }
 
