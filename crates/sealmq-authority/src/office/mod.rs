@@ -5,7 +5,7 @@
 //! the store, subscribes, and reads everything that the broker has of its own: its store may be an
 //! old copy, or another office may have been at work since. Then it reads the store's head again,
 //! takes what was read, and only then publishes: what it did not see at the broker, or saw
-//! differently. Later it publishes nothing on a look that is older than [`FRESH`]. So of two
+//! differently. Later it publishes nothing on a look that is older than a second. So of two
 //! offices on one store either may stall at any point: what it sends late is put right by the
 //! other one, which reads it, and by itself.
 //!
