@@ -14,8 +14,6 @@ use crate::vectors::world::{
     key_package, key_package_with, office, package_seed, sign,
 };
 
-/// A group in its fifth epoch, healed in the third;
-
 type Change = fn(&mut WelcomeFields);
 
 pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
