@@ -10,6 +10,7 @@ const RECOVERY: u64 = 150;
 
 impl World {
     pub(super) fn misbehave(&mut self, step: u64) {
+        self.show_later(step);
         let device = self.dice.index(self.devices.len());
         let client = self.devices[device].client;
         match self.dice.below(50) {
@@ -49,7 +50,6 @@ impl World {
             42 if self.dice.one_in(2) => self.withhold_welcome(device, step),
             43 | 44 => self.put_will_back(),
             45 => self.put_value_back(),
-            46 if self.dice.one_in(2) => self.show_later(device),
             38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
             _ => {}
         }

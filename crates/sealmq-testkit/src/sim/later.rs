@@ -47,8 +47,11 @@ impl World {
 
     /// An authority of a later version announces what must be understood: the device takes
     /// nothing of it, and says what helps.
-    pub(super) fn show_later(&mut self, device: usize) {
-        if !self.acts() {
+    pub(super) fn show_later(&mut self, step: u64) {
+        let turn = step.wrapping_add(self.settings.seed);
+        let device = usize::try_from(turn / 13).unwrap() % self.devices.len();
+        let is_awake = self.devices[device].asleep <= step;
+        if !turn.is_multiple_of(13) || !is_awake || !self.acts() {
             return;
         }
         self.trace
