@@ -92,6 +92,8 @@ impl Member {
             }
             Ok(Handled::Installed) => {
                 stats.reserved_installed = stats.reserved_installed.saturating_add(1);
+                // What this epoch or welcome ends does not wait for the next tick.
+                self.end_stale_packages(now, &mut actions);
             }
             Err(error) => {
                 stats.reserved_refused = stats.reserved_refused.saturating_add(1);
