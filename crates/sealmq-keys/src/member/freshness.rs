@@ -109,10 +109,17 @@ impl Member {
         listed.map(|listed| listed.issued_at).max().unwrap_or(0)
     }
 
-    /// The newest epoch of each group that is known.
+    /// The newest epoch of each group that is known: a welcome tells of the one before its own.
     pub(super) fn known_epochs(&self) -> Vec<(GroupId, u64)> {
         let groups = self.groups.iter();
-        let known = groups.filter_map(|(id, group)| Some((*id, group.listed?.epoch)));
+        let known = groups.filter_map(|(id, group)| {
+            let welcomed = || {
+                let state = group.state.as_ref()?;
+                Some(state.confirmation().epoch.saturating_sub(1))
+            };
+            let listed = group.listed.map(|listed| listed.epoch);
+            Some((*id, listed.or_else(welcomed)?))
+        });
         known.collect()
     }
 
