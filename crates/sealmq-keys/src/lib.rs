@@ -95,6 +95,6 @@ pub use outputs::Publication;
 #[cfg(feature = "alloc")]
 pub use reserved::{announcements_filter, authority_filters, default_prefix, member_filter};
 #[cfg(feature = "alloc")]
-pub use store::{Change, Changes, Conflict, Store, StoredRecord};
+pub use store::{Change, Changes, Conflict, SharedError, SharedStore, Store, StoredRecord};
 #[cfg(feature = "alloc")]
 pub use token::{MAX_TOKEN_LEN, NamePattern, Token, TokenError, join_mac};

@@ -7,7 +7,7 @@
 //! * [`FileStore`]: a [redb](https://docs.rs/redb) database in one file, every value encrypted:
 //!   a [`SealedStore`] over the [`Backend`] [`RedbFile`].
 //!   A [`Vault`] unlocks it (Argon2id or a key file) once per process and opens it as often as
-//!   needed; a store is open in one process at a time.
+//!   needed; a store is open in one process at a time, or in turns: [`SharedVault`].
 //! * [`RunLock`]: keeps a second long-running process from doing the same work.
 //!
 //! ```
@@ -52,6 +52,7 @@ mod redb;
 mod role;
 mod running;
 mod sealed;
+mod shared;
 mod vault;
 
 pub use self::redb::RedbFile;
@@ -63,6 +64,7 @@ pub use running::RunLock;
 pub use sealed::manifest::{Stamp, Stamps};
 pub use sealed::unlock::{Unlock, UnlockMethod, create_key_file};
 pub use sealed::{Backend, Meta, MetaEntry, Reading, SealedStore, Visit, Writing};
+pub use shared::SharedVault;
 pub use vault::Vault;
 
 /// A sealed store in one file.

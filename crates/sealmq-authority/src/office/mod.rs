@@ -20,7 +20,6 @@ mod desk;
 mod echoes;
 mod event;
 mod outbox;
-mod shared;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -32,7 +31,7 @@ use sealmq_core::crypto::sha256;
 use sealmq_keys::{ReservedTopic, authority_filters, is_reserved};
 
 pub use event::{Moment, OfficeError, OfficeEvent, Transmit};
-pub use shared::{SharedError, SharedStore};
+pub use sealmq_keys::{SharedError, SharedStore};
 
 use crate::machine::AuthorityEvent;
 use desk::{Desk, Looked};
