@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use sealmq_authority::office::OfficeError;
+use sealmq_authority::office::{OfficeError, Unfinished};
 use sealmq_authority::{AuthorityError, LoadError};
 use sealmq_broker::BrokerError;
 use sealmq_keys::ArmourError;
@@ -96,6 +96,17 @@ impl From<LoadError<StoreError>> for Failure {
             _ => Exit::Store,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<Unfinished> for Failure {
+    fn from(why: Unfinished) -> Self {
+        Self::refused(match why {
+            Unfinished::Refused => "the broker refuses some of the authority's objects",
+            Unfinished::Deaf => {
+                "the broker refuses this client's subscriptions, so it cannot be seen whether this folder is an old copy: nothing was published. Allow it to read what the authority reads (docs/operations.md)"
+            }
+        })
     }
 }
 

@@ -3,9 +3,6 @@
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
-use rumqttc::v5::Event;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, SubscribeReasonCode};
 use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Time};
 use sealmq_keys::member::{JoinOptions, JoinWay};
 use sealmq_keys::{Store as _, Token, fingerprint};
@@ -15,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::args::{ConnectionArgs, JoinArgs};
 use crate::device::{MEMBER_STORE, open, vault};
 use crate::failure::{Exit, Failure};
-use crate::link::Link;
+use crate::link::{Heard, Link};
 use crate::output::{note, say};
 use crate::rootfile::RootFile;
 use crate::session::refused_subscription;
@@ -149,24 +146,22 @@ impl Device<'_> {
     async fn serve(&mut self, link: &mut Link) -> Result<Option<Joined>, Failure> {
         self.joining.handle_connected();
         loop {
-            if let Some(joined) = self.carry_out(link).await? {
+            if let Some(joined) = self.carry_out(link)? {
                 return Ok(Some(joined));
             }
             let uptime = self.time().uptime;
             let wait = self.joining.poll_timeout().unwrap_or(u64::MAX);
             let wait = Duration::from_millis(wait.saturating_sub(uptime));
             match timeout(wait, link.next()).await {
-                Ok(Ok(Event::Incoming(Packet::Publish(message)))) => {
+                Ok(Ok(Heard::Publish(message))) => {
                     let topic = String::from_utf8_lossy(&message.topic);
                     let (time, payload) = (self.time(), &message.payload);
                     self.joining
                         .handle_publish(&topic, payload, time, &mut SysRng)
                         .map_err(failure)?;
                 }
-                Ok(Ok(Event::Incoming(Packet::SubAck(ack)))) => {
-                    let granted = |code: &_| matches!(code, SubscribeReasonCode::Success(_));
-                    let refused = ack.return_codes.into_iter().find(|code| !granted(code));
-                    if let Some(code) = refused
+                Ok(Ok(Heard::Subscribed { refused })) => {
+                    if let Some(&code) = refused.first()
                         && let Err(JoinError::NotSubscribed { filters }) =
                             self.joining.handle_subscribed(false)
                     {
@@ -177,7 +172,7 @@ impl Device<'_> {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => {
                     self.joining.handle_disconnected();
-                    return self.carry_out(link).await;
+                    return self.carry_out(link);
                 }
                 Err(_) => self.joining.handle_timeout(self.time()),
             }
@@ -185,7 +180,7 @@ impl Device<'_> {
     }
 
     /// A connection that is lost meanwhile shows up as the link's next event.
-    async fn carry_out(&mut self, link: &Link) -> Result<Option<Joined>, Failure> {
+    fn carry_out(&mut self, link: &mut Link) -> Result<Option<Joined>, Failure> {
         while let Some(output) = self.joining.poll_output() {
             match output {
                 JoinOutput::Commit(changes) => {
@@ -193,16 +188,12 @@ impl Device<'_> {
                     self.joining.committed();
                 }
                 JoinOutput::Subscribe(wanted) => {
-                    let filters = wanted.into_iter().map(|wanted| wanted.filter);
-                    for filter in filters.map(|filter| Filter::new(filter, QoS::AtLeastOnce)) {
-                        let _lost = link.client.subscribe_many([filter]).await;
+                    for wanted in wanted {
+                        let _lost = link.subscribe([wanted.filter], true);
                     }
                 }
                 JoinOutput::Publish(wire) => {
-                    let _lost = link
-                        .client
-                        .publish(wire.topic, QoS::AtLeastOnce, wire.retain, wire.payload)
-                        .await;
+                    let _lost = link.publish(wire.topic, wire.retain, wire.payload.into());
                 }
                 JoinOutput::Waiting(device) => note(format_args!(
                     "waiting for an operator, who compares this fingerprint: {device}\n\

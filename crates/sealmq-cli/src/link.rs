@@ -1,6 +1,9 @@
-//! A plain MQTT connection, for what needs no keys: the authority's objects, and the demo's outsider.
+//! A plain MQTT connection, for what needs no keys: the authority's objects, joining, and the
+//! demo's outsider.
 
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -8,6 +11,7 @@ use tokio::time::{Duration, timeout};
 
 /// Requests that wait in the client; callers keep fewer on the way.
 const REQUESTS: usize = 64;
+/// How long the end of a connection that takes nothing any more is waited for.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// One connection. It does not come back by itself: make a new one.
@@ -16,6 +20,25 @@ pub(crate) struct Link {
     events: mpsc::UnboundedReceiver<Result<Event, ConnectionError>>,
     /// rumqttc's poll must not be cancelled halfway, so it has a task of its own.
     task: JoinHandle<()>,
+    /// Nothing can be sent any more: what ended the connection is among the next events.
+    is_over: bool,
+}
+
+/// What comes of a connection.
+pub(crate) enum Heard {
+    Publish(Publish),
+    /// The next publication, in the order in which they were handed over, got this packet
+    /// identifier.
+    Written(u16),
+    Acknowledged {
+        packet: u16,
+        /// Why the broker does not take it.
+        refused: Option<PubAckReason>,
+    },
+    Subscribed {
+        /// Of the filters that the broker refuses.
+        refused: Vec<SubscribeReasonCode>,
+    },
 }
 
 impl Link {
@@ -36,16 +59,62 @@ impl Link {
             client,
             events,
             task,
+            is_over: false,
         };
         loop {
-            if let Event::Incoming(Packet::ConnAck(_)) = link.next().await? {
+            if let Event::Incoming(Packet::ConnAck(_)) = link.event().await? {
                 return Ok(link);
             }
         }
     }
 
-    /// The next event. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<Event, ConnectionError> {
+    /// Subscribes in one packet. `false` if the connection has ended, as [`Link::next`] will say.
+    /// There is always room in the client, because callers have little on its way at a time.
+    pub(crate) fn subscribe(
+        &mut self,
+        filters: impl IntoIterator<Item = String>,
+        at_least_once: bool,
+    ) -> bool {
+        let qos = if at_least_once {
+            QoS::AtLeastOnce
+        } else {
+            QoS::AtMostOnce
+        };
+        let filters = filters.into_iter().map(|filter| Filter::new(filter, qos));
+        let sent = self
+            .client
+            .try_subscribe_many(filters.collect::<Vec<_>>())
+            .is_ok();
+        self.is_over |= !sent;
+        sent
+    }
+
+    /// Publishes with QoS 1. `false` as with [`Link::subscribe`].
+    pub(crate) fn publish(&mut self, topic: String, retain: bool, payload: Vec<u8>) -> bool {
+        let published = self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload);
+        self.is_over |= published.is_err();
+        published.is_ok()
+    }
+
+    /// The next thing heard. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<Heard, ConnectionError> {
+        loop {
+            let event = if self.is_over {
+                let ended = timeout(GOODBYE, self.event()).await;
+                ended.unwrap_or(Err(ConnectionError::RequestsDone))?;
+                continue;
+            } else {
+                self.event().await?
+            };
+            if let Some(heard) = heard(event) {
+                return Ok(heard);
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Result<Event, ConnectionError> {
         self.events
             .recv()
             .await
@@ -55,9 +124,29 @@ impl Link {
     /// Says goodbye, as far as the broker still listens.
     pub(crate) async fn disconnect(mut self) {
         if self.client.try_disconnect().is_ok() {
-            let _gone = timeout(GOODBYE, async { while self.next().await.is_ok() {} }).await;
+            let _gone = timeout(GOODBYE, async { while self.event().await.is_ok() {} }).await;
         }
     }
+}
+
+fn heard(event: Event) -> Option<Heard> {
+    Some(match event {
+        Event::Outgoing(Outgoing::Publish(packet)) => Heard::Written(packet),
+        Event::Incoming(Packet::Publish(publish)) => Heard::Publish(publish),
+        Event::Incoming(Packet::PubAck(ack)) => {
+            use PubAckReason::{NoMatchingSubscribers, Success};
+            let (packet, reason) = (ack.pkid, ack.reason);
+            let refused = !matches!(reason, Success | NoMatchingSubscribers);
+            let refused = refused.then_some(reason);
+            Heard::Acknowledged { packet, refused }
+        }
+        Event::Incoming(Packet::SubAck(ack)) => {
+            let mut refused = ack.return_codes;
+            refused.retain(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+            Heard::Subscribed { refused }
+        }
+        _ => return None,
+    })
 }
 
 impl Drop for Link {

@@ -4,14 +4,17 @@ use rand_core::TryCryptoRng;
 
 /// Pauses before connecting again. A connection that ends before anything useful happened doubles
 /// the pause: a broker that accepts and hangs up is not better than one that is away.
-pub(crate) struct Backoff {
+#[derive(Debug, Clone)]
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(crate) const fn new((first, longest): (Duration, Duration)) -> Self {
+    /// With the first pause, and the longest.
+    #[must_use]
+    pub const fn new((first, longest): (Duration, Duration)) -> Self {
         Self {
             first,
             longest,
@@ -20,12 +23,12 @@ impl Backoff {
     }
 
     /// The broker did something for this client.
-    pub(crate) const fn useful(&mut self) {
+    pub const fn useful(&mut self) {
         self.next = self.first;
     }
 
     /// Doubles, and takes a random half off. Without randomness the pause is the whole one.
-    pub(crate) fn take(&mut self, rng: &mut impl TryCryptoRng) -> Duration {
+    pub fn take(&mut self, rng: &mut impl TryCryptoRng) -> Duration {
         let whole = self.next;
         self.next = whole.saturating_mul(2).min(self.longest);
         let part = rng.try_next_u32().map_or(0, |random| random % 256);

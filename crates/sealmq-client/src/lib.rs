@@ -122,6 +122,7 @@ mod will;
 mod window;
 mod wire;
 
+pub use backoff::Backoff;
 pub use client::{Acknowledged, Client, Incoming};
 pub use draft::Draft;
 pub use error::{ClientError, OpenError, StoreFailure};

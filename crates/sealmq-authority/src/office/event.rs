@@ -70,6 +70,30 @@ pub enum OfficeEvent {
     StorePutBack,
 }
 
+impl OfficeEvent {
+    /// What this means to a caller that waits only until the broker has everything, and then ends:
+    /// nothing yet, done, or that it will not get there.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Result<(), Unfinished>> {
+        match self {
+            Self::Complete { refused: 0, .. } => Some(Ok(())),
+            Self::Complete { .. } => Some(Err(Unfinished::Refused)),
+            Self::SubscribeRefused { .. } => Some(Err(Unfinished::Deaf)),
+            _ => None,
+        }
+    }
+}
+
+/// Why the broker does not get everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It does not take some of the objects.
+    Refused,
+    /// It does not let the authority read, so it cannot be seen whether the store is an old copy:
+    /// nothing is published.
+    Deaf,
+}
+
 /// Why the office cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]

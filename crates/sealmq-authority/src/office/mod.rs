@@ -20,6 +20,7 @@ mod desk;
 mod echoes;
 mod event;
 mod outbox;
+mod packets;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -30,7 +31,8 @@ use rand_core::TryCryptoRng;
 use sealmq_core::crypto::sha256;
 use sealmq_keys::{ReservedTopic, authority_filters, is_reserved};
 
-pub use event::{Moment, OfficeError, OfficeEvent, Transmit};
+pub use event::{Moment, OfficeError, OfficeEvent, Transmit, Unfinished};
+pub use packets::Packets;
 pub use sealmq_keys::{SharedError, SharedStore};
 
 use crate::machine::AuthorityEvent;

@@ -10,8 +10,6 @@ mod init;
 mod joining;
 mod members;
 mod run;
-mod shared;
-mod transport;
 
 pub(crate) use audit::{export as audit_export, verify as audit_verify};
 pub(crate) use backup::{backup, resume};
@@ -22,4 +20,3 @@ pub(crate) use init::init;
 pub(crate) use joining::{approve, pending, reject, token_create, token_list, token_revoke};
 pub(crate) use members::{member_add, member_export, member_list, member_remove, member_renew};
 pub(crate) use run::{Ended, Keeper, run};
-pub(crate) use shared::SharedVault;

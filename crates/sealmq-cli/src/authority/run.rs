@@ -1,25 +1,25 @@
 //! `sealmq authority run`: the socket, clocks and signals around the office.
 
 use getrandom::SysRng;
-use rumqttc::v5::{ConnectionError, MqttOptions};
-use sealmq_authority::office::{Moment, Office, OfficeEvent};
-use sealmq_store::RunLock;
+use rumqttc::v5::ConnectionError;
+use sealmq_authority::office::{Moment, Office, Packets, Transmit, Unfinished};
+use sealmq_client::Backoff;
+use sealmq_store::{RunLock, SharedVault};
 use tokio::task::block_in_place;
-use tokio::time::{Duration, Instant, sleep, sleep_until};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::events;
 use super::folder::{look, vault};
-use super::shared::SharedVault;
-use super::transport::Transport;
 use crate::args::RunArgs;
 use crate::failure::Failure;
+use crate::link::{Heard, Link};
 use crate::log::{AUTHORITY, BROKER};
 use crate::signals::Stop;
+use crate::unlock::PATIENCE;
 use crate::{clock, connection};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let address = args.connection.address();
@@ -31,33 +31,42 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     let _lock = RunLock::acquire(&args.authority.dir)?;
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
     block_in_place(|| look(&vault))?.check_delegation()?;
-    let mut keeper = Keeper::new(SharedVault::new(vault));
-    let mut pause = FIRST_PAUSE;
+    let mut keeper = Keeper::new(SharedVault::new(vault, PATIENCE), args.once);
+    let connected =
+        || info!(target: AUTHORITY, event = "connected", address, "connected to {address}");
     loop {
-        let ended = tokio::select! {
-            ended = keeper.connection(options.clone(), args.once, || {
-                pause = FIRST_PAUSE;
-                info!(target: AUTHORITY, event = "connected", address, "connected to {address}");
-            }) => ended,
-            () = stop.requested() => return keeper.leave().await,
+        let link = tokio::select! {
+            link = Link::connect(options.clone()) => link,
+            () = stop.requested() => return Ok(()),
         };
-        match ended {
-            Ended::Done => return keeper.leave().await,
-            Ended::Failed(failure) => return Err(failure),
-            Ended::Lost(error) => {
-                let reason = connection::describe(&error, &address);
-                if args.once {
-                    return Err(Failure::network(reason));
+        let lost = match link {
+            Err(error) => error,
+            Ok(mut link) => {
+                let ended = tokio::select! {
+                    ended = keeper.serve(&mut link, connected) => ended,
+                    () = stop.requested() => Ended::Done,
+                };
+                match ended {
+                    Ended::Lost(error) => error,
+                    Ended::Failed(failure) => return Err(failure),
+                    Ended::Done => {
+                        link.disconnect().await;
+                        return Ok(());
+                    }
                 }
-                let pause = pause.as_secs_f32();
-                warn!(target: BROKER, event = "disconnected", address, pause, "{reason}; trying again in {pause} s");
             }
+        };
+        let reason = connection::describe(&lost, &address);
+        if args.once {
+            return Err(Failure::network(reason));
         }
+        let pause = keeper.backoff.take(&mut SysRng);
+        let seconds = pause.as_secs_f32();
+        warn!(target: BROKER, event = "disconnected", address, pause = seconds, "{reason}; trying again in {seconds:.1} s");
         tokio::select! {
             () = sleep(pause) => {}
             () = stop.requested() => return Ok(()),
         }
-        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }
 
@@ -65,27 +74,32 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 pub(crate) enum Ended {
     /// Everything is there, and that was all that was asked for.
     Done,
-    /// The connection broke or was not made.
+    /// The connection broke.
     Lost(ConnectionError),
     /// It makes no sense to go on.
     Failed(Failure),
 }
 
-/// The office, its store and its connection.
+/// The office, and what it says and hears.
 pub(crate) struct Keeper {
     office: Office,
     store: SharedVault,
     started: Instant,
-    transport: Option<Transport>,
+    packets: Packets,
+    backoff: Backoff,
+    /// To end as soon as the broker has everything.
+    once: bool,
 }
 
 impl Keeper {
-    pub(crate) fn new(store: SharedVault) -> Self {
+    pub(crate) fn new(store: SharedVault, once: bool) -> Self {
         Self {
             office: Office::new(),
             store,
             started: Instant::now(),
-            transport: None,
+            packets: Packets::new(),
+            backoff: Backoff::new(PAUSES),
+            once,
         }
     }
 
@@ -96,96 +110,88 @@ impl Keeper {
         }
     }
 
-    /// One connection, until it breaks; with `once` until the broker has everything.
-    pub(crate) async fn connection(
-        &mut self,
-        options: MqttOptions,
-        once: bool,
-        connected: impl FnOnce(),
-    ) -> Ended {
-        self.transport = None;
-        self.office.handle_disconnected();
-        match Transport::connect(options).await {
-            Ok(transport) => self.transport = Some(transport),
-            Err(error) => return Ended::Lost(error),
-        }
+    /// One connection, until it breaks or nothing is left to do. Tells when the office is at work.
+    pub(crate) async fn serve(&mut self, link: &mut Link, connected: impl FnOnce()) -> Ended {
+        self.packets = Packets::new();
         self.office.handle_connected(self.now());
         let mut connected = Some(connected);
         loop {
-            if let Err(ended) = self.act(once) {
+            if let Err(ended) = self.act(link) {
                 return ended;
             }
             if let Some(connected) = connected.take() {
                 connected();
             }
-            let Some(transport) = &mut self.transport else {
-                return Ended::Lost(ConnectionError::RequestsDone);
-            };
-            let due = self.office.poll_timeout().unwrap_or(LONGEST_PAUSE);
-            let due = self.started.checked_add(due).unwrap_or(self.started);
-            let event = tokio::select! {
-                event = transport.next() => event,
-                () = sleep_until(due) => continue,
-            };
-            let now = self.now();
-            match (event, &mut self.transport) {
-                (Ok(event), Some(transport)) => transport.deliver(event, &mut self.office, now),
-                (Ok(_), None) => {}
-                (Err(error), _) => return Ended::Lost(error),
+            let due = self.office.poll_timeout().unwrap_or(Duration::MAX);
+            let due = due.saturating_sub(self.started.elapsed());
+            match timeout(due, link.next()).await {
+                Ok(Ok(heard)) => self.hear(heard),
+                Ok(Err(error)) => return Ended::Lost(error),
+                Err(_) => {}
             }
         }
     }
 
     /// Lets the office do what is due, and carries out what it wants.
-    fn act(&mut self, once: bool) -> Result<(), Ended> {
+    fn act(&mut self, link: &mut Link) -> Result<(), Ended> {
         let now = self.now();
-        if self
-            .office
-            .poll_timeout()
-            .is_some_and(|due| due <= now.elapsed)
-        {
+        let due = self.office.poll_timeout();
+        if due.is_some_and(|due| due <= now.elapsed) {
             // Blocks for milliseconds.
             let (office, store) = (&mut self.office, &mut self.store);
             let done = block_in_place(|| office.handle_timeout(now, store, &mut SysRng));
             done.map_err(|error| Ended::Failed(error.into()))?;
         }
-        let mut ended = Ok(());
+        // Whoever waits for the end of `--once` has to know that everything was looked at.
+        let mut outcome = None;
         while let Some(event) = self.office.poll_event() {
             events::log_office(&event, self.office.prefix());
-            if once && ended.is_ok() {
-                ended = is_over(&event);
-            }
+            outcome = outcome.or(event.outcome());
         }
-        ended?;
-        let now = self.now();
-        while let Some(transmit) = self.office.poll_transmit(now)
-            && let Some(transport) = &mut self.transport
+        if let Some(outcome) = outcome
+            && self.once
         {
-            if !transport.send(transmit) {
-                break;
+            let failed = |why: Unfinished| Ended::Failed(why.into());
+            return Err(outcome.map_or_else(failed, |()| Ended::Done));
+        }
+        let now = self.now();
+        let mut is_there = true;
+        while is_there && let Some(transmit) = self.office.poll_transmit(now) {
+            is_there = match transmit {
+                Transmit::Subscribe {
+                    filters,
+                    at_least_once,
+                } => link.subscribe(filters, at_least_once),
+                Transmit::Publish { token, publication } => {
+                    self.packets.handed(token);
+                    link.publish(publication.topic, publication.retain, publication.payload)
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Tells the office what came.
+    fn hear(&mut self, heard: Heard) {
+        let now = self.now();
+        match heard {
+            Heard::Written(packet) => return self.packets.written(packet),
+            Heard::Publish(message) => {
+                let topic = String::from_utf8_lossy(&message.topic);
+                let (payload, retain) = (&message.payload, message.retain);
+                self.office.handle_publish(now, &topic, payload, retain);
+            }
+            Heard::Subscribed { refused } => {
+                let refused = (!refused.is_empty()).then(|| format!("{refused:?}"));
+                self.office.handle_subscribed(now, refused);
+            }
+            Heard::Acknowledged { packet, refused } => {
+                if let Some(token) = self.packets.answered(packet) {
+                    let refused = refused.map(|reason| format!("{reason:?}"));
+                    self.office.handle_ack(token, refused);
+                }
             }
         }
-        Ok(())
+        self.backoff.useful();
     }
-
-    /// Ends the connection, if there is one.
-    pub(crate) async fn leave(&mut self) -> Result<(), Failure> {
-        if let Some(transport) = self.transport.take() {
-            transport.disconnect().await;
-        }
-        Ok(())
-    }
-}
-
-/// Whoever waits for the end of `--once` has to know that everything was looked at, and is there.
-fn is_over(event: &OfficeEvent) -> Result<(), Ended> {
-    let why = match event {
-        OfficeEvent::SubscribeRefused { .. } => {
-            "the broker refuses this client's subscriptions, so it cannot be seen whether this folder is an old copy: nothing was published. Allow it to read what the authority reads (docs/operations.md)"
-        }
-        OfficeEvent::Complete { refused: 0, .. } => return Err(Ended::Done),
-        OfficeEvent::Complete { .. } => "the broker refuses some of the authority's objects",
-        _ => return Ok(()),
-    };
-    Err(Ended::Failed(Failure::refused(why)))
 }

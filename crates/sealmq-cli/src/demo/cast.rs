@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::v5::MqttOptions;
 use sealmq_core::object::Access;
+use sealmq_store::SharedVault;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::timeout;
 
@@ -12,11 +13,13 @@ use super::domain::{Domain, Enrolled};
 use super::input::Input;
 use super::node::{LIMIT, Node};
 use super::outsider::Outsider;
-use crate::authority::{Ended, Keeper, SharedVault};
+use crate::authority::{Ended, Keeper};
 use crate::connection::{describe, plain_options, random_id};
 use crate::failure::Failure;
+use crate::link::Link;
 use crate::output::note;
 use crate::session;
+use crate::unlock::PATIENCE;
 
 /// Messages that a subscriber may be behind; Mosquitto queues 1000.
 const MOST_BEHIND: usize = 400;
@@ -87,7 +90,7 @@ impl Cast {
             domain.prefix.clone(),
         )
         .await?;
-        let store = SharedVault::new(block_in_place(|| domain.vault_again())?);
+        let store = SharedVault::new(block_in_place(|| domain.vault_again())?, PATIENCE);
         let keeper = Keeping::start(store, place.options()?, place.address());
         let filter = format!("{base}/#");
         let cast = Self {
@@ -235,11 +238,13 @@ impl Drop for Keeping {
 
 /// The authority's loop, as `sealmq authority run` has it.
 async fn keep(store: SharedVault, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
-    let mut keeper = Keeper::new(store);
-    let reason = match keeper.connection(options, false, || ()).await {
-        Ended::Failed(failure) => failure.message,
-        Ended::Lost(error) => describe(&error, &address),
-        Ended::Done => return,
+    let reason = match Link::connect(options).await {
+        Ok(mut link) => match Keeper::new(store, false).serve(&mut link, || ()).await {
+            Ended::Failed(failure) => failure.message,
+            Ended::Lost(error) => describe(&error, &address),
+            Ended::Done => return,
+        },
+        Err(error) => describe(&error, &address),
     };
     if !is_over.load(Ordering::Acquire) {
         note(format_args!(

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Packet;
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
+use rumqttc::v5::{AsyncClient, ConnectionError, MqttOptions};
 use sealmq_keys::is_reserved;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -12,7 +11,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use super::node::LIMIT;
 use crate::connection;
 use crate::failure::Failure;
-use crate::link::Link;
+use crate::link::{Heard, Link};
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -55,7 +54,7 @@ impl Outsider {
             .map_err(Failure::network)?;
         let subscribed = async {
             loop {
-                if let Event::Incoming(Packet::SubAck(_)) = link.next().await.map_err(failed)? {
+                if let Heard::Subscribed { .. } = link.next().await.map_err(failed)? {
                     return Ok::<_, Failure>(());
                 }
             }
@@ -68,7 +67,7 @@ impl Outsider {
         let records = Arc::clone(&recorded);
         let task = tokio::spawn(async move {
             while let Ok(event) = link.next().await {
-                let Event::Incoming(Packet::Publish(publish)) = event else {
+                let Heard::Publish(publish) = event else {
                     continue;
                 };
                 let topic = String::from_utf8_lossy(&publish.topic).into_owned();
