@@ -22,6 +22,7 @@ mod group;
 mod hpke;
 pub mod json;
 mod keys;
+mod table;
 mod world;
 
 pub use check::{Counts, check_file};

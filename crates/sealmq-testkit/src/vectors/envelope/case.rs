@@ -43,6 +43,11 @@ impl Case {
         }
     }
 
+    /// Makes vectors about one section.
+    pub(crate) fn of(scene: &Scene, spec: &'static str) -> impl Fn(&str, &str) -> Self {
+        move |id, comment| Self::new(scene, id, comment, spec)
+    }
+
     pub(crate) fn spec(mut self, section: &'static str) -> Self {
         self.spec.push(section);
         self

@@ -5,6 +5,7 @@ use super::case::Case;
 use super::scene::Scene;
 use crate::vectors::craft::{Draft, varint};
 use crate::vectors::file::VectorFile;
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::sensor;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
@@ -20,20 +21,10 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
                 .raw(topic, bytes, reason)
                 .done(file);
         };
-    refused(
-        "empty",
-        "An empty payload is not an envelope.",
-        "§9",
-        b"",
-        "NotSealed",
-    );
-    refused(
-        "json",
-        "Another program's payload.",
-        "§9",
-        br#"{"temperature":21.5}"#,
-        "NotSealed",
-    );
+    table! { refused:
+        "empty": "An empty payload is not an envelope.", "§9", b""                        => "NotSealed";
+        "json":  "Another program's payload.",           "§9", br#"{"temperature":21.5}"# => "NotSealed";
+    }
     for form in [0x00, 0x01, 0x10, 0x13, 0x21, 0x90, 0x93, 0xff] {
         refused(
             &format!("form-{form:02x}"),
@@ -52,28 +43,15 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             "Unsupported",
         );
     }
-    Case::new(
-        scene,
-        "form-12",
-        "Reserved: in a domain of suite 2 envelopes have the form 0x11, too.",
-        "§3",
-    )
-    .attacks(&["D15"])
-    .raw(topic, &with_form(0x12), "Unsupported")
-    .done(file);
     let consistent = plain.change(|d| d.session.form = 0x12);
-    Case::new(
-        scene,
-        "form-12-consistent",
-        "Sealed and signed for suite 2 throughout.",
-        "§9",
-    )
-    .attacks(&["D15"])
-    .bad(&consistent, "Unsupported")
-    .done(file);
-    Case::new(scene, "form-12-short", "Reserved and too short.", "§3")
-        .raw(topic, &with_form(0x12)[..125], "Unsupported")
-        .done(file);
+    stories! { |id, comment, spec| Case::new(scene, id, comment, spec) => file:
+        "form-12": "Reserved: in a domain of suite 2 envelopes have the form 0x11, too.",
+            "§3" => .attacks(&["D15"]).raw(topic, &with_form(0x12), "Unsupported");
+        "form-12-consistent": "Sealed and signed for suite 2 throughout.",
+            "§9" => .attacks(&["D15"]).bad(&consistent, "Unsupported");
+        "form-12-short": "Reserved and too short.",
+            "§3" => .raw(topic, &with_form(0x12)[..125], "Unsupported");
+    }
 
     let mut malformed = |id: &str, comment: &str, bytes: &[u8]| {
         Case::new(scene, id, comment, "§3")
@@ -81,34 +59,18 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             .raw(topic, bytes, "Malformed")
             .done(file);
     };
-    malformed("one-byte", "The form alone.", &envelope[..1]);
-    malformed("header-only", "Cut off behind the header.", &envelope[..42]);
-    malformed(
-        "too-short",
-        "125 bytes: one below the smallest envelope.",
-        &envelope[..125],
-    );
+    table! { malformed:
+        "one-byte":    "The form alone.",                             &envelope[..1];
+        "header-only": "Cut off behind the header.",                  &envelope[..42];
+        "too-short":   "125 bytes: one below the smallest envelope.", &envelope[..125];
+    }
     let with_counter = |counter: &[u8]| [&envelope[..41], counter, &envelope[42..]].concat();
-    malformed(
-        "counter-overlong",
-        "0 spelled with two bytes.",
-        &with_counter(&[0x80, 0]),
-    );
-    malformed(
-        "counter-too-large",
-        "The counter 2^21.",
-        &with_counter(&varint(1 << 21)),
-    );
-    malformed(
-        "counter-2-to-the-32",
-        "A counter that is 0 modulo 2^32.",
-        &with_counter(&varint(1 << 32)),
-    );
-    malformed(
-        "counter-11-bytes",
-        "A varint of 11 bytes.",
-        &with_counter(&[&[0xff; 10][..], &[1]].concat()),
-    );
+    table! { malformed:
+        "counter-overlong": "0 spelled with two bytes.", &with_counter(&[0x80, 0]);
+        "counter-too-large": "The counter 2^21.", &with_counter(&varint(1 << 21));
+        "counter-2-to-the-32": "A counter that is 0 modulo 2^32.", &with_counter(&varint(1 << 32));
+        "counter-11-bytes": "A varint of 11 bytes.", &with_counter(&[&[0xff; 10][..], &[1]].concat());
+    }
 
     let mut flip = |id: &str, comment: &str, at: usize, bit: u8, reason: &'static str| {
         let mut flipped = envelope.clone();
@@ -118,114 +80,38 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             .raw(topic, &flipped, reason)
             .done(file);
     };
-    flip(
-        "key-id-first",
-        "A bit of the key id.",
-        1,
-        0x80,
-        "UnknownKey",
-    );
-    flip(
-        "key-id-last",
-        "The last bit of the key id.",
-        8,
-        0x01,
-        "UnknownKey",
-    );
-    flip("enc-first", "A bit of enc.", 9, 0x01, "Rejected");
-    flip(
-        "enc-last",
-        "A bit of the last byte of enc.",
-        40,
-        0x10,
-        "Rejected",
-    );
-    flip(
-        "enc-high-bit",
-        "The bit of enc that X25519 ignores: enc is in the KEM context, too.",
-        40,
-        0x80,
-        "Rejected",
-    );
-    flip(
-        "counter",
-        "Another counter is another nonce.",
-        41,
-        0x01,
-        "Rejected",
-    );
-    flip(
-        "flags",
-        "The first byte of the ciphertext: the flags.",
-        42,
-        0x20,
-        "Rejected",
-    );
     let payload = envelope.len() - 16 - 64 - 1;
-    flip(
-        "payload",
-        "The last byte of the payload.",
-        payload,
-        0x01,
-        "Rejected",
-    );
-    flip(
-        "signature",
-        "A bit of the signature's ciphertext.",
-        payload + 1,
-        0x01,
-        "Rejected",
-    );
-    flip(
-        "tag-first",
-        "The first bit of the tag.",
-        envelope.len() - 16,
-        0x80,
-        "Rejected",
-    );
-    flip(
-        "tag-last",
-        "The last bit of the tag.",
-        envelope.len() - 1,
-        0x01,
-        "Rejected",
-    );
+    table! { flip:
+        "key-id-first": "A bit of the key id.", 1, 0x80 => "UnknownKey";
+        "key-id-last": "The last bit of the key id.", 8, 0x01 => "UnknownKey";
+        "enc-first": "A bit of enc.", 9, 0x01 => "Rejected";
+        "enc-last": "A bit of the last byte of enc.", 40, 0x10 => "Rejected";
+        "enc-high-bit": "The bit of enc that X25519 ignores: enc is in the KEM context, too.",
+            40, 0x80 => "Rejected";
+        "counter": "Another counter is another nonce.", 41, 0x01 => "Rejected";
+        "flags": "The first byte of the ciphertext: the flags.", 42, 0x20 => "Rejected";
+        "payload": "The last byte of the payload.", payload, 0x01 => "Rejected";
+        "signature": "A bit of the signature's ciphertext.", payload + 1, 0x01 => "Rejected";
+        "tag-first": "The first bit of the tag.", envelope.len() - 16, 0x80 => "Rejected";
+        "tag-last": "The last bit of the tag.", envelope.len() - 1, 0x01 => "Rejected";
+    }
 
     let forged = {
         let mut forged = envelope.clone();
         forged[60] ^= 1;
         forged
     };
-    Case::new(
-        scene,
-        "forgery-before-genuine",
-        "A forgery that the AEAD refuses does not burn the genuine message.",
-        "§9",
-    )
-    .attacks(&["A8"])
-    .raw(topic, &forged, "Rejected")
-    .ok(&plain)
-    .done(file);
-    Case::new(scene, "cut-tag", "The last byte is missing.", "§9")
-        .raw(topic, &envelope[..envelope.len() - 1], "Rejected")
-        .done(file);
-    Case::new(scene, "extra-byte", "A byte too many.", "§9")
-        .raw(topic, &[&envelope[..], &[0]].concat(), "Rejected")
-        .done(file);
-    Case::new(
-        scene,
-        "topic-moved",
-        "The broker delivers it on another topic of the group.",
-        "§7",
-    )
-    .attacks(&["B11"])
-    .raw("plant/b/temp", &envelope, "Rejected")
-    .ok(&plain)
-    .done(file);
-    Case::new(scene, "topic-case", "Topics are compared as bytes.", "§1")
-        .attacks(&["B15"])
-        .raw("Plant/a/temp", &envelope, "Rejected")
-        .done(file);
+    stories! { |id, comment, spec| Case::new(scene, id, comment, spec) => file:
+        "forgery-before-genuine": "A forgery that the AEAD refuses does not burn the genuine message.",
+            "§9" => .attacks(&["A8"]).raw(topic, &forged, "Rejected").ok(&plain);
+        "cut-tag": "The last byte is missing.",
+            "§9" => .raw(topic, &envelope[..envelope.len() - 1], "Rejected");
+        "extra-byte": "A byte too many.", "§9" => .raw(topic, &[&envelope[..], &[0]].concat(), "Rejected");
+        "topic-moved": "The broker delivers it on another topic of the group.",
+            "§7" => .attacks(&["B11"]).raw("plant/b/temp", &envelope, "Rejected").ok(&plain);
+        "topic-case": "Topics are compared as bytes.",
+            "§1" => .attacks(&["B15"]).raw("Plant/a/temp", &envelope, "Rejected");
+    }
     let (composed, decomposed) = ("plant/ö", "plant/o\u{308}");
     let normal = plain.change(|d| d.topic = composed.to_owned());
     Case::new(scene, "topic-normalised", "No Unicode normalisation.", "§1")
@@ -233,24 +119,12 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         .raw(decomposed, &normal.envelope(), "Rejected")
         .done(file);
 
-    for (id, point) in [
-        (
-            "zero",
-            "0000000000000000000000000000000000000000000000000000000000000000",
-        ),
-        (
-            "one",
-            "0100000000000000000000000000000000000000000000000000000000000000",
-        ),
-        (
-            "order-8",
-            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-        ),
-        (
-            "non-canonical",
-            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        ),
-    ] {
+    for (id, point) in table! {
+        "zero":          "0000000000000000000000000000000000000000000000000000000000000000";
+        "one":           "0100000000000000000000000000000000000000000000000000000000000000";
+        "order-8":       "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157";
+        "non-canonical": "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f";
+    } {
         let mut bytes = envelope.clone();
         bytes[9..41].copy_from_slice(&hex::decode(point).unwrap());
         Case::new(
@@ -265,47 +139,21 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     }
 
     let outside = Draft::new(scene.group.epoch(1), &sensor(), "a");
-    Case::new(
-        scene,
-        "epoch-outside-window",
-        "An epoch that has left the window.",
-        "§9",
-    )
-    .attacks(&["A19"])
-    .bad(&outside, "UnknownKey")
-    .done(file);
-    // The key id of the one epoch, the keys of the other.
     let mixed = plain.change(|d| {
         let other = Draft::new(scene.group.epoch(2), &sensor(), "a");
         d.session.message_key = other.session.message_key;
         d.session.base_nonce = other.session.base_nonce;
     });
-    Case::new(
-        scene,
-        "keys-of-other-epoch",
-        "The key id names the one candidate: there is no trial decryption.",
-        "§3",
-    )
-    .attacks(&["D5"])
-    .bad(&mixed, "Rejected")
-    .done(file);
     let nonce = plain.change(|d| d.session.base_nonce[11] ^= 1);
-    Case::new(
-        scene,
-        "nonce",
-        "Encrypted under another nonce than the counter's.",
-        "§6",
-    )
-    .bad(&nonce, "Rejected")
-    .done(file);
     let key_id = plain.change(|d| d.session.announcement.0[31] ^= 1);
-    Case::new(
-        scene,
-        "announcement-other-tail",
-        "The key id fits, the announcement that was signed has another hash.",
-        "§7",
-    )
-    .attacks(&["A14"])
-    .bad(&key_id, "Rejected")
-    .done(file);
+    stories! { |id, comment, spec| Case::new(scene, id, comment, spec) => file:
+        "epoch-outside-window": "An epoch that has left the window.",
+            "§9" => .attacks(&["A19"]).bad(&outside, "UnknownKey");
+        // The key id of the one epoch, the keys of the other.
+        "keys-of-other-epoch": "The key id names the one candidate: there is no trial decryption.",
+            "§3" => .attacks(&["D5"]).bad(&mixed, "Rejected");
+        "nonce": "Encrypted under another nonce than the counter's.", "§6" => .bad(&nonce, "Rejected");
+        "announcement-other-tail": "The key id fits, the announcement that was signed has another hash.",
+            "§7" => .attacks(&["A14"]).bad(&key_id, "Rejected");
+    }
 }

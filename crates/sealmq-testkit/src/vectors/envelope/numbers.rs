@@ -2,86 +2,24 @@
 
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::NOW;
 
 const MODULUS: u64 = 1 << 21;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     let half = MODULUS / 2;
-    let gaps = [
-        (
-            "next",
-            "The next number: nothing is missing.",
-            4,
-            5,
-            false,
-            Some(0),
-        ),
-        (
-            "missed-2",
-            "Two messages are missing.",
-            4,
-            7,
-            false,
-            Some(2),
-        ),
-        (
-            "across-sessions",
-            "Counting goes on in the next session.",
-            4,
-            7,
-            true,
-            Some(2),
-        ),
-        (
-            "wraps",
-            "After 2^21 - 1 comes 0.",
-            MODULUS - 1,
-            0,
-            false,
-            Some(0),
-        ),
-        (
-            "wraps-missed",
-            "One is missing around the end.",
-            MODULUS - 1,
-            1,
-            false,
-            Some(1),
-        ),
-        (
-            "same",
-            "The same number again is not a gap of 2^21 - 1.",
-            4,
-            4,
-            false,
-            None,
-        ),
-        (
-            "late",
-            "A message that comes late is no gap.",
-            9,
-            4,
-            false,
-            None,
-        ),
-        (
-            "largest",
-            "2^20 - 1 missing is the most that is reported.",
-            0,
-            half,
-            false,
-            Some(half - 1),
-        ),
-        (
-            "too-large",
-            "2^20 is read as late.",
-            0,
-            half + 1,
-            false,
-            None,
-        ),
-    ];
+    let gaps = table! {
+        "next":            "The next number: nothing is missing.",            4, 5, false, Some(0);
+        "missed-2":        "Two messages are missing.",                       4, 7, false, Some(2);
+        "across-sessions": "Counting goes on in the next session.",           4, 7, true, Some(2);
+        "wraps":           "After 2^21 - 1 comes 0.",                         MODULUS - 1, 0, false, Some(0);
+        "wraps-missed":    "One is missing around the end.",                  MODULUS - 1, 1, false, Some(1);
+        "same":            "The same number again is not a gap of 2^21 - 1.", 4, 4, false, None;
+        "late":            "A message that comes late is no gap.",            9, 4, false, None;
+        "largest":         "2^20 - 1 missing is the most that is reported.",  0, half, false, Some(half - 1);
+        "too-large":       "2^20 is read as late.",                           0, half + 1, false, None;
+    };
     for (id, comment, last, sequence, later, missed) in gaps {
         gap(file, id, comment, (last, sequence, later), missed, false);
     }
@@ -110,44 +48,14 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         false,
     );
 
-    let numbers = [
-        (
-            "clock",
-            "The clock is ahead of the previous number.",
-            5,
-            Some(NOW),
-            NOW,
-        ),
-        ("no-clock", "Without a clock: one more.", 5, None, 6),
-        (
-            "first-without-clock",
-            "The first session of a device without a clock.",
-            0,
-            None,
-            1,
-        ),
-        (
-            "same-second",
-            "Two sessions in one second.",
-            NOW,
-            Some(NOW),
-            NOW + 1,
-        ),
-        (
-            "clock-behind",
-            "A clock that was put back.",
-            NOW + 1000,
-            Some(NOW),
-            NOW + 1001,
-        ),
-        (
-            "next-second",
-            "The clock is just ahead.",
-            NOW - 1,
-            Some(NOW),
-            NOW,
-        ),
-    ];
+    let numbers = table! {
+        "clock": "The clock is ahead of the previous number.", 5, Some(NOW), NOW;
+        "no-clock": "Without a clock: one more.", 5, None, 6;
+        "first-without-clock": "The first session of a device without a clock.", 0, None, 1;
+        "same-second": "Two sessions in one second.", NOW, Some(NOW), NOW + 1;
+        "clock-behind": "A clock that was put back.", NOW + 1000, Some(NOW), NOW + 1001;
+        "next-second": "The clock is just ahead.", NOW - 1, Some(NOW), NOW;
+    };
     for (id, comment, previous, now, number) in numbers {
         let input = object! { previous: previous, now: now };
         let vector = Vector::valid(

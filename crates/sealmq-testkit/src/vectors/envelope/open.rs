@@ -5,19 +5,15 @@ use super::scene::{Scene, gateway, renewed};
 use crate::vectors::craft::{Draft, Property};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::Json;
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{hash, insider, sensor};
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
-    Case::new(
-        scene,
-        "plain",
-        "A plain message; the plaintext is body and signature.",
-        "§9",
-    )
-    .ok(&plain)
-    .plaintext(&plain.plaintext())
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "plain": "A plain message; the plaintext is body and signature."
+            => .ok(&plain).plaintext(&plain.plaintext());
+    }
 
     let mut single = |id: &str, comment: &str, spec: &'static str, change: &dyn Fn(&mut Draft)| {
         let draft = plain.change(change);
@@ -26,62 +22,27 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             .plaintext(&draft.plaintext())
             .done(file);
     };
-    single("no-flags", "No flag at all.", "§4", &|d| {
-        d.message.sent_at = None
-    });
-    single("sequence", "With a sequence.", "§4", &|d| {
-        d.message.sequence = Some(4)
-    });
-    single(
-        "retain-live",
-        "Published with retain, delivered live.",
-        "§9",
-        &|d| d.message.retain = true,
-    );
-    single(
-        "empty-payload",
-        "An empty payload is a payload.",
-        "§4",
-        &|d| d.message.payload.clear(),
-    );
-    single(
-        "credential-known",
-        "The credential that the reader knows anyway.",
-        "§4",
-        &|d| {
-            d.message.credential = Some(sensor().object());
-        },
-    );
-    single(
-        "everything",
-        "Every flag of an ordinary message.",
-        "§4",
-        &|d| {
-            d.message.sequence = Some(0);
-            d.message.credential = Some(sensor().object());
-            d.message.properties = properties();
-            d.message.padding = Some(7);
-            d.message.retain = true;
-        },
-    );
-    single(
-        "properties",
-        "Every property; only these copies reach the application.",
-        "§5",
-        &|d| d.message.properties = properties(),
-    );
-    single(
-        "properties-user-order",
-        "User properties keep their order and may repeat.",
-        "§5",
-        &|d| {
-            d.message.properties = vec![
-                Property::User("b", "2"),
-                Property::User("a", "1"),
-                Property::User("b", "2"),
-            ];
-        },
-    );
+    table! { single:
+        "no-flags": "No flag at all.", "§4", &|d| d.message.sent_at = None;
+        "sequence": "With a sequence.", "§4", &|d| d.message.sequence = Some(4);
+        "retain-live": "Published with retain, delivered live.", "§9", &|d| d.message.retain = true;
+        "empty-payload": "An empty payload is a payload.", "§4", &|d| d.message.payload.clear();
+        "credential-known": "The credential that the reader knows anyway.",
+            "§4", &|d| d.message.credential = Some(sensor().object());
+        "everything": "Every flag of an ordinary message.",
+            "§4", &|d| {
+                d.message.sequence = Some(0);
+                d.message.credential = Some(sensor().object());
+                d.message.properties = properties();
+                d.message.padding = Some(7);
+                d.message.retain = true;
+            };
+        "properties": "Every property; only these copies reach the application.",
+            "§5", &|d| d.message.properties = properties();
+        "properties-user-order": "User properties keep their order and may repeat.",
+            "§5",
+            &|d| d.message.properties = vec![Property::User("b", "2"), Property::User("a", "1"), Property::User("b", "2")];
+    }
     for amount in [0, 1, 50] {
         single(
             &format!("padding-{amount}"),
@@ -92,163 +53,65 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             },
         );
     }
-    single(
-        "padding-payload-zeros",
-        "A payload of zero bytes is not taken for padding.",
-        "§4",
-        &|d| {
-            d.message.payload = vec![0; 5];
-            d.message.padding = Some(5);
-        },
-    );
-    single(
-        "sender-unpadded-zeros",
-        "Without PADDED, zero bytes at the end are payload.",
-        "§4",
-        &|d| {
-            d.message.payload = vec![0; 5];
-        },
-    );
-    single("numbers-max", "Numbers at their limits.", "§4", &|d| {
-        d.counter = (1 << 21) - 1;
-        d.message.number = (1 << 35) - 1;
-        d.message.sequence = Some((1 << 21) - 1);
-    });
-    single(
-        "second-filter",
-        "A topic of the group's second filter.",
-        "§9",
-        &|d| d.topic = "shared/x/status".to_owned(),
-    );
-    single(
-        "parent-topic",
-        "`plant/#` stands for `plant`, too.",
-        "§9",
-        &|d| d.topic = "plant".to_owned(),
-    );
+    table! { single:
+        "padding-payload-zeros": "A payload of zero bytes is not taken for padding.",
+            "§4", &|d| {
+                d.message.payload = vec![0; 5];
+                d.message.padding = Some(5);
+            };
+        "sender-unpadded-zeros": "Without PADDED, zero bytes at the end are payload.",
+            "§4", &|d| d.message.payload = vec![0; 5];
+        "numbers-max": "Numbers at their limits.",
+            "§4", &|d| {
+                d.counter = (1 << 21) - 1;
+                d.message.number = (1 << 35) - 1;
+                d.message.sequence = Some((1 << 21) - 1);
+            };
+        "second-filter": "A topic of the group's second filter.",
+            "§9", &|d| d.topic = "shared/x/status".to_owned();
+        "parent-topic": "`plant/#` stands for `plant`, too.", "§9", &|d| d.topic = "plant".to_owned();
+    }
 
     let largest = plain.change(|d| {
         d.message.properties = vec![Property::CorrelationData(vec![0x5a; 16_381])];
     });
-    Case::new(
-        scene,
-        "properties-largest",
-        "16384 bytes of properties.",
-        "§5",
-    )
-    .ok(&largest)
-    .done(file);
-
     let older = Draft::new(scene.group.epoch(2), &sensor(), "a");
-    Case::new(
-        scene,
-        "older-epoch",
-        "An epoch of the window, with the policy of the newest announcement.",
-        "§9",
-    )
-    .attacks(&["A5"])
-    .ok(&older)
-    .ok(&scene.in_session(older.message.number + 1))
-    .done(file);
-    Case::new(
-        scene,
-        "credential-inside",
-        "The reader does not know the sender: the credential inside is enough.",
-        "§9",
-    )
-    .with("credentials", Json::Array(vec![]))
-    .attacks(&["C14"])
-    .ok(&plain.change(|d| d.message.credential = Some(sensor().object())))
-    .ok(&plain.change(|d| d.counter = 1))
-    .done(file);
     let fresh = scene.sent_by(&renewed());
-    Case::new(
-        scene,
-        "credential-newer-inside",
-        "A newer credential inside takes the place of the known one.",
-        "§9",
-    )
-    .attacks(&["C12"])
-    .ok(&fresh.change(|d| d.message.credential = Some(renewed().object())))
-    .ok(&fresh.change(|d| d.counter = 1))
-    .done(file);
-    Case::new(
-        scene,
-        "credential-older-inside",
-        "An older credential inside is not looked at: the signature is under the known one.",
-        "§9",
-    )
-    .with(
-        "credentials",
-        Json::Array(vec![Json::hex(renewed().object())]),
-    )
-    .ok(&fresh.change(|d| d.message.credential = Some(sensor().object())))
-    .done(file);
-    Case::new(
-        scene,
-        "own-wanted",
-        "Own messages, for a reader that asked for them.",
-        "§9",
-    )
-    .with("number", 7_u8)
-    .with("own_messages", true)
-    .ok(&plain)
-    .done(file);
     let gateway_topic = scene
         .sent_by(&gateway())
         .change(|d| d.topic = "plant/gateway-9/temp".to_owned());
-    Case::new(
-        scene,
-        "own-name-filter",
-        "`%c` in a publish filter stands for the sender's name.",
-        "§9",
-    )
-    .attacks(&["B16"])
-    .ok(&gateway_topic)
-    .done(file);
-    Case::new(
-        scene,
-        "two-senders",
-        "Two senders with the same session number and counter.",
-        "§9",
-    )
-    .ok(&plain)
-    .ok(&scene.sent_by(&insider()))
-    .done(file);
-    Case::new(scene, "hint-wraps", "Serial 128: the hint is 0.", "§4")
-        .with(
-            "credentials",
-            Json::Array(vec![Json::hex(serial(128).object())]),
-        )
-        .ok(&scene.sent_by(&serial(128)))
-        .done(file);
     let mut hashed = scene.sent_by(&serial(200));
     hashed.credential_hash = hash(&serial(200).object());
-    Case::new(scene, "hint-of-200", "Serial 200: the hint is 72.", "§4")
-        .with(
-            "credentials",
-            Json::Array(vec![Json::hex(serial(200).object())]),
-        )
-        .ok(&hashed)
-        .done(file);
-    Case::new(
-        scene,
-        "refused-others",
-        "A refused list that does not concern the sender.",
-        "§9",
-    )
-    .with("refused", refused(&[(3, u32::MAX), (8, 2)]))
-    .ok(&plain)
-    .done(file);
-    Case::new(
-        scene,
-        "refused-lowest-serial",
-        "The sender's serial is the lowest that is accepted.",
-        "§9",
-    )
-    .with("refused", refused(&[(7, 1)]))
-    .ok(&plain)
-    .done(file);
+    stories! { |id, comment, spec| Case::new(scene, id, comment, spec) => file:
+        "properties-largest": "16384 bytes of properties.", "§5" => .ok(&largest);
+        "older-epoch": "An epoch of the window, with the policy of the newest announcement.",
+            "§9" => .attacks(&["A5"]).ok(&older).ok(&scene.in_session(older.message.number + 1));
+        "credential-inside": "The reader does not know the sender: the credential inside is enough.",
+            "§9" => .with("credentials", Json::Array(vec![])).attacks(&["C14"])
+            .ok(&plain.change(|d| d.message.credential = Some(sensor().object())))
+            .ok(&plain.change(|d| d.counter = 1));
+        "credential-newer-inside": "A newer credential inside takes the place of the known one.",
+            "§9" => .attacks(&["C12"]).ok(&fresh.change(|d| d.message.credential = Some(renewed().object())))
+            .ok(&fresh.change(|d| d.counter = 1));
+        "credential-older-inside": "An older credential inside is not looked at: the signature is under the known one.",
+            "§9" => .with("credentials", Json::Array(vec![Json::hex(renewed().object())]))
+            .ok(&fresh.change(|d| d.message.credential = Some(sensor().object())));
+        "own-wanted": "Own messages, for a reader that asked for them.",
+            "§9" => .with("number", 7_u8).with("own_messages", true).ok(&plain);
+        "own-name-filter": "`%c` in a publish filter stands for the sender's name.",
+            "§9" => .attacks(&["B16"]).ok(&gateway_topic);
+        "two-senders": "Two senders with the same session number and counter.",
+            "§9" => .ok(&plain).ok(&scene.sent_by(&insider()));
+        "hint-wraps": "Serial 128: the hint is 0.",
+            "§4" => .with("credentials", Json::Array(vec![Json::hex(serial(128).object())]))
+            .ok(&scene.sent_by(&serial(128)));
+        "hint-of-200": "Serial 200: the hint is 72.",
+            "§4" => .with("credentials", Json::Array(vec![Json::hex(serial(200).object())])).ok(&hashed);
+        "refused-others": "A refused list that does not concern the sender.",
+            "§9" => .with("refused", refused(&[(3, u32::MAX), (8, 2)])).ok(&plain);
+        "refused-lowest-serial": "The sender's serial is the lowest that is accepted.",
+            "§9" => .with("refused", refused(&[(7, 1)])).ok(&plain);
+    }
 }
 
 /// Member 7 with a credential of this serial.

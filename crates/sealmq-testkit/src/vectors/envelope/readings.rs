@@ -8,6 +8,7 @@ use super::scene::{Scene, VALIDITY, gateway, policy};
 use crate::vectors::craft::{Draft, Property};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{CredentialPlan, NOW, NOW_MS, WEEK, elements, sensor};
 
 const SKEW_MS: u64 = 300_000;
@@ -31,35 +32,22 @@ fn case(scene: &Scene, id: &str, comment: &str) -> Case {
 /// The plain message with a body that says more, or less.
 fn fields(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
-    case(
-        scene,
-        "hint-128-itself",
-        "128 would be a second spelling of 0.",
-    )
-    .bad(&plain.change(|d| d.message.hint = 128), "Rejected")
-    .done(file);
-    case(scene, "hint-127", "The highest hint.")
-        .with("credentials", known(&[serial(127)]))
-        .ok(&scene.sent_by(&serial(127)))
-        .done(file);
-    case(
-        scene,
-        "inside-4096",
-        "4096 bytes in the credential's place: it does not verify, and the known one is used.",
-    )
-    .ok(&plain.change(|d| d.message.credential = Some(vec![0x11; 4096])))
-    .done(file);
     let twice = vec![
         Property::CorrelationData(vec![1]),
         Property::CorrelationData(vec![2]),
     ];
-    case(scene, "correlation-data-twice", "Only 0x26 may repeat.")
-        .bad(&plain.change(|d| d.message.properties = twice), "Rejected")
-        .done(file);
     let empty = vec![Property::ContentType(""), Property::User("", "")];
-    case(scene, "strings-empty", "Strings may be empty.")
-        .ok(&plain.change(|d| d.message.properties = empty))
-        .done(file);
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "hint-128-itself": "128 would be a second spelling of 0."
+            => .bad(&plain.change(|d| d.message.hint = 128), "Rejected");
+        "hint-127": "The highest hint."
+            => .with("credentials", known(&[serial(127)])).ok(&scene.sent_by(&serial(127)));
+        "inside-4096": "4096 bytes in the credential's place: it does not verify, and the known one is used."
+            => .ok(&plain.change(|d| d.message.credential = Some(vec![0x11; 4096])));
+        "correlation-data-twice": "Only 0x26 may repeat."
+            => .bad(&plain.change(|d| d.message.properties = twice), "Rejected");
+        "strings-empty": "Strings may be empty." => .ok(&plain.change(|d| d.message.properties = empty));
+    }
 }
 
 /// Two faults: the one that comes first in the order of §9 is the reason.
@@ -68,71 +56,23 @@ fn order(scene: &Scene, file: &mut VectorFile) {
     let late = Some((NOW + 2 * WEEK) * 1000);
     let mut unknown = plain.envelope();
     unknown[3] ^= 1;
-    case(
-        scene,
-        "order-key-before-validity",
-        "An unknown key id, and the keys ran out.",
-    )
-    .at(late)
-    .raw(&plain.topic, &unknown, "UnknownKey")
-    .done(file);
-    case(
-        scene,
-        "order-own-before-sender",
-        "Its own message, and its own credential is not there.",
-    )
-    .with("number", 7_u8)
-    .with("credentials", known(&[]))
-    .bad(&plain, "Own")
-    .done(file);
-    case(
-        scene,
-        "order-list-before-hint",
-        "The list is not there, and the sender uses the next credential.",
-    )
-    .with("refused", Json::Null)
-    .bad(&scene.sent_by(&serial(2)), "UnknownList")
-    .done(file);
-    case(
-        scene,
-        "order-revoked-before-validity",
-        "Removed, and the credential has expired.",
-    )
-    .with("refused", refused(&[(7, u32::MAX)]))
-    .with(
-        "credentials",
-        known(&[CredentialPlan {
-            not_after: NOW - 1,
-            ..sensor()
-        }]),
-    )
-    .bad(
-        &scene.sent_by(&CredentialPlan {
-            not_after: NOW - 1,
-            ..sensor()
-        }),
-        "Revoked",
-    )
-    .done(file);
-    case(
-        scene,
-        "order-hint-before-revoked",
-        "Made under a newer credential, and the known one was removed.",
-    )
-    .with("refused", refused(&[(7, 2)]))
-    .bad(&scene.sent_by(&serial(2)), "UnknownSender")
-    .done(file);
-    case(
-        scene,
-        "order-validity-before-grant",
-        "The credential has expired, and the topic is not covered.",
-    )
-    .with("delegation_not_after", NOW - 1)
-    .bad(
-        &plain.change(|d| d.topic = "office/temp".to_owned()),
-        "Stale",
-    )
-    .done(file);
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "order-key-before-validity": "An unknown key id, and the keys ran out."
+            => .at(late).raw(&plain.topic, &unknown, "UnknownKey");
+        "order-own-before-sender": "Its own message, and its own credential is not there."
+            => .with("number", 7_u8).with("credentials", known(&[])).bad(&plain, "Own");
+        "order-list-before-hint": "The list is not there, and the sender uses the next credential."
+            => .with("refused", Json::Null).bad(&scene.sent_by(&serial(2)), "UnknownList");
+        "order-revoked-before-validity": "Removed, and the credential has expired."
+            => .with("refused", refused(&[(7, u32::MAX)]))
+            .with("credentials", known(&[CredentialPlan { not_after: NOW - 1, ..sensor() }]))
+            .bad(&scene.sent_by(&CredentialPlan { not_after: NOW - 1, ..sensor() }), "Revoked");
+        "order-hint-before-revoked": "Made under a newer credential, and the known one was removed."
+            => .with("refused", refused(&[(7, 2)])).bad(&scene.sent_by(&serial(2)), "UnknownSender");
+        "order-validity-before-grant": "The credential has expired, and the topic is not covered."
+            => .with("delegation_not_after", NOW - 1)
+            .bad(&plain.change(|d| d.topic = "office/temp".to_owned()), "Stale");
+    }
 }
 
 fn credentials(scene: &Scene, file: &mut VectorFile) {
@@ -144,42 +84,19 @@ fn credentials(scene: &Scene, file: &mut VectorFile) {
         }]),
         |_| {},
     );
-    case(
-        scene,
-        "inside-equal",
-        "Another credential inside, of the known one's serial: the known one counts.",
-    )
-    .attacks(&["C12"])
-    .ok(&scene
-        .sent()
-        .change(|d| d.message.credential = Some(twin.clone())))
-    .done(file);
     let floor = object! { sender: 7_u8, serial: 2_u8, credential_serial: 0_u8, floor: 0_u8 };
-    case(
-        scene,
-        "order-of-credentials",
-        "The delegation's serial counts before the credential's.",
-    )
-    .with("credentials", known(&[serial(5)]))
-    .with("floors", Json::Array(vec![floor]))
-    .attacks(&["A15"])
-    .bad(&scene.sent_by(&serial(5)), "Revoked")
-    .done(file);
-    for (id, filter, topic, reason) in [
-        (
-            "name-twice",
-            "plant/%c/%c",
-            "plant/gateway-9/gateway-9",
-            None,
-        ),
-        (
-            "name-capital",
-            "plant/%C/#",
-            "plant/gateway-9/x",
-            Some("NotAllowed"),
-        ),
-        ("name-capital-literal", "plant/%C/#", "plant/%C/x", None),
-    ] {
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "inside-equal": "Another credential inside, of the known one's serial: the known one counts."
+            => .attacks(&["C12"]).ok(&scene.sent().change(|d| d.message.credential = Some(twin.clone())));
+        "order-of-credentials": "The delegation's serial counts before the credential's."
+            => .with("credentials", known(&[serial(5)])).with("floors", Json::Array(vec![floor]))
+            .attacks(&["A15"]).bad(&scene.sent_by(&serial(5)), "Revoked");
+    }
+    for (id, filter, topic, reason) in table! {
+        "name-twice":           "plant/%c/%c", "plant/gateway-9/gateway-9", None;
+        "name-capital":         "plant/%C/#",  "plant/gateway-9/x", Some("NotAllowed");
+        "name-capital-literal": "plant/%C/#",  "plant/%C/x", None;
+    } {
         let plan = CredentialPlan {
             publish_filter: filter,
             ..gateway()
@@ -234,31 +151,18 @@ fn times(scene: &Scene, file: &mut VectorFile) {
         .bad(&scene.sent_by(&plan), "Stale")
         .done(file);
     let plain = scene.sent();
-    case(
-        scene,
-        "keys-last-millisecond",
-        "Bounds in seconds count whole seconds of the clock.",
-    )
-    .at(Some((NOW + VALIDITY + 3900) * 1000 + 999))
-    .ok(&plain)
-    .done(file);
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "keys-last-millisecond": "Bounds in seconds count whole seconds of the clock."
+            => .at(Some((NOW + VALIDITY + 3900) * 1000 + 999)).ok(&plain);
+    }
     let mut forged = plain.envelope();
     forged[60] ^= 1;
     let end = NOW + 60;
-    for (id, comment, now, reason) in [
-        (
-            "delegation-keys",
-            "The keys end with the delegation, after grace and skew.",
-            end + 3901,
-            "Stale",
-        ),
-        (
-            "delegation-keys-last",
-            "The keys' last second under a delegation that has ended.",
-            end + 3900,
-            "Rejected",
-        ),
-    ] {
+    for (id, comment, now, reason) in table! {
+        "delegation-keys": "The keys end with the delegation, after grace and skew.", end + 3901 => "Stale";
+        "delegation-keys-last": "The keys' last second under a delegation that has ended.",
+            end + 3900 => "Rejected";
+    } {
         case(scene, id, comment)
             .with("delegation_not_after", end)
             .at(Some(now * 1000))
@@ -283,83 +187,39 @@ fn times(scene: &Scene, file: &mut VectorFile) {
         }
         .done(file);
     }
-    case(
-        scene,
-        "freshness-retain-flag",
-        "A live message that was published with retain has to be fresh.",
-    )
-    .with("policy", policy(60, WEEK))
-    .at(Some(NOW_MS + 60_000 + SKEW_MS + 1))
-    .bad(&plain.change(|d| d.message.retain = true), "Stale")
-    .done(file);
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "freshness-retain-flag": "A live message that was published with retain has to be fresh."
+            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1))
+            .bad(&plain.change(|d| d.message.retain = true), "Stale");
+    }
 }
 
 fn replays(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
     let will = Draft::new(scene.epoch(), &sensor(), "will").change(|d| d.message.will = true);
-    case(
-        scene,
-        "will-number-of-session",
-        "A will is not compared with sessions, nor they with it.",
-    )
-    .attacks(&["A25"])
-    .ok(&plain)
-    .ok(&will)
-    .ok(&at(&plain, 1))
-    .done(file);
-    case(
-        scene,
-        "session-number-of-will",
-        "A will takes no place among the sessions.",
-    )
-    .attacks(&["A25"])
-    .ok(&will)
-    .ok(&plain)
-    .done(file);
     let late = Some(NOW_MS + 600_000 + SKEW_MS + 1);
-    case(
-        scene,
-        "order-will-age-before-replay",
-        "An old will that was seen before.",
-    )
-    .attacks(&["A25"])
-    .with("policy", policy(0, 600))
-    .ok(&will)
-    .bad(&will, "Replay")
-    .at(late)
-    .bad(&will, "Stale")
-    .done(file);
     let value = plain.change(|d| d.message.retain = true);
-    case(
-        scene,
-        "mark-highest",
-        "A late value does not lower the mark.",
-    )
-    .attacks(&["B2"])
-    .ok(&at(&value, 5))
-    .ok(&at(&value, 3))
-    .retained(true)
-    .bad(&at(&value, 4), "Replay")
-    .done(file);
+    stories! { |id, comment| case(scene, id, comment) => file:
+        "will-number-of-session": "A will is not compared with sessions, nor they with it."
+            => .attacks(&["A25"]).ok(&plain).ok(&will).ok(&at(&plain, 1));
+        "session-number-of-will": "A will takes no place among the sessions."
+            => .attacks(&["A25"]).ok(&will).ok(&plain);
+        "order-will-age-before-replay": "An old will that was seen before."
+            => .attacks(&["A25"]).with("policy", policy(0, 600)).ok(&will).bad(&will, "Replay").at(late)
+            .bad(&will, "Stale");
+        "mark-highest": "A late value does not lower the mark."
+            => .attacks(&["B2"]).ok(&at(&value, 5)).ok(&at(&value, 3)).retained(true)
+            .bad(&at(&value, 4), "Replay");
+    }
     let session = |n: u64| scene.in_session(NOW + n);
     let five = |id: &str, comment: &str, numbers: [u64; 5]| {
         let case = case(scene, id, comment).attacks(&["A11"]);
         numbers.iter().fold(case, |case, n| case.ok(&session(*n)))
     };
-    five(
-        "evicted-not-first",
-        "The lowest number is evicted, not the session that came first.",
-        [20, 10, 30, 40, 50],
-    )
-    .ok(&at(&session(20), 1))
-    .bad(&at(&session(10), 1), "Replay")
-    .done(file);
-    five(
-        "evicted-below-floor",
-        "A session in memory that is below the floor is evicted: the floor does not fall.",
-        [10, 20, 30, 40, 5],
-    )
-    .ok(&session(50))
-    .bad(&session(7), "Replay")
-    .done(file);
+    stories! { five => file:
+        "evicted-not-first": "The lowest number is evicted, not the session that came first.",
+            [20, 10, 30, 40, 50] => .ok(&at(&session(20), 1)).bad(&at(&session(10), 1), "Replay");
+        "evicted-below-floor": "A session in memory that is below the floor is evicted: the floor does not fall.",
+            [10, 20, 30, 40, 5] => .ok(&session(50)).bad(&session(7), "Replay");
+    }
 }

@@ -5,6 +5,7 @@ use super::scene::{Scene, renewed};
 use crate::vectors::craft::Draft;
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::stories;
 use crate::vectors::world::{NOW, NOW_MS, sensor};
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
@@ -19,174 +20,55 @@ pub(super) fn at(draft: &Draft, counter: u32) -> Draft {
 
 fn window(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
-    Case::new(scene, "replay", "The same envelope twice.", "§9")
-        .attacks(&["B1", "B9"])
-        .ok(&plain)
-        .bad(&plain, "Replay")
-        .done(file);
-    Case::new(
-        scene,
-        "replay-much-later",
-        "And once more, days later.",
-        "§9",
-    )
-    .attacks(&["B1"])
-    .ok(&plain)
-    .at(Some(NOW_MS + 86_400_000))
-    .bad(&plain, "Replay")
-    .done(file);
     let other = plain.change(|d| d.message.payload = b"22.0C".to_vec());
-    Case::new(
-        scene,
-        "replay-counter-reused",
-        "Another message under a counter that was seen.",
-        "§9",
-    )
-    .attacks(&["A22"])
-    .ok(&plain)
-    .bad(&other, "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "reordered",
-        "Messages that overtake each other.",
-        "§9",
-    )
-    .attacks(&["B8"])
-    .ok(&at(&plain, 5))
-    .ok(&at(&plain, 3))
-    .ok(&at(&plain, 4))
-    .ok(&at(&plain, 0))
-    .ok(&at(&plain, 6))
-    .done(file);
-    Case::new(scene, "replay-reordered", "A late message, twice.", "§9")
-        .attacks(&["B8"])
-        .ok(&at(&plain, 5))
-        .ok(&at(&plain, 3))
-        .bad(&at(&plain, 3), "Replay")
-        .done(file);
-    Case::new(
-        scene,
-        "window-127",
-        "The oldest counter that every window holds.",
-        "§9",
-    )
-    .attacks(&["B8"])
-    .ok(&at(&plain, 3000))
-    .ok(&at(&plain, 2873))
-    .done(file);
-    Case::new(
-        scene,
-        "window-127-replay",
-        "The oldest counter that every window holds, twice.",
-        "§9",
-    )
-    .attacks(&["B8"])
-    .ok(&at(&plain, 3000))
-    .ok(&at(&plain, 2873))
-    .bad(&at(&plain, 2873), "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "below-window",
-        "Never seen, but 1024 below the highest.",
-        "§9",
-    )
-    .attacks(&["B8"])
-    .ok(&at(&plain, 3000))
-    .bad(&at(&plain, 1976), "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "below-window-seen",
-        "Seen, and then far below the window.",
-        "§9",
-    )
-    .attacks(&["B8"])
-    .ok(&at(&plain, 0))
-    .ok(&at(&plain, 500_000))
-    .ok(&at(&plain, 499_999))
-    .bad(&at(&plain, 0), "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "window-shift-64",
-        "Jumps by whole words of a bit field forget nothing.",
-        "§9",
-    )
-    .ok(&at(&plain, 10))
-    .ok(&at(&plain, 74))
-    .ok(&at(&plain, 137))
-    .bad(&at(&plain, 10), "Replay")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "replay": "The same envelope twice." => .attacks(&["B1", "B9"]).ok(&plain).bad(&plain, "Replay");
+        "replay-much-later": "And once more, days later."
+            => .attacks(&["B1"]).ok(&plain).at(Some(NOW_MS + 86_400_000)).bad(&plain, "Replay");
+        "replay-counter-reused": "Another message under a counter that was seen."
+            => .attacks(&["A22"]).ok(&plain).bad(&other, "Replay");
+        "reordered": "Messages that overtake each other."
+            => .attacks(&["B8"]).ok(&at(&plain, 5)).ok(&at(&plain, 3)).ok(&at(&plain, 4)).ok(&at(&plain, 0))
+            .ok(&at(&plain, 6));
+        "replay-reordered": "A late message, twice."
+            => .attacks(&["B8"]).ok(&at(&plain, 5)).ok(&at(&plain, 3)).bad(&at(&plain, 3), "Replay");
+        "window-127": "The oldest counter that every window holds."
+            => .attacks(&["B8"]).ok(&at(&plain, 3000)).ok(&at(&plain, 2873));
+        "window-127-replay": "The oldest counter that every window holds, twice."
+            => .attacks(&["B8"]).ok(&at(&plain, 3000)).ok(&at(&plain, 2873)).bad(&at(&plain, 2873), "Replay");
+        "below-window": "Never seen, but 1024 below the highest."
+            => .attacks(&["B8"]).ok(&at(&plain, 3000)).bad(&at(&plain, 1976), "Replay");
+        "below-window-seen": "Seen, and then far below the window."
+            => .attacks(&["B8"]).ok(&at(&plain, 0)).ok(&at(&plain, 500_000)).ok(&at(&plain, 499_999))
+            .bad(&at(&plain, 0), "Replay");
+        "window-shift-64": "Jumps by whole words of a bit field forget nothing."
+            => .ok(&at(&plain, 10)).ok(&at(&plain, 74)).ok(&at(&plain, 137)).bad(&at(&plain, 10), "Replay");
+    }
 }
 
 fn sessions(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
     let (one, two) = (scene.in_session(NOW), scene.in_session(NOW + 1));
-    Case::new(
-        scene,
-        "sessions-interleaved",
-        "Two sessions, one after the other and mixed.",
-        "§9",
-    )
-    .ok(&one)
-    .ok(&two)
-    .ok(&at(&one, 1))
-    .ok(&at(&two, 1))
-    .bad(&at(&one, 1), "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "session-late",
-        "An older session that arrives late, above the floor.",
-        "§9",
-    )
-    .ok(&scene.in_session(NOW + 50))
-    .ok(&scene.in_session(NOW + 20))
-    .done(file);
-    Case::new(
-        scene,
-        "session-other-number",
-        "A known enc with another session number.",
-        "§9",
-    )
-    .attacks(&["A11"])
-    .ok(&plain)
-    .bad(
-        &plain.change(|d| (d.counter, d.message.number) = (1, NOW + 1)),
-        "Replay",
-    )
-    .ok(&at(&plain, 1))
-    .bad(
-        &plain.change(|d| (d.counter, d.message.number) = (2, NOW - 1)),
-        "Replay",
-    )
-    .done(file);
     let twin = Draft::new(scene.epoch(), &sensor(), "twin");
-    Case::new(
-        scene,
-        "session-number-shared",
-        "A session number twice: a device that lost its state.",
-        "§9",
-    )
-    .attacks(&["A11", "A22"])
-    .ok(&plain)
-    .bad(&twin, "Replay")
-    .ok(&at(&plain, 1))
-    .bad(&at(&twin, 7), "Replay")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "sessions-interleaved": "Two sessions, one after the other and mixed."
+            => .ok(&one).ok(&two).ok(&at(&one, 1)).ok(&at(&two, 1)).bad(&at(&one, 1), "Replay");
+        "session-late": "An older session that arrives late, above the floor."
+            => .ok(&scene.in_session(NOW + 50)).ok(&scene.in_session(NOW + 20));
+        "session-other-number": "A known enc with another session number."
+            => .attacks(&["A11"]).ok(&plain)
+            .bad(&plain.change(|d| (d.counter, d.message.number) = (1, NOW + 1)), "Replay")
+            .ok(&at(&plain, 1))
+            .bad(&plain.change(|d| (d.counter, d.message.number) = (2, NOW - 1)), "Replay");
+        "session-number-shared": "A session number twice: a device that lost its state."
+            => .attacks(&["A11", "A22"]).ok(&plain).bad(&twin, "Replay").ok(&at(&plain, 1))
+            .bad(&at(&twin, 7), "Replay");
+    }
     let older = Draft::new(scene.group.epoch(2), &sensor(), "a");
-    Case::new(
-        scene,
-        "session-number-across-epochs",
-        "Session numbers are shared by all epochs of a group.",
-        "§9",
-    )
-    .attacks(&["A11"])
-    .ok(&plain)
-    .bad(&older, "Replay")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "session-number-across-epochs": "Session numbers are shared by all epochs of a group."
+            => .attacks(&["A11"]).ok(&plain).bad(&older, "Replay");
+    }
 }
 
 fn floors(scene: &Scene, file: &mut VectorFile) {
@@ -196,25 +78,15 @@ fn floors(scene: &Scene, file: &mut VectorFile) {
         let case = Case::new(scene, id, comment, "§9").attacks(&["A11"]);
         (0..5).fold(case, |case, n| case.ok(&session(10 * n)))
     };
-    five(
-        "evicted",
-        "Four sessions are remembered: the fifth evicts the lowest.",
-    )
-    .bad(&at(&session(0), 1), "Replay")
-    .done(file);
-    five("evicted-others-live", "The other sessions go on.")
-        .ok(&at(&session(10), 1))
-        .ok(&at(&session(40), 1))
-        .bad(&session(10), "Replay")
-        .ok(&at(&session(10), 2))
-        .done(file);
-    five(
-        "evicted-between",
-        "A session between the floor and the remembered ones.",
-    )
-    .ok(&session(5))
-    .bad(&session(3), "Replay")
-    .done(file);
+    stories! { five => file:
+        "evicted": "Four sessions are remembered: the fifth evicts the lowest."
+            => .bad(&at(&session(0), 1), "Replay");
+        "evicted-others-live": "The other sessions go on."
+            => .ok(&at(&session(10), 1)).ok(&at(&session(40), 1)).bad(&session(10), "Replay")
+            .ok(&at(&session(10), 2));
+        "evicted-between": "A session between the floor and the remembered ones."
+            => .ok(&session(5)).bad(&session(3), "Replay");
+    }
     let late = |id: &str, comment: &str| {
         [10, 20, 30, 40, 5]
             .iter()
@@ -222,109 +94,46 @@ fn floors(scene: &Scene, file: &mut VectorFile) {
                 case.ok(&session(*n))
             })
     };
-    late(
-        "evicted-by-late",
-        "A late session evicts the lowest of those remembered before, not itself.",
-    )
-    .attacks(&["A11"])
-    .ok(&at(&session(5), 1))
-    .bad(&at(&session(10), 1), "Replay")
-    .done(file);
-    late(
-        "evicted-by-late-replay",
-        "The late session's own counters are remembered.",
-    )
-    .attacks(&["A11"])
-    .bad(&session(5), "Replay")
-    .done(file);
+    stories! { late => file:
+        "evicted-by-late": "A late session evicts the lowest of those remembered before, not itself."
+            => .attacks(&["A11"]).ok(&at(&session(5), 1)).bad(&at(&session(10), 1), "Replay");
+        "evicted-by-late-replay": "The late session's own counters are remembered."
+            => .attacks(&["A11"]).bad(&session(5), "Replay");
+    }
 
     let floor = |serial: u8, floor: u64| {
         Json::Array(vec![
             object! { sender: 7_u8, credential_serial: serial, floor: floor },
         ])
     };
-    Case::new(scene, "floor-at", "A session at the floor.", "§9")
-        .with("floors", floor(1, NOW))
-        .attacks(&["A12"])
-        .bad(&plain, "Replay")
-        .done(file);
-    Case::new(scene, "floor-below", "A session below the floor.", "§9")
-        .with("floors", floor(1, NOW + 9))
-        .attacks(&["A12"])
-        .bad(&plain, "Replay")
-        .done(file);
-    Case::new(
-        scene,
-        "floor-above",
-        "A session just above the floor.",
-        "§9",
-    )
-    .with("floors", floor(1, NOW - 1))
-    .ok(&plain)
-    .done(file);
-    Case::new(
-        scene,
-        "floor-of-older-serial",
-        "A floor belongs to a credential serial: a higher one starts at 0.",
-        "§9",
-    )
-    .with("floors", floor(0, NOW + 1000))
-    .attacks(&["C12"])
-    .ok(&plain)
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "floor-at": "A session at the floor."
+            => .with("floors", floor(1, NOW)).attacks(&["A12"]).bad(&plain, "Replay");
+        "floor-below": "A session below the floor."
+            => .with("floors", floor(1, NOW + 9)).attacks(&["A12"]).bad(&plain, "Replay");
+        "floor-above": "A session just above the floor." => .with("floors", floor(1, NOW - 1)).ok(&plain);
+        "floor-of-older-serial": "A floor belongs to a credential serial: a higher one starts at 0."
+            => .with("floors", floor(0, NOW + 1000)).attacks(&["C12"]).ok(&plain);
+    }
     let of_delegation = |serial: u8, credential_serial: u32, floor: u64| {
         Json::Array(vec![
             object! { sender: 7_u8, serial: serial, credential_serial: credential_serial, floor: floor },
         ])
     };
-    Case::new(
-        scene,
-        "floor-of-older-delegation",
-        "A higher delegation serial starts at 0, whatever a thief of the old key did to credential serial and session number.",
-        "§9",
-    )
-    .with("floors", of_delegation(0, u32::MAX - 1, (1 << 35) - 1))
-    .attacks(&["A15"])
-    .ok(&plain)
-    .bad(&plain, "Replay")
-    .done(file);
-    Case::new(
-        scene,
-        "floor-of-newer-delegation",
-        "The replay state knows a newer delegation, with a lower credential serial.",
-        "§9",
-    )
-    .with("floors", of_delegation(2, 0, 0))
-    .attacks(&["A15"])
-    .bad(&plain, "Revoked")
-    .done(file);
-    Case::new(
-        scene,
-        "floor-of-other-sender",
-        "A floor belongs to one sender.",
-        "§9",
-    )
-    .with(
-        "floors",
-        Json::Array(vec![
-            object! { sender: 8_u8, credential_serial: 1_u8, floor: NOW + 1000 },
-        ]),
-    )
-    .ok(&plain)
-    .done(file);
     let fresh = scene.sent_by(&renewed()).change(|d| {
         d.message.credential = Some(renewed().object());
         d.message.number = 1;
     });
-    Case::new(
-        scene,
-        "serial-starts-anew",
-        "Under the next credential session numbers may begin again.",
-        "§9",
-    )
-    .attacks(&["C12"])
-    .ok(&plain)
-    .ok(&fresh)
-    .bad(&fresh, "Replay")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "floor-of-older-delegation": "A higher delegation serial starts at 0, whatever a thief of the old key did to credential serial and session number."
+            => .with("floors", of_delegation(0, u32::MAX - 1, (1 << 35) - 1)).attacks(&["A15"]).ok(&plain)
+            .bad(&plain, "Replay");
+        "floor-of-newer-delegation": "The replay state knows a newer delegation, with a lower credential serial."
+            => .with("floors", of_delegation(2, 0, 0)).attacks(&["A15"]).bad(&plain, "Revoked");
+        "floor-of-other-sender": "A floor belongs to one sender."
+            => .with("floors", Json::Array(vec![object! { sender: 8_u8, credential_serial: 1_u8, floor: NOW + 1000 }]))
+            .ok(&plain);
+        "serial-starts-anew": "Under the next credential session numbers may begin again."
+            => .attacks(&["C12"]).ok(&plain).ok(&fresh).bad(&fresh, "Replay");
+    }
 }

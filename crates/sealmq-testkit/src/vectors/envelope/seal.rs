@@ -8,6 +8,7 @@ use crate::vectors::craft::{Draft, Property, Session, encode_properties, propert
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{bytes, hash, identity, sensor};
 
 const SPEC: [&str; 3] = ["envelope.md §4", "envelope.md §6", "envelope.md §7"];
@@ -195,73 +196,44 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     );
     assert_eq!(largest, 144);
 
-    seal("bare", "No flag at all.", none, &bare);
-    seal("retain", "RETAIN alone.", none, &|d| {
-        bare(d);
-        d.message.retain = true;
-    });
-    seal("sequence", "SEQUENCE alone.", none, &|d| {
-        bare(d);
-        d.message.sequence = Some(4);
-    });
-    seal(
-        "will",
-        "A Last Will with the time at which it was sealed.",
-        none,
-        &|d| d.message.will = true,
-    );
-    seal(
-        "retained-will",
-        "A will that is to be retained.",
-        none,
-        &|d| {
-            (d.message.will, d.message.retain) = (true, true);
-        },
-    );
-    seal(
-        "credential",
-        "The sender's credential travels inside.",
-        none,
-        &|d| {
-            d.message.credential = Some(sensor().object());
-        },
-    );
-    seal("everything", "Every flag set.", (1, 0), &|d| {
-        d.message.sequence = Some(9);
-        d.message.credential = Some(sensor().object());
-        d.message.properties = all_properties();
-        (d.message.retain, d.message.will) = (true, true);
-    });
-
-    seal("padme", "Padmé.", (1, 0), &|_| {});
-    seal(
-        "padme-large",
-        "Padmé on a body of some hundred bytes.",
-        (1, 0),
-        &|d| d.message.payload = vec![0x5a; 300],
-    );
-    seal(
-        "padme-fits",
-        "A body whose length is a Padmé length: PADDED without padding.",
-        (1, 0),
-        &|d| {
-            d.message.payload = vec![0x5a; 14];
-            assert_eq!(padded(32, 1, 0), 32);
-        },
-    );
-    seal("bucket-64", "A bucket of 64 bytes.", (2, 64), &|_| {});
-    seal(
-        "bucket-16-fits",
-        "A body of a multiple of the bucket.",
-        (2, 16),
-        &|d| d.message.payload = vec![0x5a; 14],
-    );
-    seal(
-        "bucket-1024",
-        "A bucket of 1024 bytes, and a body that is one byte too long for it.",
-        (2, 1024),
-        &|d| d.message.payload = vec![0x5a; 1009],
-    );
+    table! { seal:
+        "bare": "No flag at all.", none, &bare;
+        "retain": "RETAIN alone.",
+            none, &|d| {
+                bare(d);
+                d.message.retain = true;
+            };
+        "sequence": "SEQUENCE alone.",
+            none, &|d| {
+                bare(d);
+                d.message.sequence = Some(4);
+            };
+        "will": "A Last Will with the time at which it was sealed.", none, &|d| d.message.will = true;
+        "retained-will": "A will that is to be retained.",
+            none, &|d| (d.message.will, d.message.retain) = (true, true);
+        "credential": "The sender's credential travels inside.",
+            none, &|d| d.message.credential = Some(sensor().object());
+        "everything": "Every flag set.",
+            (1, 0), &|d| {
+                d.message.sequence = Some(9);
+                d.message.credential = Some(sensor().object());
+                d.message.properties = all_properties();
+                (d.message.retain, d.message.will) = (true, true);
+            };
+        "padme": "Padmé.", (1, 0), &|_| {};
+        "padme-large": "Padmé on a body of some hundred bytes.",
+            (1, 0), &|d| d.message.payload = vec![0x5a; 300];
+        "padme-fits": "A body whose length is a Padmé length: PADDED without padding.",
+            (1, 0), &|d| {
+                d.message.payload = vec![0x5a; 14];
+                assert_eq!(padded(32, 1, 0), 32);
+            };
+        "bucket-64": "A bucket of 64 bytes.", (2, 64), &|_| {};
+        "bucket-16-fits": "A body of a multiple of the bucket.",
+            (2, 16), &|d| d.message.payload = vec![0x5a; 14];
+        "bucket-1024": "A bucket of 1024 bytes, and a body that is one byte too long for it.",
+            (2, 1024), &|d| d.message.payload = vec![0x5a; 1009];
+    }
     for len in [127_usize, 128] {
         seal(
             &format!("padded-payload-{len}"),
@@ -273,49 +245,19 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         );
     }
 
-    seal(
-        "properties-all",
-        "Every property, user properties twice.",
-        none,
-        &|d| d.message.properties = all_properties(),
-    );
-    for (id, comment, property) in [
-        (
-            "payload-format-0",
-            "Payload format indicator 0.",
-            Property::PayloadFormat(0),
-        ),
-        (
-            "payload-format-1",
-            "Payload format indicator 1.",
-            Property::PayloadFormat(1),
-        ),
-        (
-            "message-expiry",
-            "A message expiry interval.",
-            Property::MessageExpiry(60),
-        ),
-        (
-            "content-type",
-            "A content type that is not ASCII.",
-            Property::ContentType("text/plain; größe"),
-        ),
-        (
-            "response-topic",
-            "A response topic.",
-            Property::ResponseTopic("answers/7"),
-        ),
-        (
-            "correlation-data",
-            "Correlation data, empty.",
-            Property::CorrelationData(vec![]),
-        ),
-        (
-            "user-empty",
-            "A user property of two empty strings.",
-            Property::User("", ""),
-        ),
-    ] {
+    table! { seal:
+        "properties-all": "Every property, user properties twice.",
+            none, &|d| d.message.properties = all_properties();
+    }
+    for (id, comment, property) in table! {
+        "payload-format-0": "Payload format indicator 0.", Property::PayloadFormat(0);
+        "payload-format-1": "Payload format indicator 1.", Property::PayloadFormat(1);
+        "message-expiry": "A message expiry interval.", Property::MessageExpiry(60);
+        "content-type": "A content type that is not ASCII.", Property::ContentType("text/plain; größe");
+        "response-topic": "A response topic.", Property::ResponseTopic("answers/7");
+        "correlation-data": "Correlation data, empty.", Property::CorrelationData(vec![]);
+        "user-empty": "A user property of two empty strings.", Property::User("", "");
+    } {
         seal(&format!("property-{id}"), comment, none, &|d| {
             d.message.properties = vec![property.clone()]
         });
@@ -372,34 +314,20 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             },
         );
     }
-    seal(
-        "topic-utf8",
-        "A topic that is not ASCII enters as its bytes.",
-        none,
-        &|d| d.topic = "plant/überdruck".to_owned(),
-    );
-    seal(
-        "topic-long",
-        "The topic has no part in the length.",
-        none,
-        &|d| d.topic = format!("plant/{}", "x".repeat(400)),
-    );
-    seal(
-        "payload-binary",
-        "A payload of every byte value.",
-        none,
-        &|d| d.message.payload = (0..=255).collect(),
-    );
-    seal(
-        "renewed",
-        "The credential hash is the one of the current credential.",
-        none,
-        &|d| {
-            d.credential_serial = 2;
-            d.message.hint = 2;
-            d.credential_hash = hash(&renewed().object());
-        },
-    );
+    table! { seal:
+        "topic-utf8": "A topic that is not ASCII enters as its bytes.",
+            none, &|d| d.topic = "plant/überdruck".to_owned();
+        "topic-long": "The topic has no part in the length.",
+            none, &|d| d.topic = format!("plant/{}", "x".repeat(400));
+        "payload-binary": "A payload of every byte value.",
+            none, &|d| d.message.payload = (0..=255).collect();
+        "renewed": "The credential hash is the one of the current credential.",
+            none, &|d| {
+                d.credential_serial = 2;
+                d.message.hint = 2;
+                d.credential_hash = hash(&renewed().object());
+            };
+    }
 }
 
 fn all_properties() -> Vec<Property> {

@@ -8,6 +8,7 @@ use super::scene::{Scene, gateway, renewed};
 use crate::vectors::craft::Draft;
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::Json;
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{
     CONTROLLER, CredentialPlan, NOW, controller, elements, hash, identity, issuer, office, sensor,
 };
@@ -25,75 +26,26 @@ fn credentials(plans: &[CredentialPlan]) -> Json {
 
 fn known(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
-    Case::new(
-        scene,
-        "own",
-        "A reader that did not ask for its own messages.",
-        "§9",
-    )
-    .with("number", 7_u8)
-    .attacks(&["B21"])
-    .bad(&plain, "Own")
-    .done(file);
-    Case::new(scene, "order-own-before-signature", "Another member's message under the reader's number is dropped without a look at the signature.", "§9")
-        .with("number", 7_u8)
-        .bad(&plain.change(|d| d.name = "insider-8"), "Own")
-        .done(file);
-    Case::new(
-        scene,
-        "unknown-sender",
-        "No credential of the sender.",
-        "§9",
-    )
-    .with("credentials", credentials(&[gateway()]))
-    .attacks(&["C14"])
-    .bad(&plain, "UnknownSender")
-    .done(file);
-    Case::new(
-        scene,
-        "unknown-list",
-        "The refused list that the newest announcement names is not there.",
-        "§9",
-    )
-    .with("refused", Json::Null)
-    .attacks(&["A29"])
-    .bad(&plain, "UnknownList")
-    .done(file);
-    Case::new(
-        scene,
-        "order-sender-before-list",
-        "Neither list nor credential: the credential is asked for first.",
-        "§9",
-    )
-    .with("refused", Json::Null)
-    .with("credentials", credentials(&[]))
-    .bad(&plain, "UnknownSender")
-    .done(file);
-    Case::new(scene, "revoked", "The sender was removed.", "§9")
-        .with("refused", refused(&[(7, u32::MAX)]))
-        .attacks(&["A17", "A19"])
-        .bad(&plain, "Revoked")
-        .done(file);
-    Case::new(
-        scene,
-        "revoked-in-older-epoch",
-        "Removed is removed in every epoch of the window.",
-        "§9",
-    )
-    .with("refused", refused(&[(3, u32::MAX), (7, u32::MAX)]))
-    .attacks(&["A19"])
-    .bad(&Draft::new(scene.group.epoch(2), &sensor(), "a"), "Revoked")
-    .done(file);
-    Case::new(
-        scene,
-        "revoked-serial",
-        "The sender's credential is below the lowest that the list accepts.",
-        "§9",
-    )
-    .with("refused", refused(&[(7, 2)]))
-    .attacks(&["A29"])
-    .bad(&plain, "Revoked")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "own": "A reader that did not ask for its own messages."
+            => .with("number", 7_u8).attacks(&["B21"]).bad(&plain, "Own");
+        "order-own-before-signature": "Another member's message under the reader's number is dropped without a look at the signature."
+            => .with("number", 7_u8).bad(&plain.change(|d| d.name = "insider-8"), "Own");
+        "unknown-sender": "No credential of the sender."
+            => .with("credentials", credentials(&[gateway()])).attacks(&["C14"]).bad(&plain, "UnknownSender");
+        "unknown-list": "The refused list that the newest announcement names is not there."
+            => .with("refused", Json::Null).attacks(&["A29"]).bad(&plain, "UnknownList");
+        "order-sender-before-list": "Neither list nor credential: the credential is asked for first."
+            => .with("refused", Json::Null).with("credentials", credentials(&[]))
+            .bad(&plain, "UnknownSender");
+        "revoked": "The sender was removed."
+            => .with("refused", refused(&[(7, u32::MAX)])).attacks(&["A17", "A19"]).bad(&plain, "Revoked");
+        "revoked-in-older-epoch": "Removed is removed in every epoch of the window."
+            => .with("refused", refused(&[(3, u32::MAX), (7, u32::MAX)])).attacks(&["A19"])
+            .bad(&Draft::new(scene.group.epoch(2), &sensor(), "a"), "Revoked");
+        "revoked-serial": "The sender's credential is below the lowest that the list accepts."
+            => .with("refused", refused(&[(7, 2)])).attacks(&["A29"]).bad(&plain, "Revoked");
+    }
 }
 
 fn inside(scene: &Scene, file: &mut VectorFile) {
@@ -115,169 +67,67 @@ fn inside(scene: &Scene, file: &mut VectorFile) {
             .bad(&carrying(credential, &sensor()), "UnknownSender")
             .done(file);
     };
-    unknown(
-        "forged",
-        "The credential inside was signed by the insider.",
-        sensor().signed_by(&identity("insider-8"), &grants, |_| {}),
-    );
-    unknown(
-        "wrong-role",
-        "The credential inside was signed by a key without the role `issue`.",
-        sensor().signed_by(&controller(1), &grants, |c| c.signer = CONTROLLER),
-    );
-    unknown(
-        "older-delegation",
-        "The credential inside was issued under another delegation.",
-        sensor().signed_by(&issuer(2), &grants, |c| c.serial = 2),
-    );
-    unknown(
-        "other-member",
-        "The credential inside is another member's.",
-        CredentialPlan {
-            member: 8,
-            ..sensor()
-        }
-        .object(),
-    );
-    unknown(
-        "other-domain",
-        "The credential inside is of another domain.",
-        sensor().with(&grants, |c| c.domain = sealmq_core::DomainId([9; 16])),
-    );
-    unknown(
-        "broken",
-        "What is inside is no credential.",
-        b"not a credential, ".repeat(5),
-    );
+    table! { unknown:
+        "forged": "The credential inside was signed by the insider.",
+            sensor().signed_by(&identity("insider-8"), &grants, |_| {});
+        "wrong-role": "The credential inside was signed by a key without the role `issue`.",
+            sensor().signed_by(&controller(1), &grants, |c| c.signer = CONTROLLER);
+        "older-delegation": "The credential inside was issued under another delegation.",
+            sensor().signed_by(&issuer(2), &grants, |c| c.serial = 2);
+        "other-member": "The credential inside is another member's.",
+            CredentialPlan { member: 8, ..sensor() }.object();
+        "other-domain": "The credential inside is of another domain.",
+            sensor().with(&grants, |c| c.domain = sealmq_core::DomainId([9; 16]));
+        "broken": "What is inside is no credential.", b"not a credential, ".repeat(5);
+    }
 
-    Case::new(
-        scene,
-        "inside-revoked",
-        "The newer credential inside is below the lowest that the list accepts.",
-        "§9",
-    )
-    .with("refused", refused(&[(7, 3)]))
-    .bad(&carrying(renewed().object(), &renewed()), "Revoked")
-    .done(file);
     let mut other_key = renewed();
     other_key.name = "insider-8";
-    Case::new(
-        scene,
-        "inside-other-key",
-        "The newer credential inside gives the known number another key.",
-        "§9",
-    )
-    .attacks(&["C12"])
-    .bad(&carrying(other_key.object(), &other_key), "UnknownSender")
-    .done(file);
     let unsigned = carrying(renewed().object(), &renewed()).change(|d| d.name = "insider-8");
-    Case::new(
-        scene,
-        "inside-not-kept",
-        "A newer credential in a message that is rejected is not kept.",
-        "§9",
-    )
-    .attacks(&["A8", "C12"])
-    .bad(&unsigned, "Rejected")
-    .ok(&scene.sent())
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "inside-revoked": "The newer credential inside is below the lowest that the list accepts."
+            => .with("refused", refused(&[(7, 3)])).bad(&carrying(renewed().object(), &renewed()), "Revoked");
+        "inside-other-key": "The newer credential inside gives the known number another key."
+            => .attacks(&["C12"]).bad(&carrying(other_key.object(), &other_key), "UnknownSender");
+        "inside-not-kept": "A newer credential in a message that is rejected is not kept."
+            => .attacks(&["A8", "C12"]).bad(&unsigned, "Rejected").ok(&scene.sent());
+    }
 }
 
 fn serials(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
-    for (id, comment, sender_has, reason) in [
-        (
-            "newer",
-            "The sender uses the next credential.",
-            2,
-            "UnknownSender",
-        ),
-        (
-            "newer-63",
-            "63 serials ahead is the most that reads as newer.",
-            64,
-            "UnknownSender",
-        ),
-        ("older-64", "64 ahead reads as older.", 65, "Revoked"),
-        ("older", "One serial behind.", 0, "Revoked"),
-    ] {
+    for (id, comment, sender_has, reason) in table! {
+        "newer":    "The sender uses the next credential.",              2  => "UnknownSender";
+        "newer-63": "63 serials ahead is the most that reads as newer.", 64 => "UnknownSender";
+        "older-64": "64 ahead reads as older.",                          65 => "Revoked";
+        "older":    "One serial behind.",                                0  => "Revoked";
+    } {
         Case::new(scene, format!("hint-{id}"), comment, "§9")
             .attacks(&["C12"])
             .bad(&scene.sent_by(&serial(sender_has)), reason)
             .done(file);
     }
-    Case::new(
-        scene,
-        "hint-same-modulo-128",
-        "The hint of serial 129 is the one of 1: the credential hash tells them apart.",
-        "§9",
-    )
-    .attacks(&["C12"])
-    .bad(&scene.sent_by(&serial(129)), "Rejected")
-    .done(file);
-    Case::new(
-        scene,
-        "hint-lies",
-        "The hint says another serial than the credential that was signed.",
-        "§9",
-    )
-    .bad(&plain.change(|d| d.message.hint = 3), "UnknownSender")
-    .done(file);
-    Case::new(
-        scene,
-        "superseded",
-        "After the first message under serial 2, serial 1 is refused.",
-        "§9",
-    )
-    .attacks(&["C12"])
-    .ok(&scene
-        .sent_by(&renewed())
-        .change(|d| d.message.credential = Some(renewed().object())))
-    .bad(&plain.change(|d| d.counter = 5), "Revoked")
-    .done(file);
     let floor =
         crate::vectors::json::object! { sender: 7_u8, credential_serial: 2_u8, floor: 0_u8 };
-    Case::new(
-        scene,
-        "floor-of-newer-serial",
-        "The replay state knows a higher serial than the credential.",
-        "§9",
-    )
-    .with("floors", Json::Array(vec![floor]))
-    .attacks(&["C12"])
-    .bad(&plain, "Revoked")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "hint-same-modulo-128": "The hint of serial 129 is the one of 1: the credential hash tells them apart."
+            => .attacks(&["C12"]).bad(&scene.sent_by(&serial(129)), "Rejected");
+        "hint-lies": "The hint says another serial than the credential that was signed."
+            => .bad(&plain.change(|d| d.message.hint = 3), "UnknownSender");
+        "superseded": "After the first message under serial 2, serial 1 is refused."
+            => .attacks(&["C12"])
+            .ok(&scene.sent_by(&renewed()).change(|d| d.message.credential = Some(renewed().object())))
+            .bad(&plain.change(|d| d.counter = 5), "Revoked");
+        "floor-of-newer-serial": "The replay state knows a higher serial than the credential."
+            => .with("floors", Json::Array(vec![floor])).attacks(&["C12"]).bad(&plain, "Revoked");
+    }
 
-    let validity = [
-        (
-            "not-yet",
-            "Issued one second further ahead than skew allows.",
-            NOW + 302,
-            NOW + 1000,
-            Some("Stale"),
-        ),
-        (
-            "early",
-            "Issued ahead by exactly skew.",
-            NOW + 301,
-            NOW + 1000,
-            None,
-        ),
-        (
-            "last-second",
-            "The last second of the credential.",
-            NOW - 10,
-            NOW + 1,
-            None,
-        ),
-        (
-            "expired",
-            "One second after the credential's not_after.",
-            NOW - 10,
-            NOW,
-            Some("Stale"),
-        ),
-    ];
+    let validity = table! {
+        "not-yet": "Issued one second further ahead than skew allows.", NOW + 302, NOW + 1000, Some("Stale");
+        "early": "Issued ahead by exactly skew.", NOW + 301, NOW + 1000, None;
+        "last-second": "The last second of the credential.", NOW - 10, NOW + 1, None;
+        "expired": "One second after the credential's not_after.", NOW - 10, NOW, Some("Stale");
+    };
     for (id, comment, issued_at, not_after, reason) in validity {
         let plan = CredentialPlan {
             issued_at,
@@ -307,87 +157,25 @@ fn grants(scene: &Scene, file: &mut VectorFile) {
             .bad(&on(&plan, topic), "NotAllowed")
             .done(file);
     };
-    refused(
-        "outside-group",
-        "No filter of the group matches the topic.",
-        sensor(),
-        "office/temp",
-    );
-    refused(
-        "system-topic",
-        "`#` does not match topics that begin with `$`.",
-        sensor(),
-        "$SYS/plant",
-    );
-    refused(
-        "read-only",
-        "The grant has no publish access.",
-        CredentialPlan {
-            access: Access::SUBSCRIBE,
-            ..sensor()
-        },
-        "plant/a/temp",
-    );
-    refused(
-        "other-group",
-        "A grant for another group only.",
-        CredentialPlan {
-            group: office(),
-            ..sensor()
-        },
-        "plant/a/temp",
-    );
-    refused(
-        "publish-filter",
-        "The publish filter does not match.",
-        CredentialPlan {
-            publish_filter: "plant/b/#",
-            ..sensor()
-        },
-        "plant/a/temp",
-    );
-    refused(
-        "filter-not-group",
-        "The publish filter matches, no filter of the group does.",
-        {
-            CredentialPlan {
-                publish_filter: "office/#",
-                ..sensor()
-            }
-        },
-        "office/temp",
-    );
-    refused(
-        "other-name",
-        "`%c` is another member's name.",
-        gateway(),
-        "plant/sensor-7/temp",
-    );
-    refused(
-        "name-literal",
-        "`%c` is not matched literally.",
-        gateway(),
-        "plant/%c/temp",
-    );
-    refused(
-        "partial-name",
-        "Only a whole level `%c` stands for the name.",
-        {
-            CredentialPlan {
-                publish_filter: "plant/x%c/#",
-                ..sensor()
-            }
-        },
-        "plant/xsensor-7/temp",
-    );
+    table! { refused:
+        "outside-group": "No filter of the group matches the topic.", sensor(), "office/temp";
+        "system-topic": "`#` does not match topics that begin with `$`.", sensor(), "$SYS/plant";
+        "read-only": "The grant has no publish access.",
+            CredentialPlan { access: Access::SUBSCRIBE, ..sensor() }, "plant/a/temp";
+        "other-group": "A grant for another group only.",
+            CredentialPlan { group: office(), ..sensor() }, "plant/a/temp";
+        "publish-filter": "The publish filter does not match.",
+            CredentialPlan { publish_filter: "plant/b/#", ..sensor() }, "plant/a/temp";
+        "filter-not-group": "The publish filter matches, no filter of the group does.",
+            CredentialPlan { publish_filter: "office/#", ..sensor() }, "office/temp";
+        "other-name": "`%c` is another member's name.", gateway(), "plant/sensor-7/temp";
+        "name-literal": "`%c` is not matched literally.", gateway(), "plant/%c/temp";
+        "partial-name": "Only a whole level `%c` stands for the name.",
+            CredentialPlan { publish_filter: "plant/x%c/#", ..sensor() }, "plant/xsensor-7/temp";
+    }
 
-    Case::new(
-        scene,
-        "filters-of-newest",
-        "A topic that the newest announcement no longer covers.",
-        "§9",
-    )
-    .with("filters", vec!["plant/b/#"])
-    .bad(&scene.sent(), "NotAllowed")
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "filters-of-newest": "A topic that the newest announcement no longer covers."
+            => .with("filters", vec!["plant/b/#"]).bad(&scene.sent(), "NotAllowed");
+    }
 }

@@ -11,6 +11,7 @@ use super::case::Case;
 use super::scene::Scene;
 use crate::vectors::craft::{Draft, Session, Transcript};
 use crate::vectors::file::VectorFile;
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{NOW, digest, hash, identity, insider, sensor};
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
@@ -25,96 +26,52 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             .done(file);
     };
     // --- by or for somebody else ---
-    rejected(
-        "insider",
-        "An insider writes in the sender's name, in the sender's own session.",
-        &["C1", "A8"],
-        plain.change(|d| d.name = "insider-8").plaintext(),
-    );
-    rejected(
-        "zero",
-        "64 zero bytes.",
-        &["D8"],
-        [&body[..], &[0; 64]].concat(),
-    );
     let mut genuine = plain.plaintext();
     let at = genuine.len() - 64;
     genuine[at] ^= 1;
-    rejected("bit-of-r", "A bit of R.", &["D8"], genuine);
+    table! { rejected:
+        "insider": "An insider writes in the sender's name, in the sender's own session.",
+            &["C1", "A8"], plain.change(|d| d.name = "insider-8").plaintext();
+        "zero": "64 zero bytes.", &["D8"], [&body[..], &[0; 64]].concat();
+        "bit-of-r": "A bit of R.", &["D8"], genuine;
+    }
     let mut genuine = plain.plaintext();
     genuine[at + 63] ^= 0x10;
-    rejected("bit-of-s", "A bit of S.", &["D8"], genuine);
-    rejected(
-        "s-plus-l",
-        "S + L: the same equation, another signature.",
-        &["D8"],
-        {
-            let mut plaintext = plain.plaintext();
-            add_group_order(&mut plaintext[at + 32..]);
-            plaintext
-        },
-    );
-    for (id, comment, nonce, torsion) in [
-        (
-            "r-identity",
-            "R is the neutral point: the equation holds, even byte by byte.",
-            0_u8,
-            0,
-        ),
-        (
-            "r-order-2",
-            "R of order 2: holds with the cofactor only.",
-            0,
-            4,
-        ),
-        (
-            "r-order-8",
-            "R of order 8: holds with the cofactor only.",
-            0,
-            1,
-        ),
-        (
-            "r-mixed-order",
-            "R with a part of order 8, by the signer itself: holds with the cofactor only.",
-            1,
-            1,
-        ),
-        (
-            "r-mixed-order-2",
-            "R with a part of order 2, by the signer itself: holds with the cofactor only.",
-            1,
-            4,
-        ),
-    ] {
+    table! { rejected:
+        "bit-of-s": "A bit of S.", &["D8"], genuine;
+        "s-plus-l": "S + L: the same equation, another signature.",
+            &["D8"], {
+                let mut plaintext = plain.plaintext();
+                add_group_order(&mut plaintext[at + 32..]);
+                plaintext
+            };
+    }
+    for (id, comment, nonce, torsion) in table! {
+        "r-identity": "R is the neutral point: the equation holds, even byte by byte.", 0_u8, 0;
+        "r-order-2": "R of order 2: holds with the cofactor only.", 0, 4;
+        "r-order-8": "R of order 8: holds with the cofactor only.", 0, 1;
+        "r-mixed-order": "R with a part of order 8, by the signer itself: holds with the cofactor only.",
+            1, 1;
+        "r-mixed-order-2": "R with a part of order 2, by the signer itself: holds with the cofactor only.",
+            1, 4;
+    } {
         let signature = with_r(&plain, &body, nonce, torsion);
         rejected(id, comment, &["D8"], [&body[..], &signature].concat());
     }
-    rejected(
-        "other-label",
-        "Signed as an object of another kind.",
-        &["C4"],
-        {
-            let digest = sha256(&[&plain.transcript().bytes(&body)]);
-            [
-                &body[..],
-                &identity("sensor-7").sign(SignatureContext::Credential, &digest),
-            ]
-            .concat()
-        },
-    );
-    rejected(
-        "other-body",
-        "The signature belongs to another payload.",
-        &["C1"],
-        {
-            let other = plain.change(|d| d.message.payload = b"99.9C".to_vec());
-            [
-                &body[..],
-                &other.plaintext()[other.plaintext().len() - 64..],
-            ]
-            .concat()
-        },
-    );
+    table! { rejected:
+        "other-label": "Signed as an object of another kind.",
+            &["C4"],
+            {
+                let digest = sha256(&[&plain.transcript().bytes(&body)]);
+                [&body[..], &identity("sensor-7").sign(SignatureContext::Credential, &digest)].concat()
+            };
+        "other-body": "The signature belongs to another payload.",
+            &["C1"],
+            {
+                let other = plain.change(|d| d.message.payload = b"99.9C".to_vec());
+                [&body[..], &other.plaintext()[other.plaintext().len() - 64..]].concat()
+            };
+    }
 
     // --- every field of the transcript ---
     let mut signed =
@@ -128,45 +85,19 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
                 [&body[..], &transcript.sign("sensor-7", &body)].concat(),
             );
         };
-    signed("of-suite-2", "Signed for suite 2.", &["D15"], &|t| {
-        t.suite = 2
-    });
-    signed(
-        "of-other-announcement",
-        "Signed under another announcement.",
-        &["A7", "A14"],
-        &|t| t.announcement = digest("another"),
-    );
-    signed(
-        "of-other-session",
-        "Signed in another session.",
-        &["A7"],
-        &|t| t.enc = [9; 32],
-    );
-    signed(
-        "of-other-counter",
-        "Signed for another counter.",
-        &["A7"],
-        &|t| t.counter = 1,
-    );
-    signed(
-        "of-other-topic",
-        "Signed for another topic.",
-        &["B11"],
-        &|t| t.topic_hash = sha256(&[b"plant/b/temp"]),
-    );
-    signed(
-        "of-other-credential",
-        "Signed under the insider's credential.",
-        &["C12"],
-        &|t| t.credential_hash = hash(&insider().object()),
-    );
-    signed(
-        "of-no-credential",
-        "Signed under no credential.",
-        &["C12"],
-        &|t| t.credential_hash = sealmq_core::crypto::Digest::ZERO,
-    );
+    table! { signed:
+        "of-suite-2": "Signed for suite 2.", &["D15"], &|t| t.suite = 2;
+        "of-other-announcement": "Signed under another announcement.",
+            &["A7", "A14"], &|t| t.announcement = digest("another");
+        "of-other-session": "Signed in another session.", &["A7"], &|t| t.enc = [9; 32];
+        "of-other-counter": "Signed for another counter.", &["A7"], &|t| t.counter = 1;
+        "of-other-topic": "Signed for another topic.",
+            &["B11"], &|t| t.topic_hash = sha256(&[b"plant/b/temp"]);
+        "of-other-credential": "Signed under the insider's credential.",
+            &["C12"], &|t| t.credential_hash = hash(&insider().object());
+        "of-no-credential": "Signed under no credential.",
+            &["C12"], &|t| t.credential_hash = sealmq_core::crypto::Digest::ZERO;
+    }
 
     moved(scene, file);
 }
@@ -189,83 +120,38 @@ fn moved(scene: &Scene, file: &mut VectorFile) {
                 )
                 .done(file);
         };
-    rejected(
-        "topic",
-        "The insider encrypts the signed body for another topic.",
-        &["B11", "A7"],
-        &|d| d.topic = "plant/b/temp".to_owned(),
-    );
-    rejected(
-        "counter",
-        "The insider encrypts the signed body under another counter.",
-        &["A7"],
-        &|d| d.counter = 9,
-    );
+    table! { rejected:
+        "topic": "The insider encrypts the signed body for another topic.",
+            &["B11", "A7"], &|d| d.topic = "plant/b/temp".to_owned();
+        "counter": "The insider encrypts the signed body under another counter.", &["A7"], &|d| d.counter = 9;
+    }
 
     // In a session of the insider's own the session number is known under another enc.
     let own = Session::start(epoch, "insider's own");
     let elsewhere = plain.change(|d| d.session = own.clone());
-    Case::new(
-        scene,
-        "moved-session",
-        "The insider carries the signed body into a session of its own.",
-        "§9",
-    )
-    .attacks(&["A7"])
-    .raw(
-        &plain.topic,
-        &elsewhere.encrypt(&plain.plaintext()),
-        "Rejected",
-    )
-    .ok(&plain)
-    .done(file);
     let older = Draft::new(scene.group.epoch(2), &sensor(), "a");
-    Case::new(
-        scene,
-        "moved-epoch",
-        "The insider carries the signed body into the epoch before.",
-        "§9",
-    )
-    .attacks(&["A7", "A19"])
-    .raw(&plain.topic, &older.encrypt(&plain.plaintext()), "Rejected")
-    .ok(&plain)
-    .done(file);
-
-    // ATTACKS A9: state is keyed by sender and enc.
     let theft = scene
         .sent_by(&insider())
         .change(|d| d.session = plain.session.clone());
-    Case::new(scene, "session-theft", "The insider sends first, under its own number, with the sender's enc: the sender is not disturbed.", "§9")
-        .attacks(&["A9"])
-        .ok(&theft)
-        .ok(&plain)
-        .ok(&plain.change(|d| d.counter = 1))
-        .done(file);
     let window = plain.change(|d| (d.name, d.counter) = ("insider-8", 100_000));
-    Case::new(
-        scene,
-        "window-not-moved",
-        "A forged message with a high counter does not move the window.",
-        "§9",
-    )
-    .attacks(&["A8"])
-    .ok(&plain)
-    .bad(&window, "Rejected")
-    .ok(&plain.change(|d| d.counter = 1))
-    .done(file);
     let floor = plain.change(|d| {
         (d.name, d.message.number, d.session) = ("insider-8", NOW + 1_000_000, own.clone())
     });
-    Case::new(
-        scene,
-        "floor-not-moved",
-        "A forged message with a high session number raises nothing.",
-        "§9",
-    )
-    .attacks(&["A8", "A11"])
-    .bad(&floor, "Rejected")
-    .ok(&plain)
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "moved-session": "The insider carries the signed body into a session of its own."
+            => .attacks(&["A7"]).raw(&plain.topic, &elsewhere.encrypt(&plain.plaintext()), "Rejected")
+            .ok(&plain);
+        "moved-epoch": "The insider carries the signed body into the epoch before."
+            => .attacks(&["A7", "A19"]).raw(&plain.topic, &older.encrypt(&plain.plaintext()), "Rejected")
+            .ok(&plain);
+        // ATTACKS A9: state is keyed by sender and enc.
+        "session-theft": "The insider sends first, under its own number, with the sender's enc: the sender is not disturbed."
+            => .attacks(&["A9"]).ok(&theft).ok(&plain).ok(&plain.change(|d| d.counter = 1));
+        "window-not-moved": "A forged message with a high counter does not move the window."
+            => .attacks(&["A8"]).ok(&plain).bad(&window, "Rejected").ok(&plain.change(|d| d.counter = 1));
+        "floor-not-moved": "A forged message with a high session number raises nothing."
+            => .attacks(&["A8", "A11"]).bad(&floor, "Rejected").ok(&plain);
+    }
 }
 
 /// A signature by the sender whose R is `nonce`·B and a point of small order:

@@ -6,6 +6,7 @@ use super::scene::{ISSUED_BEFORE, Scene, VALIDITY, policy};
 use crate::vectors::craft::{Draft, Property};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::Json;
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{CredentialPlan, NOW, NOW_MS, WEEK, sensor};
 
 const SKEW_MS: u64 = 300_000;
@@ -48,33 +49,14 @@ fn plain_case(case: Case) -> Case {
 fn future_and_age(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
     let ahead = |by: u64| plain.change(|d| d.message.sent_at = Some(NOW_MS + by));
-    Case::new(
-        scene,
-        "future-last",
-        "The sender's clock is ahead by skew.",
-        "§9",
-    )
-    .at(Some(NOW_MS))
-    .ok(&ahead(SKEW_MS))
-    .done(file);
-    Case::new(
-        scene,
-        "future-over",
-        "The sender's clock is ahead by skew and a millisecond.",
-        "§9",
-    )
-    .attacks(&["B24"])
-    .at(Some(NOW_MS))
-    .bad(&ahead(SKEW_MS + 1), "Stale")
-    .done(file);
-    Case::new(scene, "future-retained", "Not retained either.", "§9")
-        .retained(true)
-        .at(Some(NOW_MS))
-        .bad(
-            &ahead(SKEW_MS + 1).change(|d| d.message.retain = true),
-            "Stale",
-        )
-        .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "future-last": "The sender's clock is ahead by skew." => .at(Some(NOW_MS)).ok(&ahead(SKEW_MS));
+        "future-over": "The sender's clock is ahead by skew and a millisecond."
+            => .attacks(&["B24"]).at(Some(NOW_MS)).bad(&ahead(SKEW_MS + 1), "Stale");
+        "future-retained": "Not retained either."
+            => .retained(true).at(Some(NOW_MS))
+            .bad(&ahead(SKEW_MS + 1).change(|d| d.message.retain = true), "Stale");
+    }
 
     edge(
         scene,
@@ -93,22 +75,11 @@ fn future_and_age(scene: &Scene, file: &mut VectorFile) {
     ))
     .bad(&untimed, "Stale")
     .done(file);
-    Case::new(
-        scene,
-        "no-freshness-without-time",
-        "The policy asks for no time.",
-        "§9",
-    )
-    .ok(&untimed)
-    .done(file);
-    Case::new(
-        scene,
-        "no-freshness-old",
-        "Without a freshness policy a message may have any age.",
-        "§9",
-    )
-    .ok(&plain.change(|d| d.message.sent_at = Some(1)))
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "no-freshness-without-time": "The policy asks for no time." => .ok(&untimed);
+        "no-freshness-old": "Without a freshness policy a message may have any age."
+            => .ok(&plain.change(|d| d.message.sent_at = Some(1)));
+    }
     for (id, draft) in [("old", &plain), ("without-time", &untimed)] {
         let retained = draft.change(|d| d.message.retain = true);
         with_freshness(Case::new(
@@ -122,41 +93,19 @@ fn future_and_age(scene: &Scene, file: &mut VectorFile) {
         .ok(&retained)
         .done(file);
     }
-    Case::new(
-        scene,
-        "no-clock",
-        "A reader without a clock checks no time.",
-        "§9",
-    )
-    .with("policy", policy(1, 1))
-    .with("not_after", 1_u8)
-    .at(None)
-    .ok(&untimed)
-    .ok(&plain.change(|d| {
-        d.counter = 1;
-        d.message.sent_at = Some((1 << 42) - 1);
-    }))
-    .ok(&plain.change(|d| {
-        d.counter = 2;
-        d.message.sent_at = Some(1);
-        d.message.properties = vec![Property::MessageExpiry(1)];
-    }))
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "no-clock": "A reader without a clock checks no time."
+            => .with("policy", policy(1, 1)).with("not_after", 1_u8).at(None).ok(&untimed)
+            .ok(&plain.change(|d| { d.counter = 1; d.message.sent_at = Some((1 << 42) - 1); }))
+            .ok(&plain.change(|d| { d.counter = 2; d.message.sent_at = Some(1); d.message.properties = vec![Property::MessageExpiry(1)]; }));
+    }
     let issued_at = NOW - ISSUED_BEFORE;
-    for (id, comment, not_after, reason) in [
-        (
-            "no-clock-credential",
-            "Without a clock it is at least the time of the newest announcement: the last second.",
-            issued_at,
-            None,
-        ),
-        (
-            "no-clock-credential-over",
-            "The credential had expired when the newest announcement was issued.",
-            issued_at - 1,
-            Some("Revoked"),
-        ),
-    ] {
+    for (id, comment, not_after, reason) in table! {
+        "no-clock-credential": "Without a clock it is at least the time of the newest announcement: the last second.",
+            issued_at, None;
+        "no-clock-credential-over": "The credential had expired when the newest announcement was issued.",
+            issued_at - 1, Some("Revoked");
+    } {
         let plan = CredentialPlan {
             issued_at: 1,
             not_after,
@@ -237,10 +186,9 @@ fn wills(scene: &Scene, file: &mut VectorFile) {
         .bad(&will, "Stale")
         .done(file);
     }
-    Case::new(scene, "will-future", "A will from the future.", "§9")
-        .at(Some(NOW_MS - SKEW_MS - 1))
-        .bad(&will, "Stale")
-        .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "will-future": "A will from the future." => .at(Some(NOW_MS - SKEW_MS - 1)).bad(&will, "Stale");
+    }
 }
 
 fn expiry(scene: &Scene, file: &mut VectorFile) {
@@ -286,14 +234,9 @@ fn expiry(scene: &Scene, file: &mut VectorFile) {
         &plain_case,
         (NOW_MS + 60_000, 1),
     );
-    Case::new(
-        scene,
-        "expiry-max",
-        "The longest interval does not overflow.",
-        "§9",
-    )
-    .ok(&expiring(u32::MAX))
-    .done(file);
+    stories! { Case::of(scene, "§9") => file:
+        "expiry-max": "The longest interval does not overflow." => .ok(&expiring(u32::MAX));
+    }
 }
 
 fn keys(scene: &Scene, file: &mut VectorFile) {

@@ -8,6 +8,7 @@ use super::credential::TOO_LONG_NAME;
 use super::objects::Plan;
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::Json;
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, authority, authority_json, domain};
 
 pub(crate) fn vectors(file: &mut VectorFile) {
@@ -23,20 +24,12 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         .attacks(&["B16"])
         .invalid(file, "field");
     }
-    plan(
-        "not-after",
-        "not_after is issued_at.",
-        changed(&group, |d| (d.issued_at, d.not_after) = (NOW, NOW)),
-    )
-    .invalid(file, "field");
-    plan(
-        "refused-named",
-        "A refused list is named.",
-        changed(&group, |d| {
-            d.refused = crate::vectors::world::digest("a list")
-        }),
-    )
-    .valid(file);
+    table! { plan => file:
+        "not-after": "not_after is issued_at.",
+            changed(&group, |d| (d.issued_at, d.not_after) = (NOW, NOW)) => "field";
+        "refused-named": "A refused list is named.",
+            changed(&group, |d| d.refused = crate::vectors::world::digest("a list")) => valid;
+    }
 }
 
 type Change = fn(&mut Policy);
@@ -69,14 +62,12 @@ fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
             will_age: 1 << 31,
         };
     };
-    let good: [(&str, &str, Change); 4] = [
-        ("lowest", "Every number at its lower limit.", lowest),
-        ("highest", "Every number at its upper limit.", highest),
-        ("padme", "Padmé.", |p| p.padding = 1),
-        ("bucket-16", "The smallest bucket.", |p| {
-            (p.padding, p.bucket) = (2, 16)
-        }),
-    ];
+    let good: [(&str, &str, Change); 4] = table! {
+        "lowest":    "Every number at its lower limit.", lowest;
+        "highest":   "Every number at its upper limit.", highest;
+        "padme":     "Padmé.",                           |p| p.padding = 1;
+        "bucket-16": "The smallest bucket.",             |p| (p.padding, p.bucket) = (2, 16);
+    };
     for (id, comment, change) in good {
         plan(
             &format!("policy-{id}"),
@@ -86,53 +77,27 @@ fn policies(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         .spec("constants.md §3")
         .valid(file);
     }
-    let bad: [(&str, &str, Change); 19] = [
-        ("window-17", "A window of 17 epochs.", |p| p.window = 17),
-        ("grace", "grace above 2^31.", |p| p.grace = (1 << 31) + 1),
-        ("freshness", "freshness above 2^31.", |p| {
-            p.freshness = (1 << 31) + 1
-        }),
-        ("skew", "skew above a day.", |p| p.skew = 86_401),
-        ("padding-3", "An unknown kind of padding.", |p| {
-            p.padding = 3
-        }),
-        ("bucket-0", "Buckets of no size.", |p| p.padding = 2),
-        ("bucket-15", "Buckets of 15 bytes.", |p| {
-            (p.padding, p.bucket) = (2, 15)
-        }),
-        ("bucket-too-large", "Buckets of 65537 bytes.", |p| {
-            (p.padding, p.bucket) = (2, 65_537)
-        }),
-        (
-            "bucket-without-padding",
-            "A bucket without bucket padding.",
-            |p| p.bucket = 16,
-        ),
-        ("bucket-with-padme", "A bucket with Padmé.", |p| {
-            (p.padding, p.bucket) = (1, 16)
-        }),
-        ("messages-0", "Sessions without messages.", |p| {
-            p.session_messages = 0
-        }),
-        ("messages-too-many", "2^21 messages.", |p| {
-            p.session_messages = 1 << 21
-        }),
-        ("bytes-too-few", "1023 bytes.", |p| p.session_bytes = 1023),
-        ("bytes-too-many", "2^36 + 1 bytes.", |p| {
-            p.session_bytes = (1 << 36) + 1
-        }),
-        ("seconds-too-few", "59 seconds.", |p| p.session_seconds = 59),
-        ("seconds-too-many", "A week and a second.", |p| {
-            p.session_seconds = 604_801
-        }),
-        ("lease-too-short", "A lease of 9 seconds.", |p| p.lease = 9),
-        ("lease-too-long", "A lease above 2^31.", |p| {
-            p.lease = (1 << 31) + 1
-        }),
-        ("will-age", "will_age above 2^31.", |p| {
-            p.will_age = (1 << 31) + 1
-        }),
-    ];
+    let bad: [(&str, &str, Change); 19] = table! {
+        "window-17":              "A window of 17 epochs.",           |p| p.window = 17;
+        "grace":                  "grace above 2^31.",                |p| p.grace = (1 << 31) + 1;
+        "freshness":              "freshness above 2^31.",            |p| p.freshness = (1 << 31) + 1;
+        "skew":                   "skew above a day.",                |p| p.skew = 86_401;
+        "padding-3":              "An unknown kind of padding.",      |p| p.padding = 3;
+        "bucket-0":               "Buckets of no size.",              |p| p.padding = 2;
+        "bucket-15":              "Buckets of 15 bytes.",             |p| (p.padding, p.bucket) = (2, 15);
+        "bucket-too-large":       "Buckets of 65537 bytes.",          |p| (p.padding, p.bucket) = (2, 65_537);
+        "bucket-without-padding": "A bucket without bucket padding.", |p| p.bucket = 16;
+        "bucket-with-padme":      "A bucket with Padmé.",             |p| (p.padding, p.bucket) = (1, 16);
+        "messages-0":             "Sessions without messages.",       |p| p.session_messages = 0;
+        "messages-too-many":      "2^21 messages.",                   |p| p.session_messages = 1 << 21;
+        "bytes-too-few":          "1023 bytes.",                      |p| p.session_bytes = 1023;
+        "bytes-too-many":         "2^36 + 1 bytes.",                  |p| p.session_bytes = (1 << 36) + 1;
+        "seconds-too-few":        "59 seconds.",                      |p| p.session_seconds = 59;
+        "seconds-too-many":       "A week and a second.",             |p| p.session_seconds = 604_801;
+        "lease-too-short":        "A lease of 9 seconds.",            |p| p.lease = 9;
+        "lease-too-long":         "A lease above 2^31.",              |p| p.lease = (1 << 31) + 1;
+        "will-age":               "will_age above 2^31.",             |p| p.will_age = (1 << 31) + 1;
+    };
     for (id, comment, change) in bad {
         plan(
             &format!("policy-{id}"),
@@ -160,18 +125,6 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         })
     };
     let prefix = default_prefix(&domain());
-    plan(
-        "filters-32",
-        "32 filters.",
-        with(&(0..32).map(|_| "a").collect::<Vec<_>>()),
-    )
-    .valid(file);
-    plan(
-        "filters-1024",
-        "1024 bytes of filters, as encoded.",
-        with(&[&"x".repeat(1022)]),
-    )
-    .valid(file);
     let near = [
         format!("{prefix}x/#"),
         "_sealmq".to_owned(),
@@ -180,22 +133,20 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         "+/x/delegation".to_owned(),
         "/#".to_owned(),
     ];
-    plan(
-        "filters-near-reserved",
-        "Filters that come close to the reserved topics.",
-        with(&near.each_ref().map(String::as_str)),
-    )
-    .valid(file);
+    table! { plan => file:
+        "filters-32": "32 filters.", with(&(0..32).map(|_| "a").collect::<Vec<_>>()) => valid;
+        "filters-1024": "1024 bytes of filters, as encoded.", with(&[&"x".repeat(1022)]) => valid;
+        "filters-near-reserved": "Filters that come close to the reserved topics.",
+            with(&near.each_ref().map(String::as_str)) => valid;
+    }
     let mut bad = |id: &str, comment: &str, filters: &[&str]| {
         plan(&format!("filters-{id}"), comment, with(filters)).invalid(file, "field");
     };
-    bad("none", "No filter.", &[]);
-    bad("33", "33 filters.", &["a"; 33]);
-    bad(
-        "1025",
-        "1025 bytes of filters, as encoded.",
-        &[&"x".repeat(1023)],
-    );
+    table! { bad:
+        "none": "No filter.",                         &[];
+        "33":   "33 filters.",                        &["a"; 33];
+        "1025": "1025 bytes of filters, as encoded.", &[&"x".repeat(1023)];
+    }
     for (id, filter) in [
         ("empty", ""),
         ("hash-not-last", "a/#/b"),
@@ -204,12 +155,10 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
     ] {
         bad(id, "Not a filter.", &["plant/#", filter]);
     }
-    bad("system", "A filter for system topics.", &["$SYS/#"]);
-    bad(
-        "share",
-        "A shared subscription is no filter.",
-        &["$share/g/a"],
-    );
+    table! { bad:
+        "system": "A filter for system topics.",         &["$SYS/#"];
+        "share":  "A shared subscription is no filter.", &["$share/g/a"];
+    }
     let reserved = [
         ("all", "#".to_owned()),
         ("two-levels", "+/#".to_owned()),
@@ -232,20 +181,11 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
     let context = || {
         crate::vectors::json::object! { authority: authority_json(&authority(1)), prefix: "plant/keys" }
     };
-    Plan::new(
-        "announcement",
-        "filters-own-prefix",
-        "A prefix of its own that the filter matches.",
-        with(&["plant/#"]),
-        context(),
-    )
-    .invalid(file, "field");
-    Plan::new(
-        "announcement",
-        "filters-default-prefix-free",
-        "With another prefix the default one is an ordinary topic.",
-        with(&["+/+/delegation"]),
-        context().with("prefix", Json::text("site/x/keys")),
-    )
-    .valid(file);
+    table! { Plan::of("announcement", context()) => file:
+        "filters-own-prefix": "A prefix of its own that the filter matches.", with(&["plant/#"]) => "field";
+    }
+    table! { Plan::of("announcement", context().with("prefix", Json::text("site/x/keys"))) => file:
+        "filters-default-prefix-free": "With another prefix the default one is an ordinary topic.",
+            with(&["+/+/delegation"]) => valid;
+    }
 }

@@ -6,6 +6,7 @@ use super::objects::request;
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{delegation, key_package, root_key, sensor};
 
 const REQUEST: &str = "SEALMQ REQUEST";
@@ -25,27 +26,12 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         file.push(vector.result(result));
     };
     let bytes = || object! { bytes: Json::hex(&sample) };
-    good(
-        "request",
-        "A device's request.",
-        text.clone(),
-        REQUEST,
-        bytes(),
-    );
-    good(
-        "request-crlf",
-        "Lines that end with CR LF.",
-        text.replace('\n', "\r\n"),
-        REQUEST,
-        bytes(),
-    );
-    good(
-        "request-blank-lines",
-        "Blank lines around, as mail programs add them.",
-        format!("\n\n{text}\n\n"),
-        REQUEST,
-        bytes(),
-    );
+    table! { good:
+        "request": "A device's request.", text.clone(), REQUEST, bytes();
+        "request-crlf": "Lines that end with CR LF.", text.replace('\n', "\r\n"), REQUEST, bytes();
+        "request-blank-lines": "Blank lines around, as mail programs add them.",
+            format!("\n\n{text}\n\n"), REQUEST, bytes();
+    }
     for prefix in ["_sealmq/x", "site/keys"] {
         let (made, fields) = (
             body(prefix),
@@ -82,76 +68,34 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         );
         file.push(vector);
     };
-    bad("empty", "An empty file.", String::new(), REQUEST);
-    bad(
-        "not-armoured",
-        "Something else.",
-        "hello".to_owned(),
-        REQUEST,
-    );
-    bad(
-        "request-for-credential",
-        "A request where a credential is expected.",
-        text.clone(),
-        CREDENTIAL,
-    );
-    bad(
-        "credential-for-request",
-        "A credential where a request is expected.",
-        credential.clone(),
-        REQUEST,
-    );
-    bad(
-        "other-label",
-        "A label of another program.",
-        text.replace(REQUEST, "CERTIFICATE"),
-        REQUEST,
-    );
-    bad(
-        "labels-differ",
-        "BEGIN and END are of different files.",
-        text.replace("END SEALMQ REQUEST", "END SEALMQ CREDENTIAL"),
-        REQUEST,
-    );
-    bad(
-        "end-missing",
-        "The END line is missing.",
-        text.replace("-----END SEALMQ REQUEST-----\n", ""),
-        REQUEST,
-    );
     let second_line = text.find('\n').unwrap() + 1;
     let mut damaged = text.clone();
     damaged.replace_range(second_line..=second_line, "!");
-    bad(
-        "not-base64",
-        "A character that is not base64.",
-        damaged,
-        REQUEST,
-    );
+    table! { bad:
+        "empty": "An empty file.", String::new(), REQUEST;
+        "not-armoured": "Something else.", "hello".to_owned(), REQUEST;
+        "request-for-credential": "A request where a credential is expected.", text.clone(), CREDENTIAL;
+        "credential-for-request": "A credential where a request is expected.", credential.clone(), REQUEST;
+        "other-label": "A label of another program.", text.replace(REQUEST, "CERTIFICATE"), REQUEST;
+        "labels-differ": "BEGIN and END are of different files.",
+            text.replace("END SEALMQ REQUEST", "END SEALMQ CREDENTIAL"), REQUEST;
+        "end-missing": "The END line is missing.",
+            text.replace("-----END SEALMQ REQUEST-----\n", ""), REQUEST;
+        "not-base64": "A character that is not base64.", damaged, REQUEST;
+    }
     let armoured = |bytes: &[u8]| encode_request(bytes).unwrap().replace(REQUEST, CREDENTIAL);
-    bad(
-        "credential-trailing",
-        "A byte behind the last field.",
-        armoured(&[body("_sealmq/x"), vec![0]].concat()),
-        CREDENTIAL,
-    );
-    bad(
-        "credential-truncated",
-        "The last byte is missing.",
-        armoured(&body("_sealmq/x")[..200]),
-        CREDENTIAL,
-    );
-    for (id, comment, prefix) in [
-        ("filter", "A prefix with a wildcard.", "site/#".to_owned()),
-        ("system", "A prefix for system topics.", "$SYS/x".to_owned()),
-        (
-            "slash",
-            "A prefix that ends with a slash.",
-            "site/".to_owned(),
-        ),
-        ("empty", "No prefix.", String::new()),
-        ("1025", "A prefix of 1025 bytes.", "x".repeat(1025)),
-    ] {
+    table! { bad:
+        "credential-trailing": "A byte behind the last field.",
+            armoured(&[body("_sealmq/x"), vec![0]].concat()), CREDENTIAL;
+        "credential-truncated": "The last byte is missing.", armoured(&body("_sealmq/x")[..200]), CREDENTIAL;
+    }
+    for (id, comment, prefix) in table! {
+        "filter": "A prefix with a wildcard.",        "site/#".to_owned();
+        "system": "A prefix for system topics.",      "$SYS/x".to_owned();
+        "slash":  "A prefix that ends with a slash.", "site/".to_owned();
+        "empty":  "No prefix.",                       String::new();
+        "1025":   "A prefix of 1025 bytes.",          "x".repeat(1025);
+    } {
         let text = armoured(&body(&prefix));
         bad(&format!("prefix-{id}"), comment, text, CREDENTIAL);
     }
@@ -162,12 +106,9 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         &blob(&sensor().object()),
     ]
     .concat();
-    bad(
-        "prefix-not-utf8",
-        "A prefix that is not UTF-8.",
-        armoured(&not_utf8),
-        CREDENTIAL,
-    );
+    table! { bad:
+        "prefix-not-utf8": "A prefix that is not UTF-8.", armoured(&not_utf8), CREDENTIAL;
+    }
 }
 
 /// The content of a credential file.

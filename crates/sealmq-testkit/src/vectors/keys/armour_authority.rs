@@ -10,6 +10,7 @@ use super::audit::Log;
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     body, delegated, delegation, digest, domain, elements, key_package, secret,
 };
@@ -144,13 +145,9 @@ fn good(file: &mut VectorFile) {
     let text = encode_delegation_request(&real).unwrap();
     let fields = wanted.fields(&delegated(1));
     let result = object! { bytes: Json::hex(wanted.content()), fields: fields };
-    push(
-        "delegation-request-4-kem-keys",
-        "The most keys for join requests.",
-        text,
-        REQUEST,
-        result,
-    );
+    table! { push:
+        "delegation-request-4-kem-keys": "The most keys for join requests.", text, REQUEST, result;
+    }
     for (id, comment, log) in [
         ("empty", "A log without entries.", Log::default()),
         ("two", "Two entries.", log()),
@@ -181,106 +178,44 @@ fn bad(file: &mut VectorFile) {
     let right = Wanted::of(1).content();
     let request = pem(REQUEST, &right);
     let delegated_text = encode_delegation(&delegation(1)).unwrap();
-    push(
-        "delegation-request-for-delegation",
-        "The question, not the answer.",
-        request.clone(),
-        DELEGATION,
-    );
-    push(
-        "delegation-for-request",
-        "The answer, not the question.",
-        delegated_text.clone(),
-        REQUEST,
-    );
-    push(
-        "delegation-cut",
-        "Cut off in the middle.",
-        delegated_text[..delegated_text.len() / 2].to_owned(),
-        DELEGATION,
-    );
     let longer = [&right[..], &[0]].concat();
-    push(
-        "delegation-request-trailing",
-        "A byte behind the last field.",
-        pem(REQUEST, &longer),
-        REQUEST,
-    );
     let shorter = &right[..right.len() - 1];
-    push(
-        "delegation-request-truncated",
-        "The last byte is missing.",
-        pem(REQUEST, shorter),
-        REQUEST,
-    );
+    table! { push:
+        "delegation-request-for-delegation": "The question, not the answer.", request.clone(), DELEGATION;
+        "delegation-for-request": "The answer, not the question.", delegated_text.clone(), REQUEST;
+        "delegation-cut": "Cut off in the middle.",
+            delegated_text[..delegated_text.len() / 2].to_owned(), DELEGATION;
+        "delegation-request-trailing": "A byte behind the last field.", pem(REQUEST, &longer), REQUEST;
+        "delegation-request-truncated": "The last byte is missing.", pem(REQUEST, shorter), REQUEST;
+    }
     let with = |change: &dyn Fn(&mut Wanted)| {
         let mut wanted = Wanted::of(1);
         change(&mut wanted);
         pem(REQUEST, &wanted.content())
     };
-    for (id, comment, text) in [
-        ("suite-0", "There is no suite 0.", with(&|w| w.suite = 0)),
-        ("suite-3", "There is no suite 3.", with(&|w| w.suite = 3)),
-        ("no-keys", "No key.", with(&|w| w.keys.clear())),
-        (
-            "9-keys",
-            "Nine keys.",
-            with(&|w| w.keys = w.keys[..33].repeat(9)),
-        ),
-        (
-            "role",
-            "A role that there is not.",
-            with(&|w| w.keys[32] = 8),
-        ),
-        (
-            "5-kem-keys",
-            "Five KEM keys.",
-            with(&|w| w.kem_keys = vec![w.kem_keys[0].clone(); 5]),
-        ),
-    ] {
+    for (id, comment, text) in table! {
+        "suite-0":    "There is no suite 0.",      with(&|w| w.suite = 0);
+        "suite-3":    "There is no suite 3.",      with(&|w| w.suite = 3);
+        "no-keys":    "No key.",                   with(&|w| w.keys.clear());
+        "9-keys":     "Nine keys.",                with(&|w| w.keys = w.keys[..33].repeat(9));
+        "role":       "A role that there is not.", with(&|w| w.keys[32] = 8);
+        "5-kem-keys": "Five KEM keys.",            with(&|w| w.kem_keys = vec![w.kem_keys[0].clone(); 5]);
+    } {
         push(&format!("delegation-request-{id}"), comment, text, REQUEST);
     }
 
     let log = log();
     let list: Vec<u8> = log.entries.iter().flat_map(|entry| blob(entry)).collect();
     let package = pem(LOG, &key_package("sensor-7", 1));
-    push(
-        "audit-log-content",
-        "Something else under the label.",
-        package,
-        LOG,
-    );
-    push(
-        "audit-log-label",
-        "A log under another label.",
-        pem(REQUEST, &blob(&list)),
-        LOG,
-    );
     let trailing = [blob(&list), vec![0]].concat();
-    push(
-        "audit-log-trailing",
-        "A byte behind the list.",
-        pem(LOG, &trailing),
-        LOG,
-    );
     let cut = blob(&list[..list.len() - 1]);
-    push(
-        "audit-log-cut-entry",
-        "The last entry is cut off.",
-        pem(LOG, &cut),
-        LOG,
-    );
-    push(
-        "audit-log-empty-entry",
-        "An entry of no bytes.",
-        pem(LOG, &blob(&blob(&[]))),
-        LOG,
-    );
     let large = blob(&vec![0; 2049]);
-    push(
-        "audit-log-2049",
-        "An entry of 2049 bytes.",
-        pem(LOG, &blob(&large)),
-        LOG,
-    );
+    table! { push:
+        "audit-log-content":     "Something else under the label.", package, LOG;
+        "audit-log-label":       "A log under another label.",      pem(REQUEST, &blob(&list)), LOG;
+        "audit-log-trailing":    "A byte behind the list.",         pem(LOG, &trailing), LOG;
+        "audit-log-cut-entry":   "The last entry is cut off.",      pem(LOG, &cut), LOG;
+        "audit-log-empty-entry": "An entry of no bytes.",           pem(LOG, &blob(&blob(&[]))), LOG;
+        "audit-log-2049":        "An entry of 2049 bytes.",         pem(LOG, &blob(&large)), LOG;
+    }
 }

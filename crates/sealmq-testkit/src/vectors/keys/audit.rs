@@ -8,6 +8,7 @@ use sealmq_keys::default_prefix;
 use crate::vectors::check::audit::what as what_json;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, body, digest, domain, plant, public};
 
 /// A log in the making; entries can be what no authority would append.
@@ -105,37 +106,20 @@ fn good(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
             entries: Json::Array(log.decoded.clone()),
         }));
     };
-    push("empty", "A log without entries.", &Log::default(), None);
     let odd = What::Signed {
         topic: "a/+/b\u{200b}",
         hash: digest("x"),
     };
-    push(
-        "topic-any",
-        "Any topic, also one with a wildcard and a character without width.",
-        &Log::of(&[odd]),
-        None,
-    );
-    push("all", "Every kind of entry.", whole, None);
-    push(
-        "same",
-        "The log that the heartbeat tells of.",
-        whole,
-        Some(whole.known()),
-    );
     let older = Log::of(&steps[..3]);
-    push(
-        "continued",
-        "It went on after the heartbeat.",
-        whole,
-        Some(older.known()),
-    );
-    push(
-        "from-nothing",
-        "The heartbeat came before the first entry.",
-        whole,
-        Some(Log::default().known()),
-    );
+    table! { push:
+        "empty": "A log without entries.", &Log::default(), None;
+        "topic-any": "Any topic, also one with a wildcard and a character without width.",
+            &Log::of(&[odd]), None;
+        "all": "Every kind of entry.", whole, None;
+        "same": "The log that the heartbeat tells of.", whole, Some(whole.known());
+        "continued": "It went on after the heartbeat.", whole, Some(older.known());
+        "from-nothing": "The heartbeat came before the first entry.", whole, Some(Log::default().known());
+    }
 }
 
 fn altered(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
@@ -149,74 +133,27 @@ fn altered(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
         change(&mut log.entries);
         log
     };
-    push(
-        "altered",
-        "A time was changed: the next entry does not follow.",
-        &with(&|entries| entries[2][32] ^= 1),
-        None,
-        "chain",
-    );
-    push(
-        "reordered",
-        "Two entries changed places.",
-        &with(&|entries| entries.swap(2, 3)),
-        None,
-        "chain",
-    );
-    push(
-        "left-out",
-        "The removal was left out.",
-        &with(&|entries| drop(entries.remove(4))),
-        None,
-        "chain",
-    );
-    push(
-        "twice",
-        "An entry twice.",
-        &with(&|entries| entries.insert(3, entries[3].clone())),
-        None,
-        "chain",
-    );
-    push(
-        "beginning-cut",
-        "The first entry is missing.",
-        &with(&|entries| drop(entries.remove(0))),
-        None,
-        "chain",
-    );
     let known = Some(whole.known());
-    push(
-        "cut",
-        "Cut off before what the heartbeat tells of.",
-        &with(&|entries| entries.truncate(4)),
-        known.clone(),
-        "shorter",
-    );
-    push(
-        "gone",
-        "Nothing is left of it.",
-        &Log::default(),
-        known.clone(),
-        "shorter",
-    );
-    push(
-        "last-altered",
-        "The last entry was changed: only the heartbeat tells.",
-        &with(&|entries| entries[5][40] ^= 1),
-        known.clone(),
-        "other",
-    );
     let mut others = steps.to_vec();
     others[4] = What::Removed {
         member: MemberNumber(8),
     };
-    push(
-        "rewritten",
-        "A whole log, but another removal than the heartbeat's log has.",
-        &Log::of(&others),
-        known,
-        "other",
-    );
+    table! { push:
+        "altered": "A time was changed: the next entry does not follow.",
+            &with(&|entries| entries[2][32] ^= 1), None => "chain";
+        "reordered": "Two entries changed places.", &with(&|entries| entries.swap(2, 3)), None => "chain";
+        "left-out": "The removal was left out.", &with(&|entries| drop(entries.remove(4))), None => "chain";
+        "twice": "An entry twice.", &with(&|entries| entries.insert(3, entries[3].clone())), None => "chain";
+        "beginning-cut": "The first entry is missing.",
+            &with(&|entries| drop(entries.remove(0))), None => "chain";
+        "cut": "Cut off before what the heartbeat tells of.",
+            &with(&|entries| entries.truncate(4)), known.clone() => "shorter";
+        "gone": "Nothing is left of it.", &Log::default(), known.clone() => "shorter";
+        "last-altered": "The last entry was changed: only the heartbeat tells.",
+            &with(&|entries| entries[5][40] ^= 1), known.clone() => "other";
+        "rewritten": "A whole log, but another removal than the heartbeat's log has.",
+            &Log::of(&others), known => "other";
+    }
 }
 
 fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
@@ -240,43 +177,17 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
         body(&entry)
     };
     let removed = next(What::Removed { member: MEMBER });
-    push("empty-entry", "An entry without bytes.", &last(vec![]));
-    push(
-        "trailing",
-        "A byte behind the entry.",
-        &last([&removed[..], &[0]].concat()),
-    );
-    push(
-        "truncated",
-        "The last byte is missing.",
-        &last(removed[..removed.len() - 1].to_vec()),
-    );
-    push(
-        "overlong",
-        "The time is spelled with two bytes.",
-        &last([&removed[..32], &[0x85, 0], &removed[33..]].concat()),
-    );
-    push(
-        "unknown",
-        "There is no such kind of entry.",
-        &last([&removed[..33], &[6], &removed[34..]].concat()),
-    );
-    push(
-        "member-0",
-        "Members begin with 1.",
-        &last(next(What::Removed {
-            member: MemberNumber(0),
-        })),
-    );
-    push(
-        "name",
-        "Not a name.",
-        &last(next(What::Enrolled {
-            member: MEMBER,
-            key: public("sensor-7"),
-            name: "a b",
-        })),
-    );
+    table! { push:
+        "empty-entry": "An entry without bytes.", &last(vec![]);
+        "trailing": "A byte behind the entry.", &last([&removed[..], &[0]].concat());
+        "truncated": "The last byte is missing.", &last(removed[..removed.len() - 1].to_vec());
+        "overlong": "The time is spelled with two bytes.",
+            &last([&removed[..32], &[0x85, 0], &removed[33..]].concat());
+        "unknown": "There is no such kind of entry.", &last([&removed[..33], &[6], &removed[34..]].concat());
+        "member-0": "Members begin with 1.", &last(next(What::Removed { member: MemberNumber(0) }));
+        "name": "Not a name.",
+            &last(next(What::Enrolled { member: MEMBER, key: public("sensor-7"), name: "a b" }));
+    }
     // Entry: 32 bytes of hash, one of time, one of kind, two of length, the topic, 32 of hash.
     let longest = "x".repeat(2048 - 32 - 1 - 1 - 2 - 32);
     let at_limit = next(What::Signed {
@@ -308,11 +219,10 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
         push(id, comment, &last(next(What::Signed { topic, hash })));
     }
     let log = whole_and_longest;
-    let comment = "An entry of 2048 bytes.";
     let vector = Vector::valid(
         "audit_log",
         "audit-log-2048",
-        comment,
+        "An entry of 2048 bytes.",
         SPEC,
         log.input(None),
     );

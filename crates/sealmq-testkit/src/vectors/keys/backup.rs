@@ -17,6 +17,7 @@ use super::objects::refused_list_of;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     NOW, authority_json, body_of, controller, delegated, delegation_with, digest, domain, elements,
     hash, heart, identity, live_authority, office, public, root_key, sign,
@@ -199,19 +200,6 @@ fn evidence(life: &Life, file: &mut VectorFile) {
         file.push(vector.attacks(&["A33"]).result(result));
     };
     let (own, whole) = (&life.own, &life.whole);
-    push("nothing", "The broker has nothing.", &[]);
-    push(
-        "own",
-        "What the store knows itself, and older.",
-        &[
-            (life.announcement(1), false),
-            (life.announcement(COPIED_AT), false),
-            (life.beat(COPIED_AT, own), false),
-            (life.beat(2, &Log::default()), false),
-            (seen(ReservedTopic::Delegation, &delegation(1)), false),
-            (seen(ReservedTopic::Delegation, &delegation(0)), false),
-        ],
-    );
     let fork = life.other(2, |_| {});
     let mut rewritten = Log::default();
     rewritten.add(
@@ -228,20 +216,24 @@ fn evidence(life: &Life, file: &mut VectorFile) {
         },
     );
     let renewed = delegation_with(1, &elements(&delegated(1)), &[], |_| {});
-    push(
-        "evidence",
-        "Each of these tells that the store is old, or that somebody else has the key.",
-        &[
-            (life.announcement(COPIED_AT + 1), true),
-            (life.on_topic_of(2, &fork), true),
-            (life.beat(COPIED_AT + 1, own), true),
-            (life.beat(COPIED_AT, whole), true),
-            (life.beat(COPIED_AT, &next), true),
-            (life.beat(COPIED_AT, &rewritten), true),
-            (seen(ReservedTopic::Delegation, &delegation(2)), true),
-            (seen(ReservedTopic::Delegation, &renewed), true),
-        ],
-    );
+    table! { push:
+        "nothing": "The broker has nothing.", &[];
+        "own": "What the store knows itself, and older.",
+            &[
+                (life.announcement(1), false), (life.announcement(COPIED_AT), false),
+                (life.beat(COPIED_AT, own), false), (life.beat(2, &Log::default()), false),
+                (seen(ReservedTopic::Delegation, &delegation(1)), false),
+                (seen(ReservedTopic::Delegation, &delegation(0)), false),
+            ];
+        "evidence": "Each of these tells that the store is old, or that somebody else has the key.",
+            &[
+                (life.announcement(COPIED_AT + 1), true), (life.on_topic_of(2, &fork), true),
+                (life.beat(COPIED_AT + 1, own), true), (life.beat(COPIED_AT, whole), true),
+                (life.beat(COPIED_AT, &next), true), (life.beat(COPIED_AT, &rewritten), true),
+                (seen(ReservedTopic::Delegation, &delegation(2)), true),
+                (seen(ReservedTopic::Delegation, &renewed), true),
+            ];
+    }
     let forged = life.other(COPIED_AT + 1, |d| d.key = identity("insider-8"));
     let elsewhere = life.other(COPIED_AT + 1, |d| d.group = office());
     let stolen = life.other(COPIED_AT + 1, |d| (d.serial, d.key) = (2, controller(2)));
@@ -254,37 +246,20 @@ fn evidence(life: &Life, file: &mut VectorFile) {
     let other_root = of_another_root(5);
     let on_other_topic = life.on_topic_of(2, life.group.announcement(COPIED_AT + 1));
     let refused_list = ReservedTopic::RefusedList(life.group.id);
-    push(
-        "no-evidence",
-        "What anybody can put there, and what stands on another topic.",
-        &[
-            (life.on_topic_of(COPIED_AT + 1, &forged), false),
-            (life.on_topic_of(COPIED_AT + 1, &elsewhere), false),
-            (life.on_topic_of(COPIED_AT + 1, &stolen), false),
-            (life.on_topic_of(COPIED_AT + 1, &[]), false),
-            (
-                seen(ReservedTopic::Heartbeat(life.group.id), &forged_beat),
-                false,
-            ),
-            (
-                seen(ReservedTopic::RefusedList(life.group.id), &forged_list),
-                false,
-            ),
-            (seen(ReservedTopic::Delegation, &other_root), false),
-            (on_other_topic, false),
-            (
-                seen(refused_list, life.group.announcement(COPIED_AT + 1)),
-                false,
-            ),
-            (
-                seen(
-                    ReservedTopic::Heartbeat(GroupId([1; 16])),
-                    &heartbeat(|_| {}),
-                ),
-                false,
-            ),
-        ],
-    );
+    table! { push:
+        "no-evidence": "What anybody can put there, and what stands on another topic.",
+            &[
+                (life.on_topic_of(COPIED_AT + 1, &forged), false),
+                (life.on_topic_of(COPIED_AT + 1, &elsewhere), false),
+                (life.on_topic_of(COPIED_AT + 1, &stolen), false),
+                (life.on_topic_of(COPIED_AT + 1, &[]), false),
+                (seen(ReservedTopic::Heartbeat(life.group.id), &forged_beat), false),
+                (seen(ReservedTopic::RefusedList(life.group.id), &forged_list), false),
+                (seen(ReservedTopic::Delegation, &other_root), false), (on_other_topic, false),
+                (seen(refused_list, life.group.announcement(COPIED_AT + 1)), false),
+                (seen(ReservedTopic::Heartbeat(GroupId([1; 16])), &heartbeat(|_| {})), false),
+            ];
+    }
     let far = 1 << 20;
     let extreme = |epoch: u64, size: u64| {
         let object = heartbeat(|f| (f.epoch, f.log_size) = (epoch, size));
@@ -295,39 +270,22 @@ fn evidence(life: &Life, file: &mut VectorFile) {
         let list = refused_list_of(life.group.id, &entries);
         seen(ReservedTopic::RefusedList(life.group.id), &list)
     };
-    push(
-        "extreme",
-        "Numbers that are too far above the own ones are ignored, those at the limit are not.",
-        &[
-            (extreme(u64::MAX, 1), false),
-            (extreme(COPIED_AT + far + 1, 1), false),
-            (extreme(COPIED_AT + far, 1), true),
-            (extreme(COPIED_AT, u64::MAX), false),
-            (extreme(COPIED_AT, own.size + (1 << 32) + 1), false),
-            (extreme(COPIED_AT, own.size + (1 << 32)), true),
-            (refused((1 << 28) - 1), false),
-            (refused(NEXT_MEMBER + (1 << 20) + 1), false),
-            (refused(NEXT_MEMBER + (1 << 20)), true),
-            (refused(NEXT_MEMBER - 1), true),
-            (
-                seen(ReservedTopic::Delegation, &delegation(u32::MAX)),
-                false,
-            ),
-            (
-                seen(ReservedTopic::Delegation, &delegation(u32::MAX - (1 << 20))),
-                true,
-            ),
-        ],
-    );
     let new_group = life.other(1, |d| d.group = office());
-    push(
-        "unknown-group",
-        "A group that was made since.",
-        &[(
-            seen(ReservedTopic::Announcement(office(), 1), &new_group),
-            true,
-        )],
-    );
+    table! { push:
+        "extreme": "Numbers that are too far above the own ones are ignored, those at the limit are not.",
+            &[
+                (extreme(u64::MAX, 1), false), (extreme(COPIED_AT + far + 1, 1), false),
+                (extreme(COPIED_AT + far, 1), true), (extreme(COPIED_AT, u64::MAX), false),
+                (extreme(COPIED_AT, own.size + (1 << 32) + 1), false),
+                (extreme(COPIED_AT, own.size + (1 << 32)), true), (refused((1 << 28) - 1), false),
+                (refused(NEXT_MEMBER + (1 << 20) + 1), false), (refused(NEXT_MEMBER + (1 << 20)), true),
+                (refused(NEXT_MEMBER - 1), true),
+                (seen(ReservedTopic::Delegation, &delegation(u32::MAX)), false),
+                (seen(ReservedTopic::Delegation, &delegation(u32::MAX - (1 << 20))), true),
+            ];
+        "unknown-group": "A group that was made since.",
+            &[(seen(ReservedTopic::Announcement(office(), 1), &new_group), true)];
+    }
 }
 
 fn resume(serial: u32, log: Option<&Log>) -> Json {

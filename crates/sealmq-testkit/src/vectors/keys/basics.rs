@@ -5,6 +5,7 @@ use sealmq_core::crypto::{ChangeContext, DeviceSecret, Entropy, Purpose, Secret,
 use crate::vectors::craft::varint as encode;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{bytes, domain, root_key};
 
 pub(crate) fn vectors(file: &mut VectorFile) {
@@ -40,25 +41,11 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 
 fn varints(file: &mut VectorFile) {
     const SPEC: [&str; 2] = ["envelope.md §1", "keys.md §1"];
-    let edges: [(&str, &[u64]); 3] = [
-        ("u16", &[0, 127, 128, 16_383, 16_384, 65_535]),
-        ("u32", &[0, 1 << 21, u32::MAX as u64]),
-        (
-            "u64",
-            &[
-                0,
-                1,
-                127,
-                128,
-                16_383,
-                16_384,
-                (1 << 35) - 1,
-                1 << 35,
-                1 << 63,
-                u64::MAX,
-            ],
-        ),
-    ];
+    let edges: [(&str, &[u64]); 3] = table! {
+        "u16": &[0, 127, 128, 16_383, 16_384, 65_535];
+        "u32": &[0, 1 << 21, u32::MAX as u64];
+        "u64": &[0, 1, 127, 128, 16_383, 16_384, (1 << 35) - 1, 1 << 35, 1 << 63, u64::MAX];
+    };
     for (kind, values) in edges {
         for value in values {
             let input = object! { "type": kind, bytes: Json::hex(encode(*value)) };
@@ -72,52 +59,22 @@ fn varints(file: &mut VectorFile) {
             file.push(vector.result(object! { value: *value }));
         }
     }
-    for (kind, id, comment, bytes) in [
-        (
-            "u64",
-            "overlong-0",
-            "80 00 would be a second spelling of 0.",
-            "8000",
-        ),
-        (
-            "u64",
-            "overlong-127",
-            "ff 00 would be a second spelling of 127.",
-            "ff00",
-        ),
-        (
-            "u32",
-            "overlong-u32",
-            "A longer spelling of 5 as a u32.",
-            "8500",
-        ),
-        (
-            "u16",
-            "overlong-u16",
-            "A longer spelling of 5 as a u16.",
-            "8500",
-        ),
-        (
-            "u64",
-            "overlong-9-bytes",
-            "Zeros to the ninth byte.",
-            "818080808080808000",
-        ),
-        ("u64", "cut", "The second byte is missing.", "80"),
-        ("u64", "empty", "No byte at all.", ""),
-        (
-            "u64",
-            "2-to-the-64",
-            "One above the largest.",
-            "80808080808080808002",
-        ),
-        ("u64", "11-bytes", "11 bytes.", "8080808080808080808001"),
-        ("u64", "endless", "Never an end.", "ffffffffffffffffffffff"),
-        ("u64", "trailing", "A byte behind the number.", "0500"),
-        ("u32", "u32-too-large", "2^32.", "8080808010"),
-        ("u16", "u16-too-large", "2^16.", "808004"),
-        ("u16", "u16-4-bytes", "Four bytes for a u16.", "80808001"),
-    ] {
+    for (kind, id, comment, bytes) in table! {
+        "u64": "overlong-0",       "80 00 would be a second spelling of 0.", "8000";
+        "u64": "overlong-127",     "ff 00 would be a second spelling of 127.", "ff00";
+        "u32": "overlong-u32",     "A longer spelling of 5 as a u32.", "8500";
+        "u16": "overlong-u16",     "A longer spelling of 5 as a u16.", "8500";
+        "u64": "overlong-9-bytes", "Zeros to the ninth byte.", "818080808080808000";
+        "u64": "cut",              "The second byte is missing.", "80";
+        "u64": "empty",            "No byte at all.", "";
+        "u64": "2-to-the-64",      "One above the largest.", "80808080808080808002";
+        "u64": "11-bytes",         "11 bytes.", "8080808080808080808001";
+        "u64": "endless",          "Never an end.", "ffffffffffffffffffffff";
+        "u64": "trailing",         "A byte behind the number.", "0500";
+        "u32": "u32-too-large",    "2^32.", "8080808010";
+        "u16": "u16-too-large",    "2^16.", "808004";
+        "u16": "u16-4-bytes",      "Four bytes for a u16.", "80808001";
+    } {
         let input = object! { "type": kind, bytes: bytes };
         let vector = Vector::invalid(
             "varint",
@@ -318,36 +275,16 @@ fn hedges(file: &mut VectorFile) {
         "The seed of a session.",
         hedge(device, rng, (1, Purpose::Session), 1_762_949_760),
     );
-    push(
-        "stuck-rng",
-        "The RNG and the number repeat: the ratcheted secret makes another seed.",
-        hedge(next, rng, (1, Purpose::Session), 1_762_949_760),
-    );
-    push(
-        "key-package",
-        "The seed of a key package.",
-        hedge(device, rng, (2, Purpose::KeyPackage), 5),
-    );
-    push(
-        "nonce",
-        "A nonce.",
-        hedge(device, rng, (3, Purpose::Nonce), 0),
-    );
-    push(
-        "join",
-        "The encryption of a join request.",
-        hedge(device, rng, (4, Purpose::Join), 6),
-    );
-    push(
-        "number-max",
-        "The number is 8 bytes.",
-        hedge(device, rng, (2, Purpose::KeyPackage), u64::MAX),
-    );
-    push(
-        "device-zero",
-        "A new device's secret may be anything: the RNG's share is enough.",
-        hedge([0; 32], rng, (1, Purpose::Session), 1),
-    );
+    table! { push:
+        "stuck-rng": "The RNG and the number repeat: the ratcheted secret makes another seed.",
+            hedge(next, rng, (1, Purpose::Session), 1_762_949_760);
+        "key-package": "The seed of a key package.", hedge(device, rng, (2, Purpose::KeyPackage), 5);
+        "nonce": "A nonce.", hedge(device, rng, (3, Purpose::Nonce), 0);
+        "join": "The encryption of a join request.", hedge(device, rng, (4, Purpose::Join), 6);
+        "number-max": "The number is 8 bytes.", hedge(device, rng, (2, Purpose::KeyPackage), u64::MAX);
+        "device-zero": "A new device's secret may be anything: the RNG's share is enough.",
+            hedge([0; 32], rng, (1, Purpose::Session), 1);
+    }
     authority_hedges(&mut push, device, rng);
     let input = object! { device_secret: device, rng: [0_u8; 32], purpose: 1_u8, number: 1_u8 };
     let vector = Vector::invalid(

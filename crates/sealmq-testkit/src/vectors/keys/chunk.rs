@@ -7,6 +7,7 @@ use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{authority, authority_json, bytes};
 
 const SPEC: &[&str] = &["keys.md §5"];
@@ -64,71 +65,32 @@ fn announced(file: &mut VectorFile) {
         let list: Vec<u8> = firsts.iter().flat_map(chunk).flatten().collect();
         [vec![1], blob(&list)].concat()
     };
-    for (id, comment, firsts) in [
-        ("cover-2-chunks", "The fewest chunks.", &[8, 12][..]),
-        (
-            "cover-last-leaves",
-            "A chunk may begin with the last leaf.",
-            &[14, 15],
-        ),
-        (
-            "cover-8-chunks",
-            "A chunk for each leaf.",
-            &[8, 9, 10, 11, 12, 13, 14, 15],
-        ),
-    ] {
+    for (id, comment, firsts) in table! {
+        "cover-2-chunks":    "The fewest chunks.",                    &[8, 12][..];
+        "cover-last-leaves": "A chunk may begin with the last leaf.", &[14, 15];
+        "cover-8-chunks":    "A chunk for each leaf.",                &[8, 9, 10, 11, 12, 13, 14, 15];
+    } {
         plan(id, comment, &cover(firsts)).valid(file);
     }
     let mut bad = |id: &str, comment: &'static str, covers: &[u8], reason: &'static str| {
         plan(id, comment, covers).invalid(file, reason);
     };
-    bad("cover-no-chunk", "No chunk.", &cover(&[]), "field");
-    bad(
-        "cover-chunks-descend",
-        "Chunks descend.",
-        &cover(&[12, 8]),
-        "field",
-    );
-    bad(
-        "cover-chunk-twice",
-        "Two chunks begin with one leaf.",
-        &cover(&[8, 8]),
-        "field",
-    );
-    bad(
-        "cover-chunk-inner",
-        "Not a leaf, but a node above.",
-        &cover(&[4, 12]),
-        "field",
-    );
-    bad(
-        "cover-chunk-below",
-        "A leaf of a deeper tree.",
-        &cover(&[8, 16]),
-        "field",
-    );
-    bad(
-        "cover-chunk-0",
-        "There is no node 0.",
-        &cover(&[0, 8]),
-        "field",
-    );
     let cut = cover(&[8, 12]);
     let short = [vec![1], blob(&cut[2..cut.len() - 1])].concat();
-    bad(
-        "cover-chunk-hash-31",
-        "The last hash has 31 bytes.",
-        &short,
-        "encoding",
-    );
+    table! { bad:
+        "cover-no-chunk":       "No chunk.",                       &cover(&[])      => "field";
+        "cover-chunks-descend": "Chunks descend.",                 &cover(&[12, 8]) => "field";
+        "cover-chunk-twice":    "Two chunks begin with one leaf.", &cover(&[8, 8])  => "field";
+        "cover-chunk-inner":    "Not a leaf, but a node above.",   &cover(&[4, 12]) => "field";
+        "cover-chunk-below":    "A leaf of a deeper tree.",        &cover(&[8, 16]) => "field";
+        "cover-chunk-0":        "There is no node 0.",             &cover(&[0, 8])  => "field";
+        "cover-chunk-hash-31":  "The last hash has 31 bytes.",     &short           => "encoding";
+    }
     let overlong = [&[0x88, 0][..], &bytes("a"), &[12], &bytes("b")].concat();
     let overlong = [vec![1], blob(&overlong)].concat();
-    bad(
-        "cover-chunk-overlong",
-        "A first leaf of two bytes.",
-        &overlong,
-        "encoding",
-    );
+    table! { bad:
+        "cover-chunk-overlong": "A first leaf of two bytes.", &overlong => "encoding";
+    }
 }
 
 fn read(file: &mut VectorFile) {
@@ -155,8 +117,13 @@ fn read(file: &mut VectorFile) {
             *draft.reader.psk().secret().expose()
         };
         let input = input(&group, &right, leaf, &chunks[n], node);
-        let comment = "The one chunk that a leaf needs.";
-        let vector = Vector::valid("chunk", format!("chunk-{id}"), comment, SPEC, input);
+        let vector = Vector::valid(
+            "chunk",
+            format!("chunk-{id}"),
+            "The one chunk that a leaf needs.",
+            SPEC,
+            input,
+        );
         file.push(vector.attacks(&["B22"]).result(object! {
             number: number, first_leaf: firsts[n], nodes: CHUNKS[n].1.to_vec(), secret: secret,
         }));
@@ -166,24 +133,13 @@ fn read(file: &mut VectorFile) {
         let id = format!("chunk-{id}");
         file.push(Vector::invalid("chunk", id, comment, SPEC, input, reason).attacks(&["B22"]));
     };
-    bad(
-        "below-first",
-        "The leaf is below the first chunk: removed.",
-        input(&group, &right, 8, &chunks[0], 8),
-        "not_covered",
-    );
-    bad(
-        "removed",
-        "No entry of the chunk is for this leaf: removed.",
-        input(&group, &right, 13, &chunks[1], 13),
-        "not_covered",
-    );
-    bad(
-        "other",
-        "Another chunk than the leaf's.",
-        input(&group, &right, 12, &chunks[0], 12),
-        "serial",
-    );
+    table! { bad:
+        "below-first": "The leaf is below the first chunk: removed.",
+            input(&group, &right, 8, &chunks[0], 8) => "not_covered";
+        "removed": "No entry of the chunk is for this leaf: removed.",
+            input(&group, &right, 13, &chunks[1], 13) => "not_covered";
+        "other": "Another chunk than the leaf's.", input(&group, &right, 12, &chunks[0], 12) => "serial";
+    }
     let mut altered = chunks[0].clone();
     altered[60] ^= 1;
     for (id, comment, bytes) in [
@@ -194,24 +150,16 @@ fn read(file: &mut VectorFile) {
         bad(id, comment, input(&group, &right, 9, bytes, 9), "serial");
     }
     // Chunks that the announcement names, and that break the rules for entries.
-    for (id, comment, chunk) in [
-        ("late", "It begins after its first leaf.", entries(&[5])),
-        ("early", "It begins before its first leaf.", entries(&[4])),
-        (
-            "reaches-over",
-            "An entry of the next chunk.",
-            entries(&[9, 5, 12]),
-        ),
-        ("descending", "Entries descend.", entries(&[5, 9])),
-        ("overlap", "Entries overlap.", entries(&[9, 9])),
-        ("empty", "No entry.", vec![]),
-        (
-            "51-bytes",
-            "An entry of 51 bytes.",
-            chunks[0][..51].to_vec(),
-        ),
-        ("node-16", "Below the leaves.", entries(&[9, 16])),
-    ] {
+    for (id, comment, chunk) in table! {
+        "late":         "It begins after its first leaf.",  entries(&[5]);
+        "early":        "It begins before its first leaf.", entries(&[4]);
+        "reaches-over": "An entry of the next chunk.",      entries(&[9, 5, 12]);
+        "descending":   "Entries descend.",                 entries(&[5, 9]);
+        "overlap":      "Entries overlap.",                 entries(&[9, 9]);
+        "empty":        "No entry.",                        vec![];
+        "51-bytes":     "An entry of 51 bytes.",            chunks[0][..51].to_vec();
+        "node-16":      "Below the leaves.",                entries(&[9, 16]);
+    } {
         let named = [chunk.clone(), chunks[1].clone(), chunks[2].clone()];
         let announcement = announce(&group, &draft, &firsts, &named);
         bad(

@@ -10,6 +10,7 @@ use crate::vectors::fields::RefusalBody;
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     CONTROLLER, ISSUER, body_of, controller, digest, domain, elements, fields_body, hash, identity,
     issuer, key_package, office, plant, public, sign,
@@ -123,13 +124,10 @@ fn confirmations(file: &mut VectorFile) {
         entries.sort_by_key(|entry| entry.group);
         entries
     };
-    plan("one-group", "One group.", with(|_| {})).valid(file);
-    plan(
-        "64-groups",
-        "The most groups.",
-        confirmation(&numbered(64), |_| {}),
-    )
-    .valid(file);
+    table! { plan => file:
+        "one-group": "One group.",       with(|_| {})                        => valid;
+        "64-groups": "The most groups.", confirmation(&numbered(64), |_| {}) => valid;
+    }
     let context = object! { domain: domain().0, member: 7_u8, identity: public("sensor-7") };
     let (none, comment) = (confirmation(&[], |_| {}), "It confirms nothing.");
     Plan::new("confirmation", "no-group", comment, none, context)
@@ -138,66 +136,26 @@ fn confirmations(file: &mut VectorFile) {
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
         plan(id, comment, object).invalid(file, reason);
     };
-    bad(
-        "65-groups",
-        "More groups than a member can be in.",
-        confirmation(&numbered(65), |_| {}),
-        "field",
-    );
-    bad(
-        "group-twice",
-        "A group twice.",
-        confirmation(&[entry(), entry()], |_| {}),
-        "field",
-    );
     let descending: Vec<_> = group_entries().into_iter().rev().collect();
-    bad(
-        "descending",
-        "Groups descend.",
-        confirmation(&descending, |_| {}),
-        "field",
-    );
-    bad(
-        "epoch-0",
-        "Epochs begin with 1.",
-        with(|e| e.epoch = 0),
-        "field",
-    );
-    bad(
-        "package-0",
-        "Packages begin with 1.",
-        with(|e| e.package_number = 0),
-        "field",
-    );
-    bad(
-        "other-member",
-        "It names another member than the topic.",
-        confirmation(&[entry()], |f| f.member = MemberNumber(8)),
-        "field",
-    );
-    bad(
-        "domain",
-        "Of another domain.",
-        confirmation(&[entry()], |f| f.domain = DomainId([1; 16])),
-        "domain",
-    );
-    bad(
-        "insider",
-        "Another member confirms for this one.",
-        confirmation_by(&identity("insider-8"), &[entry()], |_| {}),
-        "signature",
-    );
     let body = [
         body_of(&confirmation(&[entry()], |_| {}), Kind::Confirmation),
         &[0; 8192],
     ]
     .concat();
-    bad(
-        "size",
-        "Above 8192 bytes.",
-        sign(Kind::Confirmation, &body, &identity("sensor-7")),
-        "size",
-    );
+    table! { bad:
+        "65-groups": "More groups than a member can be in.", confirmation(&numbered(65), |_| {}) => "field";
+        "group-twice": "A group twice.", confirmation(&[entry(), entry()], |_| {}) => "field";
+        "descending": "Groups descend.", confirmation(&descending, |_| {}) => "field";
+        "epoch-0": "Epochs begin with 1.", with(|e| e.epoch = 0) => "field";
+        "package-0": "Packages begin with 1.", with(|e| e.package_number = 0) => "field";
+        "other-member": "It names another member than the topic.",
+            confirmation(&[entry()], |f| f.member = MemberNumber(8)) => "field";
+        "domain": "Of another domain.",
+            confirmation(&[entry()], |f| f.domain = DomainId([1; 16])) => "domain";
+        "insider": "Another member confirms for this one.",
+            confirmation_by(&identity("insider-8"), &[entry()], |_| {}) => "signature";
+        "size": "Above 8192 bytes.", sign(Kind::Confirmation, &body, &identity("sensor-7")) => "size";
+    }
 }
 
 /// Only who opened the welcome has the leaf's key, and the proof is for that welcome.
@@ -212,39 +170,22 @@ fn proofs(file: &mut VectorFile) {
             .invalid(file, "proof");
     };
     let leaf = group.node_key(LEAF, 4);
-    bad(
-        "proof-other-leaf",
-        "Proved with another leaf's key.",
-        group.node_key(18, 4).confirm(&welcome),
-    );
-    bad(
-        "proof-other-welcome",
-        "The proof is for an older welcome.",
-        leaf.confirm(&digest("an older welcome")),
-    );
-    bad(
-        "proof-other-epoch",
-        "Proved with the key of the epoch after.",
-        leaf.ratchet().confirm(&welcome),
-    );
-    bad(
-        "proof-inner-node",
-        "Proved with the key of the leaf's parent.",
-        group.node_key(LEAF / 2, 4).confirm(&welcome),
-    );
-    bad("proof-zeros", "No proof.", [0; 32]);
+    table! { bad:
+        "proof-other-leaf": "Proved with another leaf's key.", group.node_key(18, 4).confirm(&welcome);
+        "proof-other-welcome": "The proof is for an older welcome.",
+            leaf.confirm(&digest("an older welcome"));
+        "proof-other-epoch": "Proved with the key of the epoch after.", leaf.ratchet().confirm(&welcome);
+        "proof-inner-node": "Proved with the key of the leaf's parent.",
+            group.node_key(LEAF / 2, 4).confirm(&welcome);
+        "proof-zeros": "No proof.", [0; 32];
+    }
     let elsewhere = ConfirmationEntry {
         group: office(),
         ..entry()
     };
-    Plan::new(
-        "confirmation",
-        "proof-other-group",
-        "Another group only.",
-        confirmation(&[elsewhere], |_| {}),
-        confirmation_context(),
-    )
-    .invalid(file, "proof");
+    table! { Plan::of("confirmation", confirmation_context()) => file:
+        "proof-other-group": "Another group only.", confirmation(&[elsewhere], |_| {}) => "proof";
+    }
 }
 
 fn refusals(file: &mut VectorFile) {
@@ -265,46 +206,15 @@ fn refusals(file: &mut VectorFile) {
             .attacks(&["C4"])
             .invalid(file, reason);
     };
-    bad(
-        "reason-0",
-        "Reasons begin with 1.",
-        join_refusal(|f| f.4 = 0),
-        "field",
-    );
-    bad(
-        "reason-7",
-        "There is no reason 7.",
-        join_refusal(|f| f.4 = 7),
-        "field",
-    );
-    bad(
-        "domain",
-        "Of another domain.",
-        join_refusal(|f| f.0 = DomainId([1; 16])),
-        "domain",
-    );
-    bad(
-        "other-request",
-        "It answers another request.",
-        join_refusal(|f| f.3 = digest("request of insider-8")),
-        "recipient",
-    );
-    bad(
-        "controller",
-        "Signed by a key without the role `issue`.",
-        join_refusal_by(&controller(1), |f| f.2 = CONTROLLER),
-        "role",
-    );
-    bad(
-        "other-serial",
-        "Names another delegation.",
-        join_refusal(|f| f.1 = 2),
-        "role",
-    );
-    bad(
-        "other-device",
-        "Signed by a device.",
-        join_refusal_by(&identity("insider-8"), |_| {}),
-        "signature",
-    );
+    table! { bad:
+        "reason-0": "Reasons begin with 1.", join_refusal(|f| f.4 = 0) => "field";
+        "reason-7": "There is no reason 7.", join_refusal(|f| f.4 = 7) => "field";
+        "domain": "Of another domain.", join_refusal(|f| f.0 = DomainId([1; 16])) => "domain";
+        "other-request": "It answers another request.",
+            join_refusal(|f| f.3 = digest("request of insider-8")) => "recipient";
+        "controller": "Signed by a key without the role `issue`.",
+            join_refusal_by(&controller(1), |f| f.2 = CONTROLLER) => "role";
+        "other-serial": "Names another delegation.", join_refusal(|f| f.1 = 2) => "role";
+        "other-device": "Signed by a device.", join_refusal_by(&identity("insider-8"), |_| {}) => "signature";
+    }
 }

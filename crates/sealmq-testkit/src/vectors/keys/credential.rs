@@ -6,6 +6,7 @@ use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
 use super::delegation::weak_keys;
 use super::objects::{Plan, under_authority};
 use crate::vectors::file::VectorFile;
+use crate::vectors::table::table;
 use crate::vectors::world::{
     CONTROLLER, CredentialPlan, NOW, controller, elements, group_id, identity, issuer, office,
     plant, sensor,
@@ -65,18 +66,16 @@ fn granted(grants: &[Grant<'_>]) -> Vec<u8> {
 fn good(file: &mut VectorFile) {
     let mut ordered = [grant(plant(), 1, "plant/%c/#"), grant(office(), 2, "")];
     ordered.sort_by_key(|grant| grant.group);
-    plan(
-        "two-grants",
-        "Publishing below the own name in one group, reading in another.",
-        granted(&ordered),
-    )
-    .valid(file);
-    plan("no-grants", "A member of no group.", granted(&[])).valid(file);
     let many: Vec<Grant<'_>> = groups(64)
         .into_iter()
         .map(|group| grant(group, 2, ""))
         .collect();
-    plan("64-grants", "64 grants.", granted(&many)).valid(file);
+    table! { plan => file:
+        "two-grants": "Publishing below the own name in one group, reading in another.",
+            granted(&ordered) => valid;
+        "no-grants": "A member of no group.", granted(&[]) => valid;
+        "64-grants": "64 grants.", granted(&many) => valid;
+    }
     for (id, member) in [("1", 1), ("max", (1 << 28) - 1)] {
         plan(
             &format!("member-{id}"),
@@ -93,24 +92,11 @@ fn good(file: &mut VectorFile) {
         )
         .valid(file);
     }
-    plan(
-        "name-longest",
-        "A name of 64 characters.",
-        changed(|c| c.name = LONGEST_NAME),
-    )
-    .valid(file);
-    plan(
-        "issued-ahead",
-        "Issued ahead by skew.",
-        changed(|c| c.issued_at = NOW + 300),
-    )
-    .valid(file);
-    plan(
-        "last-second",
-        "The last second.",
-        changed(|c| c.not_after = NOW),
-    )
-    .valid(file);
+    table! { plan => file:
+        "name-longest": "A name of 64 characters.", changed(|c| c.name = LONGEST_NAME)   => valid;
+        "issued-ahead": "Issued ahead by skew.",    changed(|c| c.issued_at = NOW + 300) => valid;
+        "last-second":  "The last second.",         changed(|c| c.not_after = NOW)       => valid;
+    }
     for (id, filter) in [
         ("plus", "plant/+/temp"),
         ("hash", "#"),
@@ -129,21 +115,11 @@ fn good(file: &mut VectorFile) {
 fn fields(file: &mut VectorFile) {
     let mut bad =
         |id: &str, comment: &str, object: Vec<u8>| plan(id, comment, object).invalid(file, "field");
-    bad(
-        "member-0",
-        "No member has the number 0.",
-        changed(|c| c.member = MemberNumber(0)),
-    );
-    bad(
-        "member-too-large",
-        "Member 2^28.",
-        changed(|c| c.member = MemberNumber(1 << 28)),
-    );
-    bad(
-        "serial-removed",
-        "The serial that stands for removal.",
-        changed(|c| c.credential_serial = u32::MAX),
-    );
+    table! { bad:
+        "member-0": "No member has the number 0.", changed(|c| c.member = MemberNumber(0));
+        "member-too-large": "Member 2^28.", changed(|c| c.member = MemberNumber(1 << 28));
+        "serial-removed": "The serial that stands for removal.", changed(|c| c.credential_serial = u32::MAX);
+    }
     for (id, name) in [
         ("empty", ""),
         ("too-long", TOO_LONG_NAME),
@@ -161,29 +137,16 @@ fn fields(file: &mut VectorFile) {
     for (id, comment, key) in weak_keys() {
         bad(&format!("weak-{id}"), comment, changed(|c| c.key = key));
     }
-    bad(
-        "not-after",
-        "not_after is issued_at.",
-        changed(|c| (c.issued_at, c.not_after) = (NOW, NOW)),
-    );
-    bad(
-        "not-after-below",
-        "not_after is below issued_at.",
-        changed(|c| (c.issued_at, c.not_after) = (NOW + 1, NOW)),
-    );
-    plan(
-        "from-the-future",
-        "Issued ahead by skew and a second.",
-        changed(|c| c.issued_at = NOW + 301),
-    )
-    .attacks(&["A32"])
-    .invalid(file, "expired");
-    plan(
-        "expired",
-        "One second after not_after.",
-        changed(|c| c.not_after = NOW - 1),
-    )
-    .invalid(file, "expired");
+    table! { bad:
+        "not-after": "not_after is issued_at.", changed(|c| (c.issued_at, c.not_after) = (NOW, NOW));
+        "not-after-below": "not_after is below issued_at.",
+            changed(|c| (c.issued_at, c.not_after) = (NOW + 1, NOW));
+    }
+    table! { plan => file:
+        "from-the-future": "Issued ahead by skew and a second.",
+            changed(|c| c.issued_at = NOW + 301) => "expired" ["A32"];
+        "expired": "One second after not_after.", changed(|c| c.not_after = NOW - 1) => "expired";
+    }
 }
 
 fn grants(file: &mut VectorFile) {
@@ -193,27 +156,14 @@ fn grants(file: &mut VectorFile) {
             .invalid(file, "field");
     };
     let two = groups(2);
-    bad(
-        "descending",
-        "Groups descend.",
-        &[grant(two[1], 2, ""), grant(two[0], 2, "")],
-    );
-    bad(
-        "twice",
-        "A group twice.",
-        &[grant(two[0], 1, ""), grant(two[0], 2, "")],
-    );
-    bad("access-0", "Access to nothing.", &[grant(plant(), 0, "")]);
-    bad(
-        "access-4",
-        "An unknown bit of access.",
-        &[grant(plant(), 5, "")],
-    );
-    bad(
-        "filter-without-publish",
-        "A publish filter for a member that may only read: reading cannot be narrowed.",
-        &[grant(plant(), 2, "plant/a/#")],
-    );
+    table! { bad:
+        "descending": "Groups descend.", &[grant(two[1], 2, ""), grant(two[0], 2, "")];
+        "twice": "A group twice.", &[grant(two[0], 1, ""), grant(two[0], 2, "")];
+        "access-0": "Access to nothing.", &[grant(plant(), 0, "")];
+        "access-4": "An unknown bit of access.", &[grant(plant(), 5, "")];
+        "filter-without-publish": "A publish filter for a member that may only read: reading cannot be narrowed.",
+            &[grant(plant(), 2, "plant/a/#")];
+    }
     for (id, filter) in [
         ("hash-not-last", "plant/#/a"),
         ("plus-in-level", "plant/a+"),
@@ -242,13 +192,9 @@ fn grants(file: &mut VectorFile) {
     .invalid(file, "size");
     let mut raw = elements(&[grant(plant(), 3, "a")]);
     *raw.last_mut().unwrap() = 0xff;
-    plan(
-        "filter-not-utf8",
-        "A publish filter that is not UTF-8.",
-        not_utf8(&raw),
-    )
-    .attacks(&["E1"])
-    .invalid(file, "encoding");
+    table! { plan => file:
+        "filter-not-utf8": "A publish filter that is not UTF-8.", not_utf8(&raw) => "encoding" ["E1"];
+    }
 }
 
 /// The sensor's credential with grants that do not decode.
@@ -277,39 +223,6 @@ fn signers(file: &mut VectorFile) {
     let grants = elements(&[grant(plant(), 3, "")]);
     let plan_of =
         |change: fn(&mut Credential<'_>), signer| sensor().signed_by(&signer, &grants, change);
-    plan(
-        "domain",
-        "Of another domain.",
-        plan_of(|c| c.domain = DomainId([1; 16]), issuer(1)),
-    )
-    .invalid(file, "domain");
-    plan(
-        "wrong-role",
-        "Signed by a key that runs groups only.",
-        plan_of(|c| c.signer = CONTROLLER, controller(1)),
-    )
-    .attacks(&["A16"])
-    .invalid(file, "role");
-    plan(
-        "no-such-key",
-        "Names a key that the delegation does not have.",
-        plan_of(|c| c.signer = 2, issuer(1)),
-    )
-    .invalid(file, "role");
-    plan(
-        "older-delegation",
-        "Issued under another delegation, which had the same key.",
-        plan_of(|c| c.serial = 2, issuer(1)),
-    )
-    .attacks(&["A16"])
-    .invalid(file, "role");
-    plan(
-        "self-signed",
-        "Signed by the member itself.",
-        plan_of(|_| {}, identity("sensor-7")),
-    )
-    .attacks(&["B19"])
-    .invalid(file, "signature");
     let wider = CredentialPlan {
         access: Access::BOTH,
         ..sensor()
@@ -321,11 +234,16 @@ fn signers(file: &mut VectorFile) {
     .object();
     let object = wider.object();
     let swapped = [&object[..object.len() - 64], &narrow[narrow.len() - 64..]].concat();
-    plan(
-        "wider-grant",
-        "The signature of a narrower credential.",
-        swapped,
-    )
-    .attacks(&["B19"])
-    .invalid(file, "signature");
+    table! { plan => file:
+        "domain": "Of another domain.", plan_of(|c| c.domain = DomainId([1; 16]), issuer(1)) => "domain";
+        "wrong-role": "Signed by a key that runs groups only.",
+            plan_of(|c| c.signer = CONTROLLER, controller(1)) => "role" ["A16"];
+        "no-such-key": "Names a key that the delegation does not have.",
+            plan_of(|c| c.signer = 2, issuer(1)) => "role";
+        "older-delegation": "Issued under another delegation, which had the same key.",
+            plan_of(|c| c.serial = 2, issuer(1)) => "role" ["A16"];
+        "self-signed": "Signed by the member itself.",
+            plan_of(|_| {}, identity("sensor-7")) => "signature" ["B19"];
+        "wider-grant": "The signature of a narrower credential.", swapped => "signature" ["B19"];
+    }
 }

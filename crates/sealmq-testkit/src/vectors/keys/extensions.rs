@@ -12,6 +12,7 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Group, welcome_aad_with, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{
     NO_EXTENSIONS, WelcomeBody, authority, authority_json, body, body_of, controller, elements,
     key_package, package_seed, secret, sign,
@@ -161,21 +162,11 @@ fn welcomes(file: &mut VectorFile) {
     let most = blob(&encoded(&[(7, &[0; 1024 - 2 - 3])]));
     assert_eq!(most.len(), 1024);
     let (none, later_inside) = (body(&NO_EXTENSIONS), blob(&later()));
-    for (id, comment, outer, inner) in [
-        (
-            "fields",
-            "An extension before enc, which the aad covers.",
-            later(),
-            &none,
-        ),
-        ("inside", "One behind the path keys.", vec![], &later_inside),
-        (
-            "inside-most",
-            "1024 bytes of them behind the path keys.",
-            vec![],
-            &most,
-        ),
-    ] {
+    for (id, comment, outer, inner) in table! {
+        "fields":      "An extension before enc, which the aad covers.", later(), &none;
+        "inside":      "One behind the path keys.",                      vec![], &later_inside;
+        "inside-most": "1024 bytes of them behind the path keys.",       vec![], &most;
+    } {
         let (welcome, aad, text) = made(&outer, &outer, inner);
         let keys = sealmq_keys::tree::path_nodes(4, 17).zip(path.chunks(32));
         let keys = keys.map(|(node, key)| object! { node: node, key: Json::hex(key) });
@@ -194,64 +185,17 @@ fn welcomes(file: &mut VectorFile) {
         );
     }
     let too_many = blob(&encoded(&[(7, &[0; 1024 - 2 - 3 + 1])]));
-    for (id, comment, outer, bound, inner, reason) in [
-        (
-            "unbound",
-            "An extension that the aad does not cover.",
-            later(),
-            vec![],
-            &none,
-            "wrong_secret",
-        ),
-        (
-            "cut-off",
-            "The aad covers one that is not there.",
-            vec![],
-            later(),
-            &none,
-            "wrong_secret",
-        ),
-        (
-            "critical-inside",
-            "A critical one behind the path keys.",
-            vec![],
-            vec![],
-            &blob(&critical()),
-            "unsupported",
-        ),
-        (
-            "inside-twice",
-            "The same id twice behind the path keys.",
-            vec![],
-            vec![],
-            &blob(&encoded(&[(7, b""), (7, b"")])),
-            "field",
-        ),
-        (
-            "inside-trailing",
-            "A byte behind them.",
-            vec![],
-            vec![],
-            &vec![0, 0],
-            "encoding",
-        ),
-        (
-            "inside-missing",
-            "No list behind the path keys.",
-            vec![],
-            vec![],
-            &vec![],
-            "field",
-        ),
-        (
-            "inside-too-many",
-            "1025 bytes behind the path keys.",
-            vec![],
-            vec![],
-            &too_many,
-            "field",
-        ),
-    ] {
+    for (id, comment, outer, bound, inner, reason) in table! {
+        "unbound": "An extension that the aad does not cover.", later(), vec![], &none => "wrong_secret";
+        "cut-off": "The aad covers one that is not there.", vec![], later(), &none => "wrong_secret";
+        "critical-inside": "A critical one behind the path keys.",
+            vec![], vec![], &blob(&critical()) => "unsupported";
+        "inside-twice": "The same id twice behind the path keys.",
+            vec![], vec![], &blob(&encoded(&[(7, b""), (7, b"")])) => "field";
+        "inside-trailing": "A byte behind them.", vec![], vec![], &vec![0, 0] => "encoding";
+        "inside-missing": "No list behind the path keys.", vec![], vec![], &vec![] => "field";
+        "inside-too-many": "1025 bytes behind the path keys.", vec![], vec![], &too_many => "field";
+    } {
         let (welcome, ..) = made(&outer, &bound, inner);
         let id = format!("welcome-open-extension-{id}");
         let input = input(&welcome);
@@ -274,30 +218,15 @@ fn announcements(file: &mut VectorFile) {
     group.accept(draft);
     group.rotate();
     fixtures(&group, file);
-    Follower::new(
-        &group,
-        READER,
-        7,
-        "extension",
-        "Epoch 8 has an extension; its entries are bound to the head with it.",
-    )
-    .ok(7)
-    .ok(8)
-    .ok(9)
-    .done(file);
     let mut draft = group.draft_of(8, false);
     draft.extensions = critical();
     let refused = group.encode(&draft);
-    Follower::new(
-        &group,
-        READER,
-        7,
-        "extension-critical",
-        "Epoch 8 in a form that must be understood.",
-    )
-    .ok(7)
-    .raw(&refused, "unsupported")
-    .done(file);
+    stories! { Follower::of(&group, READER, 7) => file:
+        "extension": "Epoch 8 has an extension; its entries are bound to the head with it."
+            => .ok(7).ok(8).ok(9);
+        "extension-critical": "Epoch 8 in a form that must be understood."
+            => .ok(7).raw(&refused, "unsupported");
+    }
 }
 
 /// What is behind the key's index is bound to the ciphertext.
@@ -312,21 +241,11 @@ fn join_requests(file: &mut VectorFile) {
     plan.extensions = critical();
     let critical = plan.bytes();
     plan.extensions = encoded(&[(7, b""), (7, b"")]);
-    for (id, comment, bytes, reason) in [
-        (
-            "critical",
-            "One that must be understood.",
-            critical,
-            "unsupported",
-        ),
-        (
-            "unbound",
-            "One that the aad does not cover.",
-            unbound,
-            "wrong_secret",
-        ),
-        ("twice", "The same id twice.", plan.bytes(), "field"),
-    ] {
+    for (id, comment, bytes, reason) in table! {
+        "critical": "One that must be understood.",     critical     => "unsupported";
+        "unbound":  "One that the aad does not cover.", unbound      => "wrong_secret";
+        "twice":    "The same id twice.",               plan.bytes() => "field";
+    } {
         let id = format!("join-request-extension-{id}");
         let input = join_request::input(1, &bytes);
         file.push(Vector::invalid(

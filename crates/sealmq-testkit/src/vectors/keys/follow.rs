@@ -5,6 +5,7 @@ mod changes;
 use super::follower::{Follower, fixtures};
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
+use crate::vectors::table::stories;
 use crate::vectors::world::{NOW, WEEK};
 
 /// A reader's and a publisher's leaf in trees of depth 4.
@@ -74,186 +75,52 @@ fn in_order(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
             .ok(7)
             .done(file);
     }
-    Follower::new(
-        ordinary,
-        READER,
-        3,
-        "welcome-later",
-        "A welcome for a later epoch.",
-    )
-    .attacks(&["A20"])
-    .ok(3)
-    .ok(4)
-    .done(file);
-    Follower::new(
-        healing,
-        READER,
-        6,
-        "welcome-after-healing",
-        "The welcome names the last healing epoch.",
-    )
-    .ok(6)
-    .ok(7)
-    .done(file);
-    Follower::new(
-        healing,
-        PUBLISHER,
-        5,
-        "welcome-between-healings",
-        "The welcome's epoch itself heals.",
-    )
-    .ok(5)
-    .ok(6)
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "known",
-        "An announcement twice, and an older one of the window.",
-    )
-    .attacks(&["B4"])
-    .ok(1)
-    .ok(2)
-    .known(2)
-    .known(1)
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "ran-out",
-        "Announcements are followed after their not_after.",
-    )
-    .attacks(&["A2"])
-    .at(Some(NOW + 10 * WEEK))
-    .ok(1)
-    .ok(2)
-    .done(file);
+    stories! { |id, comment, group, leaf, epoch| Follower::new(group, leaf, epoch, id, comment) => file:
+        "welcome-later": "A welcome for a later epoch.",
+            ordinary, READER, 3 => .attacks(&["A20"]).ok(3).ok(4);
+        "welcome-after-healing": "The welcome names the last healing epoch.",
+            healing, READER, 6 => .ok(6).ok(7);
+        "welcome-between-healings": "The welcome's epoch itself heals.",
+            healing, PUBLISHER, 5 => .ok(5).ok(6);
+        "known": "An announcement twice, and an older one of the window.",
+            ordinary, READER, 1 => .attacks(&["B4"]).ok(1).ok(2).known(2).known(1);
+        "ran-out": "Announcements are followed after their not_after.",
+            ordinary, READER, 1 => .attacks(&["A2"]).at(Some(NOW + 10 * WEEK)).ok(1).ok(2);
+    }
     let mut ahead = ordinary.draft_of(1, false);
     (ahead.issued_at, ahead.not_after) = (NOW + 300, NOW + WEEK);
     Follower::new(ordinary, READER, 1, "issued-ahead", "Issued ahead by skew.")
         .ok_draft(&ahead)
         .done(file);
     (ahead.issued_at, ahead.not_after) = (NOW + WEEK, NOW + 2 * WEEK);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "no-clock",
-        "Without a clock no time is checked.",
-    )
-    .at(None)
-    .ok_draft(&ahead)
-    .done(file);
+    stories! { Follower::of(ordinary, READER, 1) => file:
+        "no-clock": "Without a clock no time is checked." => .at(None).ok_draft(&ahead);
+    }
 }
 
 fn skipping(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "skip",
-        "A member that was away: the newest announcement alone is enough.",
-    )
-    .attacks(&["A5"])
-    .ok(1)
-    .ok(6)
-    .done(file);
-    Follower::new(
-        ordinary,
-        PUBLISHER,
-        1,
-        "skip-first",
-        "The first announcement it sees is not the welcome's.",
-    )
-    .ok(4)
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "fill",
-        "Skipped epochs of the window are filled afterwards, in any order.",
-    )
-    .attacks(&["A5"])
-    .ok(1)
-    .ok(5)
-    .ok(3)
-    .ok(4)
-    .known(5)
-    .done(file);
-    Follower::new(
-        healing,
-        READER,
-        1,
-        "healing-skipped",
-        "A healing epoch in between is asked for, and has to come first.",
-    )
-    .attacks(&["A5"])
-    .ok(1)
-    .asks(3, 2)
-    .ok(2)
-    .ok(3)
-    .done(file);
-    Follower::new(
-        healing,
-        READER,
-        1,
-        "healing-chain",
-        "Away for three healing epochs: each asks for the one before.",
-    )
-    .attacks(&["A5"])
-    .ok(1)
-    .asks(8, 5)
-    .asks(5, 4)
-    .asks(4, 2)
-    .ok(2)
-    .ok(4)
-    .ok(5)
-    .ok(8)
-    .done(file);
-    Follower::new(
-        healing,
-        PUBLISHER,
-        1,
-        "healing-chain-publisher",
-        "The same in the publish-only half, from the welcome on.",
-    )
-    .asks(7, 5)
-    .asks(5, 4)
-    .asks(4, 2)
-    .ok(2)
-    .ok(4)
-    .ok(5)
-    .ok(7)
-    .ok(6)
-    .done(file);
-    Follower::new(
-        healing,
-        READER,
-        2,
-        "fill-between-healings",
-        "A skipped epoch between two healing ones.",
-    )
-    .ok(2)
-    .ok(4)
-    .ok(3)
-    .done(file);
-
     let far = Group::new("far", 2);
     let mut edge = far.draft_of(65_537, false);
     edge.generations[0].first_epoch = 1;
-    Follower::new(
-        &far,
-        4,
-        1,
-        "65536-ahead",
-        "65536 epochs above the base are the most.",
-    )
-    .attacks(&["A15", "F3"])
-    .ok_draft(&edge)
-    .done(file);
+    stories! { |id, comment, group, leaf, epoch| Follower::new(group, leaf, epoch, id, comment) => file:
+        "skip": "A member that was away: the newest announcement alone is enough.",
+            ordinary, READER, 1 => .attacks(&["A5"]).ok(1).ok(6);
+        "skip-first": "The first announcement it sees is not the welcome's.",
+            ordinary, PUBLISHER, 1 => .ok(4);
+        "fill": "Skipped epochs of the window are filled afterwards, in any order.",
+            ordinary, READER, 1 => .attacks(&["A5"]).ok(1).ok(5).ok(3).ok(4).known(5);
+        "healing-skipped": "A healing epoch in between is asked for, and has to come first.",
+            healing, READER, 1 => .attacks(&["A5"]).ok(1).asks(3, 2).ok(2).ok(3);
+        "healing-chain": "Away for three healing epochs: each asks for the one before.",
+            healing, READER, 1 => .attacks(&["A5"]).ok(1).asks(8, 5).asks(5, 4).asks(4, 2).ok(2).ok(4).ok(5)
+            .ok(8);
+        "healing-chain-publisher": "The same in the publish-only half, from the welcome on.",
+            healing, PUBLISHER, 1 => .asks(7, 5).asks(5, 4).asks(4, 2).ok(2).ok(4).ok(5).ok(7).ok(6);
+        "fill-between-healings": "A skipped epoch between two healing ones.",
+            healing, READER, 2 => .ok(2).ok(4).ok(3);
+        "65536-ahead": "65536 epochs above the base are the most.",
+            &far, 4, 1 => .attacks(&["A15", "F3"]).ok_draft(&edge);
+    }
 }
 
 fn windows(file: &mut VectorFile) {
@@ -262,70 +129,25 @@ fn windows(file: &mut VectorFile) {
     none.remove(&[18]);
     none.rotate();
     fixtures(&none, file);
-    Follower::new(
-        &none,
-        READER,
-        1,
-        "window-0",
-        "No epoch but the current one is kept.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .ok(4)
-    .ok(5)
-    .done(file);
     let mut wide = Group::new("window-16", 2).with_window(16);
     wide.rotate_times(19);
-    Follower::new(&wide, 5, 1, "window-16", "The largest window.")
-        .ok(1)
-        .ok(17)
-        .ok(18)
-        .ok(19)
-        .ok(3)
-        .ok(10)
-        .done(file);
+    stories! { |id, comment, group, leaf| Follower::new(group, leaf, 1, id, comment) => file:
+        "window-0": "No epoch but the current one is kept.", &none, READER => .ok(1).ok(2).ok(3).ok(4).ok(5);
+        "window-16": "The largest window.", &wide, 5 => .ok(1).ok(17).ok(18).ok(19).ok(3).ok(10);
+    }
     let mut one = Group::new("window-1", 4).with_window(1);
     one.rotate();
     one.remove(&[18]);
     one.rotate_times(3);
-    Follower::new(
-        &one,
-        READER,
-        1,
-        "healing-below-base",
-        "The last healing epoch has left the window.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .ok(4)
-    .ok(5)
-    .done(file);
-    Follower::new(
-        &one,
-        READER,
-        1,
-        "fill-after-healing-left",
-        "Filled after the healing epoch has left the window.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(5)
-    .ok(4)
-    .done(file);
     let mut shrinking = Group::new("window-shrinks", 4);
     shrinking.rotate_times(3);
     shrinking.policy.window = 0;
     shrinking.rotate();
-    Follower::new(
-        &shrinking,
-        READER,
-        1,
-        "window-shrinks",
-        "The window is the newest announcement's.",
-    )
-    .ok(1)
-    .ok(4)
-    .done(file);
+    stories! { |id, comment, group| Follower::new(group, READER, 1, id, comment) => file:
+        "healing-below-base": "The last healing epoch has left the window.",
+            &one => .ok(1).ok(2).ok(3).ok(4).ok(5);
+        "fill-after-healing-left": "Filled after the healing epoch has left the window.",
+            &one => .ok(1).ok(2).ok(5).ok(4);
+        "window-shrinks": "The window is the newest announcement's.", &shrinking => .ok(1).ok(4);
+    }
 }

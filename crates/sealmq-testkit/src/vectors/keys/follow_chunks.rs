@@ -6,6 +6,7 @@ use super::follower::{Follower, fixtures};
 use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
+use crate::vectors::table::{stories, table};
 use sealmq_core::crypto::sha256;
 
 /// Two readers, a publisher, and leaves that were removed: all in a tree of depth 3.
@@ -43,42 +44,30 @@ fn good(group: &Group, chunks: &[Vec<u8>], file: &mut VectorFile) {
         ("chunked-inner", OTHER_READER, 0),
         ("chunked-last", PUBLISHER, 2),
     ] {
-        let comment = "A removal whose cover comes in chunks: the one of the leaf is enough.";
-        Follower::new(group, leaf, 1, id, comment)
-            .attacks(&["B22"])
-            .ok(1)
-            .with_chunk(&chunks[number])
-            .ok(2)
-            .ok(3)
-            .done(file);
-    }
-    let comment = "Without its chunk the member waits; a wrong one changes nothing.";
-    Follower::new(group, PUBLISHER, 1, "chunked-waits", comment)
+        Follower::new(
+            group,
+            leaf,
+            1,
+            id,
+            "A removal whose cover comes in chunks: the one of the leaf is enough.",
+        )
         .attacks(&["B22"])
         .ok(1)
-        .asks_chunk(2, 2)
-        .with_chunk(&chunks[1])
-        .bad(2, "serial")
-        .with_chunk(&chunks[2])
-        .ok(2)
-        .known(2)
-        .ok(3)
-        .done(file);
-    let comment = "The member was away: the healing announcement first, with its chunk.";
-    Follower::new(group, READER, 1, "chunked-skipped", comment)
-        .attacks(&["A5", "B22"])
-        .ok(1)
-        .asks(3, 2)
-        .asks_chunk(2, 0)
-        .with_chunk(&chunks[0])
+        .with_chunk(&chunks[number])
         .ok(2)
         .ok(3)
         .done(file);
-    let comment = "An inline cover needs no chunk: one that is there is not looked at.";
-    Follower::new(group, READER, 1, "chunk-not-needed", comment)
-        .with_chunk(&[0x5a; 52])
-        .ok(1)
-        .done(file);
+    }
+    stories! { |id, comment, leaf| Follower::new(group, leaf, 1, id, comment) => file:
+        "chunked-waits": "Without its chunk the member waits; a wrong one changes nothing.",
+            PUBLISHER => .attacks(&["B22"]).ok(1).asks_chunk(2, 2).with_chunk(&chunks[1]).bad(2, "serial")
+            .with_chunk(&chunks[2]).ok(2).known(2).ok(3);
+        "chunked-skipped": "The member was away: the healing announcement first, with its chunk.",
+            READER => .attacks(&["A5", "B22"]).ok(1).asks(3, 2).asks_chunk(2, 0).with_chunk(&chunks[0]).ok(2)
+            .ok(3);
+        "chunk-not-needed": "An inline cover needs no chunk: one that is there is not looked at.",
+            READER => .with_chunk(&[0x5a; 52]).ok(1);
+    }
 }
 
 fn bad(group: &Group, chunks: &[Vec<u8>], file: &mut VectorFile) {
@@ -87,53 +76,29 @@ fn bad(group: &Group, chunks: &[Vec<u8>], file: &mut VectorFile) {
             .attacks(&["B22"])
             .ok(1)
     };
-    new("chunk-missing", "The chunk is not there.", READER)
-        .asks_chunk(2, 0)
-        .done(file);
-    new("chunk-missing-last", "Its number counts from 0.", PUBLISHER)
-        .asks_chunk(2, 2)
-        .done(file);
+    stories! { new => file:
+        "chunk-missing":      "The chunk is not there.",   READER    => .asks_chunk(2, 0);
+        "chunk-missing-last": "Its number counts from 0.", PUBLISHER => .asks_chunk(2, 2);
+    }
     let mut altered = chunks[0].clone();
     altered[60] ^= 1;
-    for (id, comment, chunk) in [
-        (
-            "chunk-other",
-            "Another chunk than the leaf's.",
-            &chunks[1][..],
-        ),
-        ("chunk-altered", "A bit was changed.", &altered),
-        ("chunk-cleared", "A cleared topic.", &[]),
-        (
-            "chunk-truncated",
-            "Cut off after an entry.",
-            &chunks[0][..52],
-        ),
-        (
-            "chunk-longer",
-            "Two chunks in one.",
-            &[&chunks[0][..], &chunks[1]].concat(),
-        ),
-    ] {
+    for (id, comment, chunk) in table! {
+        "chunk-other":     "Another chunk than the leaf's.", &chunks[1][..];
+        "chunk-altered":   "A bit was changed.",             &altered;
+        "chunk-cleared":   "A cleared topic.",               &[];
+        "chunk-truncated": "Cut off after an entry.",        &chunks[0][..52];
+        "chunk-longer":    "Two chunks in one.",             &[&chunks[0][..], &chunks[1]].concat();
+    } {
         new(id, comment, READER)
             .with_chunk(chunk)
             .bad(2, "serial")
             .done(file);
     }
-    new(
-        "chunk-removed",
-        "No entry of the chunk is for this leaf.",
-        REMOVED,
-    )
-    .with_chunk(&chunks[1])
-    .bad(2, "not_covered")
-    .done(file);
-    new(
-        "chunk-removed-below",
-        "The leaf is below the first chunk.",
-        REMOVED_FIRST,
-    )
-    .bad(2, "not_covered")
-    .done(file);
+    stories! { new => file:
+        "chunk-removed": "No entry of the chunk is for this leaf.",
+            REMOVED => .with_chunk(&chunks[1]).bad(2, "not_covered");
+        "chunk-removed-below": "The leaf is below the first chunk.", REMOVED_FIRST => .bad(2, "not_covered");
+    }
 }
 
 /// Chunks that the announcement names, and that break the rules for entries.
@@ -145,34 +110,14 @@ fn entries(group: &Group, file: &mut VectorFile) {
     let last = nodes(&[7]);
     let mut long = nodes(&[9, 5]);
     long.resize(8217, 0x5a);
-    for (id, comment, chunk, reason) in [
-        (
-            "chunk-descending",
-            "Entries descend.",
-            nodes(&[5, 9]),
-            "field",
-        ),
-        (
-            "chunk-late",
-            "It begins after its first leaf.",
-            nodes(&[5]),
-            "field",
-        ),
-        (
-            "chunk-reaches-over",
-            "An entry of the next chunk.",
-            nodes(&[9, 5, 7]),
-            "field",
-        ),
-        ("chunk-empty", "No entry.", vec![], "field"),
-        (
-            "chunk-51-bytes",
-            "An entry of 51 bytes.",
-            nodes(&[9])[..51].to_vec(),
-            "field",
-        ),
-        ("chunk-8217-bytes", "A chunk of 8217 bytes.", long, "serial"),
-    ] {
+    for (id, comment, chunk, reason) in table! {
+        "chunk-descending":   "Entries descend.",                nodes(&[5, 9])             => "field";
+        "chunk-late":         "It begins after its first leaf.", nodes(&[5])                => "field";
+        "chunk-reaches-over": "An entry of the next chunk.",     nodes(&[9, 5, 7])          => "field";
+        "chunk-empty":        "No entry.",                       vec![]                     => "field";
+        "chunk-51-bytes":     "An entry of 51 bytes.",           nodes(&[9])[..51].to_vec() => "field";
+        "chunk-8217-bytes":   "A chunk of 8217 bytes.",          long                       => "serial";
+    } {
         let list: Vec<u8> = [(9, &chunk), (14, &last)]
             .iter()
             .flat_map(|(first, chunk)| [varint(*first), sha256(&[chunk]).0.to_vec()].concat())
@@ -203,21 +148,12 @@ fn second_cover(group: &Group, file: &mut VectorFile) {
     let (cover, chunks) = group.chunked(&draft, 3, &PARTS);
     let object = group.encode_with(&draft, &[vec![1], blob(&list), cover].concat());
     let needs = |id, comment| Follower::new(group, PUBLISHER, 1, id, comment).ok(1);
-    needs(
-        "chunk-of-newer",
-        "The chunk of the member's own generation.",
-    )
-    .with_chunk(&chunks[2])
-    .ok_object(&draft, &object)
-    .done(file);
-    needs(
-        "chunk-of-newer-number",
-        "Three chunks of the older generation come before.",
-    )
-    .asks_chunk_of(&object, 5)
-    .done(file);
-    needs("chunk-of-older", "A chunk of the other generation.")
-        .with_chunk(&parts[2].1)
-        .raw(&object, "serial")
-        .done(file);
+    stories! { needs => file:
+        "chunk-of-newer": "The chunk of the member's own generation."
+            => .with_chunk(&chunks[2]).ok_object(&draft, &object);
+        "chunk-of-newer-number": "Three chunks of the older generation come before."
+            => .asks_chunk_of(&object, 5);
+        "chunk-of-older": "A chunk of the other generation."
+            => .with_chunk(&parts[2].1).raw(&object, "serial");
+    }
 }

@@ -6,6 +6,7 @@ use super::follow::{PUBLISHER, READER, healing, ordinary};
 use super::follower::Follower;
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
+use crate::vectors::table::{stories, table};
 use crate::vectors::world::{
     ISSUER, NOW, WEEK, body_of, bytes, controller, digest, identity, issuer, office, secret, sign,
 };
@@ -31,54 +32,26 @@ fn forks(group: &Group, file: &mut VectorFile) {
     let new = |id: &'static str, comment: &'static str| {
         Follower::new(group, READER, 1, id, comment).attacks(&["A13", "A14"])
     };
-    new("fork-same-epoch", "Two announcements of one epoch.")
-        .ok(1)
-        .ok(2)
-        .bad_draft(&other(group, 2, |_| {}), "fork")
-        .known(2)
-        .bad_draft(&other(group, 2, |_| {}), "fork")
-        .done(file);
-    new(
-        "fork-older-epoch",
-        "Another announcement of an epoch of the window.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .bad_draft(&other(group, 2, |_| {}), "fork")
-    .done(file);
-    new("fork-previous", "It names another predecessor.")
-        .ok(1)
-        .bad_draft(&other(group, 2, |d| d.previous = digest("another")), "fork")
-        .done(file);
-    new("fork-next", "Its successor names another predecessor.")
-        .ok(1)
-        .ok(3)
-        .bad_draft(&other(group, 2, |_| {}), "fork")
-        .ok(2)
-        .bad_draft(&other(group, 2, |_| {}), "fork")
-        .done(file);
-    let later = Follower::new(
-        group,
-        READER,
-        3,
-        "fork-welcome",
-        "It contradicts the predecessor that the welcome names.",
-    )
-    .attacks(&["B3"]);
-    later
-        .bad_draft(&other(group, 3, |d| d.previous = digest("another")), "fork")
-        .done(file);
-    new(
-        "fork-below-base",
-        "Before the base: the successor names another predecessor.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .ok(4)
-    .bad_draft(&other(group, 1, |_| {}), "fork")
-    .done(file);
+    stories! { new => file:
+        "fork-same-epoch": "Two announcements of one epoch."
+            => .ok(1).ok(2).bad_draft(&other(group, 2, |_| {}), "fork").known(2)
+            .bad_draft(&other(group, 2, |_| {}), "fork");
+        "fork-older-epoch": "Another announcement of an epoch of the window."
+            => .ok(1).ok(2).ok(3).bad_draft(&other(group, 2, |_| {}), "fork");
+        "fork-previous": "It names another predecessor."
+            => .ok(1).bad_draft(&other(group, 2, |d| d.previous = digest("another")), "fork");
+        "fork-next": "Its successor names another predecessor."
+            => .ok(1).ok(3).bad_draft(&other(group, 2, |_| {}), "fork").ok(2)
+            .bad_draft(&other(group, 2, |_| {}), "fork");
+    }
+    stories! { Follower::of(group, READER, 3) => file:
+        "fork-welcome": "It contradicts the predecessor that the welcome names."
+            => .attacks(&["B3"]).bad_draft(&other(group, 3, |d| d.previous = digest("another")), "fork");
+    }
+    stories! { new => file:
+        "fork-below-base": "Before the base: the successor names another predecessor."
+            => .ok(1).ok(2).ok(3).ok(4).bad_draft(&other(group, 1, |_| {}), "fork");
+    }
 }
 
 fn healing_forks(group: &Group, file: &mut VectorFile) {
@@ -97,117 +70,43 @@ fn healing_forks(group: &Group, file: &mut VectorFile) {
             )
         })
     };
-    new(
-        "fork-healing-hash",
-        "It names another healing announcement than the one that was followed.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .bad_draft(&claims(4, (2, "another")), "fork")
-    .done(file);
-    new(
-        "fork-healing-denied",
-        "It denies the healing epoch that was followed.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .bad_draft(&claims(4, (0, "")), "fork")
-    .done(file);
     let ordinary_as_healing = other(group, 4, |d| d.healing = (1, group.epoch(1).hash));
-    new(
-        "fork-healing-ordinary",
-        "It names an ordinary epoch as a healing one.",
-    )
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .bad_draft(&ordinary_as_healing, "fork")
-    .done(file);
-    let welcomed = Follower::new(
-        group,
-        READER,
-        7,
-        "fork-healing-of-welcome",
-        "It contradicts the last healing epoch that the welcome names.",
-    )
-    .attacks(&["B3"]);
-    welcomed
-        .bad_draft(
-            &other(group, 7, |d| d.healing = (4, group.epoch(4).hash)),
-            "fork",
-        )
-        .done(file);
-    let hash = Follower::new(
-        group,
-        READER,
-        7,
-        "fork-healing-hash-of-welcome",
-        "The same epoch as the welcome's, with another hash.",
-    );
-    hash.bad_draft(&claims(7, (5, "another")), "fork")
-        .done(file);
+    stories! { new => file:
+        "fork-healing-hash": "It names another healing announcement than the one that was followed."
+            => .ok(1).ok(2).ok(3).bad_draft(&claims(4, (2, "another")), "fork");
+        "fork-healing-denied": "It denies the healing epoch that was followed."
+            => .ok(1).ok(2).ok(3).bad_draft(&claims(4, (0, "")), "fork");
+        "fork-healing-ordinary": "It names an ordinary epoch as a healing one."
+            => .ok(1).ok(2).ok(3).bad_draft(&ordinary_as_healing, "fork");
+    }
     let late = other(group, 6, |d| (d.kind, d.covers) = (1, vec![vec![2, 3]]));
-    Follower::new(
-        group,
-        READER,
-        5,
-        "fork-healing-denied-by-next",
-        "A healing epoch that its successor denies.",
-    )
-    .ok(5)
-    .ok(8)
-    .bad_draft(&late, "fork")
-    .done(file);
+    stories! { |id, comment, epoch| Follower::new(group, READER, epoch, id, comment) => file:
+        "fork-healing-of-welcome": "It contradicts the last healing epoch that the welcome names.",
+            7 => .attacks(&["B3"])
+            .bad_draft(&other(group, 7, |d| d.healing = (4, group.epoch(4).hash)), "fork");
+        "fork-healing-hash-of-welcome": "The same epoch as the welcome's, with another hash.",
+            7 => .bad_draft(&claims(7, (5, "another")), "fork");
+        "fork-healing-denied-by-next": "A healing epoch that its successor denies.",
+            5 => .ok(5).ok(8).bad_draft(&late, "fork");
+    }
 }
 
 fn bounds(group: &Group, file: &mut VectorFile) {
-    Follower::new(group, READER, 1, "too-old", "It has left the window.")
-        .ok(1)
-        .ok(2)
-        .ok(3)
-        .ok(4)
-        .ok(5)
-        .bad(2, "too_old")
-        .done(file);
-    Follower::new(
-        group,
-        READER,
-        3,
-        "too-old-for-welcome",
-        "From before the welcome.",
-    )
-    .attacks(&["A20"])
-    .bad(2, "too_old")
-    .done(file);
-    Follower::new(
-        group,
-        READER,
-        3,
-        "too-old-next-known",
-        "From before the welcome, and the next epoch is known.",
-    )
-    .ok(3)
-    .bad(2, "too_old")
-    .done(file);
     let far = Group::new("far", 2);
     let draft = far.draft_of(65_538, false);
-    Follower::new(&far, 4, 1, "too-far", "65537 epochs above the base.")
-        .attacks(&["A15", "F3"])
-        .bad_draft(&draft, "too_far")
-        .done(file);
     let object = far.encode(&far.draft_of(1, false));
-    Follower::new(
-        &far,
-        4,
-        1,
-        "too-far-max",
-        "The last epoch that there can be.",
-    )
-    .attacks(&["A15", "E6"])
-    .raw(&with_epoch(&object, u64::MAX), "too_far")
-    .done(file);
+    stories! { |id, comment, group, leaf, epoch| Follower::new(group, leaf, epoch, id, comment) => file:
+        "too-old": "It has left the window.",
+            group, READER, 1 => .ok(1).ok(2).ok(3).ok(4).ok(5).bad(2, "too_old");
+        "too-old-for-welcome": "From before the welcome.",
+            group, READER, 3 => .attacks(&["A20"]).bad(2, "too_old");
+        "too-old-next-known": "From before the welcome, and the next epoch is known.",
+            group, READER, 3 => .ok(3).bad(2, "too_old");
+        "too-far": "65537 epochs above the base.",
+            &far, 4, 1 => .attacks(&["A15", "F3"]).bad_draft(&draft, "too_far");
+        "too-far-max": "The last epoch that there can be.",
+            &far, 4, 1 => .attacks(&["A15", "E6"]).raw(&with_epoch(&object, u64::MAX), "too_far");
+    }
 }
 
 /// The announcement with this epoch and some predecessor, signed; its entries fit to nothing.
@@ -241,34 +140,16 @@ fn secrets(group: &Group, file: &mut VectorFile) {
             )
             .done(file);
     };
-    bad(
-        "wrong-group-key",
-        "The announced group key is not the one of the secret.",
-        READER,
-        other(group, 2, |d| d.group_key = Some([9; 32])),
-    );
-    bad(
-        "wrong-psk-check",
-        "The announced check value is not the one of the psk.",
-        READER,
-        other(group, 2, |d| d.psk_check = Some([9; 32])),
-    );
-    bad(
-        "wrong-psk-check-publisher",
-        "A publish-only member checks the psk, too.",
-        PUBLISHER,
-        other(group, 2, |d| d.psk_check = Some([9; 32])),
-    );
-    bad(
-        "wrong-secret-wrapped",
-        "The entry holds another secret than the one announced.",
-        READER,
-        {
-            other(group, 2, |d| {
-                d.wrapped = Some(secret("another reader secret"))
-            })
-        },
-    );
+    table! { bad:
+        "wrong-group-key": "The announced group key is not the one of the secret.",
+            READER, other(group, 2, |d| d.group_key = Some([9; 32]));
+        "wrong-psk-check": "The announced check value is not the one of the psk.",
+            READER, other(group, 2, |d| d.psk_check = Some([9; 32]));
+        "wrong-psk-check-publisher": "A publish-only member checks the psk, too.",
+            PUBLISHER, other(group, 2, |d| d.psk_check = Some([9; 32]));
+        "wrong-secret-wrapped": "The entry holds another secret than the one announced.",
+            READER, other(group, 2, |d| d.wrapped = Some(secret("another reader secret")));
+    }
     // Entries that were wrapped for another head, epoch or node.
     let draft = group.draft_of(2, false);
     let (_, head_hash) = group.head(&draft);
@@ -286,53 +167,27 @@ fn secrets(group: &Group, file: &mut VectorFile) {
                 .raw(&inline(entries), "wrong_secret")
                 .done(file);
         };
-    entries(
-        "wrong-head",
-        "The wrap is bound to the head.",
-        &["A13"],
-        group.entries(&draft, &digest("another head"), &[2, 3]),
-    );
     let at_epoch_3 = group.draft_of(3, false);
-    entries(
-        "wrong-epoch",
-        "Wrapped under the node key of the next epoch.",
-        &["A13"],
-        {
-            let later = Draft {
-                reader: sealmq_keys::ReaderSecret::new(secret("reader secret of ordinary 2")),
-                ..at_epoch_3
-            };
-            group.entries(&later, &head_hash, &[2, 3])
-        },
-    );
+    table! { entries:
+        "wrong-head": "The wrap is bound to the head.",
+            &["A13"], group.entries(&draft, &digest("another head"), &[2, 3]);
+        "wrong-epoch": "Wrapped under the node key of the next epoch.",
+            &["A13"],
+            { let later = Draft { reader: sealmq_keys::ReaderSecret::new(secret("reader secret of ordinary 2")), ..at_epoch_3 }; group.entries(&later, &head_hash, &[2, 3]) };
+    }
     let mut swapped = group.entries(&draft, &head_hash, &[2, 3]);
     let (first, second) = swapped.split_at_mut(52);
     first[4..].swap_with_slice(&mut second[4..]);
-    entries(
-        "halves-swapped",
-        "The entries of the halves have changed places.",
-        &["A27"],
-        swapped,
-    );
     let mut altered = group.entries(&draft, &head_hash, &[2, 3]);
     altered[51] ^= 1;
-    entries(
-        "entry-tag",
-        "The last bit of the entry's tag, signed.",
-        &["D18"],
-        altered,
-    );
-    let publisher_only = Follower::new(
-        group,
-        PUBLISHER,
-        1,
-        "other-group-key-publisher",
-        "A publish-only member cannot check the group key: it takes what is signed.",
-    );
-    publisher_only
-        .ok(1)
-        .ok_draft(&group.draft_of(2, false))
-        .done(file);
+    table! { entries:
+        "halves-swapped": "The entries of the halves have changed places.", &["A27"], swapped;
+        "entry-tag":      "The last bit of the entry's tag, signed.",       &["D18"], altered;
+    }
+    stories! { Follower::of(group, PUBLISHER, 1) => file:
+        "other-group-key-publisher": "A publish-only member cannot check the group key: it takes what is signed."
+            => .ok(1).ok_draft(&group.draft_of(2, false));
+    }
 }
 
 fn before_everything(group: &Group, file: &mut VectorFile) {
@@ -346,48 +201,17 @@ fn before_everything(group: &Group, file: &mut VectorFile) {
             .bad_draft(&other(group, 2, change), reason)
             .done(file);
     };
-    bad(
-        "other-group",
-        "Of another group.",
-        &|d| d.group = office(),
-        "group",
-    );
-    bad(
-        "role",
-        "Signed by a key without the role.",
-        &|d| (d.signer, d.key) = (ISSUER, issuer(1)),
-        "role",
-    );
-    bad(
-        "other-serial",
-        "Signed under a delegation that the member does not hold.",
-        &|d| d.serial = 2,
-        "role",
-    );
-    bad(
-        "signature",
-        "Signed by a member.",
-        &|d| d.key = identity("insider-8"),
-        "signature",
-    );
-    bad(
-        "from-the-future",
-        "Issued ahead by skew and a second.",
-        &|d| (d.issued_at, d.not_after) = (NOW + 301, NOW + WEEK),
-        "expired",
-    );
-    bad(
-        "field",
-        "A field breaks a rule.",
-        &|d| d.policy.window = 17,
-        "field",
-    );
-    bad(
-        "lease-field",
-        "A lease shorter than any policy may have.",
-        &|d| d.policy.lease = 9,
-        "field",
-    );
+    table! { bad:
+        "other-group": "Of another group.", &|d| d.group = office() => "group";
+        "role": "Signed by a key without the role.", &|d| (d.signer, d.key) = (ISSUER, issuer(1)) => "role";
+        "other-serial": "Signed under a delegation that the member does not hold.",
+            &|d| d.serial = 2 => "role";
+        "signature": "Signed by a member.", &|d| d.key = identity("insider-8") => "signature";
+        "from-the-future": "Issued ahead by skew and a second.",
+            &|d| (d.issued_at, d.not_after) = (NOW + 301, NOW + WEEK) => "expired";
+        "field": "A field breaks a rule.", &|d| d.policy.window = 17 => "field";
+        "lease-field": "A lease shorter than any policy may have.", &|d| d.policy.lease = 9 => "field";
+    }
     let object = group.announcement(2);
     let mut raw = |id: &'static str, comment: &'static str, object: &[u8], reason: &'static str| {
         Follower::new(group, READER, 1, id, comment)
@@ -398,28 +222,11 @@ fn before_everything(group: &Group, file: &mut VectorFile) {
             .raw(object, reason)
             .done(file);
     };
-    raw(
-        "cleared",
-        "The topic was cleared: nothing is deleted.",
-        &[],
-        "form",
-    );
-    raw(
-        "garbage",
-        "Something else on the topic.",
-        &[0x5a; 200],
-        "form",
-    );
-    raw(
-        "truncated",
-        "Cut off on the way: the bytes that stand in the signature's place are none.",
-        &object[..object.len() - 70],
-        "encoding",
-    );
-    raw(
-        "other-kind",
-        "An object of another kind.",
-        &crate::vectors::world::delegation(1),
-        "kind",
-    );
+    table! { raw:
+        "cleared": "The topic was cleared: nothing is deleted.", &[] => "form";
+        "garbage": "Something else on the topic.", &[0x5a; 200] => "form";
+        "truncated": "Cut off on the way: the bytes that stand in the signature's place are none.",
+            &object[..object.len() - 70] => "encoding";
+        "other-kind": "An object of another kind.", &crate::vectors::world::delegation(1) => "kind";
+    }
 }

@@ -137,6 +137,11 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Makes members at this leaf.
+    pub(crate) fn of(group: &'a Group, leaf: u32, epoch: u64) -> impl Fn(&'a str, &'a str) -> Self {
+        move |id, comment| Self::new(group, leaf, epoch, id, comment)
+    }
+
     pub(crate) fn attacks(mut self, attacks: &[&'a str]) -> Self {
         self.attacks.extend_from_slice(attacks);
         self

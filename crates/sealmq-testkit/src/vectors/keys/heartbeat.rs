@@ -8,6 +8,7 @@ use sealmq_keys::{HeartbeatFields, NonceAnswerFields};
 use super::objects::Plan;
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     CONTROLLER, HEART, ISSUER, NOW, authority_json, body_of, bytes, controller, digest, domain,
     fields_body, heart, identity, issuer, live_authority, office, plant, sign,
@@ -81,76 +82,28 @@ fn heartbeats(file: &mut VectorFile) {
         Plan::new("heartbeat", id, comment, object, heartbeat_context()).attacks(&["A2"])
     };
     type Change = fn(&mut HeartbeatFields);
-    let good: [(&str, &str, Change); 5] = [
-        ("empty-log", "A log without entries has no head.", |f| {
-            (f.log_size, f.log_head) = (0, Digest::ZERO)
-        }),
-        ("lease-1", "The shortest lease.", |f| f.lease = 1),
-        ("lease-max", "The longest lease.", |f| f.lease = 1 << 31),
-        ("issued-ahead", "Issued ahead by skew.", |f| {
-            f.issued_at = NOW + 300
-        }),
-        (
-            "long-ago",
-            "An old one verifies: its lease has run out, no more.",
-            |f| f.issued_at = 1,
-        ),
-    ];
+    let good: [(&str, &str, Change); 5] = table! {
+        "empty-log": "A log without entries has no head.", |f| (f.log_size, f.log_head) = (0, Digest::ZERO);
+        "lease-1": "The shortest lease.", |f| f.lease = 1;
+        "lease-max": "The longest lease.", |f| f.lease = 1 << 31;
+        "issued-ahead": "Issued ahead by skew.", |f| f.issued_at = NOW + 300;
+        "long-ago": "An old one verifies: its lease has run out, no more.", |f| f.issued_at = 1;
+    };
     for (id, comment, change) in good {
         plan(id, comment, heartbeat(change)).valid(file);
     }
-    let bad: [(&str, &str, Change, &str); 10] = [
-        ("epoch-0", "Epochs begin with 1.", |f| f.epoch = 0, "field"),
-        ("lease-0", "No lease at all.", |f| f.lease = 0, "field"),
-        (
-            "lease-too-long",
-            "A lease above 2^31.",
-            |f| f.lease = (1 << 31) + 1,
-            "field",
-        ),
-        (
-            "log-without-head",
-            "A log with entries has a head.",
-            |f| f.log_head = Digest::ZERO,
-            "field",
-        ),
-        (
-            "head-without-log",
-            "A head without entries.",
-            |f| f.log_size = 0,
-            "field",
-        ),
-        (
-            "domain",
-            "Of another domain.",
-            |f| f.domain = DomainId([1; 16]),
-            "domain",
-        ),
-        (
-            "other-group",
-            "Of another group.",
-            |f| f.group = office(),
-            "group",
-        ),
-        (
-            "no-such-key",
-            "Names a key that the delegation does not have.",
-            |f| f.signer = 3,
-            "role",
-        ),
-        (
-            "other-serial",
-            "Names another delegation.",
-            |f| f.serial = 2,
-            "role",
-        ),
-        (
-            "from-the-future",
-            "Issued ahead by skew and a second.",
-            |f| f.issued_at = NOW + 301,
-            "expired",
-        ),
-    ];
+    let bad: [(&str, &str, Change, &str); 10] = table! {
+        "epoch-0": "Epochs begin with 1.", |f| f.epoch = 0 => "field";
+        "lease-0": "No lease at all.", |f| f.lease = 0 => "field";
+        "lease-too-long": "A lease above 2^31.", |f| f.lease = (1 << 31) + 1 => "field";
+        "log-without-head": "A log with entries has a head.", |f| f.log_head = Digest::ZERO => "field";
+        "head-without-log": "A head without entries.", |f| f.log_size = 0 => "field";
+        "domain": "Of another domain.", |f| f.domain = DomainId([1; 16]) => "domain";
+        "other-group": "Of another group.", |f| f.group = office() => "group";
+        "no-such-key": "Names a key that the delegation does not have.", |f| f.signer = 3 => "role";
+        "other-serial": "Names another delegation.", |f| f.serial = 2 => "role";
+        "from-the-future": "Issued ahead by skew and a second.", |f| f.issued_at = NOW + 301 => "expired";
+    };
     for (id, comment, change, reason) in bad {
         plan(id, comment, heartbeat(change)).invalid(file, reason);
     }
@@ -161,12 +114,9 @@ fn heartbeats(file: &mut VectorFile) {
         let object = heartbeat_by(&key, |f| f.signer = signer);
         plan(id, "Signed by a key without the role `heartbeat`.", object).invalid(file, "role");
     }
-    plan(
-        "member",
-        "Signed by a member.",
-        heartbeat_by(&identity("insider-8"), |_| {}),
-    )
-    .invalid(file, "signature");
+    table! { plan => file:
+        "member": "Signed by a member.", heartbeat_by(&identity("insider-8"), |_| {}) => "signature";
+    }
     too_large("heartbeat", Kind::Heartbeat, &heartbeat(|_| {}), file);
 }
 
@@ -189,71 +139,30 @@ fn answers(file: &mut VectorFile) {
         Plan::new("nonce_answer", id, comment, object, answer_context()).attacks(&["A30"])
     };
     type Change = fn(&mut NonceAnswerFields);
-    let bad: [(&str, &str, Change, &str); 8] = [
-        ("epoch-0", "Epochs begin with 1.", |f| f.epoch = 0, "field"),
-        ("lease-0", "No lease at all.", |f| f.lease = 0, "field"),
-        (
-            "lease-too-long",
-            "A lease above 2^31.",
-            |f| f.lease = (1 << 31) + 1,
-            "field",
-        ),
-        (
-            "domain",
-            "Of another domain.",
-            |f| f.domain = DomainId([1; 16]),
-            "domain",
-        ),
-        (
-            "other-group",
-            "Of another group.",
-            |f| f.group = office(),
-            "group",
-        ),
-        (
-            "other-member",
-            "For another member.",
-            |f| f.member = MemberNumber(8),
-            "recipient",
-        ),
-        (
-            "other-nonce",
-            "Answers another nonce: an old answer, played again.",
-            |f| f.nonce[15] ^= 1,
-            "nonce",
-        ),
-        (
-            "other-serial",
-            "Names another delegation.",
-            |f| f.serial = 2,
-            "role",
-        ),
-    ];
+    let bad: [(&str, &str, Change, &str); 8] = table! {
+        "epoch-0": "Epochs begin with 1.", |f| f.epoch = 0 => "field";
+        "lease-0": "No lease at all.", |f| f.lease = 0 => "field";
+        "lease-too-long": "A lease above 2^31.", |f| f.lease = (1 << 31) + 1 => "field";
+        "domain": "Of another domain.", |f| f.domain = DomainId([1; 16]) => "domain";
+        "other-group": "Of another group.", |f| f.group = office() => "group";
+        "other-member": "For another member.", |f| f.member = MemberNumber(8) => "recipient";
+        "other-nonce": "Answers another nonce: an old answer, played again.", |f| f.nonce[15] ^= 1 => "nonce";
+        "other-serial": "Names another delegation.", |f| f.serial = 2 => "role";
+    };
     // Whichever member the verifier is.
-    Plan::new(
-        "nonce_answer",
-        "member-0",
-        "Members begin with 1.",
-        nonce_answer(|f| f.member = MemberNumber(0)),
-        heartbeat_context(),
-    )
-    .attacks(&["A30"])
-    .invalid(file, "field");
-    plan(
-        "lease-max",
-        "The longest lease.",
-        nonce_answer(|f| f.lease = 1 << 31),
-    )
-    .valid(file);
+    table! { Plan::of("nonce_answer", heartbeat_context()) => file:
+        "member-0": "Members begin with 1.", nonce_answer(|f| f.member = MemberNumber(0)) => "field" ["A30"];
+    }
+    table! { plan => file:
+        "lease-max": "The longest lease.", nonce_answer(|f| f.lease = 1 << 31) => valid;
+    }
     for (id, comment, change, reason) in bad {
         plan(id, comment, nonce_answer(change)).invalid(file, reason);
     }
-    plan(
-        "controller",
-        "Signed by a key without the role `heartbeat`.",
-        answer_by(&controller(1), |f| f.signer = CONTROLLER),
-    )
-    .invalid(file, "role");
+    table! { plan => file:
+        "controller": "Signed by a key without the role `heartbeat`.",
+            answer_by(&controller(1), |f| f.signer = CONTROLLER) => "role";
+    }
     too_large(
         "nonce_answer",
         Kind::NonceAnswer,

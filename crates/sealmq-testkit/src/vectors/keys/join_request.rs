@@ -11,6 +11,7 @@ use super::token::{EXPIRES, TOKEN_SECRET, token_id};
 use crate::vectors::check::joining::join_info;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     LOW_ORDER_KEYS, NOW, body, domain, hash, key_package, key_package_with, public, secret,
 };
@@ -182,32 +183,25 @@ fn good(file: &mut VectorFile) {
     let mut push = |id: &str, comment: &str, plan: &Plan| {
         file.push(accepted(id, comment, input(1, &plan.bytes()), plan, NAME));
     };
-    push("token", "With a token.", &plan());
     let waiting = without_token(request(NAME, &[key_package(NAME, 1)]));
-    push("no-token", "An operator decides.", &waiting);
-    push(
-        "no-packages",
-        "A request without packages.",
-        &with_request(asks(&[], |_| {})),
-    );
+    table! { push:
+        "token":       "With a token.",               &plan();
+        "no-token":    "An operator decides.",        &waiting;
+        "no-packages": "A request without packages.", &with_request(asks(&[], |_| {}));
+    }
     let last_second = input(1, &plan().bytes()).with("now", EXPIRES);
-    let comment = "The last second at which the token is good.";
     file.push(accepted(
         "token-last-second",
-        comment,
+        "The last second at which the token is good.",
         last_second,
         &plan(),
         NAME,
     ));
-    for (id, comment, name) in [
-        ("token-any-name", "The token admits any name.", ""),
-        ("token-one-name", "The token admits this name only.", NAME),
-        (
-            "token-whole-name",
-            "The beginning that it admits is the whole name.",
-            "sensor-7*",
-        ),
-    ] {
+    for (id, comment, name) in table! {
+        "token-any-name":   "The token admits any name.",                      "";
+        "token-one-name":   "The token admits this name only.",                NAME;
+        "token-whole-name": "The beginning that it admits is the whole name.", "sensor-7*";
+    } {
         let input = with_token(|token| token.with("name", name));
         file.push(accepted(id, comment, input, &plan(), NAME));
     }
@@ -222,23 +216,15 @@ fn tokens(file: &mut VectorFile) {
         file.push(vector.attacks(&["G7"]));
     };
     let late = input(1, &plan().bytes()).with("now", EXPIRES + 1);
-    push(
-        "token-expired",
-        "One second after it expired.",
-        late,
-        "token",
-    );
     let used = with_token(|token| token.with("uses_left", 0_u8));
-    push("token-used-up", "No use is left.", used, "token");
     let revoked = input(1, &plan().bytes()).with("tokens", Json::Array(vec![]));
-    push("token-revoked", "It was revoked.", revoked, "token");
     let other = with_token(|token| token.with("secret", *secret("another token").expose()));
-    push(
-        "token-other-secret",
-        "The mac is of another token's secret.",
-        other,
-        "proof",
-    );
+    table! { push:
+        "token-expired":      "One second after it expired.",          late    => "token";
+        "token-used-up":      "No use is left.",                       used    => "token";
+        "token-revoked":      "It was revoked.",                       revoked => "token";
+        "token-other-secret": "The mac is of another token's secret.", other   => "proof";
+    }
     let mut other = plan();
     other.mac = join_mac(&secret("another token"), &hash(&other.request));
     let mut two = input(1, &other.bytes());
@@ -248,26 +234,16 @@ fn tokens(file: &mut VectorFile) {
         let both = Json::Array(vec![tokens[0].clone(), second]);
         two = two.with("tokens", both);
     }
-    push(
-        "token-mac-of-other",
-        "It names one token, and the mac is of another one that is known.",
-        two,
-        "proof",
-    );
-    for (id, comment, name) in [
-        ("name-case", "Names are compared as they are.", "Sensor-7"),
-        ("name-one", "The token is for another name.", "sensor-8"),
-        (
-            "name-longer",
-            "The beginning that it admits is longer than the name.",
-            "sensor-77*",
-        ),
-        (
-            "name-prefix",
-            "Only a beginning with `*` admits longer names.",
-            "sensor-",
-        ),
-    ] {
+    table! { push:
+        "token-mac-of-other": "It names one token, and the mac is of another one that is known.",
+            two => "proof";
+    }
+    for (id, comment, name) in table! {
+        "name-case":   "Names are compared as they are.",                       "Sensor-7";
+        "name-one":    "The token is for another name.",                        "sensor-8";
+        "name-longer": "The beginning that it admits is longer than the name.", "sensor-77*";
+        "name-prefix": "Only a beginning with `*` admits longer names.",        "sensor-";
+    } {
         push(
             id,
             comment,
@@ -292,97 +268,32 @@ fn outside(file: &mut VectorFile) {
         change(&mut plan);
         plan.bytes()
     };
-    push("cleared", "A cleared topic.", &[], "form");
-    push(
-        "form",
-        "Version 2.",
-        &[&[0x21], &bytes[1..]].concat(),
-        "form",
-    );
-    push("kind", "Another kind.", &with(|p| p.kind = 9), "kind");
-    push(
-        "trailing",
-        "A byte behind the last field.",
-        &[&bytes[..], &[0]].concat(),
-        "encoding",
-    );
-    push(
-        "truncated",
-        "The last byte is missing.",
-        &bytes[..bytes.len() - 1],
-        "encoding",
-    );
-    push(
-        "overlong",
-        "The serial is spelled with two bytes.",
-        &[&bytes[..2], &[0x81, 0], &bytes[3..]].concat(),
-        "encoding",
-    );
-    push(
-        "size",
-        "Above 65536 bytes.",
-        &right.frame(&enc, &[0; 65_536]),
-        "size",
-    );
+    table! { push:
+        "cleared": "A cleared topic.", &[] => "form";
+        "form": "Version 2.", &[&[0x21], &bytes[1..]].concat() => "form";
+        "kind": "Another kind.", &with(|p| p.kind = 9) => "kind";
+        "trailing": "A byte behind the last field.", &[&bytes[..], &[0]].concat() => "encoding";
+        "truncated": "The last byte is missing.", &bytes[..bytes.len() - 1] => "encoding";
+        "overlong": "The serial is spelled with two bytes.",
+            &[&bytes[..2], &[0x81, 0], &bytes[3..]].concat() => "encoding";
+        "size": "Above 65536 bytes.", &right.frame(&enc, &[0; 65_536]) => "size";
+    }
     let at_limit = right.frame(&enc, &[0; 65_536 - 2 - 3 - 33 - 3]);
     assert_eq!(at_limit.len(), 65_536);
-    push(
-        "65536",
-        "65536 bytes are not too many, but they do not open.",
-        &at_limit,
-        "wrong_secret",
-    );
-    push(
-        "enc-short",
-        "31 bytes of enc.",
-        &right.frame(&enc[..31], &sealed),
-        "field",
-    );
-    push(
-        "sealed-short",
-        "Too short for a request.",
-        &right.frame(&enc, &sealed[..48]),
-        "field",
-    );
-    push(
-        "serial",
-        "Sealed to a key of another delegation.",
-        &with(|p| p.serial = 2),
-        "role",
-    );
-    push(
-        "no-such-key",
-        "Sealed to a key that there is not.",
-        &with(|p| p.key = 1),
-        "role",
-    );
     let mut altered = sealed.clone();
     altered[50] ^= 1;
-    push(
-        "altered",
-        "A bit of the ciphertext.",
-        &right.frame(&enc, &altered),
-        "wrong_secret",
-    );
     let other: Vec<u8> = enc.iter().map(|byte| byte ^ 1).collect();
-    push(
-        "enc",
-        "Another enc.",
-        &right.frame(&other, &sealed),
-        "wrong_secret",
-    );
-    push(
-        "low-order",
-        "An enc of low order.",
-        &right.frame(&[0; 32], &sealed),
-        "wrong_secret",
-    );
-    push(
-        "info-domain",
-        "Sealed for another domain.",
-        &with(|p| p.domain = [1; 16]),
-        "wrong_secret",
-    );
+    table! { push:
+        "65536": "65536 bytes are not too many, but they do not open.", &at_limit => "wrong_secret";
+        "enc-short": "31 bytes of enc.", &right.frame(&enc[..31], &sealed) => "field";
+        "sealed-short": "Too short for a request.", &right.frame(&enc, &sealed[..48]) => "field";
+        "serial": "Sealed to a key of another delegation.", &with(|p| p.serial = 2) => "role";
+        "no-such-key": "Sealed to a key that there is not.", &with(|p| p.key = 1) => "role";
+        "altered": "A bit of the ciphertext.", &right.frame(&enc, &altered) => "wrong_secret";
+        "enc": "Another enc.", &right.frame(&other, &sealed) => "wrong_secret";
+        "low-order": "An enc of low order.", &right.frame(&[0; 32], &sealed) => "wrong_secret";
+        "info-domain": "Sealed for another domain.", &with(|p| p.domain = [1; 16]) => "wrong_secret";
+    }
 }
 
 fn inside(file: &mut VectorFile) {
@@ -397,75 +308,30 @@ fn inside(file: &mut VectorFile) {
         change(&mut plan);
         plan
     };
-    push(
-        "mac-without-token",
-        "A mac, and no token.",
-        &with_request(request(NAME, &[])),
-        "field",
-    );
-    push(
-        "unknown-token",
-        "A token that nobody gave out.",
-        &with_request(asks(&[], |r| r.token[0] ^= 1)),
-        "token",
-    );
-    push(
-        "mac",
-        "Made without the token's secret.",
-        &with(|p| p.mac[31] ^= 1),
-        "proof",
-    );
     let other_label = sealmq_core::crypto::expand(
         &secret(TOKEN_SECRET),
         &[b"sealmq/1 confirmed", &hash(&plan().request).0],
     );
-    push(
-        "mac-purpose",
-        "Made with the token's secret, but under another label.",
-        &Plan {
-            mac: *other_label.expose(),
-            ..plan()
-        },
-        "proof",
-    );
-    push(
-        "mac-zeros",
-        "A token's id alone.",
-        &with(|p| p.mac = [0; 32]),
-        "proof",
-    );
     let mut other = plan();
     other.mac = join_mac(&secret(TOKEN_SECRET), &hash(&asks(&[], |_| {})));
-    push(
-        "mac-other-request",
-        "The mac of another request.",
-        &other,
-        "proof",
-    );
-    push(
-        "unknown-domain",
-        "The request does not name the domain.",
-        &with_request(asks(&[], |r| r.domain = UNKNOWN_DOMAIN)),
-        "domain",
-    );
-    push(
-        "domain",
-        "The request names another domain.",
-        &with_request(asks(&[], |r| r.domain = DomainId([1; 16]))),
-        "domain",
-    );
-    push(
-        "request-key",
-        "The request is signed by another key than the one inside.",
-        &with_request(asks(&[], |r| r.key = public("insider-8"))),
-        "signature",
-    );
-    push(
-        "request-kind",
-        "A key package in the request's place.",
-        &with_request(key_package(NAME, 1)),
-        "kind",
-    );
+    table! { push:
+        "mac-without-token": "A mac, and no token.", &with_request(request(NAME, &[])) => "field";
+        "unknown-token": "A token that nobody gave out.",
+            &with_request(asks(&[], |r| r.token[0] ^= 1)) => "token";
+        "mac": "Made without the token's secret.", &with(|p| p.mac[31] ^= 1) => "proof";
+        "mac-purpose": "Made with the token's secret, but under another label.",
+            &Plan { mac: *other_label.expose(), ..plan() } => "proof";
+        "mac-zeros": "A token's id alone.", &with(|p| p.mac = [0; 32]) => "proof";
+        "mac-other-request": "The mac of another request.", &other => "proof";
+        "unknown-domain": "The request does not name the domain.",
+            &with_request(asks(&[], |r| r.domain = UNKNOWN_DOMAIN)) => "domain";
+        "domain": "The request names another domain.",
+            &with_request(asks(&[], |r| r.domain = DomainId([1; 16]))) => "domain";
+        "request-key": "The request is signed by another key than the one inside.",
+            &with_request(asks(&[], |r| r.key = public("insider-8"))) => "signature";
+        "request-kind": "A key package in the request's place.",
+            &with_request(key_package(NAME, 1)) => "kind";
+    }
     for (id, key) in LOW_ORDER_KEYS {
         let low = key_package_with(NAME, 1, |p| p.init_key = key);
         push(
@@ -475,24 +341,14 @@ fn inside(file: &mut VectorFile) {
             "field",
         );
     }
-    push(
-        "fingerprint",
-        "On the topic of another key.",
-        &with_request(request_with("sensor-8", &[], |r| r.token = token_id())),
-        "recipient",
-    );
     let mut unproven = with_request(asks(&[], |r| r.name = "pump-7"));
     unproven.mac[31] ^= 1;
-    push(
-        "mac-before-name",
-        "The mac comes before the name: who has no secret gets no answer.",
-        &unproven,
-        "proof",
-    );
-    push(
-        "name",
-        "A name that the token does not admit.",
-        &with_request(asks(&[], |r| r.name = "pump-7")),
-        "name",
-    );
+    table! { push:
+        "fingerprint": "On the topic of another key.",
+            &with_request(request_with("sensor-8", &[], |r| r.token = token_id())) => "recipient";
+        "mac-before-name": "The mac comes before the name: who has no secret gets no answer.",
+            &unproven => "proof";
+        "name": "A name that the token does not admit.",
+            &with_request(asks(&[], |r| r.name = "pump-7")) => "name";
+    }
 }

@@ -4,6 +4,7 @@ use super::heartbeat::{heartbeat, nonce, nonce_answer};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, WEEK, authority_json, digest, live_authority};
 
 pub(super) const LEASE: u32 = 3600;
@@ -57,83 +58,36 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     let known = || object! { known: true };
     let refused = |reason: &'static str| object! { reason: reason };
     let hour = u64::from(LEASE);
-    push("announcement", "Its own lease.", vec![first()], None);
-    push(
-        "heartbeat",
-        "A heartbeat renews; its lease counts as at most the policy's; an older one changes nothing.",
-        vec![
-            first(),
-            beat(&group, 1, NOW, 60 * LEASE, good(NOW + hour, None)),
-            beat(&group, 1, NOW - 60, LEASE, known()),
-        ],
-        None,
-    );
-    push(
-        "not-after",
-        "No heartbeat reaches beyond not_after.",
-        vec![
-            first(),
-            beat(&group, 1, NOW + 300, LEASE, good(NOW + 300 + hour, None)),
-            object! { heartbeat: Json::hex(heartbeat(|f| {
+    let ahead = object! { reason: "ahead", ask_epoch: 2_u8 };
+    table! { push:
+        "announcement": "Its own lease.", vec![first()], None;
+        "heartbeat": "A heartbeat renews; its lease counts as at most the policy's; an older one changes nothing.",
+            vec![
+                first(), beat(&group, 1, NOW, 60 * LEASE, good(NOW + hour, None)),
+                beat(&group, 1, NOW - 60, LEASE, known()),
+            ], None;
+        "not-after": "No heartbeat reaches beyond not_after.",
+            vec![first(), beat(&group, 1, NOW + 300, LEASE, good(NOW + 300 + hour, None)), object! { heartbeat: Json::hex(heartbeat(|f| {
                 (f.epoch, f.issued_at, f.lease) = (1, NOW + WEEK, LEASE);
                 f.announcement = group.epoch(1).hash;
-            })), now: NOW + WEEK, expect: good(issued(1) + WEEK, None) },
-        ],
-        None,
-    );
-    push(
-        "next-epoch",
-        "A heartbeat renews one announcement and no other.",
-        vec![
-            first(),
-            beat(&group, 1, NOW, LEASE, good(NOW + hour, None)),
-            announced(&group, 2),
-        ],
-        None,
-    );
-    push(
-        "answer",
-        "A nonce answer counts on the device's uptime, from when the nonce was made.",
-        vec![
-            first(),
-            answer(&group, 60, 5000, good(issued(1) + hour, Some(65_000))),
-        ],
-        None,
-    );
-    push(
-        "future",
-        "A heartbeat from the future.",
-        vec![
-            first(),
-            beat(&group, 1, NOW + 301, LEASE, refused("expired")),
-        ],
-        Some("expired"),
-    );
-    push(
-        "older",
-        "It names the announcement before the newest.",
-        vec![
-            first(),
-            announced(&group, 2),
-            beat(&group, 1, NOW, LEASE, refused("too_old")),
-        ],
-        Some("too_old"),
-    );
-    let ahead = object! { reason: "ahead", ask_epoch: 2_u8 };
-    push(
-        "ahead",
-        "It names one that was withheld.",
-        vec![first(), beat(&group, 2, NOW, LEASE, ahead)],
-        Some("ahead"),
-    );
+            })), now: NOW + WEEK, expect: good(issued(1) + WEEK, None) }], None;
+        "next-epoch": "A heartbeat renews one announcement and no other.",
+            vec![first(), beat(&group, 1, NOW, LEASE, good(NOW + hour, None)), announced(&group, 2)], None;
+        "answer": "A nonce answer counts on the device's uptime, from when the nonce was made.",
+            vec![first(), answer(&group, 60, 5000, good(issued(1) + hour, Some(65_000)))], None;
+        "future": "A heartbeat from the future.",
+            vec![first(), beat(&group, 1, NOW + 301, LEASE, refused("expired"))], Some("expired");
+        "older": "It names the announcement before the newest.",
+            vec![first(), announced(&group, 2), beat(&group, 1, NOW, LEASE, refused("too_old"))],
+            Some("too_old");
+        "ahead": "It names one that was withheld.",
+            vec![first(), beat(&group, 2, NOW, LEASE, ahead)], Some("ahead");
+    }
     let other = heartbeat(|f| {
         (f.epoch, f.announcement) = (1, digest("another announcement"));
     });
     let fork = object! { heartbeat: Json::hex(other), now: NOW, expect: refused("fork") };
-    push(
-        "fork",
-        "It names another announcement of the epoch.",
-        vec![first(), fork],
-        Some("fork"),
-    );
+    table! { push:
+        "fork": "It names another announcement of the epoch.", vec![first(), fork], Some("fork");
+    }
 }

@@ -12,6 +12,7 @@ use super::lease::{LEASE, announced, beat, good, issued};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{Authority, NOW, WEEK, authority_json, bytes, live_authority};
 
 const HOUR: u64 = LEASE as u64;
@@ -238,69 +239,25 @@ fn uptimes(group: &Group, without: &Group, file: &mut VectorFile) {
         }
         .done(id, comment, file);
     };
-    push(
-        "timer-answer",
-        "A lease on the uptime: to the millisecond, and grace and skew more for readers.",
-        group,
-        stop(Case::new(group).answer(5000, |_| {}, renewed(until)), until),
-    );
-    push(
-        "timer-answer-policy",
-        "An answer's lease counts as at most the policy's.",
-        group,
-        stop(
-            Case::new(group).answer(5000, |f| f.lease = 7200, renewed(5000 + HOUR * 1000)),
-            5000 + HOUR * 1000,
-        ),
-    );
-    push(
-        "timer-no-answer",
-        "Without a clock an announcement starts no lease, and a heartbeat neither.",
-        group,
-        Case::new(group)
-            .up(Some(0), false, false)
-            .step(beat(group, 1, NOW, LEASE, good(NOW + HOUR, None)))
-            .up(Some(1), false, false)
-            .steps,
-    );
-    push(
-        "timer-no-uptime",
-        "With neither clock nor uptime nothing is good.",
-        group,
-        Case::new(group)
-            .answer(5000, |_| {}, renewed(until))
-            .up(None, false, false)
-            .steps,
-    );
-    push(
-        "timer-answer-stays",
-        "It stays good when a newer announcement is followed.",
-        group,
-        stop(
-            Case::new(group)
-                .answer(5000, |_| {}, renewed(until))
-                .step(object! {
-                    object: Json::hex(group.announcement(2)), now: Json::Null,
-                    expect: good(issued(2) + HOUR, Some(until)),
-                }),
-            until,
-        ),
-    );
     let later = good(own, Some(90_000));
-    push(
-        "timer-two-answers",
-        "The nonce that was made last counts, in whatever order the answers come.",
-        group,
-        stop(
-            Case::new(group).answer(30_000, |_| {}, later).answer_to(
-                other_nonce(),
-                5000,
-                |_| {},
-                object! { known: true },
-            ),
-            90_000,
-        ),
-    );
+    table! { push:
+        "timer-answer": "A lease on the uptime: to the millisecond, and grace and skew more for readers.",
+            group, stop(Case::new(group).answer(5000, |_| {}, renewed(until)), until);
+        "timer-answer-policy": "An answer's lease counts as at most the policy's.",
+            group,
+            stop(Case::new(group).answer(5000, |f| f.lease = 7200, renewed(5000 + HOUR * 1000)), 5000 + HOUR * 1000);
+        "timer-no-answer": "Without a clock an announcement starts no lease, and a heartbeat neither.",
+            group,
+            Case::new(group).up(Some(0), false, false).step(beat(group, 1, NOW, LEASE, good(NOW + HOUR, None))).up(Some(1), false, false).steps;
+        "timer-no-uptime": "With neither clock nor uptime nothing is good.",
+            group, Case::new(group).answer(5000, |_| {}, renewed(until)).up(None, false, false).steps;
+        "timer-answer-stays": "It stays good when a newer announcement is followed.",
+            group,
+            stop(Case::new(group).answer(5000, |_| {}, renewed(until)).step(object! { object: Json::hex(group.announcement(2)), now: Json::Null, expect: good(issued(2) + HOUR, Some(until)) }), until);
+        "timer-two-answers": "The nonce that was made last counts, in whatever order the answers come.",
+            group,
+            stop(Case::new(group).answer(30_000, |_| {}, later).answer_to(other_nonce(), 5000, |_| {}, object! { known: true }), 90_000);
+    }
     let first = || {
         object! {
             object: Json::hex(without.announcement(1)), now: Json::Null,
@@ -313,30 +270,22 @@ fn uptimes(group: &Group, without: &Group, file: &mut VectorFile) {
         reason: None,
         delegation: None,
     };
-    push(
-        "timer-no-clock",
-        "Without leases a device without a clock does not use the group.",
-        without,
-        case.up(None, false, false)
-            .up(Some(0), false, false)
-            .up(Some(u64::MAX), false, false)
-            .steps,
-    );
+    table! { push:
+        "timer-no-clock": "Without leases a device without a clock does not use the group.",
+            without,
+            case.up(None, false, false).up(Some(0), false, false).up(Some(u64::MAX), false, false).steps;
+    }
     let case = Case {
         group: without,
         steps: vec![first()],
         reason: None,
         delegation: None,
     };
-    push(
-        "timer-no-lease-answer",
-        "Nor does an answer let it.",
-        without,
-        case.answer(5000, |_| {}, object! { known: true })
-            .up(Some(5000), false, false)
-            .up(Some(5001), false, false)
-            .steps,
-    );
+    table! { push:
+        "timer-no-lease-answer": "Nor does an answer let it.",
+            without,
+            case.answer(5000, |_| {}, object! { known: true }).up(Some(5000), false, false).up(Some(5001), false, false).steps;
+    }
     lease_ends(file);
 }
 

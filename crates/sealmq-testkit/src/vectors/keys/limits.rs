@@ -10,6 +10,7 @@ use super::heartbeat::{answer_context, nonce_answer};
 use super::objects::{Plan, request, samples, under_authority};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     NOW, body_of, digest, domain, identity, issuer, key_package, public, sensor, sign,
 };
@@ -37,8 +38,10 @@ fn sizes(file: &mut VectorFile) {
         )
         .attacks(&["F4"])
     };
-    plan("64-packages", "The most packages.", &most[..64]).valid(file);
-    plan("65-packages", "A package too many.", &most).invalid(file, "field");
+    table! { plan => file:
+        "64-packages": "The most packages.",  &most[..64] => valid;
+        "65-packages": "A package too many.", &most       => "field";
+    }
 
     let refusal = join_refusal(|_| {});
     let long = [body_of(&refusal, Kind::JoinRefusal), &[0; 1024]].concat();
@@ -60,26 +63,13 @@ fn members(file: &mut VectorFile) {
     let context = answer_context().with("member", last + 1);
     plan("member-too-large", "2^28.", last + 1, context).invalid(file, "field");
     let shortest = nonce_answer(|f| f.lease = 1);
-    Plan::new(
-        "nonce_answer",
-        "lease-1",
-        "The shortest lease.",
-        shortest,
-        answer_context(),
-    )
-    .valid(file);
     let right = nonce_answer(|_| {});
     let body = body_of(&right, Kind::NonceAnswer);
     let by_member = sign(Kind::NonceAnswer, body, &identity("insider-8"));
-    Plan::new(
-        "nonce_answer",
-        "member",
-        "Signed by a member.",
-        by_member,
-        answer_context(),
-    )
-    .attacks(&["B19"])
-    .invalid(file, "signature");
+    table! { Plan::of("nonce_answer", answer_context()) => file:
+        "lease-1": "The shortest lease.", shortest  => valid;
+        "member":  "Signed by a member.", by_member => "signature" ["B19"];
+    }
 }
 
 /// What a device checks of the credential that answers its request.
@@ -96,24 +86,12 @@ fn answers(file: &mut VectorFile) {
             .attacks(&["G7", "C3"])
     };
     let own = "request of sensor-7";
-    plan(
-        "answer",
-        "It answers the device's request.",
-        context(public(NAME), own),
-    )
-    .valid(file);
-    plan(
-        "answer-key",
-        "It is another device's.",
-        context(public("insider-8"), own),
-    )
-    .invalid(file, "recipient");
-    plan(
-        "answer-request",
-        "It answers another request.",
-        context(public(NAME), "an older request"),
-    )
-    .invalid(file, "recipient");
+    table! { plan => file:
+        "answer": "It answers the device's request.", context(public(NAME), own) => valid;
+        "answer-key": "It is another device's.", context(public("insider-8"), own) => "recipient";
+        "answer-request": "It answers another request.",
+            context(public(NAME), "an older request") => "recipient";
+    }
 }
 
 /// In a domain of suite 2 all other objects have the form of suite 1.

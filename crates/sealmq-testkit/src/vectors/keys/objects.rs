@@ -11,6 +11,7 @@ use crate::vectors::fields;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     CONTROLLER, NOW, authority, authority_json, body_of, controller, delegation, digest, domain,
     elements, fields_body, hash, heart, identity, key_package, plant, public, root_key, sensor,
@@ -58,6 +59,14 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Makes objects of one kind, verified in one context.
+    pub(crate) fn of(
+        expected: &'static str,
+        context: Json,
+    ) -> impl Fn(&str, &'a str, Vec<u8>) -> Self {
+        move |id, comment, object| Self::new(expected, id, comment, object, context.clone())
+    }
+
     pub(crate) fn spec(mut self, section: &'static str) -> Self {
         self.spec = section;
         self
@@ -70,6 +79,22 @@ impl<'a> Plan<'a> {
 
     fn input(&self) -> Json {
         object! { expected: self.expected, object: Json::hex(&self.object), context: self.context.clone() }
+    }
+
+    /// Verifies, or does not for this reason. Without attacks those stay that are set.
+    pub(crate) fn verdict(
+        mut self,
+        reason: Option<&'static str>,
+        attacks: &'a [&'a str],
+        file: &mut VectorFile,
+    ) {
+        if !attacks.is_empty() {
+            self.attacks = attacks;
+        }
+        match reason {
+            Some(reason) => self.invalid(file, reason),
+            None => self.valid(file),
+        }
     }
 
     /// It verifies; the vector states hash and fields.
@@ -200,56 +225,25 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<u8>, Json)> {
     let mut group = Group::new("objects", 4);
     group.remove(&[20]);
     let package = key_package("sensor-7", 1);
-    vec![
-        ("delegation", delegation(1), under_root()),
-        (
-            "credential",
-            sensor().object(),
-            under_authority().with("now", NOW).with("skew", 300_u16),
-        ),
-        (
-            "key_package",
-            package.clone(),
-            object! { domain: domain().0, now: NOW, skew: 300_u16 },
-        ),
-        (
-            "enrolment_request",
-            request("sensor-7", &[package.clone(), key_package("sensor-7", 2)]),
-            object! { domain: domain().0 },
-        ),
-        (
-            "welcome",
-            group.welcome(7, "sensor-7", 17, &package),
-            under_authority()
-                .with("member", 7_u8)
-                .with("group", plant().0),
-        ),
-        (
-            "announcement",
-            group.announcement(1).to_vec(),
-            under_authority()
-                .with("group", plant().0)
-                .with("now", NOW)
-                .with("skew", 300_u16),
-        ),
-        (
-            "refused_list",
-            refused_list(&records(&[(3, u32::MAX), (9, 4)])),
-            under_authority().with("group", plant().0),
-        ),
-        ("heartbeat", heartbeat(|_| {}), heartbeat_context()),
-        ("nonce_answer", nonce_answer(|_| {}), answer_context()),
-        (
-            "confirmation",
-            confirmation(&group_entries(), |_| {}),
-            confirmation_context(),
-        ),
-        (
-            "join_refusal",
-            join_refusal(|_| {}),
-            under_authority().with("request", digest("request of sensor-7")),
-        ),
-    ]
+    table! {
+        "delegation": delegation(1), under_root();
+        "credential": sensor().object(), under_authority().with("now", NOW).with("skew", 300_u16);
+        "key_package": package.clone(), object! { domain: domain().0, now: NOW, skew: 300_u16 };
+        "enrolment_request": request("sensor-7", &[package.clone(), key_package("sensor-7", 2)]),
+            object! { domain: domain().0 };
+        "welcome": group.welcome(7, "sensor-7", 17, &package),
+            under_authority().with("member", 7_u8).with("group", plant().0);
+        "announcement": group.announcement(1).to_vec(),
+            under_authority().with("group", plant().0).with("now", NOW).with("skew", 300_u16);
+        "refused_list": refused_list(&records(&[(3, u32::MAX), (9, 4)])),
+            under_authority().with("group", plant().0);
+        "heartbeat": heartbeat(|_| {}), heartbeat_context();
+        "nonce_answer": nonce_answer(|_| {}), answer_context();
+        "confirmation": confirmation(&group_entries(), |_| {}), confirmation_context();
+        "join_refusal": join_refusal(|_| {}),
+            under_authority().with("request", digest("request of sensor-7"));
+    }
+    .into()
 }
 
 pub(crate) fn vectors(file: &mut VectorFile) {

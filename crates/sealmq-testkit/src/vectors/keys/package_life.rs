@@ -3,6 +3,7 @@
 
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::NOW;
 
 const DAY: u64 = 86_400;
@@ -174,14 +175,23 @@ fn window(file: &mut VectorFile) {
     )
     .gives(&[], true, file);
     let old = |days: u64| [package(1, 1, days * DAY, 10), package(2, 2, DAY, 40)];
-    let comment = "With a welcome to the newest generation they stay longer.";
-    case("settled", comment, settled(40), &old(13)).gives(&[1, 2], false, file);
-    let comment = "With a welcome to the newest generation: 14 days old.";
-    case("settled-14-days", comment, settled(40), &old(14)).gives(&[2], false, file);
-    let comment = "14 days old, within window + 1 epochs.";
+    case(
+        "settled",
+        "With a welcome to the newest generation they stay longer.",
+        settled(40),
+        &old(13),
+    )
+    .gives(&[1, 2], false, file);
+    case(
+        "settled-14-days",
+        "With a welcome to the newest generation: 14 days old.",
+        settled(40),
+        &old(14),
+    )
+    .gives(&[2], false, file);
     case(
         "settled-14-days-edge",
-        comment,
+        "14 days old, within window + 1 epochs.",
         settled(13),
         &[package(1, 1, 14 * DAY, 10), package(2, 2, DAY, 12)],
     )
@@ -190,14 +200,24 @@ fn window(file: &mut VectorFile) {
         installed: None,
         ..settled(14)
     };
-    let comment = "Without any welcome, whatever the generation.";
-    case("no-welcome", comment, without, &[package(1, 1, 3600, 10)]).gives(&[], true, file);
+    case(
+        "no-welcome",
+        "Without any welcome, whatever the generation.",
+        without,
+        &[package(1, 1, 3600, 10)],
+    )
+    .gives(&[], true, file);
     let removed = Group {
         removed: true,
         ..lacking(14)
     };
-    let comment = "Removed: no welcome is missing.";
-    case("removed", comment, removed, &[package(1, 1, 3600, 10)]).gives(&[1], false, file);
+    case(
+        "removed",
+        "Removed: no welcome is missing.",
+        removed,
+        &[package(1, 1, 3600, 10)],
+    )
+    .gives(&[1], false, file);
 }
 
 /// Below the installed welcome's package none serves.
@@ -207,10 +227,20 @@ fn passed(file: &mut VectorFile) {
         installed_package: 4,
         ..settled(newest)
     };
-    let comment = "The installed welcome was sealed to a later package than one of them.";
-    case("passed", comment, installed(14), &packages).gives(&[5], false, file);
-    let comment = "The same, within window + 1 epochs.";
-    case("passed-edge", comment, installed(13), &packages).gives(&[3, 5], false, file);
+    case(
+        "passed",
+        "The installed welcome was sealed to a later package than one of them.",
+        installed(14),
+        &packages,
+    )
+    .gives(&[5], false, file);
+    case(
+        "passed-edge",
+        "The same, within window + 1 epochs.",
+        installed(13),
+        &packages,
+    )
+    .gives(&[3, 5], false, file);
 }
 
 /// A generation without a welcome wants packages that were made since it began.
@@ -224,69 +254,15 @@ fn generation(file: &mut VectorFile) {
         )
         .gives(&[1], due, file);
     };
-    fresh(
-        "made-before",
-        "Made before the generation's first epoch was known.",
-        10,
-        9,
-        5,
-        true,
-        file,
-    );
-    fresh(
-        "made-at-first",
-        "Made when that epoch was known.",
-        10,
-        10,
-        5,
-        false,
-        file,
-    );
-    fresh(
-        "made-before-later",
-        "Made before; the newest epoch is a later one.",
-        11,
-        9,
-        5,
-        true,
-        file,
-    );
-    fresh(
-        "half-window",
-        "Half of the window old, rounded down.",
-        11,
-        10,
-        3600,
-        false,
-        file,
-    );
-    fresh(
-        "half-window-passed",
-        "Older than half of the window.",
-        12,
-        10,
-        3600,
-        true,
-        file,
-    );
-    fresh(
-        "half-window-young",
-        "Older than half of the window, within a minute.",
-        12,
-        10,
-        59,
-        false,
-        file,
-    );
-    fresh(
-        "half-window-minute",
-        "Older than half of the window, a minute old.",
-        12,
-        10,
-        60,
-        true,
-        file,
-    );
+    table! { fresh:
+        "made-before": "Made before the generation's first epoch was known.", 10, 9, 5, true, file;
+        "made-at-first": "Made when that epoch was known.", 10, 10, 5, false, file;
+        "made-before-later": "Made before; the newest epoch is a later one.", 11, 9, 5, true, file;
+        "half-window": "Half of the window old, rounded down.", 11, 10, 3600, false, file;
+        "half-window-passed": "Older than half of the window.", 12, 10, 3600, true, file;
+        "half-window-young": "Older than half of the window, within a minute.", 12, 10, 59, false, file;
+        "half-window-minute": "Older than half of the window, a minute old.", 12, 10, 60, true, file;
+    }
     let odd = |newest| Group {
         window: 3,
         ..lacking(newest)
@@ -305,10 +281,9 @@ fn generation(file: &mut VectorFile) {
         &[package(1, 1, 3600, 10)],
     )
     .gives(&[1], true, file);
-    let comment = "Only the newest set counts.";
     case(
         "newest-set",
-        comment,
+        "Only the newest set counts.",
         lacking(11),
         &[package(1, 1, 3600, 9), package(2, 2, 30, 11)],
     )
@@ -375,8 +350,12 @@ fn refusal(file: &mut VectorFile) {
     );
     refused.refused = Some(2);
     refused.gives(&[1, 3], true, file);
-    let comment = "The same with a welcome to the newest generation.";
-    let mut refused = case("refused-settled", comment, settled(11), &packages);
+    let mut refused = case(
+        "refused-settled",
+        "The same with a welcome to the newest generation.",
+        settled(11),
+        &packages,
+    );
     refused.refused = Some(3);
     refused.gives(&[1, 2], true, file);
 }

@@ -6,6 +6,7 @@ use sealmq_keys::{KeyPackage, UNKNOWN_DOMAIN};
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{LOW_ORDER_KEYS, domain, hash, key_package, key_package_with, public};
 
 const NAME: &str = "sensor-7";
@@ -30,19 +31,18 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         let vector = Vector::valid("package_set", id, comment, SPEC, input(&set(packages)));
         file.push(vector.attacks(&["A31"]).result(result));
     };
-    good("one", "One package.", &[package(1)], &[1]);
     let some = [package(3), package(4), package(9)];
-    good("numbers-jump", "Numbers rise.", &some, &[3, 4, 9]);
+    table! { good:
+        "one":          "One package.",  &[package(1)], &[1];
+        "numbers-jump": "Numbers rise.", &some, &[3, 4, 9];
+    }
     let numbers: Vec<u32> = (1..=64).collect();
     let most: Vec<_> = numbers.iter().map(|n| package(*n)).collect();
-    good("64", "The most packages.", &most, &numbers);
     let unknown = [key_package_with(NAME, 1, |p| p.domain = UNKNOWN_DOMAIN)];
-    good(
-        "unknown-domain",
-        "Made before the device knew its domain.",
-        &unknown,
-        &[1],
-    );
+    table! { good:
+        "64":             "The most packages.",                      &most, &numbers;
+        "unknown-domain": "Made before the device knew its domain.", &unknown, &[1];
+    }
 
     let mut bad = |id: &str, comment: &str, bytes: &[u8], reason: &'static str| {
         let id = format!("package-set-{id}");
@@ -51,23 +51,15 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     };
     let with =
         |change: fn(&mut KeyPackage<'_>)| set(&[package(1), key_package_with(NAME, 2, change)]);
-    bad("cleared", "A cleared topic.", &[], "encoding");
-    bad("none", "No package.", &set(&[]), "field");
     let mut many = most;
     many.push(package(65));
-    bad("65", "More than 64 packages.", &set(&many), "field");
-    bad(
-        "numbers-fall",
-        "Numbers fall.",
-        &set(&[package(2), package(1)]),
-        "field",
-    );
-    bad(
-        "twice",
-        "A package twice.",
-        &set(&[package(2), package(2)]),
-        "field",
-    );
+    table! { bad:
+        "cleared":      "A cleared topic.",       &[]                             => "encoding";
+        "none":         "No package.",            &set(&[])                       => "field";
+        "65":           "More than 64 packages.", &set(&many)                     => "field";
+        "numbers-fall": "Numbers fall.",          &set(&[package(2), package(1)]) => "field";
+        "twice":        "A package twice.",       &set(&[package(2), package(2)]) => "field";
+    }
     for (id, key) in LOW_ORDER_KEYS {
         bad(
             &format!("low-order-{id}"),
@@ -76,72 +68,23 @@ pub(crate) fn vectors(file: &mut VectorFile) {
             "field",
         );
     }
-    bad(
-        "number-0",
-        "Numbers begin with 1.",
-        &set(&[package(0)]),
-        "field",
-    );
-    bad(
-        "foreign",
-        "A package of somebody else.",
-        &set(&[package(1), key_package("insider-8", 2)]),
-        "field",
-    );
-    bad(
-        "forged",
-        "A package in this member's name, signed by another one.",
-        &set(&[key_package_with("insider-8", 2, |p| {
-            p.identity = public(NAME)
-        })]),
-        "signature",
-    );
-    bad(
-        "domain",
-        "A package of another domain.",
-        &with(|p| p.domain = DomainId([1; 16])),
-        "domain",
-    );
-    bad("kem", "Another KEM.", &with(|p| p.kem = 0x0010), "field");
     let mut altered = package(2);
     altered[70] ^= 1;
-    bad(
-        "altered",
-        "A package with a changed bit.",
-        &set(&[package(1), altered]),
-        "signature",
-    );
     let suite_2 = [&[0x12], &package(2)[1..]].concat();
-    bad(
-        "form",
-        "A package of the other suite.",
-        &set(&[package(1), suite_2]),
-        "form",
-    );
-    bad(
-        "kind",
-        "Something else than a package.",
-        &set(&[super::objects::request(NAME, &[])]),
-        "kind",
-    );
-    bad(
-        "empty-package",
-        "An empty package.",
-        &set(&[package(1), vec![]]),
-        "form",
-    );
     let right = set(&some);
-    bad(
-        "trailing",
-        "A byte behind the list.",
-        &[&right[..], &[0]].concat(),
-        "encoding",
-    );
-    bad(
-        "truncated",
-        "The last byte is missing.",
-        &right[..right.len() - 1],
-        "encoding",
-    );
-    bad("size", "Above 16384 bytes.", &blob(&[0; 16_384]), "size");
+    table! { bad:
+        "number-0": "Numbers begin with 1.", &set(&[package(0)]) => "field";
+        "foreign": "A package of somebody else.", &set(&[package(1), key_package("insider-8", 2)]) => "field";
+        "forged": "A package in this member's name, signed by another one.",
+            &set(&[key_package_with("insider-8", 2, |p| p.identity = public(NAME))]) => "signature";
+        "domain": "A package of another domain.", &with(|p| p.domain = DomainId([1; 16])) => "domain";
+        "kem": "Another KEM.", &with(|p| p.kem = 0x0010) => "field";
+        "altered": "A package with a changed bit.", &set(&[package(1), altered]) => "signature";
+        "form": "A package of the other suite.", &set(&[package(1), suite_2]) => "form";
+        "kind": "Something else than a package.", &set(&[super::objects::request(NAME, &[])]) => "kind";
+        "empty-package": "An empty package.", &set(&[package(1), vec![]]) => "form";
+        "trailing": "A byte behind the list.", &[&right[..], &[0]].concat() => "encoding";
+        "truncated": "The last byte is missing.", &right[..right.len() - 1] => "encoding";
+        "size": "Above 16384 bytes.", &blob(&[0; 16_384]) => "size";
+    }
 }

@@ -5,6 +5,7 @@ use sealmq_keys::Generation;
 use super::follower::{Follower, Welcome, fixtures};
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
+use crate::vectors::table::stories;
 use crate::vectors::world::{authority, digest};
 
 const READER: u32 = 17;
@@ -45,37 +46,22 @@ fn moved(group: &Group, file: &mut VectorFile) {
             .ok(4)
     };
     let welcome = Welcome::new(group, 23, 5, 2);
-    new(
-        "welcome-renewed",
-        "A new delegation's welcome that fits: the window stays.",
-    )
-    .now_under(&authority(2))
-    .moved(&welcome)
-    .ok(5)
-    .known(4)
-    .known(3)
-    .ok(6)
-    .done(file);
+    stories! { new => file:
+        "welcome-renewed": "A new delegation's welcome that fits: the window stays."
+            => .now_under(&authority(2)).moved(&welcome).ok(5).known(4).known(3).ok(6);
+    }
     let again = Welcome::new(group, 23, 5, 2).with(|f| (f.serial, f.generation) = (1, 2));
     let again = again.signed_under(1);
-    new(
-        "welcome-moved",
-        "A welcome to a new generation: the window stays.",
-    )
-    .moved(&again)
-    .known(4)
-    .known(3)
-    .done(file);
+    stories! { new => file:
+        "welcome-moved": "A welcome to a new generation: the window stays."
+            => .moved(&again).known(4).known(3);
+    }
     // A member that was away until its welcome: nothing of before is known to contradict it.
-    let comment = "The member was away: the chain has a gap, and nothing contradicts.";
-    Follower::new(group, READER, 1, "welcome-after-gap", comment)
-        .under(1)
-        .ok(1)
-        .now_under(&authority(2))
-        .moved_keeping(&Welcome::new(group, 23, 5, 2), &[])
-        .ok(5)
-        .ok(6)
-        .done(file);
+    stories! { Follower::of(group, READER, 1) => file:
+        "welcome-after-gap": "The member was away: the chain has a gap, and nothing contradicts."
+            => .under(1).ok(1).now_under(&authority(2)).moved_keeping(&Welcome::new(group, 23, 5, 2), &[])
+            .ok(5).ok(6);
+    }
     kept(group, file);
 }
 
@@ -96,21 +82,14 @@ fn kept(group: &Group, file: &mut VectorFile) {
             .ok(2)
             .ok(3)
     };
-    let comment = "A forged epoch behind a gap does not stay: only the healing one is named.";
-    new("moved-forged-behind-gap", comment)
-        .ok_draft(&forged)
-        .now_under(&authority(2))
-        .moved_keeping(&Welcome::new(group, 23, 6, 2), &[2])
-        .ok(6)
-        .done(file);
-    let comment = "Named by `previous`, two epochs before the welcome's, and what that names.";
-    new("moved-named-before-gap", comment)
-        .now_under(&authority(2))
-        .moved_keeping(
-            &Welcome::new(group, 23, 6, 2).with(|f| f.previous = group.epoch(3).hash),
-            &[1, 2, 3],
-        )
-        .done(file);
+    stories! { new => file:
+        "moved-forged-behind-gap": "A forged epoch behind a gap does not stay: only the healing one is named."
+            => .ok_draft(&forged).now_under(&authority(2))
+            .moved_keeping(&Welcome::new(group, 23, 6, 2), &[2]).ok(6);
+        "moved-named-before-gap": "Named by `previous`, two epochs before the welcome's, and what that names."
+            => .now_under(&authority(2))
+            .moved_keeping(&Welcome::new(group, 23, 6, 2).with(|f| f.previous = group.epoch(3).hash), &[1, 2, 3]);
+    }
     let comment = "A welcome of the same delegation names as little, and all of the window stay.";
     let late = Welcome::new(group, 23, 6, 2).with(|f| (f.serial, f.generation) = (1, 2));
     Follower::new(group, READER, 1, "moved-same-serial-gap", comment)
@@ -137,72 +116,36 @@ fn replaced(group: &Group, file: &mut VectorFile) {
             .ok(2)
             .ok(3)
     };
-    new(
-        "replaced-previous",
-        "The thief's epoch 4 contradicts the new welcome's predecessor.",
-    )
-    .ok_draft(&forged)
-    .now_under(&authority(2))
-    .replaced(&Welcome::new(group, 23, 5, 2))
-    .ok(5)
-    .ok(6)
-    .done(file);
     let back = Welcome::new(group, 23, 6, 2).with(|f| {
         f.previous = group.epoch(3).hash;
         (f.healing_epoch, f.healing) = forged.healing;
     });
-    new(
-        "replaced-goes-back",
-        "The welcome goes on from an epoch before the thief's, and leaves epochs out.",
-    )
-    .ok_draft(&forged)
-    .now_under(&authority(2))
-    .replaced(&back)
-    .done(file);
     let mut far = forged_at(group, 5000);
-    new(
-        "replaced-fast-forward",
-        "The thief ran ahead: the next epoch is far below the current.",
-    )
-    .ok_draft(&far)
-    .now_under(&authority(2))
-    .replaced(&Welcome::new(group, 23, 5, 2))
-    .bad_draft(&far, "role")
-    .ok(5)
-    .ok(6)
-    .done(file);
+    stories! { new => file:
+        "replaced-previous": "The thief's epoch 4 contradicts the new welcome's predecessor."
+            => .ok_draft(&forged).now_under(&authority(2)).replaced(&Welcome::new(group, 23, 5, 2)).ok(5)
+            .ok(6);
+        "replaced-goes-back": "The welcome goes on from an epoch before the thief's, and leaves epochs out."
+            => .ok_draft(&forged).now_under(&authority(2)).replaced(&back);
+        "replaced-fast-forward": "The thief ran ahead: the next epoch is far below the current."
+            => .ok_draft(&far).now_under(&authority(2)).replaced(&Welcome::new(group, 23, 5, 2))
+            .bad_draft(&far, "role").ok(5).ok(6);
+    }
     far = forged_at(group, 5);
     far.previous = group.epoch(4).hash;
-    new(
-        "replaced-same-epoch",
-        "The welcome's epoch is the current one: the thief signed it.",
-    )
-    .ok_draft(&far)
-    .now_under(&authority(2))
-    .replaced(&Welcome::new(group, 23, 5, 2))
-    .ok(5)
-    .done(file);
     let healing = Welcome::new(group, 23, 5, 2).with(|f| f.healing = digest("another healing"));
-    new(
-        "replaced-healing",
-        "Another healing announcement than the one that was followed.",
-    )
-    .ok(4)
-    .now_under(&authority(2))
-    .replaced(&healing)
-    .done(file);
+    stories! { new => file:
+        "replaced-same-epoch": "The welcome's epoch is the current one: the thief signed it."
+            => .ok_draft(&far).now_under(&authority(2)).replaced(&Welcome::new(group, 23, 5, 2)).ok(5);
+        "replaced-healing": "Another healing announcement than the one that was followed."
+            => .ok(4).now_under(&authority(2)).replaced(&healing);
+    }
     let skipped =
         Welcome::new(group, 23, 5, 2).with(|f| (f.healing_epoch, f.healing) = (3, digest("3")));
-    let comment = "A healing epoch among those that were skipped: what was followed denies it.";
-    Follower::new(group, READER, 1, "replaced-healing-skipped", comment)
-        .under(1)
-        .attacks(&["A15"])
-        .ok(1)
-        .ok(2)
-        .ok(4)
-        .now_under(&authority(2))
-        .replaced(&skipped)
-        .done(file);
+    stories! { Follower::of(group, READER, 1) => file:
+        "replaced-healing-skipped": "A healing epoch among those that were skipped: what was followed denies it."
+            => .under(1).attacks(&["A15"]).ok(1).ok(2).ok(4).now_under(&authority(2)).replaced(&skipped);
+    }
 }
 
 /// An announcement of the thief, of this epoch and of no predecessor that anybody knows.
@@ -230,62 +173,39 @@ fn refused(group: &Group, file: &mut VectorFile) {
         (f.serial, f.generation, f.previous) = (1, 2, digest("another predecessor"));
     };
     let welcome = Welcome::new(group, 23, 5, 2).with(fork).signed_under(1);
-    new(
-        "welcome-fork",
-        "Of the same delegation, and it contradicts: nothing is replaced.",
-    )
-    .not_installed(&welcome, "fork")
-    .done(file);
+    stories! { new => file:
+        "welcome-fork": "Of the same delegation, and it contradicts: nothing is replaced."
+            => .not_installed(&welcome, "fork");
+    }
     let healing = |f: &mut sealmq_keys::WelcomeFields| {
         (f.serial, f.generation, f.healing) = (1, 2, digest("another healing"));
     };
     let welcome = Welcome::new(group, 23, 5, 2).with(healing).signed_under(1);
-    new(
-        "welcome-fork-healing",
-        "It names another healing announcement.",
-    )
-    .not_installed(&welcome, "fork")
-    .done(file);
+    stories! { new => file:
+        "welcome-fork-healing": "It names another healing announcement." => .not_installed(&welcome, "fork");
+    }
     healing_skipped(group, file);
     let later = Welcome::new(group, 23, 6, 2).with(|f| f.previous = digest("another"));
-    let comment = "The newest announcement is of the welcome's own delegation.";
-    Follower::new(group, READER, 1, "welcome-fork-followed", comment)
-        .attacks(&["A15"])
-        .under(2)
-        .asks(5, 2)
-        .ok(2)
-        .ok(5)
-        .not_installed(&later, "fork")
-        .done(file);
+    stories! { Follower::of(group, READER, 1) => file:
+        "welcome-fork-followed": "The newest announcement is of the welcome's own delegation."
+            => .attacks(&["A15"]).under(2).asks(5, 2).ok(2).ok(5).not_installed(&later, "fork");
+    }
     let old = Welcome::new(group, 23, 1, 2).with(|f| (f.serial, f.generation) = (1, 1));
-    new(
-        "welcome-again",
-        "Serial, generation and epoch of the installed one.",
-    )
-    .not_installed(&old.signed_under(1), "too_old")
-    .done(file);
+    stories! { new => file:
+        "welcome-again": "Serial, generation and epoch of the installed one."
+            => .not_installed(&old.signed_under(1), "too_old");
+    }
     let old = Welcome::new(group, 23, 5, 2).with(|f| (f.serial, f.generation) = (1, 0));
-    new(
-        "welcome-older-generation",
-        "An older generation, whatever the epoch.",
-    )
-    .not_installed(&old.signed_under(1), "too_old")
-    .done(file);
     let below = Welcome::new(group, 23, 1, 2).with(|f| (f.serial, f.generation) = (1, 2));
-    new(
-        "welcome-below-base",
-        "A newer generation, for an epoch that has left the window.",
-    )
-    .not_installed(&below.signed_under(1), "too_old")
-    .done(file);
     let stolen = Welcome::new(group, 23, 5, 2).with(|f| f.serial = 1);
-    new(
-        "welcome-old-key",
-        "Of the old delegation, after the new one was accepted.",
-    )
-    .now_under(&authority(2))
-    .not_installed(&stolen.signed_under(1), "role")
-    .done(file);
+    stories! { new => file:
+        "welcome-older-generation": "An older generation, whatever the epoch."
+            => .not_installed(&old.signed_under(1), "too_old");
+        "welcome-below-base": "A newer generation, for an epoch that has left the window."
+            => .not_installed(&below.signed_under(1), "too_old");
+        "welcome-old-key": "Of the old delegation, after the new one was accepted."
+            => .now_under(&authority(2)).not_installed(&stolen.signed_under(1), "role");
+    }
 }
 
 /// Up to the current epoch no healing one was skipped: a welcome that names one contradicts.
@@ -306,39 +226,18 @@ fn healing_skipped(group: &Group, file: &mut VectorFile) {
         });
         fields.signed_under(1)
     };
-    new(
-        "welcome-fork-healing-of-slot",
-        "For an epoch that was followed: its announcement names another healing epoch.",
-    )
-    .not_installed(&welcome(4, (3, group.epoch(3).hash)), "fork")
-    .done(file);
-    new(
-        "welcome-fork-healing-skipped",
-        "For the next epoch, and healed in one that was skipped.",
-    )
-    .not_installed(&welcome(5, (3, digest("3"))), "fork")
-    .done(file);
-    new(
-        "welcome-fork-healing-before-base",
-        "Healed before the base, in another epoch than the welcome before says.",
-    )
-    .ok(3)
-    .moved(
-        &Welcome::new(group, 23, 4, 3)
-            .with(|f| (f.serial, f.generation) = (1, 2))
-            .signed_under(1),
-    )
-    .not_installed(
-        &welcome(5, (3, digest("3"))).with(|f| f.generation = 3),
-        "fork",
-    )
-    .done(file);
-    new(
-        "welcome-healing-to-come",
-        "Healed in an epoch that the member has not seen.",
-    )
-    .moved(&welcome(7, (5, digest("5"))))
-    .done(file);
+    stories! { new => file:
+        "welcome-fork-healing-of-slot": "For an epoch that was followed: its announcement names another healing epoch."
+            => .not_installed(&welcome(4, (3, group.epoch(3).hash)), "fork");
+        "welcome-fork-healing-skipped": "For the next epoch, and healed in one that was skipped."
+            => .not_installed(&welcome(5, (3, digest("3"))), "fork");
+        "welcome-fork-healing-before-base": "Healed before the base, in another epoch than the welcome before says."
+            => .ok(3)
+            .moved(&Welcome::new(group, 23, 4, 3).with(|f| (f.serial, f.generation) = (1, 2)).signed_under(1))
+            .not_installed(&welcome(5, (3, digest("3"))).with(|f| f.generation = 3), "fork");
+        "welcome-healing-to-come": "Healed in an epoch that the member has not seen."
+            => .moved(&welcome(7, (5, digest("5"))));
+    }
 }
 
 /// Two trees at once: a member reads the cover of the one that its newest welcome names.
@@ -376,21 +275,11 @@ fn generation(file: &mut VectorFile) {
             .ok(2)
             .ok(3)
     };
-    new(
-        "generation-moves",
-        "Moved before the epoch that both trees cover.",
-    )
-    .moved(&fields(40))
-    .ok(4)
-    .done(file);
-    new(
-        "generation-moves-late",
-        "Moved after the old tree's entry was read.",
-    )
-    .ok(4)
-    .moved(&fields(40))
-    .known(4)
-    .done(file);
+    stories! { new => file:
+        "generation-moves": "Moved before the epoch that both trees cover." => .moved(&fields(40)).ok(4);
+        "generation-moves-late": "Moved after the old tree's entry was read."
+            => .ok(4).moved(&fields(40)).known(4);
+    }
 }
 
 /// A change of grants: the old leaf counts as removed, the new one is in the other half.
@@ -428,13 +317,15 @@ fn other_half(file: &mut VectorFile) {
     .ok(3)
     .ok(4)
     .done(file);
-    let comment =
-        "Followed already in the other half: what that gave is dropped and followed again.";
-    new("half-readers-late", PUBLISHER, comment)
-        .moved(&Welcome::new(&group, 20, 2, 2))
-        .known(1)
-        .ok(2)
-        .ok(3)
-        .ok(4)
-        .done(file);
+    new(
+        "half-readers-late",
+        PUBLISHER,
+        "Followed already in the other half: what that gave is dropped and followed again.",
+    )
+    .moved(&Welcome::new(&group, 20, 2, 2))
+    .known(1)
+    .ok(2)
+    .ok(3)
+    .ok(4)
+    .done(file);
 }

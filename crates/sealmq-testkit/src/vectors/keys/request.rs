@@ -7,6 +7,7 @@ use super::delegation::weak_keys;
 use super::objects::{Plan, request, request_with};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::object;
+use crate::vectors::table::table;
 use crate::vectors::world::{LOW_ORDER_KEYS, NOW, domain, key_package, key_package_with, public};
 
 pub(crate) fn vectors(file: &mut VectorFile) {
@@ -25,61 +26,37 @@ fn packages(file: &mut VectorFile) {
             context,
         )
     };
-    plan("number-max", "The highest number.", |p| p.number = u32::MAX).valid(file);
-    plan("issued-ahead", "Issued ahead by skew.", |p| {
-        p.issued_at = NOW + 300
-    })
-    .valid(file);
-    plan("last-second", "The last second.", |p| p.not_after = NOW).valid(file);
-    plan("number-0", "Numbers begin with 1.", |p| p.number = 0)
-        .attacks(&["A31"])
-        .invalid(file, "field");
-    plan("kem-id", "Another KEM than X25519.", |p| p.kem = 0x0010)
-        .attacks(&["D15"])
-        .invalid(file, "field");
-    plan("init-key-short", "31 bytes of init key.", |p| {
-        p.init_key = &[9; 31]
-    })
-    .invalid(file, "field");
+    table! { plan => file:
+        "number-max":     "The highest number.",      |p| p.number = u32::MAX     => valid;
+        "issued-ahead":   "Issued ahead by skew.",    |p| p.issued_at = NOW + 300 => valid;
+        "last-second":    "The last second.",         |p| p.not_after = NOW       => valid;
+        "number-0":       "Numbers begin with 1.",    |p| p.number = 0            => "field" ["A31"];
+        "kem-id":         "Another KEM than X25519.", |p| p.kem = 0x0010          => "field" ["D15"];
+        "init-key-short": "31 bytes of init key.",    |p| p.init_key = &[9; 31]   => "field";
+    }
     for (id, key) in LOW_ORDER_KEYS {
         let object = key_package_with("sensor-7", 1, |p| p.init_key = key);
         let context = object! { domain: domain().0, now: NOW, skew: 300_u16 };
         let id = format!("low-order-{id}");
-        let comment = "No welcome can be sealed to this key.";
-        Plan::new("key_package", &id, comment, object, context)
-            .attacks(&["C8"])
-            .invalid(file, "field");
+        Plan::new(
+            "key_package",
+            &id,
+            "No welcome can be sealed to this key.",
+            object,
+            context,
+        )
+        .attacks(&["C8"])
+        .invalid(file, "field");
     }
-    plan("init-key-long", "33 bytes of init key.", |p| {
-        p.init_key = &[9; 33]
-    })
-    .invalid(file, "field");
-    plan("not-after", "not_after is issued_at.", |p| {
-        (p.issued_at, p.not_after) = (NOW, NOW)
-    })
-    .invalid(file, "field");
-    plan("domain", "Of another domain.", |p| {
-        p.domain = DomainId([1; 16])
-    })
-    .invalid(file, "domain");
-    plan(
-        "other-identity",
-        "Another identity inside than the one that signed.",
-        |p| p.identity = public("insider-8"),
-    )
-    .attacks(&["C3"])
-    .invalid(file, "signature");
-    plan(
-        "from-the-future",
-        "Issued ahead by skew and a second.",
-        |p| p.issued_at = NOW + 301,
-    )
-    .invalid(file, "expired");
-    plan("expired", "One second after not_after.", |p| {
-        p.not_after = NOW - 1
-    })
-    .attacks(&["A31"])
-    .invalid(file, "expired");
+    table! { plan => file:
+        "init-key-long": "33 bytes of init key.", |p| p.init_key = &[9; 33] => "field";
+        "not-after": "not_after is issued_at.", |p| (p.issued_at, p.not_after) = (NOW, NOW) => "field";
+        "domain": "Of another domain.", |p| p.domain = DomainId([1; 16]) => "domain";
+        "other-identity": "Another identity inside than the one that signed.",
+            |p| p.identity = public("insider-8") => "signature" ["C3"];
+        "from-the-future": "Issued ahead by skew and a second.", |p| p.issued_at = NOW + 301 => "expired";
+        "expired": "One second after not_after.", |p| p.not_after = NOW - 1 => "expired" ["A31"];
+    }
 }
 
 fn requests(file: &mut VectorFile) {
@@ -95,40 +72,22 @@ fn requests(file: &mut VectorFile) {
         .attacks(&["C3"])
     };
     let unknown = |number: u32| key_package_with(name, number, |p| p.domain = UNKNOWN_DOMAIN);
-    plan(
-        "token",
-        "For a join token, whose id is signed.",
-        request_with(name, &[key_package(name, 1)], |r| r.token = [7; 8]),
-    )
-    .attacks(&["A42"])
-    .valid(file);
-    plan("no-packages", "No package.", request(name, &[])).valid(file);
-    plan(
-        "unknown-domain",
-        "The device does not know its domain: zeros, in the packages too.",
-        {
-            request_with(name, &[unknown(1), unknown(2)], |r| {
-                r.domain = UNKNOWN_DOMAIN
-            })
-        },
-    )
-    .valid(file);
-    plan(
-        "numbers-jump",
-        "Package numbers rise; they need not be consecutive here.",
-        request(name, &[key_package(name, 3), key_package(name, 9)]),
-    )
-    .valid(file);
+    table! { plan => file:
+        "token": "For a join token, whose id is signed.",
+            request_with(name, &[key_package(name, 1)], |r| r.token = [7; 8]) => valid ["A42"];
+        "no-packages": "No package.", request(name, &[]) => valid;
+        "unknown-domain": "The device does not know its domain: zeros, in the packages too.",
+            request_with(name, &[unknown(1), unknown(2)], |r| r.domain = UNKNOWN_DOMAIN) => valid;
+        "numbers-jump": "Package numbers rise; they need not be consecutive here.",
+            request(name, &[key_package(name, 3), key_package(name, 9)]) => valid;
+    }
 
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
         plan(id, comment, object).invalid(file, reason)
     };
-    bad(
-        "domain",
-        "Of another domain.",
-        request_with(name, &[], |r| r.domain = DomainId([1; 16])),
-        "domain",
-    );
+    table! { bad:
+        "domain": "Of another domain.", request_with(name, &[], |r| r.domain = DomainId([1; 16])) => "domain";
+    }
     for (id, text) in [("empty", ""), ("space", "a b"), ("slash", "a/b")] {
         bad(
             &format!("name-{id}"),
@@ -145,61 +104,23 @@ fn requests(file: &mut VectorFile) {
             "field",
         );
     }
-    bad(
-        "other-key",
-        "Signed by another key than the one inside.",
-        request_with(name, &[], |r| r.key = public("insider-8")),
-        "signature",
-    );
-    bad(
-        "numbers-fall",
-        "Package numbers fall.",
-        request(name, &[key_package(name, 2), key_package(name, 1)]),
-        "field",
-    );
-    bad(
-        "numbers-equal",
-        "A package twice.",
-        request(name, &[key_package(name, 1), key_package(name, 1)]),
-        "field",
-    );
-    bad(
-        "foreign-package",
-        "A package of somebody else.",
-        request(name, &[key_package("insider-8", 1)]),
-        "field",
-    );
-    bad(
-        "package-identity",
-        "A package with another identity inside, signed by this key.",
-        {
-            request(
-                name,
-                &[key_package_with(name, 1, |p| {
-                    p.identity = public("insider-8")
-                })],
-            )
-        },
-        "field",
-    );
-    bad(
-        "package-domain",
-        "A package of another domain than the request.",
-        request(name, &[unknown(1)]),
-        "domain",
-    );
-    bad(
-        "package-domain-known",
-        "The request knows no domain, its package does.",
-        request_with(name, &[key_package(name, 1)], |r| r.domain = UNKNOWN_DOMAIN),
-        "domain",
-    );
-    bad(
-        "package-number-0",
-        "A package with the number 0.",
-        request(name, &[key_package(name, 0)]),
-        "field",
-    );
+    table! { bad:
+        "other-key": "Signed by another key than the one inside.",
+            request_with(name, &[], |r| r.key = public("insider-8")) => "signature";
+        "numbers-fall": "Package numbers fall.",
+            request(name, &[key_package(name, 2), key_package(name, 1)]) => "field";
+        "numbers-equal": "A package twice.",
+            request(name, &[key_package(name, 1), key_package(name, 1)]) => "field";
+        "foreign-package": "A package of somebody else.",
+            request(name, &[key_package("insider-8", 1)]) => "field";
+        "package-identity": "A package with another identity inside, signed by this key.",
+            request(name, &[key_package_with(name, 1, |p| p.identity = public("insider-8"))]) => "field";
+        "package-domain": "A package of another domain than the request.",
+            request(name, &[unknown(1)]) => "domain";
+        "package-domain-known": "The request knows no domain, its package does.",
+            request_with(name, &[key_package(name, 1)], |r| r.domain = UNKNOWN_DOMAIN) => "domain";
+        "package-number-0": "A package with the number 0.", request(name, &[key_package(name, 0)]) => "field";
+    }
     for (id, key) in LOW_ORDER_KEYS {
         let low = key_package_with(name, 2, |p| p.init_key = key);
         bad(
@@ -211,22 +132,9 @@ fn requests(file: &mut VectorFile) {
     }
     let mut broken = key_package(name, 1);
     broken[70] ^= 1;
-    bad(
-        "package-altered",
-        "A package with a changed bit.",
-        request(name, &[broken]),
-        "signature",
-    );
-    bad(
-        "package-kind",
-        "A request inside the request.",
-        request(name, &[request(name, &[])]),
-        "kind",
-    );
-    bad(
-        "package-empty",
-        "An empty package.",
-        request(name, &[vec![]]),
-        "form",
-    );
+    table! { bad:
+        "package-altered": "A package with a changed bit.", request(name, &[broken]) => "signature";
+        "package-kind":    "A request inside the request.", request(name, &[request(name, &[])]) => "kind";
+        "package-empty":   "An empty package.",             request(name, &[vec![]]) => "form";
+    }
 }

@@ -5,6 +5,7 @@ use sealmq_keys::{Fingerprint, MAX_PREFIX_LEN, ReservedTopic, default_prefix};
 
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{domain, plant, public};
 
 const SPEC: &[&str] = &["keys.md §9"];
@@ -69,75 +70,25 @@ fn good(file: &mut VectorFile) {
     let (group, hex) = (plant(), plant());
     let prefix = default_prefix(&domain());
     let longest = "x".repeat(MAX_PREFIX_LEN);
-    let cases = [
-        (
-            "delegation",
-            ReservedTopic::Delegation,
-            "delegation".to_owned(),
-        ),
-        (
-            "credential",
-            ReservedTopic::Credential(MEMBER),
-            "m/7/credential".to_owned(),
-        ),
-        (
-            "welcome",
-            ReservedTopic::Welcome(LAST_MEMBER, group),
-            format!("m/268435455/w/{hex}"),
-        ),
-        (
-            "confirmation",
-            ReservedTopic::Confirm(MEMBER),
-            "m/7/confirm".to_owned(),
-        ),
-        (
-            "packages",
-            ReservedTopic::Packages(LAST_MEMBER),
-            "m/268435455/packages".to_owned(),
-        ),
-        (
-            "nonce-answer",
-            ReservedTopic::NonceAnswer(MEMBER, group),
-            format!("m/7/n/{hex}"),
-        ),
-        (
-            "announcement",
-            ReservedTopic::Announcement(group, 12),
-            format!("g/{hex}/a/12"),
-        ),
-        (
-            "announcement-large",
-            ReservedTopic::Announcement(group, u64::MAX),
-            format!("g/{hex}/a/18446744073709551615"),
-        ),
-        (
-            "chunk",
-            ReservedTopic::Chunk(group, 12, 0),
-            format!("g/{hex}/c/12/0"),
-        ),
-        (
-            "chunk-large",
-            ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
-            format!("g/{hex}/c/18446744073709551615/4294967295"),
-        ),
-        (
-            "refused-list",
-            ReservedTopic::RefusedList(group),
-            format!("g/{hex}/r"),
-        ),
-        (
-            "heartbeat",
-            ReservedTopic::Heartbeat(group),
-            format!("g/{hex}/hb"),
-        ),
-        (
-            "nonce",
-            ReservedTopic::Nonce(group, MEMBER),
-            format!("g/{hex}/n/7"),
-        ),
-        ("join", ReservedTopic::Join(of), format!("join/{of}")),
-        ("answer", ReservedTopic::Answer(of), format!("answer/{of}")),
-    ];
+    let cases = table! {
+        "delegation": ReservedTopic::Delegation, "delegation".to_owned();
+        "credential": ReservedTopic::Credential(MEMBER), "m/7/credential".to_owned();
+        "welcome": ReservedTopic::Welcome(LAST_MEMBER, group), format!("m/268435455/w/{hex}");
+        "confirmation": ReservedTopic::Confirm(MEMBER), "m/7/confirm".to_owned();
+        "packages": ReservedTopic::Packages(LAST_MEMBER), "m/268435455/packages".to_owned();
+        "nonce-answer": ReservedTopic::NonceAnswer(MEMBER, group), format!("m/7/n/{hex}");
+        "announcement": ReservedTopic::Announcement(group, 12), format!("g/{hex}/a/12");
+        "announcement-large": ReservedTopic::Announcement(group, u64::MAX),
+            format!("g/{hex}/a/18446744073709551615");
+        "chunk": ReservedTopic::Chunk(group, 12, 0), format!("g/{hex}/c/12/0");
+        "chunk-large": ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
+            format!("g/{hex}/c/18446744073709551615/4294967295");
+        "refused-list": ReservedTopic::RefusedList(group), format!("g/{hex}/r");
+        "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb");
+        "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7");
+        "join": ReservedTopic::Join(of), format!("join/{of}");
+        "answer": ReservedTopic::Answer(of), format!("answer/{of}");
+    };
     let mut push =
         |id: &str, comment: &str, topic: &ReservedTopic, own: Option<&str>, name: &str| {
             let mut input = described(topic).with("domain", domain().0);
@@ -159,35 +110,13 @@ fn good(file: &mut VectorFile) {
         push(id, "A topic under the domain's prefix.", topic, None, name);
     }
     let (_, delegation, name) = &cases[0];
-    push(
-        "prefix",
-        "A prefix of its own.",
-        delegation,
-        Some("site/x/keys"),
-        name,
-    );
     let umlauts = "\u{e4}".repeat(512);
-    push(
-        "prefix-1024-bytes",
-        "512 characters of two bytes.",
-        delegation,
-        Some(&umlauts),
-        name,
-    );
-    push(
-        "prefix-leading-slash",
-        "A prefix may begin with a slash.",
-        delegation,
-        Some("/site"),
-        name,
-    );
-    push(
-        "prefix-1024",
-        "The longest prefix.",
-        delegation,
-        Some(&longest),
-        name,
-    );
+    table! { push:
+        "prefix":               "A prefix of its own.",             delegation, Some("site/x/keys"), name;
+        "prefix-1024-bytes":    "512 characters of two bytes.",     delegation, Some(&umlauts), name;
+        "prefix-leading-slash": "A prefix may begin with a slash.", delegation, Some("/site"), name;
+        "prefix-1024":          "The longest prefix.",              delegation, Some(&longest), name;
+    }
 }
 
 fn bad(file: &mut VectorFile) {
@@ -204,196 +133,64 @@ fn bad(file: &mut VectorFile) {
         file.push(vector.attacks(&["B4"]));
     };
     let upper = hex.to_string().to_uppercase();
-    for (id, comment, name) in [
-        (
-            "delegation-below",
-            "A level below.",
-            "delegation/x".to_owned(),
-        ),
-        (
-            "delegation-case",
-            "Another letter.",
-            "Delegation".to_owned(),
-        ),
-        (
-            "credential-below",
-            "A level below.",
-            "m/7/credential/".to_owned(),
-        ),
-        (
-            "credential-member-0",
-            "No member has the number 0.",
-            "m/0/credential".to_owned(),
-        ),
-        (
-            "credential-zero",
-            "A leading zero.",
-            "m/07/credential".to_owned(),
-        ),
-        ("credential-sign", "A sign.", "m/+7/credential".to_owned()),
-        (
-            "credential-no-member",
-            "No number.",
-            "m//credential".to_owned(),
-        ),
-        (
-            "credential-member-large",
-            "Above 2^28 - 1.",
-            "m/268435456/credential".to_owned(),
-        ),
-        ("welcome-no-group", "No group.", "m/7/w".to_owned()),
-        (
-            "welcome-upper-case",
-            "Hex in upper case.",
-            format!("m/7/w/{upper}"),
-        ),
-        (
-            "welcome-33-digits",
-            "A digit too many.",
-            format!("m/7/w/{hex}0"),
-        ),
-        (
-            "confirmation-below",
-            "A level below.",
-            "m/7/confirm/x".to_owned(),
-        ),
-        (
-            "confirmation-member",
-            "Not a number.",
-            "m/x/confirm".to_owned(),
-        ),
-        (
-            "packages-below",
-            "A level below.",
-            "m/7/packages/1".to_owned(),
-        ),
-        (
-            "nonce-answer-31-digits",
-            "A digit too few.",
-            format!("m/7/n/{}", &hex.to_string()[1..]),
-        ),
-        ("announcement-no-epoch", "No epoch.", format!("g/{hex}/a")),
-        (
-            "announcement-zero",
-            "A leading zero.",
-            format!("g/{hex}/a/012"),
-        ),
-        (
-            "announcement-epoch-large",
-            "2^64.",
-            format!("g/{hex}/a/18446744073709551616"),
-        ),
-        (
-            "announcement-below",
-            "A level below.",
-            format!("g/{hex}/a/12/x"),
-        ),
-        ("chunk-no-number", "No number.", format!("g/{hex}/c/12")),
-        ("chunk-zero", "A leading zero.", format!("g/{hex}/c/12/00")),
-        (
-            "chunk-large-number",
-            "2^32.",
-            format!("g/{hex}/c/12/4294967296"),
-        ),
-        (
-            "refused-list-below",
-            "A level below.",
-            format!("g/{hex}/r/1"),
-        ),
-        ("refused-list-group", "Not a group.", "g/plant/r".to_owned()),
-        ("heartbeat-below", "A level below.", format!("g/{hex}/hb/1")),
-        (
-            "nonce-member-0",
-            "No member has the number 0.",
-            format!("g/{hex}/n/0"),
-        ),
-        ("nonce-no-member", "No member.", format!("g/{hex}/n")),
-        (
-            "join-short",
-            "A digit too few.",
-            format!("join/{}", &of.to_string()[1..]),
-        ),
-        (
-            "announcement-digits",
-            "Digits of another script.",
-            format!("g/{hex}/a/1\u{662}"),
-        ),
-        (
-            "join-64-digits",
-            "The whole hash.",
-            format!("join/{of}{of}"),
-        ),
-        ("join-below", "A level below.", format!("join/{of}/x")),
-        ("join-none", "No fingerprint.", "join".to_owned()),
-        (
-            "answer-upper-case",
-            "Hex in upper case.",
-            format!("answer/{}", of.to_string().to_uppercase()),
-        ),
-        (
-            "answer-empty",
-            "An empty fingerprint.",
-            "answer/".to_owned(),
-        ),
-        (
-            "session-record",
-            "Reserved, without a use yet.",
-            format!("g/{hex}/s/7/0011223344556677"),
-        ),
-        ("unknown", "Nothing in this version.", "z".to_owned()),
-    ] {
+    for (id, comment, name) in table! {
+        "delegation-below": "A level below.", "delegation/x".to_owned();
+        "delegation-case": "Another letter.", "Delegation".to_owned();
+        "credential-below": "A level below.", "m/7/credential/".to_owned();
+        "credential-member-0": "No member has the number 0.", "m/0/credential".to_owned();
+        "credential-zero": "A leading zero.", "m/07/credential".to_owned();
+        "credential-sign": "A sign.", "m/+7/credential".to_owned();
+        "credential-no-member": "No number.", "m//credential".to_owned();
+        "credential-member-large": "Above 2^28 - 1.", "m/268435456/credential".to_owned();
+        "welcome-no-group": "No group.", "m/7/w".to_owned();
+        "welcome-upper-case": "Hex in upper case.", format!("m/7/w/{upper}");
+        "welcome-33-digits": "A digit too many.", format!("m/7/w/{hex}0");
+        "confirmation-below": "A level below.", "m/7/confirm/x".to_owned();
+        "confirmation-member": "Not a number.", "m/x/confirm".to_owned();
+        "packages-below": "A level below.", "m/7/packages/1".to_owned();
+        "nonce-answer-31-digits": "A digit too few.", format!("m/7/n/{}", &hex.to_string()[1..]);
+        "announcement-no-epoch": "No epoch.", format!("g/{hex}/a");
+        "announcement-zero": "A leading zero.", format!("g/{hex}/a/012");
+        "announcement-epoch-large": "2^64.", format!("g/{hex}/a/18446744073709551616");
+        "announcement-below": "A level below.", format!("g/{hex}/a/12/x");
+        "chunk-no-number": "No number.", format!("g/{hex}/c/12");
+        "chunk-zero": "A leading zero.", format!("g/{hex}/c/12/00");
+        "chunk-large-number": "2^32.", format!("g/{hex}/c/12/4294967296");
+        "refused-list-below": "A level below.", format!("g/{hex}/r/1");
+        "refused-list-group": "Not a group.", "g/plant/r".to_owned();
+        "heartbeat-below": "A level below.", format!("g/{hex}/hb/1");
+        "nonce-member-0": "No member has the number 0.", format!("g/{hex}/n/0");
+        "nonce-no-member": "No member.", format!("g/{hex}/n");
+        "join-short": "A digit too few.", format!("join/{}", &of.to_string()[1..]);
+        "announcement-digits": "Digits of another script.", format!("g/{hex}/a/1\u{662}");
+        "join-64-digits": "The whole hash.", format!("join/{of}{of}");
+        "join-below": "A level below.", format!("join/{of}/x");
+        "join-none": "No fingerprint.", "join".to_owned();
+        "answer-upper-case": "Hex in upper case.", format!("answer/{}", of.to_string().to_uppercase());
+        "answer-empty": "An empty fingerprint.", "answer/".to_owned();
+        "session-record": "Reserved, without a use yet.", format!("g/{hex}/s/7/0011223344556677");
+        "unknown": "Nothing in this version.", "z".to_owned();
+    } {
         push(id, comment, format!("{prefix}/{name}"), None);
     }
-    push(
-        "outside",
-        "Another prefix.",
-        format!("{prefix}x/delegation"),
-        None,
-    );
-    push(
-        "outside-no-slash",
-        "Another prefix, whose rest looks like one.",
-        format!("{prefix}xdelegation"),
-        None,
-    );
     let mut other = prefix.clone();
     let last = if prefix.ends_with('0') { '1' } else { '0' };
     other.replace_range(other.len() - 1.., &last.to_string());
-    push(
-        "outside-same-length",
-        "The prefix of another domain.",
-        format!("{other}/delegation"),
-        None,
-    );
-    push("prefix-alone", "The prefix itself.", prefix.clone(), None);
-    for (id, comment, own) in [
-        (
-            "prefix-1025",
-            "A prefix of 1025 bytes.",
-            "x".repeat(MAX_PREFIX_LEN + 1),
-        ),
-        (
-            "prefix-system",
-            "A prefix for system topics.",
-            "$SYS/x".to_owned(),
-        ),
-        (
-            "prefix-slash",
-            "A prefix that ends with a slash.",
-            "site/".to_owned(),
-        ),
-        (
-            "prefix-filter",
-            "A filter for a prefix.",
-            "site/+".to_owned(),
-        ),
-        ("prefix-empty", "An empty prefix.", String::new()),
-        (
-            "prefix-1026-bytes",
-            "513 characters of two bytes.",
-            "\u{e4}".repeat(513),
-        ),
-    ] {
+    table! { push:
+        "outside": "Another prefix.", format!("{prefix}x/delegation"), None;
+        "outside-no-slash": "Another prefix, whose rest looks like one.",
+            format!("{prefix}xdelegation"), None;
+        "outside-same-length": "The prefix of another domain.", format!("{other}/delegation"), None;
+        "prefix-alone": "The prefix itself.", prefix.clone(), None;
+    }
+    for (id, comment, own) in table! {
+        "prefix-1025":       "A prefix of 1025 bytes.",          "x".repeat(MAX_PREFIX_LEN + 1);
+        "prefix-system":     "A prefix for system topics.",      "$SYS/x".to_owned();
+        "prefix-slash":      "A prefix that ends with a slash.", "site/".to_owned();
+        "prefix-filter":     "A filter for a prefix.",           "site/+".to_owned();
+        "prefix-empty":      "An empty prefix.",                 String::new();
+        "prefix-1026-bytes": "513 characters of two bytes.",     "\u{e4}".repeat(513);
+    } {
         push(id, comment, format!("{own}/delegation"), Some(own));
     }
 }

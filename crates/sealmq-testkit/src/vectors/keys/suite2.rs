@@ -15,6 +15,7 @@ use crate::vectors::craft::{blob, varint};
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     NOW, body_of, delegated, delegation, delegation_with, domain, elements, fields_body, identity,
     key_package, package_seed, public, secret, sign_as,
@@ -98,62 +99,34 @@ fn delegations(file: &mut VectorFile) {
     let pair = RecipientKeyPair::derive(KemId::XWing, &secret("kem key of the authority"));
     let key = pair.public().as_bytes();
     let right = made(Suite::Two, 1, KEM_XWING, key);
-    plan(
-        "suite-2",
-        "A domain of suite 2.",
-        right.clone(),
-        under_root(),
-    )
-    .valid(file);
+    table! { plan => file:
+        "suite-2": "A domain of suite 2.", right.clone(), under_root() => valid;
+    }
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>| {
         plan(id, comment, object, under_root()).invalid(file, "field");
     };
     let x25519 = [9; 32];
-    bad(
-        "suite-2-x25519",
-        "A key of suite 1.",
-        made(Suite::Two, 1, KEM_X25519, &x25519),
-    );
-    bad(
-        "suite-1-xwing",
-        "A key of suite 2 in suite 1.",
-        made(Suite::One, 1, KEM_XWING, key),
-    );
-    bad(
-        "suite-2-key-short",
-        "1215 bytes.",
-        made(Suite::Two, 1, KEM_XWING, &key[..1215]),
-    );
     let longer = [key, &[0]].concat();
-    bad(
-        "suite-2-key-long",
-        "1217 bytes.",
-        made(Suite::Two, 1, KEM_XWING, &longer),
-    );
+    table! { bad:
+        "suite-2-x25519":    "A key of suite 1.",            made(Suite::Two, 1, KEM_X25519, &x25519);
+        "suite-1-xwing":     "A key of suite 2 in suite 1.", made(Suite::One, 1, KEM_XWING, key);
+        "suite-2-key-short": "1215 bytes.",                  made(Suite::Two, 1, KEM_XWING, &key[..1215]);
+        "suite-2-key-long":  "1217 bytes.",                  made(Suite::Two, 1, KEM_XWING, &longer);
+    }
     let mut wrong = key.to_vec();
     unreduced(&mut wrong);
-    bad(
-        "suite-2-ml-kem",
-        "A coefficient out of range.",
-        made(Suite::Two, 1, KEM_XWING, &wrong),
-    );
+    table! { bad:
+        "suite-2-ml-kem": "A coefficient out of range.", made(Suite::Two, 1, KEM_XWING, &wrong);
+    }
     let next = made(Suite::Two, 2, KEM_XWING, key);
     let held = under_root().with("held", Json::hex(delegation(1)));
-    plan(
-        "suite-changes",
-        "No domain changes its suite: 2 after 1.",
-        next,
-        held,
-    )
-    .invalid(file, "form");
+    table! { plan => file:
+        "suite-changes": "No domain changes its suite: 2 after 1.", next, held => "form";
+    }
     let held = under_root().with("held", Json::hex(&right));
-    plan(
-        "suite-changes-back",
-        "No domain changes its suite: 1 after 2.",
-        delegation(2),
-        held,
-    )
-    .invalid(file, "form");
+    table! { plan => file:
+        "suite-changes-back": "No domain changes its suite: 1 after 2.", delegation(2), held => "form";
+    }
 }
 
 fn packages(file: &mut VectorFile) {
@@ -163,25 +136,19 @@ fn packages(file: &mut VectorFile) {
             .spec(SPEC)
             .attacks(&["A24"])
     };
-    plan("suite-2", "An X-Wing key.", package(1)).valid(file);
     let zeros = altered_package(|body| body[KEY_AT + X25519_AT..][..32].fill(0));
-    plan("suite-2-low-order", "X-Wing takes any X25519 half.", zeros).valid(file);
+    table! { plan => file:
+        "suite-2":           "An X-Wing key.",                package(1) => valid;
+        "suite-2-low-order": "X-Wing takes any X25519 half.", zeros      => valid;
+    }
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
         plan(id, comment, object).invalid(file, reason);
     };
-    bad(
-        "suite-2-form",
-        "A package of suite 1.",
-        key_package(NAME, 1),
-        "form",
-    );
     let coefficient = altered_package(|body| unreduced(&mut body[KEY_AT..]));
-    bad(
-        "suite-2-ml-kem",
-        "A coefficient out of range.",
-        coefficient,
-        "field",
-    );
+    table! { bad:
+        "suite-2-form":   "A package of suite 1.",       key_package(NAME, 1) => "form";
+        "suite-2-ml-kem": "A coefficient out of range.", coefficient          => "field";
+    }
     for (id, comment, at, bytes) in [
         ("odd", "The second coefficient is 3329.", 1, [0x10, 0xd0]),
         ("last", "The last coefficient is 3329.", 1150, [0x10, 0xd0]),
@@ -197,34 +164,16 @@ fn packages(file: &mut VectorFile) {
         })
     };
     let key = pair(1).public().as_bytes().to_vec();
-    bad(
-        "suite-2-kem",
-        "The KEM of suite 1.",
-        with_key(KEM_X25519, &[9; 32]),
-        "field",
-    );
-    bad(
-        "suite-2-kem-id",
-        "The id of suite 1's KEM alone.",
-        with_key(KEM_X25519, &key),
-        "field",
-    );
-    bad(
-        "suite-2-short",
-        "1215 bytes.",
-        with_key(KEM_XWING, &key[..1215]),
-        "field",
-    );
     let longer = [&key[..], &[0]].concat();
-    bad(
-        "suite-2-long",
-        "1217 bytes.",
-        with_key(KEM_XWING, &longer),
-        "field",
-    );
     let mut flipped = package(1);
     flipped[100] ^= 1;
-    bad("suite-2-altered", "A bit of the key.", flipped, "signature");
+    table! { bad:
+        "suite-2-kem":     "The KEM of suite 1.",            with_key(KEM_X25519, &[9; 32])    => "field";
+        "suite-2-kem-id":  "The id of suite 1's KEM alone.", with_key(KEM_X25519, &key)        => "field";
+        "suite-2-short":   "1215 bytes.",                    with_key(KEM_XWING, &key[..1215]) => "field";
+        "suite-2-long":    "1217 bytes.",                    with_key(KEM_XWING, &longer)      => "field";
+        "suite-2-altered": "A bit of the key.",              flipped                           => "signature";
+    }
 }
 
 fn requests(file: &mut VectorFile) {
@@ -235,41 +184,20 @@ fn requests(file: &mut VectorFile) {
             .attacks(&["A24"])
     };
     let made = |packages: &[Vec<u8>]| request_as(Suite::Two, NAME, packages, |_| {});
-    plan("suite-2", "A request with a package.", made(&[package(1)])).valid(file);
-    plan(
-        "suite-2-no-packages",
-        "A request without packages.",
-        made(&[]),
-    )
-    .valid(file);
+    table! { plan => file:
+        "suite-2":             "A request with a package.",   made(&[package(1)]) => valid;
+        "suite-2-no-packages": "A request without packages.", made(&[])           => valid;
+    }
     let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
         plan(id, comment, object).invalid(file, reason);
     };
-    bad(
-        "suite-2-form",
-        "A request of suite 1.",
-        request(NAME, &[]),
-        "form",
-    );
-    bad(
-        "suite-2-package",
-        "A package of suite 1.",
-        made(&[key_package(NAME, 1)]),
-        "form",
-    );
     let coefficient = altered_package(|body| unreduced(&mut body[KEY_AT..]));
-    bad(
-        "suite-2-ml-kem",
-        "A package with a bad key.",
-        made(&[coefficient]),
-        "field",
-    );
     let mut flipped = made(&[]);
     *flipped.last_mut().unwrap() ^= 0x10;
-    bad(
-        "suite-2-signature",
-        "A bit of the signature.",
-        flipped,
-        "signature",
-    );
+    table! { bad:
+        "suite-2-form":      "A request of suite 1.",     request(NAME, &[])            => "form";
+        "suite-2-package":   "A package of suite 1.",     made(&[key_package(NAME, 1)]) => "form";
+        "suite-2-ml-kem":    "A package with a bad key.", made(&[coefficient])          => "field";
+        "suite-2-signature": "A bit of the signature.",   flipped                       => "signature";
+    }
 }

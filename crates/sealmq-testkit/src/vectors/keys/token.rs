@@ -8,6 +8,7 @@ use super::delegation::weak_keys;
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, body, bytes, domain, identity, root_key, secret};
 
 /// A token's fields, also such as no authority would give out.
@@ -131,26 +132,18 @@ fn good(file: &mut VectorFile) {
         change(&mut plan);
         push(id, comment, &plan, plan.uri());
     };
-    with("any-name", "Any name.", &|p| p.name.clear());
-    with("one-name", "One name.", &|p| p.name = "sensor-7".to_owned());
-    with("name-64", "The longest beginning of a name.", &|p| {
-        p.name = format!("{}*", "n".repeat(64))
-    });
-    with("no-broker", "The broker is known.", &|p| p.broker.clear());
-    with(
-        "expired",
-        "Whether it has expired, only the authority says.",
-        &|p| p.expires = 1,
-    );
-    with("suite-2", "A domain of suite 2.", &|p| p.suite = 2);
-    with("prefix-1024", "The longest prefix.", &|p| {
-        p.prefix = "x".repeat(1024)
-    });
-    with("serial-0", "It pins no serial.", &|p| p.serial = 0);
-    with("serial-max", "The highest serial.", &|p| {
-        p.serial = u32::MAX
-    });
-    with("expires-max", "Good for ever.", &|p| p.expires = u64::MAX);
+    table! { with:
+        "any-name": "Any name.", &|p| p.name.clear();
+        "one-name": "One name.", &|p| p.name = "sensor-7".to_owned();
+        "name-64": "The longest beginning of a name.", &|p| p.name = format!("{}*", "n".repeat(64));
+        "no-broker": "The broker is known.", &|p| p.broker.clear();
+        "expired": "Whether it has expired, only the authority says.", &|p| p.expires = 1;
+        "suite-2": "A domain of suite 2.", &|p| p.suite = 2;
+        "prefix-1024": "The longest prefix.", &|p| p.prefix = "x".repeat(1024);
+        "serial-0": "It pins no serial.", &|p| p.serial = 0;
+        "serial-max": "The highest serial.", &|p| p.serial = u32::MAX;
+        "expires-max": "Good for ever.", &|p| p.expires = u64::MAX;
+    }
     for (id, broker) in [
         ("plain", "mqtt://10.0.0.1:1883"),
         ("ipv6", "mqtts://[2001:db8::1]:8883"),
@@ -168,12 +161,9 @@ fn good(file: &mut VectorFile) {
     let spaced = format!(" \n{}\t\r\n", plan().uri());
     push("spaces", "White space around it.", &plan(), spaced);
     let spaced = format!("{}{}", plan().uri(), " ".repeat(2048));
-    push(
-        "spaces-many",
-        "White space does not count as its characters.",
-        &plan(),
-        spaced,
-    );
+    table! { push:
+        "spaces-many": "White space does not count as its characters.", &plan(), spaced;
+    }
 }
 
 fn fields(file: &mut VectorFile) {
@@ -213,21 +203,13 @@ fn fields(file: &mut VectorFile) {
     push("name-65", "A name of 65 characters.", "field", &|p| {
         p.name = "n".repeat(65)
     });
-    for (id, comment, prefix) in [
-        ("", "No prefix of topics.", "a/+".to_owned()),
-        ("-empty", "An empty prefix.", String::new()),
-        (
-            "-system",
-            "A prefix for system topics.",
-            "$SYS/x".to_owned(),
-        ),
-        (
-            "-slash",
-            "A prefix that ends with a slash.",
-            "site/".to_owned(),
-        ),
-        ("-1025", "A prefix of 1025 bytes.", "x".repeat(1025)),
-    ] {
+    for (id, comment, prefix) in table! {
+        "":        "No prefix of topics.",             "a/+".to_owned();
+        "-empty":  "An empty prefix.",                 String::new();
+        "-system": "A prefix for system topics.",      "$SYS/x".to_owned();
+        "-slash":  "A prefix that ends with a slash.", "site/".to_owned();
+        "-1025":   "A prefix of 1025 bytes.",          "x".repeat(1025);
+    } {
         push(&format!("prefix{id}"), comment, "field", &|p| {
             p.prefix.clone_from(&prefix)
         });
@@ -253,12 +235,10 @@ fn fields(file: &mut VectorFile) {
             &|p| p.broker = broker.to_owned(),
         );
     }
-    push(
-        "broker-bad-host-254",
-        "A host of 254 letters.",
-        "field",
-        &|p| p.broker = format!("mqtt://{}:1883", "h".repeat(254)),
-    );
+    table! { push:
+        "broker-bad-host-254": "A host of 254 letters.",
+            "field", &|p| p.broker = format!("mqtt://{}:1883", "h".repeat(254));
+    }
 }
 
 fn texts(file: &mut VectorFile) {
@@ -268,20 +248,12 @@ fn texts(file: &mut VectorFile) {
         file.push(Vector::invalid("token", id, comment, SPEC, input, reason).attacks(&["E1"]));
     };
     let (right, plain) = (plan().uri(), plan().bytes());
-    push("empty", "No text.", "", "form");
-    push(
-        "scheme",
-        "Another scheme.",
-        &right.replacen("join", "jion", 1),
-        "form",
-    );
-    push("no-scheme", "Without the scheme.", &right[12..], "form");
-    push(
-        "no-body",
-        "Nothing behind the scheme.",
-        "sealmq:join/",
-        "encoding",
-    );
+    table! { push:
+        "empty":     "No text.",                   ""                                 => "form";
+        "scheme":    "Another scheme.",            &right.replacen("join", "jion", 1) => "form";
+        "no-scheme": "Without the scheme.",        &right[12..]                       => "form";
+        "no-body":   "Nothing behind the scheme.", "sealmq:join/"                     => "encoding";
+    }
     // In the secret, of which any value is right: only the checksum tells.
     let other = if right[82..].starts_with('A') {
         'B'
@@ -290,60 +262,25 @@ fn texts(file: &mut VectorFile) {
     };
     let mistyped = format!("{}{other}{}", &right[..82], &right[83..]);
     assert_ne!(mistyped, right);
-    push(
-        "mistyped",
-        "A character is another one.",
-        &mistyped,
-        "encoding",
-    );
-    push(
-        "cut",
-        "The last four characters are missing.",
-        &right[..right.len() - 4],
-        "encoding",
-    );
-    push(
-        "padding",
-        "Base64 with padding.",
-        &format!("{right}="),
-        "encoding",
-    );
-    push(
-        "space-inside",
-        "A space inside.",
-        &format!("{} {}", &right[..60], &right[60..]),
-        "encoding",
-    );
+    table! { push:
+        "mistyped": "A character is another one.", &mistyped => "encoding";
+        "cut": "The last four characters are missing.", &right[..right.len() - 4] => "encoding";
+        "padding": "Base64 with padding.", &format!("{right}=") => "encoding";
+        "space-inside": "A space inside.", &format!("{} {}", &right[..60], &right[60..]) => "encoding";
+    }
     let mut standard = plan();
     while !standard.uri().contains('_') {
         standard.expires += 1;
     }
-    push(
-        "alphabet",
-        "The standard alphabet in the place of the one for URLs.",
-        &standard.uri().replace('_', "/"),
-        "encoding",
-    );
-    push(
-        "trailing",
-        "A byte behind the last field.",
-        &uri(&[&plain[..], &[0]].concat()),
-        "encoding",
-    );
-    push(
-        "truncated",
-        "The last byte of the body is missing.",
-        &uri(&plain[..plain.len() - 1]),
-        "encoding",
-    );
     let at = 2 + 32 + 8 + 32 + 1 + body(&EXPIRES).len();
     let overlong = [&plain[..at], &[plain[at] | 0x80, 0], &plain[at + 1..]].concat();
-    push(
-        "overlong",
-        "A length with one byte more.",
-        &uri(&overlong),
-        "encoding",
-    );
+    table! { push:
+        "alphabet": "The standard alphabet in the place of the one for URLs.",
+            &standard.uri().replace('_', "/") => "encoding";
+        "trailing": "A byte behind the last field.", &uri(&[&plain[..], &[0]].concat()) => "encoding";
+        "truncated": "The last byte of the body is missing.", &uri(&plain[..plain.len() - 1]) => "encoding";
+        "overlong": "A length with one byte more.", &uri(&overlong) => "encoding";
+    }
     // Bits that stand for no byte: any length but a multiple of three has some.
     let mut spare = plan();
     while (spare.bytes().len() + 4).is_multiple_of(3) {
@@ -356,36 +293,16 @@ fn texts(file: &mut VectorFile) {
         .position(|c| tail.as_bytes() == [*c])
         .unwrap();
     let next = char::from(ALPHABET[digit + 1]);
-    push(
-        "not-canonical",
-        "A spare bit is set.",
-        &format!("{head}{next}"),
-        "encoding",
-    );
-    push(
-        "scheme-upper-case",
-        "The scheme in upper case.",
-        &right.replacen("sealmq:join", "SEALMQ:JOIN", 1),
-        "form",
-    );
-    push(
-        "version-2-other-body",
-        "Of another version, with another body.",
-        &uri(&[2, 9]),
-        "unsupported",
-    );
-    push(
-        "version-2-mistyped",
-        "Of another version, and the checksum is wrong: it may be mistyped.",
-        &text(&[2, 9, 0, 0, 0, 0]),
-        "encoding",
-    );
-    push(
-        "2048",
-        "2048 characters are not too many, but these have no checksum.",
-        &format!("sealmq:join/{}", "A".repeat(2036)),
-        "encoding",
-    );
     let long = format!("sealmq:join/{}", "A".repeat(2037));
-    push("size", "2049 characters.", &long, "size");
+    table! { push:
+        "not-canonical": "A spare bit is set.", &format!("{head}{next}") => "encoding";
+        "scheme-upper-case": "The scheme in upper case.",
+            &right.replacen("sealmq:join", "SEALMQ:JOIN", 1) => "form";
+        "version-2-other-body": "Of another version, with another body.", &uri(&[2, 9]) => "unsupported";
+        "version-2-mistyped": "Of another version, and the checksum is wrong: it may be mistyped.",
+            &text(&[2, 9, 0, 0, 0, 0]) => "encoding";
+        "2048": "2048 characters are not too many, but these have no checksum.",
+            &format!("sealmq:join/{}", "A".repeat(2036)) => "encoding";
+        "size": "2049 characters.", &long => "size";
+    }
 }

@@ -65,8 +65,13 @@ fn matching(file: &mut VectorFile) {
     );
     file.push(vector.attacks(&["B15"]).result(object! { matches: false }));
     let longest = object! { filter: "+", topic: "x".repeat(65_535) };
-    let comment = "The longest topic name.";
-    let vector = Vector::valid("topic_match", "match-topic-65535", comment, &SPEC, longest);
+    let vector = Vector::valid(
+        "topic_match",
+        "match-topic-65535",
+        "The longest topic name.",
+        &SPEC,
+        longest,
+    );
     file.push(vector.result(object! { matches: true }));
     let characters = "\u{e4}".repeat(32_768);
     let bad: [(&str, &[u8], &[u8]); 14] = [

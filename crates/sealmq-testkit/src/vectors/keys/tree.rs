@@ -7,6 +7,7 @@ use sealmq_keys::tree::{Half, NodeKey, half_of};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{bytes, digest, secret};
 
 const SPEC: [&str; 1] = ["keys.md §6"];
@@ -18,19 +19,11 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 }
 
 fn derivations(file: &mut VectorFile) {
-    for (id, comment, value) in [
-        (
-            "a",
-            "What follows from an epoch's secret.",
-            bytes("reader secret a"),
-        ),
-        ("b", "Another one.", bytes("reader secret b")),
-        (
-            "zero",
-            "The derivations themselves have no exception for zeros.",
-            [0; 32],
-        ),
-    ] {
+    for (id, comment, value) in table! {
+        "a":    "What follows from an epoch's secret.",                    bytes("reader secret a");
+        "b":    "Another one.",                                            bytes("reader secret b");
+        "zero": "The derivations themselves have no exception for zeros.", [0; 32];
+    } {
         let secret = Secret::new(value);
         let psk = expand(&secret, &[b"sealmq/1 group psk"]);
         let kem_ikm = expand(&secret, &[b"sealmq/1 group kem"]);
@@ -196,88 +189,24 @@ type Cover = (&'static str, &'static str, u8, Vec<u32>, Vec<u32>);
 
 fn covers(file: &mut VectorFile) {
     let all: Vec<u32> = (8..16).collect();
-    let cases: [Cover; 14] = [
-        (
-            "nobody",
-            "Nobody was removed: the roots of the halves.",
-            4,
-            vec![],
-            vec![2, 3],
-        ),
-        (
-            "nobody-deepest",
-            "Nobody in the deepest tree.",
-            24,
-            vec![],
-            vec![2, 3],
-        ),
-        ("first-leaf", "The first leaf.", 3, vec![8], vec![9, 5, 3]),
-        ("last-leaf", "The last leaf.", 3, vec![15], vec![2, 6, 14]),
-        (
-            "both-halves",
-            "A leaf of each half; entries ascend by leaves, not by node.",
-            3,
-            vec![8, 15],
-            vec![9, 5, 6, 14],
-        ),
-        (
-            "siblings",
-            "Two siblings: their parent is gone.",
-            3,
-            vec![10, 11],
-            vec![4, 3],
-        ),
-        (
-            "pairs",
-            "Every second leaf: nothing but leaves.",
-            3,
-            vec![8, 10, 12, 14],
-            vec![9, 11, 13, 15],
-        ),
-        (
-            "order",
-            "The order in which leaves were removed does not matter.",
-            3,
-            vec![15, 8, 12],
-            vec![9, 5, 13, 14],
-        ),
-        (
-            "readers-gone",
-            "No reader is left: the half is left out.",
-            2,
-            vec![4, 5],
-            vec![3],
-        ),
-        (
-            "publishers-gone",
-            "No publisher is left.",
-            2,
-            vec![6, 7],
-            vec![2],
-        ),
-        ("all-gone", "Nobody is left.", 3, all, vec![]),
-        (
-            "one-left",
-            "One reader is left.",
-            3,
-            vec![8, 9, 10, 12, 13, 14, 15],
-            vec![11],
-        ),
-        (
-            "twice",
-            "A leaf that is named twice.",
-            3,
-            vec![8, 8],
-            vec![9, 5, 3],
-        ),
-        (
-            "deep",
-            "One leaf of a deeper tree.",
-            6,
-            vec![70],
-            vec![16, 34, 71, 9, 5, 3],
-        ),
-    ];
+    let cases: [Cover; 14] = table! {
+        "nobody": "Nobody was removed: the roots of the halves.", 4, vec![], vec![2, 3];
+        "nobody-deepest": "Nobody in the deepest tree.", 24, vec![], vec![2, 3];
+        "first-leaf": "The first leaf.", 3, vec![8], vec![9, 5, 3];
+        "last-leaf": "The last leaf.", 3, vec![15], vec![2, 6, 14];
+        "both-halves": "A leaf of each half; entries ascend by leaves, not by node.",
+            3, vec![8, 15], vec![9, 5, 6, 14];
+        "siblings": "Two siblings: their parent is gone.", 3, vec![10, 11], vec![4, 3];
+        "pairs": "Every second leaf: nothing but leaves.", 3, vec![8, 10, 12, 14], vec![9, 11, 13, 15];
+        "order": "The order in which leaves were removed does not matter.",
+            3, vec![15, 8, 12], vec![9, 5, 13, 14];
+        "readers-gone": "No reader is left: the half is left out.", 2, vec![4, 5], vec![3];
+        "publishers-gone": "No publisher is left.", 2, vec![6, 7], vec![2];
+        "all-gone": "Nobody is left.", 3, all, vec![];
+        "one-left": "One reader is left.", 3, vec![8, 9, 10, 12, 13, 14, 15], vec![11];
+        "twice": "A leaf that is named twice.", 3, vec![8, 8], vec![9, 5, 3];
+        "deep": "One leaf of a deeper tree.", 6, vec![70], vec![16, 34, 71, 9, 5, 3];
+    };
     for (id, comment, depth, removed, nodes) in cases {
         let input = object! { depth: depth, removed: removed };
         file.push(

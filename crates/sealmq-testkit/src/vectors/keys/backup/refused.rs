@@ -9,6 +9,7 @@ use super::super::heartbeat::heartbeat;
 use super::{COPIED_AT, Life, SPEC, delegation, of_another_root, resume, seen};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::Json;
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, digest, hash};
 
 pub(super) fn refused(life: &Life, file: &mut VectorFile) {
@@ -21,21 +22,7 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
         };
     let later = || vec![life.announcement(COPIED_AT + 1)];
     let whole = || Some(&life.whole);
-    bad(
-        "same-serial",
-        "Its serial was seen.",
-        later(),
-        resume(1, whole()),
-        "serial",
-    );
     let renewed = vec![seen(ReservedTopic::Delegation, &delegation(3))];
-    bad(
-        "seen-serial",
-        "A delegation of its serial was seen.",
-        renewed,
-        resume(3, whole()),
-        "serial",
-    );
     let mut logged = life.whole.clone();
     logged.add(
         NOW,
@@ -44,13 +31,11 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
             hash: hash(&delegation(2)),
         },
     );
-    bad(
-        "logged-serial",
-        "The log tells of its serial.",
-        later(),
-        resume(2, Some(&logged)),
-        "serial",
-    );
+    table! { bad:
+        "same-serial": "Its serial was seen.", later(), resume(1, whole()) => "serial";
+        "seen-serial": "A delegation of its serial was seen.", renewed, resume(3, whole()) => "serial";
+        "logged-serial": "The log tells of its serial.", later(), resume(2, Some(&logged)) => "serial";
+    }
     let mut resumed = life.whole.clone();
     let (log_size, log_head) = (life.own.size, life.own.head);
     resumed.add(
@@ -61,31 +46,17 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
             log_head,
         },
     );
-    bad(
-        "resumed-serial",
-        "The log tells of a resumption under it.",
-        later(),
-        resume(2, Some(&resumed)),
-        "serial",
-    );
     let mut shorter = life.own.clone();
     shorter.entries.pop();
-    bad(
-        "log-shorter",
-        "A copy that ends before the store's own log.",
-        later(),
-        resume(2, Some(&shorter)),
-        "shorter",
-    );
     let mut cut = life.whole.clone();
     cut.entries.remove(2);
-    bad(
-        "log-cut",
-        "An entry of the copy is missing.",
-        later(),
-        resume(2, Some(&cut)),
-        "chain",
-    );
+    table! { bad:
+        "resumed-serial": "The log tells of a resumption under it.",
+            later(), resume(2, Some(&resumed)) => "serial";
+        "log-shorter": "A copy that ends before the store's own log.",
+            later(), resume(2, Some(&shorter)) => "shorter";
+        "log-cut": "An entry of the copy is missing.", later(), resume(2, Some(&cut)) => "chain";
+    }
     let mut other = Log::default();
     for _ in 0..6 {
         other.add(
@@ -95,64 +66,34 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
             },
         );
     }
-    bad(
-        "log-other",
-        "The log of another life.",
-        later(),
-        resume(2, Some(&other)),
-        "other",
-    );
-    bad(
-        "log-incomplete",
-        "A heartbeat proves entries that the copy lacks.",
-        vec![life.beat(COPIED_AT, &life.whole)],
-        resume(2, Some(&life.own)),
-        "incomplete",
-    );
+    table! { bad:
+        "log-other": "The log of another life.", later(), resume(2, Some(&other)) => "other";
+        "log-incomplete": "A heartbeat proves entries that the copy lacks.",
+            vec![life.beat(COPIED_AT, &life.whole)], resume(2, Some(&life.own)) => "incomplete";
+    }
     let other = heartbeat(|f| {
         (f.epoch, f.announcement) = (COPIED_AT, life.group.epoch(COPIED_AT).hash);
         (f.log_size, f.log_head) = (life.whole.size, digest("another log"));
     });
-    bad(
-        "log-other-head",
-        "The copy is as long as a heartbeat tells, and has another head there.",
-        vec![seen(ReservedTopic::Heartbeat(life.group.id), &other)],
-        resume(2, Some(&life.whole)),
-        "incomplete",
-    );
-    bad(
-        "no-log-incomplete",
-        "There is no copy, and a heartbeat proves that entries are missing.",
-        vec![life.beat(COPIED_AT, &life.whole)],
-        resume(2, None),
-        "incomplete",
-    );
     let mut tail = life.whole.clone();
     let member = MemberNumber(6);
     tail.add(NOW, What::Removed { member });
-    bad(
-        "log-unproven",
-        "An entry behind everything that heartbeats prove.",
-        vec![life.beat(COPIED_AT, &life.whole)],
-        resume(2, Some(&tail)),
-        "unproven",
-    );
-    bad(
-        "other-root",
-        "The new delegation is another root's.",
-        later(),
-        resume(2, whole()).with("delegation", Json::hex(of_another_root(2))),
-        "domain",
-    );
+    table! { bad:
+        "log-other-head": "The copy is as long as a heartbeat tells, and has another head there.",
+            vec![seen(ReservedTopic::Heartbeat(life.group.id), &other)], resume(2, Some(&life.whole))
+            => "incomplete";
+        "no-log-incomplete": "There is no copy, and a heartbeat proves that entries are missing.",
+            vec![life.beat(COPIED_AT, &life.whole)], resume(2, None) => "incomplete";
+        "log-unproven": "An entry behind everything that heartbeats prove.",
+            vec![life.beat(COPIED_AT, &life.whole)], resume(2, Some(&tail)) => "unproven";
+        "other-root": "The new delegation is another root's.",
+            later(), resume(2, whole()).with("delegation", Json::hex(of_another_root(2))) => "domain";
+    }
     let mut forged = resume(2, whole());
     let mut object = delegation(2);
     *object.last_mut().unwrap() ^= 0x10;
     forged = forged.with("delegation", Json::hex(object));
-    bad(
-        "signature",
-        "The new delegation is not the root's.",
-        later(),
-        forged,
-        "signature",
-    );
+    table! { bad:
+        "signature": "The new delegation is not the root's.", later(), forged => "signature";
+    }
 }

@@ -9,6 +9,7 @@ use super::super::objects::refused_list_of;
 use super::{COPIED_AT, Life, NEXT_MEMBER, SPEC, delegation, resume, seen, topic};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, delegation_with, digest, elements, office, public};
 
 pub(super) fn vectors(life: &Life, file: &mut VectorFile) {
@@ -31,72 +32,19 @@ fn numbers(life: &Life, file: &mut VectorFile) {
         key: public("late-12"),
         name: "late-12",
     };
-    let cases: [Told<'_>; 6] = [
-        (
-            "signed-credential",
-            "A credential alone shows a number.",
-            &[What::Signed {
-                topic: &credential,
-                hash,
-            }],
-            12,
-            &[],
-            &[],
-        ),
-        (
-            "signed-welcome",
-            "And so does a welcome.",
-            &[What::Signed {
-                topic: &welcome,
-                hash,
-            }],
-            12,
-            &[],
-            &[],
-        ),
-        (
-            "enrolled-alone",
-            "An enrolment shows a number, too.",
-            &[enrolled(late)],
-            12,
-            &[],
-            &[12],
-        ),
-        (
-            "enrolled-known",
-            "An entry about a number that it knows changes nothing.",
-            &[enrolled(MemberNumber(5))],
-            NEXT_MEMBER - 1,
-            &[],
-            &[],
-        ),
-        (
-            "enrolled-and-removed",
-            "Enrolled since, and removed since: unknown, and removed.",
-            &[enrolled(late), What::Removed { member: late }],
-            12,
-            &[12],
-            &[12],
-        ),
-        (
-            "new-group",
-            "A group that was made since has to be made again.",
-            &[
-                What::Generation {
-                    group: office,
-                    number: 1,
-                    epoch: 1,
-                },
-                What::Signed {
-                    topic: &first,
-                    hash,
-                },
-            ],
-            NEXT_MEMBER - 1,
-            &[],
-            &[],
-        ),
-    ];
+    let cases: [Told<'_>; 6] = table! {
+        "signed-credential": "A credential alone shows a number.",
+            &[What::Signed { topic: &credential, hash }], 12, &[], &[];
+        "signed-welcome": "And so does a welcome.", &[What::Signed { topic: &welcome, hash }], 12, &[], &[];
+        "enrolled-alone": "An enrolment shows a number, too.", &[enrolled(late)], 12, &[], &[12];
+        "enrolled-known": "An entry about a number that it knows changes nothing.",
+            &[enrolled(MemberNumber(5))], NEXT_MEMBER - 1, &[], &[];
+        "enrolled-and-removed": "Enrolled since, and removed since: unknown, and removed.",
+            &[enrolled(late), What::Removed { member: late }], 12, &[12], &[12];
+        "new-group": "A group that was made since has to be made again.",
+            &[What::Generation { group: office, number: 1, epoch: 1 }, What::Signed { topic: &first, hash }],
+            NEXT_MEMBER - 1, &[], &[];
+    };
     for (id, comment, entries, last, removed, unknown) in cases {
         let mut log = life.own.clone();
         for what in entries {
@@ -138,84 +86,44 @@ fn resuming(life: &Life, file: &mut VectorFile) {
         object! { next_member: next_member, groups: groups, removed: removed, unknown: unknown }
     };
     let later = || vec![life.announcement(COPIED_AT + 1)];
-    push(
-        "log",
-        "With the whole log: who was enrolled and removed since, and the next numbers.",
-        later(),
-        resume(2, Some(&life.whole)),
-        resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]),
-    );
-    push(
-        "seen-further",
-        "The broker has an epoch that the log's copy does not tell of.",
-        vec![life.announcement(6)],
-        resume(2, Some(&life.whole)),
-        resumed(9 + 1024, group(7, 5, 6), vec![5], vec![9]),
-    );
-    push(
-        "own-log",
-        "The copy is no longer than the store's own log.",
-        later(),
-        resume(2, Some(&life.own)),
-        resumed(7 + 1024, group(5, 2, 4), vec![], vec![]),
-    );
-    push(
-        "no-log",
-        "Without any copy epochs and generations leave a gap, and removals are forgotten.",
-        later(),
-        resume(2, None),
-        resumed(7 + 1024, group(5 + 1024, 2 + 1024, 4), vec![], vec![]),
-    );
-    push(
-        "nothing-seen",
-        "The store was marked as a backup: nothing at the broker tells.",
-        vec![],
-        resume(2, None),
-        resumed(7 + 1024, group(4 + 1024, 2 + 1024, 3), vec![], vec![]),
-    );
-    push(
-        "serial-jump",
-        "Above the highest serial that was seen.",
-        vec![seen(ReservedTopic::Delegation, &delegation(6))],
-        resume(7, Some(&life.own)),
-        resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
-    );
+    table! { push:
+        "log": "With the whole log: who was enrolled and removed since, and the next numbers.",
+            later(), resume(2, Some(&life.whole)), resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]);
+        "seen-further": "The broker has an epoch that the log's copy does not tell of.",
+            vec![life.announcement(6)], resume(2, Some(&life.whole)),
+            resumed(9 + 1024, group(7, 5, 6), vec![5], vec![9]);
+        "own-log": "The copy is no longer than the store's own log.",
+            later(), resume(2, Some(&life.own)), resumed(7 + 1024, group(5, 2, 4), vec![], vec![]);
+        "no-log": "Without any copy epochs and generations leave a gap, and removals are forgotten.",
+            later(), resume(2, None), resumed(7 + 1024, group(5 + 1024, 2 + 1024, 4), vec![], vec![]);
+        "nothing-seen": "The store was marked as a backup: nothing at the broker tells.",
+            vec![], resume(2, None), resumed(7 + 1024, group(4 + 1024, 2 + 1024, 3), vec![], vec![]);
+        "serial-jump": "Above the highest serial that was seen.",
+            vec![seen(ReservedTopic::Delegation, &delegation(6))], resume(7, Some(&life.own)),
+            resumed(7 + 1024, group(4, 2, 3), vec![], vec![]);
+    }
     let size = |log: &Log| object! { size: log.size, head: log.head };
     let naming = |resume: Json, logs: &[&Log]| {
         let heads = logs.iter().map(|log| size(log)).collect();
         resume.with("heads", Json::Array(heads))
     };
-    push(
-        "heartbeat",
-        "A heartbeat tells how far it went; its hash is no predecessor.",
-        vec![life.beat(6, &life.whole)],
-        resume(2, Some(&life.whole)),
-        resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]),
-    );
-    push(
-        "head-passed-over",
-        "The operator names the head that the copy lacks: a gap, as without a copy.",
-        vec![life.beat(4, &life.whole)],
-        naming(resume(2, Some(&life.own)), &[&life.whole]),
-        resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]),
-    );
     let mut tail = life.whole.clone();
     let member = MemberNumber(6);
     tail.add(NOW, What::Removed { member });
-    push(
-        "tail-left-out",
-        "Entries behind the proven head; the operator names that head.",
-        vec![life.beat(4, &life.whole)],
-        naming(resume(2, Some(&tail)), &[&life.whole]),
-        resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]),
-    );
-    push(
-        "tail-counts",
-        "Entries behind the proven head; the operator names the end.",
-        vec![life.beat(4, &life.whole)],
-        naming(resume(2, Some(&tail)), &[&tail]),
-        resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]),
-    );
+    table! { push:
+        "heartbeat": "A heartbeat tells how far it went; its hash is no predecessor.",
+            vec![life.beat(6, &life.whole)], resume(2, Some(&life.whole)),
+            resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]);
+        "head-passed-over": "The operator names the head that the copy lacks: a gap, as without a copy.",
+            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&life.own)), &[&life.whole]),
+            resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]);
+        "tail-left-out": "Entries behind the proven head; the operator names that head.",
+            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&tail)), &[&life.whole]),
+            resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]);
+        "tail-counts": "Entries behind the proven head; the operator names the end.",
+            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&tail)), &[&tail]),
+            resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]);
+    }
     let refused = || {
         let entries = [
             &5_u32.to_be_bytes()[..],
@@ -226,20 +134,13 @@ fn resuming(life: &Life, file: &mut VectorFile) {
         let list = refused_list_of(life.group.id, &entries.concat());
         vec![seen(ReservedTopic::RefusedList(life.group.id), &list)]
     };
-    push(
-        "refused-list",
-        "A refused list at the broker names who was removed, and shows a number.",
-        refused(),
-        resume(2, Some(&life.own)),
-        resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]),
-    );
-    push(
-        "refused-list-of-a-thief",
-        "The operator says who stays.",
-        refused(),
-        resume(2, Some(&life.own)).with("keep", vec![5_u32]),
-        resumed(12 + 1024, group(4, 2, 3), vec![], vec![]),
-    );
+    table! { push:
+        "refused-list": "A refused list at the broker names who was removed, and shows a number.",
+            refused(), resume(2, Some(&life.own)), resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]);
+        "refused-list-of-a-thief": "The operator says who stays.",
+            refused(), resume(2, Some(&life.own)).with("keep", vec![5_u32]),
+            resumed(12 + 1024, group(4, 2, 3), vec![], vec![]);
+    }
     let mut forged = life.own.clone();
     let (hash, log_head) = (digest("forged"), digest("forged"));
     let last = MemberNumber((1 << 28) - 1);
@@ -276,23 +177,16 @@ fn resuming(life: &Life, file: &mut VectorFile) {
     ] {
         forged.add(NOW, what);
     }
-    push(
-        "extreme-entries",
-        "Entries with extreme numbers: none of them counts.",
-        vec![],
-        resume(2, Some(&forged)),
-        resumed(7 + 1024, group(4, 2, 3), vec![], vec![]),
-    );
     let keys = [DelegatedKey {
         key: public("new controller"),
         roles: Roles::ALL,
     }];
     let new_keys = delegation_with(2, &elements(&keys), &[], |_| {});
-    push(
-        "new-keys",
-        "With new keys nothing that stands at the broker is a predecessor.",
-        later(),
-        resume(2, Some(&life.own)).with("delegation", Json::hex(new_keys)),
-        resumed(7 + 1024, group(5, 2, 3), vec![], vec![]),
-    );
+    table! { push:
+        "extreme-entries": "Entries with extreme numbers: none of them counts.",
+            vec![], resume(2, Some(&forged)), resumed(7 + 1024, group(4, 2, 3), vec![], vec![]);
+        "new-keys": "With new keys nothing that stands at the broker is a predecessor.",
+            later(), resume(2, Some(&life.own)).with("delegation", Json::hex(new_keys)),
+            resumed(7 + 1024, group(5, 2, 3), vec![], vec![]);
+    }
 }

@@ -9,6 +9,7 @@ use super::{Case, HOUR, other_nonce};
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{NOW, body_of, controller, digest, office, sign};
 
 /// What names an announcement that has not come yet.
@@ -29,20 +30,10 @@ pub(super) fn kept(group: &Group, file: &mut VectorFile) {
         );
     // Of several the one with the highest (epoch, issued_at), in whatever order they come.
     let far = || object! { reason: "ahead", ask_epoch: 3_u8 };
-    for (id, comment, first, second_one) in [
-        (
-            "kept-highest-first",
-            "One of the next epoch is dropped.",
-            3,
-            2,
-        ),
-        (
-            "kept-highest-last",
-            "One of a later epoch takes its place.",
-            2,
-            3,
-        ),
-    ] {
+    for (id, comment, first, second_one) in table! {
+        "kept-highest-first": "One of the next epoch is dropped.",     3, 2;
+        "kept-highest-last":  "One of a later epoch takes its place.", 2, 3;
+    } {
         let expect = |epoch: u64| if epoch == 3 { far() } else { ahead() };
         Case::new(group)
             .step(beat(group, first, NOW, LEASE, expect(first)))

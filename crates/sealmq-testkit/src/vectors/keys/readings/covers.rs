@@ -8,6 +8,7 @@ use super::super::chunk::{announce, input};
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::object;
+use crate::vectors::table::table;
 
 pub(super) fn vectors(file: &mut VectorFile) {
     generations(file);
@@ -26,12 +27,9 @@ fn generations(file: &mut VectorFile) {
         d.generations = vec![generation(1), generation(3)];
         d.covers = vec![vec![2, 3]; 2];
     });
-    plan(
-        "generations-jump",
-        "Generations ascend; they may leave some out.",
-        both,
-    )
-    .valid(file);
+    table! { plan => file:
+        "generations-jump": "Generations ascend; they may leave some out.", both => valid;
+    }
 }
 
 /// At most 49152 bytes, i.e. 945 entries.
@@ -44,16 +42,11 @@ fn inline(file: &mut VectorFile) {
     };
     let mut most = covering(945);
     *most.last_mut().unwrap() ^= 0x10;
-    plan(
-        "cover-49140",
-        "The most entries inline are no fault; a bit of the signature is.",
-        most,
-    )
-    .attacks(&["B22"])
-    .invalid(file, "signature");
-    plan("cover-49192", "An entry too many inline.", covering(946))
-        .attacks(&["B22"])
-        .invalid(file, "field");
+    table! { plan => file:
+        "cover-49140": "The most entries inline are no fault; a bit of the signature is.",
+            most => "signature" ["B22"];
+        "cover-49192": "An entry too many inline.", covering(946) => "field" ["B22"];
+    }
 }
 
 fn longest_chunk(file: &mut VectorFile) {

@@ -9,6 +9,7 @@ use super::super::follower::{Follower, Welcome};
 use super::super::replacing::recovered;
 use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
+use crate::vectors::table::stories;
 use crate::vectors::world::{ISSUER, authority, controller, digest, issuer};
 
 pub(super) fn vectors(file: &mut VectorFile) {
@@ -36,67 +37,26 @@ fn hash_of(group: &Group, draft: &Draft) -> Digest {
 fn named(group: &Group, file: &mut VectorFile) {
     let third = forged(group, 3, 4, None);
     let next = forged(group, 2, 5, Some(hash_of(group, &third)));
-    Follower::new(
-        group,
-        READER,
-        3,
-        "named-newer-serial",
-        "Named by one that counts, and of a serial that the member does not know yet.",
-    )
-    .attacks(&["A16"])
-    .under(2)
-    .ok_draft(&next)
-    .bad_draft(&third, "role")
-    .done(file);
+    stories! { Follower::of(group, READER, 3) => file:
+        "named-newer-serial": "Named by one that counts, and of a serial that the member does not know yet."
+            => .attacks(&["A16"]).under(2).ok_draft(&next).bad_draft(&third, "role");
+    }
     let mut issued = forged(group, 2, 4, None);
     (issued.signer, issued.key) = (ISSUER, issuer(2));
     let next = forged(group, 2, 5, Some(hash_of(group, &issued)));
-    Follower::new(
-        group,
-        READER,
-        3,
-        "named-wrong-role",
-        "Named by one that counts, of the current serial, and by a key without the role.",
-    )
-    .attacks(&["A16"])
-    .under(2)
-    .ok_draft(&next)
-    .bad_draft(&issued, "role")
-    .done(file);
     let mut refused = forged(group, 2, 5, None);
     refused.psk_check = Some([9; 32]);
-    Follower::new(
-        group,
-        READER,
-        3,
-        "named-not-followed",
-        "Named by one that was refused: it counts only once that one was followed.",
-    )
-    .attacks(&["A16"])
-    .under(2)
-    .bad_draft(&refused, "wrong_secret")
-    .bad(4, "role")
-    .ok(5)
-    .ok(4)
-    .done(file);
     let old = forged(group, 1, 3, None);
     let newer = forged(group, 1, 4, Some(hash_of(group, &old)));
-    Follower::new(
-        group,
-        READER,
-        1,
-        "named-before-replaced",
-        "What was named by what a welcome replaced counts no longer.",
-    )
-    .attacks(&["A15", "A16"])
-    .under(1)
-    .ok(1)
-    .ok(2)
-    .ok_draft(&newer)
-    .now_under(&authority(2))
-    .replaced(&Welcome::new(group, 23, 3, 2))
-    .bad_draft(&old, "role")
-    .done(file);
+    stories! { |id, comment, epoch| Follower::new(group, READER, epoch, id, comment) => file:
+        "named-wrong-role": "Named by one that counts, of the current serial, and by a key without the role.",
+            3 => .attacks(&["A16"]).under(2).ok_draft(&next).bad_draft(&issued, "role");
+        "named-not-followed": "Named by one that was refused: it counts only once that one was followed.",
+            3 => .attacks(&["A16"]).under(2).bad_draft(&refused, "wrong_secret").bad(4, "role").ok(5).ok(4);
+        "named-before-replaced": "What was named by what a welcome replaced counts no longer.",
+            1 => .attacks(&["A15", "A16"]).under(1).ok(1).ok(2).ok_draft(&newer).now_under(&authority(2))
+            .replaced(&Welcome::new(group, 23, 3, 2)).bad_draft(&old, "role");
+    }
 }
 
 /// What an announcement says of the healing epoch before it.
@@ -106,29 +66,14 @@ fn claims(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
         draft.healing = healing;
         draft
     };
-    Follower::new(
-        healing,
-        READER,
-        7,
-        "fork-healing-epoch-of-welcome",
-        "The hash of the welcome's last healing epoch, for another epoch.",
-    )
-    .attacks(&["B3"])
-    .bad_draft(&claiming(healing, 7, (4, healing.epoch(5).hash)), "fork")
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "fork-healing-none",
-        "It names an ordinary epoch as a healing one, and none has healed.",
-    )
-    .attacks(&["A14"])
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .bad_draft(&claiming(ordinary, 4, (2, ordinary.epoch(2).hash)), "fork")
-    .done(file);
+    stories! { |id, comment, group, epoch| Follower::new(group, READER, epoch, id, comment) => file:
+        "fork-healing-epoch-of-welcome": "The hash of the welcome's last healing epoch, for another epoch.",
+            healing, 7 => .attacks(&["B3"])
+            .bad_draft(&claiming(healing, 7, (4, healing.epoch(5).hash)), "fork");
+        "fork-healing-none": "It names an ordinary epoch as a healing one, and none has healed.",
+            ordinary, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3)
+            .bad_draft(&claiming(ordinary, 4, (2, ordinary.epoch(2).hash)), "fork");
+    }
 }
 
 fn again(f: &mut WelcomeFields) {
@@ -137,65 +82,23 @@ fn again(f: &mut WelcomeFields) {
 
 /// Which of two welcomes is the newer one.
 fn orders(ordinary: &Group, recovered: &Group, file: &mut VectorFile) {
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "welcome-same",
-        "Serial, generation and epoch of the installed one, to another package.",
-    )
-    .attacks(&["B5"])
-    .not_installed(&Welcome::new(ordinary, 23, 1, 2), "too_old")
-    .done(file);
-    Follower::new(
-        recovered,
-        READER,
-        5,
-        "welcome-serial-alone",
-        "Generation and epoch of the installed one, under a higher serial.",
-    )
-    .attacks(&["A15"])
-    .under(1)
-    .now_under(&authority(2))
-    .moved(&Welcome::new(recovered, 23, 5, 2))
-    .ok(5)
-    .done(file);
     let second = Welcome::new(recovered, 22, 5, 3).with(|f| {
         (f.generation, f.previous) = (2, digest("another predecessor"));
     });
-    Follower::new(
-        recovered,
-        READER,
-        1,
-        "welcome-fork-installed",
-        "It contradicts a welcome of the same serial, after which nothing was followed.",
-    )
-    .attacks(&["A15"])
-    .under(1)
-    .ok(1)
-    .ok(2)
-    .ok_draft(&forged(recovered, 1, 6, Some(digest("before the thief"))))
-    .now_under(&authority(2))
-    .replaced(&Welcome::new(recovered, 23, 5, 2))
-    .not_installed(&second, "fork")
-    .ok(5)
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "welcome-below-current",
-        "A newer generation, for an epoch of the window.",
-    )
-    .attacks(&["B5"])
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .ok(4)
-    .moved(&Welcome::new(ordinary, 23, 3, 2).with(again))
-    .known(4)
-    .known(3)
-    .done(file);
+    stories! { |id, comment, group, epoch| Follower::new(group, READER, epoch, id, comment) => file:
+        "welcome-same": "Serial, generation and epoch of the installed one, to another package.",
+            ordinary, 1 => .attacks(&["B5"]).not_installed(&Welcome::new(ordinary, 23, 1, 2), "too_old");
+        "welcome-serial-alone": "Generation and epoch of the installed one, under a higher serial.",
+            recovered, 5 => .attacks(&["A15"]).under(1).now_under(&authority(2))
+            .moved(&Welcome::new(recovered, 23, 5, 2)).ok(5);
+        "welcome-fork-installed": "It contradicts a welcome of the same serial, after which nothing was followed.",
+            recovered, 1 => .attacks(&["A15"]).under(1).ok(1).ok(2)
+            .ok_draft(&forged(recovered, 1, 6, Some(digest("before the thief")))).now_under(&authority(2))
+            .replaced(&Welcome::new(recovered, 23, 5, 2)).not_installed(&second, "fork").ok(5);
+        "welcome-below-current": "A newer generation, for an epoch of the window.",
+            ordinary, 1 => .attacks(&["B5"]).ok(1).ok(2).ok(3).ok(4)
+            .moved(&Welcome::new(ordinary, 23, 3, 2).with(again)).known(4).known(3);
+    }
 }
 
 /// Welcomes of the same serial that contradict what was followed replace nothing.
@@ -204,90 +107,31 @@ fn contradictions(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
         (f.generation, f.previous) = (2, digest("another predecessor"));
     };
     let welcome = Welcome::new(ordinary, 23, 3, 2).with(another);
-    Follower::new(
-        ordinary,
-        READER,
-        1,
-        "welcome-fork-next",
-        "The announcement of its own epoch names another predecessor.",
-    )
-    .attacks(&["A14"])
-    .ok(1)
-    .ok(3)
-    .not_installed(&welcome, "fork")
-    .done(file);
-    Follower::new(
-        ordinary,
-        READER,
-        3,
-        "welcome-fork-base",
-        "The welcome before names another predecessor.",
-    )
-    .attacks(&["A14"])
-    .not_installed(&welcome, "fork")
-    .done(file);
     let denies = Welcome::new(healing, 23, 4, 2).with(|f| {
         (f.generation, f.healing_epoch, f.healing) = (2, 0, Digest::ZERO);
     });
-    Follower::new(
-        healing,
-        READER,
-        1,
-        "welcome-fork-healing-denied",
-        "It denies a healing epoch that was followed.",
-    )
-    .attacks(&["A14"])
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .not_installed(&denies, "fork")
-    .done(file);
     let invents = Welcome::new(healing, 23, 4, 2).with(|f| {
         (f.generation, f.healing_epoch, f.healing) = (2, 3, f.previous);
     });
-    Follower::new(
-        healing,
-        READER,
-        1,
-        "welcome-fork-healing-ordinary",
-        "It says that an ordinary epoch healed.",
-    )
-    .attacks(&["A14"])
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .not_installed(&invents, "fork")
-    .done(file);
-    Follower::new(
-        healing,
-        READER,
-        1,
-        "welcome-healing-own",
-        "The epoch that it is for healed: the one before it is what it names.",
-    )
-    .ok(1)
-    .ok(2)
-    .moved(&Welcome::new(healing, 23, 2, 2).with(again))
-    .known(2)
-    .done(file);
+    stories! { |id, comment, group, epoch| Follower::new(group, READER, epoch, id, comment) => file:
+        "welcome-fork-next": "The announcement of its own epoch names another predecessor.",
+            ordinary, 1 => .attacks(&["A14"]).ok(1).ok(3).not_installed(&welcome, "fork");
+        "welcome-fork-base": "The welcome before names another predecessor.",
+            ordinary, 3 => .attacks(&["A14"]).not_installed(&welcome, "fork");
+        "welcome-fork-healing-denied": "It denies a healing epoch that was followed.",
+            healing, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3).not_installed(&denies, "fork");
+        "welcome-fork-healing-ordinary": "It says that an ordinary epoch healed.",
+            healing, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3).not_installed(&invents, "fork");
+        "welcome-healing-own": "The epoch that it is for healed: the one before it is what it names.",
+            healing, 1 => .ok(1).ok(2).moved(&Welcome::new(healing, 23, 2, 2).with(again)).known(2);
+    }
 }
 
 /// A member that moves to the other half follows the epochs from there again.
 fn current(ordinary: &Group, file: &mut VectorFile) {
-    Follower::new(
-        ordinary,
-        27,
-        1,
-        "half-current",
-        "Its current epoch is the one before the welcome's, until it has followed that.",
-    )
-    .attacks(&["A27"])
-    .ok(1)
-    .ok(2)
-    .ok(3)
-    .ok(4)
-    .moved(&Welcome::new(ordinary, 23, 3, 2))
-    .ok(3)
-    .ok(4)
-    .done(file);
+    stories! { Follower::of(ordinary, 27, 1) => file:
+        "half-current": "Its current epoch is the one before the welcome's, until it has followed that."
+            => .attacks(&["A27"]).ok(1).ok(2).ok(3).ok(4).moved(&Welcome::new(ordinary, 23, 3, 2)).ok(3)
+            .ok(4);
+    }
 }

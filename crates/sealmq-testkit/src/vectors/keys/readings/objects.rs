@@ -12,6 +12,7 @@ use crate::vectors::craft::varint;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     ISSUER, NOW, WEEK, authority, authority_json, digest, domain, elements, issuer, key_package,
     package_seed, plant, public, sensor, sign,
@@ -23,15 +24,10 @@ pub(super) fn vectors(file: &mut VectorFile) {
     let serial = varint((1 << 32) + 1);
     let request = digest("request of sensor-7");
     let body = [&domain().0[..], &serial, &[ISSUER], &request.0, &[1]].concat();
-    Plan::new(
-        "join_refusal",
-        "serial-33-bits",
-        "A serial of 2^32 + 1: a u32 has 32 bits.",
-        sign(Kind::JoinRefusal, &body, &issuer(1)),
-        under_authority().with("request", request),
-    )
-    .attacks(&["E1"])
-    .invalid(file, "encoding");
+    table! { Plan::of("join_refusal", under_authority().with("request", request)) => file:
+        "serial-33-bits": "A serial of 2^32 + 1: a u32 has 32 bits.",
+            sign(Kind::JoinRefusal, &body, &issuer(1)) => "encoding" ["E1"];
+    }
     credentials_and_requests(file);
     filters(file);
     confirmations(file);
@@ -45,32 +41,19 @@ fn credentials_and_requests(file: &mut VectorFile) {
         access: Access::BOTH,
         publish_filter: "$x/#",
     }]);
-    Plan::new(
-        "credential",
-        "filter-system",
-        "A publish filter may begin with `$`: it only narrows.",
-        sensor().with(&grants, |_| {}),
-        under_authority(),
-    )
-    .valid(file);
+    table! { Plan::of("credential", under_authority()) => file:
+        "filter-system": "A publish filter may begin with `$`: it only narrows.",
+            sensor().with(&grants, |_| {}) => valid;
+    }
     let context = || object! { domain: domain().0, now: NOW, skew: 300_u16 };
-    Plan::new(
-        "enrolment_request",
-        "issued-later",
-        "A request's time is not compared: a new device may have a wrong clock.",
-        request_with(NAME, &[], |r| r.issued_at = NOW + WEEK),
-        context(),
-    )
-    .valid(file);
-    for (id, comment, token, reason) in [
-        ("file", "A request in a file.", [0; 8], None),
-        (
-            "file-token",
-            "A request in a file that asks for a token's grants.",
-            [7; 8],
-            Some("token"),
-        ),
-    ] {
+    table! { Plan::of("enrolment_request", context()) => file:
+        "issued-later": "A request's time is not compared: a new device may have a wrong clock.",
+            request_with(NAME, &[], |r| r.issued_at = NOW + WEEK) => valid;
+    }
+    for (id, comment, token, reason) in table! {
+        "file":       "A request in a file.",                                [0; 8], None;
+        "file-token": "A request in a file that asks for a token's grants.", [7; 8], Some("token");
+    } {
         let object = request_with(NAME, &[], |r| r.token = token);
         let context = object! { domain: domain().0, file: true };
         let plan = Plan::new("enrolment_request", id, comment, object, context)
@@ -86,12 +69,10 @@ fn credentials_and_requests(file: &mut VectorFile) {
 fn filters(file: &mut VectorFile) {
     let group = group();
     let with = |filters: [String; 2]| changed(&group, |d| d.filters = filters.to_vec());
-    plan(
-        "filters-1024-together",
-        "Two filters of 600 bytes: all of them together have 1024 at most.",
-        with(["x".repeat(600), "y".repeat(600)]),
-    )
-    .invalid(file, "field");
+    table! { plan => file:
+        "filters-1024-together": "Two filters of 600 bytes: all of them together have 1024 at most.",
+            with(["x".repeat(600), "y".repeat(600)]) => "field";
+    }
     for (id, below) in [
         ("unused", "z"),
         ("below-delegation", "delegation/x"),
@@ -120,20 +101,20 @@ fn confirmations(file: &mut VectorFile) {
         ..own
     }];
     let object = confirmation(&entries, |_| {});
-    let comment = "Generations may begin with 0.";
-    Plan::new(
-        "confirmation",
-        "generation-0",
-        comment,
-        object,
-        confirmation_context(),
-    )
-    .valid(file);
+    table! { Plan::of("confirmation", confirmation_context()) => file:
+        "generation-0": "Generations may begin with 0.", object => valid;
+    }
     for (id, member) in [("member-0", 0), ("member-too-large", 1 << 28)] {
         let object = confirmation(&[own], |f| f.member = MemberNumber(member));
         let context = confirmation_context().with("member", member);
-        let comment = "Members have numbers from 1 to 2^28 - 1.";
-        Plan::new("confirmation", id, comment, object, context).invalid(file, "field");
+        Plan::new(
+            "confirmation",
+            id,
+            "Members have numbers from 1 to 2^28 - 1.",
+            object,
+            context,
+        )
+        .invalid(file, "field");
     }
 }
 

@@ -10,6 +10,7 @@ use super::super::heartbeat::{heartbeat, heartbeat_context};
 use super::super::objects::{Plan, under_root};
 use crate::vectors::file::VectorFile;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     Authority, authority, authority_json, body_of, controller, delegation, delegation_with, domain,
     elements, key_package_with, public, sign,
@@ -19,39 +20,23 @@ pub(super) fn vectors(file: &mut VectorFile) {
     let key = public("authority key 0");
     let twice =
         [Roles::ALL, Roles::NONE.with(Role::Issue)].map(|roles| DelegatedKey { key, roles });
-    Plan::new(
-        "delegation",
-        "key-two-entries",
-        "A key twice, with other roles.",
-        delegation_with(1, &elements(&twice), &[], |_| {}),
-        under_root(),
-    )
-    .invalid(file, "field");
-    Plan::new(
-        "delegation",
-        "held-far-lower",
-        "Serials may leave some out.",
-        delegation(4),
-        under_root().with("held", Json::hex(delegation(1))),
-    )
-    .attacks(&["A32"])
-    .valid(file);
+    table! { Plan::of("delegation", under_root()) => file:
+        "key-two-entries": "A key twice, with other roles.",
+            delegation_with(1, &elements(&twice), &[], |_| {}) => "field";
+    }
+    table! { Plan::of("delegation", under_root().with("held", Json::hex(delegation(1)))) => file:
+        "held-far-lower": "Serials may leave some out.", delegation(4) => valid ["A32"];
+    }
     heartbeats(file);
     weak_identity(file);
 }
 
 fn heartbeats(file: &mut VectorFile) {
     let older = heartbeat(|f| f.serial = 0);
-    let comment = "Of an older serial, with the same key: nothing refers to it.";
-    Plan::new(
-        "heartbeat",
-        "older-serial",
-        comment,
-        older,
-        heartbeat_context(),
-    )
-    .attacks(&["A16"])
-    .invalid(file, "role");
+    table! { Plan::of("heartbeat", heartbeat_context()) => file:
+        "older-serial": "Of an older serial, with the same key: nothing refers to it.",
+            older => "role" ["A16"];
+    }
     let all = Authority {
         keys: vec![(controller(1).verifying_key(), Roles::ALL)],
         ..authority(1)
@@ -63,14 +48,9 @@ fn heartbeats(file: &mut VectorFile) {
         &controller(1),
     );
     let context = heartbeat_context().with("authority", authority_json(&all));
-    Plan::new(
-        "heartbeat",
-        "all-roles",
-        "One key has every role.",
-        object,
-        context,
-    )
-    .valid(file);
+    table! { Plan::of("heartbeat", context) => file:
+        "all-roles": "One key has every role.", object => valid;
+    }
 }
 
 /// With a key of small order anybody makes signatures that the plain equation accepts.

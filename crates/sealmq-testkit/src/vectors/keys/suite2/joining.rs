@@ -11,6 +11,7 @@ use super::{ENC_X25519_AT, NAME, SPEC, package};
 use crate::vectors::craft::blob;
 use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{domain, hash, key_package, public};
 
 pub(super) fn joining(file: &mut VectorFile) {
@@ -31,10 +32,12 @@ pub(super) fn joining(file: &mut VectorFile) {
             NAME,
         ));
     };
-    push("token", "With a token.", &plan(made(&[package(1)])));
     let mut waiting = without_token(request_as(Suite::Two, NAME, &[], |_| {}));
     waiting.form = Suite::Two.form();
-    push("no-token", "An operator decides.", &waiting);
+    table! { push:
+        "token":    "With a token.",        &plan(made(&[package(1)]));
+        "no-token": "An operator decides.", &waiting;
+    }
 
     let mut bad = |id: &str, comment: &str, bytes: &[u8], reason| {
         let id = format!("join-request-suite-2-{id}");
@@ -50,74 +53,30 @@ pub(super) fn joining(file: &mut VectorFile) {
         bytes
     };
     let of_suite_1 = with_request(request(NAME, &[]));
-    bad(
-        "form",
-        "A join request of suite 1.",
-        &of_suite_1.bytes(),
-        "form",
-    );
-    bad(
-        "enc-short",
-        "1119 bytes of enc.",
-        &right.frame(&enc[..1119], &text),
-        "field",
-    );
-    bad(
-        "enc-32",
-        "An enc of suite 1.",
-        &right.frame(&[9; 32], &text),
-        "field",
-    );
     let other = flipped(0, &enc);
-    bad(
-        "enc-ml-kem",
-        "A bit of ML-KEM's ciphertext.",
-        &right.frame(&other, &text),
-        "wrong_secret",
-    );
+    table! { bad:
+        "form":       "A join request of suite 1.",    &of_suite_1.bytes()               => "form";
+        "enc-short":  "1119 bytes of enc.",            &right.frame(&enc[..1119], &text) => "field";
+        "enc-32":     "An enc of suite 1.",            &right.frame(&[9; 32], &text)     => "field";
+        "enc-ml-kem": "A bit of ML-KEM's ciphertext.", &right.frame(&other, &text)       => "wrong_secret";
+    }
     let other = flipped(ENC_X25519_AT, &enc);
-    bad(
-        "enc-x25519",
-        "A bit of X25519's key.",
-        &right.frame(&other, &text),
-        "wrong_secret",
-    );
+    table! { bad:
+        "enc-x25519": "A bit of X25519's key.", &right.frame(&other, &text) => "wrong_secret";
+    }
     let other = flipped(50, &text);
-    bad(
-        "altered",
-        "A bit of the ciphertext.",
-        &right.frame(&enc, &other),
-        "wrong_secret",
-    );
     let mut elsewhere = plan(made(&[]));
     elsewhere.domain = [1; 16];
-    bad(
-        "info-domain",
-        "Sealed for another domain.",
-        &elsewhere.bytes(),
-        "wrong_secret",
-    );
-    bad(
-        "request-form",
-        "A request of suite 1 inside.",
-        &plan(request(NAME, &[])).bytes(),
-        "form",
-    );
     let package_form = plan(made(&[key_package(NAME, 1)]));
-    bad(
-        "package-form",
-        "A package of suite 1 inside.",
-        &package_form.bytes(),
-        "form",
-    );
     let mut mac = plan(made(&[]));
     mac.mac[0] ^= 1;
-    bad(
-        "mac",
-        "Made without the token's secret.",
-        &mac.bytes(),
-        "proof",
-    );
+    table! { bad:
+        "altered":      "A bit of the ciphertext.",         &right.frame(&enc, &other) => "wrong_secret";
+        "info-domain":  "Sealed for another domain.",       &elsewhere.bytes() => "wrong_secret";
+        "request-form": "A request of suite 1 inside.",     &plan(request(NAME, &[])).bytes() => "form";
+        "package-form": "A package of suite 1 inside.",     &package_form.bytes() => "form";
+        "mac":          "Made without the token's secret.", &mac.bytes() => "proof";
+    }
 }
 
 pub(super) fn sets(file: &mut VectorFile) {
@@ -133,11 +92,10 @@ pub(super) fn sets(file: &mut VectorFile) {
     let vector = Vector::valid("package_set", id, "Two packages.", &[SPEC], set(&two));
     file.push(vector.result(object! { packages: Json::Array(stated.collect()) }));
     let mixed = set(&[package(1), key_package(NAME, 2)]);
-    let comment = "The second is of suite 1.";
     file.push(Vector::invalid(
         "package_set",
         "package-set-suite-2-mixed",
-        comment,
+        "The second is of suite 1.",
         &[SPEC],
         mixed,
         "form",

@@ -12,6 +12,7 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     NO_EXTENSIONS, WelcomeBody, authority, authority_json, body, controller, domain, identity,
     key_package, package_seed, plant, secret, sign_as,
@@ -84,29 +85,16 @@ pub(super) fn welcomes(group: &Group, right: &[u8], file: &mut VectorFile) {
         plan(id, comment, object).invalid(file, reason);
     };
     let of_suite_1 = group.welcome(7, NAME, 9, &key_package(NAME, 1));
-    bad("suite-2-form", "A welcome of suite 1.", of_suite_1, "form");
     let text = [0x5a; 112];
-    bad(
-        "suite-2-enc-32",
-        "An enc of suite 1.",
-        raw(&fields, &[9; 32], &text),
-        "field",
-    );
-    bad(
-        "suite-2-enc-1119",
-        "1119 bytes of enc.",
-        raw(&fields, &[9; 1119], &text),
-        "field",
-    );
-    bad(
-        "suite-2-enc-1121",
-        "1121 bytes of enc.",
-        raw(&fields, &[9; 1121], &text),
-        "field",
-    );
     let mut flipped = right.to_vec();
     flipped[1000] ^= 1;
-    bad("suite-2-altered", "A bit of enc.", flipped, "signature");
+    table! { bad:
+        "suite-2-form":     "A welcome of suite 1.", of_suite_1                      => "form";
+        "suite-2-enc-32":   "An enc of suite 1.",    raw(&fields, &[9; 32], &text)   => "field";
+        "suite-2-enc-1119": "1119 bytes of enc.",    raw(&fields, &[9; 1119], &text) => "field";
+        "suite-2-enc-1121": "1121 bytes of enc.",    raw(&fields, &[9; 1121], &text) => "field";
+        "suite-2-altered":  "A bit of enc.",         flipped                         => "signature";
+    }
 }
 
 pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
@@ -124,8 +112,13 @@ pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
         let welcome = welcome(group, leaf);
         let id = format!("welcome-open-suite-2-{id}");
-        let comment = "A welcome that was sealed with X-Wing.";
-        let vector = Vector::valid("welcome_open", id, comment, &[SPEC], input(&welcome, 1));
+        let vector = Vector::valid(
+            "welcome_open",
+            id,
+            "A welcome that was sealed with X-Wing.",
+            &[SPEC],
+            input(&welcome, 1),
+        );
         let intermediate = object! {
             secret_key: hpke::private_key_of(KemId::XWing, &package_seed(NAME, 1)),
             info: Json::hex(welcome_info(&fields)),
@@ -154,33 +147,18 @@ pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         bytes
     };
     let last = text.len() - 1;
-    for (id, comment, welcome) in [
-        (
-            "enc-ml-kem",
-            "A bit of ML-KEM's ciphertext.",
-            raw(&fields, &altered(0, &enc), &text),
-        ),
-        (
-            "enc-x25519",
-            "A bit of X25519's public key.",
-            raw(&fields, &altered(ENC_X25519_AT, &enc), &text),
-        ),
-        (
-            "tag",
-            "The last bit of the tag.",
-            raw(&fields, &enc, &altered(last, &text)),
-        ),
-    ] {
+    for (id, comment, welcome) in table! {
+        "enc-ml-kem": "A bit of ML-KEM's ciphertext.", raw(&fields, &altered(0, &enc), &text);
+        "enc-x25519": "A bit of X25519's public key.", raw(&fields, &altered(ENC_X25519_AT, &enc), &text);
+        "tag":        "The last bit of the tag.",      raw(&fields, &enc, &altered(last, &text));
+    } {
         bad(id, comment, input(&welcome, 1), "wrong_secret");
     }
     let (enc, text) = sealed(group, 9, &info, &aad, pair(2).public());
     let other = raw(&fields, &enc, &text);
-    bad(
-        "other-key",
-        "Sealed to another key.",
-        input(&other, 1),
-        "wrong_secret",
-    );
+    table! { bad:
+        "other-key": "Sealed to another key.", input(&other, 1) => "wrong_secret";
+    }
     let elsewhere = WelcomeFields {
         group: GroupId([1; 16]),
         ..fields
@@ -190,41 +168,18 @@ pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         serial: 2,
         ..fields
     };
-    for (id, comment, info, aad) in [
-        (
-            "info-group",
-            "Sealed for another group.",
-            &of_elsewhere,
-            &aad,
-        ),
-        (
-            "aad-serial",
-            "Sealed under another serial.",
-            &info,
-            &welcome_aad(Suite::Two, &other_serial),
-        ),
-        (
-            "aad-form",
-            "Sealed with the form of suite 1.",
-            &info,
-            &welcome_aad(Suite::One, &fields),
-        ),
-    ] {
+    for (id, comment, info, aad) in table! {
+        "info-group": "Sealed for another group.",        &of_elsewhere, &aad;
+        "aad-serial": "Sealed under another serial.",     &info, &welcome_aad(Suite::Two, &other_serial);
+        "aad-form":   "Sealed with the form of suite 1.", &info, &welcome_aad(Suite::One, &fields);
+    } {
         let (enc, text) = sealed(group, 9, info, aad, pair(1).public());
         let other = raw(&fields, &enc, &text);
         bad(id, comment, input(&other, 1), "wrong_secret");
     }
-    bad(
-        "other-package",
-        "To another package.",
-        input(right, 2),
-        "package",
-    );
     let of_suite_1 = group.welcome(7, NAME, 9, &key_package(NAME, 1));
-    bad(
-        "form",
-        "A welcome of suite 1.",
-        input(&of_suite_1, 1),
-        "form",
-    );
+    table! { bad:
+        "other-package": "To another package.",   input(right, 2)       => "package";
+        "form":          "A welcome of suite 1.", input(&of_suite_1, 1) => "form";
+    }
 }

@@ -9,6 +9,7 @@ use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Group, welcome_aad, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::json::{Json, object};
+use crate::vectors::table::table;
 use crate::vectors::world::{
     NO_EXTENSIONS, WelcomeBody, authority, authority_json, body, body_of, controller, digest, hash,
     key_package, key_package_with, office, package_seed, sign,
@@ -50,19 +51,12 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
                 .result(object! { path: Json::Array(path.collect()) }),
         );
     };
-    good(
-        "reader",
-        "A reader's welcome.",
-        17,
-        input(&right, package, seed),
-    );
     let publisher = group.welcome(7, "sensor-7", 31, package);
-    good(
-        "publisher",
-        "A publish-only member's welcome: the path ends in node 3.",
-        31,
-        input(&publisher, package, seed),
-    );
+    table! { good:
+        "reader": "A reader's welcome.", 17, input(&right, package, seed);
+        "publisher": "A publish-only member's welcome: the path ends in node 3.",
+            31, input(&publisher, package, seed);
+    }
     for (id, generation, epoch) in [("newer-epoch", 1_u8, 5_u8), ("newer-generation", 0, 9)] {
         let installed = object! { generation: generation, epoch: epoch };
         good(
@@ -98,30 +92,17 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
             "too_old",
         );
     }
-    bad(
-        "other-member",
-        "The welcome of member 8.",
-        &["C6"],
-        input(&group.welcome(8, "sensor-7", 17, package), package, seed),
-        "recipient",
-    );
     let second = key_package("sensor-7", 2);
     let second_seed = *package_seed("sensor-7", 2).expose();
-    bad(
-        "other-package",
-        "Sealed to another package than the unused one.",
-        &["A1"],
-        input(&right, &second, second_seed),
-        "package",
-    );
     let renumbered = key_package_with("sensor-7", 1, |p| p.issued_at += 1);
-    bad(
-        "other-package-same-number",
-        "Another package of the same number.",
-        &["A1"],
-        input(&right, &renumbered, seed),
-        "package",
-    );
+    table! { bad:
+        "other-member": "The welcome of member 8.",
+            &["C6"], input(&group.welcome(8, "sensor-7", 17, package), package, seed) => "recipient";
+        "other-package": "Sealed to another package than the unused one.",
+            &["A1"], input(&right, &second, second_seed) => "package";
+        "other-package-same-number": "Another package of the same number.",
+            &["A1"], input(&right, &renumbered, seed) => "package";
+    }
 
     // Right in everything but what is sealed.
     let fields = group.welcome_fields(7, 17, group.next_epoch(), package);
@@ -149,24 +130,16 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
         other
     };
     let aad = welcome_aad(Suite::One, &fields);
-    let cases: [(&str, &str, Change); 8] = [
-        ("domain", "Sealed for another domain.", |f| {
-            f.domain = DomainId([1; 16])
-        }),
-        ("group", "Sealed for another group.", |f| f.group = office()),
-        ("member", "Sealed for another member.", |f| {
-            f.member = MemberNumber(8)
-        }),
-        ("generation", "Sealed for another generation.", |f| {
-            f.generation = 2
-        }),
-        ("depth", "Sealed for another depth.", |f| f.depth = 5),
-        ("leaf", "Sealed for another leaf.", |f| f.leaf = 16),
-        ("epoch", "Sealed for another epoch.", |f| f.epoch = 5),
-        ("package", "Sealed for another package.", |f| {
-            f.package = digest("another package")
-        }),
-    ];
+    let cases: [(&str, &str, Change); 8] = table! {
+        "domain":     "Sealed for another domain.",     |f| f.domain = DomainId([1; 16]);
+        "group":      "Sealed for another group.",      |f| f.group = office();
+        "member":     "Sealed for another member.",     |f| f.member = MemberNumber(8);
+        "generation": "Sealed for another generation.", |f| f.generation = 2;
+        "depth":      "Sealed for another depth.",      |f| f.depth = 5;
+        "leaf":       "Sealed for another leaf.",       |f| f.leaf = 16;
+        "epoch":      "Sealed for another epoch.",      |f| f.epoch = 5;
+        "package":    "Sealed for another package.",    |f| f.package = digest("another package");
+    };
     for (id, comment, change) in cases {
         let welcome = sealed_for(&welcome_info(&other(change)), &aad, &init_key);
         bad(
@@ -177,38 +150,22 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
             "wrong_secret",
         );
     }
-    let cases: [(&str, &str, Change); 14] = [
-        ("domain", "Of another domain.", |f| {
-            f.domain = DomainId([1; 16])
-        }),
-        ("serial", "Of another delegation.", |f| f.serial = 2),
-        ("signer", "Of another key of the delegation.", |f| {
-            f.signer = 0
-        }),
-        ("member", "Of another member.", |f| {
-            f.member = MemberNumber(8)
-        }),
-        ("group", "Of another group.", |f| f.group = office()),
-        ("generation", "Of another generation.", |f| f.generation = 2),
-        ("depth", "Of another depth.", |f| f.depth = 5),
-        ("leaf", "Of another leaf.", |f| f.leaf = 16),
-        ("epoch", "Of another epoch.", |f| f.epoch = 5),
-        ("previous", "After another epoch.", |f| {
-            f.previous = digest("another epoch")
-        }),
-        ("healing-epoch", "With another healing epoch.", |f| {
-            f.healing_epoch = 2
-        }),
-        ("healing", "With another healing announcement.", |f| {
-            f.healing = digest("another healing")
-        }),
-        ("package-number", "Of another package number.", |f| {
-            f.package_number = 2
-        }),
-        ("package", "Of another package.", |f| {
-            f.package = digest("another package")
-        }),
-    ];
+    let cases: [(&str, &str, Change); 14] = table! {
+        "domain":         "Of another domain.",                 |f| f.domain = DomainId([1; 16]);
+        "serial":         "Of another delegation.",             |f| f.serial = 2;
+        "signer":         "Of another key of the delegation.",  |f| f.signer = 0;
+        "member":         "Of another member.",                 |f| f.member = MemberNumber(8);
+        "group":          "Of another group.",                  |f| f.group = office();
+        "generation":     "Of another generation.",             |f| f.generation = 2;
+        "depth":          "Of another depth.",                  |f| f.depth = 5;
+        "leaf":           "Of another leaf.",                   |f| f.leaf = 16;
+        "epoch":          "Of another epoch.",                  |f| f.epoch = 5;
+        "previous":       "After another epoch.",               |f| f.previous = digest("another epoch");
+        "healing-epoch":  "With another healing epoch.",        |f| f.healing_epoch = 2;
+        "healing":        "With another healing announcement.", |f| f.healing = digest("another healing");
+        "package-number": "Of another package number.",         |f| f.package_number = 2;
+        "package":        "Of another package.",                |f| f.package = digest("another package");
+    };
     let info = welcome_info(&fields);
     let fields_at = aad.len() - 2;
     let mut cases: Vec<(String, String, Vec<u8>)> = cases
@@ -222,34 +179,14 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
             )
         })
         .collect();
-    for (id, comment, aad) in [
-        ("empty", "Sealed without aad.", vec![]),
-        (
-            "fields",
-            "The fields alone, without form and kind.",
-            aad[2..].to_vec(),
-        ),
-        (
-            "form",
-            "With the form of suite 2.",
-            welcome_aad(Suite::Two, &fields),
-        ),
-        (
-            "kind",
-            "With another kind.",
-            [&[0x11, 5][..], &aad[2..]].concat(),
-        ),
-        (
-            "short",
-            "Without the last byte before `enc`.",
-            aad[..fields_at + 1].to_vec(),
-        ),
-        (
-            "enc-length",
-            "With the length of `enc`, too.",
-            [&aad[..], &[32]].concat(),
-        ),
-    ] {
+    for (id, comment, aad) in table! {
+        "empty":      "Sealed without aad.",                      vec![];
+        "fields":     "The fields alone, without form and kind.", aad[2..].to_vec();
+        "form":       "With the form of suite 2.",                welcome_aad(Suite::Two, &fields);
+        "kind":       "With another kind.",                       [&[0x11, 5][..], &aad[2..]].concat();
+        "short":      "Without the last byte before `enc`.",      aad[..fields_at + 1].to_vec();
+        "enc-length": "With the length of `enc`, too.",           [&aad[..], &[32]].concat();
+    } {
         cases.push((id.to_owned(), comment.to_owned(), aad));
     }
     for (id, comment, aad) in cases {
@@ -264,30 +201,8 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
     let other_key = sealmq_core::crypto::KemKeyPair::derive(&package_seed("sensor-7", 2))
         .public()
         .0;
-    bad(
-        "other-key",
-        "Sealed to another key than the package's.",
-        &["C6"],
-        input(
-            &sealed_for(&welcome_info(&fields), &aad, &other_key),
-            package,
-            seed,
-        ),
-        "wrong_secret",
-    );
     let mut altered: Vec<u8> = body_of(&right, Kind::Welcome).to_vec();
     *altered.last_mut().unwrap() ^= 1;
-    bad(
-        "altered-tag",
-        "The last bit of the tag, signed.",
-        &["D18"],
-        input(
-            &sign(Kind::Welcome, &altered, &controller(1)),
-            package,
-            seed,
-        ),
-        "wrong_secret",
-    );
     let low = sign(
         Kind::Welcome,
         &body(&WelcomeBody {
@@ -298,21 +213,16 @@ pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
         }),
         &controller(1),
     );
-    bad(
-        "low-order-enc",
-        "An enc of low order.",
-        &["D1"],
-        input(&low, package, seed),
-        "wrong_secret",
-    );
     let mut unsigned = right.clone();
     *unsigned.last_mut().unwrap() ^= 0x10;
-    bad(
-        "signature",
-        "A bit of the signature.",
-        &["B19"],
-        input(&unsigned, package, seed),
-        "signature",
-    );
+    table! { bad:
+        "other-key": "Sealed to another key than the package's.",
+            &["C6"], input(&sealed_for(&welcome_info(&fields), &aad, &other_key), package, seed)
+            => "wrong_secret";
+        "altered-tag": "The last bit of the tag, signed.",
+            &["D18"], input(&sign(Kind::Welcome, &altered, &controller(1)), package, seed) => "wrong_secret";
+        "low-order-enc": "An enc of low order.", &["D1"], input(&low, package, seed) => "wrong_secret";
+        "signature": "A bit of the signature.", &["B19"], input(&unsigned, package, seed) => "signature";
+    }
     assert_eq!(hash(package), fields.package);
 }
