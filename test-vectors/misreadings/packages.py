@@ -4,8 +4,10 @@ from .entry import Misreading as M
 
 LACKS = 'return not group["removed"] and (group["installed"] is None or group["generation"] > group["installed"])'
 ENDS = 'return epochs > group["window"] + 1 and seconds >= (MINUTE if soon else 14 * DAY)'
-OLD = 'old = group["newest"] - made_at > group["window"] // 2 and seconds >= MINUTE'
-OUTDATED = 'return lacks_welcome(group) and (made_at < group["first_epoch"] or old)'
+OLD = 'old = epochs > group["window"] // 2 and seconds >= MINUTE'
+BEFORE = 'epochs > group["newest"] - group["first_epoch"]'
+OUTDATED = f"return lacks_welcome(group) and ({BEFORE} or old)"
+AGE = 'return group["newest"] - made_at if made_at <= group["newest"] else 2**64'
 
 MISREADINGS = [
     M("package-kept", "keys.md §4", "its private key is deleted when its age exceeds window + 1", "with its welcome only", "packages", ENDS, "return False"),
@@ -18,9 +20,9 @@ MISREADINGS = [
     M("package-no-welcome", "keys.md §4", "or there is none", "only a welcome of an older generation", "packages", LACKS, LACKS.replace('group["installed"] is None or ', 'group["installed"] is not None and ')),
     M("package-same-generation", "keys.md §4", "a generation above that of the installed welcome", "or the same", "packages", LACKS, LACKS.replace("> group", ">= group")),
     M("package-removed", "keys.md §4", "a removed member waits for no welcome", "as any other", "packages", LACKS, LACKS.replace('not group["removed"] and ', "")),
-    M("package-new-before", "keys.md §4", "before it knew that generation's first epoch", "or in it", "packages", OUTDATED, OUTDATED.replace("made_at <", "made_at <=")),
+    M("package-new-before", "keys.md §4", "before it knew that generation's first epoch", "or in it", "packages", OUTDATED, OUTDATED.replace("epochs >", "epochs >=")),
     M("package-new-never", "keys.md §4", "the newest set was made before it knew that generation's first epoch", "any unused package serves", "packages", OUTDATED, "return lacks_welcome(group) and old"),
-    M("package-new-once", "keys.md §4", "and while it is so, whenever that set is more than half a window old", "once for a generation", "packages", OUTDATED, 'return lacks_welcome(group) and made_at < group["first_epoch"]'),
+    M("package-new-once", "keys.md §4", "and while it is so, whenever that set is more than half a window old", "once for a generation", "packages", OUTDATED, f"return lacks_welcome(group) and {BEFORE}"),
     M("package-half-window", "keys.md §4", "more than ⌊window / 2⌋ epochs", "so many", "packages", OLD, OLD.replace("> group", ">= group")),
     M("package-half-window-up", "keys.md §4", "⌊window / 2⌋", "rounded up", "packages", OLD, OLD.replace('group["window"] // 2', '(group["window"] + 1) // 2')),
     M("package-half-window-at-once", "keys.md §4", "and a minute old", "whatever its age in seconds", "packages", OLD, OLD.replace(" and seconds >= MINUTE", "")),
@@ -33,5 +35,7 @@ MISREADINGS = [
     M("package-refused-keeps-older", "keys.md §4", "and with the next set those of all older packages", "only the one of the welcome", "packages", "[] if refused is not None else numbers", "numbers"),
     M("package-passed", "keys.md §4", "or if the installed welcome was sealed to a package with a higher number", "with a generation that lacks a welcome only", "packages", ' or group["installed_package"] > number', ""),
     M("package-passed-all", "keys.md §4", "a package with a higher number", "any other", "packages", 'group["installed_package"] > number', 'group["installed_package"] not in (0, number)'),
+    M("package-higher-epoch", "keys.md §4", "one made when a higher epoch was known is older than any", "is new", "packages", AGE, 'return max(group["newest"] - made_at, 0)'),
+    M("package-higher-epoch-distance", "keys.md §4", "older than any", "as old as the numbers are apart", "packages", AGE, 'return abs(group["newest"] - made_at)'),
     M("package-first-group", "keys.md §4", "its age in a group", "in the first group", "packages", 'zip(groups, package["epochs"])]', 'zip(groups[:1], package["epochs"])]'),
 ]

@@ -8,6 +8,11 @@ def lacks_welcome(group):
     return not group["removed"] and (group["installed"] is None or group["generation"] > group["installed"])
 
 
+def age(group, made_at):
+    """In epochs. Made under a delegation that was replaced, when a higher epoch was known: older than any."""
+    return group["newest"] - made_at if made_at <= group["newest"] else 2**64
+
+
 def ends(group, number, epochs, seconds):
     """A package's welcome could open what has left the window."""
     soon = lacks_welcome(group) or group["installed_package"] > number
@@ -16,8 +21,9 @@ def ends(group, number, epochs, seconds):
 
 def outdated(group, made_at, seconds):
     """Made before the generation began that a welcome is missing to, or soon of no use."""
-    old = group["newest"] - made_at > group["window"] // 2 and seconds >= MINUTE
-    return lacks_welcome(group) and (made_at < group["first_epoch"] or old)
+    epochs = age(group, made_at)
+    old = epochs > group["window"] // 2 and seconds >= MINUTE
+    return lacks_welcome(group) and (epochs > group["newest"] - group["first_epoch"] or old)
 
 
 def is_due(groups, newest_set, now):
@@ -36,7 +42,7 @@ def life(now, groups, packages, refused):
     """`refused`: number of the package whose welcome was just refused as too old, or None."""
     kept = []
     for package in packages:
-        ages = [(group, group["newest"] - made_at) for group, made_at in zip(groups, package["epochs"])]
+        ages = [(group, age(group, made_at)) for group, made_at in zip(groups, package["epochs"])]
         over = any(ends(group, package["number"], epochs, now - package["issued_at"]) for group, epochs in ages)
         if not over and package["number"] != refused:
             kept.append(package)

@@ -13,7 +13,7 @@ const SHORTEST: u64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackageAge {
     /// Epochs of the group: the newest one known, less the one known when the package was made, or
-    /// when the member first heard of the group, if that was later.
+    /// when the member first heard of the group, if that was later ([`GroupProgress::epochs_since`]).
     pub epochs: u64,
     /// Seconds since it was made.
     pub seconds: u64,
@@ -39,6 +39,14 @@ pub struct GroupProgress {
 }
 
 impl GroupProgress {
+    /// Epochs since the one that was known when a package was made. If that one is above the newest,
+    /// it was known under a delegation whose numbers ended with it, perhaps a thief's: the package
+    /// is older than any.
+    #[must_use]
+    pub fn epochs_since(&self, noted: u64) -> u64 {
+        self.newest.checked_sub(noted).unwrap_or(u64::MAX)
+    }
+
     /// Whether a welcome to the newest generation is missing.
     #[must_use]
     pub fn lacks_welcome(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use crate::common::TestRng;
 use crate::member_packages::{kept, packages_topic};
-use crate::net::serve::{renew, serve, settle};
+use crate::net::serve::{generations, renew, serve, settle};
 use crate::net::{Net, START};
 use crate::restored::{Restored, delegation, put_in_place};
 use sealmq_authority::{Authority, ResumeOptions};
@@ -151,4 +151,26 @@ fn a_member_without_a_clock_brings_packages_for_the_chain_that_replaces_its_own(
     assert!(events.iter().any(fork));
     let newest = net.authority.groups().next().unwrap().epoch;
     assert_eq!(net.epoch(device), Some(newest));
+}
+
+/// Its welcome's epoch is the new generation's first: what it made after the welcome came before
+/// that generation was announced, and serves for nothing there.
+#[test]
+fn a_member_whose_first_epoch_begins_a_generation_brings_other_packages() {
+    let mut net = Net::new();
+    net.join("other", Access::BOTH);
+    let device = net.enrol("device", &[crate::net::grant("plant", Access::BOTH)]);
+    net.connect(device);
+    net.tick(device);
+    let packages = packages_topic(&net, device);
+    let before = net.retained[&packages].clone();
+    assert_eq!(net.epoch(device), None, "its epoch has not begun");
+    renew(&mut net);
+    assert_eq!(generations(&net), [1, 2]);
+    net.tick(device);
+    assert_ne!(net.retained[&packages], before);
+    // They are taken for the move.
+    settle(&mut net);
+    let state = net.devices[device].member.groups().next().unwrap();
+    assert!(!state.needs_welcome);
 }

@@ -91,7 +91,7 @@ impl Package {
     fn age(&self, id: &GroupId, group: &GroupProgress, time: u64) -> PackageAge {
         let noted = self.epochs.iter().find(|(noted, _)| noted == id);
         PackageAge {
-            epochs: noted.map_or(0, |(_, epoch)| group.newest.saturating_sub(*epoch)),
+            epochs: noted.map_or(0, |(_, epoch)| group.epochs_since(*epoch)),
             seconds: self.seconds(time),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) fn life(input: Input<'_>) -> Outcome {
         let (mut ends, mut outdated) = (false, is_old(seconds, validity));
         for (group, epoch) in groups.iter().zip(package.list("epochs")) {
             let progress = progress(*group);
-            let epochs = progress.newest.saturating_sub(epoch.as_u64());
+            let epochs = progress.epochs_since(epoch.as_u64());
             let age = PackageAge { epochs, seconds };
             ends |= progress.ends(package.number("number"), age);
             outdated |= progress.outdates(age);

@@ -152,6 +152,11 @@ fn window(file: &mut VectorFile) {
         &packages,
     )
     .gives(&[], true, file);
+    let comment = "Made when a higher epoch was known, under a delegation that was replaced.";
+    let stolen = [package(1, 1, 60, 14)];
+    case("window-thief", comment, lacking(13), &stolen).gives(&[], true, file);
+    let stolen = [package(1, 1, 59, u64::MAX - 1)];
+    case("window-thief-young", comment, lacking(13), &stolen).gives(&[1], true, file);
     let none = Group {
         window: 0,
         ..lacking(11)
