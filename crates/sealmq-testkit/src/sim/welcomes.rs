@@ -73,7 +73,9 @@ impl World {
     pub(super) fn check_window(&mut self, device: usize) {
         // What a thief of the authority's keys does to epochs is not a member's fault.
         let this = &self.devices[device];
-        let spared = this.removed.is_some() || this.put_back;
+        // Nor does it delete anything while it is switched off.
+        let is_off = this.asleep > self.broker.step;
+        let spared = this.removed.is_some() || this.put_back || is_off;
         if self.settings.thief || spared {
             return;
         }
