@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, KemPublicKey};
-use sealmq_core::object::{List, Role};
+use sealmq_core::object::{List, Role, Signer};
 
 use super::record::{self, GroupRecord, Healing, Retained, SecretBytes};
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan, draw, draw_public};
@@ -63,6 +63,8 @@ impl Authority {
             return Err(AuthorityError::NobodyLeft(group.name.clone()));
         }
         let (signer, key) = self.signer(Role::Groups)?;
+        let extensions = self.extensions.of_group(&id)?;
+        let key = Signer::with_encoded(key.key(), &extensions)?;
         let too_long = |_| AuthorityError::Filter(group.filters.join(" "));
         let head = Head {
             domain: self.domain.domain,

@@ -7,6 +7,7 @@ mod domain;
 mod draft;
 mod draws;
 mod error;
+mod extensions;
 mod generation;
 #[cfg(test)]
 mod golden;
@@ -41,7 +42,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Extensions, List, ObjectError, Role, Signer, check_extensions};
+use sealmq_core::object::{Role, Signer};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use delegation::DelegationInfo;
@@ -58,6 +59,7 @@ pub use tokens::{TokenInfo, TokenSpec};
 
 use draft::{Set, Slot, Table};
 use draws::HEDGE_KEY;
+use extensions::Extended;
 use index::Index;
 use intake::Intake;
 use joining::Joining;
@@ -98,8 +100,8 @@ pub struct Authority {
     suspended: Slot<Option<SuspendedRecord>>,
     /// When the delegation's end was last told of.
     warned_at: Slot<Option<u64>>,
-    /// Of what it signs, encoded; none, but in trials.
-    extensions: Vec<u8>,
+    /// Of what it signs.
+    extensions: Extended,
     /// When a topic was last published again because of what the broker had.
     repaired: Table<String, u64>,
     /// Topics that were seen wrong again too soon after that.
@@ -164,7 +166,7 @@ impl Authority {
             hedge: Slot::new(hedge),
             suspended: Slot::default(),
             warned_at: Slot::default(),
-            extensions: Vec::new(),
+            extensions: Extended::default(),
             repaired: Table::default(),
             owed: Set::default(),
         })
@@ -363,22 +365,7 @@ impl Authority {
             .find(|(_, (record, _))| record.roles.has(role))
             .map(|(index, (_, key))| (index, key))
             .ok_or(AuthorityError::NoRole(role))?;
-        Ok((index, Signer::with_encoded(key, &self.extensions)?))
-    }
-
-    /// Extensions of everything that is signed from now on, as the encoded elements of the list
-    /// (spec/keys.md §1). This version defines none: for trials of what members make of a later
-    /// one's. Not stored.
-    ///
-    /// # Errors
-    /// They do not decode, or do not ascend.
-    pub fn set_extensions(&mut self, elements: &[u8]) -> Result<(), AuthorityError> {
-        let list: Extensions<'_> = List::from_encoded(elements).map_err(ObjectError::from)?;
-        match check_extensions(&list, &[]) {
-            Ok(()) | Err(ObjectError::Unsupported(_)) => self.extensions = elements.to_vec(),
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
+        Ok((index, Signer::with_encoded(key, self.extensions.of_all())?))
     }
 
     fn group_by_name(&self, name: &str) -> Result<GroupId, AuthorityError> {

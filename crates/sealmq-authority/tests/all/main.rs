@@ -24,6 +24,7 @@ mod common;
 mod drafts;
 mod extensions;
 mod joining;
+mod later_policy;
 mod member_crash;
 mod member_epochs;
 mod member_hostile;

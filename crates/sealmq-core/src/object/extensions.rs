@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{List, ObjectError};
+use super::{List, ObjectError, decode};
 use crate::crypto::IdentityKey;
 
 /// Bit of an id that says: whoever does not know the extension refuses the object.
@@ -19,6 +19,31 @@ pub struct Extension<'a> {
 
 /// The extensions at the end of an object's fields: ascending by id, each once.
 pub type Extensions<'a> = List<'a, Extension<'a>>;
+
+impl<'a> List<'a, Extension<'a>> {
+    /// The value of the extension with this id.
+    #[must_use]
+    pub fn value(&self, id: u16) -> Option<&'a [u8]> {
+        let mut all = self.iter();
+        all.find(|extension| extension.id == id)
+            .map(|extension| extension.value)
+    }
+
+    /// The value of the extension with this id, in its canonical encoding; `None` if there is no
+    /// such extension.
+    ///
+    /// # Errors
+    /// [`ObjectError::Field`] if the value is of another form than the id says.
+    pub fn read<T>(&self, id: u16) -> Result<Option<T>, ObjectError>
+    where
+        T: Deserialize<'a> + Serialize,
+    {
+        let value = self.value(id).map(decode);
+        value
+            .transpose()
+            .map_err(|_| ObjectError::Field("extensions"))
+    }
+}
 
 /// The rule for extensions, with the ids that the caller understands.
 ///
@@ -105,6 +130,30 @@ mod tests {
         });
         let list = List::encode(extensions.iter().take(ids.len()), &mut buffer).unwrap();
         check_extensions(&list, known)
+    }
+
+    #[test]
+    fn values_are_read_by_id_and_in_their_own_form() {
+        let mut buffer = [0; 64];
+        let all = [(1, &b"\x85\x02"[..]), (7, b""), (9, b"\x85\x00")];
+        let all = all.map(|(id, value)| Extension { id, value });
+        let list = List::encode(&all, &mut buffer).unwrap();
+        assert_eq!(list.value(7), Some(&b""[..]));
+        assert_eq!(list.value(8), None);
+        assert_eq!(list.read::<u32>(1), Ok(Some(261)));
+        assert_eq!(list.read::<u32>(8), Ok(None));
+        let form = Err(ObjectError::Field("extensions"));
+        assert_eq!(list.read::<u32>(7), form, "too short");
+        assert_eq!(
+            list.read::<u8>(1),
+            form.map(|_: Option<u32>| None),
+            "too long"
+        );
+        assert_eq!(
+            list.read::<u32>(9),
+            Err(ObjectError::Field("extensions")),
+            "overlong"
+        );
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub use sign::{ChunkSink, CoverKey};
 /// Longest announcement in bytes.
 pub const MAX_ANNOUNCEMENT_LEN: usize = 65536;
 
+/// Critical extensions that this version understands: a later one adds those of its policy here.
+const KNOWN: &[u16] = &[];
+
 /// An announcement that was decoded, and nothing more: believe nothing in it.
 #[derive(Clone, Copy)]
 pub struct UnverifiedAnnouncement<'a> {
@@ -90,6 +93,12 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.head
     }
 
+    /// What it claims beyond the head's own fields.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn extensions(&self) -> &Extensions<'a> {
+        &self.extensions
+    }
+
     /// Hash of the refused list that it names; zeros for none.
     #[cfg(feature = "alloc")]
     pub(crate) const fn refused(&self) -> &Digest {
@@ -119,7 +128,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
             return Err(ObjectError::Domain);
         }
         let signer = self.signer(authorities).ok_or(ObjectError::Role)?;
-        self.object.verify(signer, &self.extensions, &[])?;
+        self.object.verify(signer, &self.extensions, KNOWN)?;
         self.checked(prefix)
     }
 
@@ -141,7 +150,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
         if self.hash != *hash {
             return Err(ObjectError::Serial);
         }
-        check_extensions(&self.extensions, &[])?;
+        check_extensions(&self.extensions, KNOWN)?;
         self.checked(prefix)
     }
 
@@ -163,6 +172,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
         }
         Ok(Announcement {
             head: self.head,
+            extensions: self.extensions,
             hash: self.hash,
             head_hash: self.head_hash,
             covers,
@@ -174,6 +184,7 @@ impl<'a> UnverifiedAnnouncement<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Announcement<'a> {
     head: Head<'a>,
+    extensions: Extensions<'a>,
     hash: Digest,
     head_hash: Digest,
     /// One for each generation, in order.
@@ -198,6 +209,13 @@ impl<'a> Announcement<'a> {
     #[must_use]
     pub const fn head(&self) -> &Head<'a> {
         &self.head
+    }
+
+    /// What a later version adds to the head, fields of the policy among it: read one by its id
+    /// ([`List::read`]).
+    #[must_use]
+    pub const fn extensions(&self) -> &Extensions<'a> {
+        &self.extensions
     }
 
     /// The announcement's hash.

@@ -49,6 +49,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{DeviceSecret, IdentityKey, VerifyingKey};
+use sealmq_core::object::{Extensions, List};
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
@@ -62,6 +63,7 @@ pub use types::{
     Stats,
 };
 
+use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
 use crate::store::{Changes, Store};
@@ -281,6 +283,19 @@ impl Member {
             needs_welcome: group.is_some_and(|g| g.is_left_out() == Some(false)),
             ready: group.is_some_and(Group::refused_is_known),
         }
+    }
+
+    /// What the newest announcement that was followed of a group carries beyond the fields that
+    /// this version knows: fields that a later version adds to the policy, each read by its id
+    /// ([`List::read`]). They hold until [`MemberEvent::Epoch`] tells of the next one; none means
+    /// the fields' defaults.
+    #[must_use]
+    pub fn policy_extensions(&self, group: &GroupId) -> Extensions<'_> {
+        let group = self.groups.get(group);
+        let newest = group.and_then(|group| group.evidence.announcement(group.current_epoch()));
+        // Verified when it was followed.
+        let newest = newest.and_then(|bytes| UnverifiedAnnouncement::decode(bytes).ok());
+        newest.map_or(List::EMPTY, |announcement| *announcement.extensions())
     }
 
     /// Filters to subscribe with QoS 1 after every (re)connect, before the application's own.
