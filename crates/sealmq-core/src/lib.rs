@@ -33,6 +33,7 @@ pub mod seal;
 mod credential;
 mod ids;
 mod name;
+mod suite;
 pub mod topic;
 mod transcript;
 pub mod wire;
@@ -42,3 +43,4 @@ pub use credential::{
 };
 pub use ids::{DomainId, GroupId, KeyId, MemberNumber};
 pub use name::{MAX_NAME_LEN, NameError, check_name};
+pub use suite::Suite;

@@ -5,9 +5,9 @@ use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
 /// HPKE KEM id of DHKEM(X25519, HKDF-SHA256).
-pub const KEM_X25519: u16 = 0x0020;
+pub const KEM_X25519: u16 = Suite::One.kem_id();
 /// HPKE KEM id of X-Wing.
-pub const KEM_XWING: u16 = 0x647a;
+pub const KEM_XWING: u16 = Suite::Two.kem_id();
 
 /// Longest key package object in bytes (form, kind, fields, signature), in suite 2. 256 bytes are
 /// enough in suite 1.
@@ -43,11 +43,7 @@ impl<'a> KeyPackage<'a> {
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let identity = identity.into();
-        let suite = match self.kem {
-            KEM_X25519 => Suite::One,
-            KEM_XWING => Suite::Two,
-            _ => return Err(ObjectError::Field("kem")),
-        };
+        let suite = Suite::of_kem_id(self.kem).ok_or(ObjectError::Field("kem"))?;
         self.check(suite, &self.domain, &identity.key().verifying_key())?;
         sign_object_as(suite, Kind::KeyPackage, self, identity, out)
     }

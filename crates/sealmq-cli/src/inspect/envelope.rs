@@ -1,4 +1,4 @@
-use sealmq_core::wire::{Header, Suite};
+use sealmq_core::wire::Header;
 
 use super::Line;
 
@@ -12,11 +12,11 @@ pub(super) const REMARKS: &str = "An outsider sees: the topic, when and how much
 Hidden and signed: the payload, who sent it, when it was sealed, its properties, whether it is padded.";
 
 pub(super) fn describe(header: &Header, envelope: &[u8]) -> (String, Vec<Line>) {
-    let suite = match header.suite {
-        Suite::One => "DHKEM(X25519, HKDF-SHA256), AES-256-GCM, Ed25519, SHA-256",
-        Suite::Two => "X-Wing for welcomes; AES-256-GCM, Ed25519, SHA-256",
-        _ => "unknown",
-    };
+    let kem = header
+        .suite
+        .kem()
+        .map_or_else(String::new, |kem| format!("{kem}, "));
+    let suite = format!("{kem}{}, Ed25519, SHA-256", header.suite.aead());
     let sealed = envelope.len().saturating_sub(header.encoded_len());
     let ciphertext = sealed.saturating_sub(TAG_LEN);
     let most = ciphertext

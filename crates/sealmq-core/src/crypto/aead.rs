@@ -10,6 +10,23 @@ pub const NONCE_LEN: usize = 12;
 /// Length of an AES-GCM tag in bytes.
 pub const TAG_LEN: usize = 16;
 
+/// An AEAD, by its HPKE id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u16)]
+#[non_exhaustive]
+pub enum AeadId {
+    /// AES-256-GCM: keys of 32 bytes, nonces of 12, tags of 16.
+    Aes256Gcm = 0x0002,
+}
+
+impl fmt::Display for AeadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aes256Gcm => f.write_str("AES-256-GCM"),
+        }
+    }
+}
+
 /// An AES-256-GCM key with its key schedule, expanded once.
 pub struct MessageKey(Aes256Gcm);
 

@@ -9,7 +9,7 @@ mod secret;
 mod seed_rng;
 mod sign;
 
-pub use aead::{AeadError, MessageKey, NONCE_LEN, TAG_LEN};
+pub use aead::{AeadError, AeadId, MessageKey, NONCE_LEN, TAG_LEN};
 pub use hash::{Digest, Hasher, expand, extract, sha256};
 pub use hedge::{ChangeContext, DeviceSecret, Entropy, EntropyError, Hedged, Purpose};
 pub use kem::{

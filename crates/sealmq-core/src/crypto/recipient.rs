@@ -12,6 +12,8 @@ use hpke::kem::XWing;
 use hpke::kem::{Kem, X25519HkdfSha256};
 use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
 
+use crate::suite::Suite;
+
 use super::seed_rng::SeedRng;
 use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN};
 
@@ -32,10 +34,10 @@ pub const MAX_ENC_LEN: usize = if cfg!(feature = "suite2") {
 #[non_exhaustive]
 pub enum KemId {
     /// DHKEM(X25519, HKDF-SHA256): keys of 32 bytes, enc of 32 bytes.
-    X25519 = 0x0020,
+    X25519 = Suite::One.kem_id(),
     /// X-Wing (ML-KEM-768 and X25519): keys of 1216 bytes, enc of 1120 bytes.
     #[cfg(feature = "suite2")]
-    XWing = 0x647a,
+    XWing = Suite::Two.kem_id(),
 }
 
 impl KemId {
@@ -63,6 +65,16 @@ impl KemId {
             #[cfg(feature = "suite2")]
             Self::XWing => XWING_ENC_LEN,
         }
+    }
+}
+
+impl fmt::Display for KemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X25519 => "DHKEM(X25519, HKDF-SHA256)",
+            #[cfg(feature = "suite2")]
+            Self::XWing => "X-Wing",
+        })
     }
 }
 

@@ -12,16 +12,16 @@ use crate::crypto::{
     Digest, IdentityKey, KemId, SIGNATURE_LEN, SignatureContext, VerifyingKey, sha256,
 };
 use crate::ids::DomainId;
-use crate::wire::Suite;
+use crate::suite::Suite;
 
 pub use codec::{CodecError, decode, decode_prefix, encode};
 pub use extensions::{CRITICAL, Extension, Extensions, Signer, check_extensions};
 pub use list::{List, ListIter};
 
 /// First byte of version 1 objects of suite 1, and of those that are the same in every suite.
-pub const FORM_SUITE_1: u8 = 0x11;
+pub const FORM_SUITE_1: u8 = Suite::One.form();
 /// First byte of version 1 objects of suite 2 that hold keys of its KEM (spec/keys.md §1).
-pub const FORM_SUITE_2: u8 = 0x12;
+pub const FORM_SUITE_2: u8 = Suite::Two.form();
 
 /// Bytes around a body: form, kind, signature.
 pub const OBJECT_OVERHEAD: usize = 2 + SIGNATURE_LEN;
@@ -163,11 +163,8 @@ impl From<CodecError> for ObjectError {
 /// # Errors
 /// [`ObjectError::Form`], or [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`.
 pub fn suite_of(object: &[u8]) -> Result<Suite, ObjectError> {
-    let suite = match object.first() {
-        Some(&FORM_SUITE_1) => Suite::One,
-        Some(&FORM_SUITE_2) => Suite::Two,
-        _ => return Err(ObjectError::Form),
-    };
+    let form = object.first().copied();
+    let suite = form.and_then(Suite::of_form).ok_or(ObjectError::Form)?;
     kem_of(suite).map(|_| suite)
 }
 
@@ -177,11 +174,7 @@ pub fn suite_of(object: &[u8]) -> Result<Suite, ObjectError> {
 /// [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`, [`ObjectError::Field`]
 /// for numbers that no suite has.
 pub fn suite_of_number(number: u8) -> Result<Suite, ObjectError> {
-    let suite = match number {
-        1 => Suite::One,
-        2 => Suite::Two,
-        _ => return Err(ObjectError::Field("suite")),
-    };
+    let suite = Suite::of_number(number).ok_or(ObjectError::Field("suite"))?;
     kem_of(suite).map(|_| suite)
 }
 
@@ -190,12 +183,9 @@ pub fn suite_of_number(number: u8) -> Result<Suite, ObjectError> {
 /// # Errors
 /// [`ObjectError::Unsupported`] for suite 2 without the feature `suite2`.
 pub const fn kem_of(suite: Suite) -> Result<KemId, ObjectError> {
-    match suite {
-        Suite::One => Ok(KemId::X25519),
-        #[cfg(feature = "suite2")]
-        Suite::Two => Ok(KemId::XWing),
-        #[cfg(not(feature = "suite2"))]
-        Suite::Two => Err(ObjectError::Unsupported("suite 2")),
+    match suite.kem() {
+        Some(kem) => Ok(kem),
+        None => Err(ObjectError::Unsupported("suite 2")),
     }
 }
 

@@ -3,6 +3,7 @@ use core::fmt;
 use super::{Reader, Writer, varint_len};
 use crate::crypto::ENC_LEN;
 use crate::ids::KeyId;
+use crate::suite::Suite;
 
 /// Fewest bytes of an envelope (spec/envelope.md §3).
 pub const MIN_ENVELOPE_LEN: usize = 126;
@@ -15,35 +16,6 @@ pub const MAX_SESSION_NUMBER: u64 = (1 << 35) - 1;
 
 /// Most bytes of a header.
 pub const MAX_HEADER_LEN: usize = 44;
-
-/// Which set of algorithms a domain uses. It is fixed when the domain is made, by the form of its
-/// delegations, and never negotiated (spec/keys.md §10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Suite {
-    /// DHKEM(X25519), HKDF-SHA256, AES-256-GCM, Ed25519, SHA-256.
-    One = 1,
-    /// The same data path; key packages, welcomes and join requests with X-Wing (ML-KEM-768 and
-    /// X25519). Needs the feature `suite2`.
-    Two = 2,
-}
-
-impl Suite {
-    const VERSION_1: u8 = 0x10;
-
-    /// The first byte of a full-form envelope, and of objects that depend on the suite.
-    #[must_use]
-    pub const fn form(self) -> u8 {
-        Self::VERSION_1 | self.number()
-    }
-
-    /// The suite's number, as it enters the transcript, tokens and delegation requests.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-}
 
 /// The bytes are no full-form envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,13 @@ mod header;
 mod padding;
 mod properties;
 
+/// Its number is the first byte of an envelope.
+pub use crate::suite::Suite;
 pub use body::{BodyError, BodyFields, BodyPrefix, MAX_EMBEDDED_CREDENTIAL_LEN, flags};
 pub(crate) use body::{CredentialAge, credential_age, hint_of};
 pub use cursor::{MAX_VARINT_LEN, Reader, Truncated, Writer, varint_len};
 pub use header::{
-    Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN, MAX_SESSION_NUMBER, MIN_ENVELOPE_LEN, Suite,
+    Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN, MAX_SESSION_NUMBER, MIN_ENVELOPE_LEN,
 };
 pub use padding::Padding;
 pub use properties::{

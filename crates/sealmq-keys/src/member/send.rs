@@ -13,7 +13,7 @@ use sealmq_core::seal::{
     SessionStart, next_session_number,
 };
 use sealmq_core::topic::Topic;
-use sealmq_core::wire::{Padding, Suite};
+use sealmq_core::wire::Padding;
 
 use super::enrol::entropy;
 use super::groups::Group;
@@ -220,7 +220,7 @@ impl Member {
         let session = SenderSession::start(&SessionStart {
             group: id,
             announcement: current.hash,
-            suite: Suite::One,
+            suite: self.delegation.suite().data_path(),
             group_key: &current.group_key,
             psk: &current.psk.session(),
             not_after: current.not_after.min(

@@ -5,7 +5,6 @@ use sealmq_core::open::{
     Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
 };
 use sealmq_core::seal::Membership;
-use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use super::groups::Group;
@@ -41,7 +40,7 @@ impl Epochs for View<'_> {
                 group: *id,
                 epoch: view.epoch,
                 announcement: *view.hash,
-                suite: Suite::One,
+                suite: self.delegation.suite().data_path(),
                 key_pair: view.key_pair?,
                 psk: group.reading_psk(view.hash)?,
                 not_after: until,
