@@ -1,9 +1,6 @@
 use core::fmt;
 
-use aes_gcm::aead::AeadInOut;
-use aes_gcm::{Aes256Gcm, KeyInit};
-
-use super::Secret;
+use super::{Secret, backend};
 
 /// Length of an AES-GCM nonce in bytes.
 pub const NONCE_LEN: usize = 12;
@@ -28,7 +25,7 @@ impl fmt::Display for AeadId {
 }
 
 /// An AES-256-GCM key with its key schedule, expanded once.
-pub struct MessageKey(Aes256Gcm);
+pub struct MessageKey(backend::Aes256Gcm);
 
 /// The tag does not fit, or the input is longer than AES-GCM allows (2^36 − 32 bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +45,7 @@ impl MessageKey {
     /// Expands the key schedule.
     #[must_use]
     pub fn new(key: &Secret) -> Self {
-        Self(Aes256Gcm::new(key.expose().into()))
+        Self(backend::Aes256Gcm::new(key.expose()))
     }
 
     /// Encrypts `text` in place and returns the tag. The caller never uses a nonce twice.
@@ -61,10 +58,7 @@ impl MessageKey {
         aad: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LEN], AeadError> {
-        self.0
-            .encrypt_inout_detached(nonce.into(), aad, text.into())
-            .map(Into::into)
-            .map_err(|_| AeadError)
+        self.0.seal(nonce, aad, text).map_err(|_| AeadError)
     }
 
     /// Verifies the tag, then decrypts `text` in place. On failure `text` is still the ciphertext.
@@ -78,9 +72,7 @@ impl MessageKey {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), AeadError> {
-        self.0
-            .decrypt_inout_detached(nonce.into(), aad, text.into(), tag.into())
-            .map_err(|_| AeadError)
+        self.0.open(nonce, aad, text, tag).map_err(|_| AeadError)
     }
 }
 

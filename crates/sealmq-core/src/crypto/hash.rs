@@ -1,10 +1,8 @@
 use core::fmt;
 
-use hkdf::{Hkdf, HkdfExtract};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::Secret;
+use super::{Secret, backend};
 
 /// A SHA-256 value, 32 bytes, public.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -30,7 +28,7 @@ impl fmt::Display for Digest {
 
 /// SHA-256 over parts that arrive one after the other.
 #[derive(Clone, Default)]
-pub struct Hasher(Sha256);
+pub struct Hasher(backend::Sha256);
 
 impl Hasher {
     /// Starts with nothing hashed.
@@ -47,7 +45,7 @@ impl Hasher {
     /// The hash of everything added.
     #[must_use]
     pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
+        Digest(self.0.finish())
     }
 }
 
@@ -65,26 +63,14 @@ pub fn sha256(parts: &[&[u8]]) -> Digest {
 /// the concatenation of the parts.
 #[must_use]
 pub fn expand(key: &Secret, info: &[&[u8]]) -> Secret {
-    Secret::init_with(|out| {
-        // Fails only for a key below 32 or an output above 8160 bytes: both are 32 here.
-        if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(key.expose()) {
-            let _ = hkdf.expand_multi_info(info, out);
-        }
-    })
+    Secret::init_with(|out| backend::hkdf_expand(key.expose(), info, out))
 }
 
 /// `Extract(salt, ikm)` of spec/envelope.md §1: HKDF-Extract (RFC 5869), `ikm` being the
 /// concatenation of the parts.
 #[must_use]
 pub fn extract(salt: &Secret, ikm: &[&[u8]]) -> Secret {
-    Secret::init_with(|out| {
-        let mut hkdf = HkdfExtract::<Sha256>::new(Some(salt.expose()));
-        for part in ikm {
-            hkdf.input_ikm(part);
-        }
-        let (prk, _) = hkdf.finalize();
-        out.copy_from_slice(&prk);
-    })
+    Secret::init_with(|out| backend::hkdf_extract(salt.expose(), ikm, out))
 }
 
 #[cfg(test)]

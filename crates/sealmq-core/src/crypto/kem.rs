@@ -1,15 +1,8 @@
 use core::fmt;
 
-use hpke::aead::AesGcm256;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::{Kem, X25519HkdfSha256};
-use hpke::{Deserializable, OpModeR, OpModeS, PskBundle, Serializable};
 use zeroize::Zeroizing;
 
-use super::seed_rng::SeedRng;
-use super::{Digest, MessageKey, NONCE_LEN, Secret, expand};
-
-type Suite1 = X25519HkdfSha256;
+use super::{Digest, MessageKey, NONCE_LEN, Secret, backend, expand};
 
 /// Length of an encapsulated key (RFC 9180, DHKEM(X25519)) in bytes.
 pub const ENC_LEN: usize = 32;
@@ -33,7 +26,7 @@ pub struct KemPublicKey(pub [u8; 32]);
 
 /// An X25519 key pair of the data path, derived from a seed and kept as the seed's derivation only.
 pub struct KemKeyPair {
-    private: <Suite1 as Kem>::PrivateKey,
+    private: backend::X25519Private,
     public: KemPublicKey,
 }
 
@@ -41,10 +34,10 @@ impl KemKeyPair {
     /// DeriveKeyPair(seed) of RFC 9180 §7.1.3.
     #[must_use]
     pub fn derive(seed: &Secret) -> Self {
-        let (private, public) = Suite1::derive_keypair(seed.expose());
+        let (private, public) = backend::X25519Private::derive(seed.expose());
         Self {
             private,
-            public: KemPublicKey(public.to_bytes().into()),
+            public: KemPublicKey(public),
         }
     }
 
@@ -54,7 +47,7 @@ impl KemKeyPair {
         self.public
     }
 
-    pub(super) const fn private(&self) -> &<Suite1 as Kem>::PrivateKey {
+    pub(super) const fn private(&self) -> &backend::X25519Private {
         &self.private
     }
 }
@@ -89,14 +82,12 @@ impl SessionSecrets {
         nonce
     }
 
-    fn export(
-        export: impl Fn(&[u8], &mut [u8]) -> Result<(), hpke::HpkeError>,
-    ) -> Result<Self, KemError> {
+    fn export(export: backend::Export<'_>) -> Result<Self, backend::Refused> {
         let mut result = Ok(());
         let key = Secret::init_with(|out| result = export(b"sealmq/1 message key", out));
-        result.map_err(|_| KemError)?;
+        result?;
         let mut base_nonce = Zeroizing::new([0; NONCE_LEN]);
-        export(b"sealmq/1 base nonce", &mut *base_nonce).map_err(|_| KemError)?;
+        export(b"sealmq/1 base nonce", &mut *base_nonce)?;
         Ok(Self {
             key: MessageKey::new(&key),
             base_nonce,
@@ -142,21 +133,14 @@ pub fn session_sender(
     announcement: &Digest,
     seed: &Secret,
 ) -> Result<([u8; ENC_LEN], SessionSecrets), KemError> {
-    let public = <Suite1 as Kem>::PublicKey::from_bytes(&group_key.0).map_err(|_| KemError)?;
-    let bundle = PskBundle::new(psk.0.expose(), &announcement.0).map_err(|_| KemError)?;
-    let mut rng = SeedRng::new(seed.expose());
-    let (enc, context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite1>(
-        &OpModeS::Psk(bundle),
-        &public,
+    backend::psk_sender(
+        &group_key.0,
+        (psk.0.expose(), &announcement.0),
         &session_info(announcement),
-        &mut rng,
+        seed.expose(),
+        SessionSecrets::export,
     )
-    .map_err(|_| KemError)?;
-    if !rng.is_spent() {
-        return Err(KemError);
-    }
-    let secrets = SessionSecrets::export(|label, out| context.export(label, out))?;
-    Ok((enc.to_bytes().into(), secrets))
+    .map_err(|_| KemError)
 }
 
 /// SetupPSKR and the exports of a received session.
@@ -169,16 +153,14 @@ pub fn session_receiver(
     announcement: &Digest,
     enc: &[u8; ENC_LEN],
 ) -> Result<SessionSecrets, KemError> {
-    let enc = <Suite1 as Kem>::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
-    let bundle = PskBundle::new(psk.0.expose(), &announcement.0).map_err(|_| KemError)?;
-    let context = hpke::setup_receiver::<AesGcm256, HkdfSha256, Suite1>(
-        &OpModeR::Psk(bundle),
+    backend::psk_receiver(
         &group.private,
-        &enc,
+        (psk.0.expose(), &announcement.0),
         &session_info(announcement),
+        enc,
+        SessionSecrets::export,
     )
-    .map_err(|_| KemError)?;
-    SessionSecrets::export(|label, out| context.export(label, out))
+    .map_err(|_| KemError)
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
-//! The one narrow place where primitives are called: another backend with the same results would replace these files.
+//! The one narrow place where primitives are called. The files here have the types, labels and
+//! rules; the algorithms come from a back end, which is one module (`rustcrypto` says what it
+//! has to provide), named once: as `backend` below.
 
 mod aead;
 mod hash;
 mod hedge;
 mod kem;
 mod recipient;
+mod rustcrypto;
 mod secret;
-mod seed_rng;
 mod sign;
+
+use rustcrypto as backend;
 
 pub use aead::{AeadError, AeadId, MessageKey, NONCE_LEN, TAG_LEN};
 pub use hash::{Digest, Hasher, expand, extract, sha256};

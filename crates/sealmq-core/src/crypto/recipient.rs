@@ -5,17 +5,9 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use hpke::aead::{AeadTag, AesGcm256};
-use hpke::kdf::HkdfSha256;
-#[cfg(feature = "suite2")]
-use hpke::kem::XWing;
-use hpke::kem::{Kem, X25519HkdfSha256};
-use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
-
 use crate::suite::Suite;
 
-use super::seed_rng::SeedRng;
-use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN};
+use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN, backend};
 
 /// Length of an X-Wing public key in bytes.
 pub const XWING_KEY_LEN: usize = 1216;
@@ -104,7 +96,9 @@ impl RecipientKey {
                 .map_err(|_| KemError),
             #[cfg(feature = "suite2")]
             KemId::XWing => {
-                <XWing as Kem>::PublicKey::from_bytes(bytes).map_err(|_| KemError)?;
+                if !backend::is_xwing_key(bytes) {
+                    return Err(KemError);
+                }
                 <[u8; XWING_KEY_LEN]>::try_from(bytes)
                     .map(|bytes| Self(PublicBytes::XWing(Box::new(bytes))))
                     .map_err(|_| KemError)
@@ -175,7 +169,7 @@ pub struct RecipientKeyPair {
 enum Private {
     X25519(KemKeyPair),
     #[cfg(feature = "suite2")]
-    XWing(Box<<XWing as Kem>::PrivateKey>),
+    XWing(Box<backend::XWingPrivate>),
 }
 
 impl RecipientKeyPair {
@@ -186,9 +180,8 @@ impl RecipientKeyPair {
             KemId::X25519 => KemKeyPair::derive(seed).into(),
             #[cfg(feature = "suite2")]
             KemId::XWing => {
-                let (private, public) = XWing::derive_keypair(seed.expose());
                 let mut bytes = Box::new([0; XWING_KEY_LEN]);
-                public.write_exact(bytes.as_mut_slice());
+                let private = backend::XWingPrivate::derive(seed.expose(), &mut bytes);
                 Self {
                     private: Private::XWing(Box::new(private)),
                     public: RecipientKey(PublicBytes::XWing(bytes)),
@@ -260,15 +253,22 @@ pub fn seal_base(
     seed: &Secret,
     text: &mut [u8],
 ) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
-    match &recipient.0 {
-        PublicBytes::X25519(key) => {
-            seal_with::<X25519HkdfSha256>(key, info, aad, seed.expose(), text)
-        }
+    let kem = recipient.kem();
+    let mut enc = Enc {
+        bytes: [0; MAX_ENC_LEN],
+        len: kem.enc_len(),
+    };
+    let room = enc.bytes.get_mut(..enc.len).ok_or(KemError)?;
+    let mut seal = |randomness: &[u8]| {
+        let to = (kem, recipient.as_bytes());
+        backend::base_sender(to, info, aad, randomness, text, room).map_err(|_| KemError)
+    };
+    let tag = match kem {
+        KemId::X25519 => seal(seed.expose()),
         #[cfg(feature = "suite2")]
-        PublicBytes::XWing(key) => {
-            seal_with::<XWing>(key.as_slice(), info, aad, &*xwing_randomness(seed), text)
-        }
-    }
+        KemId::XWing => seal(&*xwing_randomness(seed)),
+    }?;
+    Ok((enc, tag))
 }
 
 /// The 64 bytes that X-Wing's Encap draws (spec/keys.md §10): 32 for ML-KEM, 32 for X25519.
@@ -279,38 +279,6 @@ fn xwing_randomness(seed: &Secret) -> zeroize::Zeroizing<[u8; 64]> {
     pq.copy_from_slice(super::expand(seed, &[b"sealmq/1 encap pq"]).expose());
     t.copy_from_slice(super::expand(seed, &[b"sealmq/1 encap t"]).expose());
     bytes
-}
-
-fn seal_with<K: Kem>(
-    recipient: &[u8],
-    info: &[u8],
-    aad: &[u8],
-    randomness: &[u8],
-    text: &mut [u8],
-) -> Result<(Enc, [u8; TAG_LEN]), KemError> {
-    let public = K::PublicKey::from_bytes(recipient).map_err(|_| KemError)?;
-    let mut rng = SeedRng::new(randomness);
-    // Base mode only: hpke panics on X-Wing in the authenticated modes.
-    let (key, mut context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, K>(
-        &OpModeS::Base,
-        &public,
-        info,
-        &mut rng,
-    )
-    .map_err(|_| KemError)?;
-    if !rng.is_spent() {
-        return Err(KemError);
-    }
-    let len = K::EncappedKey::size();
-    let mut enc = Enc {
-        bytes: [0; MAX_ENC_LEN],
-        len,
-    };
-    key.write_exact(enc.bytes.get_mut(..len).ok_or(KemError)?);
-    let tag = context
-        .seal_inout_detached(text.into(), aad)
-        .map_err(|_| KemError)?;
-    Ok((enc, tag.to_bytes().into()))
 }
 
 /// Opens what [`seal_base`] sealed, in place.
@@ -326,28 +294,9 @@ pub fn open_base(
     tag: &[u8; TAG_LEN],
 ) -> Result<(), KemError> {
     match &recipient.private {
-        Private::X25519(pair) => {
-            open_with::<X25519HkdfSha256>(pair.private(), info, aad, enc, text, tag)
-        }
+        Private::X25519(pair) => pair.private().open(info, aad, enc, text, tag),
         #[cfg(feature = "suite2")]
-        Private::XWing(private) => open_with::<XWing>(private, info, aad, enc, text, tag),
+        Private::XWing(private) => private.open(info, aad, enc, text, tag),
     }
-}
-
-fn open_with<K: Kem>(
-    private: &K::PrivateKey,
-    info: &[u8],
-    aad: &[u8],
-    enc: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG_LEN],
-) -> Result<(), KemError> {
-    let enc = K::EncappedKey::from_bytes(enc).map_err(|_| KemError)?;
-    let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| KemError)?;
-    let mut context =
-        hpke::setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, private, &enc, info)
-            .map_err(|_| KemError)?;
-    context
-        .open_inout_detached(text.into(), aad, &tag)
-        .map_err(|_| KemError)
+    .map_err(|_| KemError)
 }

@@ -1,8 +1,6 @@
 use core::fmt;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey as DalekKey};
-
-use super::{Digest, Secret};
+use super::{Digest, Secret, backend};
 
 /// Length of an Ed25519 signature in bytes.
 pub const SIGNATURE_LEN: usize = 64;
@@ -88,31 +86,31 @@ impl SignatureContext {
 
 /// A long-term Ed25519 key (RFC 8032). Wiped on drop; made from its seed only, so that a public
 /// key that does not belong to it can never be used with it (RUSTSEC-2022-0093).
-pub struct IdentityKey(SigningKey);
+pub struct IdentityKey(backend::Ed25519Private);
 
 impl IdentityKey {
     /// Derives the key from its 32-byte seed.
     #[must_use]
     pub fn from_seed(seed: &Secret) -> Self {
-        Self(SigningKey::from_bytes(seed.expose()))
+        Self(backend::Ed25519Private::from_seed(seed.expose()))
     }
 
     /// The seed, for encrypted storage.
     #[must_use]
     pub fn seed(&self) -> Secret {
-        Secret::new(self.0.to_bytes())
+        Secret::new(*self.0.seed())
     }
 
     /// The public half.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        VerifyingKey(self.0.public())
     }
 
     /// Signs a digest under one context.
     #[must_use]
     pub fn sign(&self, context: SignatureContext, digest: &Digest) -> [u8; SIGNATURE_LEN] {
-        self.0.sign(&context.signed_bytes(digest)).to_bytes()
+        self.0.sign(&context.signed_bytes(digest))
     }
 }
 
@@ -126,7 +124,7 @@ impl fmt::Debug for IdentityKey {
 
 /// An Ed25519 public key that is canonical and not of small order.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct VerifyingKey(DalekKey);
+pub struct VerifyingKey(backend::Ed25519Public);
 
 /// The 32 bytes are no point, a non-canonical one, or one of small order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,13 +159,8 @@ impl VerifyingKey {
     /// # Errors
     /// Weak and non-canonical keys are refused: with them one signature fits many messages.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = DalekKey::from_bytes(bytes).map_err(|_| KeyError)?;
-        // dalek follows ZIP 215 here and takes non-canonical encodings.
-        let canonical = key.to_edwards().compress().to_bytes() == *bytes;
-        if key.is_weak() || !canonical {
-            return Err(KeyError);
-        }
-        Ok(Self(key))
+        let key = backend::Ed25519Public::from_bytes(bytes);
+        key.map(Self).map_err(|_| KeyError)
     }
 
     /// The 32 bytes of RFC 8032.
@@ -187,10 +180,7 @@ impl VerifyingKey {
         signature: &[u8; SIGNATURE_LEN],
     ) -> Result<(), SignatureError> {
         self.0
-            .verify_strict(
-                &context.signed_bytes(digest),
-                &Signature::from_bytes(signature),
-            )
+            .verify(&context.signed_bytes(digest), signature)
             .map_err(|_| SignatureError)
     }
 }
