@@ -20,41 +20,77 @@ pub(crate) struct Vector {
     result: Option<Json>,
 }
 
-impl Vector {
-    /// A valid vector. `spec` holds sections as `"envelope.md §9"`.
-    pub(crate) fn valid(
+/// What the vectors of a kind have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Series {
+    kind: &'static str,
+    /// Ids begin with it.
+    prefix: &'static str,
+    spec: &'static [&'static str],
+    attacks: &'static [&'static str],
+}
+
+impl Series {
+    /// `spec` holds sections as `"envelope.md §9"`.
+    pub(crate) const fn new(
         kind: &'static str,
-        id: impl Into<String>,
-        comment: &str,
-        spec: &[&str],
-        input: Json,
+        prefix: &'static str,
+        spec: &'static [&'static str],
     ) -> Self {
+        let attacks = &[];
         Self {
-            id: id.into(),
             kind,
+            prefix,
+            spec,
+            attacks,
+        }
+    }
+
+    /// Which attacks of the threat model they are about.
+    pub(crate) const fn attacks(self, attacks: &'static [&'static str]) -> Self {
+        Self { attacks, ..self }
+    }
+
+    /// One of them: valid, until a reason says that it is not.
+    pub(crate) fn case(&self, id: &str, comment: &str, input: Json) -> Vector {
+        let vector = Vector {
+            id: format!("{}{id}", self.prefix),
+            kind: self.kind,
             comment: comment.to_owned(),
             reason: None,
-            spec: spec.iter().map(|section| Json::from(*section)).collect(),
+            spec: vec![],
             attacks: vec![],
             input,
             intermediate: None,
             result: None,
-        }
+        };
+        vector.spec(self.spec).attacks(self.attacks)
+    }
+}
+
+impl Vector {
+    pub(crate) fn spec(mut self, spec: &[&str]) -> Self {
+        self.spec = spec.iter().map(|section| Json::from(*section)).collect();
+        self
     }
 
-    /// An invalid one: everything in it is right but what `reason` says.
-    pub(crate) fn invalid(
-        kind: &'static str,
-        id: impl Into<String>,
-        comment: &str,
-        spec: &[&str],
-        input: Json,
-        reason: &'static str,
-    ) -> Self {
-        Self {
-            reason: Some(reason),
-            ..Self::valid(kind, id, comment, spec, input)
+    /// Everything in it is right but this.
+    pub(crate) fn reason(mut self, reason: impl Into<Option<&'static str>>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Puts it into the file. Without attacks here those stay that are set.
+    pub(crate) fn verdict(
+        mut self,
+        reason: Option<&'static str>,
+        attacks: &[&str],
+        file: &mut VectorFile,
+    ) {
+        if !attacks.is_empty() {
+            self = self.attacks(attacks);
         }
+        file.push(self.reason(reason));
     }
 
     /// Which attacks of the threat model it is about.

@@ -3,19 +3,14 @@
 
 mod welcome;
 
-pub(crate) use welcome::{welcome_aad, welcome_aad_with, welcome_info};
+pub(crate) use welcome::{welcome_aad, welcome_aad_with, welcome_info, welcome_object};
 
-use sealmq_core::GroupId;
-use sealmq_core::crypto::{Digest, IdentityKey, KemPublicKey, Secret, sha256};
-use sealmq_core::object::{Extensions, FORM_SUITE_1, Kind, List, Signer};
+use sealmq_core::crypto::{IdentityKey, KemPublicKey};
+use sealmq_core::object::{Extensions, FORM_SUITE_1, Signer};
 use sealmq_keys::tree::{Half, NodeKey, PathKeys, cover, half_of};
 use sealmq_keys::{CoverKey, EpochKind, Generation, Head, Policy, ReaderSecret, default_prefix};
 
-use super::craft::{blob, varint};
-use super::world::{
-    CONTROLLER, NOW, WEEK, body, bytes, controller, digest, domain, elements, hash, plant, secret,
-    sign,
-};
+use crate::vectors::prelude::*;
 
 /// An epoch that was announced.
 pub(crate) struct Epoch {

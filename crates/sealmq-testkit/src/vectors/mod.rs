@@ -25,6 +25,20 @@ mod keys;
 mod table;
 mod world;
 
+/// What nearly every file here needs.
+mod prelude {
+    pub(crate) use sealmq_core::crypto::{Digest, Secret, sha256};
+    pub(crate) use sealmq_core::object::{Kind, List};
+    pub(crate) use sealmq_core::wire::Suite;
+    pub(crate) use sealmq_core::{DomainId, GroupId, MemberNumber};
+
+    pub(crate) use super::craft::{blob, varint};
+    pub(crate) use super::file::{Series, Vector, VectorFile};
+    pub(crate) use super::json::{Json, object};
+    pub(crate) use super::table::{stories, table};
+    pub(crate) use super::world::*;
+}
+
 pub use check::{Counts, check_file};
 
 /// Every file with its name.

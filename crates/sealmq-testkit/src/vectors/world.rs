@@ -24,6 +24,23 @@ pub(crate) fn bytes(label: &str) -> [u8; 32] {
     sha256(&[b"sealmq vectors ", label.as_bytes()]).0
 }
 
+/// A copy, changed.
+pub(crate) fn altered<T: Clone>(value: &T, change: impl FnOnce(&mut T)) -> T {
+    let mut copy = value.clone();
+    change(&mut copy);
+    copy
+}
+
+/// A copy in which bits of one byte are others.
+pub(crate) fn flipped(bytes: &[u8], at: usize, bits: u8) -> Vec<u8> {
+    altered(&bytes.to_vec(), |bytes| bytes[at] ^= bits)
+}
+
+/// A byte too many.
+pub(crate) fn trailing(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &[0]].concat()
+}
+
 pub(crate) fn secret(label: &str) -> Secret {
     Secret::new(bytes(label))
 }
@@ -339,17 +356,14 @@ impl CredentialPlan {
     }
 }
 
-/// X25519 public keys of low order: the point of order 2, and one of order 8.
-pub(crate) const LOW_ORDER_KEYS: [(&str, &[u8; 32]); 2] = [
-    ("zero", &[0; 32]),
-    (
-        "order-8",
-        &[
-            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f,
-            0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16,
-            0x5f, 0x49, 0xb8, 0x00,
-        ],
-    ),
+/// X25519 public keys of low order: zero, and one of order 8.
+pub(crate) const LOW_ORDER: [&[u8; 32]; 2] = [
+    &[0; 32],
+    &[
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
+        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
+        0xb8, 0x00,
+    ],
 ];
 
 /// The hedged seed of a member's key package.

@@ -10,9 +10,7 @@ use sealmq_keys::{
 };
 
 use super::{Input, Outcome, refused};
-use crate::vectors::craft::blob;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::body;
+use crate::vectors::prelude::*;
 
 pub(crate) fn armour(input: Input<'_>) -> Result<Outcome, String> {
     let text = input.str("text");

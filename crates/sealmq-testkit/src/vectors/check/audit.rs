@@ -3,7 +3,7 @@
 use sealmq_authority::{AuditFault, AuditLog, What};
 
 use super::{Input, Outcome, refused};
-use crate::vectors::json::{Json, object};
+use crate::vectors::prelude::*;
 
 pub(crate) fn audit_log(input: Input<'_>) -> Result<Outcome, String> {
     let entries: Vec<Vec<u8>> = input.list("entries").iter().map(Input::as_hex).collect();

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_authority::{AuditLog, What};
-use sealmq_core::GroupId;
-use sealmq_core::crypto::{Digest, VerifyingKey};
+use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Role;
 use sealmq_keys::{
     Announcement, REMOVED, RefusedList, ReservedTopic, VerifiedDelegation, VerifiedHeartbeat,
@@ -15,8 +14,7 @@ use sealmq_keys::{
 
 use super::audit::fault;
 use super::{Input, Outcome, refused};
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::Authority;
+use crate::vectors::prelude::*;
 
 /// What is left out behind the highest member number, and without a log behind everything.
 const GAP: u32 = 1024;

@@ -1,15 +1,15 @@
 //! Kinds without keys: names, topics, varints, padding.
 
+use sealmq_core::check_name;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::decode;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::wire::{Padding, Reader};
-use sealmq_core::{DomainId, MemberNumber, check_name};
 use sealmq_keys::{Fingerprint, ReservedTopic, check_prefix, default_prefix};
 
 use super::{Input, Outcome, accepted_if, refused};
-use crate::vectors::json::object;
 use crate::vectors::keys::reserved::described;
+use crate::vectors::prelude::*;
 
 pub(crate) fn domain(input: Input<'_>) -> Outcome {
     match VerifyingKey::from_bytes(&input.array("root_key")) {

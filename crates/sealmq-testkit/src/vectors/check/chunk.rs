@@ -5,7 +5,7 @@ use sealmq_keys::{Announcement, default_prefix};
 
 use super::object::reason;
 use super::{Input, Outcome, refused};
-use crate::vectors::json::object;
+use crate::vectors::prelude::*;
 
 pub(crate) fn chunk(input: Input<'_>) -> Result<Outcome, String> {
     let (authority, bytes) = (input.authority("authority"), input.hex("announcement"));

@@ -1,6 +1,6 @@
 //! Kind `announcement_follow` (spec/keys.md §7).
 
-use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret};
+use sealmq_core::crypto::{KemId, RecipientKeyPair};
 use sealmq_keys::tree::Half;
 use sealmq_keys::{
     FollowContext, FollowError, Followed, GroupState, InstallError, Installed, Psk, ReaderSecret,
@@ -10,8 +10,7 @@ use sealmq_keys::{
 use super::object::reason;
 use super::welcome::{contains, member_state};
 use super::{Input, Outcome, refused};
-use crate::vectors::json::object;
-use crate::vectors::world::{Authority, hash};
+use crate::vectors::prelude::*;
 
 pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
     let (mut authority, group) = (input.authority("authority"), input.group("group"));

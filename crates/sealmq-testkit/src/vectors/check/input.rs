@@ -1,13 +1,11 @@
 //! Reading members of a vector. The schema was checked elsewhere, so a member that is not there,
 //! or of another type, stops the program.
 
-use sealmq_core::crypto::{Digest, Secret, VerifyingKey};
+use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::suite_of_number;
-use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, GroupId};
 use serde_json::Value;
 
-use crate::vectors::world::{Authority, body};
+use crate::vectors::prelude::*;
 
 /// An object of a vector.
 #[derive(Clone, Copy)]

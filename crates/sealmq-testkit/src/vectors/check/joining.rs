@@ -6,7 +6,7 @@ use sealmq_keys::{Fingerprint, JoinRequest, NamePattern, PackageSet, Token, Toke
 
 use super::object::reason;
 use super::{Input, Outcome, refused};
-use crate::vectors::json::{Json, object};
+use crate::vectors::prelude::*;
 
 pub(crate) fn package_set(input: Input<'_>) -> Result<Outcome, String> {
     let bytes = input.hex("bytes");

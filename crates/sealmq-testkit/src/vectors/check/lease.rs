@@ -9,8 +9,7 @@ use sealmq_keys::{
 use super::object::reason;
 use super::welcome::member_state;
 use super::{Input, Outcome, refused, to_value};
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::Authority;
+use crate::vectors::prelude::*;
 
 /// What a member has of one group, and what it keeps beside it.
 struct Holder {

@@ -1,8 +1,8 @@
 //! Kind `object`: decoding and verifying one object (spec/keys.md §1–§7).
 
-use sealmq_core::crypto::{Digest, VerifyingKey};
-use sealmq_core::object::{Kind, Object, ObjectError, decode};
-use sealmq_core::{Credential, DomainId, MemberNumber, VerifiedCredential};
+use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::object::{Object, ObjectError, decode};
+use sealmq_core::{Credential, VerifiedCredential};
 use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
     Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedConfirmation,
@@ -12,8 +12,7 @@ use sealmq_keys::{
 
 use super::{Input, Outcome, refused};
 use crate::vectors::fields;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{Authority, body_of, hash};
+use crate::vectors::prelude::*;
 
 pub(crate) fn object(input: Input<'_>) -> Result<Outcome, String> {
     let (bytes, context) = (input.hex("object"), input.get("context"));

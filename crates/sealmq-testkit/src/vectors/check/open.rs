@@ -2,23 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_core::crypto::{Digest, KemKeyPair, MessageKey, SessionPsk, session_receiver};
+use sealmq_core::crypto::{KemKeyPair, MessageKey, SessionPsk, session_receiver};
 use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, Opened, ReadPolicy, ReadingEpoch, Receiver,
     Request, Sender, SenderQuery,
 };
 use sealmq_core::replay::{Gap, RECENT_SESSIONS, Record, SenderSlot, TopicSlot};
 use sealmq_core::topic::{Filter, Topic, matches_grant};
-use sealmq_core::wire::{Header, Property, Suite};
-use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber, VerifiedCredential};
+use sealmq_core::wire::{Header, Property};
+use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
 use sealmq_keys::{REMOVED, ReaderSecret};
 use serde_json::Value;
 
 use super::{Input, Outcome, refused, to_value};
 use crate::vectors::craft::Draft;
 use crate::vectors::group::Group;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{Authority, NOW, sensor};
+use crate::vectors::prelude::*;
 
 type HostReceiver = Receiver<Vec<SenderSlot<16>>, Vec<TopicSlot>, Vec<KeySlot>, 16>;
 
@@ -354,7 +353,7 @@ pub(crate) fn gap(input: Input<'_>) -> Result<Outcome, String> {
     group.rotate();
     let epoch = group.epoch(1);
     let reader = object! {
-        authority: crate::vectors::world::authority_json(&crate::vectors::world::authority(1)),
+        authority: authority_json(&authority(1)),
         group: group.id.0,
         filters: vec!["plant/#"],
         policy: object! { grace: 0_u8, freshness: 0_u8, skew: 0_u8, will_age: 0_u8 },

@@ -3,7 +3,7 @@
 use sealmq_keys::package_age::{GroupProgress, PackageAge, is_old};
 
 use super::{Input, Outcome};
-use crate::vectors::json::{Json, object};
+use crate::vectors::prelude::*;
 
 pub(crate) fn life(input: Input<'_>) -> Outcome {
     let (now, groups) = (input.u64("now"), input.list("groups"));

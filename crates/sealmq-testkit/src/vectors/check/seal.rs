@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use sealmq_core::KeyId;
 use sealmq_core::crypto::{
-    ChangeContext, DeviceSecret, Digest, Entropy, IdentityKey, KemPublicKey, Purpose, Secret,
-    SessionPsk, SignatureContext, VerifyingKey, extract, sha256,
+    ChangeContext, DeviceSecret, Entropy, IdentityKey, KemPublicKey, Purpose, SessionPsk,
+    SignatureContext, VerifyingKey, extract,
 };
 use sealmq_core::seal::{
     Membership, Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart,
@@ -12,15 +13,14 @@ use sealmq_core::seal::{
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
-    Header, MAX_COUNTER, Properties, PropertiesBuilder, PropertiesError, Property, Suite, Writer,
+    Header, MAX_COUNTER, Properties, PropertiesBuilder, PropertiesError, Property, Writer,
 };
-use sealmq_core::{GroupId, KeyId, MemberNumber};
 
 use super::basics::padding_of;
 use super::{Input, Outcome, refused};
 use crate::vectors::craft::Session;
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
+use crate::vectors::prelude::*;
 
 const GROUP: GroupId = GroupId([7; 16]);
 

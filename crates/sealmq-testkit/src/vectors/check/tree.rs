@@ -1,13 +1,13 @@
 //! Kinds `derive`, `tree` and `cover` (spec/keys.md §6).
 
-use sealmq_core::crypto::{MessageKey, Secret, expand, extract};
+use sealmq_core::crypto::{MessageKey, expand, extract};
 use sealmq_keys::ReaderSecret;
 use sealmq_keys::tree::{Half, NodeKey, cover as covering, half_of};
 use serde_json::Value;
 
 use super::{Input, Outcome};
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
+use crate::vectors::prelude::*;
 
 /// Derives with the real code what it shows, by hand what it keeps to itself, and asserts that the
 /// real code uses the same.

@@ -1,9 +1,7 @@
 //! Kind `welcome_open`, and members' states made of what a vector says.
 
-use sealmq_core::crypto::{KemKeyPair, RecipientKeyPair, Secret, open_base};
-use sealmq_core::object::{Authorities, Kind, decode, kem_of};
-use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_core::crypto::{KemKeyPair, RecipientKeyPair, open_base};
+use sealmq_core::object::{Authorities, decode, kem_of};
 use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
 use sealmq_keys::{
     GroupState, KEM_X25519, KeyPackage, VerifiedKeyPackage, VerifiedWelcome, WelcomeError,
@@ -14,11 +12,7 @@ use super::object::reason;
 use super::{Input, Outcome, refused};
 use crate::vectors::group::{welcome_aad_with, welcome_info};
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{
-    WelcomeBody, authority, body_of, fields_of, hash, identity, key_package_with, package_seed,
-    secret,
-};
+use crate::vectors::prelude::*;
 
 pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let bytes = input.hex("welcome");
@@ -75,11 +69,11 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
 fn installed(fields: &WelcomeFields, installed: Input<'_>) -> GroupState {
     let (generation, epoch) = (installed.number("generation"), installed.u64("epoch"));
     let previous = if epoch == 1 {
-        sealmq_core::crypto::Digest::ZERO
+        Digest::ZERO
     } else {
-        sealmq_core::crypto::Digest([1; 32])
+        Digest([1; 32])
     };
-    let none = sealmq_core::crypto::Digest::ZERO;
+    let none = Digest::ZERO;
     let fields = WelcomeFields {
         generation,
         epoch,
@@ -115,7 +109,7 @@ pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> 
         .seal(&path, &verified, &secret("any welcome"), &signer, &mut out)
         .unwrap()
         .0;
-    let trusted = crate::vectors::world::Authority {
+    let trusted = Authority {
         domain: fields.domain,
         ..authority(1)
     };
@@ -134,7 +128,7 @@ pub(crate) fn member_state(member: Input<'_>, domain: DomainId, group: GroupId) 
         .list("path_keys")
         .into_iter()
         .map(|key| Secret::new(key.as_hex().try_into().unwrap()));
-    let none = sealmq_core::crypto::Digest::ZERO;
+    let none = Digest::ZERO;
     let fields = WelcomeFields {
         domain,
         serial: 1,

@@ -3,10 +3,8 @@
 
 use super::case::Case;
 use super::scene::Scene;
-use crate::vectors::craft::{Property, blob, encode_properties, flag, varint};
-use crate::vectors::file::VectorFile;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{NOW, NOW_MS, sensor};
+use crate::vectors::craft::{Property, encode_properties, flag};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();

@@ -1,11 +1,11 @@
 //! Building one vector of kind `open`.
 
-use crate::vectors::craft::Draft;
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::NOW_MS;
-
 use super::scene::Scene;
+use crate::vectors::craft::Draft;
+use crate::vectors::prelude::*;
+
+/// Each says its sections itself.
+const OPEN: Series = Series::new("open", "open-", &[]);
 
 /// Deliveries to a reader, one after the other.
 pub(crate) struct Case {
@@ -30,7 +30,7 @@ impl Case {
         spec: &'static str,
     ) -> Self {
         Self {
-            id: format!("open-{}", id.into()),
+            id: id.into(),
             comment: comment.into(),
             spec: vec![spec],
             attacks: vec![],
@@ -129,16 +129,13 @@ impl Case {
             input = input.with("with", Json::Object(members.collect()));
         }
         input = input.with("deliveries", Json::Array(self.deliveries));
-        let spec: Vec<String> = self
+        let spec = self
             .spec
             .iter()
-            .map(|section| format!("envelope.md {section}"))
-            .collect();
+            .map(|section| format!("envelope.md {section}"));
+        let spec: Vec<String> = spec.collect();
         let spec: Vec<&str> = spec.iter().map(String::as_str).collect();
-        let vector = match self.reason {
-            Some(reason) => Vector::invalid("open", self.id, &self.comment, &spec, input, reason),
-            None => Vector::valid("open", self.id, &self.comment, &spec, input),
-        };
-        file.push(vector.attacks(&self.attacks));
+        let case = OPEN.case(&self.id, &self.comment, input).spec(&spec);
+        file.push(case.attacks(&self.attacks).reason(self.reason));
     }
 }

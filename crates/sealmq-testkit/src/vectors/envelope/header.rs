@@ -3,10 +3,8 @@
 
 use super::case::Case;
 use super::scene::Scene;
-use crate::vectors::craft::{Draft, varint};
-use crate::vectors::file::VectorFile;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::sensor;
+use crate::vectors::craft::Draft;
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();

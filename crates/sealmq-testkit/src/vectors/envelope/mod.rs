@@ -15,7 +15,7 @@ mod sender;
 mod signature;
 mod time;
 
-use super::file::VectorFile;
+use crate::vectors::prelude::*;
 
 /// The file's text.
 pub(crate) fn file() -> String {

@@ -2,11 +2,9 @@
 
 use super::case::Case;
 use super::scene::{Scene, gateway, renewed};
+use super::seal::all_properties;
 use crate::vectors::craft::{Draft, Property};
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::Json;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{hash, insider, sensor};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
@@ -33,12 +31,12 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             "§4", &|d| {
                 d.message.sequence = Some(0);
                 d.message.credential = Some(sensor().object());
-                d.message.properties = properties();
+                d.message.properties = all_properties();
                 d.message.padding = Some(7);
                 d.message.retain = true;
             };
         "properties": "Every property; only these copies reach the application.",
-            "§5", &|d| d.message.properties = properties();
+            "§5", &|d| d.message.properties = all_properties();
         "properties-user-order": "User properties keep their order and may repeat.",
             "§5",
             &|d| d.message.properties = vec![Property::User("b", "2"), Property::User("a", "1"), Property::User("b", "2")];
@@ -115,26 +113,14 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
 }
 
 /// Member 7 with a credential of this serial.
-pub(crate) fn serial(serial: u32) -> crate::vectors::world::CredentialPlan {
-    crate::vectors::world::CredentialPlan { serial, ..sensor() }
+pub(crate) fn serial(serial: u32) -> CredentialPlan {
+    CredentialPlan { serial, ..sensor() }
 }
 
 /// A refused list as a reader holds it.
 pub(crate) fn refused(entries: &[(u32, u32)]) -> Json {
     let entry = |(member, lowest_serial): &(u32, u32)| {
-        crate::vectors::json::object! { member: *member, lowest_serial: *lowest_serial }
+        object! { member: *member, lowest_serial: *lowest_serial }
     };
     Json::Array(entries.iter().map(entry).collect())
-}
-
-fn properties() -> Vec<Property> {
-    vec![
-        Property::PayloadFormat(1),
-        Property::MessageExpiry(3600),
-        Property::ContentType("text/plain"),
-        Property::ResponseTopic("answers/7"),
-        Property::CorrelationData(vec![0, 1, 255]),
-        Property::User("unit", "C"),
-        Property::User("unit", "K"),
-    ]
 }

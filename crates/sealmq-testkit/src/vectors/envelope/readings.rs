@@ -6,10 +6,7 @@ use super::open::{refused, serial};
 use super::replay::at;
 use super::scene::{Scene, VALIDITY, gateway, policy};
 use crate::vectors::craft::{Draft, Property};
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{CredentialPlan, NOW, NOW_MS, WEEK, elements, sensor};
+use crate::vectors::prelude::*;
 
 const SKEW_MS: u64 = 300_000;
 

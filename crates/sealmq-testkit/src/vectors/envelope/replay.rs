@@ -3,10 +3,7 @@
 use super::case::Case;
 use super::scene::{Scene, renewed};
 use crate::vectors::craft::Draft;
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::stories;
-use crate::vectors::world::{NOW, NOW_MS, sensor};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     window(scene, file);

@@ -4,10 +4,7 @@ use super::case::Case;
 use super::replay::at;
 use super::scene::{Scene, renewed};
 use crate::vectors::craft::Draft;
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::stories;
-use crate::vectors::world::{NOW, hash, insider, sensor};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     retained(scene, file);

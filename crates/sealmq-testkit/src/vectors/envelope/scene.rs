@@ -3,12 +3,8 @@
 use sealmq_core::object::Access;
 
 use crate::vectors::craft::Draft;
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Epoch, Group};
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{
-    CredentialPlan, NOW, WEEK, authority, authority_json, insider, plant, sensor,
-};
+use crate::vectors::prelude::*;
 
 /// Seconds until the newest announcement's not_after.
 pub(crate) const VALIDITY: u64 = WEEK - 600;

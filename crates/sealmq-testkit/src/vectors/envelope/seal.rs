@@ -1,17 +1,17 @@
 //! Kind `seal`: from a sender's inputs to the envelope, with every value in between.
 
-use sealmq_core::crypto::{DeviceSecret, Entropy, Purpose};
-use sealmq_core::crypto::{Digest, Secret, SignatureContext, extract, sha256};
+use sealmq_core::crypto::{DeviceSecret, Entropy, Purpose, SignatureContext, extract};
 
 use super::scene::{Scene, renewed};
 use crate::vectors::craft::{Draft, Property, Session, encode_properties, properties_json};
-use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{bytes, hash, identity, sensor};
+use crate::vectors::prelude::*;
 
-const SPEC: [&str; 3] = ["envelope.md §4", "envelope.md §6", "envelope.md §7"];
+pub(super) const SEAL: Series = Series::new(
+    "seal",
+    "seal-",
+    &["envelope.md §4", "envelope.md §6", "envelope.md §7"],
+);
 
 /// The inputs of a `seal` vector.
 pub(crate) struct Plan {
@@ -23,7 +23,7 @@ pub(crate) struct Plan {
     /// Mode and bucket.
     padding: (u8, u32),
     credential_serial: u32,
-    draft: Draft,
+    pub(super) draft: Draft,
 }
 
 impl Plan {
@@ -67,11 +67,11 @@ impl Plan {
                 input = input.with(name, value);
             }
         }
-        input = input.with("retain", m.retain).with("will", m.will);
-        input = input.with(
-            "padding",
-            object! { mode: self.padding.0, bucket: self.padding.1 },
-        );
+        let padding = object! { mode: self.padding.0, bucket: self.padding.1 };
+        input = input
+            .with("retain", m.retain)
+            .with("will", m.will)
+            .with("padding", padding);
         if let Some(credential) = &m.credential {
             input = input.with("credential", Json::hex(credential));
         }
@@ -121,24 +121,18 @@ impl Plan {
             aad: Json::hex(draft.session.aad(counter, draft.topic.as_bytes())),
         };
         if !draft.message.properties.is_empty() {
-            intermediate = intermediate.with(
-                "properties",
-                Json::hex(encode_properties(&draft.message.properties)),
-            );
+            let properties = encode_properties(&draft.message.properties);
+            intermediate = intermediate.with("properties", Json::hex(properties));
         }
+        let signed = SignatureContext::Message.signed_bytes(&digest);
         let intermediate = intermediate
             .with("body", Json::hex(&body))
             .with("transcript", Json::hex(&transcript))
             .with("transcript_hash", digest)
-            .with(
-                "signature_input",
-                Json::hex(SignatureContext::Message.signed_bytes(&digest)),
-            )
+            .with("signature_input", Json::hex(signed))
             .with("signature", Json::hex(signature));
-        let vector = Vector::valid("seal", format!("seal-{id}"), comment, &SPEC, input)
-            .intermediate(intermediate)
-            .result(object! { envelope: Json::hex(&envelope) });
-        file.push(vector);
+        let case = SEAL.case(id, comment, input).intermediate(intermediate);
+        file.push(case.result(object! { envelope: Json::hex(&envelope) }));
         envelope
     }
 }
@@ -153,6 +147,8 @@ fn padded(len: usize, mode: u8, bucket: u32) -> usize {
     (len + mask) & !mask
 }
 
+const LARGEST: &str = "Every number at its limit: 144 bytes around an empty payload.";
+
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let mut seal = |id: &str, comment: &str, padding: (u8, u32), change: &dyn Fn(&mut Draft)| {
         let mut plan = Plan::new(scene, id).message(change);
@@ -163,38 +159,31 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let none = (0, 0);
     let bare = |d: &mut Draft| d.message.sent_at = None;
 
-    let example = seal(
-        "example",
-        "The example of envelope.md §2: 141 bytes.",
-        none,
-        &|d| d.message.retain = true,
-    );
-    assert_eq!(example, 141);
-    let smallest = seal(
-        "smallest",
-        "The smallest envelope: 126 bytes.",
-        none,
-        &|d| {
-            bare(d);
-            (d.message.sender, d.message.number) = (1, 1);
-            d.message.payload.clear();
-        },
-    );
-    assert_eq!(smallest, 126);
-    let largest = seal(
-        "largest-overhead",
-        "Every number at its limit: 144 bytes around an empty payload.",
-        none,
-        &|d| {
+    let lengths = [
+        seal(
+            "example",
+            "The example of envelope.md §2: 141 bytes.",
+            none,
+            &|d| d.message.retain = true,
+        ),
+        seal(
+            "smallest",
+            "The smallest envelope: 126 bytes.",
+            none,
+            &|d| {
+                bare(d);
+                (d.message.sender, d.message.number) = (1, 1);
+                d.message.payload.clear();
+            },
+        ),
+        seal("largest-overhead", LARGEST, none, &|d| {
             d.counter = (1 << 21) - 1;
-            d.message.sender = (1 << 28) - 1;
-            d.message.number = (1 << 35) - 1;
-            d.message.sent_at = Some((1 << 42) - 1);
-            d.message.sequence = Some((1 << 21) - 1);
+            (d.message.sender, d.message.number) = ((1 << 28) - 1, (1 << 35) - 1);
+            (d.message.sent_at, d.message.sequence) = (Some((1 << 42) - 1), Some((1 << 21) - 1));
             d.message.payload.clear();
-        },
-    );
-    assert_eq!(largest, 144);
+        }),
+    ];
+    assert_eq!(lengths, [141, 126, 144]);
 
     table! { seal:
         "bare": "No flag at all.", none, &bare;
@@ -234,87 +223,48 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         "bucket-1024": "A bucket of 1024 bytes, and a body that is one byte too long for it.",
             (2, 1024), &|d| d.message.payload = vec![0x5a; 1009];
     }
-    for len in [127_usize, 128] {
-        seal(
-            &format!("padded-payload-{len}"),
-            "The payload's length at the edge of its varint.",
-            (2, 16),
-            &|d| {
-                d.message.payload = vec![0x5a; len];
-            },
-        );
-    }
-
+    let edge = |len: usize| move |d: &mut Draft| d.message.payload = vec![0x5a; len];
+    let property =
+        |property: Property| move |d: &mut Draft| d.message.properties = vec![property.clone()];
+    let hint = |serial: u32| {
+        move |d: &mut Draft| (d.credential_serial, d.message.hint) = (serial, (serial % 128) as u8)
+    };
     table! { seal:
+        "padded-payload-127": "The payload's length at the edge of its varint.", (2, 16), &edge(127);
+        "padded-payload-128": "The payload's length at the edge of its varint.", (2, 16), &edge(128);
         "properties-all": "Every property, user properties twice.",
             none, &|d| d.message.properties = all_properties();
-    }
-    for (id, comment, property) in table! {
-        "payload-format-0": "Payload format indicator 0.", Property::PayloadFormat(0);
-        "payload-format-1": "Payload format indicator 1.", Property::PayloadFormat(1);
-        "message-expiry": "A message expiry interval.", Property::MessageExpiry(60);
-        "content-type": "A content type that is not ASCII.", Property::ContentType("text/plain; größe");
-        "response-topic": "A response topic.", Property::ResponseTopic("answers/7");
-        "correlation-data": "Correlation data, empty.", Property::CorrelationData(vec![]);
-        "user-empty": "A user property of two empty strings.", Property::User("", "");
-    } {
-        seal(&format!("property-{id}"), comment, none, &|d| {
-            d.message.properties = vec![property.clone()]
-        });
-    }
-
-    for counter in [1, 127, 128, 16_383, 16_384] {
-        seal(
-            &format!("counter-{counter}"),
-            "The counter at an edge of its varint.",
-            none,
-            &|d| d.counter = counter,
-        );
-    }
-    for (id, sender) in [("127", 127), ("128", 128), ("max", (1 << 28) - 1)] {
-        seal(
-            &format!("sender-{id}"),
-            "The sender number at an edge.",
-            none,
-            &|d| d.message.sender = sender,
-        );
-    }
-    for (id, number) in [("1", 1), ("max", (1 << 35) - 1)] {
-        seal(
-            &format!("session-{id}"),
-            "The session number at an edge.",
-            none,
-            &|d| d.message.number = number,
-        );
-    }
-    for (id, sent_at) in [("0", 0), ("max", (1 << 42) - 1)] {
-        seal(
-            &format!("sent-at-{id}"),
-            "The time at an edge.",
-            none,
-            &|d| d.message.sent_at = Some(sent_at),
-        );
-    }
-    for (id, sequence) in [("0", 0), ("max", (1 << 21) - 1)] {
-        seal(
-            &format!("sequence-{id}"),
-            "The sequence at an edge.",
-            none,
-            &|d| d.message.sequence = Some(sequence),
-        );
-    }
-    for serial in [0_u32, 127, 128, 129, 0xffff_fffe] {
-        seal(
-            &format!("hint-of-{serial}"),
-            "The hint is the credential's serial modulo 128.",
-            none,
-            &|d| {
-                d.credential_serial = serial;
-                d.message.hint = (serial % 128) as u8;
-            },
-        );
-    }
-    table! { seal:
+        "property-payload-format-0": "Payload format indicator 0.",
+            none, &property(Property::PayloadFormat(0));
+        "property-payload-format-1": "Payload format indicator 1.",
+            none, &property(Property::PayloadFormat(1));
+        "property-message-expiry": "A message expiry interval.", none, &property(Property::MessageExpiry(60));
+        "property-content-type": "A content type that is not ASCII.",
+            none, &property(Property::ContentType("text/plain; größe"));
+        "property-response-topic": "A response topic.", none, &property(Property::ResponseTopic("answers/7"));
+        "property-correlation-data": "Correlation data, empty.",
+            none, &property(Property::CorrelationData(vec![]));
+        "property-user-empty": "A user property of two empty strings.",
+            none, &property(Property::User("", ""));
+        "counter-1": "The counter at an edge of its varint.", none, &|d| d.counter = 1;
+        "counter-127": "The counter at an edge of its varint.", none, &|d| d.counter = 127;
+        "counter-128": "The counter at an edge of its varint.", none, &|d| d.counter = 128;
+        "counter-16383": "The counter at an edge of its varint.", none, &|d| d.counter = 16_383;
+        "counter-16384": "The counter at an edge of its varint.", none, &|d| d.counter = 16_384;
+        "sender-127": "The sender number at an edge.", none, &|d| d.message.sender = 127;
+        "sender-128": "The sender number at an edge.", none, &|d| d.message.sender = 128;
+        "sender-max": "The sender number at an edge.", none, &|d| d.message.sender = (1 << 28) - 1;
+        "session-1": "The session number at an edge.", none, &|d| d.message.number = 1;
+        "session-max": "The session number at an edge.", none, &|d| d.message.number = (1 << 35) - 1;
+        "sent-at-0": "The time at an edge.", none, &|d| d.message.sent_at = Some(0);
+        "sent-at-max": "The time at an edge.", none, &|d| d.message.sent_at = Some((1 << 42) - 1);
+        "sequence-0": "The sequence at an edge.", none, &|d| d.message.sequence = Some(0);
+        "sequence-max": "The sequence at an edge.", none, &|d| d.message.sequence = Some((1 << 21) - 1);
+        "hint-of-0": "The hint is the credential's serial modulo 128.", none, &hint(0);
+        "hint-of-127": "The hint is the credential's serial modulo 128.", none, &hint(127);
+        "hint-of-128": "The hint is the credential's serial modulo 128.", none, &hint(128);
+        "hint-of-129": "The hint is the credential's serial modulo 128.", none, &hint(129);
+        "hint-of-4294967294": "The hint is the credential's serial modulo 128.", none, &hint(u32::MAX - 1);
         "topic-utf8": "A topic that is not ASCII enters as its bytes.",
             none, &|d| d.topic = "plant/überdruck".to_owned();
         "topic-long": "The topic has no part in the length.",
@@ -330,7 +280,7 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     }
 }
 
-fn all_properties() -> Vec<Property> {
+pub(super) fn all_properties() -> Vec<Property> {
     vec![
         Property::PayloadFormat(1),
         Property::MessageExpiry(3600),

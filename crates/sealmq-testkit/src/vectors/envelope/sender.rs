@@ -6,12 +6,7 @@ use super::case::Case;
 use super::open::{refused, serial};
 use super::scene::{Scene, gateway, renewed};
 use crate::vectors::craft::Draft;
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::Json;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{
-    CONTROLLER, CredentialPlan, NOW, controller, elements, hash, identity, issuer, office, sensor,
-};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     known(scene, file);
@@ -77,7 +72,7 @@ fn inside(scene: &Scene, file: &mut VectorFile) {
         "other-member": "The credential inside is another member's.",
             CredentialPlan { member: 8, ..sensor() }.object();
         "other-domain": "The credential inside is of another domain.",
-            sensor().with(&grants, |c| c.domain = sealmq_core::DomainId([9; 16]));
+            sensor().with(&grants, |c| c.domain = DomainId([9; 16]));
         "broken": "What is inside is no credential.", b"not a credential, ".repeat(5);
     }
 
@@ -107,8 +102,7 @@ fn serials(scene: &Scene, file: &mut VectorFile) {
             .bad(&scene.sent_by(&serial(sender_has)), reason)
             .done(file);
     }
-    let floor =
-        crate::vectors::json::object! { sender: 7_u8, credential_serial: 2_u8, floor: 0_u8 };
+    let floor = object! { sender: 7_u8, credential_serial: 2_u8, floor: 0_u8 };
     stories! { Case::of(scene, "§9") => file:
         "hint-same-modulo-128": "The hint of serial 129 is the one of 1: the credential hash tells them apart."
             => .attacks(&["C12"]).bad(&scene.sent_by(&serial(129)), "Rejected");

@@ -4,15 +4,13 @@
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use sealmq_core::crypto::{SignatureContext, sha256};
+use sealmq_core::crypto::SignatureContext;
 use sha2::{Digest as _, Sha512};
 
 use super::case::Case;
 use super::scene::Scene;
 use crate::vectors::craft::{Draft, Session, Transcript};
-use crate::vectors::file::VectorFile;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{NOW, digest, hash, identity, insider, sensor};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
@@ -95,8 +93,7 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             &["B11"], &|t| t.topic_hash = sha256(&[b"plant/b/temp"]);
         "of-other-credential": "Signed under the insider's credential.",
             &["C12"], &|t| t.credential_hash = hash(&insider().object());
-        "of-no-credential": "Signed under no credential.",
-            &["C12"], &|t| t.credential_hash = sealmq_core::crypto::Digest::ZERO;
+        "of-no-credential": "Signed under no credential.", &["C12"], &|t| t.credential_hash = Digest::ZERO;
     }
 
     moved(scene, file);

@@ -4,10 +4,7 @@ use super::case::Case;
 use super::open::{refused, serial};
 use super::scene::{ISSUED_BEFORE, Scene, VALIDITY, policy};
 use crate::vectors::craft::{Draft, Property};
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::Json;
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{CredentialPlan, NOW, NOW_MS, WEEK, sensor};
+use crate::vectors::prelude::*;
 
 const SKEW_MS: u64 = 300_000;
 

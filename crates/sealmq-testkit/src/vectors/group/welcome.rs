@@ -1,19 +1,13 @@
 //! Welcomes to the group that vectors are about, and its members.
 
-use sealmq_core::MemberNumber;
-use sealmq_core::object::{Extensions, Kind};
-use sealmq_core::wire::Suite;
+use sealmq_core::crypto::IdentityKey;
+use sealmq_core::object::Extensions;
 use sealmq_keys::tree::path_nodes;
 use sealmq_keys::{KeyPackage, VerifiedKeyPackage, WelcomeFields};
 
-use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{
-    CONTROLLER, NO_EXTENSIONS, WelcomeBody, body, controller, domain, fields_of, hash, identity,
-    secret, sign,
-};
-
 use super::Group;
+use crate::vectors::hpke;
+use crate::vectors::prelude::*;
 
 impl Group {
     /// The public fields of a welcome to this leaf, for an epoch up to the next one.
@@ -69,13 +63,8 @@ impl Group {
             &seed,
             &plaintext,
         );
-        let body = body(&WelcomeBody {
-            fields: *fields,
-            extensions: NO_EXTENSIONS,
-            enc: &enc,
-            sealed: &sealed,
-        });
-        sign(Kind::Welcome, &body, &controller(self.serial))
+        let of = (fields, NO_EXTENSIONS);
+        welcome_object(Suite::One, of, (&enc, &sealed), &controller(self.serial))
     }
 
     /// The right welcome for the next epoch, to the member's first package.
@@ -115,6 +104,23 @@ impl Group {
             path_keys: keys.collect::<Vec<_>>(),
         }
     }
+}
+
+/// The object around fields, `enc` and ciphertext, right or wrong.
+pub(crate) fn welcome_object(
+    suite: Suite,
+    (fields, extensions): (&WelcomeFields, Extensions<'_>),
+    (enc, sealed): (&[u8], &[u8]),
+    signer: &IdentityKey,
+) -> Vec<u8> {
+    let fields = *fields;
+    let body = body(&WelcomeBody {
+        fields,
+        extensions,
+        enc,
+        sealed,
+    });
+    sign_as(suite, Kind::Welcome, &body, signer)
 }
 
 /// keys.md §6, put together here because the real code keeps it to itself.

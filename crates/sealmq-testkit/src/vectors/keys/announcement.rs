@@ -1,18 +1,10 @@
 //! Kind `object`: announcements as a whole, their epochs, signers and covers (spec/keys.md §5).
 
-use sealmq_core::DomainId;
-use sealmq_core::crypto::Digest;
-use sealmq_core::object::Kind;
 use sealmq_keys::Generation;
 
 use super::objects::{Plan, under_authority};
-use crate::vectors::craft::{blob, varint};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    CONTROLLER, ISSUER, NOW, body_of, controller, digest, identity, issuer, office, plant, sign,
-};
+use crate::vectors::prelude::*;
 
 /// A small tree, and four epochs; the second healed.
 pub(crate) fn group() -> Group {

@@ -6,10 +6,7 @@ use sealmq_keys::{Policy, default_prefix};
 use super::announcement::{changed, group, plan};
 use super::credential::TOO_LONG_NAME;
 use super::objects::Plan;
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::Json;
-use crate::vectors::table::table;
-use crate::vectors::world::{NOW, authority, authority_json, domain};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     let group = group();
@@ -28,7 +25,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         "not-after": "not_after is issued_at.",
             changed(&group, |d| (d.issued_at, d.not_after) = (NOW, NOW)) => "field";
         "refused-named": "A refused list is named.",
-            changed(&group, |d| d.refused = crate::vectors::world::digest("a list")) => valid;
+            changed(&group, |d| d.refused = digest("a list")) => valid;
     }
 }
 
@@ -179,7 +176,7 @@ fn filters(group: &crate::vectors::group::Group, file: &mut VectorFile) {
         );
     }
     let context = || {
-        crate::vectors::json::object! { authority: authority_json(&authority(1)), prefix: "plant/keys" }
+        object! { authority: authority_json(&authority(1)), prefix: "plant/keys" }
     };
     table! { Plan::of("announcement", context()) => file:
         "filters-own-prefix": "A prefix of its own that the filter matches.", with(&["plant/#"]) => "field";

@@ -4,26 +4,18 @@ mod refused;
 mod resuming;
 
 use sealmq_authority::What;
-use sealmq_core::crypto::{Digest, sha256};
-use sealmq_core::object::{Kind, Role};
-use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_core::object::Role;
 use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, default_prefix};
 
 use self::refused::refused;
-use super::audit::Log;
+use super::audit::{Log, removed};
 use super::follower::fixtures;
 use super::heartbeat::heartbeat;
 use super::objects::refused_list_of;
-use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    NOW, authority_json, body_of, controller, delegated, delegation_with, digest, domain, elements,
-    hash, heart, identity, live_authority, office, public, root_key, sign,
-};
+use crate::vectors::prelude::*;
 
-const SPEC: &[&str] = &["keys.md §13"];
+const BACKUP: Series = Series::new("backup", "backup-", &["keys.md §13"]).attacks(&["A33"]);
 /// Members that the store knows, and the epoch at which it was copied.
 const NEXT_MEMBER: u32 = 8;
 const COPIED_AT: u64 = 3;
@@ -64,16 +56,16 @@ impl Life {
     fn new() -> Self {
         let mut group = Group::new("put-back", 3);
         group.rotate_times(6);
-        let signed = |log: &mut Log, of: ReservedTopic, hash: Digest| {
+        let announced = |log: &mut Log, epoch: u64| {
+            let topic = topic(ReservedTopic::Announcement(group.id, epoch));
             log.add(
                 NOW,
                 What::Signed {
-                    topic: &topic(of),
-                    hash,
+                    topic: &topic,
+                    hash: group.epoch(epoch).hash,
                 },
             );
         };
-        let announced = |epoch: u64| ReservedTopic::Announcement(group.id, epoch);
         let mut log = Log::default();
         log.add(
             NOW,
@@ -82,37 +74,28 @@ impl Life {
                 hash: hash(&delegation(1)),
             },
         );
-        for epoch in 1..=COPIED_AT {
-            signed(&mut log, announced(epoch), group.epoch(epoch).hash);
-        }
+        (1..=COPIED_AT).for_each(|epoch| announced(&mut log, epoch));
         // Known to the store: a copy of the log begins with it.
-        log.add(
-            NOW,
-            What::Removed {
-                member: MemberNumber(REMOVED_BEFORE),
-            },
-        );
+        log.add(NOW, removed(REMOVED_BEFORE));
         let own = log.clone();
-        let member = MemberNumber(9);
+        let (member, name) = (MemberNumber(9), "late-9");
+        let credential = topic(ReservedTopic::Credential(member));
         log.add(
             NOW,
             What::Enrolled {
                 member,
-                key: public("late-9"),
-                name: "late-9",
+                key: public(name),
+                name,
             },
-        );
-        signed(
-            &mut log,
-            ReservedTopic::Credential(member),
-            digest("credential of late-9"),
         );
         log.add(
             NOW,
-            What::Removed {
-                member: MemberNumber(5),
+            What::Signed {
+                topic: &credential,
+                hash: digest("credential of late-9"),
             },
         );
+        log.add(NOW, removed(5));
         log.add(
             NOW,
             What::Generation {
@@ -121,9 +104,7 @@ impl Life {
                 epoch: 4,
             },
         );
-        for epoch in COPIED_AT + 1..=5 {
-            signed(&mut log, announced(epoch), group.epoch(epoch).hash);
-        }
+        (COPIED_AT + 1..=5).for_each(|epoch| announced(&mut log, epoch));
         Self {
             group,
             own,
@@ -139,6 +120,16 @@ impl Life {
             announcements: Json::Array(announcements.collect()), log: entries(&self.own),
             members: (1..NEXT_MEMBER).filter(|n| *n != REMOVED_BEFORE).collect::<Vec<u32>>(),
         }
+    }
+
+    /// The store comes back, and this is at the broker.
+    fn case(&self, id: &str, comment: &str, seen: Vec<Json>) -> Vector {
+        BACKUP.case(id, comment, self.input(seen))
+    }
+
+    /// It is to go on.
+    fn resumes(&self, id: &str, comment: &str, seen: Vec<Json>, resume: Json) -> Vector {
+        BACKUP.case(id, comment, self.input(seen).with("resume", resume))
     }
 
     fn input(&self, seen: Vec<Json>) -> Json {
@@ -191,40 +182,31 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 }
 
 fn evidence(life: &Life, file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, found: &[(Json, bool)]| {
-        let input = life.input(found.iter().map(|(seen, _)| seen.clone()).collect());
+    // What is seen, and whether it is evidence.
+    let case = |id: &str, comment: &str, found: &[(Json, bool)]| {
         let evidence = found.iter().map(|(_, is)| Json::Bool(*is)).collect();
-        let id = format!("backup-{id}");
-        let vector = Vector::valid("backup", id, comment, SPEC, input);
-        let result = object! { evidence: Json::Array(evidence) };
-        file.push(vector.attacks(&["A33"]).result(result));
+        let case = life.case(
+            id,
+            comment,
+            found.iter().map(|(seen, _)| seen.clone()).collect(),
+        );
+        case.result(object! { evidence: Json::Array(evidence) })
     };
     let (own, whole) = (&life.own, &life.whole);
     let fork = life.other(2, |_| {});
     let mut rewritten = Log::default();
-    rewritten.add(
-        NOW,
-        What::Removed {
-            member: MemberNumber(5),
-        },
-    );
-    let mut next = own.clone();
-    next.add(
-        NOW,
-        What::Removed {
-            member: MemberNumber(5),
-        },
-    );
+    rewritten.add(NOW, removed(5));
+    let next = altered(own, |log| log.add(NOW, removed(5)));
     let renewed = delegation_with(1, &elements(&delegated(1)), &[], |_| {});
-    table! { push:
-        "nothing": "The broker has nothing.", &[];
+    table! { case => file:
+        "nothing": "The broker has nothing.", &[] => valid;
         "own": "What the store knows itself, and older.",
             &[
                 (life.announcement(1), false), (life.announcement(COPIED_AT), false),
                 (life.beat(COPIED_AT, own), false), (life.beat(2, &Log::default()), false),
                 (seen(ReservedTopic::Delegation, &delegation(1)), false),
                 (seen(ReservedTopic::Delegation, &delegation(0)), false),
-            ];
+            ] => valid;
         "evidence": "Each of these tells that the store is old, or that somebody else has the key.",
             &[
                 (life.announcement(COPIED_AT + 1), true), (life.on_topic_of(2, &fork), true),
@@ -232,7 +214,7 @@ fn evidence(life: &Life, file: &mut VectorFile) {
                 (life.beat(COPIED_AT, &next), true), (life.beat(COPIED_AT, &rewritten), true),
                 (seen(ReservedTopic::Delegation, &delegation(2)), true),
                 (seen(ReservedTopic::Delegation, &renewed), true),
-            ];
+            ] => valid;
     }
     let forged = life.other(COPIED_AT + 1, |d| d.key = identity("insider-8"));
     let elsewhere = life.other(COPIED_AT + 1, |d| d.group = office());
@@ -246,7 +228,7 @@ fn evidence(life: &Life, file: &mut VectorFile) {
     let other_root = of_another_root(5);
     let on_other_topic = life.on_topic_of(2, life.group.announcement(COPIED_AT + 1));
     let refused_list = ReservedTopic::RefusedList(life.group.id);
-    table! { push:
+    table! { case => file:
         "no-evidence": "What anybody can put there, and what stands on another topic.",
             &[
                 (life.on_topic_of(COPIED_AT + 1, &forged), false),
@@ -258,7 +240,7 @@ fn evidence(life: &Life, file: &mut VectorFile) {
                 (seen(ReservedTopic::Delegation, &other_root), false), (on_other_topic, false),
                 (seen(refused_list, life.group.announcement(COPIED_AT + 1)), false),
                 (seen(ReservedTopic::Heartbeat(GroupId([1; 16])), &heartbeat(|_| {})), false),
-            ];
+            ] => valid;
     }
     let far = 1 << 20;
     let extreme = |epoch: u64, size: u64| {
@@ -271,7 +253,7 @@ fn evidence(life: &Life, file: &mut VectorFile) {
         seen(ReservedTopic::RefusedList(life.group.id), &list)
     };
     let new_group = life.other(1, |d| d.group = office());
-    table! { push:
+    table! { case => file:
         "extreme": "Numbers that are too far above the own ones are ignored, those at the limit are not.",
             &[
                 (extreme(u64::MAX, 1), false), (extreme(COPIED_AT + far + 1, 1), false),
@@ -282,9 +264,9 @@ fn evidence(life: &Life, file: &mut VectorFile) {
                 (refused(NEXT_MEMBER - 1), true),
                 (seen(ReservedTopic::Delegation, &delegation(u32::MAX)), false),
                 (seen(ReservedTopic::Delegation, &delegation(u32::MAX - (1 << 20))), true),
-            ];
+            ] => valid;
         "unknown-group": "A group that was made since.",
-            &[(seen(ReservedTopic::Announcement(office(), 1), &new_group), true)];
+            &[(seen(ReservedTopic::Announcement(office(), 1), &new_group), true)] => valid;
     }
 }
 

@@ -1,46 +1,37 @@
 //! Kinds `varint`, `padding`, `name`, `domain` and `hedge`.
 
-use sealmq_core::crypto::{ChangeContext, DeviceSecret, Entropy, Purpose, Secret, extract};
+use sealmq_core::crypto::{
+    ChangeContext, DeviceSecret, Entropy, Hedged, IdentityKey, Purpose, extract,
+};
 
-use crate::vectors::craft::varint as encode;
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{bytes, domain, root_key};
+use crate::vectors::prelude::*;
+
+const VARINT: Series = Series::new("varint", "varint-", &["envelope.md §1", "keys.md §1"]);
+const PADDING: Series = Series::new("padding", "padding-", &["envelope.md §4"]);
+const NAME: Series = Series::new("name", "name-", &["keys.md §1"]).attacks(&["B16"]);
+const DOMAIN: Series = Series::new("domain", "", &["keys.md §2"]);
+const HEDGE: Series = Series::new("hedge", "hedge-", &["envelope.md §6"]).attacks(&["A23"]);
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     varints(file);
     padding(file);
     names(file);
     hedges(file);
-    let result = object! { domain: domain().0 };
-    file.push(
-        Vector::valid(
-            "domain",
-            "domain",
-            "The domain of the root key of all vectors.",
-            &["keys.md §2"],
-            object! { root_key: root_key() },
-        )
-        .result(result),
-    );
-    let other = bytes("another root");
-    let seed = sealmq_core::crypto::IdentityKey::from_seed(&Secret::new(other)).verifying_key();
-    let result = object! { domain: sealmq_core::DomainId::of_root(&seed).0 };
-    file.push(
-        Vector::valid(
-            "domain",
-            "domain-other",
-            "Another root is another domain.",
-            &["keys.md §2"],
-            object! { root_key: *seed.as_bytes() },
-        )
-        .result(result),
-    );
+    let case = |id: &str, comment: &str, root: IdentityKey| {
+        let root = root.verifying_key();
+        let input = object! { root_key: *root.as_bytes() };
+        DOMAIN
+            .case(id, comment, input)
+            .result(object! { domain: DomainId::of_root(&root).0 })
+    };
+    table! { case => file:
+        "domain": "The domain of the root key of all vectors.", identity("root") => valid;
+        "domain-other": "Another root is another domain.",
+            IdentityKey::from_seed(&secret("another root")) => valid;
+    }
 }
 
 fn varints(file: &mut VectorFile) {
-    const SPEC: [&str; 2] = ["envelope.md §1", "keys.md §1"];
     let edges: [(&str, &[u64]); 3] = table! {
         "u16": &[0, 127, 128, 16_383, 16_384, 65_535];
         "u32": &[0, 1 << 21, u32::MAX as u64];
@@ -48,252 +39,171 @@ fn varints(file: &mut VectorFile) {
     };
     for (kind, values) in edges {
         for value in values {
-            let input = object! { "type": kind, bytes: Json::hex(encode(*value)) };
-            let vector = Vector::valid(
-                "varint",
-                format!("varint-{kind}-{value}"),
+            let input = object! { "type": kind, bytes: Json::hex(varint(*value)) };
+            let case = VARINT.case(
+                &format!("{kind}-{value}"),
                 "An edge of the encoding.",
-                &SPEC,
                 input,
             );
-            file.push(vector.result(object! { value: *value }));
+            file.push(case.result(object! { value: *value }));
         }
     }
-    for (kind, id, comment, bytes) in table! {
-        "u64": "overlong-0",       "80 00 would be a second spelling of 0.", "8000";
-        "u64": "overlong-127",     "ff 00 would be a second spelling of 127.", "ff00";
-        "u32": "overlong-u32",     "A longer spelling of 5 as a u32.", "8500";
-        "u16": "overlong-u16",     "A longer spelling of 5 as a u16.", "8500";
-        "u64": "overlong-9-bytes", "Zeros to the ninth byte.", "818080808080808000";
-        "u64": "cut",              "The second byte is missing.", "80";
-        "u64": "empty",            "No byte at all.", "";
-        "u64": "2-to-the-64",      "One above the largest.", "80808080808080808002";
-        "u64": "11-bytes",         "11 bytes.", "8080808080808080808001";
-        "u64": "endless",          "Never an end.", "ffffffffffffffffffffff";
-        "u64": "trailing",         "A byte behind the number.", "0500";
-        "u32": "u32-too-large",    "2^32.", "8080808010";
-        "u16": "u16-too-large",    "2^16.", "808004";
-        "u16": "u16-4-bytes",      "Four bytes for a u16.", "80808001";
-    } {
-        let input = object! { "type": kind, bytes: bytes };
-        let vector = Vector::invalid(
-            "varint",
-            format!("varint-{id}"),
-            comment,
-            &SPEC,
-            input,
-            "encoding",
-        );
-        file.push(vector.attacks(&["E1"]));
+    let case = |id: &str, comment: &str, kind: &str, bytes: &str| {
+        VARINT
+            .case(id, comment, object! { "type": kind, bytes: bytes })
+            .attacks(&["E1"])
+    };
+    table! { case => file:
+        "overlong-0": "80 00 would be a second spelling of 0.", "u64", "8000" => "encoding";
+        "overlong-127": "ff 00 would be a second spelling of 127.", "u64", "ff00" => "encoding";
+        "overlong-u32": "A longer spelling of 5 as a u32.", "u32", "8500" => "encoding";
+        "overlong-u16": "A longer spelling of 5 as a u16.", "u16", "8500" => "encoding";
+        "overlong-9-bytes": "Zeros to the ninth byte.", "u64", "818080808080808000" => "encoding";
+        "cut": "The second byte is missing.", "u64", "80" => "encoding";
+        "empty": "No byte at all.", "u64", "" => "encoding";
+        "2-to-the-64": "One above the largest.", "u64", "80808080808080808002" => "encoding";
+        "11-bytes": "11 bytes.", "u64", "8080808080808080808001" => "encoding";
+        "endless": "Never an end.", "u64", "ffffffffffffffffffffff" => "encoding";
+        "trailing": "A byte behind the number.", "u64", "0500" => "encoding";
+        "u32-too-large": "2^32.", "u32", "8080808010" => "encoding";
+        "u16-too-large": "2^16.", "u16", "808004" => "encoding";
+        "u16-4-bytes": "Four bytes for a u16.", "u16", "80808001" => "encoding";
     }
 }
 
-/// Mode, bucket, and lengths with what they are padded to.
-type Paddings<'a> = (u8, u32, &'a [(u64, u64)]);
-
 fn padding(file: &mut VectorFile) {
-    let cases: [Paddings<'_>; 6] = [
-        (0, 0, &[(0, 0), (77, 77)]),
-        (
-            1,
-            0,
-            &[
-                (0, 0),
-                (1, 1),
-                (2, 2),
-                (3, 3),
-                (8, 8),
-                (9, 10),
-                (11, 12),
-                (15, 16),
-                (16, 16),
-                (17, 18),
-            ],
-        ),
-        (
-            1,
-            0,
-            &[
-                (100, 104),
-                (127, 128),
-                (1000, 1024),
-                (1025, 1088),
-                (65_537, 67_584),
-                (1 << 20, 1 << 20),
-            ],
-        ),
-        (2, 16, &[(0, 0), (1, 16), (16, 16), (17, 32)]),
-        (2, 100, &[(99, 100), (101, 200)]),
-        (2, 65_536, &[(1, 65_536), (65_537, 131_072)]),
-    ];
-    for (mode, bucket, lengths) in cases {
+    type Lengths<'a> = (&'a str, &'a str, u8, u32, &'a [(u64, u64)]);
+    let cases: [Lengths<'_>; 6] = table! {
+        "none": "No padding.", 0, 0, &[(0, 0), (77, 77)];
+        "padme": "Padmé.",
+            1, 0, &[(0, 0), (1, 1), (2, 2), (3, 3), (8, 8), (9, 10), (11, 12), (15, 16), (16, 16), (17, 18)];
+        "padme": "Padmé.",
+            1, 0, &[(100, 104), (127, 128), (1000, 1024), (1025, 1088), (65_537, 67_584), (1 << 20, 1 << 20)];
+        "bucket-16": "A bucket.", 2, 16, &[(0, 0), (1, 16), (16, 16), (17, 32)];
+        "bucket-100": "A bucket.", 2, 100, &[(99, 100), (101, 200)];
+        "bucket-65536": "A bucket.", 2, 65_536, &[(1, 65_536), (65_537, 131_072)];
+    };
+    for (id, comment, mode, bucket, lengths) in cases {
         for (length, padded) in lengths {
-            let id = match mode {
-                0 => format!("padding-none-{length}"),
-                1 => format!("padding-padme-{length}"),
-                _ => format!("padding-bucket-{bucket}-{length}"),
-            };
-            let comment = ["No padding.", "Padmé.", "A bucket."][usize::from(mode)];
             let input = object! { length: *length, mode: mode, bucket: bucket };
-            file.push(
-                Vector::valid("padding", id, comment, &["envelope.md §4"], input)
-                    .result(object! { padded: *padded }),
-            );
+            let case = PADDING.case(&format!("{id}-{length}"), comment, input);
+            file.push(case.result(object! { padded: *padded }));
         }
     }
 }
 
 fn names(file: &mut VectorFile) {
-    let long = "x".repeat(64);
-    for (id, name) in [
-        ("one", "a"),
-        ("all-signs", "A-z_0.9"),
-        ("dots", ".."),
-        ("longest", &long),
-    ] {
-        let vector = Vector::valid(
-            "name",
-            format!("name-{id}"),
+    let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
+    let good = |id: &str, name: &str| {
+        NAME.case(
+            id,
             "A name from the closed alphabet.",
-            &["keys.md §1"],
             object! { name: name },
-        );
-        file.push(vector.attacks(&["B16"]));
+        )
+    };
+    table! { good => file:
+        "one":       "a"       => valid;
+        "all-signs": "A-z_0.9" => valid;
+        "dots":      ".."      => valid;
+        "longest":   &longest  => valid;
     }
-    let too_long = "x".repeat(65);
-    for (id, name) in [
-        ("empty", &b""[..]),
-        ("too-long", too_long.as_bytes()),
-        ("space", b"a b"),
-        ("slash", b"a/b"),
-        ("plus", b"+"),
-        ("hash", b"#"),
-        ("percent", b"%c"),
-        ("nul", b"a\0"),
-        ("newline", b"a\n"),
-        ("umlaut", "ä".as_bytes()),
-        ("digit-not-ascii", "٣".as_bytes()),
-        ("at", b"@a"),
-        ("colon", b"a:b"),
-    ] {
-        let vector = Vector::invalid(
-            "name",
-            format!("name-{id}"),
-            "Not a name.",
-            &["keys.md §1"],
-            object! { name: Json::text(name) },
-            "field",
-        );
-        file.push(vector.attacks(&["B16"]));
+    let bad =
+        |id: &str, name: &[u8]| NAME.case(id, "Not a name.", object! { name: Json::text(name) });
+    table! { bad => file:
+        "empty":           b""                 => "field";
+        "too-long":        too_long.as_bytes() => "field";
+        "space":           b"a b"              => "field";
+        "slash":           b"a/b"              => "field";
+        "plus":            b"+"                => "field";
+        "hash":            b"#"                => "field";
+        "percent":         b"%c"               => "field";
+        "nul":             b"a\0"              => "field";
+        "newline":         b"a\n"              => "field";
+        "umlaut":          "ä".as_bytes()      => "field";
+        "digit-not-ascii": "٣".as_bytes()      => "field";
+        "at":              b"@a"               => "field";
+        "colon":           b"a:b"              => "field";
     }
 }
 
-type Made = (Json, Json, Json, [u8; 32]);
-
-/// What an authority draws: the change that it is drawn in goes in, too (spec/keys.md §6).
-fn authority_hedges(
-    push: &mut impl FnMut(&str, &str, Made) -> [u8; 32],
-    device: [u8; 32],
-    rng: [u8; 32],
-) {
-    let hedge = |device: [u8; 32], change: ChangeContext, number: u64| {
-        let hedged = DeviceSecret::new(Secret::new(device)).hedge_change(
-            &Entropy::take(&mut rng.clone()).unwrap(),
-            &change,
-            number,
-        );
-        let (serial, at, log_head) = (change.serial, change.at, change.log_head);
+fn hedges(file: &mut VectorFile) {
+    let (device, rng) = (bytes("device secret"), bytes("rng"));
+    let draw = |device: [u8; 32], (code, purpose): (u8, Purpose), number: u64| {
+        let entropy = Entropy::take(&mut rng.clone()).unwrap();
+        let hedged = DeviceSecret::new(Secret::new(device)).hedge(&entropy, purpose, number);
+        let input = object! { device_secret: device, rng: rng, purpose: code, number: number };
+        (hedged, input, rng.to_vec())
+    };
+    // What an authority draws: the change that it is drawn in goes in, too (spec/keys.md §6).
+    let draw_in = |device: [u8; 32], change: ChangeContext, number: u64| {
+        let entropy = Entropy::take(&mut rng.clone()).unwrap();
+        let hedged = DeviceSecret::new(Secret::new(device)).hedge_change(&entropy, &change, number);
+        let ChangeContext {
+            serial,
+            at,
+            log_head,
+        } = change;
         let input = object! {
             device_secret: device, rng: rng, purpose: 5_u8, number: number,
             change: object! { serial: serial, at: at, log_head: log_head },
         };
-        let ikm = [
-            &rng[..],
-            &serial.to_be_bytes(),
-            &at.to_be_bytes(),
-            &log_head,
-        ]
-        .concat();
+        (
+            hedged,
+            input,
+            [
+                &rng[..],
+                &serial.to_be_bytes(),
+                &at.to_be_bytes(),
+                &log_head,
+            ]
+            .concat(),
+        )
+    };
+    let case = |id: &str, comment: &str, (hedged, input, ikm): (Hedged, Json, Vec<u8>)| {
+        let Some(Json::Text(device)) = input.get("device_secret") else {
+            panic!("no secret")
+        };
+        let device = Secret::new(hex::decode(device).unwrap().try_into().unwrap());
+        let intermediate = object! { prk: *extract(&device, &[&ikm]).expose() };
         let result =
             object! { seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose() };
-        let intermediate = object! { prk: *extract(&Secret::new(device), &[&ikm]).expose() };
-        (input, intermediate, result, *hedged.next.expose())
+        HEDGE
+            .case(id, comment, input)
+            .intermediate(intermediate)
+            .result(result)
     };
+    let (session, package) = ((1, Purpose::Session), (2, Purpose::KeyPackage));
     let change = ChangeContext {
         serial: 1,
-        at: 1_762_949_760,
+        at: NOW,
         log_head: bytes("head of a log"),
     };
-    let next = push(
-        "authority",
-        "The first that an authority draws in a change.",
-        hedge(device, change, 0),
-    );
-    push(
-        "authority-second",
-        "The second, though the RNG repeats.",
-        hedge(next, change, 1),
-    );
+    let next = *draw(device, session, NOW).0.next.expose();
+    let next_in = *draw_in(device, change, 0).0.next.expose();
     let later = ChangeContext {
-        at: change.at + 1,
+        at: NOW + 1,
         ..change
     };
-    push(
-        "authority-put-back",
-        "The store was put back, and the RNG with it: the time differs.",
-        hedge(device, later, 0),
-    );
-}
-
-fn hedges(file: &mut VectorFile) {
-    let hedge = |device: [u8; 32], rng: [u8; 32], purpose: (u8, Purpose), number: u64| {
-        let hedged = DeviceSecret::new(Secret::new(device)).hedge(
-            &Entropy::take(&mut rng.clone()).unwrap(),
-            purpose.1,
-            number,
-        );
-        let input = object! { device_secret: device, rng: rng, purpose: purpose.0, number: number };
-        let result =
-            object! { seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose() };
-        let intermediate = object! { prk: *extract(&Secret::new(device), &[&rng]).expose() };
-        (input, intermediate, result, *hedged.next.expose())
-    };
-    let (device, rng) = (bytes("device secret"), bytes("rng"));
-    let mut push = |id: &str, comment: &str, made: Made| {
-        let vector = Vector::valid(
-            "hedge",
-            format!("hedge-{id}"),
-            comment,
-            &["envelope.md §6"],
-            made.0,
-        );
-        file.push(vector.attacks(&["A23"]).intermediate(made.1).result(made.2));
-        made.3
-    };
-    let next = push(
-        "session",
-        "The seed of a session.",
-        hedge(device, rng, (1, Purpose::Session), 1_762_949_760),
-    );
-    table! { push:
+    table! { case => file:
+        "session": "The seed of a session.", draw(device, session, NOW) => valid;
         "stuck-rng": "The RNG and the number repeat: the ratcheted secret makes another seed.",
-            hedge(next, rng, (1, Purpose::Session), 1_762_949_760);
-        "key-package": "The seed of a key package.", hedge(device, rng, (2, Purpose::KeyPackage), 5);
-        "nonce": "A nonce.", hedge(device, rng, (3, Purpose::Nonce), 0);
-        "join": "The encryption of a join request.", hedge(device, rng, (4, Purpose::Join), 6);
-        "number-max": "The number is 8 bytes.", hedge(device, rng, (2, Purpose::KeyPackage), u64::MAX);
+            draw(next, session, NOW) => valid;
+        "key-package": "The seed of a key package.", draw(device, package, 5) => valid;
+        "nonce": "A nonce.", draw(device, (3, Purpose::Nonce), 0) => valid;
+        "join": "The encryption of a join request.", draw(device, (4, Purpose::Join), 6) => valid;
+        "number-max": "The number is 8 bytes.", draw(device, package, u64::MAX) => valid;
         "device-zero": "A new device's secret may be anything: the RNG's share is enough.",
-            hedge([0; 32], rng, (1, Purpose::Session), 1);
+            draw([0; 32], session, 1) => valid;
+        "authority": "The first that an authority draws in a change.", draw_in(device, change, 0) => valid;
+        "authority-second": "The second, though the RNG repeats.", draw_in(next_in, change, 1) => valid;
+        "authority-put-back": "The store was put back, and the RNG with it: the time differs.",
+            draw_in(device, later, 0) => valid;
     }
-    authority_hedges(&mut push, device, rng);
     let input = object! { device_secret: device, rng: [0_u8; 32], purpose: 1_u8, number: 1_u8 };
-    let vector = Vector::invalid(
-        "hedge",
-        "hedge-rng-zero",
+    let case = HEDGE.case(
+        "rng-zero",
         "32 zero bytes are how a failing RNG looks.",
-        &["envelope.md §6"],
         input,
-        "rng",
     );
-    file.push(vector.attacks(&["D11"]));
+    file.push(case.attacks(&["D11"]).reason("rng"));
 }

@@ -1,16 +1,10 @@
 //! Kind `chunk`: covers in chunks (spec/keys.md §5).
 
-use sealmq_core::crypto::sha256;
-
 use super::objects::{Plan, under_authority};
-use crate::vectors::craft::{blob, varint};
-use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{authority, authority_json, bytes};
+use crate::vectors::prelude::*;
 
-const SPEC: &[&str] = &["keys.md §5"];
+pub(super) const CHUNK: Series = Series::new("chunk", "chunk-", &["keys.md §5"]).attacks(&["B22"]);
 
 /// Nodes of three chunks, with their first leaves; leaf 8 was removed, and leaf 13.
 const CHUNKS: [(u32, &[u32]); 3] = [(9, &[9, 5]), (12, &[12]), (14, &[7])];
@@ -65,31 +59,21 @@ fn announced(file: &mut VectorFile) {
         let list: Vec<u8> = firsts.iter().flat_map(chunk).flatten().collect();
         [vec![1], blob(&list)].concat()
     };
-    for (id, comment, firsts) in table! {
-        "cover-2-chunks":    "The fewest chunks.",                    &[8, 12][..];
-        "cover-last-leaves": "A chunk may begin with the last leaf.", &[14, 15];
-        "cover-8-chunks":    "A chunk for each leaf.",                &[8, 9, 10, 11, 12, 13, 14, 15];
-    } {
-        plan(id, comment, &cover(firsts)).valid(file);
-    }
-    let mut bad = |id: &str, comment: &'static str, covers: &[u8], reason: &'static str| {
-        plan(id, comment, covers).invalid(file, reason);
-    };
+    let named = |chunks: &[u8]| [vec![1], blob(chunks)].concat();
     let cut = cover(&[8, 12]);
-    let short = [vec![1], blob(&cut[2..cut.len() - 1])].concat();
-    table! { bad:
-        "cover-no-chunk":       "No chunk.",                       &cover(&[])      => "field";
-        "cover-chunks-descend": "Chunks descend.",                 &cover(&[12, 8]) => "field";
-        "cover-chunk-twice":    "Two chunks begin with one leaf.", &cover(&[8, 8])  => "field";
-        "cover-chunk-inner":    "Not a leaf, but a node above.",   &cover(&[4, 12]) => "field";
-        "cover-chunk-below":    "A leaf of a deeper tree.",        &cover(&[8, 16]) => "field";
-        "cover-chunk-0":        "There is no node 0.",             &cover(&[0, 8])  => "field";
-        "cover-chunk-hash-31":  "The last hash has 31 bytes.",     &short           => "encoding";
-    }
     let overlong = [&[0x88, 0][..], &bytes("a"), &[12], &bytes("b")].concat();
-    let overlong = [vec![1], blob(&overlong)].concat();
-    table! { bad:
-        "cover-chunk-overlong": "A first leaf of two bytes.", &overlong => "encoding";
+    table! { plan => file:
+        "cover-2-chunks": "The fewest chunks.", &cover(&[8, 12]) => valid;
+        "cover-last-leaves": "A chunk may begin with the last leaf.", &cover(&[14, 15]) => valid;
+        "cover-8-chunks": "A chunk for each leaf.", &cover(&[8, 9, 10, 11, 12, 13, 14, 15]) => valid;
+        "cover-no-chunk": "No chunk.", &cover(&[]) => "field";
+        "cover-chunks-descend": "Chunks descend.", &cover(&[12, 8]) => "field";
+        "cover-chunk-twice": "Two chunks begin with one leaf.", &cover(&[8, 8]) => "field";
+        "cover-chunk-inner": "Not a leaf, but a node above.", &cover(&[4, 12]) => "field";
+        "cover-chunk-below": "A leaf of a deeper tree.", &cover(&[8, 16]) => "field";
+        "cover-chunk-0": "There is no node 0.", &cover(&[0, 8]) => "field";
+        "cover-chunk-hash-31": "The last hash has 31 bytes.", &named(&cut[2..cut.len() - 1]) => "encoding";
+        "cover-chunk-overlong": "A first leaf of two bytes.", &named(&overlong) => "encoding";
     }
 }
 
@@ -104,69 +88,55 @@ fn read(file: &mut VectorFile) {
         .unzip();
     let right = announce(&group, &draft, &firsts, &chunks);
 
-    for (id, leaf, node, number) in [
-        ("first", 9, 9, 0_u8),
-        ("inner", 11, 5, 0),
-        ("publisher", 12, 12, 1),
-        ("last", 15, 7, 2),
-    ] {
-        let n = usize::from(number);
-        let secret = if leaf < 12 {
-            *draft.reader.secret().expose()
-        } else {
-            *draft.reader.psk().secret().expose()
-        };
-        let input = input(&group, &right, leaf, &chunks[n], node);
-        let vector = Vector::valid(
-            "chunk",
-            format!("chunk-{id}"),
-            "The one chunk that a leaf needs.",
-            SPEC,
-            input,
-        );
-        file.push(vector.attacks(&["B22"]).result(object! {
-            number: number, first_leaf: firsts[n], nodes: CHUNKS[n].1.to_vec(), secret: secret,
-        }));
-    }
-
-    let mut bad = |id: &str, comment: &str, input: Json, reason| {
-        let id = format!("chunk-{id}");
-        file.push(Vector::invalid("chunk", id, comment, SPEC, input, reason).attacks(&["B22"]));
+    let case = |id: &str, comment: &str, leaf: u32, node: u32, chunk: &[u8]| {
+        CHUNK.case(id, comment, input(&group, &right, leaf, chunk, node))
     };
-    table! { bad:
-        "below-first": "The leaf is below the first chunk: removed.",
-            input(&group, &right, 8, &chunks[0], 8) => "not_covered";
-        "removed": "No entry of the chunk is for this leaf: removed.",
-            input(&group, &right, 13, &chunks[1], 13) => "not_covered";
-        "other": "Another chunk than the leaf's.", input(&group, &right, 12, &chunks[0], 12) => "serial";
+    let good = |id: &str, leaf: u32, node: u32, number: u8| {
+        let (n, reader) = (usize::from(number), &draft.reader);
+        let secret = if leaf < 12 {
+            *reader.secret().expose()
+        } else {
+            *reader.psk().secret().expose()
+        };
+        case(
+            id,
+            "The one chunk that a leaf needs.",
+            leaf,
+            node,
+            &chunks[n],
+        )
+        .result(object! {
+            number: number, first_leaf: firsts[n], nodes: CHUNKS[n].1.to_vec(), secret: secret,
+        })
+    };
+    table! { good => file:
+        "first":     9,  9, 0  => valid;
+        "inner":     11, 5, 0  => valid;
+        "publisher": 12, 12, 1 => valid;
+        "last":      15, 7, 2  => valid;
     }
-    let mut altered = chunks[0].clone();
-    altered[60] ^= 1;
-    for (id, comment, bytes) in [
-        ("altered", "A bit was changed.", &altered[..]),
-        ("cleared", "A cleared topic.", &[]),
-        ("truncated", "Cut off after an entry.", &chunks[0][..52]),
-    ] {
-        bad(id, comment, input(&group, &right, 9, bytes, 9), "serial");
+    table! { case => file:
+        "below-first": "The leaf is below the first chunk: removed.", 8, 8, &chunks[0] => "not_covered";
+        "removed": "No entry of the chunk is for this leaf: removed.", 13, 13, &chunks[1] => "not_covered";
+        "other": "Another chunk than the leaf's.", 12, 12, &chunks[0] => "serial";
+        "altered": "A bit was changed.", 9, 9, &flipped(&chunks[0], 60, 1) => "serial";
+        "cleared": "A cleared topic.", 9, 9, &[] => "serial";
+        "truncated": "Cut off after an entry.", 9, 9, &chunks[0][..52] => "serial";
     }
     // Chunks that the announcement names, and that break the rules for entries.
-    for (id, comment, chunk) in table! {
-        "late":         "It begins after its first leaf.",  entries(&[5]);
-        "early":        "It begins before its first leaf.", entries(&[4]);
-        "reaches-over": "An entry of the next chunk.",      entries(&[9, 5, 12]);
-        "descending":   "Entries descend.",                 entries(&[5, 9]);
-        "overlap":      "Entries overlap.",                 entries(&[9, 9]);
-        "empty":        "No entry.",                        vec![];
-        "51-bytes":     "An entry of 51 bytes.",            chunks[0][..51].to_vec();
-        "node-16":      "Below the leaves.",                entries(&[9, 16]);
-    } {
+    let named = |id: &str, comment: &str, chunk: Vec<u8>| {
         let named = [chunk.clone(), chunks[1].clone(), chunks[2].clone()];
         let announcement = announce(&group, &draft, &firsts, &named);
-        bad(
-            id,
-            comment,
-            input(&group, &announcement, 9, &chunk, 9),
-            "field",
-        );
+        CHUNK.case(id, comment, input(&group, &announcement, 9, &chunk, 9))
+    };
+    table! { named => file:
+        "late":         "It begins after its first leaf.",  entries(&[5])            => "field";
+        "early":        "It begins before its first leaf.", entries(&[4])            => "field";
+        "reaches-over": "An entry of the next chunk.",      entries(&[9, 5, 12])     => "field";
+        "descending":   "Entries descend.",                 entries(&[5, 9])         => "field";
+        "overlap":      "Entries overlap.",                 entries(&[9, 9])         => "field";
+        "empty":        "No entry.",                        vec![]                   => "field";
+        "51-bytes":     "An entry of 51 bytes.",            chunks[0][..51].to_vec() => "field";
+        "node-16":      "Below the leaves.",                entries(&[9, 16])        => "field";
     }
 }

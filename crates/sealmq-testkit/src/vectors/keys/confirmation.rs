@@ -1,20 +1,12 @@
 //! Kind `object`: confirmations and join refusals (spec/keys.md §4, §12).
 
-use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::{Kind, List};
-use sealmq_core::{DomainId, GroupId, MemberNumber};
+use sealmq_core::crypto::IdentityKey;
 use sealmq_keys::{Confirmation, ConfirmationEntry};
 
 use super::objects::{Plan, under_authority};
 use crate::vectors::fields::RefusalBody;
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    CONTROLLER, ISSUER, body_of, controller, digest, domain, elements, fields_body, hash, identity,
-    issuer, key_package, office, plant, public, sign,
-};
+use crate::vectors::prelude::*;
 
 const LEAF: u32 = 17;
 

@@ -1,16 +1,11 @@
 //! Kind `object`: credentials (spec/keys.md §4).
 
 use sealmq_core::object::{Access, decode};
-use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
+use sealmq_core::{Credential, Grant};
 
 use super::delegation::weak_keys;
 use super::objects::{Plan, under_authority};
-use crate::vectors::file::VectorFile;
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    CONTROLLER, CredentialPlan, NOW, controller, elements, group_id, identity, issuer, office,
-    plant, sensor,
-};
+use crate::vectors::prelude::*;
 
 const LONGEST_NAME: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 pub(super) const TOO_LONG_NAME: &str =
@@ -202,19 +197,14 @@ fn not_utf8(grants: &[u8]) -> Vec<u8> {
     use sealmq_core::object::Kind;
 
     let good = sensor().with(&[], |_| {});
-    let body = crate::vectors::world::body_of(&good, Kind::Credential);
+    let body = body_of(&good, Kind::Credential);
     // Neither grants nor extensions.
     let (without_grants, [0, 0]) = body.split_last_chunk().unwrap() else {
         panic!("two empty lists")
     };
-    crate::vectors::world::sign(
+    sign(
         Kind::Credential,
-        &[
-            without_grants.to_vec(),
-            crate::vectors::craft::blob(grants),
-            vec![0],
-        ]
-        .concat(),
+        &[without_grants.to_vec(), blob(grants), vec![0]].concat(),
         &issuer(1),
     )
 }

@@ -1,17 +1,9 @@
 //! Kind `object`: delegations (spec/keys.md §3), and refused lists (§7).
 
-use sealmq_core::DomainId;
-use sealmq_core::object::Kind;
 use sealmq_keys::{DelegatedKemKey, DelegatedKey, KEM_X25519, Roles};
 
 use super::objects::{Plan, records, refused_list, refused_list_of, under_authority, under_root};
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::Json;
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    NOW, body, bytes, controller, delegated, delegation, delegation_with, digest, domain, elements,
-    hash, identity, office, plant, public, sign,
-};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     good(file);
@@ -129,18 +121,13 @@ fn raw_delegation(keys: &[u8]) -> Vec<u8> {
 /// The same behind these bytes.
 fn raw_with_head(head: Vec<u8>, keys: &[u8]) -> Vec<u8> {
     // No KEM keys, no extensions.
-    let lists = [crate::vectors::craft::blob(keys), vec![0, 0]].concat();
+    let lists = [blob(keys), vec![0, 0]].concat();
     sign(Kind::Delegation, &[head, lists].concat(), &identity("root"))
 }
 
 fn raw_with_kem(kem_keys: &[u8]) -> Vec<u8> {
     let head = body(&(domain(), public("root"), 1_u32, NOW, NOW + 1));
-    let lists = [
-        crate::vectors::craft::blob(&elements(&keys(1))),
-        crate::vectors::craft::blob(kem_keys),
-        vec![0],
-    ]
-    .concat();
+    let lists = [blob(&elements(&keys(1))), blob(kem_keys), vec![0]].concat();
     sign(Kind::Delegation, &[head, lists].concat(), &identity("root"))
 }
 
@@ -286,7 +273,7 @@ fn refused_lists(file: &mut VectorFile) {
     };
     table! { plan => file:
         "issuer": "Signed by a key that has the role `issue` only.",
-            sign(Kind::RefusedList, &with(1, 0), &crate::vectors::world::issuer(1)) => "role" ["A16"];
+            sign(Kind::RefusedList, &with(1, 0), &issuer(1)) => "role" ["A16"];
         "no-such-key": "Names a key that the delegation does not have.",
             sign(Kind::RefusedList, &with(1, 2), &controller(1)) => "role";
         "other-serial": "Signed under another delegation, which had the same key.",

@@ -3,10 +3,8 @@
 mod changes;
 
 use super::follower::{Follower, fixtures};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::table::stories;
-use crate::vectors::world::{NOW, WEEK};
+use crate::vectors::prelude::*;
 
 /// A reader's and a publisher's leaf in trees of depth 4.
 pub(crate) const READER: u32 = 17;

@@ -3,11 +3,8 @@
 use sealmq_keys::Generation;
 
 use super::follower::{Follower, fixtures};
-use crate::vectors::craft::{blob, varint};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::table::{stories, table};
-use sealmq_core::crypto::sha256;
+use crate::vectors::prelude::*;
 
 /// Two readers, a publisher, and leaves that were removed: all in a tree of depth 3.
 const READER: u32 = 9;
@@ -104,7 +101,7 @@ fn bad(group: &Group, chunks: &[Vec<u8>], file: &mut VectorFile) {
 /// Chunks that the announcement names, and that break the rules for entries.
 fn entries(group: &Group, file: &mut VectorFile) {
     let mut draft = group.draft_of(2, true);
-    draft.healing = (0, sealmq_core::crypto::Digest::ZERO);
+    draft.healing = (0, Digest::ZERO);
     let (_, head_hash) = group.head(&draft);
     let nodes = |nodes: &[u32]| group.entries(&draft, &head_hash, nodes);
     let last = nodes(&[7]);

@@ -1,15 +1,9 @@
 //! Kind `announcement_follow`: forks, wrong secrets, and what is refused before (spec/keys.md §7).
 
-use sealmq_core::object::Kind;
-
 use super::follow::{PUBLISHER, READER, healing, ordinary};
 use super::follower::Follower;
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::table::{stories, table};
-use crate::vectors::world::{
-    ISSUER, NOW, WEEK, body_of, bytes, controller, digest, identity, issuer, office, secret, sign,
-};
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     let (ordinary, healing) = (ordinary(), healing());
@@ -63,7 +57,7 @@ fn healing_forks(group: &Group, file: &mut VectorFile) {
             d.healing = (
                 healing.0,
                 if healing.0 == 0 {
-                    sealmq_core::crypto::Digest::ZERO
+                    Digest::ZERO
                 } else {
                     digest(healing.1)
                 },
@@ -118,7 +112,7 @@ fn with_epoch(object: &[u8], epoch: u64) -> Vec<u8> {
     let previous = at + 1 + 32;
     let body = [
         &body[..at],
-        &crate::vectors::craft::varint(epoch),
+        &varint(epoch),
         &body[at + 1..previous],
         &[7; 32],
         &body[previous + 32..],
@@ -153,12 +147,7 @@ fn secrets(group: &Group, file: &mut VectorFile) {
     // Entries that were wrapped for another head, epoch or node.
     let draft = group.draft_of(2, false);
     let (_, head_hash) = group.head(&draft);
-    let inline = |entries: Vec<u8>| {
-        group.encode_with(
-            &draft,
-            &[vec![0], crate::vectors::craft::blob(&entries)].concat(),
-        )
-    };
+    let inline = |entries: Vec<u8>| group.encode_with(&draft, &[vec![0], blob(&entries)].concat());
     let mut entries =
         |id: &'static str, comment: &'static str, attacks: &[&'static str], entries: Vec<u8>| {
             Follower::new(group, READER, 1, id, comment)
@@ -227,6 +216,6 @@ fn before_everything(group: &Group, file: &mut VectorFile) {
         "garbage": "Something else on the topic.", &[0x5a; 200] => "form";
         "truncated": "Cut off on the way: the bytes that stand in the signature's place are none.",
             &object[..object.len() - 70] => "encoding";
-        "other-kind": "An object of another kind.", &crate::vectors::world::delegation(1) => "kind";
+        "other-kind": "An object of another kind.", &delegation(1) => "kind";
     }
 }

@@ -2,20 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_core::crypto::{Digest, KemKeyPair};
-use sealmq_core::object::Kind;
-use sealmq_core::wire::Suite;
+use sealmq_core::crypto::KemKeyPair;
 use sealmq_keys::WelcomeFields;
 use sealmq_keys::tree::{Half, half_of};
 
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::group::{Draft, Group, welcome_aad, welcome_info};
+use crate::vectors::group::{Draft, Group, welcome_aad, welcome_info, welcome_object};
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
-use crate::vectors::world::{
-    Authority, NO_EXTENSIONS, NOW, WelcomeBody, authority, authority_json, body, body_of,
-    controller, hash, key_package, package_seed, secret, sign,
-};
+use crate::vectors::prelude::*;
+
+const FOLLOW: Series = Series::new("announcement_follow", "follow-", &["keys.md §7"]);
 
 /// What a member goes through, and a plain model of what it keeps: its epochs and its base.
 pub(crate) struct Follower<'a> {
@@ -93,13 +88,13 @@ impl<'a> Welcome<'a> {
             &seed,
             &path,
         );
-        let body = body(&WelcomeBody {
-            fields,
-            extensions: NO_EXTENSIONS,
-            enc: &enc,
-            sealed: &sealed,
-        });
-        sign(Kind::Welcome, &body, &controller(self.signer))
+        let signer = controller(self.signer);
+        welcome_object(
+            Suite::One,
+            (&fields, NO_EXTENSIONS),
+            (&enc, &sealed),
+            &signer,
+        )
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut WelcomeFields)) -> Self {
@@ -361,15 +356,10 @@ impl<'a> Follower<'a> {
             member: self.member,
             steps: Json::Array(self.steps),
         };
-        let id = format!("follow-{}", self.id);
-        let spec = &["keys.md §7"];
-        let vector = match self.reason {
-            Some(reason) => {
-                Vector::invalid("announcement_follow", id, self.comment, spec, input, reason)
-            }
-            None => Vector::valid("announcement_follow", id, self.comment, spec, input),
-        };
-        file.push(vector.attacks(&self.attacks));
+        let case = FOLLOW
+            .case(self.id, self.comment, input)
+            .attacks(&self.attacks);
+        file.push(case.reason(self.reason));
     }
 }
 

@@ -1,18 +1,10 @@
 //! Kind `object`: heartbeats and nonce answers (spec/keys.md §8).
 
-use sealmq_core::crypto::{Digest, IdentityKey};
-use sealmq_core::object::Kind;
-use sealmq_core::{DomainId, MemberNumber};
+use sealmq_core::crypto::IdentityKey;
 use sealmq_keys::{HeartbeatFields, NonceAnswerFields};
 
 use super::objects::Plan;
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    CONTROLLER, HEART, ISSUER, NOW, authority_json, body_of, bytes, controller, digest, domain,
-    fields_body, heart, identity, issuer, live_authority, office, plant, sign,
-};
+use crate::vectors::prelude::*;
 
 /// The random bytes of a member without a clock.
 pub(crate) fn nonce() -> [u8; 16] {

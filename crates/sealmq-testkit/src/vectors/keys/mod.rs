@@ -34,8 +34,7 @@ mod topics;
 mod tree;
 mod welcome;
 
-use super::file::VectorFile;
-use super::world::{authority, authority_json, live_authority};
+use crate::vectors::prelude::*;
 
 /// The file's text.
 pub(crate) fn file() -> String {

@@ -1,22 +1,15 @@
 //! What holds for objects of every kind (spec/keys.md §1), and how object vectors are made.
 
-use sealmq_core::GroupId;
-use sealmq_core::object::{Kind, List};
-use sealmq_core::wire::Suite;
 use sealmq_keys::{Announcement, EnrolmentRequest};
 
 use super::confirmation::{confirmation, confirmation_context, group_entries, join_refusal};
 use super::heartbeat::{answer_context, heartbeat, heartbeat_context, nonce_answer};
 use crate::vectors::fields;
-use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::group::Group;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    CONTROLLER, NOW, authority, authority_json, body_of, controller, delegation, digest, domain,
-    elements, fields_body, hash, heart, identity, key_package, plant, public, root_key, sensor,
-    sign, sign_as,
-};
+use crate::vectors::prelude::*;
+
+/// Each says its section itself.
+const OBJECT: Series = Series::new("object", "", &[]);
 
 /// An object vector in the making.
 pub(crate) struct Plan<'a> {
@@ -77,10 +70,6 @@ impl<'a> Plan<'a> {
         self
     }
 
-    fn input(&self) -> Json {
-        object! { expected: self.expected, object: Json::hex(&self.object), context: self.context.clone() }
-    }
-
     /// Verifies, or does not for this reason. Without attacks those stay that are set.
     pub(crate) fn verdict(
         mut self,
@@ -99,23 +88,28 @@ impl<'a> Plan<'a> {
 
     /// It verifies; the vector states hash and fields.
     pub(crate) fn valid(self, file: &mut VectorFile) {
-        let fields = fields_of(self.expected, &self.object)
-            .with("extensions", fields::extensions(&self.object));
+        let extensions = fields::extensions(&self.object);
+        let fields = fields_of(self.expected, &self.object).with("extensions", extensions);
         let mut result = object! { hash: hash(&self.object), fields: fields };
         if self.expected == "announcement" {
-            let (key_id, head_hash) = announcement_names(&self.object);
-            result = result.with("key_id", key_id).with("head_hash", head_hash);
+            let announcement = verified(&self.object);
+            result = result
+                .with("key_id", Json::hex(&hash(&self.object).0[..8]))
+                .with("head_hash", *announcement.head_hash());
         }
-        let input = self.input();
-        let vector = Vector::valid("object", self.id, self.comment, &[self.spec], input);
-        file.push(vector.attacks(self.attacks).result(result));
+        file.push(self.case().result(result));
     }
 
     /// It has one fault.
     pub(crate) fn invalid(self, file: &mut VectorFile, reason: &'static str) {
-        let input = self.input();
-        let vector = Vector::invalid("object", self.id, self.comment, &[self.spec], input, reason);
-        file.push(vector.attacks(self.attacks));
+        file.push(self.case().reason(reason));
+    }
+
+    fn case(&self) -> Vector {
+        let (expected, object) = (self.expected, Json::hex(&self.object));
+        let input = object! { expected: expected, object: object, context: self.context.clone() };
+        let case = OBJECT.case(&self.id, self.comment, input);
+        case.spec(&[self.spec]).attacks(self.attacks)
     }
 }
 
@@ -146,14 +140,6 @@ fn fields_of(expected: &str, object: &[u8]) -> Json {
 /// Under a prefix that no filter of the right vectors matches.
 fn verified(object: &[u8]) -> Announcement<'_> {
     Announcement::verify(object, &authority(1), "site/x/keys").unwrap()
-}
-
-fn announcement_names(object: &[u8]) -> (Json, Json) {
-    let announcement = verified(object);
-    (
-        Json::hex(&hash(object).0[..8]),
-        (*announcement.head_hash()).into(),
-    )
 }
 
 /// The context in which most objects are verified.
@@ -255,105 +241,58 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         let plan = |id: &str, comment, object: Vec<u8>| {
             Plan::new(expected, id, comment, object, context.clone()).spec("keys.md §1")
         };
-        plan(
-            "good",
-            "A right object with everything that is checked.",
-            object.clone(),
-        )
-        .valid(file);
-
         let other = &samples[(n + 1) % samples.len()].1;
-        plan("kind", "A right object of another kind.", other.clone())
-            .attacks(&["C4"])
-            .invalid(file, "kind");
-        let relabelled = [&[0x11, other[1]], &object[2..]].concat();
-        plan(
-            "kind-byte",
-            "The same bytes under another kind's number.",
-            relabelled,
-        )
-        .attacks(&["C4"])
-        .invalid(file, "kind");
+        let suite_2 = [&[0x12], &object[1..]].concat();
         // A delegation's form says what its domain's suite is: here only the signature tells.
         let (comment, reason) = match *expected {
             "delegation" => ("The same bytes as of suite 2.", "signature"),
             _ => ("Suite 2 is not the expected form.", "form"),
         };
-        plan("form-0x12", comment, [&[0x12], &object[1..]].concat())
-            .attacks(&["D15"])
-            .invalid(file, reason);
-        plan("form-0x21", "Version 2.", [&[0x21], &object[1..]].concat()).invalid(file, "form");
-        plan("empty", "A cleared topic.", vec![])
-            .attacks(&["B4"])
-            .invalid(file, "form");
-        plan(
-            "65-bytes",
-            "One byte shorter than the smallest object.",
-            object[..65].to_vec(),
-        )
-        .invalid(file, "form");
-
-        let mut flipped = object.clone();
-        *flipped.last_mut().unwrap() ^= 0x10;
-        plan("signature-bit", "A bit of the signature.", flipped)
-            .attacks(&["D8"])
-            .invalid(file, "signature");
-        plan(
-            "signature-zero",
-            "64 zero bytes for a signature.",
-            [&object[..object.len() - 64], &[0; 64]].concat(),
-        )
-        .attacks(&["D8"])
-        .invalid(file, "signature");
-        plan(
-            "signature-of-other-kind",
-            "The signature of another object.",
-            [&object[..object.len() - 64], &other[other.len() - 64..]].concat(),
-        )
-        .attacks(&["C4"])
-        .invalid(file, "signature");
-
+        let signed_by = |signature: &[u8]| [&object[..object.len() - 64], signature].concat();
         let (kind, signer) = signer_of(expected);
         let body = body_of(object, kind);
         let resigned = |body: &[u8]| sign(kind, body, &signer);
-        plan(
-            "trailing",
-            "A byte behind the last field, signed.",
-            resigned(&[body, &[0]].concat()),
-        )
-        .attacks(&["E1"])
-        .invalid(file, "encoding");
-        plan(
-            "truncated",
-            "The last byte of the body is missing, the rest is signed.",
-            resigned(&body[..body.len() - 1]),
-        )
-        .attacks(&["E1"])
-        .invalid(file, "encoding");
-        plan("no-body", "No body at all, signed.", resigned(&[]))
-            .attacks(&["E1"])
-            .invalid(file, "encoding");
         // The first varint of a body: behind 16 bytes of domain, or more.
-        let at = match *expected {
-            "delegation" | "key_package" => 48,
-            _ => 16,
+        let at = if matches!(*expected, "delegation" | "key_package") {
+            48
+        } else {
+            16
         };
         let overlong = [&body[..at], &[body[at] | 0x80, 0], &body[at + 1..]].concat();
         assert!(body[at] < 0x80);
-        plan(
-            "overlong",
-            "The first number (or length) is spelled with one byte more, and signed.",
-            resigned(&overlong),
-        )
-        .attacks(&["E1"])
-        .invalid(file, "encoding");
+        table! { plan => file:
+            "good": "A right object with everything that is checked.", object.clone() => valid;
+            "kind": "A right object of another kind.", other.clone() => "kind" ["C4"];
+            "kind-byte": "The same bytes under another kind's number.",
+                [&[0x11, other[1]], &object[2..]].concat() => "kind" ["C4"];
+        }
+        plan("form-0x12", comment, suite_2)
+            .attacks(&["D15"])
+            .invalid(file, reason);
+        table! { plan => file:
+            "form-0x21": "Version 2.", [&[0x21], &object[1..]].concat() => "form";
+            "empty": "A cleared topic.", vec![] => "form" ["B4"];
+            "65-bytes": "One byte shorter than the smallest object.", object[..65].to_vec() => "form";
+            "signature-bit": "A bit of the signature.",
+                flipped(object, object.len() - 1, 0x10) => "signature" ["D8"];
+            "signature-zero": "64 zero bytes for a signature.", signed_by(&[0; 64]) => "signature" ["D8"];
+            "signature-of-other-kind": "The signature of another object.",
+                signed_by(&other[other.len() - 64..]) => "signature" ["C4"];
+            "trailing": "A byte behind the last field, signed.",
+                resigned(&trailing(body)) => "encoding" ["E1"];
+            "truncated": "The last byte of the body is missing, the rest is signed.",
+                resigned(&body[..body.len() - 1]) => "encoding" ["E1"];
+            "no-body": "No body at all, signed.", resigned(&[]) => "encoding" ["E1"];
+            "overlong": "The first number (or length) is spelled with one byte more, and signed.",
+                resigned(&overlong) => "encoding" ["E1"];
+        }
     }
 }
 
 pub(crate) fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityKey) {
     match expected {
         "delegation" => (Kind::Delegation, identity("root")),
-        "credential" => (Kind::Credential, crate::vectors::world::issuer(1)),
+        "credential" => (Kind::Credential, issuer(1)),
         "key_package" => (Kind::KeyPackage, identity("sensor-7")),
         "enrolment_request" => (Kind::EnrolmentRequest, identity("sensor-7")),
         "welcome" => (Kind::Welcome, controller(1)),
@@ -361,7 +300,7 @@ pub(crate) fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityK
         "heartbeat" => (Kind::Heartbeat, heart()),
         "nonce_answer" => (Kind::NonceAnswer, heart()),
         "confirmation" => (Kind::Confirmation, identity("sensor-7")),
-        "join_refusal" => (Kind::JoinRefusal, crate::vectors::world::issuer(1)),
+        "join_refusal" => (Kind::JoinRefusal, issuer(1)),
         _ => (Kind::RefusedList, controller(1)),
     }
 }

@@ -6,7 +6,7 @@ mod objects;
 mod signers;
 mod sizes;
 
-use crate::vectors::file::VectorFile;
+use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     objects::vectors(file);

@@ -3,10 +3,8 @@
 use sealmq_keys::Generation;
 
 use super::follower::{Follower, Welcome, fixtures};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::table::stories;
-use crate::vectors::world::{authority, digest};
+use crate::vectors::prelude::*;
 
 const READER: u32 = 17;
 const PUBLISHER: u32 = 25;
@@ -71,7 +69,7 @@ fn kept(group: &Group, file: &mut VectorFile) {
         let mut draft = group.draft_of(4, false);
         draft.salt = digest("salt of the thief").0;
         draft.serial = 1;
-        draft.key = crate::vectors::world::controller(1);
+        draft.key = controller(1);
         draft
     };
     let new = |id: &'static str, comment: &'static str| {
@@ -107,7 +105,7 @@ fn replaced(group: &Group, file: &mut VectorFile) {
     let mut forged = group.draft_of(4, false);
     forged.salt = digest("salt of the thief").0;
     forged.serial = 1;
-    forged.key = crate::vectors::world::controller(1);
+    forged.key = controller(1);
     let new = |id: &'static str, comment: &'static str| {
         Follower::new(group, READER, 1, id, comment)
             .under(1)
@@ -153,7 +151,7 @@ fn forged_at(group: &Group, epoch: u64) -> crate::vectors::group::Draft {
     let mut draft = group.draft_of(epoch, false);
     draft.salt = digest("salt of the thief").0;
     draft.serial = 1;
-    draft.key = crate::vectors::world::controller(1);
+    draft.key = controller(1);
     draft.previous = digest("what the thief signed before");
     draft.healing = (2, group.epoch(2).hash);
     draft
@@ -218,7 +216,7 @@ fn healing_skipped(group: &Group, file: &mut VectorFile) {
             .ok(2)
             .ok(4)
     };
-    let welcome = |epoch: u64, healing: (u64, sealmq_core::crypto::Digest)| {
+    let welcome = |epoch: u64, healing: (u64, Digest)| {
         let fields = Welcome::new(group, 23, epoch, 2);
         let fields = fields.with(|f| {
             (f.serial, f.generation) = (1, 2);

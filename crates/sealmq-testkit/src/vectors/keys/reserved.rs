@@ -1,14 +1,10 @@
 //! Kind `reserved_topic`: the topics of spec/keys.md §9, to write and to read.
 
-use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::{Fingerprint, MAX_PREFIX_LEN, ReservedTopic, default_prefix};
 
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{domain, plant, public};
+use crate::vectors::prelude::*;
 
-const SPEC: &[&str] = &["keys.md §9"];
+const TOPIC: Series = Series::new("reserved_topic", "topic-", &["keys.md §9"]);
 const MEMBER: MemberNumber = MemberNumber(7);
 const LAST_MEMBER: MemberNumber = MemberNumber((1 << 28) - 1);
 
@@ -70,52 +66,52 @@ fn good(file: &mut VectorFile) {
     let (group, hex) = (plant(), plant());
     let prefix = default_prefix(&domain());
     let longest = "x".repeat(MAX_PREFIX_LEN);
-    let cases = table! {
-        "delegation": ReservedTopic::Delegation, "delegation".to_owned();
-        "credential": ReservedTopic::Credential(MEMBER), "m/7/credential".to_owned();
-        "welcome": ReservedTopic::Welcome(LAST_MEMBER, group), format!("m/268435455/w/{hex}");
-        "confirmation": ReservedTopic::Confirm(MEMBER), "m/7/confirm".to_owned();
-        "packages": ReservedTopic::Packages(LAST_MEMBER), "m/268435455/packages".to_owned();
-        "nonce-answer": ReservedTopic::NonceAnswer(MEMBER, group), format!("m/7/n/{hex}");
-        "announcement": ReservedTopic::Announcement(group, 12), format!("g/{hex}/a/12");
-        "announcement-large": ReservedTopic::Announcement(group, u64::MAX),
-            format!("g/{hex}/a/18446744073709551615");
-        "chunk": ReservedTopic::Chunk(group, 12, 0), format!("g/{hex}/c/12/0");
-        "chunk-large": ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
-            format!("g/{hex}/c/18446744073709551615/4294967295");
-        "refused-list": ReservedTopic::RefusedList(group), format!("g/{hex}/r");
-        "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb");
-        "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7");
-        "join": ReservedTopic::Join(of), format!("join/{of}");
-        "answer": ReservedTopic::Answer(of), format!("answer/{of}");
+    let case = |id: &str, comment: &str, topic: ReservedTopic, own: Option<&str>, name: &str| {
+        let mut input = described(&topic).with("domain", domain().0);
+        if let Some(own) = own {
+            input = input.with("prefix", Json::text(own));
+        }
+        let name = format!("{}/{name}", own.unwrap_or(&prefix));
+        let result = object! { topic: name, at_most: at_most(&topic) };
+        TOPIC.case(id, comment, input).result(result)
     };
-    let mut push =
-        |id: &str, comment: &str, topic: &ReservedTopic, own: Option<&str>, name: &str| {
-            let mut input = described(topic).with("domain", domain().0);
-            if let Some(own) = own {
-                input = input.with("prefix", Json::text(own));
-            }
-            let name = format!("{}/{name}", own.unwrap_or(&prefix));
-            let vector = Vector::valid(
-                "reserved_topic",
-                format!("topic-{id}"),
-                comment,
-                SPEC,
-                input,
-            );
-            let at_most = at_most(topic);
-            file.push(vector.result(object! { topic: name, at_most: at_most }));
-        };
-    for (id, topic, name) in &cases {
-        push(id, "A topic under the domain's prefix.", topic, None, name);
+    let of_default = |id: &str, topic: ReservedTopic, name: String| {
+        case(id, "A topic under the domain's prefix.", topic, None, &name)
+    };
+    table! { of_default => file:
+        "delegation": ReservedTopic::Delegation, "delegation".to_owned() => valid;
+        "credential": ReservedTopic::Credential(MEMBER), "m/7/credential".to_owned() => valid;
+        "welcome": ReservedTopic::Welcome(LAST_MEMBER, group), format!("m/268435455/w/{hex}") => valid;
+        "confirmation": ReservedTopic::Confirm(MEMBER), "m/7/confirm".to_owned() => valid;
+        "packages": ReservedTopic::Packages(LAST_MEMBER), "m/268435455/packages".to_owned() => valid;
+        "nonce-answer": ReservedTopic::NonceAnswer(MEMBER, group), format!("m/7/n/{hex}") => valid;
+        "announcement": ReservedTopic::Announcement(group, 12), format!("g/{hex}/a/12") => valid;
+        "announcement-large": ReservedTopic::Announcement(group, u64::MAX),
+            format!("g/{hex}/a/18446744073709551615") => valid;
+        "chunk": ReservedTopic::Chunk(group, 12, 0), format!("g/{hex}/c/12/0") => valid;
+        "chunk-large": ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
+            format!("g/{hex}/c/18446744073709551615/4294967295") => valid;
+        "refused-list": ReservedTopic::RefusedList(group), format!("g/{hex}/r") => valid;
+        "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb") => valid;
+        "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7") => valid;
+        "join": ReservedTopic::Join(of), format!("join/{of}") => valid;
+        "answer": ReservedTopic::Answer(of), format!("answer/{of}") => valid;
     }
-    let (_, delegation, name) = &cases[0];
     let umlauts = "\u{e4}".repeat(512);
-    table! { push:
-        "prefix":               "A prefix of its own.",             delegation, Some("site/x/keys"), name;
-        "prefix-1024-bytes":    "512 characters of two bytes.",     delegation, Some(&umlauts), name;
-        "prefix-leading-slash": "A prefix may begin with a slash.", delegation, Some("/site"), name;
-        "prefix-1024":          "The longest prefix.",              delegation, Some(&longest), name;
+    let own = |id: &str, comment: &str, own: &str| {
+        case(
+            id,
+            comment,
+            ReservedTopic::Delegation,
+            Some(own),
+            "delegation",
+        )
+    };
+    table! { own => file:
+        "prefix":               "A prefix of its own.",             "site/x/keys" => valid;
+        "prefix-1024-bytes":    "512 characters of two bytes.",     &umlauts      => valid;
+        "prefix-leading-slash": "A prefix may begin with a slash.", "/site"       => valid;
+        "prefix-1024":          "The longest prefix.",              &longest      => valid;
     }
 }
 
@@ -123,74 +119,73 @@ fn bad(file: &mut VectorFile) {
     let hex = plant();
     let of = Fingerprint::of_bytes(&public("sensor-7"));
     let prefix = default_prefix(&domain());
-    let mut push = |id: &str, comment: &str, topic: String, own: Option<String>| {
-        let mut input = object! { topic: Json::text(topic), domain: domain().0 };
-        if let Some(own) = own {
-            input = input.with("prefix", Json::text(own));
-        }
-        let id = format!("topic-{id}");
-        let vector = Vector::invalid("reserved_topic", id, comment, SPEC, input, "field");
-        file.push(vector.attacks(&["B4"]));
+    let case = |id: &str, comment: &str, topic: String| {
+        let input = object! { topic: Json::text(topic), domain: domain().0 };
+        TOPIC.case(id, comment, input).attacks(&["B4"])
     };
+    let below = |id: &str, comment: &str, name: &str| case(id, comment, format!("{prefix}/{name}"));
     let upper = hex.to_string().to_uppercase();
-    for (id, comment, name) in table! {
-        "delegation-below": "A level below.", "delegation/x".to_owned();
-        "delegation-case": "Another letter.", "Delegation".to_owned();
-        "credential-below": "A level below.", "m/7/credential/".to_owned();
-        "credential-member-0": "No member has the number 0.", "m/0/credential".to_owned();
-        "credential-zero": "A leading zero.", "m/07/credential".to_owned();
-        "credential-sign": "A sign.", "m/+7/credential".to_owned();
-        "credential-no-member": "No number.", "m//credential".to_owned();
-        "credential-member-large": "Above 2^28 - 1.", "m/268435456/credential".to_owned();
-        "welcome-no-group": "No group.", "m/7/w".to_owned();
-        "welcome-upper-case": "Hex in upper case.", format!("m/7/w/{upper}");
-        "welcome-33-digits": "A digit too many.", format!("m/7/w/{hex}0");
-        "confirmation-below": "A level below.", "m/7/confirm/x".to_owned();
-        "confirmation-member": "Not a number.", "m/x/confirm".to_owned();
-        "packages-below": "A level below.", "m/7/packages/1".to_owned();
-        "nonce-answer-31-digits": "A digit too few.", format!("m/7/n/{}", &hex.to_string()[1..]);
-        "announcement-no-epoch": "No epoch.", format!("g/{hex}/a");
-        "announcement-zero": "A leading zero.", format!("g/{hex}/a/012");
-        "announcement-epoch-large": "2^64.", format!("g/{hex}/a/18446744073709551616");
-        "announcement-below": "A level below.", format!("g/{hex}/a/12/x");
-        "chunk-no-number": "No number.", format!("g/{hex}/c/12");
-        "chunk-zero": "A leading zero.", format!("g/{hex}/c/12/00");
-        "chunk-large-number": "2^32.", format!("g/{hex}/c/12/4294967296");
-        "refused-list-below": "A level below.", format!("g/{hex}/r/1");
-        "refused-list-group": "Not a group.", "g/plant/r".to_owned();
-        "heartbeat-below": "A level below.", format!("g/{hex}/hb/1");
-        "nonce-member-0": "No member has the number 0.", format!("g/{hex}/n/0");
-        "nonce-no-member": "No member.", format!("g/{hex}/n");
-        "join-short": "A digit too few.", format!("join/{}", &of.to_string()[1..]);
-        "announcement-digits": "Digits of another script.", format!("g/{hex}/a/1\u{662}");
-        "join-64-digits": "The whole hash.", format!("join/{of}{of}");
-        "join-below": "A level below.", format!("join/{of}/x");
-        "join-none": "No fingerprint.", "join".to_owned();
-        "answer-upper-case": "Hex in upper case.", format!("answer/{}", of.to_string().to_uppercase());
-        "answer-empty": "An empty fingerprint.", "answer/".to_owned();
-        "session-record": "Reserved, without a use yet.", format!("g/{hex}/s/7/0011223344556677");
-        "unknown": "Nothing in this version.", "z".to_owned();
-    } {
-        push(id, comment, format!("{prefix}/{name}"), None);
+    table! { below => file:
+        "delegation-below": "A level below.", "delegation/x" => "field";
+        "delegation-case": "Another letter.", "Delegation" => "field";
+        "credential-below": "A level below.", "m/7/credential/" => "field";
+        "credential-member-0": "No member has the number 0.", "m/0/credential" => "field";
+        "credential-zero": "A leading zero.", "m/07/credential" => "field";
+        "credential-sign": "A sign.", "m/+7/credential" => "field";
+        "credential-no-member": "No number.", "m//credential" => "field";
+        "credential-member-large": "Above 2^28 - 1.", "m/268435456/credential" => "field";
+        "welcome-no-group": "No group.", "m/7/w" => "field";
+        "welcome-upper-case": "Hex in upper case.", &format!("m/7/w/{upper}") => "field";
+        "welcome-33-digits": "A digit too many.", &format!("m/7/w/{hex}0") => "field";
+        "confirmation-below": "A level below.", "m/7/confirm/x" => "field";
+        "confirmation-member": "Not a number.", "m/x/confirm" => "field";
+        "packages-below": "A level below.", "m/7/packages/1" => "field";
+        "nonce-answer-31-digits": "A digit too few.", &format!("m/7/n/{}", &hex.to_string()[1..]) => "field";
+        "announcement-no-epoch": "No epoch.", &format!("g/{hex}/a") => "field";
+        "announcement-zero": "A leading zero.", &format!("g/{hex}/a/012") => "field";
+        "announcement-epoch-large": "2^64.", &format!("g/{hex}/a/18446744073709551616") => "field";
+        "announcement-below": "A level below.", &format!("g/{hex}/a/12/x") => "field";
+        "chunk-no-number": "No number.", &format!("g/{hex}/c/12") => "field";
+        "chunk-zero": "A leading zero.", &format!("g/{hex}/c/12/00") => "field";
+        "chunk-large-number": "2^32.", &format!("g/{hex}/c/12/4294967296") => "field";
+        "refused-list-below": "A level below.", &format!("g/{hex}/r/1") => "field";
+        "refused-list-group": "Not a group.", "g/plant/r" => "field";
+        "heartbeat-below": "A level below.", &format!("g/{hex}/hb/1") => "field";
+        "nonce-member-0": "No member has the number 0.", &format!("g/{hex}/n/0") => "field";
+        "nonce-no-member": "No member.", &format!("g/{hex}/n") => "field";
+        "join-short": "A digit too few.", &format!("join/{}", &of.to_string()[1..]) => "field";
+        "announcement-digits": "Digits of another script.", &format!("g/{hex}/a/1\u{662}") => "field";
+        "join-64-digits": "The whole hash.", &format!("join/{of}{of}") => "field";
+        "join-below": "A level below.", &format!("join/{of}/x") => "field";
+        "join-none": "No fingerprint.", "join" => "field";
+        "answer-upper-case": "Hex in upper case.",
+            &format!("answer/{}", of.to_string().to_uppercase()) => "field";
+        "answer-empty": "An empty fingerprint.", "answer/" => "field";
+        "session-record": "Reserved, without a use yet.", &format!("g/{hex}/s/7/0011223344556677") => "field";
+        "unknown": "Nothing in this version.", "z" => "field";
     }
     let mut other = prefix.clone();
     let last = if prefix.ends_with('0') { '1' } else { '0' };
     other.replace_range(other.len() - 1.., &last.to_string());
-    table! { push:
-        "outside": "Another prefix.", format!("{prefix}x/delegation"), None;
+    table! { case => file:
+        "outside": "Another prefix.", format!("{prefix}x/delegation") => "field";
         "outside-no-slash": "Another prefix, whose rest looks like one.",
-            format!("{prefix}xdelegation"), None;
-        "outside-same-length": "The prefix of another domain.", format!("{other}/delegation"), None;
-        "prefix-alone": "The prefix itself.", prefix.clone(), None;
+            format!("{prefix}xdelegation") => "field";
+        "outside-same-length": "The prefix of another domain.", format!("{other}/delegation") => "field";
+        "prefix-alone": "The prefix itself.", prefix.clone() => "field";
     }
-    for (id, comment, own) in table! {
-        "prefix-1025":       "A prefix of 1025 bytes.",          "x".repeat(MAX_PREFIX_LEN + 1);
-        "prefix-system":     "A prefix for system topics.",      "$SYS/x".to_owned();
-        "prefix-slash":      "A prefix that ends with a slash.", "site/".to_owned();
-        "prefix-filter":     "A filter for a prefix.",           "site/+".to_owned();
-        "prefix-empty":      "An empty prefix.",                 String::new();
-        "prefix-1026-bytes": "513 characters of two bytes.",     "\u{e4}".repeat(513);
-    } {
-        push(id, comment, format!("{own}/delegation"), Some(own));
+    let own = |id: &str, comment: &str, own: String| {
+        let input = object! { topic: Json::text(format!("{own}/delegation")), domain: domain().0 };
+        TOPIC
+            .case(id, comment, input.with("prefix", Json::text(own)))
+            .attacks(&["B4"])
+    };
+    table! { own => file:
+        "prefix-1025":       "A prefix of 1025 bytes.",          "x".repeat(MAX_PREFIX_LEN + 1) => "field";
+        "prefix-system":     "A prefix for system topics.",      "$SYS/x".to_owned()            => "field";
+        "prefix-slash":      "A prefix that ends with a slash.", "site/".to_owned()             => "field";
+        "prefix-filter":     "A filter for a prefix.",           "site/+".to_owned()            => "field";
+        "prefix-empty":      "An empty prefix.",                 String::new()                  => "field";
+        "prefix-1026-bytes": "513 characters of two bytes.",     "\u{e4}".repeat(513)           => "field";
     }
 }

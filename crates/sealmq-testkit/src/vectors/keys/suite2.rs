@@ -4,22 +4,13 @@ mod joining;
 mod welcomes;
 
 use sealmq_core::crypto::{KemId, RecipientKeyPair};
-use sealmq_core::object::Kind;
-use sealmq_core::wire::Suite;
 use sealmq_keys::{DelegatedKemKey, KEM_X25519, KEM_XWING, KeyPackage};
 
 use self::joining::{joining, sets};
 use self::welcomes::{opening, welcome, welcomes};
 use super::objects::{Plan, request, request_as, under_root};
-use crate::vectors::craft::{blob, varint};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    NOW, body_of, delegated, delegation, delegation_with, domain, elements, fields_body, identity,
-    key_package, package_seed, public, secret, sign_as,
-};
+use crate::vectors::prelude::*;
 
 const NAME: &str = "sensor-7";
 const SPEC: &str = "keys.md §10";

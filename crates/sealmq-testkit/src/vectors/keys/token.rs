@@ -1,15 +1,9 @@
 //! Kind `token` (spec/keys.md §12).
 
-use sealmq_core::crypto::sha256;
-use sealmq_core::wire::Suite;
 use sealmq_keys::{NamePattern, Token, default_prefix};
 
 use super::delegation::weak_keys;
-use crate::vectors::craft::blob;
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{NOW, body, bytes, domain, identity, root_key, secret};
+use crate::vectors::prelude::*;
 
 /// A token's fields, also such as no authority would give out.
 #[derive(Clone)]
@@ -89,7 +83,11 @@ fn text(bytes: &[u8]) -> String {
     text
 }
 
-const SPEC: &[&str] = &["keys.md §12"];
+const TOKEN: Series = Series::new("token", "token-", &["keys.md §12"]);
+
+fn of_uri(id: &str, comment: &str, uri: &str) -> Vector {
+    TOKEN.case(id, comment, object! { uri: Json::text(uri) })
+}
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     good(file);
@@ -98,21 +96,12 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 }
 
 fn good(file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, plan: &Plan, uri: String| {
-        let id = format!("token-{id}");
-        let input = object! { uri: Json::text(&uri) };
-        let result = object! {
-            suite: plan.suite,
-            root_key: plan.root_key,
-            token: Json::hex(plan.token),
-            secret: bytes(TOKEN_SECRET),
-            serial: plan.serial,
-            expires: plan.expires,
-            name: Json::text(&plan.name),
-            prefix: Json::text(&plan.prefix),
-            broker: Json::text(&plan.broker),
-        };
-        file.push(Vector::valid("token", id, comment, SPEC, input).result(result));
+    let stated = |id: &str, comment: &str, plan: &Plan, uri: &str| {
+        of_uri(id, comment, uri).result(object! {
+            suite: plan.suite, root_key: plan.root_key, token: Json::hex(plan.token), secret: bytes(TOKEN_SECRET),
+            serial: plan.serial, expires: plan.expires,
+            name: Json::text(&plan.name), prefix: Json::text(&plan.prefix), broker: Json::text(&plan.broker),
+        })
     };
     let real = Token {
         suite: Suite::One,
@@ -126,161 +115,113 @@ fn good(file: &mut VectorFile) {
         broker: plan().broker,
     };
     assert_eq!(plan().uri(), *real.to_uri().unwrap().as_str());
-    push("good", "Names that begin so.", &plan(), plan().uri());
-    let mut with = |id: &str, comment: &str, change: &dyn Fn(&mut Plan)| {
-        let mut plan = plan();
-        change(&mut plan);
-        push(id, comment, &plan, plan.uri());
+    let case = |id: &str, comment: &str, change: fn(&mut Plan)| {
+        let plan = altered(&plan(), change);
+        stated(id, comment, &plan, &plan.uri())
     };
-    table! { with:
-        "any-name": "Any name.", &|p| p.name.clear();
-        "one-name": "One name.", &|p| p.name = "sensor-7".to_owned();
-        "name-64": "The longest beginning of a name.", &|p| p.name = format!("{}*", "n".repeat(64));
-        "no-broker": "The broker is known.", &|p| p.broker.clear();
-        "expired": "Whether it has expired, only the authority says.", &|p| p.expires = 1;
-        "suite-2": "A domain of suite 2.", &|p| p.suite = 2;
-        "prefix-1024": "The longest prefix.", &|p| p.prefix = "x".repeat(1024);
-        "serial-0": "It pins no serial.", &|p| p.serial = 0;
-        "serial-max": "The highest serial.", &|p| p.serial = u32::MAX;
-        "expires-max": "Good for ever.", &|p| p.expires = u64::MAX;
+    table! { case => file:
+        "good": "Names that begin so.", |_| {} => valid;
+        "any-name": "Any name.", |p| p.name.clear() => valid;
+        "one-name": "One name.", |p| p.name = "sensor-7".to_owned() => valid;
+        "name-64": "The longest beginning of a name.", |p| p.name = format!("{}*", "n".repeat(64)) => valid;
+        "no-broker": "The broker is known.", |p| p.broker.clear() => valid;
+        "expired": "Whether it has expired, only the authority says.", |p| p.expires = 1 => valid;
+        "suite-2": "A domain of suite 2.", |p| p.suite = 2 => valid;
+        "prefix-1024": "The longest prefix.", |p| p.prefix = "x".repeat(1024) => valid;
+        "serial-0": "It pins no serial.", |p| p.serial = 0 => valid;
+        "serial-max": "The highest serial.", |p| p.serial = u32::MAX => valid;
+        "expires-max": "Good for ever.", |p| p.expires = u64::MAX => valid;
     }
-    for (id, broker) in [
-        ("plain", "mqtt://10.0.0.1:1883"),
-        ("ipv6", "mqtts://[2001:db8::1]:8883"),
-        ("port-65535", "mqtt://a:65535"),
-        ("underscore", "mqtt://a_b:1883"),
-        ("upper-case", "mqtt://Broker.Example:1883"),
-    ] {
-        with(&format!("broker-{id}"), "An address.", &|p| {
-            p.broker = broker.to_owned()
-        });
+    let broker = |id: &str, broker: &str| {
+        let plan = altered(&plan(), |p| p.broker = broker.to_owned());
+        stated(id, "An address.", &plan, &plan.uri())
+    };
+    table! { broker => file:
+        "broker-plain":      "mqtt://10.0.0.1:1883"       => valid;
+        "broker-ipv6":       "mqtts://[2001:db8::1]:8883" => valid;
+        "broker-port-65535": "mqtt://a:65535"             => valid;
+        "broker-underscore": "mqtt://a_b:1883"            => valid;
+        "broker-upper-case": "mqtt://Broker.Example:1883" => valid;
     }
-    with("broker-host-253", "The longest host.", &|p| {
-        p.broker = format!("mqtt://{}:1883", "h".repeat(253))
-    });
-    let spaced = format!(" \n{}\t\r\n", plan().uri());
-    push("spaces", "White space around it.", &plan(), spaced);
-    let spaced = format!("{}{}", plan().uri(), " ".repeat(2048));
-    table! { push:
-        "spaces-many": "White space does not count as its characters.", &plan(), spaced;
+    let (right, spaces) = (plan().uri(), " ".repeat(2048));
+    table! { case => file:
+        "broker-host-253": "The longest host.",
+            |p| p.broker = format!("mqtt://{}:1883", "h".repeat(253)) => valid;
+    }
+    table! { stated => file:
+        "spaces": "White space around it.", &plan(), &format!(" \n{right}\t\r\n") => valid;
+        "spaces-many": "White space does not count as its characters.",
+            &plan(), &format!("{right}{spaces}") => valid;
     }
 }
 
 fn fields(file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, reason, change: &dyn Fn(&mut Plan)| {
-        let mut plan = plan();
-        change(&mut plan);
-        let input = object! { uri: Json::text(plan.uri()) };
-        let id = format!("token-{id}");
-        file.push(Vector::invalid("token", id, comment, SPEC, input, reason).attacks(&["G7"]));
+    let with = |id: &str, comment: &str, change: &dyn Fn(&mut Plan)| {
+        of_uri(id, comment, &altered(&plan(), change).uri()).attacks(&["G7"])
     };
-    push("version-2", "Of another version.", "unsupported", &|p| {
-        p.version = 2
-    });
-    for suite in [0, 3] {
-        push(&format!("suite-{suite}"), "No suite.", "field", &|p| {
-            p.suite = suite
-        });
+    table! { with => file:
+        "version-2": "Of another version.",       &|p| p.version = 2    => "unsupported";
+        "suite-0":   "No suite.",                 &|p| p.suite = 0      => "field";
+        "suite-3":   "No suite.",                 &|p| p.suite = 3      => "field";
+        "id-zeros":  "Zeros stand for no token.", &|p| p.token = [0; 8] => "field";
     }
-    push("id-zeros", "Zeros stand for no token.", "field", &|p| {
-        p.token = [0; 8]
-    });
     for (id, comment, key) in weak_keys() {
-        push(&format!("root-{id}"), comment, "field", &|p| {
-            p.root_key = key
-        });
+        file.push(with(&format!("root-{id}"), comment, &|p| p.root_key = key).reason("field"));
     }
-    for (id, name) in [
-        ("star", "*"),
-        ("star-inside", "a*b"),
-        ("stars", "a**"),
-        ("space", "a b"),
-    ] {
-        push(&format!("name-{id}"), "Not a pattern.", "field", &|p| {
-            p.name = name.to_owned()
-        });
+    let name = |id: &str, name: &str| with(id, "Not a pattern.", &|p| p.name = name.to_owned());
+    table! { name => file:
+        "name-star":        "*"   => "field";
+        "name-star-inside": "a*b" => "field";
+        "name-stars":       "a**" => "field";
+        "name-space":       "a b" => "field";
     }
-    push("name-65", "A name of 65 characters.", "field", &|p| {
-        p.name = "n".repeat(65)
-    });
-    for (id, comment, prefix) in table! {
-        "":        "No prefix of topics.",             "a/+".to_owned();
-        "-empty":  "An empty prefix.",                 String::new();
-        "-system": "A prefix for system topics.",      "$SYS/x".to_owned();
-        "-slash":  "A prefix that ends with a slash.", "site/".to_owned();
-        "-1025":   "A prefix of 1025 bytes.",          "x".repeat(1025);
-    } {
-        push(&format!("prefix{id}"), comment, "field", &|p| {
-            p.prefix.clone_from(&prefix)
-        });
+    table! { with => file:
+        "name-65":       "A name of 65 characters.",         &|p| p.name = "n".repeat(65)        => "field";
+        "prefix":        "No prefix of topics.",             &|p| p.prefix = "a/+".to_owned()    => "field";
+        "prefix-empty":  "An empty prefix.",                 &|p| p.prefix.clear()               => "field";
+        "prefix-system": "A prefix for system topics.",      &|p| p.prefix = "$SYS/x".to_owned() => "field";
+        "prefix-slash":  "A prefix that ends with a slash.", &|p| p.prefix = "site/".to_owned()  => "field";
+        "prefix-1025":   "A prefix of 1025 bytes.",          &|p| p.prefix = "x".repeat(1025)    => "field";
     }
-    for (id, broker) in [
-        ("scheme", "http://a:1883"),
-        ("no-port", "mqtt://a"),
-        ("port-0", "mqtt://a:0"),
-        ("port-leading-zero", "mqtt://a:01883"),
-        ("port-65536", "mqtt://a:65536"),
-        ("port-sign", "mqtt://a:+1883"),
-        ("no-host", "mqtt://:1883"),
-        ("user", "mqtt://u@a:1883"),
-        ("path", "mqtt://a:1883/"),
-        ("ipv6-bare", "mqtt://2001:db8::1:1883"),
-        ("ipv6-bad", "mqtt://[2001:db8::z]:1883"),
-        ("ipv6-short", "mqtt://[1:2]:1883"),
-    ] {
-        push(
-            &format!("broker-bad-{id}"),
-            "Not an address.",
-            "field",
-            &|p| p.broker = broker.to_owned(),
-        );
+    let broker =
+        |id: &str, broker: &str| with(id, "Not an address.", &|p| p.broker = broker.to_owned());
+    table! { broker => file:
+        "broker-bad-scheme":            "http://a:1883"             => "field";
+        "broker-bad-no-port":           "mqtt://a"                  => "field";
+        "broker-bad-port-0":            "mqtt://a:0"                => "field";
+        "broker-bad-port-leading-zero": "mqtt://a:01883"            => "field";
+        "broker-bad-port-65536":        "mqtt://a:65536"            => "field";
+        "broker-bad-port-sign":         "mqtt://a:+1883"            => "field";
+        "broker-bad-no-host":           "mqtt://:1883"              => "field";
+        "broker-bad-user":              "mqtt://u@a:1883"           => "field";
+        "broker-bad-path":              "mqtt://a:1883/"            => "field";
+        "broker-bad-ipv6-bare":         "mqtt://2001:db8::1:1883"   => "field";
+        "broker-bad-ipv6-bad":          "mqtt://[2001:db8::z]:1883" => "field";
+        "broker-bad-ipv6-short":        "mqtt://[1:2]:1883"         => "field";
     }
-    table! { push:
+    table! { with => file:
         "broker-bad-host-254": "A host of 254 letters.",
-            "field", &|p| p.broker = format!("mqtt://{}:1883", "h".repeat(254));
+            &|p| p.broker = format!("mqtt://{}:1883", "h".repeat(254)) => "field";
     }
 }
 
 fn texts(file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, uri: &str, reason| {
-        let input = object! { uri: Json::text(uri) };
-        let id = format!("token-{id}");
-        file.push(Vector::invalid("token", id, comment, SPEC, input, reason).attacks(&["E1"]));
-    };
+    let case = |id: &str, comment: &str, uri: &str| of_uri(id, comment, uri).attacks(&["E1"]);
     let (right, plain) = (plan().uri(), plan().bytes());
-    table! { push:
-        "empty":     "No text.",                   ""                                 => "form";
-        "scheme":    "Another scheme.",            &right.replacen("join", "jion", 1) => "form";
-        "no-scheme": "Without the scheme.",        &right[12..]                       => "form";
-        "no-body":   "Nothing behind the scheme.", "sealmq:join/"                     => "encoding";
-    }
     // In the secret, of which any value is right: only the checksum tells.
     let other = if right[82..].starts_with('A') {
-        'B'
+        "B"
     } else {
-        'A'
+        "A"
     };
-    let mistyped = format!("{}{other}{}", &right[..82], &right[83..]);
+    let mistyped = altered(&right, |text| text.replace_range(82..83, other));
     assert_ne!(mistyped, right);
-    table! { push:
-        "mistyped": "A character is another one.", &mistyped => "encoding";
-        "cut": "The last four characters are missing.", &right[..right.len() - 4] => "encoding";
-        "padding": "Base64 with padding.", &format!("{right}=") => "encoding";
-        "space-inside": "A space inside.", &format!("{} {}", &right[..60], &right[60..]) => "encoding";
-    }
     let mut standard = plan();
     while !standard.uri().contains('_') {
         standard.expires += 1;
     }
     let at = 2 + 32 + 8 + 32 + 1 + body(&EXPIRES).len();
     let overlong = [&plain[..at], &[plain[at] | 0x80, 0], &plain[at + 1..]].concat();
-    table! { push:
-        "alphabet": "The standard alphabet in the place of the one for URLs.",
-            &standard.uri().replace('_', "/") => "encoding";
-        "trailing": "A byte behind the last field.", &uri(&[&plain[..], &[0]].concat()) => "encoding";
-        "truncated": "The last byte of the body is missing.", &uri(&plain[..plain.len() - 1]) => "encoding";
-        "overlong": "A length with one byte more.", &uri(&overlong) => "encoding";
-    }
     // Bits that stand for no byte: any length but a multiple of three has some.
     let mut spare = plan();
     while (spare.bytes().len() + 4).is_multiple_of(3) {
@@ -293,8 +234,21 @@ fn texts(file: &mut VectorFile) {
         .position(|c| tail.as_bytes() == [*c])
         .unwrap();
     let next = char::from(ALPHABET[digit + 1]);
-    let long = format!("sealmq:join/{}", "A".repeat(2037));
-    table! { push:
+    let no_checksum = |len: usize| format!("sealmq:join/{}", "A".repeat(len));
+    table! { case => file:
+        "empty": "No text.", "" => "form";
+        "scheme": "Another scheme.", &right.replacen("join", "jion", 1) => "form";
+        "no-scheme": "Without the scheme.", &right[12..] => "form";
+        "no-body": "Nothing behind the scheme.", "sealmq:join/" => "encoding";
+        "mistyped": "A character is another one.", &mistyped => "encoding";
+        "cut": "The last four characters are missing.", &right[..right.len() - 4] => "encoding";
+        "padding": "Base64 with padding.", &format!("{right}=") => "encoding";
+        "space-inside": "A space inside.", &format!("{} {}", &right[..60], &right[60..]) => "encoding";
+        "alphabet": "The standard alphabet in the place of the one for URLs.",
+            &standard.uri().replace('_', "/") => "encoding";
+        "trailing": "A byte behind the last field.", &uri(&trailing(&plain)) => "encoding";
+        "truncated": "The last byte of the body is missing.", &uri(&plain[..plain.len() - 1]) => "encoding";
+        "overlong": "A length with one byte more.", &uri(&overlong) => "encoding";
         "not-canonical": "A spare bit is set.", &format!("{head}{next}") => "encoding";
         "scheme-upper-case": "The scheme in upper case.",
             &right.replacen("sealmq:join", "SEALMQ:JOIN", 1) => "form";
@@ -302,7 +256,7 @@ fn texts(file: &mut VectorFile) {
         "version-2-mistyped": "Of another version, and the checksum is wrong: it may be mistyped.",
             &text(&[2, 9, 0, 0, 0, 0]) => "encoding";
         "2048": "2048 characters are not too many, but these have no checksum.",
-            &format!("sealmq:join/{}", "A".repeat(2036)) => "encoding";
-        "size": "2049 characters.", &long => "size";
+            &no_checksum(2036) => "encoding";
+        "size": "2049 characters.", &no_checksum(2037) => "size";
     }
 }

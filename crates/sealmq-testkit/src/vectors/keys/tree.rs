@@ -1,16 +1,16 @@
 //! Kinds `derive`, `tree` and `cover` (spec/keys.md §6).
 
-use sealmq_core::crypto::{Secret, expand};
+use sealmq_core::crypto::expand;
 use sealmq_keys::ReaderSecret;
 use sealmq_keys::tree::{Half, NodeKey, half_of};
 
-use crate::vectors::file::{Vector, VectorFile};
 use crate::vectors::hpke;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{bytes, digest, secret};
+use crate::vectors::prelude::*;
 
-const SPEC: [&str; 1] = ["keys.md §6"];
+const SPEC: &[&str] = &["keys.md §6"];
+const DERIVE: Series = Series::new("derive", "derive-", SPEC).attacks(&["D16"]);
+const TREE: Series = Series::new("tree", "tree-", SPEC);
+const COVER: Series = Series::new("cover", "cover-", SPEC).attacks(&["A26"]);
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     derivations(file);
@@ -38,14 +38,8 @@ fn derivations(file: &mut VectorFile) {
             heal_r: *expand(&secret, &[b"sealmq/1 heal r"]).expose(),
             heal_w: *expand(&psk, &[b"sealmq/1 heal w"]).expose(),
         };
-        let vector = Vector::valid(
-            "derive",
-            format!("derive-{id}"),
-            comment,
-            &SPEC,
-            object! { reader_secret: value },
-        );
-        file.push(vector.attacks(&["D16"]).result(result));
+        let case = DERIVE.case(id, comment, object! { reader_secret: value });
+        file.push(case.result(result));
     }
 }
 
@@ -53,88 +47,35 @@ fn derivations(file: &mut VectorFile) {
 type Asked = (u64, u32, bool);
 
 fn trees(file: &mut VectorFile) {
-    tree(
-        file,
-        "ordinary",
-        "Ordinary epochs only: leaf, inner nodes and both roots.",
-        &["A4"],
-        (4, 1),
-        &[0, 0, 0],
-        &[
-            (1, 17, true),
-            (1, 2, true),
-            (1, 3, true),
-            (2, 17, true),
-            (2, 24, true),
-            (3, 3, true),
-            (4, 2, false),
-        ],
-    );
-    tree(
-        file,
-        "healing",
-        "A healing epoch mixes another secret into each half.",
-        &["A3", "A28"],
-        (4, 1),
-        &[0, 1, 0],
-        &[
-            (2, 16, true),
-            (2, 31, true),
-            (3, 16, true),
-            (3, 31, true),
-            (4, 16, false),
-            (4, 31, false),
-        ],
-    );
-    tree(
-        file,
-        "healing-twice",
-        "Two healing epochs in a row.",
-        &["A26"],
-        (2, 7),
-        &[1, 1],
-        &[
-            (7, 4, true),
-            (8, 4, true),
-            (8, 6, true),
-            (9, 4, false),
-            (9, 6, false),
-        ],
-    );
-    tree(
-        file,
-        "later-generation",
-        "A generation that begins with a later epoch.",
-        &["A4"],
-        (3, 1000),
-        &[0, 1],
-        &[(1000, 8, true), (1001, 15, true), (1002, 15, false)],
-    );
-    tree(
-        file,
-        "deepest",
-        "The last leaf of the deepest tree.",
-        &[],
-        (24, 1),
-        &[0],
-        &[
-            (1, (1 << 25) - 1, true),
-            (1, 1 << 24, true),
-            (2, (1 << 25) - 1, false),
-        ],
-    );
+    let last = (1 << 25) - 1;
+    table! { tree => file:
+        "ordinary": "Ordinary epochs only: leaf, inner nodes and both roots.",
+            (4, 1), &[0, 0, 0],
+            &[
+                (1, 17, true), (1, 2, true), (1, 3, true), (2, 17, true), (2, 24, true), (3, 3, true),
+                (4, 2, false),
+            ] => valid ["A4"];
+        "healing": "A healing epoch mixes another secret into each half.",
+            (4, 1), &[0, 1, 0],
+            &[(2, 16, true), (2, 31, true), (3, 16, true), (3, 31, true), (4, 16, false), (4, 31, false)]
+            => valid ["A3", "A28"];
+        "healing-twice": "Two healing epochs in a row.",
+            (2, 7), &[1, 1], &[(7, 4, true), (8, 4, true), (8, 6, true), (9, 4, false), (9, 6, false)]
+            => valid ["A26"];
+        "later-generation": "A generation that begins with a later epoch.",
+            (3, 1000), &[0, 1], &[(1000, 8, true), (1001, 15, true), (1002, 15, false)] => valid ["A4"];
+        "deepest": "The last leaf of the deepest tree.",
+            (24, 1), &[0], &[(1, last, true), (1, 1 << 24, true), (2, last, false)] => valid;
+    }
 }
 
 fn tree(
-    file: &mut VectorFile,
     id: &str,
     comment: &str,
-    attacks: &[&str],
-    shape: (u8, u64),
+    (depth, first_epoch): (u8, u64),
     kinds: &[u8],
     asked: &[Asked],
-) {
-    let (depth, first_epoch) = shape;
+) -> Vector {
     let tree_secret = secret(&format!("tree secret {id}"));
     let label = |what: &str, n: usize| format!("{what} {n} of tree {id}");
     let epochs = kinds.iter().enumerate().map(|(n, kind)| {
@@ -156,63 +97,51 @@ fn tree(
         if *entry {
             let reader = ReaderSecret::new(secret(&label("reader secret", passed)));
             let psk = reader.psk();
-            let wrapped_secret = if half_of(*node) == Some(Half::Readers) {
-                reader.secret()
-            } else {
-                psk.secret()
+            let wrapped_secret = match half_of(*node) {
+                Some(Half::Readers) => reader.secret(),
+                _ => psk.secret(),
             };
             let head = digest(&label("head", passed));
             let wrapped = key.wrap(*node, &head, wrapped_secret).unwrap();
             let info: [&[u8]; 3] = [b"sealmq/1 wrap", &node.to_be_bytes(), &head.0];
-            row = row
-                .with(
-                    "wrap_key",
-                    *expand(&Secret::new(*key.expose()), &info).expose(),
-                )
-                .with(
-                    "entry",
-                    Json::hex([&node.to_be_bytes()[..], &wrapped].concat()),
-                );
+            let entry = [&node.to_be_bytes()[..], &wrapped].concat();
+            row = row.with(
+                "wrap_key",
+                *expand(&Secret::new(*key.expose()), &info).expose(),
+            );
+            row = row.with("entry", Json::hex(entry));
         }
         row
     });
     let rows = object! { rows: Json::Array(rows.collect()) };
-    file.push(
-        Vector::valid("tree", format!("tree-{id}"), comment, &SPEC, input)
-            .attacks(attacks)
-            .result(rows),
-    );
+    TREE.case(id, comment, input).result(rows)
 }
 
-/// Id, comment, depth, removed leaves, and the nodes that cover the others.
-type Cover = (&'static str, &'static str, u8, Vec<u32>, Vec<u32>);
-
 fn covers(file: &mut VectorFile) {
-    let all: Vec<u32> = (8..16).collect();
-    let cases: [Cover; 14] = table! {
-        "nobody": "Nobody was removed: the roots of the halves.", 4, vec![], vec![2, 3];
-        "nobody-deepest": "Nobody in the deepest tree.", 24, vec![], vec![2, 3];
-        "first-leaf": "The first leaf.", 3, vec![8], vec![9, 5, 3];
-        "last-leaf": "The last leaf.", 3, vec![15], vec![2, 6, 14];
-        "both-halves": "A leaf of each half; entries ascend by leaves, not by node.",
-            3, vec![8, 15], vec![9, 5, 6, 14];
-        "siblings": "Two siblings: their parent is gone.", 3, vec![10, 11], vec![4, 3];
-        "pairs": "Every second leaf: nothing but leaves.", 3, vec![8, 10, 12, 14], vec![9, 11, 13, 15];
-        "order": "The order in which leaves were removed does not matter.",
-            3, vec![15, 8, 12], vec![9, 5, 13, 14];
-        "readers-gone": "No reader is left: the half is left out.", 2, vec![4, 5], vec![3];
-        "publishers-gone": "No publisher is left.", 2, vec![6, 7], vec![2];
-        "all-gone": "Nobody is left.", 3, all, vec![];
-        "one-left": "One reader is left.", 3, vec![8, 9, 10, 12, 13, 14, 15], vec![11];
-        "twice": "A leaf that is named twice.", 3, vec![8, 8], vec![9, 5, 3];
-        "deep": "One leaf of a deeper tree.", 6, vec![70], vec![16, 34, 71, 9, 5, 3];
-    };
-    for (id, comment, depth, removed, nodes) in cases {
+    // Depth, removed leaves, and the nodes that cover the others.
+    let case = |id: &str, comment: &str, depth: u8, removed: Vec<u32>, nodes: Vec<u32>| {
         let input = object! { depth: depth, removed: removed };
-        file.push(
-            Vector::valid("cover", format!("cover-{id}"), comment, &SPEC, input)
-                .attacks(&["A26"])
-                .result(object! { nodes: nodes }),
-        );
+        COVER
+            .case(id, comment, input)
+            .result(object! { nodes: nodes })
+    };
+    table! { case => file:
+        "nobody": "Nobody was removed: the roots of the halves.", 4, vec![], vec![2, 3] => valid;
+        "nobody-deepest": "Nobody in the deepest tree.", 24, vec![], vec![2, 3] => valid;
+        "first-leaf": "The first leaf.", 3, vec![8], vec![9, 5, 3] => valid;
+        "last-leaf": "The last leaf.", 3, vec![15], vec![2, 6, 14] => valid;
+        "both-halves": "A leaf of each half; entries ascend by leaves, not by node.",
+            3, vec![8, 15], vec![9, 5, 6, 14] => valid;
+        "siblings": "Two siblings: their parent is gone.", 3, vec![10, 11], vec![4, 3] => valid;
+        "pairs": "Every second leaf: nothing but leaves.",
+            3, vec![8, 10, 12, 14], vec![9, 11, 13, 15] => valid;
+        "order": "The order in which leaves were removed does not matter.",
+            3, vec![15, 8, 12], vec![9, 5, 13, 14] => valid;
+        "readers-gone": "No reader is left: the half is left out.", 2, vec![4, 5], vec![3] => valid;
+        "publishers-gone": "No publisher is left.", 2, vec![6, 7], vec![2] => valid;
+        "all-gone": "Nobody is left.", 3, (8..16).collect(), vec![] => valid;
+        "one-left": "One reader is left.", 3, vec![8, 9, 10, 12, 13, 14, 15], vec![11] => valid;
+        "twice": "A leaf that is named twice.", 3, vec![8, 8], vec![9, 5, 3] => valid;
+        "deep": "One leaf of a deeper tree.", 6, vec![70], vec![16, 34, 71, 9, 5, 3] => valid;
     }
 }

@@ -1,80 +1,75 @@
 //! How it goes on under a new delegation.
 
 use sealmq_authority::What;
-use sealmq_core::MemberNumber;
 use sealmq_keys::{DelegatedKey, ReservedTopic, Roles};
 
-use super::super::audit::Log;
-use super::super::objects::refused_list_of;
-use super::{COPIED_AT, Life, NEXT_MEMBER, SPEC, delegation, resume, seen, topic};
-use crate::vectors::file::{Vector, VectorFile};
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{NOW, delegation_with, digest, elements, office, public};
+use super::super::audit::{Log, removed};
+use super::super::objects::{records, refused_list_of};
+use super::{COPIED_AT, Life, NEXT_MEMBER, delegation, resume, seen, topic};
+use crate::vectors::prelude::*;
 
 pub(super) fn vectors(life: &Life, file: &mut VectorFile) {
     resuming(life, file);
     numbers(life, file);
 }
 
-/// Entries, and what they tell: the highest number, who is removed, who is unknown.
-type Told<'a> = (&'a str, &'a str, &'a [What<'a>], u32, &'a [u32], &'a [u32]);
-
 /// What single entries of the copy tell.
 fn numbers(life: &Life, file: &mut VectorFile) {
-    let hash = digest("signed since");
-    let (late, office) = (MemberNumber(12), office());
+    let (hash, late, office) = (digest("signed since"), MemberNumber(12), office());
     let welcome = topic(ReservedTopic::Welcome(late, life.group.id));
     let credential = topic(ReservedTopic::Credential(late));
     let first = topic(ReservedTopic::Announcement(office, 1));
-    let enrolled = |member: MemberNumber| What::Enrolled {
-        member,
-        key: public("late-12"),
-        name: "late-12",
-    };
-    let cases: [Told<'_>; 6] = table! {
-        "signed-credential": "A credential alone shows a number.",
-            &[What::Signed { topic: &credential, hash }], 12, &[], &[];
-        "signed-welcome": "And so does a welcome.", &[What::Signed { topic: &welcome, hash }], 12, &[], &[];
-        "enrolled-alone": "An enrolment shows a number, too.", &[enrolled(late)], 12, &[], &[12];
-        "enrolled-known": "An entry about a number that it knows changes nothing.",
-            &[enrolled(MemberNumber(5))], NEXT_MEMBER - 1, &[], &[];
-        "enrolled-and-removed": "Enrolled since, and removed since: unknown, and removed.",
-            &[enrolled(late), What::Removed { member: late }], 12, &[12], &[12];
-        "new-group": "A group that was made since has to be made again.",
-            &[What::Generation { group: office, number: 1, epoch: 1 }, What::Signed { topic: &first, hash }],
-            NEXT_MEMBER - 1, &[], &[];
-    };
-    for (id, comment, entries, last, removed, unknown) in cases {
-        let mut log = life.own.clone();
-        for what in entries {
-            log.add(NOW, *what);
-        }
-        let input = life.input(vec![]).with("resume", resume(2, Some(&log)));
-        let id = format!("backup-resume-{id}");
-        let vector = Vector::valid("backup", id, comment, SPEC, input);
+    let (key, name) = (public("late-12"), "late-12");
+    let enrolled = |member: MemberNumber| What::Enrolled { member, key, name };
+    let signed = |topic| What::Signed { topic, hash };
+    // Entries, and what they tell: the highest number, who is removed, who is unknown.
+    let case = |id: &str,
+                comment: &str,
+                entries: &[What<'_>],
+                last: u32,
+                removed: Vec<u32>,
+                unknown: Vec<u32>| {
+        let log = altered(&life.own, |log| {
+            entries.iter().for_each(|what| log.add(NOW, *what))
+        });
         let group = object! {
             group: life.group.id.0, epoch: COPIED_AT + 1, generation: 2_u8,
             previous: life.group.epoch(COPIED_AT).hash,
         };
         let resumed = object! {
-            next_member: last + 1024, groups: Json::Array(vec![group]),
-            removed: removed.to_vec(), unknown: unknown.to_vec(),
+            next_member: last + 1024, groups: Json::Array(vec![group]), removed: removed, unknown: unknown,
         };
-        let result = object! { evidence: Json::Array(vec![]), resumed: resumed };
-        file.push(vector.attacks(&["A33"]).result(result));
+        let case = life.resumes(id, comment, vec![], resume(2, Some(&log)));
+        case.result(object! { evidence: Json::Array(vec![]), resumed: resumed })
+    };
+    let none = Vec::new;
+    let made = What::Generation {
+        group: office,
+        number: 1,
+        epoch: 1,
+    };
+    table! { case => file:
+        "resume-signed-credential": "A credential alone shows a number.",
+            &[signed(&credential)], 12, none(), none() => valid;
+        "resume-signed-welcome": "And so does a welcome.", &[signed(&welcome)], 12, none(), none() => valid;
+        "resume-enrolled-alone": "An enrolment shows a number, too.",
+            &[enrolled(late)], 12, none(), vec![12] => valid;
+        "resume-enrolled-known": "An entry about a number that it knows changes nothing.",
+            &[enrolled(MemberNumber(5))], NEXT_MEMBER - 1, none(), none() => valid;
+        "resume-enrolled-and-removed": "Enrolled since, and removed since: unknown, and removed.",
+            &[enrolled(late), removed(12)], 12, vec![12], vec![12] => valid;
+        "resume-new-group": "A group that was made since has to be made again.",
+            &[made, signed(&first)], NEXT_MEMBER - 1, none(), none() => valid;
     }
 }
 
 fn resuming(life: &Life, file: &mut VectorFile) {
-    let mut push = |id: &str, comment: &str, found: Vec<Json>, resume: Json, resumed: Json| {
+    let case = |id: &str, comment: &str, found: Vec<Json>, resume: Json, resumed: Json| {
         let evidence = found.iter().map(|_| Json::Bool(true)).collect();
-        let input = life.input(found).with("resume", resume);
-        let id = format!("backup-resume-{id}");
-        let vector = Vector::valid("backup", id, comment, SPEC, input);
-        let result = object! { evidence: Json::Array(evidence), resumed: resumed };
-        file.push(vector.attacks(&["A33"]).result(result));
+        let case = life.resumes(&format!("resume-{id}"), comment, found, resume);
+        case.result(object! { evidence: Json::Array(evidence), resumed: resumed })
     };
+    let (own, whole) = (&life.own, &life.whole);
     let group = |epoch: u64, generation: u32, known: u64| {
         let previous = life.group.epoch(known).hash;
         let group = object! {
@@ -86,67 +81,62 @@ fn resuming(life: &Life, file: &mut VectorFile) {
         object! { next_member: next_member, groups: groups, removed: removed, unknown: unknown }
     };
     let later = || vec![life.announcement(COPIED_AT + 1)];
-    table! { push:
+    table! { case => file:
         "log": "With the whole log: who was enrolled and removed since, and the next numbers.",
-            later(), resume(2, Some(&life.whole)), resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]);
+            later(), resume(2, Some(whole)), resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]) => valid;
         "seen-further": "The broker has an epoch that the log's copy does not tell of.",
-            vec![life.announcement(6)], resume(2, Some(&life.whole)),
-            resumed(9 + 1024, group(7, 5, 6), vec![5], vec![9]);
+            vec![life.announcement(6)], resume(2, Some(whole)),
+            resumed(9 + 1024, group(7, 5, 6), vec![5], vec![9]) => valid;
         "own-log": "The copy is no longer than the store's own log.",
-            later(), resume(2, Some(&life.own)), resumed(7 + 1024, group(5, 2, 4), vec![], vec![]);
+            later(), resume(2, Some(own)), resumed(7 + 1024, group(5, 2, 4), vec![], vec![]) => valid;
         "no-log": "Without any copy epochs and generations leave a gap, and removals are forgotten.",
-            later(), resume(2, None), resumed(7 + 1024, group(5 + 1024, 2 + 1024, 4), vec![], vec![]);
+            later(), resume(2, None), resumed(7 + 1024, group(5 + 1024, 2 + 1024, 4), vec![], vec![])
+            => valid;
         "nothing-seen": "The store was marked as a backup: nothing at the broker tells.",
-            vec![], resume(2, None), resumed(7 + 1024, group(4 + 1024, 2 + 1024, 3), vec![], vec![]);
+            vec![], resume(2, None), resumed(7 + 1024, group(4 + 1024, 2 + 1024, 3), vec![], vec![]) => valid;
         "serial-jump": "Above the highest serial that was seen.",
-            vec![seen(ReservedTopic::Delegation, &delegation(6))], resume(7, Some(&life.own)),
-            resumed(7 + 1024, group(4, 2, 3), vec![], vec![]);
+            vec![seen(ReservedTopic::Delegation, &delegation(6))], resume(7, Some(own)),
+            resumed(7 + 1024, group(4, 2, 3), vec![], vec![]) => valid;
     }
     let size = |log: &Log| object! { size: log.size, head: log.head };
     let naming = |resume: Json, logs: &[&Log]| {
         let heads = logs.iter().map(|log| size(log)).collect();
         resume.with("heads", Json::Array(heads))
     };
-    let mut tail = life.whole.clone();
-    let member = MemberNumber(6);
-    tail.add(NOW, What::Removed { member });
-    table! { push:
+    let tail = altered(whole, |log| log.add(NOW, removed(6)));
+    table! { case => file:
         "heartbeat": "A heartbeat tells how far it went; its hash is no predecessor.",
-            vec![life.beat(6, &life.whole)], resume(2, Some(&life.whole)),
-            resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]);
+            vec![life.beat(6, whole)], resume(2, Some(whole)),
+            resumed(9 + 1024, group(7, 5, 5), vec![5], vec![9]) => valid;
         "head-passed-over": "The operator names the head that the copy lacks: a gap, as without a copy.",
-            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&life.own)), &[&life.whole]),
-            resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]);
+            vec![life.beat(4, whole)], naming(resume(2, Some(own)), &[whole]),
+            resumed(7 + 1024, group(5 + 1024, 2 + 1024, 3), vec![], vec![]) => valid;
         "tail-left-out": "Entries behind the proven head; the operator names that head.",
-            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&tail)), &[&life.whole]),
-            resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]);
+            vec![life.beat(4, whole)], naming(resume(2, Some(&tail)), &[whole]),
+            resumed(9 + 1024, group(6, 5, 5), vec![5], vec![9]) => valid;
         "tail-counts": "Entries behind the proven head; the operator names the end.",
-            vec![life.beat(4, &life.whole)], naming(resume(2, Some(&tail)), &[&tail]),
-            resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]);
+            vec![life.beat(4, whole)], naming(resume(2, Some(&tail)), &[&tail]),
+            resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]) => valid;
     }
     let refused = || {
-        let entries = [
-            &5_u32.to_be_bytes()[..],
-            &[0xff; 4],
-            &12_u32.to_be_bytes(),
-            &[0xff; 4],
-        ];
-        let list = refused_list_of(life.group.id, &entries.concat());
-        vec![seen(ReservedTopic::RefusedList(life.group.id), &list)]
+        let entries = records(&[(5, u32::MAX), (12, u32::MAX)]);
+        vec![seen(
+            ReservedTopic::RefusedList(life.group.id),
+            &refused_list_of(life.group.id, &entries),
+        )]
     };
-    table! { push:
+    table! { case => file:
         "refused-list": "A refused list at the broker names who was removed, and shows a number.",
-            refused(), resume(2, Some(&life.own)), resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]);
+            refused(), resume(2, Some(own)), resumed(12 + 1024, group(4, 2, 3), vec![5], vec![]) => valid;
         "refused-list-of-a-thief": "The operator says who stays.",
-            refused(), resume(2, Some(&life.own)).with("keep", vec![5_u32]),
-            resumed(12 + 1024, group(4, 2, 3), vec![], vec![]);
+            refused(), resume(2, Some(own)).with("keep", vec![5_u32]),
+            resumed(12 + 1024, group(4, 2, 3), vec![], vec![]) => valid;
     }
-    let mut forged = life.own.clone();
     let (hash, log_head) = (digest("forged"), digest("forged"));
     let last = MemberNumber((1 << 28) - 1);
-    let (group_id, number, epoch) = (life.group.id, u32::MAX, u64::MAX);
-    let announced = topic(ReservedTopic::Announcement(life.group.id, u64::MAX));
-    for what in [
+    let (number, serial, epoch) = (u32::MAX, u32::MAX, u64::MAX);
+    let announced = topic(ReservedTopic::Announcement(life.group.id, epoch));
+    let entries = [
         What::Enrolled {
             member: last,
             key: public("late-9"),
@@ -161,32 +151,30 @@ fn resuming(life: &Life, file: &mut VectorFile) {
             hash,
         },
         What::Generation {
-            group: group_id,
+            group: life.group.id,
             number,
             epoch,
         },
-        What::Delegation {
-            serial: u32::MAX,
-            hash,
-        },
+        What::Delegation { serial, hash },
         What::Resumed {
-            serial: u32::MAX,
+            serial,
             log_size: epoch,
             log_head,
         },
-    ] {
-        forged.add(NOW, what);
-    }
+    ];
+    let forged = altered(own, |log| {
+        entries.iter().for_each(|what| log.add(NOW, *what))
+    });
     let keys = [DelegatedKey {
         key: public("new controller"),
         roles: Roles::ALL,
     }];
     let new_keys = delegation_with(2, &elements(&keys), &[], |_| {});
-    table! { push:
+    table! { case => file:
         "extreme-entries": "Entries with extreme numbers: none of them counts.",
-            vec![], resume(2, Some(&forged)), resumed(7 + 1024, group(4, 2, 3), vec![], vec![]);
+            vec![], resume(2, Some(&forged)), resumed(7 + 1024, group(4, 2, 3), vec![], vec![]) => valid;
         "new-keys": "With new keys nothing that stands at the broker is a predecessor.",
-            later(), resume(2, Some(&life.own)).with("delegation", Json::hex(new_keys)),
-            resumed(7 + 1024, group(5, 2, 3), vec![], vec![]);
+            later(), resume(2, Some(own)).with("delegation", Json::hex(new_keys)),
+            resumed(7 + 1024, group(5, 2, 3), vec![], vec![]) => valid;
     }
 }

@@ -2,10 +2,8 @@
 
 use super::super::follower::{Follower, fixtures};
 use super::{READER, healing, ordinary};
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::Group;
-use crate::vectors::table::stories;
-use crate::vectors::world::{controller, digest};
+use crate::vectors::prelude::*;
 
 pub(super) fn serials(file: &mut VectorFile) {
     let mut group = Group::new("serials", 4);

@@ -4,11 +4,9 @@
 use sealmq_keys::Generation;
 
 use super::super::announcement::{changed, group, plan};
-use super::super::chunk::{announce, input};
-use crate::vectors::file::{Vector, VectorFile};
+use super::super::chunk::{CHUNK, announce, input};
 use crate::vectors::group::Group;
-use crate::vectors::json::object;
-use crate::vectors::table::table;
+use crate::vectors::prelude::*;
 
 pub(super) fn vectors(file: &mut VectorFile) {
     generations(file);
@@ -56,15 +54,10 @@ fn longest_chunk(file: &mut VectorFile) {
     let nodes: Vec<u32> = (512..670).collect();
     let chunks = [&nodes[..], &[670]].map(|nodes| group.entries(&draft, &head_hash, nodes));
     let announcement = announce(&group, &draft, &[512, 670], &chunks);
-    let vector = Vector::valid(
-        "chunk",
-        "chunk-longest",
-        "158 entries, 8216 bytes.",
-        &["keys.md §5"],
-        input(&group, &announcement, 669, &chunks[0], 669),
-    );
+    let input = input(&group, &announcement, 669, &chunks[0], 669);
     let secret = *draft.reader.secret().expose();
-    file.push(vector.attacks(&["B22"]).result(object! {
-        number: 0_u8, first_leaf: 512_u16, nodes: nodes, secret: secret,
-    }));
+    let case = CHUNK.case("longest", "158 entries, 8216 bytes.", input);
+    file.push(
+        case.result(object! { number: 0_u8, first_leaf: 512_u16, nodes: nodes, secret: secret }),
+    );
 }

@@ -1,16 +1,13 @@
 //! Kind `announcement_follow`: what is named and by what, and what contradicts a welcome
 //! (spec/keys.md §3, §7).
 
-use sealmq_core::crypto::Digest;
 use sealmq_keys::WelcomeFields;
 
 use super::super::follow::{READER, healing, ordinary};
 use super::super::follower::{Follower, Welcome};
 use super::super::replacing::recovered;
-use crate::vectors::file::VectorFile;
 use crate::vectors::group::{Draft, Group};
-use crate::vectors::table::stories;
-use crate::vectors::world::{ISSUER, authority, controller, digest, issuer};
+use crate::vectors::prelude::*;
 
 pub(super) fn vectors(file: &mut VectorFile) {
     let (ordinary, healing, recovered) = (ordinary(), healing(), recovered());
@@ -31,7 +28,7 @@ fn forged(group: &Group, serial: u32, epoch: u64, previous: Option<Digest>) -> D
 }
 
 fn hash_of(group: &Group, draft: &Draft) -> Digest {
-    crate::vectors::world::hash(&group.encode(draft))
+    hash(&group.encode(draft))
 }
 
 fn named(group: &Group, file: &mut VectorFile) {

@@ -1,22 +1,16 @@
 //! Kind `object`, `package_set` and `welcome_open`: numbers, fields and limits (spec/keys.md §1, §4).
 
 use sealmq_core::Grant;
-use sealmq_core::MemberNumber;
-use sealmq_core::object::{Access, Kind};
-use sealmq_keys::ConfirmationEntry;
+use sealmq_core::object::Access;
+use sealmq_keys::{ConfirmationEntry, default_prefix};
 
 use super::super::announcement::{changed, group, plan};
 use super::super::confirmation::{confirmation, confirmation_context, group_entries};
 use super::super::objects::{Plan, request_with, under_authority};
-use crate::vectors::craft::varint;
-use crate::vectors::file::{Vector, VectorFile};
+use super::super::package_set::{self, SET};
+use super::super::welcome::opening::{OPEN, input};
 use crate::vectors::group::Group;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    ISSUER, NOW, WEEK, authority, authority_json, digest, domain, elements, issuer, key_package,
-    package_seed, plant, public, sensor, sign,
-};
+use crate::vectors::prelude::*;
 
 const NAME: &str = "sensor-7";
 
@@ -36,33 +30,30 @@ pub(super) fn vectors(file: &mut VectorFile) {
 }
 
 fn credentials_and_requests(file: &mut VectorFile) {
+    let (group, access, publish_filter) = (plant(), Access::BOTH, "$x/#");
     let grants = elements(&[Grant {
-        group: plant(),
-        access: Access::BOTH,
-        publish_filter: "$x/#",
+        group,
+        access,
+        publish_filter,
     }]);
     table! { Plan::of("credential", under_authority()) => file:
         "filter-system": "A publish filter may begin with `$`: it only narrows.",
             sensor().with(&grants, |_| {}) => valid;
     }
-    let context = || object! { domain: domain().0, now: NOW, skew: 300_u16 };
-    table! { Plan::of("enrolment_request", context()) => file:
+    let context = object! { domain: domain().0, now: NOW, skew: 300_u16 };
+    table! { Plan::of("enrolment_request", context) => file:
         "issued-later": "A request's time is not compared: a new device may have a wrong clock.",
             request_with(NAME, &[], |r| r.issued_at = NOW + WEEK) => valid;
     }
-    for (id, comment, token, reason) in table! {
-        "file":       "A request in a file.",                                [0; 8], None;
-        "file-token": "A request in a file that asks for a token's grants.", [7; 8], Some("token");
-    } {
+    let in_file = |id: &str, comment: &'static str, token: [u8; 8]| {
         let object = request_with(NAME, &[], |r| r.token = token);
         let context = object! { domain: domain().0, file: true };
-        let plan = Plan::new("enrolment_request", id, comment, object, context)
-            .spec("keys.md §11")
-            .attacks(&["A42"]);
-        match reason {
-            Some(reason) => plan.invalid(file, reason),
-            None => plan.valid(file),
-        }
+        let plan = Plan::new("enrolment_request", id, comment, object, context);
+        plan.spec("keys.md §11").attacks(&["A42"])
+    };
+    table! { in_file => file:
+        "file":       "A request in a file.",                                [0; 8] => valid;
+        "file-token": "A request in a file that asks for a token's grants.", [7; 8] => "token";
     }
 }
 
@@ -73,68 +64,48 @@ fn filters(file: &mut VectorFile) {
         "filters-1024-together": "Two filters of 600 bytes: all of them together have 1024 at most.",
             with(["x".repeat(600), "y".repeat(600)]) => "field";
     }
-    for (id, below) in [
-        ("unused", "z"),
-        ("below-delegation", "delegation/x"),
-        ("unused-wildcard", "+/x/y/z/w"),
-        ("session-record", "g/+/s/+/+"),
-    ] {
-        let prefix = sealmq_keys::default_prefix(&domain());
-        plan(
-            &format!("filters-reserved-{id}"),
-            "Every topic below the prefix is reserved, whether or not it is in use.",
-            with(["plant/#".to_owned(), format!("{prefix}/{below}")]),
-        )
-        .attacks(&["B18"])
-        .invalid(file, "field");
+    let prefix = default_prefix(&domain());
+    let reserved = |id: &str, below: &str| {
+        let object = with(["plant/#".to_owned(), format!("{prefix}/{below}")]);
+        let comment = "Every topic below the prefix is reserved, whether or not it is in use.";
+        plan(id, comment, object).attacks(&["B18"])
+    };
+    table! { reserved => file:
+        "filters-reserved-unused":           "z"            => "field";
+        "filters-reserved-below-delegation": "delegation/x" => "field";
+        "filters-reserved-unused-wildcard":  "+/x/y/z/w"    => "field";
+        "filters-reserved-session-record":   "g/+/s/+/+"    => "field";
     }
 }
 
 fn confirmations(file: &mut VectorFile) {
-    let own = group_entries();
-    let own = own
+    let own = group_entries()
         .into_iter()
         .find(|entry| entry.group == plant())
         .unwrap();
-    let entries = [ConfirmationEntry {
+    let first = ConfirmationEntry {
         generation: 0,
         ..own
-    }];
-    let object = confirmation(&entries, |_| {});
+    };
     table! { Plan::of("confirmation", confirmation_context()) => file:
-        "generation-0": "Generations may begin with 0.", object => valid;
+        "generation-0": "Generations may begin with 0.", confirmation(&[first], |_| {}) => valid;
     }
-    for (id, member) in [("member-0", 0), ("member-too-large", 1 << 28)] {
+    let of_member = |id: &str, member: u32| {
         let object = confirmation(&[own], |f| f.member = MemberNumber(member));
         let context = confirmation_context().with("member", member);
-        Plan::new(
-            "confirmation",
-            id,
-            "Members have numbers from 1 to 2^28 - 1.",
-            object,
-            context,
-        )
-        .invalid(file, "field");
+        let comment = "Members have numbers from 1 to 2^28 - 1.";
+        Plan::new("confirmation", id, comment, object, context)
+    };
+    table! { of_member => file:
+        "member-0":         0       => "field";
+        "member-too-large": 1 << 28 => "field";
     }
 }
 
 fn package_sets(file: &mut VectorFile) {
-    let input = object! {
-        bytes: Json::hex([0xff; 16_384]), suite: 1_u8, domain: domain().0, identity: public(NAME),
-    };
-    let (id, comment) = (
-        "package-set-16384",
-        "16384 bytes are not too many, but these are no list.",
-    );
-    let vector = Vector::invalid(
-        "package_set",
-        id,
-        comment,
-        &["keys.md §4"],
-        input,
-        "encoding",
-    );
-    file.push(vector.attacks(&["F4"]));
+    let comment = "16384 bytes are not too many, but these are no list.";
+    let case = SET.case("16384", comment, package_set::input(1, &[0xff; 16_384]));
+    file.push(case.attacks(&["F4"]).reason("encoding"));
 }
 
 /// The welcome names the package by number and hash.
@@ -144,22 +115,16 @@ fn package_number(file: &mut VectorFile) {
     let package = key_package(NAME, 1);
     let mut fields = group.welcome_fields(7, 9, group.next_epoch(), &package);
     fields.package_number = 2;
-    let input = object! {
-        authority: authority_json(&authority(1)), member: 7_u8,
-        welcome: Json::hex(group.welcome_with(&fields, &package)),
-        package: Json::hex(&package), package_seed: *package_seed(NAME, 1).expose(),
-    };
-    let (id, comment) = (
-        "welcome-open-package-number",
+    let input = input(
+        Suite::One,
+        &group.welcome_with(&fields, &package),
+        &package,
+        1,
+    );
+    let case = OPEN.case(
+        "package-number",
         "The package's hash, under another number.",
-    );
-    let vector = Vector::invalid(
-        "welcome_open",
-        id,
-        comment,
-        &["keys.md §6"],
         input,
-        "package",
     );
-    file.push(vector.attacks(&["C6"]));
+    file.push(case.attacks(&["C6"]).reason("package"));
 }

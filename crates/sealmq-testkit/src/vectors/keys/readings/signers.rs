@@ -2,19 +2,13 @@
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use sealmq_core::object::{Kind, Role};
+use sealmq_core::object::Role;
 use sealmq_keys::{DelegatedKey, Roles};
 
 use super::super::delegation::weak_keys;
 use super::super::heartbeat::{heartbeat, heartbeat_context};
 use super::super::objects::{Plan, under_root};
-use crate::vectors::file::VectorFile;
-use crate::vectors::json::{Json, object};
-use crate::vectors::table::table;
-use crate::vectors::world::{
-    Authority, authority, authority_json, body_of, controller, delegation, delegation_with, domain,
-    elements, key_package_with, public, sign,
-};
+use crate::vectors::prelude::*;
 
 pub(super) fn vectors(file: &mut VectorFile) {
     let key = public("authority key 0");
@@ -32,23 +26,22 @@ pub(super) fn vectors(file: &mut VectorFile) {
 }
 
 fn heartbeats(file: &mut VectorFile) {
-    let older = heartbeat(|f| f.serial = 0);
     table! { Plan::of("heartbeat", heartbeat_context()) => file:
         "older-serial": "Of an older serial, with the same key: nothing refers to it.",
-            older => "role" ["A16"];
+            heartbeat(|f| f.serial = 0) => "role" ["A16"];
     }
-    let all = Authority {
-        keys: vec![(controller(1).verifying_key(), Roles::ALL)],
+    let keys = vec![(controller(1).verifying_key(), Roles::ALL)];
+    let all = authority_json(&Authority {
+        keys,
         ..authority(1)
-    };
+    });
     let fields = heartbeat(|f| f.signer = 0);
     let object = sign(
         Kind::Heartbeat,
         body_of(&fields, Kind::Heartbeat),
         &controller(1),
     );
-    let context = heartbeat_context().with("authority", authority_json(&all));
-    table! { Plan::of("heartbeat", context) => file:
+    table! { Plan::of("heartbeat", heartbeat_context().with("authority", all)) => file:
         "all-roles": "One key has every role.", object => valid;
     }
 }
@@ -58,19 +51,18 @@ fn weak_identity(file: &mut VectorFile) {
     let (_, _, neutral) = weak_keys()[0];
     let mut object = key_package_with("sensor-7", 1, |p| p.identity = neutral);
     let s = Scalar::from(7_u8);
-    let signature = [
-        EdwardsPoint::mul_base(&s).compress().to_bytes(),
-        s.to_bytes(),
-    ]
-    .concat();
+    let r = EdwardsPoint::mul_base(&s).compress().to_bytes();
+    let signature = [r, s.to_bytes()].concat();
     let (_, last) = object.split_last_chunk_mut::<64>().unwrap();
     last.copy_from_slice(&signature);
+    let comment = "R = sB and S = s hold for the neutral element, whatever was signed.";
+    let context = object! { domain: domain().0 };
     Plan::new(
         "key_package",
         "identity-of-small-order",
-        "R = sB and S = s hold for the neutral element, whatever was signed.",
+        comment,
         object,
-        object! { domain: domain().0 },
+        context,
     )
     .spec("envelope.md §1")
     .attacks(&["D8"])

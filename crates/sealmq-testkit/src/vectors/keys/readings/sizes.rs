@@ -2,11 +2,9 @@
 //! end in zeros that belong to nothing; what is longer is not even decoded.
 
 use sealmq_core::crypto::IdentityKey;
-use sealmq_core::object::Kind;
 
 use super::super::objects::{Plan, samples};
-use crate::vectors::file::VectorFile;
-use crate::vectors::world::{body_of, controller, heart, identity, issuer, sign};
+use crate::vectors::prelude::*;
 
 fn limit(expected: &str) -> Option<(Kind, usize, IdentityKey)> {
     Some(match expected {
