@@ -1,6 +1,6 @@
 //! The suites: everything that differs between them stands here (spec/keys.md §10).
 
-use crate::crypto::{AeadId, KemId};
+use crate::crypto::{AeadId, KemId, X25519_ID, XWING_ID};
 
 /// Which set of algorithms a domain uses. It is fixed when the domain is made, by the form of its
 /// delegations, and never negotiated (spec/keys.md §10).
@@ -70,8 +70,8 @@ impl Suite {
     #[must_use]
     pub const fn kem_id(self) -> u16 {
         match self {
-            Self::One => 0x0020,
-            Self::Two => 0x647a,
+            Self::One => X25519_ID,
+            Self::Two => XWING_ID,
         }
     }
 

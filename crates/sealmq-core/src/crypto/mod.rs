@@ -24,6 +24,7 @@ pub use recipient::{
     Enc, KemId, MAX_ENC_LEN, RecipientKey, RecipientKeyPair, XWING_ENC_LEN, XWING_KEY_LEN,
     open_base, seal_base,
 };
+pub(crate) use recipient::{X25519_ID, XWING_ID};
 pub use secret::Secret;
 pub use sign::{
     IdentityKey, KeyError, SIGNATURE_LEN, SignatureContext, SignatureError, VerifyingKey,

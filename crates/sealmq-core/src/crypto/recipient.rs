@@ -5,10 +5,12 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::suite::Suite;
-
 use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN, backend};
 
+/// DHKEM(X25519, HKDF-SHA256) in HPKE's registry.
+pub(crate) const X25519_ID: u16 = 0x0020;
+/// X-Wing in HPKE's registry.
+pub(crate) const XWING_ID: u16 = 0x647a;
 /// Length of an X-Wing public key in bytes.
 pub const XWING_KEY_LEN: usize = 1216;
 /// Length of an X-Wing encapsulated key in bytes.
@@ -26,10 +28,10 @@ pub const MAX_ENC_LEN: usize = if cfg!(feature = "suite2") {
 #[non_exhaustive]
 pub enum KemId {
     /// DHKEM(X25519, HKDF-SHA256): keys of 32 bytes, enc of 32 bytes.
-    X25519 = Suite::One.kem_id(),
+    X25519 = X25519_ID,
     /// X-Wing (ML-KEM-768 and X25519): keys of 1216 bytes, enc of 1120 bytes.
     #[cfg(feature = "suite2")]
-    XWing = Suite::Two.kem_id(),
+    XWing = XWING_ID,
 }
 
 impl KemId {

@@ -1,6 +1,7 @@
 //! Opening: the pipeline of spec/envelope.md §9, from bytes to a message whose sender is proven.
 
 mod bucket;
+mod context;
 mod keys;
 mod lookup;
 mod opened;

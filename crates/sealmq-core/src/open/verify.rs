@@ -2,9 +2,9 @@
 
 use core::fmt;
 
+use super::context::{Context, Plain};
 use super::keys::KeyPlace;
 use super::opened::{Facts, Opened};
-use super::stages::{Context, Plain};
 use super::time::{self, MessageTimes};
 use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery};
 use crate::credential::CredentialOrder;

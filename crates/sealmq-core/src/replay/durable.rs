@@ -2,7 +2,7 @@
 
 use super::debt::Due;
 use super::sender::{SenderRecord, SenderSlot};
-use super::state::{Floors, ReplayState};
+use super::state::ReplayState;
 use super::topic::{TopicRecord, TopicSlot};
 use super::{RECORD_KEY_LEN, Record, Table};
 
@@ -104,7 +104,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             stored.raise(&self.raised);
         }
         let Some(index) = self.claim_sender(stored.group, stored.member, stored.serial) else {
-            self.raise_floors(&Floors::of(&stored));
+            self.raise_floors(&stored.floors());
             return;
         };
         let Some(slot) = self.senders.as_mut().get_mut(index) else {

@@ -3,6 +3,7 @@
 
 mod debt;
 mod durable;
+mod floors;
 mod places;
 mod probe;
 mod record;
@@ -12,9 +13,10 @@ mod topic;
 mod window;
 
 pub use durable::Durable;
+pub use floors::Floors;
 pub use record::{RECORD_KEY_LEN, Record, RecordError};
 pub use sender::{RECENT_SESSIONS, SenderRecord, SenderSlot};
-pub use state::{Floors, Gap};
+pub use state::Gap;
 pub use topic::{TopicRecord, TopicSlot};
 pub use window::Window;
 

@@ -5,9 +5,10 @@ use core::mem;
 
 use super::Table;
 use super::debt::Tally;
+use super::floors::Floors;
 use super::probe::probe;
 use super::sender::{SenderRecord, SenderSlot, sender_hash};
-use super::state::{Floors, ReplayState};
+use super::state::ReplayState;
 use super::topic::{Mark, TopicKey, TopicRecord, TopicSlot};
 use crate::credential::CredentialOrder;
 use crate::ids::{GroupId, MemberNumber};
@@ -96,7 +97,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let slot = self.senders.as_mut().get_mut(index)?;
         let out = slot.record.take()?;
         slot.debt.push_out(out.key(), &mut self.sender_tally, index);
-        self.raise_floors(&Floors::of(&out));
+        self.raise_floors(&out.floors());
         Some(index)
     }
 
@@ -240,7 +241,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 to.debt
                     .take_over(mem::take(&mut from.debt), &mut self.sender_tally, index);
             } else {
-                self.raise_floors(&Floors::of(&record));
+                self.raise_floors(&record.floors());
             }
         }
         for from in topics.as_mut() {

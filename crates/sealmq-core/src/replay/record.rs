@@ -1,7 +1,7 @@
 use core::fmt;
 
+use super::floors::Floors;
 use super::sender::{RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
-use super::state::Floors;
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::credential::CredentialOrder;

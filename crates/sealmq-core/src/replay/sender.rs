@@ -1,8 +1,9 @@
 use core::cmp::Reverse;
 
 use super::debt::Debt;
+use super::floors::{Floors, Order};
 use super::probe::mix;
-use super::state::Floors;
+
 use super::window::Window;
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
@@ -10,9 +11,6 @@ use crate::ids::{GroupId, MemberNumber};
 
 /// Sessions of one sender and group that are remembered with a window.
 pub const RECENT_SESSIONS: usize = 4;
-
-/// Session number and counter: the order of a sender's retained values.
-pub(crate) type Order = (u64, u32);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recent<const W: usize> {
@@ -98,6 +96,16 @@ impl<const W: usize> SenderRecord<W> {
         let (retained, _) = self.retained_floor;
         let number = self.highest().max(self.will_floor).max(retained);
         (self.serial.delegation, number, self.serial.credential)
+    }
+
+    /// What must be refused when this record is gone.
+    pub(super) fn floors(&self) -> Floors {
+        Floors {
+            delegation: self.serial.delegation,
+            session: self.highest(),
+            will: self.will_floor,
+            retained: self.retained_floor,
+        }
     }
 
     /// Refuses what the floors refuse, remembered sessions included.

@@ -1,8 +1,9 @@
 use core::cmp::Ordering;
 
 use super::debt::Debt;
+use super::floors::Order;
 use super::probe::mix;
-use super::sender::{Order, sender_hash};
+use super::sender::sender_hash;
 use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, ENC_LEN};
 use crate::ids::{GroupId, MemberNumber};
