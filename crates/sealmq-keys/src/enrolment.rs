@@ -4,11 +4,8 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, check_name};
 use serde::{Deserialize, Serialize};
 
-use crate::key_package::{KeyPackage, VerifiedKeyPackage};
+use crate::key_package::{KeyPackage, UNKNOWN_DOMAIN, VerifiedKeyPackage};
 use crate::package_set::MAX_PACKAGES;
-
-/// The domain of a request whose device does not know its domain yet: 16 zero bytes.
-pub const UNKNOWN_DOMAIN: DomainId = DomainId([0; 16]);
 
 /// Bytes of a join token's id.
 pub const TOKEN_ID_LEN: usize = 8;

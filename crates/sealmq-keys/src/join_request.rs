@@ -12,9 +12,8 @@ use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{
-    EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN, VerifiedEnrolment,
-};
+use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
+use crate::key_package::UNKNOWN_DOMAIN;
 use crate::token::join_mac;
 
 /// Longest join request in bytes, as it stands on its topic.

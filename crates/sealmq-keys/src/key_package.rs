@@ -9,6 +9,10 @@ pub const KEM_X25519: u16 = Suite::One.kem_id();
 /// HPKE KEM id of X-Wing.
 pub const KEM_XWING: u16 = Suite::Two.kem_id();
 
+/// The domain of a request, and of its packages, whose device does not know its domain yet: 16 zero
+/// bytes.
+pub const UNKNOWN_DOMAIN: DomainId = DomainId([0; 16]);
+
 /// Longest key package object in bytes (form, kind, fields, signature), in suite 2. 256 bytes are
 /// enough in suite 1.
 pub const MAX_KEY_PACKAGE_LEN: usize = 1536;

@@ -58,7 +58,7 @@ pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
     MAX_KEM_KEYS, Roles, VerifiedDelegation,
 };
-pub use enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN, VerifiedEnrolment};
+pub use enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
 pub use epoch::{EpochSecret, Psk, ReaderSecret};
 pub use fingerprint::Fingerprint;
 pub use group::{
@@ -69,7 +69,9 @@ pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeart
 pub use join_refusal::{
     JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
 };
-pub use key_package::{KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, VerifiedKeyPackage};
+pub use key_package::{
+    KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN, VerifiedKeyPackage,
+};
 pub use nonce_answer::{
     LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
 };

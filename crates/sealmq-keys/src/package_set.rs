@@ -4,8 +4,7 @@ use sealmq_core::object::{Kind, List, Object, ObjectError, decode, encode, suite
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
-use crate::enrolment::UNKNOWN_DOMAIN;
-use crate::key_package::{KeyPackage, VerifiedKeyPackage};
+use crate::key_package::{KeyPackage, UNKNOWN_DOMAIN, VerifiedKeyPackage};
 
 /// Longest set of key packages in bytes.
 pub const MAX_PACKAGE_SET_LEN: usize = 16384;

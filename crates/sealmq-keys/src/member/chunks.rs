@@ -8,8 +8,8 @@ use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::ObjectError;
 
 use super::Member;
-use super::groups::Asking;
-use super::handle::{Handled, Refusal};
+use super::asking::Asking;
+use super::outcome::{BadObject, Handled};
 use super::types::{Action, Now};
 use crate::reserved::ReservedTopic;
 
@@ -100,7 +100,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let group = self.groups.get_mut(&id);
         match group.and_then(|group| group.chunks.offer(epoch, number, payload)) {
             None => Ok(Handled::Ignored),

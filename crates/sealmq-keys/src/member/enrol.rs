@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{DeviceSecret, Digest, Entropy, IdentityKey, Secret};
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey};
 use sealmq_core::object::{Access, Kind, List, Signer};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential, check_name};
 
+use super::draw::draw;
 use super::kept::Kept;
 use super::migrate;
 use super::packages::NewPackage;
@@ -21,8 +22,8 @@ use super::types::Now;
 use super::{Member, MemberError, seconds};
 use crate::armour::{CredentialFile, decode_credential_file, encode_request};
 use crate::delegation::VerifiedDelegation;
-use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, UNKNOWN_DOMAIN};
-use crate::key_package::MAX_KEY_PACKAGE_LEN;
+use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN};
+use crate::key_package::{MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN};
 use crate::store::{Changes, Store};
 
 /// Most key packages in one request.
@@ -353,22 +354,4 @@ fn check_newer(known: &Kept, new: &VerifiedCredential<&[u8]>) -> Result<(), Memb
         ));
     }
     Ok(())
-}
-
-/// 32 fresh secret bytes.
-pub(super) fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, MemberError> {
-    let mut failed = false;
-    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
-    if failed || *secret.expose() == [0; 32] {
-        return Err(MemberError::Random);
-    }
-    Ok(secret)
-}
-
-/// 32 fresh bytes for one hedged seed.
-pub(super) fn entropy(rng: &mut impl TryCryptoRng) -> Result<Entropy, MemberError> {
-    let mut bytes = [0; 32];
-    rng.try_fill_bytes(&mut bytes)
-        .map_err(|_| MemberError::Random)?;
-    Entropy::take(&mut bytes).map_err(|_| MemberError::Random)
 }

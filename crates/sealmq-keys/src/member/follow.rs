@@ -10,7 +10,7 @@ use sealmq_core::open::Rejection;
 
 use super::event::MemberEvent;
 use super::groups::Wanted;
-use super::handle::{Handled, Refusal};
+use super::outcome::{BadObject, Handled};
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::announcement::UnverifiedAnnouncement;
@@ -37,7 +37,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let granted = self.own.grant(&id).is_some();
         if !granted && !self.groups.contains_key(&id) {
             return Ok(Handled::Ignored);
@@ -96,7 +96,7 @@ impl Member {
         referenced: Option<Digest>,
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Step, BadObject> {
         let Some(group) = self.groups.get_mut(&id) else {
             return Ok(Step::Known);
         };
@@ -199,7 +199,7 @@ impl Member {
                 if let FollowError::Fork(fork) = &error {
                     actions.push(group.fork_event(id, fork, bytes));
                 }
-                Err(Refusal::Follow(error))
+                Err(BadObject::Follow(error))
             }
         }
     }
@@ -253,7 +253,7 @@ impl Member {
                 chain.pop();
                 continue;
             };
-            // Refusals were counted when the object came in.
+            // BadObjects were counted when the object came in.
             match self.follow_one(id, epoch, &bytes, referenced, now, actions) {
                 Ok(Step::Followed) => {
                     progress = true;

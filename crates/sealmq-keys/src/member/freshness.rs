@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use sealmq_core::GroupId;
 
 use super::groups::Group;
+use super::listed::Listed;
 use super::packages::Package;
 use super::records;
 use super::types::{Action, Now};
@@ -13,17 +14,6 @@ use super::{Member, MemberError, seconds};
 use crate::announcement::{Head, UnverifiedAnnouncement};
 use crate::package_age::{GroupProgress, PackageAge, is_old};
 use crate::store::Changes;
-
-/// What the newest announcement of a group says.
-#[derive(Clone, Copy)]
-pub(super) struct Listed {
-    serial: u32,
-    pub(super) epoch: u64,
-    pub(super) issued_at: u64,
-    /// The newest generation, and its first epoch.
-    pub(super) generation: u32,
-    pub(super) first_epoch: u64,
-}
 
 impl Group {
     /// Notes what a verified announcement says, if it is the newest.

@@ -11,14 +11,15 @@ use sealmq_core::topic::Topic;
 use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
 
 use super::MemberError;
+use super::asking::Asking;
 use super::chunks::Chunks;
 use super::event::MemberEvent;
 use super::evidence::Evidence;
-use super::freshness::Listed;
-use super::lease::Leases;
+use super::leases::Leases;
 use super::left_out::LeftOut;
+use super::listed::Listed;
 use super::records;
-use super::types::{Action, Now};
+use super::types::Action;
 use crate::announcement::{MAX_WINDOW, Policy};
 use crate::group::{EpochView, Fork, GroupState};
 use crate::refused::{Refusal, RefusedList};
@@ -30,52 +31,11 @@ const MAX_CANDIDATES: usize = 1024;
 const MAX_CANDIDATE_BYTES: usize = 4 << 20;
 /// Most refused lists that wait for the announcement that names them.
 const MAX_LISTS: usize = 4;
-/// Milliseconds until something missing is asked for again.
-const ASK_AFTER: u64 = 2_000;
-const ASK_AGAIN: u64 = 30_000;
-
 /// An announcement that others refer to, and that has not come yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) epoch: u64,
     pub(super) hash: Digest,
-}
-
-/// When something missing is asked for (again).
-#[derive(Debug, Default)]
-pub(super) struct Asking {
-    next: Option<u64>,
-    asked: bool,
-}
-
-impl Asking {
-    /// Whether to ask now; the retained copy usually comes by itself within moments.
-    pub(super) fn is_due(&mut self, now: Now) -> bool {
-        let Some(now) = now else {
-            // Without a clock: once.
-            return !core::mem::replace(&mut self.asked, true);
-        };
-        let next = *self
-            .next
-            .get_or_insert_with(|| now.saturating_add(ASK_AFTER));
-        // A clock that was set back must not postpone it for ever.
-        if now < next && next.saturating_sub(now) <= ASK_AGAIN {
-            return false;
-        }
-        self.asked = true;
-        self.next = Some(now.saturating_add(ASK_AGAIN));
-        true
-    }
-
-    /// Whether it was asked for at all.
-    pub(super) const fn has_begun(&self) -> bool {
-        self.asked
-    }
-
-    /// Ends the asking; `true` if it had begun.
-    pub(super) fn reset(&mut self) -> bool {
-        core::mem::take(self).asked
-    }
 }
 
 /// An announcement that waits.
@@ -478,20 +438,5 @@ mod tests {
         }
         let kept: Vec<u8> = group.lists.iter().map(|(_, bytes)| bytes[0]).collect();
         assert_eq!(kept, [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn asking_waits_a_moment_and_repeats() {
-        let mut asking = Asking::default();
-        assert!(!asking.is_due(Some(1_000)));
-        assert!(!asking.is_due(Some(2_999)));
-        assert!(asking.is_due(Some(3_000)));
-        assert!(!asking.is_due(Some(32_999)));
-        assert!(asking.is_due(Some(33_000)));
-        assert!(asking.is_due(Some(100)), "the clock was set back");
-        assert!(asking.reset());
-        assert!(!asking.reset());
-        assert!(asking.is_due(None));
-        assert!(!asking.is_due(None));
     }
 }

@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::fmt;
 
 use sealmq_core::crypto::RecipientKeyPair;
 use sealmq_core::object::{ObjectError, kem_of};
@@ -17,56 +16,17 @@ use super::event::MemberEvent;
 use super::groups::Group;
 use super::holder::Holder;
 use super::kept::Kept;
+use super::outcome::{BadObject, Handled};
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
-use crate::group::{FollowError, GroupState, InstallError, Installed};
+use crate::group::{GroupState, InstallError, Installed};
 use crate::refused::RefusedList;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
-use crate::welcome::{VerifiedWelcome, WelcomeError};
-
-/// Why an object on a reserved topic was refused.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    Object(ObjectError),
-    Follow(FollowError),
-    Install(InstallError),
-    Sealed(WelcomeError),
-    Package,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Object(e) => e.fmt(f),
-            Self::Follow(e) => e.fmt(f),
-            Self::Install(e) => e.fmt(f),
-            Self::Sealed(e) => e.fmt(f),
-            Self::Package => f.write_str(
-                "the welcome is sealed to a key package that this device never made: check that no two devices share an identity",
-            ),
-        }
-    }
-}
-
-impl From<ObjectError> for Refusal {
-    fn from(error: ObjectError) -> Self {
-        Self::Object(error)
-    }
-}
-
-/// What became of an object.
-pub(super) enum Handled {
-    /// Nothing to do: known, used, cleared, or not for this member.
-    Ignored,
-    /// Kept until what it depends on arrives.
-    Kept,
-    /// Installed; the actions say what follows.
-    Installed,
-}
+use crate::welcome::VerifiedWelcome;
 
 impl Member {
     /// Takes what arrived on a reserved topic, live or retained. Bad content changes nothing.
@@ -121,7 +81,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         if topic == ReservedTopic::Delegation {
             return self.handle_delegation(payload, now, actions);
         }
@@ -187,7 +147,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         if payload == self.delegation_object.bytes() {
             return Ok(Handled::Ignored);
         }
@@ -243,7 +203,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         if self.own.bytes() == payload {
             return Ok(Handled::Ignored);
         }
@@ -293,7 +253,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let mut changes = Changes::new();
         match self
             .peers
@@ -328,7 +288,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let welcome = VerifiedWelcome::verify(payload, &self.delegation)?;
         let fields = *welcome.fields();
         if fields.member != self.number() {
@@ -348,18 +308,18 @@ impl Member {
                 self.replenish |= self.unusable.insert((id, fields.package_number));
                 Ok(Handled::Ignored)
             } else {
-                Err(Refusal::Package)
+                Err(BadObject::Package)
             };
         };
         if package.hash != fields.package {
-            return Err(Refusal::Package);
+            return Err(BadObject::Package);
         }
         let opened = welcome
             .open(&RecipientKeyPair::derive(
                 kem_of(welcome.suite())?,
                 &package.seed,
             ))
-            .map_err(Refusal::Sealed)?;
+            .map_err(BadObject::Sealed)?;
 
         let mut changes = Changes::new();
         let known = self.group_ids().contains(&id);
@@ -383,7 +343,7 @@ impl Member {
                 }
                 Err(InstallError::Fork(fork)) => {
                     actions.push(group.fork_event(id, &fork, payload));
-                    return Err(Refusal::Install(InstallError::Fork(fork)));
+                    return Err(BadObject::Install(InstallError::Fork(fork)));
                 }
                 Err(error) => {
                     // It came too late. The authority issues another one to new packages.
@@ -391,7 +351,7 @@ impl Member {
                         self.unusable.insert((id, fields.package_number));
                         self.end_package(fields.package_number, actions);
                     }
-                    return Err(Refusal::Install(error));
+                    return Err(BadObject::Install(error));
                 }
             },
             None => group.state = Some(Box::new(GroupState::install(opened))),
@@ -426,7 +386,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let Some(group) = self.groups.get_mut(&id) else {
             return Ok(Handled::Ignored);
         };

@@ -18,7 +18,8 @@ use sealmq_core::{DomainId, check_name};
 use keys::{Keys, fields};
 pub use titles::GroupTitle;
 
-use super::enrol::{Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest, entropy};
+use super::draw::entropy;
+use super::enrol::{Asked, DEFAULT_SKEW, EnrolledAs, MAX_PACKAGES, NewRequest};
 use super::kept::Kept;
 use super::migrate;
 use super::records::{self, DomainRecord};

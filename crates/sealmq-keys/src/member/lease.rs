@@ -10,15 +10,15 @@ use sealmq_core::object::ObjectError;
 use sealmq_core::open::Rejection;
 use sealmq_core::seal::next_session_number;
 
-use super::enrol::entropy;
+use super::draw::entropy;
 use super::event::MemberEvent;
-use super::groups::{Asking, Group};
-use super::handle::{Handled, Refusal};
+use super::groups::Group;
+use super::outcome::{BadObject, Handled};
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::group::{LeaseClaim, Renewal};
 use crate::heartbeat::VerifiedHeartbeat;
-use crate::nonce_answer::{LEASE_NONCE_LEN, VerifiedNonceAnswer};
+use crate::nonce_answer::VerifiedNonceAnswer;
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -27,30 +27,6 @@ use crate::store::Changes;
 const ASK_EVERY: u64 = 10_000;
 /// Most nonces of a group that wait for an answer.
 const MAX_NONCES: usize = 4;
-
-/// What a group knows of its leases beside the state.
-#[derive(Default)]
-pub(super) struct Leases {
-    /// The heartbeat for an announcement that was not followed yet.
-    held: Option<(VerifiedHeartbeat, Vec<u8>)>,
-    /// The answer for an announcement that was not followed yet, and when its nonce was made.
-    answer: Option<(LeaseClaim, u64)>,
-    /// Nonces without an answer, and when they were made in ms of uptime; the oldest first.
-    nonces: Vec<([u8; LEASE_NONCE_LEN], u64)>,
-    asked_at: Option<u64>,
-    /// An announcement that is known to exist, and has not come.
-    pub(super) behind: Option<u64>,
-    pub(super) asking_behind: Asking,
-}
-
-impl Leases {
-    /// What a key of an older delegation said counts no more.
-    pub(super) fn forget_claims(&mut self) {
-        self.held = None;
-        self.answer = None;
-        self.behind = None;
-    }
-}
 
 impl Group {
     /// After an announcement was followed: counts what came for it before.
@@ -128,7 +104,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let Some(group) = self.groups.get_mut(&id) else {
             return Ok(Handled::Ignored);
         };
@@ -213,7 +189,7 @@ impl Member {
         payload: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, BadObject> {
         let Some(group) = self.groups.get_mut(&id) else {
             return Ok(Handled::Ignored);
         };

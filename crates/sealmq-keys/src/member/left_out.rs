@@ -7,8 +7,8 @@ use sealmq_core::GroupId;
 use sealmq_core::crypto::Digest;
 
 use super::Member;
+use super::asking::Asking;
 use super::event::MemberEvent;
-use super::groups::{Asking, Group};
 use super::records::{self, LeftOutRecord};
 use super::types::Action;
 use crate::announcement::UnverifiedAnnouncement;
@@ -118,8 +118,8 @@ impl Member {
     /// Whether this member waits for a welcome, and has made no packages since it knows.
     pub(super) fn welcome_was_due(&self) -> bool {
         let set = self.newest_set_number();
-        let waiting = |g: &&Group| g.is_left_out() == Some(false);
-        let waiting = self.groups.values().filter(waiting);
+        let groups = self.groups.values();
+        let waiting = groups.filter(|group| group.is_left_out() == Some(false));
         let mut left_out = waiting.filter_map(|group| group.left_out.as_ref());
         left_out.any(|left_out| left_out.set >= set)
     }

@@ -13,7 +13,9 @@
 //!    shutdown;
 //! 5. without a clock, tells [`Member::set_uptime`] how long the device has been running.
 
+mod asking;
 mod chunks;
+mod draw;
 mod due;
 mod enrol;
 mod error;
@@ -29,9 +31,12 @@ mod holder;
 mod join;
 mod kept;
 mod lease;
+mod leases;
 mod left_out;
+mod listed;
 mod migrate;
 mod open;
+mod outcome;
 mod packages;
 mod peers;
 mod pending;
@@ -67,8 +72,9 @@ use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
 use crate::store::{Changes, Store};
+use asking::Asking;
 use evidence::Reported;
-use groups::{Asking, Group};
+use groups::Group;
 use holder::Holder;
 use kept::Kept;
 use packages::Package;

@@ -10,7 +10,7 @@ use sealmq_core::object::{List, ObjectError, Signer, kem_of};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 
-use super::enrol::entropy;
+use super::draw::entropy;
 use super::event::MemberEvent;
 use super::records::{self, DeviceRecord, PackageRecord, SecretBytes};
 use super::types::{Action, Now};

@@ -15,7 +15,7 @@ use sealmq_core::seal::{
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Padding;
 
-use super::enrol::entropy;
+use super::draw::entropy;
 use super::groups::Group;
 use super::types::{Now, OutgoingMessage, Sealed};
 use super::{Member, SealError, seconds};

@@ -8,9 +8,11 @@ use sealmq_core::DomainId;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey};
 use sealmq_core::object::{Kind, Object};
 
-use crate::enrolment::{EnrolmentRequest, UNKNOWN_DOMAIN};
+use crate::enrolment::EnrolmentRequest;
+use crate::key_package::UNKNOWN_DOMAIN;
 use crate::member::MemberError;
-use crate::member::enrol::{draw, load_identity, request_hash};
+use crate::member::draw::draw;
+use crate::member::enrol::{load_identity, request_hash};
 use crate::member::kept::Kept;
 use crate::member::records::{self, DeviceRecord, IdentityRecord, SecretBytes};
 use crate::store::{Changes, Store};
