@@ -11,6 +11,7 @@ use sealmq_core::crypto::{Digest, RecipientKeyPair};
 use sealmq_core::object::{ObjectError, Role, kem_of};
 use serde::{Deserialize, Serialize};
 
+use super::applicant::{Applicant, is_old};
 use super::draft::Table;
 use super::intake::Refused;
 use super::members::Admission;
@@ -22,9 +23,9 @@ use sealmq_keys::Fingerprint;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::Store;
+use sealmq_keys::TOKEN_ID_LEN;
 use sealmq_keys::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
 use sealmq_keys::{JoinRequest, OpenedJoinRequest};
-use sealmq_keys::{TOKEN_ID_LEN, VerifiedEnrolment};
 
 pub(super) const ANSWER_PREFIX: &str = "authority/answer/";
 
@@ -81,21 +82,6 @@ impl Joining {
     }
 }
 
-/// A request that was opened and verified.
-pub(super) struct Opened<'a> {
-    pub(super) device: Fingerprint,
-    pub(super) sealed: &'a OpenedJoinRequest,
-    pub(super) verified: VerifiedEnrolment<'a>,
-}
-
-impl Opened<'_> {
-    /// Number of its newest key package; 0 if it has none.
-    pub(super) fn last_package(&self) -> u32 {
-        let packages = self.verified.packages();
-        packages.last().map_or(0, |(_, package)| package.number())
-    }
-}
-
 impl Authority {
     pub(super) fn take_join(
         &mut self,
@@ -110,12 +96,12 @@ impl Authority {
         if Fingerprint::of(verified.key()) != device {
             return Err(ObjectError::Field("key").into());
         }
-        let opened = Opened {
+        let applicant = Applicant {
             device,
             sealed: &sealed,
             verified,
         };
-        let mut plan = self.decide(&opened, now, rng)?;
+        let mut plan = self.decide(&applicant, now, rng)?;
         // Not even an entry of the outbox is needed: a request that comes again is cleared again.
         let topic = ReservedTopic::Join(device).name(&self.domain.prefix);
         plan.publications.push(Publication::clear(topic));
@@ -159,38 +145,38 @@ impl Authority {
     /// The checks, in the order of spec/keys.md §12.
     fn decide(
         &mut self,
-        opened: &Opened<'_>,
+        applicant: &Applicant<'_>,
         now: u64,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Plan, Refused> {
         let mut plan = Plan::default();
-        if self.answer_again(opened, now, &mut plan)? {
+        if self.answer_again(applicant, now, &mut plan)? {
             return Ok(plan);
         }
         // Packages are numbered upwards: whoever saw an older request must not undo a newer one.
-        let waits = self.joining.pending.get(&opened.device);
-        if waits.is_some_and(|waits| opened.last_package() < waits.last_package) {
+        let waits = self.joining.pending.get(&applicant.device);
+        if waits.is_some_and(|waits| applicant.last_package() < waits.last_package) {
             return Err(Refused::Content("a newer request of this device waits"));
         }
-        let Some(id) = opened.verified.token() else {
-            self.wait_for_operator(opened, now, &mut plan)?;
+        let Some(id) = applicant.verified.token() else {
+            self.wait_for_operator(applicant, now, &mut plan)?;
             return Ok(plan);
         };
-        let fields = opened.verified.fields();
-        let hash = opened.verified.hash();
+        let fields = applicant.verified.fields();
+        let hash = applicant.verified.hash();
         // Only what the device signed decides about a refusal. The mac is not signed: whoever saw
         // the request can seal it again with a wrong one.
         let Some(token) = self.usable_token(id, now) else {
-            self.answer_refusal(opened, JoinRefusalReason::Token, now, &mut plan)?;
+            self.answer_refusal(applicant, JoinRefusalReason::Token, now, &mut plan)?;
             return Ok(plan);
         };
-        if !token.proves(opened.sealed) {
+        if !token.proves(applicant.sealed) {
             return Err(Refused::Content(
                 "made without the secret of its token: perhaps by somebody else than the device",
             ));
         }
         if !token.admits(fields.name) {
-            self.answer_refusal(opened, JoinRefusalReason::Name, now, &mut plan)?;
+            self.answer_refusal(applicant, JoinRefusalReason::Name, now, &mut plan)?;
             return Ok(plan);
         }
         let admission = Admission {
@@ -198,16 +184,16 @@ impl Authority {
             grants: token.grants.clone(),
             validity: token.member_validity,
         };
-        match self.admit(&opened.verified, admission, now, rng) {
+        match self.admit(&applicant.verified, admission, now, rng) {
             Ok((enrolled, admitted)) => {
                 plan.append(admitted);
                 self.use_token(id, &mut plan)?;
-                let answer = (opened.device, *hash);
+                let answer = (applicant.device, *hash);
                 self.answer_enrolled(answer, enrolled.number, now, &mut plan)?;
             }
             Err(error) => {
                 let reason = reason_of(&error).ok_or(error)?;
-                self.answer_refusal(opened, reason, now, &mut plan)?;
+                self.answer_refusal(applicant, reason, now, &mut plan)?;
             }
         }
         Ok(plan)
@@ -216,15 +202,15 @@ impl Authority {
     /// Answers what was answered before, without counting it again.
     fn answer_again(
         &mut self,
-        opened: &Opened<'_>,
+        applicant: &Applicant<'_>,
         now: u64,
         plan: &mut Plan,
     ) -> Result<bool, AuthorityError> {
-        let (device, hash) = (opened.device, *opened.verified.hash());
+        let (device, hash) = (applicant.device, *applicant.verified.hash());
         let serial = self.delegation.serial();
         let known = self.joining.answers.get(&device);
         let known = known.filter(|answer| answer.serial == serial);
-        let member = self.index.by_key(opened.verified.key().as_bytes());
+        let member = self.index.by_key(applicant.verified.key().as_bytes());
         let member = member.and_then(|number| self.members.get(&number));
         if let Some(member) = member.filter(|m| m.is_active() && m.request == hash) {
             if member.has_confirmed() {
@@ -268,13 +254,13 @@ impl Authority {
 
     pub(super) fn answer_refusal(
         &mut self,
-        opened: &Opened<'_>,
+        applicant: &Applicant<'_>,
         reason: JoinRefusalReason,
         now: u64,
         plan: &mut Plan,
     ) -> Result<(), AuthorityError> {
-        let answer = (opened.device, *opened.verified.hash());
-        let name = opened.verified.fields().name.into();
+        let answer = (applicant.device, *applicant.verified.hash());
+        let name = applicant.verified.fields().name.into();
         self.refuse_join(answer, name, reason, now, plan)
     }
 
@@ -397,10 +383,6 @@ const fn reason_of(error: &AuthorityError) -> Option<JoinRefusalReason> {
         }
         _ => None,
     }
-}
-
-pub(super) const fn is_old(at: u64, seconds: u64, now: u64) -> bool {
-    now.saturating_sub(at) > seconds
 }
 
 fn answer_key(device: Fingerprint) -> String {

@@ -2,6 +2,7 @@
 //! what to publish. Sans-IO: time and randomness are arguments.
 
 mod announce;
+mod applicant;
 mod delegation;
 mod domain;
 mod draft;

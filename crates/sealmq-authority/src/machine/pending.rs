@@ -9,8 +9,8 @@ use sealmq_core::check_name;
 use sealmq_core::crypto::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::applicant::{Applicant, is_old};
 use super::intake::Refused;
-use super::joining::{Opened, is_old};
 use super::members::{Admission, Enrolled, GrantSpec};
 use super::record;
 use super::{Authority, AuthorityError, Plan};
@@ -59,38 +59,38 @@ pub(super) struct PendingRecord {
 impl Authority {
     pub(super) fn wait_for_operator(
         &mut self,
-        opened: &Opened<'_>,
+        applicant: &Applicant<'_>,
         now: u64,
         plan: &mut Plan,
     ) -> Result<(), Refused> {
-        let fields = opened.verified.fields();
+        let fields = applicant.verified.fields();
         if self.index.by_key(&fields.key).is_some() {
-            self.answer_refusal(opened, JoinRefusalReason::Key, now, plan)?;
+            self.answer_refusal(applicant, JoinRefusalReason::Key, now, plan)?;
             return Ok(());
         }
-        if opened.sealed.request().len() > MAX_PENDING_LEN {
-            self.answer_refusal(opened, JoinRefusalReason::Request, now, plan)?;
+        if applicant.sealed.request().len() > MAX_PENDING_LEN {
+            self.answer_refusal(applicant, JoinRefusalReason::Request, now, plan)?;
             return Ok(());
         }
         let pending = &mut self.joining.pending;
-        if pending.len() >= MAX_PENDING && !pending.contains_key(&opened.device) {
+        if pending.len() >= MAX_PENDING && !pending.contains_key(&applicant.device) {
             return Err(Refused::Content(
                 "as many requests as possible wait for an operator already",
             ));
         }
         let record = PendingRecord {
-            device: opened.device.0,
-            request: opened.sealed.request().to_vec(),
+            device: applicant.device.0,
+            request: applicant.sealed.request().to_vec(),
             key: fields.key,
             name: fields.name.into(),
             packages: fields.packages.iter().count(),
-            hash: *opened.verified.hash(),
-            last_package: opened.last_package(),
+            hash: *applicant.verified.hash(),
+            last_package: applicant.last_package(),
             at: now,
         };
-        record::put(&mut plan.changes, pending_key(opened.device), &record)?;
-        pending.insert(opened.device, record);
-        self.answer_refusal(opened, JoinRefusalReason::Waiting, now, plan)?;
+        record::put(&mut plan.changes, pending_key(applicant.device), &record)?;
+        pending.insert(applicant.device, record);
+        self.answer_refusal(applicant, JoinRefusalReason::Waiting, now, plan)?;
         Ok(())
     }
 

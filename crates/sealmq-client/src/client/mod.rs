@@ -2,6 +2,7 @@
 
 mod answers;
 mod connection;
+mod parked;
 mod receiving;
 mod sending;
 mod will;
@@ -30,8 +31,8 @@ use crate::subscriptions::{Subscription, Subscriptions};
 use crate::time::Time;
 use crate::wire::Qos;
 pub use answers::Acknowledged;
+use parked::Parked;
 pub use receiving::Incoming;
-use sending::Parked;
 
 /// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
 const FILTERS_PER_PACKET: usize = 16;

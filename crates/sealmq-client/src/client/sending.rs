@@ -7,6 +7,7 @@ use sealmq_keys::Changes;
 use sealmq_keys::member::SealError;
 
 use super::Client;
+use super::parked::Parked;
 use crate::draft::Draft;
 use crate::error::ClientError;
 use crate::outbox::{Accepted, Content};
@@ -14,13 +15,6 @@ use crate::output::{Output, PublishId, Resume};
 use crate::settle::Settling;
 use crate::time::Time;
 use crate::wire::{Qos, Wire};
-
-/// A message whose keys have not arrived.
-pub(super) struct Parked {
-    draft: Draft,
-    id: PublishId,
-    pub(super) until: u64,
-}
 
 impl Client {
     /// Takes a message. [`Output::Accepted`] or [`Output::Refused`] answers, at once, or when its

@@ -1,0 +1,9 @@
+use crate::draft::Draft;
+use crate::output::PublishId;
+
+/// A message whose keys have not arrived.
+pub(super) struct Parked {
+    pub(super) draft: Draft,
+    pub(super) id: PublishId,
+    pub(super) until: u64,
+}
