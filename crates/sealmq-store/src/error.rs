@@ -231,7 +231,7 @@ impl fmt::Display for StoreError {
                 "store {} has format version {found}, this program knows version {}: use the \
                  program that wrote it",
                 path.display(),
-                crate::sealed::header::VERSION
+                crate::sealed::seal::VERSION
             ),
             Self::Corrupt { path, reason } => {
                 write!(

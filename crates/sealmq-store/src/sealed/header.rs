@@ -4,13 +4,10 @@ use std::path::Path;
 
 use sealmq_core::crypto::{MessageKey, NONCE_LEN, Secret, TAG_LEN, expand};
 
-use super::seal::{self, SALT_LEN, StoreKey};
+use super::seal::{self, SALT_LEN, StoreKey, VERSION};
 use super::unlock::Cost;
 use crate::role::ROLE_LEN;
 use crate::{StoreError, StoreRole, Unlock, UnlockMethod};
-
-/// Version of the format that this program writes and reads.
-pub(crate) const VERSION: u8 = 1;
 
 const MAGIC: [u8; 16] = *b"sealmq/1 store\0\0";
 const WRAP: &[u8] = b"sealmq/1 store wrap";

@@ -3,8 +3,10 @@
 use sealmq_core::crypto::{MessageKey, NONCE_LEN, Secret, TAG_LEN, expand};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::header::VERSION;
 use crate::{StoreError, StoreRole};
+
+/// Version of the format that this program writes and reads; bound to every value.
+pub(crate) const VERSION: u8 = 1;
 
 pub(crate) const SALT_LEN: usize = 32;
 
