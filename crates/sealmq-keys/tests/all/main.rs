@@ -16,6 +16,7 @@ mod forks;
 mod generations;
 mod group_state;
 mod leases;
+mod not_followed;
 mod objects;
 mod pooled;
 mod random_walk;
