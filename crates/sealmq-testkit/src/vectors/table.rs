@@ -29,25 +29,34 @@
 //! order, as calls of the builder's methods.
 //!
 //! ```text
-//! stories! { new => file:
+//! stories! { Follower::of(&group, READER, 1) => file:
 //!     "skip": "A member that was away." => .attacks(&["A5"]).ok(1).ok(6);
 //!     "fill": "Skipped epochs are filled." => .ok(1).ok(5).ok(3).known(5);
 //! }
 //! ```
 //!
-//! Both take any expression for the function: `Follower::of(&group, READER, 1)`, or a closure.
+//! For the function both take any expression: a name, a closure, `Plan::of("credential", context)`.
+//! Calls that are the same for all rows stand once, in brackets behind it:
+//! `Follower::of(&group, READER, 1), [.under(1).ok(1)] => file:`.
 
 macro_rules! table {
+    (@row ($case:expr) [$(.$step:ident($($argument:expr),*))*] $file:ident $verdict:tt $attacks:tt) => {
+        $case$(.$step($($argument),*))*.verdict($crate::vectors::table::verdict!($verdict), &$attacks, $file)
+    };
     ($($id:literal: $($value:expr),+ $(=> $last:expr)?;)+) => {
         [$(($id, $($value),+ $(, $last)?)),+]
     };
     ($case:ident: $($id:literal: $($value:expr),+ $(=> $last:expr)?;)+) => {
         $($case($id, $($value),+ $(, $last)?);)+
     };
-    ($plan:expr => $file:ident: $($id:literal: $($value:expr),+ => $verdict:tt $([$($attack:literal),+])?;)+) => {{
+    ($plan:expr, $common:tt => $file:ident:
+        $($id:literal: $($value:expr),+ => $verdict:tt $([$($attack:literal),+])?;)+) => {{
         let plan = $plan;
-        $(plan($id, $($value),+).verdict($crate::vectors::table::verdict!($verdict), &[$($($attack),+)?], $file);)+
+        $($crate::vectors::table::table!(@row (plan($id, $($value),+)) $common $file $verdict [$($($attack),+)?]);)+
     }};
+    ($plan:expr => $file:ident: $($rows:tt)+) => {
+        $crate::vectors::table::table! { $plan, [] => $file: $($rows)+ }
+    };
 }
 
 macro_rules! verdict {
@@ -60,10 +69,19 @@ macro_rules! verdict {
 }
 
 macro_rules! stories {
-    ($new:expr => $file:ident: $($id:literal: $($value:expr),+ => $(.$step:ident($($argument:expr),*))+;)+) => {{
+    (@row ($case:expr) [$(.$first:ident($($with:expr),*))*] $file:ident $(.$step:ident($($argument:expr),*))+) => {
+        $case$(.$first($($with),*))*$(.$step($($argument),*))+.done($file)
+    };
+    ($new:expr, $common:tt => $file:ident:
+        $($id:literal: $($value:expr),+ => $(.$step:ident($($argument:expr),*))+;)+) => {{
         let new = $new;
-        $(new($id, $($value),+)$(.$step($($argument),*))+.done($file);)+
+        $($crate::vectors::table::stories!(
+            @row (new($id, $($value),+)) $common $file $(.$step($($argument),*))+
+        );)+
     }};
+    ($new:expr => $file:ident: $($rows:tt)+) => {
+        $crate::vectors::table::stories! { $new, [] => $file: $($rows)+ }
+    };
 }
 
 pub(crate) use {stories, table, verdict};

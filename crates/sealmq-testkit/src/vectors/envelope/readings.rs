@@ -1,8 +1,11 @@
 //! Kind `open`: what else a reader of spec/envelope.md may read wrong, and no other vector shows
 //! (test-vectors/misreadings).
 
+use sealmq_core::Grant;
+use sealmq_core::object::Access;
+
 use super::case::Case;
-use super::open::{refused, serial};
+use super::open::{known, refused, serial};
 use super::replay::at;
 use super::scene::{Scene, VALIDITY, gateway, policy};
 use crate::vectors::craft::{Draft, Property};
@@ -18,14 +21,6 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     replays(scene, file);
 }
 
-fn known(plans: &[CredentialPlan]) -> Json {
-    Json::Array(plans.iter().map(|plan| Json::hex(plan.object())).collect())
-}
-
-fn case(scene: &Scene, id: &str, comment: &str) -> Case {
-    Case::new(scene, id, comment, "§9")
-}
-
 /// The plain message with a body that says more, or less.
 fn fields(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
@@ -34,11 +29,11 @@ fn fields(scene: &Scene, file: &mut VectorFile) {
         Property::CorrelationData(vec![2]),
     ];
     let empty = vec![Property::ContentType(""), Property::User("", "")];
-    stories! { |id, comment| case(scene, id, comment) => file:
+    stories! { Case::of(scene, "§9") => file:
         "hint-128-itself": "128 would be a second spelling of 0."
             => .bad(&plain.change(|d| d.message.hint = 128), "Rejected");
         "hint-127": "The highest hint."
-            => .with("credentials", known(&[serial(127)])).ok(&scene.sent_by(&serial(127)));
+            => .with("credentials", known(&[&serial(127)])).ok(&scene.sent_by(&serial(127)));
         "inside-4096": "4096 bytes in the credential's place: it does not verify, and the known one is used."
             => .ok(&plain.change(|d| d.message.credential = Some(vec![0x11; 4096])));
         "correlation-data-twice": "Only 0x26 may repeat."
@@ -51,9 +46,12 @@ fn fields(scene: &Scene, file: &mut VectorFile) {
 fn order(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
     let late = Some((NOW + 2 * WEEK) * 1000);
-    let mut unknown = plain.envelope();
-    unknown[3] ^= 1;
-    stories! { |id, comment| case(scene, id, comment) => file:
+    let unknown = flipped(&plain.envelope(), 3, 1);
+    let expired = CredentialPlan {
+        not_after: NOW - 1,
+        ..sensor()
+    };
+    stories! { Case::of(scene, "§9") => file:
         "order-key-before-validity": "An unknown key id, and the keys ran out."
             => .at(late).raw(&plain.topic, &unknown, "UnknownKey");
         "order-own-before-sender": "Its own message, and its own credential is not there."
@@ -62,8 +60,8 @@ fn order(scene: &Scene, file: &mut VectorFile) {
             => .with("refused", Json::Null).bad(&scene.sent_by(&serial(2)), "UnknownList");
         "order-revoked-before-validity": "Removed, and the credential has expired."
             => .with("refused", refused(&[(7, u32::MAX)]))
-            .with("credentials", known(&[CredentialPlan { not_after: NOW - 1, ..sensor() }]))
-            .bad(&scene.sent_by(&CredentialPlan { not_after: NOW - 1, ..sensor() }), "Revoked");
+            .with("credentials", known(&[&expired]))
+            .bad(&scene.sent_by(&expired), "Revoked");
         "order-hint-before-revoked": "Made under a newer credential, and the known one was removed."
             => .with("refused", refused(&[(7, 2)])).bad(&scene.sent_by(&serial(2)), "UnknownSender");
         "order-validity-before-grant": "The credential has expired, and the topic is not covered."
@@ -73,121 +71,75 @@ fn order(scene: &Scene, file: &mut VectorFile) {
 }
 
 fn credentials(scene: &Scene, file: &mut VectorFile) {
+    let (group, access, publish_filter) = (plant(), Access::BOTH, "plant/b/#");
     let twin = sensor().with(
-        &elements(&[sealmq_core::Grant {
-            group: sensor().group,
-            access: sealmq_core::object::Access::BOTH,
-            publish_filter: "plant/b/#",
+        &elements(&[Grant {
+            group,
+            access,
+            publish_filter,
         }]),
         |_| {},
     );
     let floor = object! { sender: 7_u8, serial: 2_u8, credential_serial: 0_u8, floor: 0_u8 };
-    stories! { |id, comment| case(scene, id, comment) => file:
+    stories! { Case::of(scene, "§9") => file:
         "inside-equal": "Another credential inside, of the known one's serial: the known one counts."
             => .attacks(&["C12"]).ok(&scene.sent().change(|d| d.message.credential = Some(twin.clone())));
         "order-of-credentials": "The delegation's serial counts before the credential's."
-            => .with("credentials", known(&[serial(5)])).with("floors", Json::Array(vec![floor]))
+            => .with("credentials", known(&[&serial(5)])).with("floors", Json::Array(vec![floor]))
             .attacks(&["A15"]).bad(&scene.sent_by(&serial(5)), "Revoked");
     }
-    for (id, filter, topic, reason) in table! {
-        "name-twice":           "plant/%c/%c", "plant/gateway-9/gateway-9", None;
-        "name-capital":         "plant/%C/#",  "plant/gateway-9/x", Some("NotAllowed");
-        "name-capital-literal": "plant/%C/#",  "plant/%C/x", None;
-    } {
-        let plan = CredentialPlan {
-            publish_filter: filter,
-            ..gateway()
-        };
-        let draft = scene.sent_by(&plan).change(|d| d.topic = topic.to_owned());
-        let case = Case::new(
-            scene,
-            format!("publish-filter-{id}"),
-            "Each level that is exactly `%c` stands for the name, and nothing else does.",
-            "§9",
-        )
-        .with("credentials", known(std::slice::from_ref(&plan)));
-        match reason {
-            Some(reason) => case.bad(&draft, reason),
-            None => case.ok(&draft),
-        }
-        .done(file);
+    let of = |publish_filter| CredentialPlan {
+        publish_filter,
+        ..gateway()
+    };
+    let (twice, capital) = (of("plant/%c/%c"), of("plant/%C/#"));
+    let on = |plan, topic: &str| scene.sent_by(plan).change(|d| d.topic = topic.to_owned());
+    let case = |id, plan| {
+        let comment = "Each level that is exactly `%c` stands for the name, and nothing else does.";
+        Case::new(scene, id, comment, "§9").with("credentials", known(&[plan]))
+    };
+    stories! { case => file:
+        "publish-filter-name-twice": &twice => .ok(&on(&twice, "plant/gateway-9/gateway-9"));
+        "publish-filter-name-capital": &capital => .bad(&on(&capital, "plant/gateway-9/x"), "NotAllowed");
+        "publish-filter-name-capital-literal": &capital => .ok(&on(&capital, "plant/%C/x"));
     }
 }
 
 fn times(scene: &Scene, file: &mut VectorFile) {
+    let plain = scene.sent();
     let dated = |issued_at: u64, not_after: u64| CredentialPlan {
         issued_at,
         not_after,
         ..sensor()
     };
-    let of = |plan: &CredentialPlan, id: &str, comment: &str| {
-        case(scene, id, comment).with("credentials", known(std::slice::from_ref(plan)))
-    };
-    let plan = dated(NOW, NOW + 1000);
-    of(
-        &plan,
-        "no-clock-credential-later",
-        "Without a clock, a credential may be younger than the newest announcement.",
-    )
-    .at(None)
-    .ok(&scene.sent_by(&plan))
-    .done(file);
-    let plan = dated(NOW - 10, NOW + 1);
-    of(
-        &plan,
-        "credential-last-millisecond",
-        "Bounds in seconds count whole seconds of the clock.",
-    )
-    .at(Some((NOW + 1) * 1000 + 999))
-    .ok(&scene.sent_by(&plan))
-    .done(file);
-    let plan = dated(NOW + 12, NOW + 1000);
+    let (later, last, early) = (
+        dated(NOW, NOW + 1000),
+        dated(NOW - 10, NOW + 1),
+        dated(NOW + 12, NOW + 1000),
+    );
     let skew = object! { grace: 3600_u16, freshness: 0_u8, skew: 10_u8, will_age: WEEK };
-    of(&plan, "credential-own-skew", "The skew is the policy's.")
-        .with("policy", skew)
-        .bad(&scene.sent_by(&plan), "Stale")
-        .done(file);
-    let plain = scene.sent();
-    stories! { |id, comment| case(scene, id, comment) => file:
+    let forged = flipped(&plain.envelope(), 60, 1);
+    let will = plain.change(|d| (d.message.will, d.message.retain) = (true, true));
+    let (end, of_will) = (NOW + 60, NOW_MS + 600_000 + SKEW_MS);
+    stories! { Case::of(scene, "§9") => file:
+        "no-clock-credential-later": "Without a clock, a credential may be younger than the newest announcement."
+            => .with("credentials", known(&[&later])).at(None).ok(&scene.sent_by(&later));
+        "credential-last-millisecond": "Bounds in seconds count whole seconds of the clock."
+            => .with("credentials", known(&[&last])).at(Some((NOW + 1) * 1000 + 999)).ok(&scene.sent_by(&last));
+        "credential-own-skew": "The skew is the policy's."
+            => .with("credentials", known(&[&early])).with("policy", skew).bad(&scene.sent_by(&early), "Stale");
         "keys-last-millisecond": "Bounds in seconds count whole seconds of the clock."
             => .at(Some((NOW + VALIDITY + 3900) * 1000 + 999)).ok(&plain);
-    }
-    let mut forged = plain.envelope();
-    forged[60] ^= 1;
-    let end = NOW + 60;
-    for (id, comment, now, reason) in table! {
-        "delegation-keys": "The keys end with the delegation, after grace and skew.", end + 3901 => "Stale";
-        "delegation-keys-last": "The keys' last second under a delegation that has ended.",
-            end + 3900 => "Rejected";
-    } {
-        case(scene, id, comment)
-            .with("delegation_not_after", end)
-            .at(Some(now * 1000))
-            .raw(&plain.topic, &forged, reason)
-            .done(file);
-    }
-    let will = plain.change(|d| (d.message.will, d.message.retain) = (true, true));
-    for (id, by, reason) in [("last", 0, None), ("over", 1, Some("Stale"))] {
-        let case = Case::new(
-            scene,
-            format!("will-age-retained-{id}"),
-            "A will's age counts in retained delivery, too.",
-            "§9",
-        )
-        .attacks(&["A25"])
-        .with("policy", policy(60, 600))
-        .retained(true)
-        .at(Some(NOW_MS + 600_000 + SKEW_MS + by));
-        match reason {
-            Some(reason) => case.bad(&will, reason),
-            None => case.ok(&will),
-        }
-        .done(file);
-    }
-    stories! { |id, comment| case(scene, id, comment) => file:
+        "delegation-keys": "The keys end with the delegation, after grace and skew."
+            => .with("delegation_not_after", end).at(Some((end + 3901) * 1000)).raw(&plain.topic, &forged, "Stale");
+        "delegation-keys-last": "The keys' last second under a delegation that has ended."
+            => .with("delegation_not_after", end).at(Some((end + 3900) * 1000)).raw(&plain.topic, &forged, "Rejected");
+        "will-age-retained-last": "A will's age counts in retained delivery, too."
+            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true).at(Some(of_will)).ok(&will);
+        "will-age-retained-over": "A will's age counts in retained delivery, too."
+            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true).at(Some(of_will + 1)).bad(&will, "Stale");
         "freshness-retain-flag": "A live message that was published with retain has to be fresh."
-            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1))
-            .bad(&plain.change(|d| d.message.retain = true), "Stale");
+            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1)).bad(&plain.change(|d| d.message.retain = true), "Stale");
     }
 }
 
@@ -196,7 +148,7 @@ fn replays(scene: &Scene, file: &mut VectorFile) {
     let will = Draft::new(scene.epoch(), &sensor(), "will").change(|d| d.message.will = true);
     let late = Some(NOW_MS + 600_000 + SKEW_MS + 1);
     let value = plain.change(|d| d.message.retain = true);
-    stories! { |id, comment| case(scene, id, comment) => file:
+    stories! { Case::of(scene, "§9") => file:
         "will-number-of-session": "A will is not compared with sessions, nor they with it."
             => .attacks(&["A25"]).ok(&plain).ok(&will).ok(&at(&plain, 1));
         "session-number-of-will": "A will takes no place among the sessions."
@@ -210,7 +162,7 @@ fn replays(scene: &Scene, file: &mut VectorFile) {
     }
     let session = |n: u64| scene.in_session(NOW + n);
     let five = |id: &str, comment: &str, numbers: [u64; 5]| {
-        let case = case(scene, id, comment).attacks(&["A11"]);
+        let case = Case::new(scene, id, comment, "§9").attacks(&["A11"]);
         numbers.iter().fold(case, |case, n| case.ok(&session(*n)))
     };
     stories! { five => file:

@@ -68,16 +68,10 @@ impl Scene {
     }
 
     pub(crate) fn fixtures(&self, file: &mut VectorFile) {
-        for plan in [sensor(), insider(), gateway(), renewed()] {
-            let serial = if plan.serial == 1 {
-                String::new()
-            } else {
-                format!("-serial-{}", plan.serial)
-            };
-            file.fixture(
-                format!("credential-{}{serial}", plan.name),
-                Json::hex(plan.object()),
-            );
+        let credentials = [sensor(), insider(), gateway(), renewed()].map(|plan| plan.object());
+        let names = ["sensor-7", "insider-8", "gateway-9", "sensor-7-serial-2"];
+        for (name, credential) in names.iter().zip(credentials) {
+            file.fixture(format!("credential-{name}"), Json::hex(credential));
         }
         file.fixture("authority", authority_json(&authority(1)));
         file.fixture("reader", self.reader());

@@ -97,56 +97,41 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 }
 
 fn confirmations(file: &mut VectorFile) {
-    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
-        Plan::new("confirmation", id, comment, object, confirmation_context()).attacks(&["A3"])
-    };
-    let with = |change: fn(&mut ConfirmationEntry)| {
-        let mut entry = entry();
-        change(&mut entry);
-        confirmation(&[entry], |_| {})
-    };
-    let numbered = |count: u8| -> Vec<ConfirmationEntry> {
+    let own = identity("sensor-7");
+    let with =
+        |change: fn(&mut ConfirmationEntry)| confirmation(&[altered(&entry(), change)], |_| {});
+    let of = |change: fn(&mut Confirmation<'_>)| confirmation(&[entry()], change);
+    let numbered = |count: u8| {
         let group = |n: u8| if n == 0 { plant() } else { GroupId([n; 16]) };
-        let mut entries: Vec<_> = (0..count)
-            .map(|n| ConfirmationEntry {
-                group: group(n),
-                ..entry()
-            })
-            .collect();
+        let entries = (0..count).map(|n| ConfirmationEntry {
+            group: group(n),
+            ..entry()
+        });
+        let mut entries: Vec<_> = entries.collect();
         entries.sort_by_key(|entry| entry.group);
-        entries
-    };
-    table! { plan => file:
-        "one-group": "One group.",       with(|_| {})                        => valid;
-        "64-groups": "The most groups.", confirmation(&numbered(64), |_| {}) => valid;
-    }
-    let context = object! { domain: domain().0, member: 7_u8, identity: public("sensor-7") };
-    let (none, comment) = (confirmation(&[], |_| {}), "It confirms nothing.");
-    Plan::new("confirmation", "no-group", comment, none, context)
-        .attacks(&["A3"])
-        .invalid(file, "field");
-    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
-        plan(id, comment, object).invalid(file, reason);
+        confirmation(&entries, |_| {})
     };
     let descending: Vec<_> = group_entries().into_iter().rev().collect();
-    let body = [
-        body_of(&confirmation(&[entry()], |_| {}), Kind::Confirmation),
-        &[0; 8192],
-    ]
-    .concat();
-    table! { bad:
-        "65-groups": "More groups than a member can be in.", confirmation(&numbered(65), |_| {}) => "field";
+    let large = [body_of(&of(|_| {}), Kind::Confirmation), &[0; 8192]].concat();
+    let no_proofs = object! { domain: domain().0, member: 7_u8, identity: public("sensor-7") };
+    table! { Plan::of("confirmation", confirmation_context()) => file:
+        "one-group": "One group.", with(|_| {}) => valid ["A3"];
+        "64-groups": "The most groups.", numbered(64) => valid ["A3"];
+    }
+    table! { Plan::of("confirmation", no_proofs) => file:
+        "no-group": "It confirms nothing.", confirmation(&[], |_| {}) => "field" ["A3"];
+    }
+    table! { Plan::of("confirmation", confirmation_context()), [.attacks(&["A3"])] => file:
+        "65-groups": "More groups than a member can be in.", numbered(65) => "field";
         "group-twice": "A group twice.", confirmation(&[entry(), entry()], |_| {}) => "field";
         "descending": "Groups descend.", confirmation(&descending, |_| {}) => "field";
         "epoch-0": "Epochs begin with 1.", with(|e| e.epoch = 0) => "field";
         "package-0": "Packages begin with 1.", with(|e| e.package_number = 0) => "field";
-        "other-member": "It names another member than the topic.",
-            confirmation(&[entry()], |f| f.member = MemberNumber(8)) => "field";
-        "domain": "Of another domain.",
-            confirmation(&[entry()], |f| f.domain = DomainId([1; 16])) => "domain";
+        "other-member": "It names another member than the topic.", of(|f| f.member = MemberNumber(8)) => "field";
+        "domain": "Of another domain.", of(|f| f.domain = DomainId([1; 16])) => "domain";
         "insider": "Another member confirms for this one.",
             confirmation_by(&identity("insider-8"), &[entry()], |_| {}) => "signature";
-        "size": "Above 8192 bytes.", sign(Kind::Confirmation, &body, &identity("sensor-7")) => "size";
+        "size": "Above 8192 bytes.", sign(Kind::Confirmation, &large, &own) => "size";
     }
 }
 
@@ -154,22 +139,17 @@ fn confirmations(file: &mut VectorFile) {
 fn proofs(file: &mut VectorFile) {
     let group = group();
     let welcome = welcome(&group);
-    let mut bad = |id: &str, comment: &'static str, proof: [u8; 32]| {
-        let entry = ConfirmationEntry { proof, ..entry() };
-        let object = confirmation(&[entry], |_| {});
-        Plan::new("confirmation", id, comment, object, confirmation_context())
-            .attacks(&["A3", "A31"])
-            .invalid(file, "proof");
-    };
-    let leaf = group.node_key(LEAF, 4);
-    table! { bad:
-        "proof-other-leaf": "Proved with another leaf's key.", group.node_key(18, 4).confirm(&welcome);
+    let proven = |proof: [u8; 32]| confirmation(&[ConfirmationEntry { proof, ..entry() }], |_| {});
+    let (leaf, node) = (group.node_key(LEAF, 4), |node| group.node_key(node, 4));
+    table! { Plan::of("confirmation", confirmation_context()), [.attacks(&["A3", "A31"])] => file:
+        "proof-other-leaf": "Proved with another leaf's key.", proven(node(18).confirm(&welcome)) => "proof";
         "proof-other-welcome": "The proof is for an older welcome.",
-            leaf.confirm(&digest("an older welcome"));
-        "proof-other-epoch": "Proved with the key of the epoch after.", leaf.ratchet().confirm(&welcome);
+            proven(leaf.confirm(&digest("an older welcome"))) => "proof";
+        "proof-other-epoch": "Proved with the key of the epoch after.",
+            proven(leaf.ratchet().confirm(&welcome)) => "proof";
         "proof-inner-node": "Proved with the key of the leaf's parent.",
-            group.node_key(LEAF / 2, 4).confirm(&welcome);
-        "proof-zeros": "No proof.", [0; 32];
+            proven(node(LEAF / 2).confirm(&welcome)) => "proof";
+        "proof-zeros": "No proof.", proven([0; 32]) => "proof";
     }
     let elsewhere = ConfirmationEntry {
         group: office(),
@@ -181,24 +161,13 @@ fn proofs(file: &mut VectorFile) {
 }
 
 fn refusals(file: &mut VectorFile) {
-    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
-        let context = under_authority().with("request", digest("request of sensor-7"));
-        Plan::new("join_refusal", id, comment, object, context)
-    };
+    let context = || under_authority().with("request", digest("request of sensor-7"));
+    let plan = Plan::of("join_refusal", context());
     for reason in 2..=6 {
-        plan(
-            &format!("reason-{reason}"),
-            "A final reason.",
-            join_refusal(|f| f.4 = reason),
-        )
-        .valid(file);
+        let object = join_refusal(|f| f.4 = reason);
+        plan(&format!("reason-{reason}"), "A final reason.", object).valid(file);
     }
-    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
-        plan(id, comment, object)
-            .attacks(&["C4"])
-            .invalid(file, reason);
-    };
-    table! { bad:
+    table! { Plan::of("join_refusal", context()), [.attacks(&["C4"])] => file:
         "reason-0": "Reasons begin with 1.", join_refusal(|f| f.4 = 0) => "field";
         "reason-7": "There is no reason 7.", join_refusal(|f| f.4 = 7) => "field";
         "domain": "Of another domain.", join_refusal(|f| f.0 = DomainId([1; 16])) => "domain";

@@ -160,7 +160,7 @@ fn announcements(file: &mut VectorFile) {
     });
     stories! { Follower::of(&group, READER, 7) => file:
         "extension": "Epoch 8 has an extension; its entries are bound to the head with it."
-            => .ok(7).ok(8).ok(9);
+            => .through(7..=9);
         "extension-critical": "Epoch 8 in a form that must be understood."
             => .ok(7).raw(&refused, "unsupported");
     }

@@ -3,7 +3,7 @@
 mod changes;
 
 use super::follower::{Follower, fixtures};
-use crate::vectors::group::Group;
+use crate::vectors::group::{Draft, Group};
 use crate::vectors::prelude::*;
 
 /// A reader's and a publisher's leaf in trees of depth 4.
@@ -42,38 +42,20 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 }
 
 fn in_order(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
-    for (id, leaf) in [
-        ("ordinary-reader", READER),
-        ("ordinary-publisher", PUBLISHER),
-    ] {
-        Follower::new(
-            ordinary,
-            leaf,
-            1,
-            id,
-            "Ordinary epochs, one after the other; the base follows with the window.",
-        )
-        .attacks(&["A4"])
-        .ok(1)
-        .ok(2)
-        .ok(3)
-        .ok(4)
-        .ok(5)
-        .done(file);
-    }
-    for (id, leaf) in [("healing-reader", READER), ("healing-publisher", PUBLISHER)] {
-        Follower::new(healing, leaf, 1, id, "Ordinary and healing epochs mixed.")
-            .attacks(&["A3", "A28"])
-            .ok(1)
-            .ok(2)
-            .ok(3)
-            .ok(4)
-            .ok(5)
-            .ok(6)
-            .ok(7)
-            .done(file);
-    }
+    let ahead = |issued_at: u64, not_after: u64| Draft {
+        issued_at,
+        not_after,
+        ..ordinary.draft_of(1, false)
+    };
     stories! { |id, comment, group, leaf, epoch| Follower::new(group, leaf, epoch, id, comment) => file:
+        "ordinary-reader": "Ordinary epochs, one after the other; the base follows with the window.",
+            ordinary, READER, 1 => .attacks(&["A4"]).through(1..=5);
+        "ordinary-publisher": "Ordinary epochs, one after the other; the base follows with the window.",
+            ordinary, PUBLISHER, 1 => .attacks(&["A4"]).through(1..=5);
+        "healing-reader": "Ordinary and healing epochs mixed.",
+            healing, READER, 1 => .attacks(&["A3", "A28"]).through(1..=7);
+        "healing-publisher": "Ordinary and healing epochs mixed.",
+            healing, PUBLISHER, 1 => .attacks(&["A3", "A28"]).through(1..=7);
         "welcome-later": "A welcome for a later epoch.",
             ordinary, READER, 3 => .attacks(&["A20"]).ok(3).ok(4);
         "welcome-after-healing": "The welcome names the last healing epoch.",
@@ -84,15 +66,10 @@ fn in_order(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
             ordinary, READER, 1 => .attacks(&["B4"]).ok(1).ok(2).known(2).known(1);
         "ran-out": "Announcements are followed after their not_after.",
             ordinary, READER, 1 => .attacks(&["A2"]).at(Some(NOW + 10 * WEEK)).ok(1).ok(2);
-    }
-    let mut ahead = ordinary.draft_of(1, false);
-    (ahead.issued_at, ahead.not_after) = (NOW + 300, NOW + WEEK);
-    Follower::new(ordinary, READER, 1, "issued-ahead", "Issued ahead by skew.")
-        .ok_draft(&ahead)
-        .done(file);
-    (ahead.issued_at, ahead.not_after) = (NOW + WEEK, NOW + 2 * WEEK);
-    stories! { Follower::of(ordinary, READER, 1) => file:
-        "no-clock": "Without a clock no time is checked." => .at(None).ok_draft(&ahead);
+        "issued-ahead": "Issued ahead by skew.",
+            ordinary, READER, 1 => .ok_draft(&ahead(NOW + 300, NOW + WEEK));
+        "no-clock": "Without a clock no time is checked.",
+            ordinary, READER, 1 => .at(None).ok_draft(&ahead(NOW + WEEK, NOW + 2 * WEEK));
     }
 }
 
@@ -130,8 +107,8 @@ fn windows(file: &mut VectorFile) {
     let mut wide = Group::new("window-16", 2).with_window(16);
     wide.rotate_times(19);
     stories! { |id, comment, group, leaf| Follower::new(group, leaf, 1, id, comment) => file:
-        "window-0": "No epoch but the current one is kept.", &none, READER => .ok(1).ok(2).ok(3).ok(4).ok(5);
-        "window-16": "The largest window.", &wide, 5 => .ok(1).ok(17).ok(18).ok(19).ok(3).ok(10);
+        "window-0": "No epoch but the current one is kept.", &none, READER => .through(1..=5);
+        "window-16": "The largest window.", &wide, 5 => .ok(1).through(17..=19).ok(3).ok(10);
     }
     let mut one = Group::new("window-1", 4).with_window(1);
     one.rotate();
@@ -142,8 +119,7 @@ fn windows(file: &mut VectorFile) {
     shrinking.policy.window = 0;
     shrinking.rotate();
     stories! { |id, comment, group| Follower::new(group, READER, 1, id, comment) => file:
-        "healing-below-base": "The last healing epoch has left the window.",
-            &one => .ok(1).ok(2).ok(3).ok(4).ok(5);
+        "healing-below-base": "The last healing epoch has left the window.", &one => .through(1..=5);
         "fill-after-healing-left": "Filled after the healing epoch has left the window.",
             &one => .ok(1).ok(2).ok(5).ok(4);
         "window-shrinks": "The window is the newest announcement's.", &shrinking => .ok(1).ok(4);

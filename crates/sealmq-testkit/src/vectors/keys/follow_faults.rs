@@ -23,15 +23,12 @@ fn other(group: &Group, epoch: u64, change: impl FnOnce(&mut Draft)) -> Draft {
 }
 
 fn forks(group: &Group, file: &mut VectorFile) {
-    let new = |id: &'static str, comment: &'static str| {
-        Follower::new(group, READER, 1, id, comment).attacks(&["A13", "A14"])
-    };
-    stories! { new => file:
+    stories! { Follower::of(group, READER, 1), [.attacks(&["A13", "A14"])] => file:
         "fork-same-epoch": "Two announcements of one epoch."
             => .ok(1).ok(2).bad_draft(&other(group, 2, |_| {}), "fork").known(2)
             .bad_draft(&other(group, 2, |_| {}), "fork");
         "fork-older-epoch": "Another announcement of an epoch of the window."
-            => .ok(1).ok(2).ok(3).bad_draft(&other(group, 2, |_| {}), "fork");
+            =>.through(1..=3).bad_draft(&other(group, 2, |_| {}), "fork");
         "fork-previous": "It names another predecessor."
             => .ok(1).bad_draft(&other(group, 2, |d| d.previous = digest("another")), "fork");
         "fork-next": "Its successor names another predecessor."
@@ -42,44 +39,28 @@ fn forks(group: &Group, file: &mut VectorFile) {
         "fork-welcome": "It contradicts the predecessor that the welcome names."
             => .attacks(&["B3"]).bad_draft(&other(group, 3, |d| d.previous = digest("another")), "fork");
     }
-    stories! { new => file:
+    stories! { Follower::of(group, READER, 1), [.attacks(&["A13", "A14"])] => file:
         "fork-below-base": "Before the base: the successor names another predecessor."
-            => .ok(1).ok(2).ok(3).ok(4).bad_draft(&other(group, 1, |_| {}), "fork");
+            =>.through(1..=4).bad_draft(&other(group, 1, |_| {}), "fork");
     }
 }
 
 fn healing_forks(group: &Group, file: &mut VectorFile) {
-    let new = |id: &'static str, comment: &'static str| {
-        Follower::new(group, READER, 1, id, comment).attacks(&["A14"])
-    };
-    let claims = |epoch: u64, healing: (u64, &str)| {
-        other(group, epoch, |d| {
-            d.healing = (
-                healing.0,
-                if healing.0 == 0 {
-                    Digest::ZERO
-                } else {
-                    digest(healing.1)
-                },
-            )
-        })
-    };
-    let ordinary_as_healing = other(group, 4, |d| d.healing = (1, group.epoch(1).hash));
-    stories! { new => file:
+    let claims = |epoch: u64, healing: (u64, Digest)| other(group, epoch, |d| d.healing = healing);
+    stories! { Follower::of(group, READER, 1), [.attacks(&["A14"]).through(1..=3)] => file:
         "fork-healing-hash": "It names another healing announcement than the one that was followed."
-            => .ok(1).ok(2).ok(3).bad_draft(&claims(4, (2, "another")), "fork");
+            => .bad_draft(&claims(4, (2, digest("another"))), "fork");
         "fork-healing-denied": "It denies the healing epoch that was followed."
-            => .ok(1).ok(2).ok(3).bad_draft(&claims(4, (0, "")), "fork");
+            => .bad_draft(&claims(4, (0, Digest::ZERO)), "fork");
         "fork-healing-ordinary": "It names an ordinary epoch as a healing one."
-            => .ok(1).ok(2).ok(3).bad_draft(&ordinary_as_healing, "fork");
+            => .bad_draft(&claims(4, (1, group.epoch(1).hash)), "fork");
     }
     let late = other(group, 6, |d| (d.kind, d.covers) = (1, vec![vec![2, 3]]));
     stories! { |id, comment, epoch| Follower::new(group, READER, epoch, id, comment) => file:
         "fork-healing-of-welcome": "It contradicts the last healing epoch that the welcome names.",
-            7 => .attacks(&["B3"])
-            .bad_draft(&other(group, 7, |d| d.healing = (4, group.epoch(4).hash)), "fork");
+            7 => .attacks(&["B3"]).bad_draft(&claims(7, (4, group.epoch(4).hash)), "fork");
         "fork-healing-hash-of-welcome": "The same epoch as the welcome's, with another hash.",
-            7 => .bad_draft(&claims(7, (5, "another")), "fork");
+            7 => .bad_draft(&claims(7, (5, digest("another"))), "fork");
         "fork-healing-denied-by-next": "A healing epoch that its successor denies.",
             5 => .ok(5).ok(8).bad_draft(&late, "fork");
     }
@@ -90,8 +71,7 @@ fn bounds(group: &Group, file: &mut VectorFile) {
     let draft = far.draft_of(65_538, false);
     let object = far.encode(&far.draft_of(1, false));
     stories! { |id, comment, group, leaf, epoch| Follower::new(group, leaf, epoch, id, comment) => file:
-        "too-old": "It has left the window.",
-            group, READER, 1 => .ok(1).ok(2).ok(3).ok(4).ok(5).bad(2, "too_old");
+        "too-old": "It has left the window.", group, READER, 1 => .through(1..=5).bad(2, "too_old");
         "too-old-for-welcome": "From before the welcome.",
             group, READER, 3 => .attacks(&["A20"]).bad(2, "too_old");
         "too-old-next-known": "From before the welcome, and the next epoch is known.",
@@ -122,56 +102,42 @@ fn with_epoch(object: &[u8], epoch: u64) -> Vec<u8> {
 }
 
 fn secrets(group: &Group, file: &mut VectorFile) {
-    let mut bad = |id: &'static str, comment: &'static str, leaf: u32, draft: Draft| {
-        Follower::new(group, leaf, 1, id, comment)
-            .attacks(&["C7"])
-            .ok(1)
-            .bad_draft(&draft, "wrong_secret")
-            .ok(2)
-            .bad_draft(
-                &other(group, 3, |d| d.psk_check = Some([1; 32])),
-                "wrong_secret",
-            )
-            .done(file);
-    };
-    table! { bad:
-        "wrong-group-key": "The announced group key is not the one of the secret.",
-            READER, other(group, 2, |d| d.group_key = Some([9; 32]));
-        "wrong-psk-check": "The announced check value is not the one of the psk.",
-            READER, other(group, 2, |d| d.psk_check = Some([9; 32]));
-        "wrong-psk-check-publisher": "A publish-only member checks the psk, too.",
-            PUBLISHER, other(group, 2, |d| d.psk_check = Some([9; 32]));
-        "wrong-secret-wrapped": "The entry holds another secret than the one announced.",
-            READER, other(group, 2, |d| d.wrapped = Some(secret("another reader secret")));
+    let (wrong, later) = (
+        "wrong_secret",
+        other(group, 3, |d| d.psk_check = Some([1; 32])),
+    );
+    let second = |change: fn(&mut Draft)| other(group, 2, change);
+    stories! { |id, comment, leaf| Follower::new(group, leaf, 1, id, comment), [.attacks(&["C7"]).ok(1)] => file:
+        "wrong-group-key": "The announced group key is not the one of the secret.", READER
+            => .bad_draft(&second(|d| d.group_key = Some([9; 32])), wrong).ok(2).bad_draft(&later, wrong);
+        "wrong-psk-check": "The announced check value is not the one of the psk.", READER
+            => .bad_draft(&second(|d| d.psk_check = Some([9; 32])), wrong).ok(2).bad_draft(&later, wrong);
+        "wrong-psk-check-publisher": "A publish-only member checks the psk, too.", PUBLISHER
+            => .bad_draft(&second(|d| d.psk_check = Some([9; 32])), wrong).ok(2).bad_draft(&later, wrong);
+        "wrong-secret-wrapped": "The entry holds another secret than the one announced.", READER
+            => .bad_draft(&second(|d| d.wrapped = Some(secret("another reader secret"))), wrong).ok(2)
+            .bad_draft(&later, wrong);
     }
     // Entries that were wrapped for another head, epoch or node.
     let draft = group.draft_of(2, false);
     let (_, head_hash) = group.head(&draft);
     let inline = |entries: Vec<u8>| group.encode_with(&draft, &[vec![0], blob(&entries)].concat());
-    let mut entries =
-        |id: &'static str, comment: &'static str, attacks: &[&'static str], entries: Vec<u8>| {
-            Follower::new(group, READER, 1, id, comment)
-                .attacks(attacks)
-                .ok(1)
-                .raw(&inline(entries), "wrong_secret")
-                .done(file);
-        };
-    let at_epoch_3 = group.draft_of(3, false);
-    table! { entries:
-        "wrong-head": "The wrap is bound to the head.",
-            &["A13"], group.entries(&draft, &digest("another head"), &[2, 3]);
-        "wrong-epoch": "Wrapped under the node key of the next epoch.",
-            &["A13"],
-            { let later = Draft { reader: sealmq_keys::ReaderSecret::new(secret("reader secret of ordinary 2")), ..at_epoch_3 }; group.entries(&later, &head_hash, &[2, 3]) };
-    }
-    let mut swapped = group.entries(&draft, &head_hash, &[2, 3]);
-    let (first, second) = swapped.split_at_mut(52);
-    first[4..].swap_with_slice(&mut second[4..]);
-    let mut altered = group.entries(&draft, &head_hash, &[2, 3]);
-    altered[51] ^= 1;
-    table! { entries:
-        "halves-swapped": "The entries of the halves have changed places.", &["A27"], swapped;
-        "entry-tag":      "The last bit of the entry's tag, signed.",       &["D18"], altered;
+    let later = Draft {
+        reader: group.draft_of(2, false).reader,
+        ..group.draft_of(3, false)
+    };
+    let right = group.entries(&draft, &head_hash, &[2, 3]);
+    let swapped = [&right[..4], &right[56..], &right[52..56], &right[4..52]].concat();
+    stories! { Follower::of(group, READER, 1), [.ok(1)] => file:
+        "wrong-head": "The wrap is bound to the head."
+            => .attacks(&["A13"])
+            .raw(&inline(group.entries(&draft, &digest("another head"), &[2, 3])), wrong);
+        "wrong-epoch": "Wrapped under the node key of the next epoch."
+            => .attacks(&["A13"]).raw(&inline(group.entries(&later, &head_hash, &[2, 3])), wrong);
+        "halves-swapped": "The entries of the halves have changed places."
+            => .attacks(&["A27"]).raw(&inline(swapped), wrong);
+        "entry-tag": "The last bit of the entry's tag, signed."
+            => .attacks(&["D18"]).raw(&inline(flipped(&right, 51, 1)), wrong);
     }
     stories! { Follower::of(group, PUBLISHER, 1) => file:
         "other-group-key-publisher": "A publish-only member cannot check the group key: it takes what is signed."
@@ -180,42 +146,27 @@ fn secrets(group: &Group, file: &mut VectorFile) {
 }
 
 fn before_everything(group: &Group, file: &mut VectorFile) {
-    let mut bad = |id: &'static str,
-                   comment: &'static str,
-                   change: &dyn Fn(&mut Draft),
-                   reason: &'static str| {
-        Follower::new(group, READER, 1, id, comment)
-            .attacks(&["F4"])
-            .ok(1)
-            .bad_draft(&other(group, 2, change), reason)
-            .done(file);
-    };
-    table! { bad:
-        "other-group": "Of another group.", &|d| d.group = office() => "group";
-        "role": "Signed by a key without the role.", &|d| (d.signer, d.key) = (ISSUER, issuer(1)) => "role";
-        "other-serial": "Signed under a delegation that the member does not hold.",
-            &|d| d.serial = 2 => "role";
-        "signature": "Signed by a member.", &|d| d.key = identity("insider-8") => "signature";
-        "from-the-future": "Issued ahead by skew and a second.",
-            &|d| (d.issued_at, d.not_after) = (NOW + 301, NOW + WEEK) => "expired";
-        "field": "A field breaks a rule.", &|d| d.policy.window = 17 => "field";
-        "lease-field": "A lease shorter than any policy may have.", &|d| d.policy.lease = 9 => "field";
+    let second = |change: fn(&mut Draft)| other(group, 2, change);
+    stories! { Follower::of(group, READER, 1), [.attacks(&["F4"]).ok(1)] => file:
+        "other-group": "Of another group." => .bad_draft(&second(|d| d.group = office()), "group");
+        "role": "Signed by a key without the role."
+            => .bad_draft(&second(|d| (d.signer, d.key) = (ISSUER, issuer(1))), "role");
+        "other-serial": "Signed under a delegation that the member does not hold."
+            => .bad_draft(&second(|d| d.serial = 2), "role");
+        "signature": "Signed by a member." => .bad_draft(&second(|d| d.key = identity("insider-8")), "signature");
+        "from-the-future": "Issued ahead by skew and a second."
+            => .bad_draft(&second(|d| (d.issued_at, d.not_after) = (NOW + 301, NOW + WEEK)), "expired");
+        "field": "A field breaks a rule." => .bad_draft(&second(|d| d.policy.window = 17), "field");
+        "lease-field": "A lease shorter than any policy may have."
+            => .bad_draft(&second(|d| d.policy.lease = 9), "field");
     }
-    let object = group.announcement(2);
-    let mut raw = |id: &'static str, comment: &'static str, object: &[u8], reason: &'static str| {
-        Follower::new(group, READER, 1, id, comment)
-            .attacks(&["B4"])
-            .ok(1)
-            .raw(object, reason)
-            .ok(2)
-            .raw(object, reason)
-            .done(file);
-    };
-    table! { raw:
-        "cleared": "The topic was cleared: nothing is deleted.", &[] => "form";
-        "garbage": "Something else on the topic.", &[0x5a; 200] => "form";
-        "truncated": "Cut off on the way: the bytes that stand in the signature's place are none.",
-            &object[..object.len() - 70] => "encoding";
-        "other-kind": "An object of another kind.", &delegation(1) => "kind";
+    let (object, other) = (group.announcement(2), delegation(1));
+    let cut = &object[..object.len() - 70];
+    stories! { Follower::of(group, READER, 1), [.attacks(&["B4"]).ok(1)] => file:
+        "cleared": "The topic was cleared: nothing is deleted." => .raw(&[], "form").ok(2).raw(&[], "form");
+        "garbage": "Something else on the topic." => .raw(&[0x5a; 200], "form").ok(2).raw(&[0x5a; 200], "form");
+        "truncated": "Cut off on the way: the bytes that stand in the signature's place are none."
+            => .raw(cut, "encoding").ok(2).raw(cut, "encoding");
+        "other-kind": "An object of another kind." => .raw(&other, "kind").ok(2).raw(&other, "kind");
     }
 }

@@ -1,6 +1,7 @@
 //! Building one vector of kind `announcement_follow`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use sealmq_core::crypto::KemKeyPair;
 use sealmq_keys::WelcomeFields;
@@ -160,6 +161,11 @@ impl<'a> Follower<'a> {
         let window = u64::from(self.group.policy.window);
         let (number, secret) = (epoch.number, self.secret(&epoch.reader));
         self.accept(number, &epoch.announcement, secret, window)
+    }
+
+    /// These of the group's announcements, one after the other.
+    pub(crate) fn through(self, epochs: RangeInclusive<u64>) -> Self {
+        epochs.fold(self, Self::ok)
     }
 
     /// An object that says what a draft says, in another encoding, is accepted.

@@ -72,11 +72,6 @@ fn unreduced(key: &mut [u8]) {
 }
 
 fn delegations(file: &mut VectorFile) {
-    let plan = |id: &str, comment: &'static str, object: Vec<u8>, context: Json| {
-        Plan::new("delegation", id, comment, object, context)
-            .spec(SPEC)
-            .attacks(&["D15", "A24"])
-    };
     let made = |suite: Suite, serial: u32, kem: u16, key: &[u8]| {
         let kem_keys = elements(&[DelegatedKemKey { kem, key }]);
         let one = delegation_with(serial, &elements(&delegated(1)), &kem_keys, |_| {});
@@ -89,64 +84,26 @@ fn delegations(file: &mut VectorFile) {
     };
     let pair = RecipientKeyPair::derive(KemId::XWing, &secret("kem key of the authority"));
     let key = pair.public().as_bytes();
-    let right = made(Suite::Two, 1, KEM_XWING, key);
-    table! { plan => file:
-        "suite-2": "A domain of suite 2.", right.clone(), under_root() => valid;
+    let of = |key: &[u8]| made(Suite::Two, 1, KEM_XWING, key);
+    let held = |held: &[u8]| Plan::of("delegation", under_root().with("held", Json::hex(held)));
+    table! { Plan::of("delegation", under_root()), [.spec(SPEC).attacks(&["D15", "A24"])] => file:
+        "suite-2": "A domain of suite 2.", of(key) => valid;
+        "suite-2-x25519": "A key of suite 1.", made(Suite::Two, 1, KEM_X25519, &[9; 32]) => "field";
+        "suite-1-xwing": "A key of suite 2 in suite 1.", made(Suite::One, 1, KEM_XWING, key) => "field";
+        "suite-2-key-short": "1215 bytes.", of(&key[..1215]) => "field";
+        "suite-2-key-long": "1217 bytes.", of(&trailing(key)) => "field";
+        "suite-2-ml-kem": "A coefficient out of range.", of(&altered(&key.to_vec(), |key| unreduced(key))) => "field";
     }
-    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>| {
-        plan(id, comment, object, under_root()).invalid(file, "field");
-    };
-    let x25519 = [9; 32];
-    let longer = [key, &[0]].concat();
-    table! { bad:
-        "suite-2-x25519":    "A key of suite 1.",            made(Suite::Two, 1, KEM_X25519, &x25519);
-        "suite-1-xwing":     "A key of suite 2 in suite 1.", made(Suite::One, 1, KEM_XWING, key);
-        "suite-2-key-short": "1215 bytes.",                  made(Suite::Two, 1, KEM_XWING, &key[..1215]);
-        "suite-2-key-long":  "1217 bytes.",                  made(Suite::Two, 1, KEM_XWING, &longer);
+    table! { held(&delegation(1)), [.spec(SPEC).attacks(&["D15", "A24"])] => file:
+        "suite-changes": "No domain changes its suite: 2 after 1.",
+            made(Suite::Two, 2, KEM_XWING, key) => "form";
     }
-    let mut wrong = key.to_vec();
-    unreduced(&mut wrong);
-    table! { bad:
-        "suite-2-ml-kem": "A coefficient out of range.", made(Suite::Two, 1, KEM_XWING, &wrong);
-    }
-    let next = made(Suite::Two, 2, KEM_XWING, key);
-    let held = under_root().with("held", Json::hex(delegation(1)));
-    table! { plan => file:
-        "suite-changes": "No domain changes its suite: 2 after 1.", next, held => "form";
-    }
-    let held = under_root().with("held", Json::hex(&right));
-    table! { plan => file:
-        "suite-changes-back": "No domain changes its suite: 1 after 2.", delegation(2), held => "form";
+    table! { held(&of(key)), [.spec(SPEC).attacks(&["D15", "A24"])] => file:
+        "suite-changes-back": "No domain changes its suite: 1 after 2.", delegation(2) => "form";
     }
 }
 
 fn packages(file: &mut VectorFile) {
-    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
-        let context = object! { domain: domain().0, now: NOW, skew: 300_u16, suite: 2_u8 };
-        Plan::new("key_package", id, comment, object, context)
-            .spec(SPEC)
-            .attacks(&["A24"])
-    };
-    let zeros = altered_package(|body| body[KEY_AT + X25519_AT..][..32].fill(0));
-    table! { plan => file:
-        "suite-2":           "An X-Wing key.",                package(1) => valid;
-        "suite-2-low-order": "X-Wing takes any X25519 half.", zeros      => valid;
-    }
-    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
-        plan(id, comment, object).invalid(file, reason);
-    };
-    let coefficient = altered_package(|body| unreduced(&mut body[KEY_AT..]));
-    table! { bad:
-        "suite-2-form":   "A package of suite 1.",       key_package(NAME, 1) => "form";
-        "suite-2-ml-kem": "A coefficient out of range.", coefficient          => "field";
-    }
-    for (id, comment, at, bytes) in [
-        ("odd", "The second coefficient is 3329.", 1, [0x10, 0xd0]),
-        ("last", "The last coefficient is 3329.", 1150, [0x10, 0xd0]),
-    ] {
-        let object = altered_package(|body| body[KEY_AT + at..][..2].copy_from_slice(&bytes));
-        bad(&format!("suite-2-ml-kem-{id}"), comment, object, "field");
-    }
     let with_key = |kem: u16, key: &[u8]| {
         altered_package(|body| {
             let times = body.split_off(KEY_AT + 1216);
@@ -155,40 +112,36 @@ fn packages(file: &mut VectorFile) {
         })
     };
     let key = pair(1).public().as_bytes().to_vec();
-    let longer = [&key[..], &[0]].concat();
-    let mut flipped = package(1);
-    flipped[100] ^= 1;
-    table! { bad:
-        "suite-2-kem":     "The KEM of suite 1.",            with_key(KEM_X25519, &[9; 32])    => "field";
-        "suite-2-kem-id":  "The id of suite 1's KEM alone.", with_key(KEM_X25519, &key)        => "field";
-        "suite-2-short":   "1215 bytes.",                    with_key(KEM_XWING, &key[..1215]) => "field";
-        "suite-2-long":    "1217 bytes.",                    with_key(KEM_XWING, &longer)      => "field";
-        "suite-2-altered": "A bit of the key.",              flipped                           => "signature";
+    let zeros = altered_package(|body| body[KEY_AT + X25519_AT..][..32].fill(0));
+    let coefficient = altered_package(|body| unreduced(&mut body[KEY_AT..]));
+    let of_3329 =
+        |at: usize| altered_package(|body| body[KEY_AT + at..][..2].copy_from_slice(&[0x10, 0xd0]));
+    let context = object! { domain: domain().0, now: NOW, skew: 300_u16, suite: 2_u8 };
+    table! { Plan::of("key_package", context), [.spec(SPEC).attacks(&["A24"])] => file:
+        "suite-2": "An X-Wing key.", package(1) => valid;
+        "suite-2-low-order": "X-Wing takes any X25519 half.", zeros => valid;
+        "suite-2-form": "A package of suite 1.", key_package(NAME, 1) => "form";
+        "suite-2-ml-kem": "A coefficient out of range.", coefficient => "field";
+        "suite-2-ml-kem-odd": "The second coefficient is 3329.", of_3329(1) => "field";
+        "suite-2-ml-kem-last": "The last coefficient is 3329.", of_3329(1150) => "field";
+        "suite-2-kem": "The KEM of suite 1.", with_key(KEM_X25519, &[9; 32]) => "field";
+        "suite-2-kem-id": "The id of suite 1's KEM alone.", with_key(KEM_X25519, &key) => "field";
+        "suite-2-short": "1215 bytes.", with_key(KEM_XWING, &key[..1215]) => "field";
+        "suite-2-long": "1217 bytes.", with_key(KEM_XWING, &trailing(&key)) => "field";
+        "suite-2-altered": "A bit of the key.", flipped(&package(1), 100, 1) => "signature";
     }
 }
 
 fn requests(file: &mut VectorFile) {
-    let plan = |id: &str, comment: &'static str, object: Vec<u8>| {
-        let context = object! { domain: domain().0, suite: 2_u8 };
-        Plan::new("enrolment_request", id, comment, object, context)
-            .spec(SPEC)
-            .attacks(&["A24"])
-    };
     let made = |packages: &[Vec<u8>]| request_as(Suite::Two, NAME, packages, |_| {});
-    table! { plan => file:
-        "suite-2":             "A request with a package.",   made(&[package(1)]) => valid;
-        "suite-2-no-packages": "A request without packages.", made(&[])           => valid;
-    }
-    let mut bad = |id: &str, comment: &'static str, object: Vec<u8>, reason: &'static str| {
-        plan(id, comment, object).invalid(file, reason);
-    };
     let coefficient = altered_package(|body| unreduced(&mut body[KEY_AT..]));
-    let mut flipped = made(&[]);
-    *flipped.last_mut().unwrap() ^= 0x10;
-    table! { bad:
-        "suite-2-form":      "A request of suite 1.",     request(NAME, &[])            => "form";
-        "suite-2-package":   "A package of suite 1.",     made(&[key_package(NAME, 1)]) => "form";
-        "suite-2-ml-kem":    "A package with a bad key.", made(&[coefficient])          => "field";
-        "suite-2-signature": "A bit of the signature.",   flipped                       => "signature";
+    let (none, context) = (made(&[]), object! { domain: domain().0, suite: 2_u8 });
+    table! { Plan::of("enrolment_request", context), [.spec(SPEC).attacks(&["A24"])] => file:
+        "suite-2": "A request with a package.", made(&[package(1)]) => valid;
+        "suite-2-no-packages": "A request without packages.", none.clone() => valid;
+        "suite-2-form": "A request of suite 1.", request(NAME, &[]) => "form";
+        "suite-2-package": "A package of suite 1.", made(&[key_package(NAME, 1)]) => "form";
+        "suite-2-ml-kem": "A package with a bad key.", made(&[coefficient]) => "field";
+        "suite-2-signature": "A bit of the signature.", flipped(&none, none.len() - 1, 0x10) => "signature";
     }
 }

@@ -36,11 +36,11 @@ pub(super) fn serials(file: &mut VectorFile) {
 pub(super) fn removed(healing: &Group, file: &mut VectorFile) {
     stories! { |id, comment, leaf| Follower::new(healing, leaf, 1, id, comment) => file:
         "removed": "Removed in epoch 4: no entry for this leaf.",
-            21 => .attacks(&["A26"]).ok(1).ok(2).ok(3).bad(4, "not_covered");
+            21 => .attacks(&["A26"]).through(1..=3).bad(4, "not_covered");
         "removed-for-good": "A removed member cannot follow the epochs after its removal.",
-            21 => .attacks(&["A26"]).ok(1).ok(2).ok(3).bad(4, "not_covered").asks(5, 4).asks(6, 5);
+            21 => .attacks(&["A26"]).through(1..=3).bad(4, "not_covered").asks(5, 4).asks(6, 5);
         "removed-publisher": "A removed publish-only member.",
-            30 => .attacks(&["A17"]).ok(1).ok(2).ok(3).bad(4, "not_covered");
+            30 => .attacks(&["A17"]).through(1..=3).bad(4, "not_covered");
         "removed-earlier": "Whoever was removed earlier is left out of every later healing cover.",
             20 => .attacks(&["A26"]).ok(1).bad(2, "not_covered").asks(4, 2);
     }

@@ -68,7 +68,7 @@ fn claims(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
             healing, 7 => .attacks(&["B3"])
             .bad_draft(&claiming(healing, 7, (4, healing.epoch(5).hash)), "fork");
         "fork-healing-none": "It names an ordinary epoch as a healing one, and none has healed.",
-            ordinary, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3)
+            ordinary, 1 => .attacks(&["A14"]).through(1..=3)
             .bad_draft(&claiming(ordinary, 4, (2, ordinary.epoch(2).hash)), "fork");
     }
 }
@@ -93,7 +93,7 @@ fn orders(ordinary: &Group, recovered: &Group, file: &mut VectorFile) {
             .ok_draft(&forged(recovered, 1, 6, Some(digest("before the thief")))).now_under(&authority(2))
             .replaced(&Welcome::new(recovered, 23, 5, 2)).not_installed(&second, "fork").ok(5);
         "welcome-below-current": "A newer generation, for an epoch of the window.",
-            ordinary, 1 => .attacks(&["B5"]).ok(1).ok(2).ok(3).ok(4)
+            ordinary, 1 => .attacks(&["B5"]).through(1..=4)
             .moved(&Welcome::new(ordinary, 23, 3, 2).with(again)).known(4).known(3);
     }
 }
@@ -116,9 +116,9 @@ fn contradictions(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
         "welcome-fork-base": "The welcome before names another predecessor.",
             ordinary, 3 => .attacks(&["A14"]).not_installed(&welcome, "fork");
         "welcome-fork-healing-denied": "It denies a healing epoch that was followed.",
-            healing, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3).not_installed(&denies, "fork");
+            healing, 1 => .attacks(&["A14"]).through(1..=3).not_installed(&denies, "fork");
         "welcome-fork-healing-ordinary": "It says that an ordinary epoch healed.",
-            healing, 1 => .attacks(&["A14"]).ok(1).ok(2).ok(3).not_installed(&invents, "fork");
+            healing, 1 => .attacks(&["A14"]).through(1..=3).not_installed(&invents, "fork");
         "welcome-healing-own": "The epoch that it is for healed: the one before it is what it names.",
             healing, 1 => .ok(1).ok(2).moved(&Welcome::new(healing, 23, 2, 2).with(again)).known(2);
     }
@@ -128,7 +128,6 @@ fn contradictions(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
 fn current(ordinary: &Group, file: &mut VectorFile) {
     stories! { Follower::of(ordinary, 27, 1) => file:
         "half-current": "Its current epoch is the one before the welcome's, until it has followed that."
-            => .attacks(&["A27"]).ok(1).ok(2).ok(3).ok(4).moved(&Welcome::new(ordinary, 23, 3, 2)).ok(3)
-            .ok(4);
+            => .attacks(&["A27"]).through(1..=4).moved(&Welcome::new(ordinary, 23, 3, 2)).ok(3).ok(4);
     }
 }
