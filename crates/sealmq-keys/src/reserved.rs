@@ -12,9 +12,9 @@ use sealmq_core::{GroupId, MemberNumber};
 
 use crate::announcement::MAX_CHUNK_LEN;
 use crate::confirmation::MAX_CONFIRMATION_LEN;
-use crate::fingerprint::Fingerprint;
 use crate::heartbeat::MAX_HEARTBEAT_LEN;
 use crate::nonce_answer::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN};
+use crate::objects::fingerprint::Fingerprint;
 use crate::package_set::MAX_PACKAGE_SET_LEN;
 use crate::welcome::MAX_WELCOME_LEN;
 

@@ -18,9 +18,9 @@ use self::newest::Newest;
 use self::slot::{Slot, Slots};
 use crate::announcement::Policy;
 use crate::confirmation::ConfirmationEntry;
-use crate::epoch::Psk;
 use crate::tree::{Half, PathKeys};
 
+pub use crate::epoch::{EpochSecret, Psk, ReaderSecret};
 pub use error::{FollowError, Fork, InstallError, StateError};
 pub use follow::{FollowContext, Followed, MAX_CATCH_UP};
 pub use install::Installed;

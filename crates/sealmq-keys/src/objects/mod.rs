@@ -1,0 +1,70 @@
+//! What travels: signed objects (spec/keys.md §3 to §8), requests and answers of joining, tokens, and
+//! the files that people carry. Each is checked before anything is believed: what begins with
+//! `Verified`, and [`Announcement`] and [`RefusedList`], exist only when it was.
+
+pub(crate) mod announcement;
+pub(crate) mod chain;
+pub(crate) mod confirmation;
+pub(crate) mod cursor;
+pub(crate) mod delegation;
+pub(crate) mod enrolment;
+pub(crate) mod fingerprint;
+pub(crate) mod heartbeat;
+pub(crate) mod join_refusal;
+pub(crate) mod key_package;
+pub(crate) mod nonce_answer;
+pub(crate) mod package_set;
+pub(crate) mod refused;
+pub(crate) mod signed;
+pub(crate) mod welcome;
+
+#[cfg(feature = "alloc")]
+pub(crate) mod armour;
+#[cfg(feature = "alloc")]
+pub(crate) mod join_request;
+#[cfg(feature = "alloc")]
+pub(crate) mod token;
+
+pub use announcement::{
+    Announcement, ChunkRef, ChunkSink, Cover, CoverChunks, CoverEntries, CoverEntry, CoverKey,
+    ENTRY_LEN, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN, MAX_CHUNK_ENTRIES,
+    MAX_CHUNK_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
+    MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement, reaches_reserved,
+};
+pub use confirmation::{
+    Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,
+    VerifiedConfirmation,
+};
+pub use delegation::{
+    DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
+    MAX_KEM_KEYS, Roles, VerifiedDelegation,
+};
+pub use enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
+pub use fingerprint::Fingerprint;
+pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeartbeat};
+pub use join_refusal::{
+    JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
+};
+pub use key_package::{
+    KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN, VerifiedKeyPackage,
+};
+pub use nonce_answer::{
+    LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
+};
+pub use package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
+pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
+pub use welcome::{
+    MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
+};
+
+#[cfg(feature = "alloc")]
+pub use armour::{
+    ArmourError, CredentialFile, MAX_FILE_LEN, decode_armour, decode_credential_file,
+    decode_request, encode_armour, encode_credential_file, encode_request,
+};
+#[cfg(feature = "alloc")]
+pub use fingerprint::fingerprint;
+#[cfg(feature = "alloc")]
+pub use join_request::{JoinRequest, MAX_JOIN_REQUEST_LEN, OpenedJoinRequest};
+#[cfg(feature = "alloc")]
+pub use token::{MAX_TOKEN_LEN, NamePattern, Token, TokenError, join_mac};
