@@ -10,7 +10,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use sealmq_bench::{Domain, NOW};
-use sealmq_keys::{FollowContext, GroupState};
+use sealmq_keys::group::{FollowContext, GroupState};
 
 fn follow(c: &mut Criterion) {
     let mut domain = Domain::new(10);

@@ -6,9 +6,11 @@ use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{
-    EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, NO_TOKEN, ReservedTopic, UNKNOWN_DOMAIN,
-    VerifiedDelegation, VerifiedWelcome,
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::group::GroupState;
+use sealmq_keys::objects::{
+    EnrolmentRequest, KEM_X25519, KeyPackage, NO_TOKEN, UNKNOWN_DOMAIN, VerifiedDelegation,
+    VerifiedWelcome,
 };
 
 /// Unix seconds.

@@ -9,10 +9,9 @@ use sealmq_core::crypto::{
 };
 use sealmq_core::object::Access;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::{
-    Changes, FollowContext, FollowError, GroupState, ReservedTopic, Store as _, VerifiedDelegation,
-    VerifiedWelcome,
-};
+use sealmq_keys::group::{FollowContext, FollowError, GroupState};
+use sealmq_keys::objects::{VerifiedDelegation, VerifiedWelcome};
+use sealmq_keys::{Changes, ReservedTopic, Store as _};
 use sealmq_store::MemoryStore;
 
 use crate::domain::{CountingRng, GROUP, NOW, YEAR, request_with};

@@ -11,8 +11,9 @@ use std::alloc::System;
 use sealmq_authority::{Authority, GrantSpec, NewGroup};
 use sealmq_bench::{CountingRng, NOW};
 use sealmq_core::object::Access;
+use sealmq_keys::Store as _;
 use sealmq_keys::member::{Action, Member, MemberOptions};
-use sealmq_keys::{Store as _, decode_request};
+use sealmq_keys::objects::decode_request;
 use sealmq_store::MemoryStore;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

@@ -10,7 +10,7 @@ use sealmq_core::crypto::{IdentityKey, Secret};
 use sealmq_core::object::{List, ObjectError, suite_of_number};
 
 use crate::armour::DelegationRequest;
-use sealmq_keys::{DelegatedKemKey, DelegatedKey, Delegation, MAX_DELEGATION_LEN, Roles};
+use sealmq_keys::objects::{DelegatedKemKey, DelegatedKey, Delegation, MAX_DELEGATION_LEN, Roles};
 
 /// The owner of a domain: an Ed25519 key that members pin.
 pub struct RootKey(IdentityKey);

@@ -4,10 +4,11 @@ use getrandom::SysRng;
 use sealmq_core::object::suite_of;
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, check_name};
+use sealmq_keys::Store as _;
 use sealmq_keys::member::Member;
-use sealmq_keys::{
-    MAX_FILE_LEN, Store as _, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file,
-    decode_request, fingerprint,
+use sealmq_keys::objects::{
+    MAX_FILE_LEN, UNKNOWN_DOMAIN, VerifiedEnrolment, decode_credential_file, decode_request,
+    fingerprint,
 };
 use sealmq_store::{FileStore, StoreRole, Vault};
 

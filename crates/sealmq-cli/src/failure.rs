@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use sealmq_authority::office::{OfficeError, Unfinished};
 use sealmq_authority::{AuthorityError, LoadError};
 use sealmq_broker::BrokerError;
-use sealmq_keys::ArmourError;
 use sealmq_keys::member::MemberError;
+use sealmq_keys::objects::ArmourError;
 use sealmq_store::StoreError;
 
 /// How the program ends. The numbers are documented in `sealmq --help`.

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
 use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Time};
+use sealmq_keys::Store as _;
 use sealmq_keys::member::{JoinOptions, JoinWay};
-use sealmq_keys::{Store as _, Token, fingerprint};
+use sealmq_keys::objects::{Token, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
 

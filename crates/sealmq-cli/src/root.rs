@@ -7,7 +7,8 @@ use sealmq_authority::{DelegationRequest, RootKey, decode_delegation_request, en
 use sealmq_core::crypto::Secret as Seed;
 use sealmq_core::object::{Role, suite_of_number};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{Changes, MAX_FILE_LEN, Roles, Store as _, fingerprint};
+use sealmq_keys::objects::{MAX_FILE_LEN, Roles, fingerprint};
+use sealmq_keys::{Changes, Store as _};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::{RootArgs, RootDelegate, RootInit};

@@ -11,7 +11,8 @@ use sealmq_core::GroupId;
 use sealmq_keys::member::{
     EnrolledAs, GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError,
 };
-use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store};
+use sealmq_keys::objects::{Fingerprint, JoinRefusalReason};
+use sealmq_keys::{Changes, Store};
 
 use crate::subscriptions::Subscription;
 use crate::time::Time;

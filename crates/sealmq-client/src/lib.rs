@@ -14,7 +14,8 @@
 //! ```
 //! # use sealmq_authority::{Authority, GrantSpec, NewGroup};
 //! # use sealmq_core::object::Access;
-//! # use sealmq_keys::{decode_request, member::Member};
+//! # use sealmq_keys::member::Member;
+//! # use sealmq_keys::objects::decode_request;
 //! use sealmq_client::{Client, Draft, Event, Limits, Options, Output, Time};
 //! use sealmq_keys::Store;
 //!

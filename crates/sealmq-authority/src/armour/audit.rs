@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::object::{List, decode};
-use sealmq_keys::{ArmourError, decode_armour, encode_armour};
+use sealmq_keys::objects::{ArmourError, decode_armour, encode_armour};
 
 use crate::audit::MAX_AUDIT_ENTRY_LEN;
 
@@ -57,7 +57,7 @@ pub fn decode_audit_log(text: &str) -> Result<Vec<Vec<u8>>, ArmourError> {
 mod tests {
     use super::*;
     use alloc::vec;
-    use sealmq_keys::{MAX_FILE_LEN, encode_request};
+    use sealmq_keys::objects::{MAX_FILE_LEN, encode_request};
 
     /// Logs get longer than any other file.
     #[test]

@@ -7,7 +7,7 @@ use sealmq_core::DomainId;
 use sealmq_core::object::{List, decode};
 use serde::{Deserialize, Serialize};
 
-use sealmq_keys::{
+use sealmq_keys::objects::{
     ArmourError, DelegatedKemKey, DelegatedKey, MAX_AUTHORITY_KEYS, MAX_FILE_LEN, MAX_KEM_KEYS,
     decode_armour, encode_armour,
 };
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use alloc::vec;
     use sealmq_core::object::Role;
-    use sealmq_keys::Roles;
+    use sealmq_keys::objects::Roles;
 
     fn request() -> DelegationRequest {
         DelegationRequest {

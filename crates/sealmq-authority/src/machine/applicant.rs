@@ -1,4 +1,4 @@
-use sealmq_keys::{Fingerprint, OpenedJoinRequest, VerifiedEnrolment};
+use sealmq_keys::objects::{Fingerprint, OpenedJoinRequest, VerifiedEnrolment};
 
 /// A device that asks to join: its request, opened and verified.
 pub(super) struct Applicant<'a> {

@@ -18,7 +18,7 @@ use super::{Authority, AuthorityError, LoadError, Plan, draw};
 use crate::armour::DelegationRequest;
 use crate::root::{RootError, RootKey};
 use sealmq_keys::Store;
-use sealmq_keys::{DelegatedKey, Roles};
+use sealmq_keys::objects::{DelegatedKey, Roles};
 use sealmq_keys::{check_prefix, default_prefix};
 
 /// Configuration of a new domain.

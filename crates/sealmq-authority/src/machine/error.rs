@@ -7,7 +7,7 @@ use sealmq_core::crypto::{EntropyError, KemError};
 use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, NameError};
 
-use sealmq_keys::TokenError;
+use sealmq_keys::objects::TokenError;
 
 /// Why the authority refused to act. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

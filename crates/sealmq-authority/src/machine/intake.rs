@@ -13,10 +13,10 @@ use sealmq_core::{GroupId, MemberNumber};
 use super::limits::Bucket;
 use super::record::MemberRecord;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
-use sealmq_keys::Fingerprint;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
-use sealmq_keys::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields};
+use sealmq_keys::objects::Fingerprint;
+use sealmq_keys::objects::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields};
 
 /// Seconds between two nonce answers for one member and group (spec/keys.md §8).
 const NONCE_INTERVAL: u64 = 5;

@@ -19,13 +19,13 @@ use super::pending::{PENDING_PREFIX, PENDING_SECONDS, PendingRecord};
 use super::record;
 use super::tokens::{TOKEN_PREFIX, TokenRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
-use sealmq_keys::Fingerprint;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::Store;
-use sealmq_keys::TOKEN_ID_LEN;
-use sealmq_keys::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
-use sealmq_keys::{JoinRequest, OpenedJoinRequest};
+use sealmq_keys::objects::Fingerprint;
+use sealmq_keys::objects::TOKEN_ID_LEN;
+use sealmq_keys::objects::{JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN};
+use sealmq_keys::objects::{JoinRequest, OpenedJoinRequest};
 
 pub(super) const ANSWER_PREFIX: &str = "authority/answer/";
 

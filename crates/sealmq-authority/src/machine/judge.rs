@@ -10,12 +10,12 @@ use super::log::object_hash;
 use super::suspended::{Announced, EvidenceKind, LOG_REACH, REACH, Seen, SeenGroup};
 use super::{Authority, AuthorityError, LoadError};
 use crate::audit::AuditLog;
-use sealmq_keys::Announcement;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::Store;
-use sealmq_keys::VerifiedDelegation;
-use sealmq_keys::{HeartbeatFields, VerifiedHeartbeat};
-use sealmq_keys::{REMOVED, RefusedList};
+use sealmq_keys::objects::Announcement;
+use sealmq_keys::objects::VerifiedDelegation;
+use sealmq_keys::objects::{HeartbeatFields, VerifiedHeartbeat};
+use sealmq_keys::objects::{REMOVED, RefusedList};
 
 /// What an object with a valid signature tells.
 pub(super) enum Judged {

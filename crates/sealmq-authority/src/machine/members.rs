@@ -15,7 +15,7 @@ use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::Store;
-use sealmq_keys::VerifiedEnrolment;
+use sealmq_keys::objects::VerifiedEnrolment;
 
 /// What a new member may do in one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ impl Authority {
         let topic = ReservedTopic::Credential(number).name(&self.domain.prefix);
         plan.publish(Publication::retained(topic, credential.clone()));
         self.issue_welcomes(&mut member, &leaves, now, &mut plan, rng)?;
-        let credential_file = sealmq_keys::encode_credential_file(
+        let credential_file = sealmq_keys::objects::encode_credential_file(
             &self.domain.root_key,
             &self.domain.prefix,
             &self.domain.delegation,
@@ -319,7 +319,7 @@ impl Authority {
             .get(&format!("{OUTBOX_PREFIX}{topic}"))
             .map_err(LoadError::Store)?;
         let credential = stands.ok_or(LoadError::Authority(AuthorityError::Record))?;
-        sealmq_keys::encode_credential_file(
+        sealmq_keys::objects::encode_credential_file(
             &self.domain.root_key,
             &self.domain.prefix,
             &self.domain.delegation,

@@ -10,10 +10,10 @@ use super::intake::Refused;
 use super::record::{self, MemberRecord, PackageRecord, Place};
 use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
-use sealmq_keys::Fingerprint;
-use sealmq_keys::PackageSet;
-use sealmq_keys::VerifiedKeyPackage;
-use sealmq_keys::{ConfirmationEntry, VerifiedConfirmation};
+use sealmq_keys::objects::Fingerprint;
+use sealmq_keys::objects::PackageSet;
+use sealmq_keys::objects::VerifiedKeyPackage;
+use sealmq_keys::objects::{ConfirmationEntry, VerifiedConfirmation};
 
 /// What the authority makes of one entry of a confirmation.
 enum Verdict {

@@ -14,9 +14,9 @@ use super::intake::Refused;
 use super::members::{Admission, Enrolled, GrantSpec};
 use super::record;
 use super::{Authority, AuthorityError, Plan};
-use sealmq_keys::Fingerprint;
-use sealmq_keys::JoinRefusalReason;
-use sealmq_keys::VerifiedEnrolment;
+use sealmq_keys::objects::Fingerprint;
+use sealmq_keys::objects::JoinRefusalReason;
+use sealmq_keys::objects::VerifiedEnrolment;
 
 pub(super) const PENDING_PREFIX: &str = "authority/pending/";
 

@@ -8,9 +8,9 @@ use sealmq_core::{GroupId, MemberNumber};
 use super::log::Decision;
 use super::record::{self, GroupRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan};
-use sealmq_keys::Fingerprint;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::Fingerprint;
 
 impl Authority {
     /// Removes a member: each of its groups enters a healing epoch whose cover leaves it out, and

@@ -16,7 +16,7 @@ use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use crate::audit::AuditLog;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
-use sealmq_keys::VerifiedDelegation;
+use sealmq_keys::objects::VerifiedDelegation;
 
 /// Numbers that are left out after what was seen: members may have been enrolled that no copy
 /// tells of.

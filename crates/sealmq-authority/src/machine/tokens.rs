@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::members::GrantSpec;
 use super::record::{self, GrantRecord, SecretBytes};
 use super::{Authority, AuthorityError, Plan, draw, draw_public};
-use sealmq_keys::OpenedJoinRequest;
-use sealmq_keys::TOKEN_ID_LEN;
-use sealmq_keys::{NamePattern, Token};
+use sealmq_keys::objects::OpenedJoinRequest;
+use sealmq_keys::objects::TOKEN_ID_LEN;
+use sealmq_keys::objects::{NamePattern, Token};
 
 pub(super) const TOKEN_PREFIX: &str = "authority/token/";
 

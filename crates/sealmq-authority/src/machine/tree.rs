@@ -7,8 +7,8 @@ use sealmq_core::object::Access;
 
 use super::record::{Generation, GroupRecord};
 use super::{Authority, AuthorityError, draw_public};
-use sealmq_keys::CoverKey;
-use sealmq_keys::ReaderSecret;
+use sealmq_keys::group::ReaderSecret;
+use sealmq_keys::objects::CoverKey;
 use sealmq_keys::tree::{Half, HealSecret, NodeKey, PathKeys, half_of, leaves};
 
 /// Most node keys that are kept of one generation, about 5 MiB.

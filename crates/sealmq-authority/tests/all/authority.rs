@@ -7,9 +7,8 @@ use sealmq_core::{MemberNumber, VerifiedCredential};
 
 use sealmq_authority::{Authority, AuthorityError, GrantSpec, NewGroup, Plan};
 
-use sealmq_keys::{
-    Announcement, Publication, REMOVED, RefusedList, ReservedTopic, Store, VerifiedDelegation,
-};
+use sealmq_keys::objects::{Announcement, REMOVED, RefusedList, VerifiedDelegation};
+use sealmq_keys::{Publication, ReservedTopic, Store};
 
 const NOW: u64 = 1_764_000_000;
 const YEAR: u64 = 365 * 86_400;

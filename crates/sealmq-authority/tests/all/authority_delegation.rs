@@ -12,7 +12,8 @@ use sealmq_core::crypto::{Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, Role};
 use sealmq_core::wire::Suite;
 use sealmq_keys::member::MemberEvent;
-use sealmq_keys::{Announcement, ReservedTopic, Roles, Store, VerifiedDelegation};
+use sealmq_keys::objects::{Announcement, Roles, VerifiedDelegation};
+use sealmq_keys::{ReservedTopic, Store};
 
 use crate::thief::{Thief, announced};
 

@@ -9,11 +9,12 @@ use sealmq_authority::{AuditLog, Authority, AuthorityEvent, ResumeOptions, RootK
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::{Access, List};
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::{
+use sealmq_keys::group::ReaderSecret;
+use sealmq_keys::objects::{
     Announcement, CoverKey, Generation, Head, HeartbeatFields, MAX_ANNOUNCEMENT_LEN,
-    MAX_HEARTBEAT_LEN, MAX_REFUSED_LEN, Policy, REMOVED, ReaderSecret, Refusal, RefusedList,
-    ReservedTopic, Roles, Store,
+    MAX_HEARTBEAT_LEN, MAX_REFUSED_LEN, Policy, REMOVED, Refusal, RefusedList, Roles,
 };
+use sealmq_keys::{ReservedTopic, Store};
 
 const REACH: u64 = 1 << 20;
 

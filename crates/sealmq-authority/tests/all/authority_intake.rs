@@ -6,7 +6,8 @@ use sealmq_authority::{AuthorityError, AuthorityEvent, NewGroup};
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::{ConfirmationEntry, Policy, ReservedTopic, VerifiedNonceAnswer};
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::{ConfirmationEntry, Policy, VerifiedNonceAnswer};
 
 const SUITES: [Suite; 2] = [Suite::One, Suite::Two];
 

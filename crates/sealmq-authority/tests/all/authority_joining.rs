@@ -7,9 +7,9 @@ use sealmq_authority::{AuthorityError, TokenSpec};
 use sealmq_core::VerifiedCredential;
 use sealmq_core::crypto::Secret;
 use sealmq_core::wire::Suite;
-use sealmq_keys::{
-    Fingerprint, JoinRefusalReason as Reason, JoinRequest, NamePattern, ReservedTopic, Token,
-    VerifiedJoinRefusal,
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::{
+    Fingerprint, JoinRefusalReason as Reason, JoinRequest, NamePattern, Token, VerifiedJoinRefusal,
 };
 
 pub const SUITES: [Suite; 2] = [Suite::One, Suite::Two];

@@ -6,7 +6,8 @@ use sealmq_authority::{AuthorityError, AuthorityEvent, MAX_PENDING};
 use sealmq_core::crypto::{Secret, seal_base, sha256};
 use sealmq_core::object::{Kind, Object, ObjectError, encode};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{JoinRefusalReason as Reason, JoinRequest, ReservedTopic, Token, join_mac};
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::{JoinRefusalReason as Reason, JoinRequest, Token, join_mac};
 
 use super::authority_joining::{SUITES, admitted, bring, device, join, members, refusal};
 

@@ -8,7 +8,8 @@ use sealmq_authority::{
     AuditLog, Authority, AuthorityError, AuthorityEvent, EvidenceKind, LoadError, ResumeOptions,
 };
 use sealmq_core::object::Access;
-use sealmq_keys::{Policy, ReservedTopic, Store};
+use sealmq_keys::objects::Policy;
+use sealmq_keys::{ReservedTopic, Store};
 
 /// A net with heartbeats, and two members.
 fn leased() -> Net {

@@ -9,7 +9,8 @@ use sealmq_authority::{Authority, NewGroup, Plan};
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::{Announcement, Publication, ReservedTopic, Store, VerifiedDelegation};
+use sealmq_keys::objects::{Announcement, VerifiedDelegation};
+use sealmq_keys::{Publication, ReservedTopic, Store};
 
 /// Group key and salt of every announcement, the encapsulations of all welcomes.
 #[derive(Default)]

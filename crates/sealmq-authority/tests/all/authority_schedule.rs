@@ -5,7 +5,8 @@ use sealmq_authority::{
     Authority, AuthorityEvent, EpochReason, GrantSpec, GroupInfo, NewGroup, Plan,
 };
 use sealmq_core::object::Access;
-use sealmq_keys::{Announcement, ReservedTopic, Store, VerifiedDelegation, VerifiedHeartbeat};
+use sealmq_keys::objects::{Announcement, VerifiedDelegation, VerifiedHeartbeat};
+use sealmq_keys::{ReservedTopic, Store};
 
 const NOW: u64 = 1_764_000_000;
 const HOUR: u64 = 3600;

@@ -11,9 +11,10 @@ use sealmq_authority::{
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::Access;
+use sealmq_keys::ReservedTopic;
 use sealmq_keys::member::MemberEvent;
-use sealmq_keys::{
-    Announcement, HeartbeatFields, MAX_HEARTBEAT_LEN, Policy, ReservedTopic, VerifiedDelegation,
+use sealmq_keys::objects::{
+    Announcement, HeartbeatFields, MAX_HEARTBEAT_LEN, Policy, VerifiedDelegation,
 };
 
 /// alice, bob and carol; the backup was made before bob was removed, a heartbeat came after it.

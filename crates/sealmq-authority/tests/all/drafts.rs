@@ -9,9 +9,8 @@ use sealmq_authority::{
 };
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::{
-    Change, Changes, Conflict, NamePattern, Policy, ReservedTopic, Roles, Store, StoredRecord,
-};
+use sealmq_keys::objects::{NamePattern, Policy, Roles};
+use sealmq_keys::{Change, Changes, Conflict, ReservedTopic, Store, StoredRecord};
 use zeroize::Zeroizing;
 
 use crate::common::desk::{Desk, NOW, YEAR, grants};

@@ -4,8 +4,8 @@ use crate::net::Net;
 use crate::net::serve::{generations, renew, settle, talk};
 use sealmq_core::object::{Access, Extension, List};
 use sealmq_core::wire::Suite;
-use sealmq_keys::Policy;
 use sealmq_keys::member::{MemberEvent, MemberOptions};
+use sealmq_keys::objects::Policy;
 
 /// The encoded elements of a list with one extension.
 fn extension(id: u16) -> Vec<u8> {

@@ -10,7 +10,8 @@ use sealmq_authority::{Authority, AuthorityError};
 use sealmq_core::object::{Access, Extension, List, ObjectError, decode, encode};
 use sealmq_core::wire::Suite;
 use sealmq_keys::member::{Member, MemberEvent};
-use sealmq_keys::{Announcement, Changes, Policy, ReservedTopic, Store, VerifiedDelegation};
+use sealmq_keys::objects::{Announcement, Policy, VerifiedDelegation};
+use sealmq_keys::{Changes, ReservedTopic, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::net::Net;

@@ -6,10 +6,10 @@ use sealmq_core::KeyId;
 use sealmq_core::crypto::{KemKeyPair, KemPublicKey, Secret, session_sender};
 use sealmq_core::object::Access;
 use sealmq_core::wire::Header;
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::group::{Psk, ReaderSecret};
 use sealmq_keys::member::{Member, OutgoingMessage};
-use sealmq_keys::{
-    Announcement, Psk, ReaderSecret, ReservedTopic, VerifiedDelegation, VerifiedWelcome,
-};
+use sealmq_keys::objects::{Announcement, VerifiedDelegation, VerifiedWelcome};
 
 /// A device crashes after each of its commits in turn. What the store then holds, with what the
 /// broker retains, is always a working member.

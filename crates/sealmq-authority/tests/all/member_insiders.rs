@@ -9,10 +9,10 @@ use sealmq_core::seal::{
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, Grant, GroupId, MAX_CREDENTIAL_LEN, MemberNumber};
+use sealmq_keys::group::GroupState;
 use sealmq_keys::member::{MemberEvent, MemberOptions, OutgoingMessage};
-use sealmq_keys::{
-    DelegatedKey, Delegation, GroupState, MAX_DELEGATION_LEN, Publication, ReservedTopic, Roles,
-};
+use sealmq_keys::objects::{DelegatedKey, Delegation, MAX_DELEGATION_LEN, Roles};
+use sealmq_keys::{Publication, ReservedTopic};
 
 /// A group member that seals by itself, as whoever it likes.
 struct Insider {

@@ -6,7 +6,8 @@ use sealmq_core::object::Access;
 use sealmq_keys::member::{
     MAX_PACKAGES, Member, MemberError, MemberEvent, MemberOptions, OutgoingMessage, SealError,
 };
-use sealmq_keys::{Publication, ReservedTopic, Store, decode_request};
+use sealmq_keys::objects::decode_request;
+use sealmq_keys::{Publication, ReservedTopic, Store};
 
 const NOW: Option<u64> = Some(START * 1000);
 
@@ -128,7 +129,11 @@ fn files_that_are_not_the_answer() {
     other.authority = domain.authority;
     other.authority_store = crate::common::MemoryStore::default();
     other.carry_out(domain.plan);
-    other.add_group("plant", &["plant/#"], sealmq_keys::Policy::default());
+    other.add_group(
+        "plant",
+        &["plant/#"],
+        sealmq_keys::objects::Policy::default(),
+    );
     let foreign = approve(&mut other, &file_one);
     assert!(matches!(
         Member::enrol(&one, &foreign, NOW),
@@ -286,7 +291,11 @@ fn somebody_elses_welcome_is_not_mine() {
 #[test]
 fn two_groups_and_a_later_one() {
     let mut net = Net::new();
-    net.add_group("office", &["office/#"], sealmq_keys::Policy::default());
+    net.add_group(
+        "office",
+        &["office/#"],
+        sealmq_keys::objects::Policy::default(),
+    );
     let grants = [
         grant("plant", Access::PUBLISH),
         grant("office", Access::BOTH),

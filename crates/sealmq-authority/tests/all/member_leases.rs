@@ -6,7 +6,8 @@ use crate::net::{Net, START, YEAR};
 use sealmq_authority::RootKey;
 use sealmq_core::object::Access;
 use sealmq_keys::member::{Action, MemberEvent, Opened, OutgoingMessage, SealError};
-use sealmq_keys::{Policy, Publication, ReservedTopic, Roles, Store};
+use sealmq_keys::objects::{Policy, Roles};
+use sealmq_keys::{Publication, ReservedTopic, Store};
 
 const LEASE: u32 = 600;
 

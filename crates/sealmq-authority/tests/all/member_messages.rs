@@ -3,8 +3,8 @@
 use crate::net::{Net, START};
 use sealmq_core::object::Access;
 use sealmq_core::replay::Gap;
-use sealmq_keys::Policy;
 use sealmq_keys::member::{Member, MemberOptions, Opened, OutgoingMessage, Properties, SealError};
+use sealmq_keys::objects::Policy;
 
 #[test]
 fn three_members_know_who_speaks() {

@@ -8,14 +8,15 @@ use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
 use sealmq_keys::member::{Action, Member, MemberEvent, OutgoingMessage, SealError};
-use sealmq_keys::{PackageSet, Policy, Publication, ReservedTopic, VerifiedConfirmation};
+use sealmq_keys::objects::{PackageSet, Policy, VerifiedConfirmation};
+use sealmq_keys::{Publication, ReservedTopic};
 
 fn identity(net: &Net, device: usize) -> VerifyingKey {
     let topic = net.topic(ReservedTopic::Credential(net.number(device)));
     let object = &net.retained[&topic];
     let delegation = &net.retained[&net.topic(ReservedTopic::Delegation)];
     let root = net.root.verifying_key();
-    let delegation = sealmq_keys::VerifiedDelegation::verify(delegation, &root).unwrap();
+    let delegation = sealmq_keys::objects::VerifiedDelegation::verify(delegation, &root).unwrap();
     let credential = sealmq_core::VerifiedCredential::verify(object.as_slice(), &delegation);
     *credential.unwrap().key()
 }

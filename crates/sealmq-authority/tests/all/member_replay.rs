@@ -4,10 +4,11 @@ use crate::net::{Net, grant};
 use sealmq_core::object::Access;
 use sealmq_core::replay::Gap;
 use sealmq_core::wire::Header;
+use sealmq_keys::Store;
 use sealmq_keys::member::{
     Action, Member, MemberOptions, Opened, OutgoingMessage, Properties, SealError,
 };
-use sealmq_keys::{Policy, Store};
+use sealmq_keys::objects::Policy;
 
 #[test]
 fn replays_are_refused_also_after_a_restart() {

@@ -7,8 +7,9 @@ use crate::net::{Net, YEAR, grant};
 use sealmq_authority::{AuthorityEvent, NewGroup};
 use sealmq_core::MemberNumber;
 use sealmq_core::object::Access;
+use sealmq_keys::Store;
 use sealmq_keys::member::MemberEvent;
-use sealmq_keys::{Policy, Store};
+use sealmq_keys::objects::Policy;
 
 /// Three generations begin and end while a member sleeps. It says precisely what it lacks, once,
 /// and gets it because it says so to the authority, too.

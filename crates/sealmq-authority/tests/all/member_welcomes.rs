@@ -8,7 +8,8 @@ use sealmq_core::object::{
     Access, Extensions, Kind, Object, decode, decode_prefix, encode, sign_encoded,
 };
 use sealmq_core::wire::Suite;
-use sealmq_keys::{Policy, ReservedTopic, Roles, WelcomeFields};
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::{Policy, Roles, WelcomeFields};
 
 type Change = fn(&mut WelcomeFields);
 

@@ -5,10 +5,11 @@ use crate::common::{MemoryStore, TestRng, request};
 use crate::net::{Net, START, YEAR, grant};
 use sealmq_authority::{Authority, AuthorityError, NewGroup};
 use sealmq_core::object::Access;
+use sealmq_keys::Store;
 use sealmq_keys::member::{
     Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Properties,
 };
-use sealmq_keys::{Policy, Store};
+use sealmq_keys::objects::Policy;
 
 const DAY: u64 = 86_400;
 
@@ -102,7 +103,7 @@ fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
         let rng = &mut TestRng::new(77);
         let (changes, file) = Member::request(&store, "eve", 1, Some(START * 1000), rng).unwrap();
         store.commit(&changes).unwrap();
-        let object = sealmq_keys::decode_request(&file).unwrap();
+        let object = sealmq_keys::objects::decode_request(&file).unwrap();
         let grants = [grant("plant", Access::PUBLISH)];
         let (enrolled, plan) = net
             .authority

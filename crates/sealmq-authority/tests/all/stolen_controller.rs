@@ -4,8 +4,9 @@ use crate::net::{Net, START, YEAR};
 use crate::thief::{Thief, announced};
 use sealmq_authority::{Authority, AuthorityError, AuthorityEvent, RootKey};
 use sealmq_core::object::Access;
+use sealmq_keys::Store;
 use sealmq_keys::member::MemberEvent;
-use sealmq_keys::{Announcement, Roles, Store};
+use sealmq_keys::objects::{Announcement, Roles};
 
 /// Asks for new keys, has the root sign them, and installs what it signed.
 fn replace_keys(net: &mut Net, serial: u32) -> Vec<AuthorityEvent> {
@@ -100,7 +101,8 @@ fn the_root_replaces_a_stolen_controller() {
     let old_tree = thief.tree_secret(&last).unwrap();
     let root = sealmq_core::crypto::VerifyingKey::from_bytes(net.authority.root_key()).unwrap();
     let delegation =
-        sealmq_keys::VerifiedDelegation::verify(net.authority.delegation(), &root).unwrap();
+        sealmq_keys::objects::VerifiedDelegation::verify(net.authority.delegation(), &root)
+            .unwrap();
     let prefix = net.authority.prefix();
     for later in epoch + 1..=current(&net) {
         let object = announced(&net, later);

@@ -4,8 +4,9 @@ use crate::net::{Net, START, YEAR};
 use crate::thief::{Thief, announced};
 use sealmq_authority::RootKey;
 use sealmq_core::object::Access;
+use sealmq_keys::Publication;
 use sealmq_keys::member::{MemberEvent, OutgoingMessage, SealError};
-use sealmq_keys::{Announcement, Policy, Publication, Roles};
+use sealmq_keys::objects::{Announcement, Policy, Roles};
 
 /// The next delegation, until `not_after`; the publications are given back.
 fn delegate(net: &mut Net, new_keys: bool, not_after: u64) -> Vec<Publication> {

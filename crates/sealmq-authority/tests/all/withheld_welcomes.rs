@@ -9,7 +9,8 @@ use crate::restored::{Restored, delegation, put_in_place};
 use sealmq_authority::{Authority, ResumeOptions};
 use sealmq_core::object::Access;
 use sealmq_keys::member::MemberEvent;
-use sealmq_keys::{Policy, ReservedTopic, Store as _};
+use sealmq_keys::objects::Policy;
+use sealmq_keys::{ReservedTopic, Store as _};
 
 /// The broker withholds one welcome and shows the next one, which is sealed to a later package.
 #[test]
@@ -40,8 +41,9 @@ fn no_package_below_the_installed_welcomes_outlives_the_window() {
     let package = |net: &Net, welcome: &[u8]| {
         let delegation = &net.retained[&net.topic(ReservedTopic::Delegation)];
         let root = net.root.verifying_key();
-        let delegation = sealmq_keys::VerifiedDelegation::verify(delegation, &root).unwrap();
-        let welcome = sealmq_keys::VerifiedWelcome::verify(welcome, &delegation).unwrap();
+        let delegation =
+            sealmq_keys::objects::VerifiedDelegation::verify(delegation, &root).unwrap();
+        let welcome = sealmq_keys::objects::VerifiedWelcome::verify(welcome, &delegation).unwrap();
         welcome.fields().package_number
     };
     let first = package(&net, &withheld[0].payload);

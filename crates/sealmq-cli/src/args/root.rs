@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use sealmq_core::object::{Role, suite_of_number};
 use sealmq_core::wire::Suite;
-use sealmq_keys::Roles;
+use sealmq_keys::objects::Roles;
 
 use super::UnlockArgs;
 

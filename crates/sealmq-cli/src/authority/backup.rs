@@ -7,7 +7,8 @@ use sealmq_authority::{
     decode_delegation,
 };
 use sealmq_core::MemberNumber;
-use sealmq_keys::{Changes, MAX_FILE_LEN, Store as _};
+use sealmq_keys::objects::MAX_FILE_LEN;
+use sealmq_keys::{Changes, Store as _};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use super::delegation::{refused, say_delegation};

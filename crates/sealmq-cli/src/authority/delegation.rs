@@ -5,7 +5,7 @@ use sealmq_authority::{
     Authority, AuthorityError, DelegationRequest, LoadError, PreparedAuthority, decode_delegation,
     encode_delegation_request,
 };
-use sealmq_keys::{MAX_FILE_LEN, fingerprint};
+use sealmq_keys::objects::{MAX_FILE_LEN, fingerprint};
 use sealmq_store::FileStore;
 
 use super::events::describe;

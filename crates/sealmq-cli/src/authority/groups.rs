@@ -1,5 +1,5 @@
 use sealmq_authority::{AuthorityError, GroupInfo, NewGroup};
-use sealmq_keys::Policy;
+use sealmq_keys::objects::Policy;
 
 use super::events::describe;
 use super::folder::{change, look, vault};

@@ -3,7 +3,8 @@ use std::path::Path;
 use getrandom::SysRng;
 use sealmq_authority::{Authority, DomainOptions, Plan, encode_delegation_request};
 use sealmq_core::wire::Suite;
-use sealmq_keys::{Store as _, fingerprint};
+use sealmq_keys::Store as _;
+use sealmq_keys::objects::fingerprint;
 use sealmq_store::{StoreError, StoreRole, Vault};
 
 use super::delegation::say_request;

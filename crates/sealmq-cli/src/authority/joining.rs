@@ -2,7 +2,7 @@
 
 use sealmq_authority::{AuthorityError, GrantSpec, TokenSpec};
 use sealmq_core::object::Access;
-use sealmq_keys::{Fingerprint, NamePattern};
+use sealmq_keys::objects::{Fingerprint, NamePattern};
 
 use super::events::describe;
 use super::folder::{change, look, vault};

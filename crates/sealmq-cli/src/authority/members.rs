@@ -1,7 +1,7 @@
 use sealmq_authority::{Authority, AuthorityError, GrantSpec};
 use sealmq_core::MemberNumber;
 use sealmq_core::object::{Access, suite_of};
-use sealmq_keys::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
+use sealmq_keys::objects::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
 
 use super::events::describe;
 use super::folder::{change, look, open, vault};

@@ -6,8 +6,9 @@ use getrandom::SysRng;
 use sealmq_authority::{Authority, AuthorityError, GrantSpec, NewGroup};
 use sealmq_core::MemberNumber;
 use sealmq_core::object::Access;
+use sealmq_keys::Store as _;
 use sealmq_keys::member::Member;
-use sealmq_keys::{Store as _, decode_request};
+use sealmq_keys::objects::decode_request;
 use sealmq_store::{StoreRole, Unlock, Vault, create_key_file};
 
 use crate::authority::{AUTHORITY_STORE, change};

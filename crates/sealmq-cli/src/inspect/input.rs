@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use sealmq_keys::{decode_credential_file, decode_request};
+use sealmq_keys::objects::{decode_credential_file, decode_request};
 
 use crate::failure::Failure;
 use crate::files;

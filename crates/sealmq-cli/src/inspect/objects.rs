@@ -4,7 +4,7 @@ use sealmq_core::object::{
     Access, CRITICAL, Extensions, Kind, Object, decode, decode_prefix, suite_of,
 };
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
-use sealmq_keys::{
+use sealmq_keys::objects::{
     Delegation, ENTRY_LEN, EnrolmentRequest, Head, KeyPackage, NO_TOKEN, UnverifiedAnnouncement,
     VerifiedEnrolment, WelcomeFields, fingerprint,
 };

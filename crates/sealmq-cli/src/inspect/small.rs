@@ -1,7 +1,7 @@
 //! What members write, leases, and the answers to join requests.
 
 use sealmq_core::object::{Extensions, Kind, List, Object, decode, suite_of};
-use sealmq_keys::{
+use sealmq_keys::objects::{
     Confirmation, HeartbeatFields, JoinRefusalReason, KeyPackage, NonceAnswerFields,
 };
 use serde::{Deserialize, Serialize};

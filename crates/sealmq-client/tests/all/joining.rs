@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use sealmq_authority::TokenSpec;
 use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Options};
 use sealmq_core::object::Access;
+use sealmq_keys::Store as _;
 use sealmq_keys::member::{JoinOptions, JoinWay};
-use sealmq_keys::{JoinRefusalReason, NamePattern, Store as _, Token};
+use sealmq_keys::objects::{JoinRefusalReason, NamePattern, Token};
 use sealmq_store::MemoryStore;
 
 use crate::all::world::{World, grant, matches};

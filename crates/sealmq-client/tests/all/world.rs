@@ -9,7 +9,8 @@ use sealmq_client::{Options, Time, Wire};
 use sealmq_core::object::Access;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::Member;
-use sealmq_keys::{Roles, Store as _, decode_request, is_reserved};
+use sealmq_keys::objects::{Roles, decode_request};
+use sealmq_keys::{Store as _, is_reserved};
 use sealmq_store::MemoryStore;
 
 use crate::all::node::{Message, Node};

@@ -8,7 +8,8 @@ use sealmq_authority::{
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::{NamePattern, ReservedTopic, Roles, Store, Token, VerifiedDelegation};
+use sealmq_keys::objects::{NamePattern, Roles, Token, VerifiedDelegation};
+use sealmq_keys::{ReservedTopic, Store};
 
 use super::{MemoryStore, TestRng};
 

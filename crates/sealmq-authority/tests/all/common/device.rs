@@ -5,7 +5,7 @@ use sealmq_core::crypto::{IdentityKey, RecipientKeyPair, Secret};
 use sealmq_core::object::{Kind, List, encode, kem_of, sign_object_as};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
-use sealmq_keys::{
+use sealmq_keys::objects::{
     Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage, Token,
     VerifiedDelegation, VerifiedWelcome,
 };

@@ -12,7 +12,8 @@ use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, sha256};
 use sealmq_core::object::List;
 use sealmq_core::wire::Suite;
 
-use sealmq_keys::{Change, Changes, Conflict, EnrolmentRequest, KEM_X25519, KeyPackage, Store};
+use sealmq_keys::objects::{EnrolmentRequest, KEM_X25519, KeyPackage};
+use sealmq_keys::{Change, Changes, Conflict, Store};
 use zeroize::Zeroizing;
 
 /// A store that loses everything with the process.

@@ -13,9 +13,8 @@ use sealmq_keys::member::{
     Action, EnrolledAs, JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError, MemberEvent,
     MemberOptions,
 };
-use sealmq_keys::{
-    JoinRefusalFields, JoinRefusalReason as Reason, ReservedTopic, Roles, Store, Token,
-};
+use sealmq_keys::objects::{JoinRefusalFields, JoinRefusalReason as Reason, Roles, Token};
+use sealmq_keys::{ReservedTopic, Store};
 
 const MS: Option<u64> = Some(NOW * 1000);
 

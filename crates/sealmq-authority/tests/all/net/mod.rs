@@ -17,10 +17,8 @@ use sealmq_core::{DomainId, GroupId};
 use sealmq_keys::member::{
     Action, Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Received, SealError,
 };
-use sealmq_keys::{
-    HeartbeatFields, Policy, Publication, ReservedTopic, Roles, Store, UNKNOWN_DOMAIN,
-    decode_request,
-};
+use sealmq_keys::objects::{HeartbeatFields, Policy, Roles, UNKNOWN_DOMAIN, decode_request};
+use sealmq_keys::{Publication, ReservedTopic, Store};
 
 use super::common::{MemoryStore, TestRng};
 

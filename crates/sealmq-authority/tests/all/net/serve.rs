@@ -73,5 +73,5 @@ pub fn request_of(rng: &mut TestRng, number: u32, now: u64) -> Vec<u8> {
     let name = format!("device-{number}");
     let (changes, file) = Member::request(&store, &name, 2, Some(now * 1000), rng).unwrap();
     store.commit(&changes).unwrap();
-    sealmq_keys::decode_request(&file).unwrap()
+    sealmq_keys::objects::decode_request(&file).unwrap()
 }

@@ -2,7 +2,8 @@
 
 use sealmq_authority::{AuthorityEvent, office::OfficeEvent};
 use sealmq_core::object::Access;
-use sealmq_keys::{Policy, Publication, ReservedTopic};
+use sealmq_keys::objects::Policy;
+use sealmq_keys::{Publication, ReservedTopic};
 
 use super::Street;
 use crate::net::{Net, START};

@@ -1,7 +1,8 @@
 //! An authority whose store was put back, beside the broker of the net that went on.
 
 use sealmq_authority::{Authority, AuthorityEvent, EvidenceKind, Plan, ResumeOptions, RootKey};
-use sealmq_keys::{Publication, Roles, Store};
+use sealmq_keys::objects::Roles;
+use sealmq_keys::{Publication, Store};
 
 use super::common::{MemoryStore, TestRng};
 use super::net::{Net, START, YEAR};

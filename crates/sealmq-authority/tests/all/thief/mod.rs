@@ -3,11 +3,10 @@
 use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Access, Kind, List, sign_object};
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MemberNumber};
+use sealmq_keys::group::ReaderSecret;
+use sealmq_keys::objects::{Announcement, CoverKey, Head, Roles, VerifiedDelegation};
 use sealmq_keys::tree::NodeKey;
-use sealmq_keys::{
-    Announcement, CoverKey, Head, Publication, ReaderSecret, ReservedTopic, Roles,
-    VerifiedDelegation,
-};
+use sealmq_keys::{Publication, ReservedTopic};
 
 use super::common::MemoryStore;
 use super::net::{Net, START, YEAR};

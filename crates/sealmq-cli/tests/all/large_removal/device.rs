@@ -10,9 +10,10 @@ use sealmq_core::open::{
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
 use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
-use sealmq_keys::{
-    EnrolmentRequest, FollowContext, FollowError, GroupState, KEM_X25519, KeyPackage,
-    MAX_CHUNK_LEN, MAX_STATE_LEN, RefusedList, UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,
+use sealmq_keys::group::{FollowContext, FollowError, GroupState, MAX_STATE_LEN};
+use sealmq_keys::objects::{
+    EnrolmentRequest, KEM_X25519, KeyPackage, MAX_CHUNK_LEN, RefusedList, UNKNOWN_DOMAIN,
+    VerifiedDelegation, VerifiedWelcome,
 };
 
 /// What the issue allows. A quarter of it is left to the stack.

@@ -22,7 +22,8 @@ use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::member::Member;
-use sealmq_keys::{Publication, ReservedTopic, VerifiedDelegation, decode_request};
+use sealmq_keys::objects::{VerifiedDelegation, decode_request};
+use sealmq_keys::{Publication, ReservedTopic};
 use sealmq_store::MemoryStore;
 
 const REMOVED: usize = 1000;
