@@ -2,4 +2,6 @@
 
 pub mod fuzz;
 pub mod sim;
+pub mod stand_ins;
+mod table;
 pub mod vectors;

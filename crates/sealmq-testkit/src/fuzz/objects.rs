@@ -1,7 +1,7 @@
 //! Delegations, and the objects of single members.
 
 use sealmq_core::crypto::{IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Extensions, Kind, List, Signer as Extended, decode, encode};
+use sealmq_core::object::{Extensions, Kind, List, decode, encode};
 use sealmq_core::topic::Filter;
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, MAX_GRANTS, VerifiedCredential, check_name};
@@ -10,7 +10,7 @@ use sealmq_keys::{
     MAX_KEM_KEYS, VerifiedDelegation, VerifiedEnrolment, VerifiedKeyPackage,
 };
 
-use super::signed::{Signer, frame, refuse_damaged};
+use super::signed::{Fields, Signer, frame, framed, refuse_damaged};
 
 /// The identity key of the member whose objects are fuzzed.
 pub(super) fn identity() -> IdentityKey {
@@ -28,82 +28,59 @@ pub(super) fn encoded<T: serde::Serialize>(value: &T, about: usize) -> Vec<u8> {
 pub fn delegation(data: &[u8]) -> bool {
     let signer = Signer::get();
     let root = signer.root.verifying_key();
-    assert!(VerifiedDelegation::verify(data, &root).is_err(), "not ours");
-    let Ok((fields, extensions)) = decode::<(Delegation<'_>, Extensions<'_>)>(data) else {
+    let verify = |bytes: &[u8]| VerifiedDelegation::verify(bytes, &root).ok();
+    let (domain, root_key) = (signer.domain, *root.as_bytes());
+    let own = |(fields, _): &mut Fields<'_, Delegation<'_>>| {
+        (fields.domain, fields.root_key) = (domain, root_key);
+    };
+    let accepts = |bytes: &[u8]| Some(*verify(bytes)?.hash());
+    let Some(made) = framed(data, (Kind::Delegation, &signer.root), own, accepts) else {
         return false;
     };
-    let fields = Delegation {
-        domain: signer.domain,
-        root_key: *root.as_bytes(),
-        ..fields
-    };
-    let object = frame(
-        Kind::Delegation,
-        &encoded(&(fields, extensions), data.len()),
-        &signer.root,
-    );
-    let Ok(verified) = VerifiedDelegation::verify(&object, &root) else {
+    let Some(verified) = verify(&made.object) else {
         return false;
     };
+    let fields = &made.fields.0;
     let keys: Vec<DelegatedKey> = fields.keys.iter().collect();
     let kem_keys: Vec<DelegatedKemKey<'_>> = fields.kem_keys.iter().collect();
     assert!((1..=MAX_AUTHORITY_KEYS).contains(&keys.len()) && kem_keys.len() <= MAX_KEM_KEYS);
-    assert!(
-        verified
-            .keys()
-            .map(|(_, key, _)| *key.as_bytes())
-            .eq(keys.iter().map(|k| k.key))
-    );
+    let known = verified.keys().map(|(_, key, _)| *key.as_bytes());
+    assert!(known.eq(keys.iter().map(|k| k.key)));
     let (mut key_bytes, mut kem_bytes) = ([0; 512], [0; 512]);
-    let again = Delegation {
-        keys: List::encode(&keys, &mut key_bytes).unwrap(),
-        kem_keys: List::encode(&kem_keys, &mut kem_bytes).unwrap(),
-        ..fields
-    };
-    let mut out = [0; 4096];
-    assert_eq!(
-        again
-            .sign(
-                verified.suite(),
-                Extended::extended(&signer.root, extensions).unwrap(),
-                &mut out
-            )
-            .unwrap()
-            .0,
-        object
-    );
-    refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedDelegation::verify(bytes, &root).is_ok()
-    });
-    true
+    let keys = List::encode(&keys, &mut key_bytes).unwrap();
+    let kem_keys = List::encode(&kem_keys, &mut kem_bytes).unwrap();
+    made.signs(&signer.root, |fields, by| {
+        let again = Delegation {
+            keys,
+            kem_keys,
+            ..*fields
+        };
+        let mut out = [0; 4096];
+        Some(again.sign(verified.suite(), by, &mut out).ok()?.0.to_vec())
+    })
 }
 
 /// Credentials (kind 2).
 pub fn credential(data: &[u8]) -> bool {
     let signer = Signer::get();
-    assert!(
-        VerifiedCredential::verify(data, &signer.delegation).is_err(),
-        "not ours"
-    );
-    let Ok((fields, extensions)) = decode::<(Credential<'_>, Extensions<'_>)>(data) else {
+    let verify = |bytes: &[u8]| VerifiedCredential::verify(bytes.to_vec(), &signer.delegation).ok();
+    let (domain, serial) = (signer.domain, Signer::SERIAL);
+    let own = |(fields, _): &mut Fields<'_, Credential<'_>>| {
+        (fields.domain, fields.serial, fields.signer) = (domain, serial, 0);
+    };
+    let accepts = |bytes: &[u8]| Some(*verify(bytes)?.hash());
+    let Some(made) = framed(data, (Kind::Credential, &signer.key), own, accepts) else {
         return false;
     };
-    let fields = Credential {
-        domain: signer.domain,
-        serial: Signer::SERIAL,
-        signer: 0,
-        ..fields
-    };
-    let body = encoded(&(fields, extensions), data.len());
-    let object = frame(Kind::Credential, &body, &signer.key);
-    let Ok(verified) = VerifiedCredential::verify(object.as_slice(), &signer.delegation) else {
+    let Some(verified) = verify(&made.object) else {
         return false;
     };
+    let (fields, extensions) = made.fields;
     assert_eq!(verified.fields(), fields);
     assert!(fields.member.is_valid() && check_name(fields.name).is_ok());
     assert_eq!(
-        VerifyingKey::from_bytes(&fields.key).unwrap(),
-        *verified.key()
+        VerifyingKey::from_bytes(&fields.key).as_ref(),
+        Ok(verified.key())
     );
     let grants: Vec<Grant<'_>> = fields.grants.iter().collect();
     assert!(grants.len() <= MAX_GRANTS);
@@ -114,14 +91,9 @@ pub fn credential(data: &[u8]) -> bool {
         assert_eq!(fields.grant(&grant.group), Some(*grant));
     }
     let mut list = vec![0; data.len() + 256];
-    let again = Credential {
-        grants: List::encode(&grants, &mut list).unwrap(),
-        ..fields
-    };
-    assert_eq!(encoded(&(again, extensions), data.len()), body);
-    refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedCredential::verify(bytes, &signer.delegation).is_ok()
-    });
+    let grants = List::encode(&grants, &mut list).unwrap();
+    let again = Credential { grants, ..fields };
+    assert_eq!(encoded(&(again, extensions), data.len()), made.body);
     true
 }
 
@@ -129,36 +101,26 @@ pub fn credential(data: &[u8]) -> bool {
 pub fn key_package(data: &[u8]) -> bool {
     let (signer, identity) = (Signer::get(), identity());
     let key = identity.verifying_key();
-    assert!(
-        VerifiedKeyPackage::verify(data, Suite::One, &signer.domain, &key).is_err(),
-        "not ours"
-    );
-    let Ok((fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(data) else {
+    let verify =
+        |bytes: &[u8]| VerifiedKeyPackage::verify(bytes, Suite::One, &signer.domain, &key).ok();
+    let own = |(fields, _): &mut Fields<'_, KeyPackage<'_>>| {
+        (fields.domain, fields.identity) = (signer.domain, *key.as_bytes());
+    };
+    let accepts = |bytes: &[u8]| Some(*verify(bytes)?.hash());
+    let Some(made) = framed(data, (Kind::KeyPackage, &identity), own, accepts) else {
         return false;
     };
-    let fields = KeyPackage {
-        domain: signer.domain,
-        identity: *key.as_bytes(),
-        ..fields
-    };
-    let object = frame(
-        Kind::KeyPackage,
-        &encoded(&(fields, extensions), data.len()),
-        &identity,
-    );
-    let Ok(verified) = VerifiedKeyPackage::verify(&object, Suite::One, &signer.domain, &key) else {
+    let Some(verified) = verify(&made.object) else {
         return false;
     };
+    let fields = &made.fields.0;
     assert_eq!(verified.init_key().as_bytes(), fields.init_key);
     assert_eq!(verified.number(), fields.number);
     assert!(fields.number > 0 && fields.not_after > fields.issued_at);
-    let again = Extended::extended(&identity, extensions).unwrap();
-    let mut out = vec![0; object.len()];
-    assert_eq!(fields.sign(again, &mut out).unwrap().0, object);
-    refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedKeyPackage::verify(bytes, Suite::One, &signer.domain, &key).is_ok()
-    });
-    true
+    made.signs(&identity, |fields, by| {
+        let mut out = vec![0; made.object.len()];
+        Some(fields.sign(by, &mut out).ok()?.0.to_vec())
+    })
 }
 
 /// Enrolment requests (kind 9). The packages inside are made genuine as well where they decode.
@@ -172,11 +134,8 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     let Ok((fields, extensions)) = decode::<(EnrolmentRequest<'_>, Extensions<'_>)>(data) else {
         return false;
     };
-    let packages: Vec<Vec<u8>> = fields
-        .packages
-        .iter()
-        .map(|p| genuine(p, fields.domain))
-        .collect();
+    let packages = fields.packages.iter().map(|p| genuine(p, fields.domain));
+    let packages: Vec<Vec<u8>> = packages.collect();
     let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; packages.iter().map(|p| p.len() + 10).sum()];
     let packages = List::encode(&borrowed, &mut list).unwrap();
@@ -186,29 +145,21 @@ pub fn enrolment_request(data: &[u8]) -> bool {
         ..fields
     };
     let about = packages.as_encoded().len() + data.len();
-    let object = frame(
-        Kind::EnrolmentRequest,
-        &encoded(&(fields, extensions), about),
-        &identity,
-    );
+    let body = encoded(&(fields, extensions), about);
+    let object = frame(Kind::EnrolmentRequest, &body, &identity);
+    let verify =
+        |bytes: &[u8]| VerifiedEnrolment::verify(bytes, Suite::One, &fields.domain).is_ok();
     let Ok(verified) = VerifiedEnrolment::verify(&object, Suite::One, &fields.domain) else {
         return false;
     };
     assert_eq!(*verified.fields(), fields);
-    let numbers: Vec<u32> = verified
+    let (bytes, numbers): (Vec<&[u8]>, Vec<u32>) = verified
         .packages()
-        .map(|(_, package)| package.number())
-        .collect();
-    assert!(
-        verified
-            .packages()
-            .map(|(bytes, _)| bytes)
-            .eq(borrowed.iter().copied())
-    );
+        .map(|(bytes, package)| (bytes, package.number()))
+        .unzip();
+    assert_eq!(bytes, borrowed);
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
-    refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedEnrolment::verify(bytes, Suite::One, &fields.domain).is_ok()
-    });
+    refuse_damaged(&object, verified.hash(), verify);
     true
 }
 
@@ -220,15 +171,16 @@ pub(super) fn genuine(bytes: &[u8], domain: DomainId) -> Vec<u8> {
     let Ok((fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(body) else {
         return bytes.to_vec();
     };
-    let identity = identity();
+    let own = identity();
+    let identity = *own.verifying_key().as_bytes();
     let fields = KeyPackage {
         domain,
-        identity: *identity.verifying_key().as_bytes(),
+        identity,
         ..fields
     };
     frame(
         Kind::KeyPackage,
         &encoded(&(fields, extensions), bytes.len()),
-        &identity,
+        &own,
     )
 }

@@ -3,19 +3,22 @@
 
 use std::sync::OnceLock;
 
-use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, IdentityKey, KemId, RecipientKeyPair, Secret};
 use sealmq_core::object::{
     Extensions, FORM_SUITE_1, Kind, List, OBJECT_OVERHEAD, Signer as Extended, check_extensions,
     decode, decode_prefix, encode, sign_encoded,
 };
 use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, GroupId};
 use sealmq_keys::{
     Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKemKey, DelegatedKey,
     Delegation, Generation, Head, KEM_X25519, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES,
     MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedList, Roles, UnverifiedAnnouncement,
     VerifiedDelegation, VerifiedWelcome, WelcomeFields,
 };
+use serde::{Deserialize, Serialize};
+
+use super::objects::encoded;
 
 /// An authority whose keys this module has.
 pub(super) struct Signer {
@@ -40,8 +43,9 @@ impl Signer {
                 kem: KEM_X25519,
                 key: join_key.public().as_bytes(),
             };
+            let key_bytes = *key.verifying_key().as_bytes();
             let delegated = DelegatedKey {
-                key: *key.verifying_key().as_bytes(),
+                key: key_bytes,
                 roles: Roles::ALL,
             };
             let domain = DomainId::of_root(&root.verifying_key());
@@ -72,11 +76,75 @@ impl Signer {
 /// Frames and signs a body.
 pub(super) fn frame(kind: Kind, body: &[u8], key: &IdentityKey) -> Vec<u8> {
     let mut out = vec![0; body.len() + OBJECT_OVERHEAD];
-    out[0] = FORM_SUITE_1;
-    out[1] = kind as u8;
+    (out[0], out[1]) = (FORM_SUITE_1, kind as u8);
     out[2..2 + body.len()].copy_from_slice(body);
     sign_encoded(kind, body.len(), key, &mut out).unwrap();
     out
+}
+
+/// The fields of an object with its extensions.
+pub(super) type Fields<'a, T> = (T, Extensions<'a>);
+
+/// What became of fuzz bytes: an object that is signed by us.
+pub(super) struct Framed<'a, T> {
+    pub(super) fields: T,
+    /// What stands behind the fields, which are not the whole body then.
+    pub(super) rest: &'a [u8],
+    pub(super) body: Vec<u8>,
+    pub(super) object: Vec<u8>,
+    /// Of an object that is accepted.
+    pub(super) hash: Option<Digest>,
+}
+
+/// Decodes fields, makes them ours and signs them. Bytes that are not ours are not accepted, and
+/// what is accepted is refused once it is damaged.
+pub(super) fn framed<'a, T: Deserialize<'a> + Serialize>(
+    data: &'a [u8],
+    (kind, key): (Kind, &IdentityKey),
+    own: impl FnOnce(&mut T),
+    accepts: impl Fn(&[u8]) -> Option<Digest>,
+) -> Option<Framed<'a, T>> {
+    assert_eq!(accepts(data), None, "not ours");
+    let (mut fields, rest) = decode_prefix::<T>(data).ok()?;
+    own(&mut fields);
+    let body = [encoded(&fields, data.len()), rest.to_vec()].concat();
+    let object = frame(kind, &body, key);
+    let hash = accepts(&object);
+    if let Some(hash) = &hash {
+        refuse_damaged(&object, hash, |bytes| accepts(bytes).is_some());
+    }
+    Some(Framed {
+        fields,
+        rest,
+        body,
+        object,
+        hash,
+    })
+}
+
+impl<T> Framed<'_, Fields<'_, T>> {
+    /// Our code signs the fields to the same object.
+    pub(super) fn signs(
+        &self,
+        key: &IdentityKey,
+        sign: impl FnOnce(&T, Extended<'_>) -> Option<Vec<u8>>,
+    ) -> bool {
+        let (fields, extensions) = &self.fields;
+        let signed = Extended::extended(key, *extensions).ok();
+        let signed = signed.and_then(|by| sign(fields, by));
+        match self.hash {
+            Some(_) => assert_eq!(signed.as_ref(), Some(&self.object)),
+            None => {
+                let critical = check_extensions(extensions, &[]).is_err();
+                let complete = self.rest.is_empty();
+                assert!(
+                    signed.is_none() || critical || !complete,
+                    "signed, but not accepted"
+                );
+            }
+        }
+        self.hash.is_some()
+    }
 }
 
 /// Every cut and every bit flip of an object is refused; a few of each, chosen by its hash.
@@ -93,65 +161,46 @@ pub(super) fn refuse_damaged(object: &[u8], hash: &Digest, accepts: impl Fn(&[u8
 /// Welcomes (kind 4).
 pub fn welcome(data: &[u8]) -> bool {
     let signer = Signer::get();
-    assert!(
-        VerifiedWelcome::verify(data, &signer.delegation).is_err(),
-        "not ours"
-    );
-    let Ok((fields, rest)) = decode_prefix::<WelcomeFields>(data) else {
+    let verify = |bytes: &[u8]| {
+        let verified = VerifiedWelcome::verify(bytes, &signer.delegation).ok()?;
+        Some((*verified.fields(), *verified.hash()))
+    };
+    let (domain, serial) = (signer.domain, Signer::SERIAL);
+    let own = |f: &mut WelcomeFields| (f.domain, f.serial, f.signer) = (domain, serial, 0);
+    let accepts = |bytes: &[u8]| Some(verify(bytes)?.1);
+    let Some(made) = framed(data, (Kind::Welcome, &signer.key), own, accepts) else {
         return false;
     };
-    let fields = WelcomeFields {
-        domain: signer.domain,
-        serial: Signer::SERIAL,
-        signer: 0,
-        ..fields
-    };
-    let mut body = vec![0; data.len() + 64];
-    let len = encode(&fields, &mut body).unwrap().len();
-    body.truncate(len);
-    body.extend_from_slice(rest);
-    let object = frame(Kind::Welcome, &body, &signer.key);
-    let Ok(verified) = VerifiedWelcome::verify(&object, &signer.delegation) else {
+    let Some((verified, _)) = verify(&made.object) else {
         return false;
     };
-    assert!(object.len() <= MAX_WELCOME_LEN);
-    assert_eq!(*verified.fields(), fields);
+    let fields = made.fields;
+    assert!(made.object.len() <= MAX_WELCOME_LEN);
+    assert_eq!(verified, fields);
     assert!(fields.member.is_valid() && fields.epoch > 0 && (2..=24).contains(&fields.depth));
     assert_eq!(fields.leaf.checked_ilog2(), Some(u32::from(fields.depth)));
     assert!(fields.healing_epoch < fields.epoch);
     // What follows is `enc` and `sealed`, and nothing else.
-    let (extensions, enc, sealed) = decode::<(Extensions<'_>, &[u8], &[u8])>(rest).unwrap();
+    let (extensions, enc, sealed) = decode::<(Extensions<'_>, &[u8], &[u8])>(made.rest).unwrap();
     assert!(check_extensions(&extensions, &[]).is_ok());
     let inner = sealed.len() - (usize::from(fields.depth) * 32 + 16);
     assert!(enc.len() == 32 && (1..=1024).contains(&inner));
-    refuse_damaged(&object, verified.hash(), |bytes| {
-        VerifiedWelcome::verify(bytes, &signer.delegation).is_ok()
-    });
     true
 }
 
 /// Refused lists (kind 6): what is accepted is what signing the same entries gives.
 pub fn refused_list(data: &[u8]) -> bool {
-    let signer = Signer::get();
-    assert!(
-        RefusedList::verify(data, &signer.delegation).is_err(),
-        "not ours"
-    );
-    type Body<'a> = (
-        (DomainId, u32, u8, sealmq_core::GroupId, &'a [u8]),
-        Extensions<'a>,
-    );
-    let Ok(((_, _, _, group, entries), extensions)) = decode::<Body<'_>>(data) else {
+    type Body<'a> = Fields<'a, (DomainId, u32, u8, GroupId, &'a [u8])>;
+    let (signer, serial) = (Signer::get(), Signer::SERIAL);
+    let accepts = |bytes: &[u8]| Some(*RefusedList::verify(bytes, &signer.delegation).ok()?.hash());
+    let own = |((domain, of_serial, index, ..), _): &mut Body<'_>| {
+        (*domain, *of_serial, *index) = (signer.domain, serial, 0);
+    };
+    let Some(made) = framed(data, (Kind::RefusedList, &signer.key), own, accepts) else {
         return false;
     };
-    let fields: Body<'_> = (
-        (signer.domain, Signer::SERIAL, 0, group, entries),
-        extensions,
-    );
-    let mut body = vec![0; data.len() + 64];
-    let len = encode(&fields, &mut body).unwrap().len();
-    let object = frame(Kind::RefusedList, &body[..len], &signer.key);
-    let Ok(list) = RefusedList::verify(&object, &signer.delegation) else {
+    let ((.., group, entries), extensions) = made.fields;
+    let Ok(list) = RefusedList::verify(&made.object, &signer.delegation) else {
         return false;
     };
     let refusals: Vec<Refusal> = list.iter().collect();
@@ -162,68 +211,45 @@ pub fn refused_list(data: &[u8]) -> bool {
             .all(|pair| pair[0].member < pair[1].member)
     );
     for refusal in refusals.iter().take(64) {
+        let lowest = refusal.lowest_serial;
         assert!(refusal.member.is_valid());
-        assert_eq!(
-            list.lowest_serial(refusal.member),
-            Some(refusal.lowest_serial)
-        );
-        assert!(
-            refusal.lowest_serial == 0 || !list.accepts(refusal.member, refusal.lowest_serial - 1)
-        );
+        assert_eq!(list.lowest_serial(refusal.member), Some(lowest));
+        assert!(lowest == 0 || !list.accepts(refusal.member, lowest - 1));
     }
     let mut out = vec![0; MAX_REFUSED_LEN];
-    let (again, hash) = RefusedList::sign(
-        signer.domain,
-        Signer::SERIAL,
-        0,
-        group,
-        &refusals,
-        Extended::extended(&signer.key, extensions).unwrap(),
-        &mut out,
-    )
-    .unwrap();
-    assert_eq!(again, object);
-    assert!(RefusedList::named(&object, &signer.domain, &group, &hash).is_ok());
-    refuse_damaged(&object, &hash, |bytes| {
-        RefusedList::verify(bytes, &signer.delegation).is_ok()
-    });
+    let by = Extended::extended(&signer.key, extensions).unwrap();
+    let again = RefusedList::sign(signer.domain, serial, 0, group, &refusals, by, &mut out);
+    let (again, hash) = again.unwrap();
+    assert_eq!(again, made.object);
+    assert!(RefusedList::named(&made.object, &signer.domain, &group, &hash).is_ok());
     true
 }
 
 /// Announcements (kind 5): what is accepted is rebuilt from its parts to the same bytes.
 pub fn announcement(data: &[u8]) -> bool {
     const PREFIX: &str = "_sealmq/fuzz";
-    let signer = Signer::get();
-    assert!(
-        Announcement::verify(data, &signer.delegation, PREFIX).is_err(),
-        "not ours"
-    );
-    let Ok(((head, extensions), covers)) = decode_prefix::<(Head<'_>, Extensions<'_>)>(data) else {
+    let (signer, serial) = (Signer::get(), Signer::SERIAL);
+    let accepts = |bytes: &[u8]| {
+        let verified = Announcement::verify(bytes, &signer.delegation, PREFIX).ok()?;
+        Some(*verified.hash())
+    };
+    let own = |(head, _): &mut Fields<'_, Head<'_>>| {
+        (head.domain, head.serial, head.signer) = (signer.domain, serial, 0);
+    };
+    let Some(made) = framed(data, (Kind::Announcement, &signer.key), own, accepts) else {
         return false;
     };
-    let head = Head {
-        domain: signer.domain,
-        serial: Signer::SERIAL,
-        signer: 0,
-        ..head
-    };
-    let mut body = vec![0; data.len() + 64];
-    let len = encode(&(head, extensions), &mut body).unwrap().len();
-    body.truncate(len);
-    body.extend_from_slice(covers);
-    let object = frame(Kind::Announcement, &body, &signer.key);
-    if let Ok(unverified) = UnverifiedAnnouncement::decode(&object) {
-        assert_eq!(
-            (*unverified.group(), unverified.epoch()),
-            (head.group, head.epoch)
-        );
+    let (head, extensions) = made.fields;
+    if let Ok(unverified) = UnverifiedAnnouncement::decode(&made.object) {
+        let named = (*unverified.group(), unverified.epoch());
+        assert_eq!(named, (head.group, head.epoch));
     }
-    let Ok(announcement) = Announcement::verify(&object, &signer.delegation, PREFIX) else {
+    let Ok(announcement) = Announcement::verify(&made.object, &signer.delegation, PREFIX) else {
         return false;
     };
-    assert!(object.len() <= MAX_ANNOUNCEMENT_LEN);
+    assert!(made.object.len() <= MAX_ANNOUNCEMENT_LEN);
     assert_eq!(*announcement.head(), head);
-    assert_eq!(rebuild(&announcement, &extensions), body);
+    assert_eq!(rebuild(&announcement, &extensions), made.body);
     assert!(head.epoch > 0 && head.healing_epoch < head.epoch && head.not_after > head.issued_at);
     for (generation, cover) in announcement.covers() {
         match cover {
@@ -233,9 +259,6 @@ pub fn announcement(data: &[u8]) -> bool {
             Cover::Chunked(chunks) => check_chunks(&generation, &chunks),
         }
     }
-    refuse_damaged(&object, announcement.hash(), |bytes| {
-        Announcement::verify(bytes, &signer.delegation, PREFIX).is_ok()
-    });
     true
 }
 

@@ -1,87 +1,22 @@
 //! A small domain with a real authority, the same at every run.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::OnceLock;
 
-use rand_core::{TryCryptoRng, TryRng};
 use sealmq_authority::{Authority, Enrolled, GrantSpec, NewGroup, Plan};
 use sealmq_core::crypto::{IdentityKey, KemId, RecipientKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::{
-    Change, Changes, Conflict, EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic,
-    Store, UNKNOWN_DOMAIN, VerifiedDelegation, VerifiedWelcome,
+    EnrolmentRequest, GroupState, KEM_X25519, KeyPackage, ReservedTopic, Store, UNKNOWN_DOMAIN,
+    VerifiedDelegation, VerifiedEnrolment, VerifiedWelcome,
 };
-use zeroize::Zeroizing;
+
+pub(crate) use crate::stand_ins::{CountingRng, MemoryStore};
 
 /// Unix seconds at which everything happens.
 pub(super) const NOW: u64 = 1_764_000_000;
 pub(crate) const YEAR: u64 = 365 * 86_400;
-
-#[derive(Default, Clone)]
-pub(crate) struct MemoryStore(pub(crate) BTreeMap<String, Vec<u8>>);
-
-impl Store for MemoryStore {
-    type Error = Conflict;
-
-    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Conflict> {
-        Ok(self.0.get(key).cloned().map(Zeroizing::new))
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
-        let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(all
-            .map(|(key, value)| (key.clone(), Zeroizing::new(value.clone())))
-            .collect())
-    }
-
-    fn commit(&mut self, changes: &Changes) -> Result<(), Conflict> {
-        if let Some(conflict) = changes.conflict(|key| self.get(key))? {
-            return Err(conflict);
-        }
-        for change in changes {
-            match change {
-                Change::Put { key, value } => drop(self.0.insert(key.clone(), value.to_vec())),
-                Change::Delete { key } => drop(self.0.remove(key)),
-                Change::Expect { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn is_conflict(_: &Conflict) -> bool {
-        true
-    }
-}
-
-/// SHA-256 in counter mode: the same numbers at every run.
-pub(crate) struct CountingRng(pub(crate) u64);
-
-impl TryRng for CountingRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.try_next_u64()? as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in out.chunks_mut(32) {
-            self.0 += 1;
-            chunk.copy_from_slice(&sha256(&[&self.0.to_be_bytes()]).0[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for CountingRng {}
 
 /// A device before the authority knows it.
 pub(super) struct Device {
@@ -92,50 +27,43 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn new(seed: u8, name: &str) -> Self {
         let identity = IdentityKey::from_seed(&Secret::new([seed; 32]));
-        let init_keys: Vec<RecipientKeyPair> = (1..=2)
-            .map(|n| {
-                RecipientKeyPair::derive(KemId::X25519, &sha256_secret(&[b"init", &[seed, n]]))
-            })
-            .collect();
-        let packages: Vec<Vec<u8>> = (1..)
-            .zip(&init_keys)
-            .map(|(number, init)| {
-                let package = KeyPackage {
-                    domain: UNKNOWN_DOMAIN,
-                    identity: *identity.verifying_key().as_bytes(),
-                    number,
-                    kem: KEM_X25519,
-                    init_key: init.public().as_bytes(),
-                    issued_at: NOW,
-                    not_after: NOW + YEAR,
-                };
-                package.sign(&identity, &mut [0; 512]).unwrap().0.to_vec()
-            })
-            .collect();
+        let init_key =
+            |n| RecipientKeyPair::derive(KemId::X25519, &sha256_secret(&[b"init", &[seed, n]]));
+        let init_keys = vec![init_key(1), init_key(2)];
+        let key = *identity.verifying_key().as_bytes();
+        let package = |(number, init_key): (u32, &RecipientKeyPair)| {
+            let package = KeyPackage {
+                domain: UNKNOWN_DOMAIN,
+                identity: key,
+                number,
+                kem: KEM_X25519,
+                init_key: init_key.public().as_bytes(),
+                issued_at: NOW,
+                not_after: NOW + YEAR,
+            };
+            package.sign(&identity, &mut [0; 512]).unwrap().0.to_vec()
+        };
+        let packages: Vec<Vec<u8>> = (1..).zip(&init_keys).map(package).collect();
         let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
         let mut list = [0; 1024];
         let fields = EnrolmentRequest {
             domain: UNKNOWN_DOMAIN,
             token: [0; 8],
             name,
-            key: *identity.verifying_key().as_bytes(),
+            key,
             issued_at: NOW,
             packages: List::encode(&borrowed, &mut list).unwrap(),
         };
-        let request = fields
-            .sign(Suite::One, &identity, &mut [0; 2048])
-            .unwrap()
-            .0
-            .to_vec();
+        let mut out = [0; 2048];
+        let request = fields.sign(Suite::One, &identity, &mut out).unwrap().0;
+        let request = request.to_vec();
         Self { init_keys, request }
     }
 
     /// The first key package's object.
     pub(super) fn package(&self) -> Vec<u8> {
-        let request =
-            sealmq_keys::VerifiedEnrolment::verify(&self.request, Suite::One, &UNKNOWN_DOMAIN)
-                .unwrap();
-        request.packages().next().unwrap().0.to_vec()
+        let verified = VerifiedEnrolment::verify(&self.request, Suite::One, &UNKNOWN_DOMAIN);
+        verified.unwrap().packages().next().unwrap().0.to_vec()
     }
 }
 
@@ -196,30 +124,27 @@ impl World {
             store.commit(&plan.changes).unwrap();
         }
         let group = authority.groups().find(|g| g.name == GROUP).unwrap().id;
-        let delegation = VerifiedDelegation::verify(
-            authority.delegation(),
-            &VerifyingKey::from_bytes(authority.root_key()).unwrap(),
-        )
-        .unwrap();
-        let mut devices = Vec::new();
-        let mut members = Vec::new();
-        let mut credential_files = Vec::new();
+        let root = VerifyingKey::from_bytes(authority.root_key()).unwrap();
+        let delegation = VerifiedDelegation::verify(authority.delegation(), &root).unwrap();
+        let (mut devices, mut members, mut credential_files) = (vec![], vec![], vec![]);
         for (seed, (name, access)) in (1..).zip(MEMBERS) {
             let device = Device::new(seed, name);
+            let (group_name, publish_filter) = (GROUP.to_owned(), String::new());
             let grants = [GrantSpec {
-                group: GROUP.to_owned(),
+                group: group_name,
                 access,
-                publish_filter: String::new(),
+                publish_filter,
             }];
-            let (enrolled, plan) = authority
-                .enrol(&device.request, &grants, YEAR, NOW, &mut rng)
-                .unwrap();
+            let enrolled = authority.enrol(&device.request, &grants, YEAR, NOW, &mut rng);
+            let (
+                Enrolled {
+                    number,
+                    credential_file,
+                    ..
+                },
+                plan,
+            ) = enrolled.unwrap();
             store.commit(&plan.changes).unwrap();
-            let Enrolled {
-                number,
-                credential_file,
-                ..
-            } = enrolled;
             let topic = ReservedTopic::Welcome(number, group).name(authority.prefix());
             let welcome = payload(&plan, &topic).unwrap();
             let verified = VerifiedWelcome::verify(&welcome, &delegation).unwrap();

@@ -1,16 +1,15 @@
 //! HPKE by way of the `hpke` crate itself, for the values that sealmq-core keeps to itself: the
 //! vectors show them, and every use asserts that the real code arrives at the same.
 
-use std::convert::Infallible;
-
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem, X25519HkdfSha256, XWing};
-use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
 use sealmq_core::crypto::{
     Digest, KemId, KemKeyPair, KemPublicKey, Secret, SessionPsk, expand, extract,
 };
+
+use crate::stand_ins::Once;
 
 /// What a session shares, in the open.
 pub(crate) struct SessionValues {
@@ -40,7 +39,7 @@ pub(crate) fn session(
         &mode,
         &public,
         &info,
-        &mut Once(seed),
+        &mut Once(seed.expose().to_vec()),
     );
     let Ok((enc, context)) = made else {
         assert!(real.is_err());
@@ -128,25 +127,3 @@ pub(crate) fn private_key_of(kem: KemId, seed: &Secret) -> [u8; 32] {
         _ => XWing::derive_keypair(seed.expose()).0.to_bytes().into(),
     }
 }
-
-/// Gives out the seed: Encap draws 32 bytes, once.
-struct Once<'a>(&'a Secret);
-
-impl TryRng for Once<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        unreachable!("Encap draws bytes")
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        unreachable!("Encap draws bytes")
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        out.copy_from_slice(self.0.expose());
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Once<'_> {}

@@ -22,7 +22,6 @@ mod group;
 mod hpke;
 pub mod json;
 mod keys;
-mod table;
 mod world;
 
 /// What nearly every file here needs.
@@ -35,8 +34,8 @@ mod prelude {
     pub(crate) use super::craft::{blob, varint};
     pub(crate) use super::file::{Series, Vector, VectorFile};
     pub(crate) use super::json::{Json, object};
-    pub(crate) use super::table::{stories, table};
     pub(crate) use super::world::*;
+    pub(crate) use crate::table::{stories, table};
 }
 
 pub use check::{Counts, check_file};

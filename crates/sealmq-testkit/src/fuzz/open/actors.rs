@@ -4,12 +4,13 @@ use sealmq_core::crypto::{
     Digest, IdentityKey, KemKeyPair, SessionPsk, SessionSecrets, VerifyingKey, sha256,
 };
 use sealmq_core::open::{Directory, Epochs, ReadPolicy, ReadingEpoch, Sender, SenderQuery};
-use sealmq_core::seal::{Membership, SenderSession};
+use sealmq_core::seal::SenderSession;
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{Header, Suite, Writer};
 use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use crate::fuzz::world::{NOW, sha256_secret};
+use crate::stand_ins::AnyMember;
 
 pub(super) const TOPICS: [&str; 3] = ["plant/a", "plant/b", "plant/private"];
 pub(super) const GROUP: GroupId = GroupId([0x67; 16]);
@@ -35,47 +36,15 @@ impl Epoch {
 }
 
 /// A sender's credential, as the reader's directory and the sender itself see it.
-#[derive(Clone, Copy)]
-pub(super) struct Card {
-    pub(super) member: MemberNumber,
-    pub(super) serial: u32,
-    pub(super) key: VerifyingKey,
-}
-
-impl Card {
-    pub(super) fn hash(&self) -> Digest {
-        sha256(&[
-            b"credential",
-            &self.member.0.to_be_bytes(),
-            &self.serial.to_be_bytes(),
-        ])
-    }
-}
-
-impl Membership for Card {
-    fn group(&self) -> GroupId {
-        GROUP
-    }
-    fn member(&self) -> MemberNumber {
-        self.member
-    }
-    fn key(&self) -> &VerifyingKey {
-        &self.key
-    }
-    fn credential_hash(&self) -> Digest {
-        self.hash()
-    }
-    fn credential_serial(&self) -> u32 {
-        self.serial
-    }
-    fn may_publish(&self) -> bool {
-        true
-    }
-    fn may_subscribe(&self) -> bool {
-        true
-    }
-    fn covers(&self, _: Topic<'_>) -> bool {
-        true
+pub(super) fn card_of(member: MemberNumber, serial: u32, key: VerifyingKey) -> AnyMember {
+    let (number, of_serial) = (member.0.to_be_bytes(), serial.to_be_bytes());
+    let credential_hash = sha256(&[b"credential", &number, &of_serial]);
+    AnyMember {
+        group: GROUP,
+        member,
+        key,
+        credential_hash,
+        serial,
     }
 }
 
@@ -95,14 +64,14 @@ pub(super) struct Sent {
 
 pub(super) struct SenderState {
     pub(super) key: IdentityKey,
-    pub(super) card: Card,
+    pub(super) card: AnyMember,
     pub(super) session: Option<(usize, SenderSession)>,
     pub(super) numbers: u64,
 }
 
 /// The reader's knowledge.
 pub(super) struct Known {
-    pub(super) cards: [Card; 2],
+    pub(super) cards: [AnyMember; 2],
     /// Whose credential has not arrived.
     pub(super) hidden: [bool; 2],
     /// Epochs in the window.
@@ -134,7 +103,7 @@ impl Directory for Known {
         Some(Sender {
             member: card.member,
             key: card.key,
-            credential_hash: card.hash(),
+            credential_hash: card.credential_hash,
             delegation: 1,
             serial: card.serial,
             issued_at: NOW - 1000,

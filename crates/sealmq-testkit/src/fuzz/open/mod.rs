@@ -15,7 +15,7 @@ use sealmq_core::topic::Topic;
 use sealmq_core::wire::{Header, Padding, Suite};
 use sealmq_core::{KeyId, MemberNumber};
 
-use self::actors::{Card, Epoch, GROUP, Known, SenderState, Sent, TOPICS, aad, encrypt};
+use self::actors::{Epoch, GROUP, Known, SenderState, Sent, TOPICS, aad, card_of, encrypt};
 use super::input::Input;
 use super::world::{NOW, sha256_secret};
 
@@ -60,11 +60,7 @@ impl Run {
     fn new() -> Self {
         let senders = [1_u8, 2].map(|n| {
             let key = IdentityKey::from_seed(&Secret::new([n; 32]));
-            let card = Card {
-                member: MemberNumber(n.into()),
-                serial: 1,
-                key: key.verifying_key(),
-            };
+            let card = card_of(MemberNumber(n.into()), 1, key.verifying_key());
             SenderState {
                 key,
                 card,
@@ -331,7 +327,7 @@ impl Run {
             _ => {
                 let SenderState { card, session, .. } = &mut self.senders[who];
                 if card.serial < 4 {
-                    card.serial += 1;
+                    *card = card_of(card.member, card.serial + 1, card.key);
                     *session = None;
                     self.known.cards[who] = *card;
                 }

@@ -14,6 +14,7 @@ use sealmq_keys::{
 };
 
 use crate::fuzz::world::{Device, NOW, World, YEAR};
+use crate::table::table;
 
 /// A target's name, a name for the entry, its bytes.
 pub type Seed = (&'static str, String, Vec<u8>);
@@ -57,8 +58,10 @@ fn wire(add: Add<'_>) {
         writer.varint(value).unwrap();
         add("varint", &value.to_string(), writer.finish().to_vec());
     }
-    add("varint", "overlong", vec![0x85, 0]);
-    add("varint", "eleven", vec![0xff; 11]);
+    table! { add:
+        "varint": "overlong", vec![0x85, 0];
+        "varint": "eleven",   vec![0xff; 11];
+    }
     for (name, counter) in [("first", 0), ("two", 128), ("last", MAX_COUNTER)] {
         let header = Header {
             suite: Suite::One,
@@ -70,8 +73,10 @@ fn wire(add: Add<'_>) {
         header.emit(&mut Writer::new(&mut out)).unwrap();
         add("envelope_header", name, out.to_vec());
     }
-    add("envelope_header", "short-form", vec![0x91; 30]);
-    add("envelope_header", "clear", b"21.5C".to_vec());
+    table! { add:
+        "envelope_header": "short-form", vec![0x91; 30];
+        "envelope_header": "clear",      b"21.5C".to_vec();
+    }
 
     let mut buffer = [0; 256];
     let mut builder = PropertiesBuilder::new(&mut buffer);
@@ -87,8 +92,10 @@ fn wire(add: Add<'_>) {
         builder.push(property).unwrap();
     }
     let properties = builder.finish().unwrap();
-    add("properties", "all", properties.as_bytes().to_vec());
-    add("properties", "one", b"\x03\x00\x01x".to_vec());
+    table! { add:
+        "properties": "all", properties.as_bytes().to_vec();
+        "properties": "one", b"\x03\x00\x01x".to_vec();
+    }
 
     let plain = BodyPrefix {
         sender: MemberNumber(7),
@@ -141,28 +148,19 @@ fn body(object: &[u8]) -> Vec<u8> {
 
 fn objects(add: Add<'_>) {
     let world = World::get();
-    add("delegation", "real", body(&world.delegation_object));
-    add("delegation", "two-keys", delegation());
+    table! { add:
+        "delegation": "real",     body(&world.delegation_object);
+        "delegation": "two-keys", delegation();
+    }
+    let member = |at: usize| format!("member-{at}");
     for (at, file) in world.credential_files.iter().enumerate() {
         let file = sealmq_keys::decode_credential_file(file).unwrap();
-        add(
-            "credential",
-            &format!("member-{at}"),
-            body(&file.credential),
-        );
+        add("credential", &member(at), body(&file.credential));
     }
     add("credential", "grants", credential());
     for (at, device) in world.devices.iter().enumerate().take(2) {
-        add(
-            "key_package",
-            &format!("member-{at}"),
-            body(&device.package()),
-        );
-        add(
-            "enrolment_request",
-            &format!("member-{at}"),
-            body(&device.request),
-        );
+        add("key_package", &member(at), body(&device.package()));
+        add("enrolment_request", &member(at), body(&device.request));
     }
     let genuine = &world.devices[0].request;
     // No token, a good one, a wrong mac, a mac without a token, a request without a domain.
@@ -176,22 +174,20 @@ fn objects(add: Add<'_>) {
         let data = [&[choice], &id[..], &body(genuine)].concat();
         add("join_request", name, data);
     }
-    add("join_request", "no-request", vec![7; 300]);
-    add("enrolment_request", "whole-object", genuine.clone());
-    for (at, member) in world.members.iter().enumerate() {
-        add("welcome", &format!("member-{at}"), body(&member.welcome));
+    table! { add:
+        "join_request":      "no-request",   vec![7; 300];
+        "enrolment_request": "whole-object", genuine.clone();
     }
-    for (name, announcement) in ["ordinary", "healing", "after"]
-        .iter()
-        .zip(&world.announcements)
-    {
+    for (at, joined) in world.members.iter().enumerate() {
+        add("welcome", &member(at), body(&joined.welcome));
+    }
+    let names = ["ordinary", "healing", "after"];
+    for (name, announcement) in names.iter().zip(&world.announcements) {
         add("announcement", name, body(announcement));
     }
-    add(
-        "announcement",
-        "two-generations",
-        two_generations(&world.announcements[0]),
-    );
+    table! { add:
+        "announcement": "two-generations", two_generations(&world.announcements[0]);
+    }
     let head = (DomainId([1; 16]), 1_u32, 0_u8, world.group);
     for (name, members) in [("one", 1_u32), ("many", 9)] {
         let records: Vec<u8> = (1..=members)
@@ -203,11 +199,15 @@ fn objects(add: Add<'_>) {
     }
 }
 
+fn public(seed: u8) -> [u8; 32] {
+    *IdentityKey::from_seed(&Secret::new([seed; 32]))
+        .verifying_key()
+        .as_bytes()
+}
+
 fn delegation() -> Vec<u8> {
-    let keys = [1_u8, 2].map(|n| DelegatedKey {
-        key: *IdentityKey::from_seed(&Secret::new([n; 32]))
-            .verifying_key()
-            .as_bytes(),
+    let keys = [1, 2].map(|n| DelegatedKey {
+        key: public(n),
         roles: Roles::ALL,
     });
     let kem = DelegatedKemKey {
@@ -228,18 +228,15 @@ fn delegation() -> Vec<u8> {
 }
 
 fn credential() -> Vec<u8> {
-    let grants = [
+    let grants = [(1, Access::BOTH, "plant/%c/#"), (2, Access::SUBSCRIBE, "")];
+    let grants = grants.map(|(group, access, publish_filter)| {
+        let group = GroupId([group; 16]);
         Grant {
-            group: GroupId([1; 16]),
-            access: Access::BOTH,
-            publish_filter: "plant/%c/#",
-        },
-        Grant {
-            group: GroupId([2; 16]),
-            access: Access::SUBSCRIBE,
-            publish_filter: "",
-        },
-    ];
+            group,
+            access,
+            publish_filter,
+        }
+    });
     let (mut list, mut out) = ([0; 256], [0; 512]);
     let fields = Credential {
         domain: DomainId([0; 16]),
@@ -248,9 +245,7 @@ fn credential() -> Vec<u8> {
         member: MemberNumber(7),
         credential_serial: 2,
         name: "gateway-7",
-        key: *IdentityKey::from_seed(&Secret::new([5; 32]))
-            .verifying_key()
-            .as_bytes(),
+        key: public(5),
         request: sha256(&[b"request"]),
         issued_at: NOW,
         not_after: NOW + YEAR,
@@ -299,11 +294,8 @@ fn states(add: Add<'_>) {
         for announcement in &world.announcements {
             let _ = state.follow(announcement, &context);
         }
-        add(
-            "group_state",
-            &format!("{at}-current"),
-            state.to_bytes().unwrap().to_vec(),
-        );
+        let current = state.to_bytes().unwrap().to_vec();
+        add("group_state", &format!("{at}-current"), current);
     }
     for (name, record) in crate::fuzz::open::records() {
         add("replay_record", &name, record);
@@ -313,36 +305,27 @@ fn states(add: Add<'_>) {
 fn files(add: Add<'_>) {
     let world = World::get();
     let request = encode_request(&Device::new(9, "spare").request).unwrap();
-    add("armour", "request", request.into_bytes());
-    add(
-        "armour",
-        "credential",
-        world.credential_files[0].clone().into_bytes(),
-    );
-    add(
-        "armour",
-        "crlf",
-        world.credential_files[1].replace('\n', "\r\n").into_bytes(),
-    );
+    table! { add:
+        "armour": "request",    request.into_bytes();
+        "armour": "credential", world.credential_files[0].clone().into_bytes();
+        "armour": "crlf",       world.credential_files[1].replace('\n', "\r\n").into_bytes();
+    }
     let (member, device) = (MemberNumber(7), Fingerprint([0xfe; 16]));
-    for (name, topic) in [
-        ("delegation", ReservedTopic::Delegation),
-        ("credential", ReservedTopic::Credential(member)),
-        ("welcome", ReservedTopic::Welcome(member, world.group)),
-        ("confirm", ReservedTopic::Confirm(member)),
-        ("packages", ReservedTopic::Packages(member)),
-        (
-            "nonce-answer",
-            ReservedTopic::NonceAnswer(member, world.group),
-        ),
-        ("announcement", ReservedTopic::Announcement(world.group, 42)),
-        ("chunk", ReservedTopic::Chunk(world.group, 42, 3)),
-        ("refused-list", ReservedTopic::RefusedList(world.group)),
-        ("heartbeat", ReservedTopic::Heartbeat(world.group)),
-        ("nonce", ReservedTopic::Nonce(world.group, member)),
-        ("join", ReservedTopic::Join(device)),
-        ("answer", ReservedTopic::Answer(device)),
-    ] {
+    for (name, topic) in table! {
+        "delegation":   ReservedTopic::Delegation;
+        "credential":   ReservedTopic::Credential(member);
+        "welcome":      ReservedTopic::Welcome(member, world.group);
+        "confirm":      ReservedTopic::Confirm(member);
+        "packages":     ReservedTopic::Packages(member);
+        "nonce-answer": ReservedTopic::NonceAnswer(member, world.group);
+        "announcement": ReservedTopic::Announcement(world.group, 42);
+        "chunk":        ReservedTopic::Chunk(world.group, 42, 3);
+        "refused-list": ReservedTopic::RefusedList(world.group);
+        "heartbeat":    ReservedTopic::Heartbeat(world.group);
+        "nonce":        ReservedTopic::Nonce(world.group, member);
+        "join":         ReservedTopic::Join(device);
+        "answer":       ReservedTopic::Answer(device);
+    } {
         let text = format!("{}\0{}", world.prefix, topic.name(&world.prefix));
         add("reserved_topic", name, text.into_bytes());
     }

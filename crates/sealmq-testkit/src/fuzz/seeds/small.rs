@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Add, NO_EXTENSIONS, extended};
 use crate::fuzz::world::{NOW, World};
+use crate::table::table;
 
 const DOMAIN: DomainId = DomainId([0; 16]);
 
@@ -62,9 +63,6 @@ fn leases(add: Add<'_>) {
         ..heartbeat
     };
     extended(&heartbeat, add, "heartbeat");
-    add("heartbeat", "real", fields(&heartbeat));
-    add("heartbeat", "empty-log", fields(&empty_log));
-    add("heartbeat", "endless", fields(&endless));
     let answer = NonceAnswerFields {
         domain: DOMAIN,
         serial: 1,
@@ -80,8 +78,13 @@ fn leases(add: Add<'_>) {
         member: MemberNumber(0),
         ..answer
     };
-    add("nonce_answer", "real", fields(&answer));
-    add("nonce_answer", "nobody", fields(&nobody));
+    table! { add:
+        "heartbeat":    "real",      fields(&heartbeat);
+        "heartbeat":    "empty-log", fields(&empty_log);
+        "heartbeat":    "endless",   fields(&endless);
+        "nonce_answer": "real",      fields(&answer);
+        "nonce_answer": "nobody",    fields(&nobody);
+    }
 }
 
 fn confirmations(add: Add<'_>) {
@@ -93,19 +96,22 @@ fn confirmations(add: Add<'_>) {
         proof: [6; 32],
     };
     let entries = [entry(1), entry(2), entry(2)];
-    for (name, entries) in [
-        ("one", &entries[..1]),
-        ("two", &entries[..2]),
-        ("twice", &entries[1..]),
-    ] {
-        let mut list = [0; 512];
-        let fields = Confirmation {
-            domain: DOMAIN,
-            member: MemberNumber(7),
-            entries: List::encode(entries, &mut list).unwrap(),
-        };
-        add("confirmation", name, encoded(&(fields, NO_EXTENSIONS)));
-    }
+    let mut of = |name: &str, entries: &[ConfirmationEntry]| {
+        let (mut list, member) = ([0; 512], MemberNumber(7));
+        let entries = List::encode(entries, &mut list).unwrap();
+        add(
+            "confirmation",
+            name,
+            fields(&Confirmation {
+                domain: DOMAIN,
+                member,
+                entries,
+            }),
+        );
+    };
+    of("one", &entries[..1]);
+    of("two", &entries[..2]);
+    of("twice", &entries[1..]);
 }
 
 fn packages(add: Add<'_>) {
@@ -130,11 +136,13 @@ fn chunks(add: Add<'_>) {
     };
     // Depth 4, leaves 16 … 31, a chunk of the leaves 20 … 27.
     let chunk = |nodes| [&[2, 0, 0, 0, 4, 0, 0, 0, 12], entries(nodes).as_slice()].concat();
-    add("chunk", "whole", chunk(&[5, 6]));
-    add("chunk", "leaves", chunk(&[20, 21, 26]));
-    add("chunk", "starts-late", chunk(&[6]));
-    add("chunk", "overlap", chunk(&[5, 11]));
-    add("chunk", "beyond", chunk(&[5, 6, 7]));
+    table! { add:
+        "chunk": "whole",       chunk(&[5, 6]);
+        "chunk": "leaves",      chunk(&[20, 21, 26]);
+        "chunk": "starts-late", chunk(&[6]);
+        "chunk": "overlap",     chunk(&[5, 11]);
+        "chunk": "beyond",      chunk(&[5, 6, 7]);
+    }
 }
 
 fn tokens(add: Add<'_>) {
@@ -150,12 +158,10 @@ fn tokens(add: Add<'_>) {
         broker: "mqtts://broker.example:8883".to_owned(),
     };
     let text = token.to_uri().unwrap();
-    add("token", "text", text.as_bytes().to_vec());
-    add(
-        "token",
-        "text-with-space",
-        format!(" {}\n", *text).into_bytes(),
-    );
+    table! { add:
+        "token": "text",            text.as_bytes().to_vec();
+        "token": "text-with-space", format!(" {}\n", *text).into_bytes();
+    }
     let head = (
         1_u8,
         1_u8,
@@ -163,12 +169,12 @@ fn tokens(add: Add<'_>) {
         [2_u8; 8],
         [3_u8; 32],
     );
-    for (name, pattern, broker) in [
-        ("any", "", ""),
-        ("exact", "pump-7", "mqtt://[::1]:1883"),
-        ("prefix", "pump-*", "mqtts://broker.example:8883"),
-        ("star", "*", ""),
-    ] {
+    for (name, pattern, broker) in table! {
+        "any":    "",       "";
+        "exact":  "pump-7", "mqtt://[::1]:1883";
+        "prefix": "pump-*", "mqtts://broker.example:8883";
+        "star":   "*",      "";
+    } {
         add(
             "token",
             name,
@@ -179,52 +185,14 @@ fn tokens(add: Add<'_>) {
 
 fn audit(add: Add<'_>) {
     let mut log = AuditLog::EMPTY;
-    for (name, what) in [
-        (
-            "delegation",
-            What::Delegation {
-                serial: 1,
-                hash: Digest([1; 32]),
-            },
-        ),
-        (
-            "enrolled",
-            What::Enrolled {
-                member: MemberNumber(7),
-                key: [7; 32],
-                name: "pump-7",
-            },
-        ),
-        (
-            "signed",
-            What::Signed {
-                topic: "_sealmq/x/delegation",
-                hash: Digest([2; 32]),
-            },
-        ),
-        (
-            "generation",
-            What::Generation {
-                group: GroupId([3; 16]),
-                number: 2,
-                epoch: 300,
-            },
-        ),
-        (
-            "removed",
-            What::Removed {
-                member: MemberNumber(7),
-            },
-        ),
-        (
-            "resumed",
-            What::Resumed {
-                serial: 2,
-                log_size: 5,
-                log_head: Digest([4; 32]),
-            },
-        ),
-    ] {
+    for (name, what) in table! {
+        "delegation": What::Delegation { serial: 1, hash: Digest([1; 32]) };
+        "enrolled":   What::Enrolled { member: MemberNumber(7), key: [7; 32], name: "pump-7" };
+        "signed":     What::Signed { topic: "_sealmq/x/delegation", hash: Digest([2; 32]) };
+        "generation": What::Generation { group: GroupId([3; 16]), number: 2, epoch: 300 };
+        "removed": What::Removed { member: MemberNumber(7) };
+        "resumed":    What::Resumed { serial: 2, log_size: 5, log_head: Digest([4; 32]) };
+    } {
         add("audit_entry", name, log.append(NOW, what).unwrap().bytes);
     }
 }

@@ -5,11 +5,10 @@ use std::ops::ControlFlow;
 use sealmq_core::KeyId;
 use sealmq_core::crypto::{
     ChangeContext, DeviceSecret, Entropy, IdentityKey, KemPublicKey, Purpose, SessionPsk,
-    SignatureContext, VerifyingKey, extract,
+    SignatureContext, extract,
 };
 use sealmq_core::seal::{
-    Membership, Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart,
-    next_session_number,
+    Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart, next_session_number,
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
@@ -18,6 +17,7 @@ use sealmq_core::wire::{
 
 use super::basics::padding_of;
 use super::{Input, Outcome, refused};
+use crate::stand_ins::AnyMember;
 use crate::vectors::craft::Session;
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
@@ -26,41 +26,6 @@ const GROUP: GroupId = GroupId([7; 16]);
 
 /// Above this the messages before it are not sealed, but the last one is put together by hand.
 const MAX_SEALED_BEFORE: u32 = 300;
-
-/// A member that may publish wherever it likes: grants are not what `seal` is about.
-struct Sender {
-    key: VerifyingKey,
-    member: MemberNumber,
-    credential_hash: Digest,
-    credential_serial: u32,
-}
-
-impl Membership for Sender {
-    fn group(&self) -> GroupId {
-        GROUP
-    }
-    fn member(&self) -> MemberNumber {
-        self.member
-    }
-    fn key(&self) -> &VerifyingKey {
-        &self.key
-    }
-    fn credential_hash(&self) -> Digest {
-        self.credential_hash
-    }
-    fn credential_serial(&self) -> u32 {
-        self.credential_serial
-    }
-    fn may_publish(&self) -> bool {
-        true
-    }
-    fn may_subscribe(&self) -> bool {
-        false
-    }
-    fn covers(&self, _: Topic<'_>) -> bool {
-        true
-    }
-}
 
 pub(crate) fn hedge(input: Input<'_>) -> Outcome {
     let purpose = match input.u64("purpose") {
@@ -122,11 +87,12 @@ pub(crate) fn seal(input: Input<'_>) -> Result<Outcome, String> {
 /// The envelope, or the reason for refusing.
 fn seal_with(input: Input<'_>, seed: &Secret) -> ControlFlow<&'static str, Vec<u8>> {
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
-    let sender = Sender {
-        key: key.verifying_key(),
+    let sender = AnyMember {
+        group: GROUP,
         member: MemberNumber(input.number("sender")),
+        key: key.verifying_key(),
         credential_hash: input.digest("credential_hash"),
-        credential_serial: input.number("credential_serial"),
+        serial: input.number("credential_serial"),
     };
     let publisher = Publisher::new(&key, &sender).unwrap();
     let announcement = input.digest("announcement_hash");

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! is `bad("domain", "Of another domain.", |f| …, "domain");` and so on. With a file behind the
-//! function, which makes a [`Plan`](super::keys::objects::Plan) then, the arrow leads to the verdict:
+//! function, which makes a vector then, the arrow leads to the verdict:
 //! `valid`, or the reason for which the object is refused, and the attacks that it is about:
 //!
 //! ```text
@@ -41,7 +41,7 @@
 
 macro_rules! table {
     (@row ($case:expr) [$(.$step:ident($($argument:expr),*))*] $file:ident $verdict:tt $attacks:tt) => {
-        $case$(.$step($($argument),*))*.verdict($crate::vectors::table::verdict!($verdict), &$attacks, $file)
+        $case$(.$step($($argument),*))*.verdict($crate::table::verdict!($verdict), &$attacks, $file)
     };
     ($($id:literal: $($value:expr),+ $(=> $last:expr)?;)+) => {
         [$(($id, $($value),+ $(, $last)?)),+]
@@ -52,10 +52,10 @@ macro_rules! table {
     ($plan:expr, $common:tt => $file:ident:
         $($id:literal: $($value:expr),+ => $verdict:tt $([$($attack:literal),+])?;)+) => {{
         let plan = $plan;
-        $($crate::vectors::table::table!(@row (plan($id, $($value),+)) $common $file $verdict [$($($attack),+)?]);)+
+        $($crate::table::table!(@row (plan($id, $($value),+)) $common $file $verdict [$($($attack),+)?]);)+
     }};
     ($plan:expr => $file:ident: $($rows:tt)+) => {
-        $crate::vectors::table::table! { $plan, [] => $file: $($rows)+ }
+        $crate::table::table! { $plan, [] => $file: $($rows)+ }
     };
 }
 
@@ -75,12 +75,12 @@ macro_rules! stories {
     ($new:expr, $common:tt => $file:ident:
         $($id:literal: $($value:expr),+ => $(.$step:ident($($argument:expr),*))+;)+) => {{
         let new = $new;
-        $($crate::vectors::table::stories!(
+        $($crate::table::stories!(
             @row (new($id, $($value),+)) $common $file $(.$step($($argument),*))+
         );)+
     }};
     ($new:expr => $file:ident: $($rows:tt)+) => {
-        $crate::vectors::table::stories! { $new, [] => $file: $($rows)+ }
+        $crate::table::stories! { $new, [] => $file: $($rows)+ }
     };
 }
 
