@@ -90,7 +90,7 @@
 //!                     ▼
 //!                  the member opens it ─► Event(Rejected)     ┐
 //!                     ├─ waits for a credential or a key ─►   ├ Commit first; then the event, with
-//!                     ▼                                       │ a token; handle_delivered(token);
+//!                     ▼                                       │ an id; handle_delivered(id);
 //!                  Event(Message) ───────────────────────────►┘ then Acknowledge
 //! ```
 //!
@@ -132,7 +132,7 @@ pub use joining::{JoinError, JoinOutput, Joined, Joining};
 pub use limits::Limits;
 pub use message::Message;
 pub use options::Options;
-pub use output::{FlushId, Output, PublishId, Resume, Token};
+pub use output::{DeliveryId, FlushId, Output, PublishId, Resume};
 pub use poll_error::PollError;
 pub use subscriptions::{Retained, Subscription, check_filter};
 pub use time::Time;

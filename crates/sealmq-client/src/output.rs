@@ -20,7 +20,7 @@ pub struct FlushId(pub(crate) u64);
 
 /// The right to acknowledge one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token {
+pub struct DeliveryId {
     /// Number of the connection on which it came: on a later one it would mean another message.
     pub(crate) connection: u64,
     /// The packet identifier that the broker gave it.
@@ -46,11 +46,11 @@ pub enum Output {
     /// Make it durable, then say [`Client::committed`](crate::Client::committed) or
     /// [`Client::commit_failed`](crate::Client::commit_failed). Nothing comes out before.
     Commit(Changes),
-    /// For the application; when it has it, give the token to
+    /// For the application; when it has it, give the id to
     /// [`Client::handle_delivered`](crate::Client::handle_delivered).
-    Event(Event, Option<Token>),
+    Event(Event, Option<DeliveryId>),
     /// PUBACK or PUBREC.
-    Acknowledge(Token),
+    Acknowledge(DeliveryId),
     /// One SUBSCRIBE.
     Subscribe(Vec<Subscription>),
     /// UNSUBSCRIBE.

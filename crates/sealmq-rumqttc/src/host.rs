@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use getrandom::SysRng;
-use sealmq_client::{Client, OpenError, Output, PollError, StoreFailure, Time, Token};
+use sealmq_client::{Client, DeliveryId, OpenError, Output, PollError, StoreFailure, Time};
 use sealmq_keys::Store;
 use sealmq_keys::member::{Member, MemberError};
 use tokio::sync::mpsc::Permit;
@@ -53,7 +53,7 @@ pub(crate) struct Host<L: Library> {
     clock: Arc<dyn Clock>,
     started: Instant,
     /// For the application, each with what is acknowledged when it was handed over.
-    out: VecDeque<(Report<L>, Option<Token>)>,
+    out: VecDeque<(Report<L>, Option<DeliveryId>)>,
     hang_up: bool,
     pub(crate) closed: bool,
 }
@@ -117,7 +117,9 @@ impl<L: Library> Host<L> {
                         return Err(error);
                     }
                 },
-                Output::Event(event, token) => self.out.push_back((Ok(L::event(event)), token)),
+                Output::Event(event, delivery) => {
+                    self.out.push_back((Ok(L::event(event)), delivery))
+                }
                 Output::Accepted(id) => self.calls.accepted(id),
                 Output::Refused { id, topic, error } => {
                     if let Some(error) = self.calls.refused(id, error) {
@@ -180,11 +182,11 @@ impl<L: Library> Host<L> {
 
     /// Hands the next event to the application, and acknowledges it to the broker.
     fn deliver(&mut self, permit: Permit<'_, Report<L>>) {
-        if let Some((report, token)) = self.out.pop_front() {
+        if let Some((report, delivery)) = self.out.pop_front() {
             L::log(&report);
             permit.send(report);
-            if let Some(token) = token {
-                self.client.handle_delivered(token);
+            if let Some(delivery) = delivery {
+                self.client.handle_delivered(delivery);
             }
         }
     }

@@ -217,7 +217,7 @@ impl GroupRecord {
     }
 }
 
-fn announced(generation: &record::Generation) -> Generation {
+fn announced(generation: &record::GenerationRecord) -> Generation {
     Generation {
         number: generation.number,
         depth: generation.depth,
@@ -244,7 +244,7 @@ pub(super) fn topics_of(id: GroupId, of: Retained) -> impl Iterator<Item = Reser
 /// The nodes that an epoch's secret is wrapped for: both halves, without every removed leaf when
 /// the epoch heals. An ordinary epoch needs no exclusion: healing made the keys of everyone
 /// removed worthless (spec/keys.md §6).
-fn cover_nodes(generation: &record::Generation, healing: bool) -> Vec<u32> {
+fn cover_nodes(generation: &record::GenerationRecord, healing: bool) -> Vec<u32> {
     let removed = if healing {
         generation.removed.as_slice()
     } else {

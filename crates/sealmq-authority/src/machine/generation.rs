@@ -8,7 +8,7 @@ use sealmq_core::{GroupId, MemberNumber};
 
 use super::announce::clear_out_of_window;
 use super::log::Decision;
-use super::record::{self, Generation, GroupRecord, SecretBytes};
+use super::record::{self, GenerationRecord, GroupRecord, SecretBytes};
 use super::tree::half_len;
 use super::{Authority, AuthorityError, AuthorityEvent, GenerationReason, Plan, draw};
 use sealmq_keys::tree::{Half, MAX_DEPTH, cover};
@@ -92,7 +92,7 @@ impl Authority {
     }
 
     /// Three quarters of the half's leaves were assigned, and a new tree has more free ones.
-    fn is_short_of_leaves(&self, group: &GroupRecord, of: &Generation, half: Half) -> bool {
+    fn is_short_of_leaves(&self, group: &GroupRecord, of: &GenerationRecord, half: Half) -> bool {
         let taken = self.index.count_taken(&group.id, of.number, half);
         let leaves = half_len(of.depth, half);
         let short = taken.saturating_mul(4) > leaves.saturating_mul(3);
@@ -100,7 +100,7 @@ impl Authority {
     }
 
     /// Depth of the tree after a generation: one more if a half was more than half full.
-    fn next_depth(&self, group: &GroupRecord, after: &Generation) -> u8 {
+    fn next_depth(&self, group: &GroupRecord, after: &GenerationRecord) -> u8 {
         let crowded = Half::ALL.iter().any(|half| {
             let taken = self.index.count_taken(&group.id, after.number, *half);
             taken > half_len(after.depth, *half) / 2
@@ -196,10 +196,10 @@ impl Authority {
         any_package: bool,
         now: u64,
         rng: &mut impl TryCryptoRng,
-    ) -> Result<Generation, AuthorityError> {
+    ) -> Result<GenerationRecord, AuthorityError> {
         let newest = group.newest()?;
         let number = newest.number.checked_add(1);
-        Ok(Generation {
+        Ok(GenerationRecord {
             number: number.ok_or(AuthorityError::NumbersUsedUp)?,
             depth: self.next_depth(group, newest),
             first_epoch: group
@@ -312,7 +312,7 @@ impl Authority {
     }
 }
 
-impl Generation {
+impl GenerationRecord {
     /// Whether every leaf belongs to somebody removed.
     fn is_empty(&self) -> bool {
         let leaves = Half::ALL.iter().map(|half| half_len(self.depth, *half));

@@ -11,9 +11,9 @@ use sealmq_keys::{Policy, Roles};
 
 use super::Schedule;
 use super::record::{
-    DomainRecord, Generation, GrantRecord, GroupRecord, HeadRecord, Healing, Issued, KeyRecord,
-    KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem, Retained, SecretBytes, VERSION,
-    encode,
+    DomainRecord, GenerationRecord, GrantRecord, GroupRecord, HeadRecord, Healing, Issued,
+    KeyRecord, KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem, Retained, SecretBytes,
+    VERSION, encode,
 };
 use super::suspended::SuspendedRecord;
 
@@ -119,7 +119,7 @@ fn groups_are_encoded_as_ever() {
         messages: 18,
         joins_since: Some(19),
         moved_at: 20,
-        generations: vec![Generation {
+        generations: vec![GenerationRecord {
             number: 1,
             depth: 2,
             first_epoch: 3,

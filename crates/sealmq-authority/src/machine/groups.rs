@@ -7,7 +7,7 @@ use sealmq_core::crypto::Digest;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::{GroupId, check_name};
 
-use super::record::{Generation, GroupRecord, SecretBytes};
+use super::record::{GenerationRecord, GroupRecord, SecretBytes};
 use super::{Authority, AuthorityError, EpochReason, Plan, Schedule, draw, draw_public};
 use sealmq_keys::Policy;
 use sealmq_keys::reaches_reserved;
@@ -196,7 +196,7 @@ impl Authority {
                 messages: 0,
                 joins_since: None,
                 moved_at: now,
-                generations: vec![Generation {
+                generations: vec![GenerationRecord {
                     number: 1,
                     depth: new.depth,
                     first_epoch: 1,
@@ -299,7 +299,7 @@ impl Authority {
 }
 
 impl GenerationInfo {
-    const fn of(generation: &Generation) -> Self {
+    const fn of(generation: &GenerationRecord) -> Self {
         Self {
             number: generation.number,
             depth: generation.depth,

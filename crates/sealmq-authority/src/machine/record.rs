@@ -123,7 +123,7 @@ pub(super) struct Healing {
 }
 
 #[derive(Serialize, Deserialize, Clone)]
-pub(super) struct Generation {
+pub(super) struct GenerationRecord {
     pub(super) number: u32,
     pub(super) depth: u8,
     pub(super) first_epoch: u64,
@@ -190,7 +190,7 @@ pub(super) struct GroupRecord {
     /// When a generation began, or members were last moved to it; Unix seconds.
     pub(super) moved_at: u64,
     /// 1 or 2, ascending by number; members are moved to the last one.
-    pub(super) generations: Vec<Generation>,
+    pub(super) generations: Vec<GenerationRecord>,
     /// Hash of the refused list at the broker; zeros if nobody is refused.
     pub(super) refused: Digest,
     /// Ascending by epoch.
@@ -277,7 +277,7 @@ impl GroupRecord {
     }
 
     /// The generation that members are welcomed into.
-    pub(super) fn newest(&self) -> Result<&Generation, AuthorityError> {
+    pub(super) fn newest(&self) -> Result<&GenerationRecord, AuthorityError> {
         self.generations.last().ok_or(AuthorityError::Record)
     }
 
@@ -293,7 +293,7 @@ impl GroupRecord {
         announced.next().map_or(0, |newest| newest.number)
     }
 
-    pub(super) fn generation(&self, number: u32) -> Option<&Generation> {
+    pub(super) fn generation(&self, number: u32) -> Option<&GenerationRecord> {
         self.generations.iter().find(|g| g.number == number)
     }
 }

@@ -5,7 +5,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
 use sealmq_core::object::Access;
 
-use super::record::{Generation, GroupRecord};
+use super::record::{GenerationRecord, GroupRecord};
 use super::{Authority, AuthorityError, draw_public};
 use sealmq_keys::group::ReaderSecret;
 use sealmq_keys::objects::CoverKey;
@@ -23,18 +23,18 @@ struct HealedEpoch {
 
 /// Walks the ratchet of a generation's nodes up to one epoch.
 pub(super) struct NodeKeys<'a> {
-    generation: &'a Generation,
+    generation: &'a GenerationRecord,
     healed: Vec<HealedEpoch>,
     epoch: u64,
 }
 
 impl<'a> NodeKeys<'a> {
-    pub(super) fn at(generation: &'a Generation, epoch: u64) -> Self {
+    pub(super) fn at(generation: &'a GenerationRecord, epoch: u64) -> Self {
         Self::between(generation, generation.first_epoch, epoch)
     }
 
     /// For walks that begin at `from` or later.
-    fn between(generation: &'a Generation, from: u64, epoch: u64) -> Self {
+    fn between(generation: &'a GenerationRecord, from: u64, epoch: u64) -> Self {
         let healed = generation
             .healings
             .iter()
@@ -97,7 +97,7 @@ impl KeyCache {
     pub(super) fn cover_keys(
         &mut self,
         group: &GroupId,
-        generation: &Generation,
+        generation: &GenerationRecord,
         epoch: u64,
         nodes: &[u32],
     ) -> Vec<CoverKey> {

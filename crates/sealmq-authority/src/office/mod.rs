@@ -17,9 +17,9 @@
 //! office what arrives.
 
 mod desk;
+mod differences;
 mod echoes;
 mod event;
-mod outbox;
 mod packets;
 
 use alloc::collections::{BTreeSet, VecDeque};
@@ -37,8 +37,8 @@ pub use sealmq_keys::{SharedError, SharedStore};
 
 use crate::machine::AuthorityEvent;
 use desk::{Desk, Looked};
+use differences::{Acknowledged, Differences};
 use echoes::Echoes;
-use outbox::{Acknowledged, Outbox};
 
 /// How often the store is looked at: an upper bound for how long a removal waits here.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -60,7 +60,7 @@ const MOST_FILTERS: usize = 8;
 /// Keeps a broker's retained objects as the store wants them.
 pub struct Office {
     desk: Desk,
-    outbox: Outbox,
+    differences: Differences,
     echoes: Echoes,
     phase: Phase,
     /// Of the reserved topics, since the first look.
@@ -108,7 +108,7 @@ impl Office {
     pub fn new() -> Self {
         Self {
             desk: Desk::default(),
-            outbox: Outbox::default(),
+            differences: Differences::default(),
             echoes: Echoes::default(),
             phase: Phase::Offline,
             prefix: String::new(),
@@ -135,7 +135,7 @@ impl Office {
     /// The connection is over. Nothing is done until the next one.
     pub fn handle_disconnected(&mut self) {
         self.phase = Phase::Offline;
-        self.outbox.start_over();
+        self.differences.start_over();
         self.desk.forget_inputs();
         self.subscriptions.clear();
         self.said = false;
@@ -174,9 +174,9 @@ impl Office {
         if self.echoes.take(topic, &hash, now.elapsed) {
             return;
         }
-        let is_wanted = self.outbox.is_wanted(topic, &hash);
+        let is_wanted = self.differences.is_wanted(topic, &hash);
         if matches!(self.phase, Phase::Reading { .. }) {
-            self.outbox.saw(topic, hash);
+            self.differences.saw(topic, hash);
             // The others prove nothing, and what should be there instead is published anyway.
             if !own.is_evidence() {
                 return;
@@ -194,7 +194,7 @@ impl Office {
 
     /// The broker's answer to a [`Transmit::Publish`]: what it said if it does not take it.
     pub fn handle_ack(&mut self, token: u64, refused: Option<String>) {
-        match self.outbox.acknowledged(token, refused.is_none()) {
+        match self.differences.acknowledged(token, refused.is_none()) {
             Acknowledged::Stands | Acknowledged::Unknown => {}
             Acknowledged::Cleared(topic) => self.desk.cleared(topic),
             Acknowledged::Refused(topic) => {
@@ -235,7 +235,8 @@ impl Office {
             _ => true,
         };
         // Work that takes longer than a look is good for must not keep everything from going out.
-        let must_look = self.phase == Phase::Open && self.is_stale(now) && !self.outbox.is_idle();
+        let must_look =
+            self.phase == Phase::Open && self.is_stale(now) && !self.differences.is_idle();
         if must_look || (!must_work && !self.must_work) {
             match store.has_changed().map_err(OfficeError::Store)? {
                 // Another command is at work: what it commits is seen next time.
@@ -263,7 +264,7 @@ impl Office {
         if self.phase != Phase::Open || self.is_stale(now) {
             return None;
         }
-        let (token, publication) = self.outbox.next()?;
+        let (token, publication) = self.differences.next()?;
         let reserved = ReservedTopic::parse(&self.prefix, &publication.topic);
         if reserved.is_some_and(|of| of.is_of_authority()) {
             let hash = sha256(&[&publication.payload]);
@@ -300,10 +301,10 @@ impl Office {
 
     fn take(&mut self, looked: Looked, now: Moment) {
         self.note(looked.events);
-        self.outbox.once(looked.once);
+        self.differences.once(looked.once);
         if looked.is_put_back {
             self.events.push_back(OfficeEvent::StorePutBack);
-            self.outbox.start_over();
+            self.differences.start_over();
             self.phase = Phase::Connected;
         }
         if !looked.is_whole {
@@ -313,8 +314,8 @@ impl Office {
         self.must_work = false;
         self.echoes.forget_old(now.elapsed);
         self.prefix = looked.prefix;
-        self.outbox.want(looked.publications);
-        self.said &= self.outbox.is_idle();
+        self.differences.want(looked.publications);
+        self.said &= self.differences.is_idle();
         match self.phase {
             Phase::Connected => self.listen(now),
             Phase::Read => self.phase = Phase::Open,
@@ -367,16 +368,16 @@ impl Office {
 
     /// Tries again what the broker refused.
     fn ask_again(&mut self, now: Moment) {
-        let refused = self.outbox.has_refusals() || self.deaf;
+        let refused = self.differences.has_refusals() || self.deaf;
         if !refused || now.elapsed < self.refused_again {
             return;
         }
         self.refused_again = now.elapsed.saturating_add(REFUSED_AGAIN);
-        self.outbox.forget_refusals();
+        self.differences.forget_refusals();
         self.must_work = true;
         self.said = false;
         if self.deaf {
-            self.outbox.start_over();
+            self.differences.start_over();
             self.phase = Phase::Connected;
         }
     }
@@ -398,9 +399,9 @@ impl Office {
     }
 
     fn check_complete(&mut self) {
-        if self.phase == Phase::Open && self.outbox.is_idle() && !self.said {
+        if self.phase == Phase::Open && self.differences.is_idle() && !self.said {
             self.said = true;
-            let (objects, refused) = self.outbox.counts();
+            let (objects, refused) = self.differences.counts();
             let event = OfficeEvent::Complete { objects, refused };
             self.events.push_back(event);
         }

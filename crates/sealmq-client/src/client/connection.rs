@@ -85,7 +85,9 @@ impl Client {
     fn nothing_follows(&mut self) {
         self.connection = None;
         self.settling = None;
-        self.waiting.values_mut().for_each(|token| *token = None);
+        self.waiting
+            .values_mut()
+            .for_each(|delivery| *delivery = None);
         self.outbox.disconnected();
         self.subscriptions.disconnected();
         self.queue.retain(|output| {

@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::options::Options;
 use crate::outbox::{Accepted, Content, Outbox};
-use crate::output::{FlushId, Output, Token};
+use crate::output::{DeliveryId, FlushId, Output};
 use crate::settle::Settling;
 use crate::subscriptions::{Subscription, Subscriptions};
 use crate::time::Time;
@@ -45,7 +45,7 @@ pub struct Client {
     announce_credential: bool,
     wait_for_keys: u64,
     /// Messages that wait in the member, by ticket, with what acknowledges them.
-    waiting: BTreeMap<u64, Option<Token>>,
+    waiting: BTreeMap<u64, Option<DeliveryId>>,
     /// Shared subscriptions: several readers, so a gap says nothing.
     shared: Vec<String>,
     subscriptions: Subscriptions,
@@ -198,7 +198,7 @@ impl Client {
             match &output {
                 Output::Commit(_) if self.life == Life::Running => self.life = Life::Committing,
                 Output::Commit(_) => self.life = Life::EndingCommits,
-                Output::Acknowledge(token) if !self.is_current(*token) => continue,
+                Output::Acknowledge(delivery) if !self.is_current(*delivery) => continue,
                 Output::Subscribe(filters) => {
                     self.outbox.use_identifier();
                     let filters = filters.iter().map(|wanted| wanted.filter.clone());
@@ -240,13 +240,13 @@ impl Client {
     }
 
     /// The application has an event: its message may be acknowledged.
-    pub fn handle_delivered(&mut self, token: Token) {
-        self.push(Output::Acknowledge(token));
+    pub fn handle_delivered(&mut self, delivery: DeliveryId) {
+        self.push(Output::Acknowledge(delivery));
     }
 
-    fn is_current(&self, token: Token) -> bool {
+    fn is_current(&self, delivery: DeliveryId) -> bool {
         let connection = self.connection.as_ref();
-        connection.is_some_and(|connection| connection.number == token.connection)
+        connection.is_some_and(|connection| connection.number == delivery.connection)
     }
 
     fn push(&mut self, output: Output) {
@@ -287,12 +287,12 @@ impl Client {
                     until: None,
                 }),
                 Action::Message(ticket, received) => {
-                    let token = self.waiting.remove(&ticket).flatten();
-                    self.opened(*received, token);
+                    let delivery = self.waiting.remove(&ticket).flatten();
+                    self.opened(*received, delivery);
                 }
                 Action::Rejected(ticket, topic, reason) => {
-                    let token = self.waiting.remove(&ticket).flatten();
-                    self.rejected(topic, reason, token);
+                    let delivery = self.waiting.remove(&ticket).flatten();
+                    self.rejected(topic, reason, delivery);
                 }
                 Action::Event(event) => self.event(Event::Key(event)),
                 // A later version of the member machine; what it needs, it also reports.

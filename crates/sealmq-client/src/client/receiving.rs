@@ -6,7 +6,7 @@ use sealmq_keys::member::{Opened, Properties, Received, SealError};
 
 use super::{Client, matches_any};
 use crate::event::Event;
-use crate::output::{Output, Token};
+use crate::output::{DeliveryId, Output};
 use crate::time::Time;
 use crate::wire::Qos;
 
@@ -42,7 +42,7 @@ impl Client {
         self.backoff.useful();
         self.stirred();
         let connection = self.connection.as_ref().map_or(0, |c| c.number);
-        let token = (message.qos != Qos::AtMostOnce).then_some(Token {
+        let delivery = (message.qos != Qos::AtMostOnce).then_some(DeliveryId {
             connection,
             packet: message.packet,
             qos: message.qos,
@@ -52,18 +52,18 @@ impl Client {
                 .member
                 .handle_reserved(&message.topic, &message.payload, time.clock);
             self.carry_out(actions);
-            self.acknowledge(token);
+            self.acknowledge(delivery);
             if let Some(settling) = &mut self.settling {
                 settling.heard(time);
             }
             self.retry_parked(time);
             self.renew_will(time);
         } else {
-            self.receive(message, token, time);
+            self.receive(message, delivery, time);
         }
     }
 
-    fn receive(&mut self, message: Incoming, token: Option<Token>, time: Time) {
+    fn receive(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
         let Incoming {
             topic,
             payload,
@@ -73,7 +73,7 @@ impl Client {
         } = message;
         if payload.is_empty() {
             // A retained message was cleared; there is nothing in it that could be sealed.
-            self.push(Output::Event(Event::Cleared { topic }, token));
+            self.push(Output::Event(Event::Cleared { topic }, delivery));
             return;
         }
         if self.is_plaintext(&topic) && self.member.check_topic(&topic) == Err(SealError::NoGroup) {
@@ -83,19 +83,19 @@ impl Client {
                 retained: retain,
                 properties,
             };
-            self.push(Output::Event(event, token));
+            self.push(Output::Event(event, delivery));
             return;
         }
         let (opened, actions) = self.member.open(&topic, &payload, retain, time.clock);
         match opened {
             Opened::Message(received) => {
                 self.carry_out(actions);
-                self.opened(*received, token);
+                self.opened(*received, delivery);
             }
             Opened::Waiting(ticket) => {
                 let held = self.waiting.values().flatten().count();
-                let early = if held < MAX_HELD { None } else { token };
-                let kept = if early.is_none() { token } else { None };
+                let early = if held < MAX_HELD { None } else { delivery };
+                let kept = if early.is_none() { delivery } else { None };
                 // Before the actions: they may end this very wait.
                 self.waiting.insert(ticket, kept);
                 self.carry_out(actions);
@@ -103,32 +103,37 @@ impl Client {
             }
             Opened::Rejected(reason) => {
                 self.carry_out(actions);
-                self.rejected(topic, reason, token);
+                self.rejected(topic, reason, delivery);
             }
         }
     }
 
-    pub(super) fn opened(&mut self, mut received: Received, token: Option<Token>) {
+    pub(super) fn opened(&mut self, mut received: Received, delivery: Option<DeliveryId>) {
         if matches_any(&self.shared, &received.topic) {
             received.gap = None;
         }
         let event = Event::Message(received.into());
-        self.push(Output::Event(event, token));
+        self.push(Output::Event(event, delivery));
     }
 
     /// A rejected message is acknowledged, so that it is not redelivered for ever. An own message
     /// that came back is no news for the application.
-    pub(super) fn rejected(&mut self, topic: String, reason: Rejection, token: Option<Token>) {
+    pub(super) fn rejected(
+        &mut self,
+        topic: String,
+        reason: Rejection,
+        delivery: Option<DeliveryId>,
+    ) {
         if reason == Rejection::Own {
-            self.acknowledge(token);
+            self.acknowledge(delivery);
         } else {
-            self.push(Output::Event(Event::Rejected { topic, reason }, token));
+            self.push(Output::Event(Event::Rejected { topic, reason }, delivery));
         }
     }
 
-    fn acknowledge(&mut self, token: Option<Token>) {
-        if let Some(token) = token {
-            self.push(Output::Acknowledge(token));
+    fn acknowledge(&mut self, delivery: Option<DeliveryId>) {
+        if let Some(delivery) = delivery {
+            self.push(Output::Acknowledge(delivery));
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_core::TryCryptoRng;
 use sealmq_client::{
-    Acknowledged, Client, ClientError, Draft, Event, FlushId, Incoming, Limits, Options, Output,
-    Properties, PublishId, Qos, Resume, SealedWill, Subscription, Time, Token, Wire,
+    Acknowledged, Client, ClientError, DeliveryId, Draft, Event, FlushId, Incoming, Limits,
+    Options, Output, Properties, PublishId, Qos, Resume, SealedWill, Subscription, Time, Wire,
 };
 use sealmq_keys::Store as _;
 use sealmq_store::MemoryStore;
@@ -51,7 +51,7 @@ pub struct Node {
     pub unacknowledged: Vec<(u16, Wire)>,
     identifier: u16,
     pub events: Vec<Event>,
-    pub held: Vec<Token>,
+    pub held: Vec<DeliveryId>,
     pub acknowledged: Vec<u16>,
     pub accepted: Vec<PublishId>,
     pub refused: Vec<ClientError>,

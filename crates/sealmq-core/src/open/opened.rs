@@ -3,7 +3,7 @@ use core::ops::Range;
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
 use crate::replay::Gap;
-use crate::wire::{BodyFields, Properties, flags};
+use crate::wire::{BodyFields, PropertyList, flags};
 
 /// A message whose sender, topic, place in its session and content are proven. There is no other
 /// way to a payload.
@@ -65,9 +65,9 @@ impl<'b> Opened<'b> {
 
     /// The protected properties. Only these count; what MQTT carried outside is not proven.
     #[must_use]
-    pub fn properties(&self) -> Option<Properties<'b>> {
+    pub fn properties(&self) -> Option<PropertyList<'b>> {
         let range = self.absolute(self.fields.properties.as_ref()?);
-        self.buf.get(range).map(Properties::from_checked)
+        self.buf.get(range).map(PropertyList::from_checked)
     }
 
     /// The sender's credential object, if it came inside and was newer than the one known. It

@@ -1,5 +1,5 @@
 use crate::topic::Topic;
-use crate::wire::{Padding, Properties};
+use crate::wire::{Padding, PropertyList};
 
 /// One message to seal, without its payload.
 ///
@@ -25,7 +25,7 @@ pub struct Outgoing<'a> {
     /// Whether the message is published with MQTT's retain flag. It must be the same.
     pub retain: bool,
     /// Protected properties.
-    pub properties: Option<Properties<'a>>,
+    pub properties: Option<PropertyList<'a>>,
     /// The sender's credential object, so that readers need not fetch it; at most 4096 bytes.
     pub credential: Option<&'a [u8]>,
     /// From the announcement's policy.

@@ -2,7 +2,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::header::MAX_SESSION_NUMBER;
-use super::properties::{Properties, PropertiesError};
+use super::properties::{PropertiesError, PropertyList};
 use super::{Reader, Truncated, Writer, varint_len};
 use crate::ids::MemberNumber;
 
@@ -131,7 +131,7 @@ impl BodyFields {
         let (mut properties, mut message_expiry) = (None, None);
         if has(flags::PROPERTIES) {
             let (range, bytes) = field(&mut reader, super::MAX_PROPERTIES_LEN)?;
-            let parsed = Properties::parse(bytes).map_err(BodyError::Properties)?;
+            let parsed = PropertyList::parse(bytes).map_err(BodyError::Properties)?;
             message_expiry = parsed.message_expiry();
             if message_expiry.is_some() && sent_at.is_none() {
                 return Err(BodyError::Flags);
@@ -212,7 +212,7 @@ pub struct BodyPrefix<'a> {
     /// The sender's credential object.
     pub credential: Option<&'a [u8]>,
     /// Protected properties.
-    pub properties: Option<Properties<'a>>,
+    pub properties: Option<PropertyList<'a>>,
     /// The sender publishes with retain set.
     pub retain: bool,
     /// This is a Last Will.

@@ -17,5 +17,5 @@ pub use header::{
 };
 pub use padding::Padding;
 pub use properties::{
-    MAX_PROPERTIES_LEN, Properties, PropertiesBuilder, PropertiesError, Property, PropertyIter,
+    MAX_PROPERTIES_LEN, PropertiesBuilder, PropertiesError, Property, PropertyIter, PropertyList,
 };

@@ -83,9 +83,9 @@ impl From<Truncated> for PropertiesError {
 /// Protected properties, checked. Only these reach the application; what stands outside the
 /// envelope is not authenticated (ATTACKS B17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Properties<'a>(&'a [u8]);
+pub struct PropertyList<'a>(&'a [u8]);
 
-impl<'a> Properties<'a> {
+impl<'a> PropertyList<'a> {
     /// Checks encoded properties.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl<'a> Properties<'a> {
         Ok(Self(bytes))
     }
 
-    /// For bytes that went through [`Properties::parse`] before.
+    /// For bytes that went through [`PropertyList::parse`] before.
     pub(crate) const fn from_checked(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -193,7 +193,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-impl<'a> IntoIterator for Properties<'a> {
+impl<'a> IntoIterator for PropertyList<'a> {
     type Item = Property<'a>;
     type IntoIter = PropertyIter<'a>;
 
@@ -202,7 +202,7 @@ impl<'a> IntoIterator for Properties<'a> {
     }
 }
 
-/// Iterates over [`Properties`].
+/// Iterates over [`PropertyList`].
 #[derive(Debug, Clone)]
 pub struct PropertyIter<'a>(Reader<'a>);
 
@@ -316,9 +316,9 @@ impl<'a> PropertiesBuilder<'a> {
     ///
     /// # Errors
     /// None were pushed, a push has failed, or they are longer than 16384 bytes.
-    pub fn finish(self) -> Result<Properties<'a>, PropertiesError> {
+    pub fn finish(self) -> Result<PropertyList<'a>, PropertiesError> {
         self.failed
-            .map_or_else(|| Properties::parse(self.out.finish()), Err)
+            .map_or_else(|| PropertyList::parse(self.out.finish()), Err)
     }
 
     fn text(&mut self, text: &str) -> Result<(), PropertiesError> {
@@ -367,7 +367,7 @@ mod tests {
         // Each cut ends inside a property, except behind a whole one.
         let bytes = properties.as_bytes();
         let whole = (1..bytes.len())
-            .filter(|&n| Properties::parse(&bytes[..n]).is_ok())
+            .filter(|&n| PropertyList::parse(&bytes[..n]).is_ok())
             .count();
         assert_eq!(whole, all.len() - 1);
     }
@@ -388,11 +388,11 @@ mod tests {
             (b"\x09\x00\x05ab", PropertiesError::Length),
             (b"\x26\x00\x01a\x00\x01", PropertiesError::Length),
         ] {
-            assert_eq!(Properties::parse(bytes), Err(error), "{bytes:?}");
+            assert_eq!(PropertyList::parse(bytes), Err(error), "{bytes:?}");
         }
         let long = [[0x26, 0, 0, 0, 0]; MAX_PROPERTIES_LEN / 5 + 1].concat();
-        assert!(Properties::parse(&long[..MAX_PROPERTIES_LEN / 5 * 5]).is_ok());
-        assert_eq!(Properties::parse(&long), Err(PropertiesError::Length));
+        assert!(PropertyList::parse(&long[..MAX_PROPERTIES_LEN / 5 * 5]).is_ok());
+        assert_eq!(PropertyList::parse(&long), Err(PropertiesError::Length));
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{
-    Action, GroupInfo, MemberOptions, Now, Opened, OutgoingMessage, Properties, Received, Sealed,
+    Action, GroupStatus, MemberOptions, Now, Opened, OutgoingMessage, Properties, Received, Sealed,
     Stats,
 };
 
@@ -261,18 +261,18 @@ impl Member {
     }
 
     /// The groups that the credential grants, and those whose keys are still there.
-    pub fn groups(&self) -> impl Iterator<Item = GroupInfo> + '_ {
-        self.group_ids().into_iter().map(|id| self.group_info(id))
+    pub fn groups(&self) -> impl Iterator<Item = GroupStatus> + '_ {
+        self.group_ids().into_iter().map(|id| self.group_status(id))
     }
 
-    fn group_info(&self, id: GroupId) -> GroupInfo {
+    fn group_status(&self, id: GroupId) -> GroupStatus {
         let grant = self.own.grant(&id);
         let group = self.groups.get(&id);
         let current = group.and_then(Group::current);
         // Nothing outlives the delegation that it was signed under.
         let end = group.and_then(|group| self.past.end_of(group, &self.delegation));
         let end = end.unwrap_or_default();
-        GroupInfo {
+        GroupStatus {
             id,
             name: group.map(|g| g.name().to_string()).unwrap_or_default(),
             filters: group.map(Group::filters).unwrap_or_default(),

@@ -21,7 +21,7 @@ impl Properties {
     pub(super) fn encode<'b>(
         &self,
         buffer: &'b mut Vec<u8>,
-    ) -> Result<Option<wire::Properties<'b>>, PropertiesError> {
+    ) -> Result<Option<wire::PropertyList<'b>>, PropertiesError> {
         if self.is_empty() {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl Properties {
     }
 
     /// Copies them out of an opened message.
-    pub(super) fn from_wire(properties: Option<wire::Properties<'_>>) -> Self {
+    pub(super) fn from_wire(properties: Option<wire::PropertyList<'_>>) -> Self {
         let Some(properties) = properties else {
             return Self::default();
         };

@@ -266,7 +266,7 @@ pub enum Action {
 
 /// A group as this member sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupInfo {
+pub struct GroupStatus {
     /// Its id.
     pub id: GroupId,
     /// Its name; empty until an announcement is known.

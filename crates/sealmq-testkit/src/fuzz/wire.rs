@@ -1,6 +1,6 @@
 use sealmq_core::wire::{
     BodyFields, BodyPrefix, Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN, MAX_SESSION_NUMBER,
-    MIN_ENVELOPE_LEN, Properties, PropertiesBuilder, Reader, Writer, flags, varint_len,
+    MIN_ENVELOPE_LEN, PropertiesBuilder, PropertyList, Reader, Writer, flags, varint_len,
 };
 
 /// Numbers, against a decoder that looks at the bytes in another way.
@@ -84,7 +84,7 @@ pub fn body(data: &[u8]) -> bool {
         sent_at: fields.sent_at,
         sequence: fields.sequence,
         credential: fields.credential.as_ref().map(slice),
-        properties: properties.map(|p| Properties::parse(slice(p)).unwrap()),
+        properties: properties.map(|p| PropertyList::parse(slice(p)).unwrap()),
         retain: fields.has(flags::RETAIN),
         will: fields.has(flags::WILL),
         payload_len: fields.has(flags::PADDED).then_some(fields.payload.len()),
@@ -109,7 +109,7 @@ pub fn body(data: &[u8]) -> bool {
 
 /// Protected properties: the builder makes the same bytes of what the parser found.
 pub fn properties(data: &[u8]) -> bool {
-    let Ok(properties) = Properties::parse(data) else {
+    let Ok(properties) = PropertyList::parse(data) else {
         return false;
     };
     let mut out = vec![0; data.len()];

@@ -24,7 +24,7 @@ fn emit(prefix: &BodyPrefix<'_>, rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn round_trip_of_all_flag_combinations() {
-    let properties = Properties::parse(b"\x01\x01\x03\x00\x01x").unwrap();
+    let properties = PropertyList::parse(b"\x01\x01\x03\x00\x01x").unwrap();
     for flags in 0..0x80_u8 {
         let has = |flag: u8| flags & flag != 0;
         let prefix = BodyPrefix {
@@ -101,7 +101,7 @@ fn bounds_on_both_sides() {
         bad.emit(&mut writer).unwrap();
         assert_eq!(BodyFields::parse(&out), Err(BodyError::Range));
     }
-    let expiry = Properties::parse(b"\x02\0\0\0\x01").unwrap();
+    let expiry = PropertyList::parse(b"\x02\0\0\0\x01").unwrap();
     let bad = BodyPrefix {
         properties: Some(expiry),
         ..PLAIN

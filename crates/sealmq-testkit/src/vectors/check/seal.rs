@@ -12,7 +12,7 @@ use sealmq_core::seal::{
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
-    Header, MAX_COUNTER, Properties, PropertiesBuilder, PropertiesError, Property, Writer,
+    Header, MAX_COUNTER, PropertiesBuilder, PropertiesError, Property, PropertyList, Writer,
 };
 
 use super::basics::padding_of;
@@ -207,7 +207,7 @@ fn decrypt(session: &Session, envelope: &[u8], topic: &[u8]) -> Result<Vec<u8>, 
 fn properties<'b>(
     input: Input<'_>,
     buffer: &'b mut [u8],
-) -> Result<Option<Properties<'b>>, PropertiesError> {
+) -> Result<Option<PropertyList<'b>>, PropertiesError> {
     if !input.has("properties") {
         return Ok(None);
     }

@@ -13,7 +13,7 @@ const MOST_IN_FLIGHT: usize = 16;
 
 /// Publishes differences in order, for one connection.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(super) struct Differences {
     /// Hashes of what should be there; of nothing, for what is to be cleared.
     wanted: BTreeMap<String, Digest>,
     queue: VecDeque<Publication>,
@@ -48,7 +48,7 @@ pub(super) enum Acknowledged {
     Unknown,
 }
 
-impl Outbox {
+impl Differences {
     /// A new connection: what the broker has is unknown.
     pub(super) fn start_over(&mut self) {
         *self = Self {
@@ -57,7 +57,7 @@ impl Outbox {
         };
     }
 
-    /// Asks again for what was refused, with the next [`Outbox::want`].
+    /// Asks again for what was refused, with the next [`Differences::want`].
     pub(super) fn forget_refusals(&mut self) {
         self.refused.clear();
     }
@@ -187,5 +187,5 @@ fn hash(publication: &Publication) -> Digest {
 }
 
 #[cfg(test)]
-#[path = "outbox_tests.rs"]
+#[path = "differences_tests.rs"]
 mod tests;

@@ -1,0 +1,113 @@
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec;
+
+use super::*;
+
+fn publication(topic: usize, payload: &[u8]) -> Publication {
+    Publication::retained(format!("t/{topic}"), payload)
+}
+
+/// Sends and confirms everything; the topics, in order.
+fn drain(differences: &mut Differences) -> Vec<String> {
+    let mut sent = Vec::new();
+    while !differences.is_idle() {
+        let mut tokens = Vec::new();
+        while let Some((token, next)) = differences.next() {
+            sent.push(next.topic);
+            tokens.push(token);
+        }
+        assert!(tokens.len() <= 16);
+        for token in tokens {
+            assert_eq!(differences.acknowledged(token, true), Acknowledged::Stands);
+        }
+    }
+    sent
+}
+
+#[test]
+fn only_differences_are_sent_and_in_order() {
+    let mut differences = Differences::default();
+    differences.want((0..40).map(|n| publication(n, b"x")).collect());
+    let sent = drain(&mut differences);
+    assert_eq!(sent, (0..40).map(|n| format!("t/{n}")).collect::<Vec<_>>());
+    assert_eq!(differences.counts(), (40, 0));
+
+    differences.want((0..40).map(|n| publication(n, b"x")).collect());
+    assert!(differences.is_idle());
+    differences.want(vec![
+        publication(7, b"y"),
+        publication(8, b"x"),
+        publication(9, b""),
+    ]);
+    let (seven, next) = differences.next().unwrap();
+    assert_eq!(next, publication(7, b"y"));
+    // Wanted again while it is on its way: not sent twice.
+    differences.want(vec![publication(7, b"y"), publication(9, b"")]);
+    let (nine, next) = differences.next().unwrap();
+    assert_eq!(next, publication(9, b""));
+    assert_eq!(differences.next(), None);
+    assert_eq!(
+        differences.acknowledged(nine, true),
+        Acknowledged::Cleared("t/9".to_owned())
+    );
+    assert_eq!(differences.acknowledged(nine, true), Acknowledged::Unknown);
+    assert_eq!(differences.acknowledged(seven, true), Acknowledged::Stands);
+    assert!(differences.is_idle());
+    assert_eq!(differences.counts(), (1, 0));
+}
+
+#[test]
+fn what_was_seen_is_not_sent() {
+    let mut differences = Differences::default();
+    let all = || {
+        vec![
+            publication(1, b"x"),
+            publication(2, b"x"),
+            publication(3, b"x"),
+        ]
+    };
+    differences.want(all());
+    differences.saw("t/1", sha256(&[b"x"]));
+    differences.saw("t/2", sha256(&[b"old"]));
+    differences.saw("t/9", sha256(&[b"x"]));
+    differences.once(vec![publication(2, b"x")]);
+    differences.want(all());
+    assert_eq!(drain(&mut differences), ["t/2", "t/3"]);
+    differences.start_over();
+    differences.want(all());
+    assert_eq!(drain(&mut differences), ["t/1", "t/2", "t/3"]);
+}
+
+#[test]
+fn repairs_are_sent_again_but_never_what_is_old() {
+    let mut differences = Differences::default();
+    differences.want(vec![publication(1, b"x"), publication(2, b"x")]);
+    drain(&mut differences);
+    differences.once(vec![publication(1, b"x"), publication(2, b"x")]);
+    differences.want(vec![publication(1, b"x"), publication(2, b"y")]);
+    assert!(!differences.is_idle());
+    assert_eq!(differences.next().unwrap().1, publication(2, b"y"));
+    assert_eq!(differences.next().unwrap().1, publication(1, b"x"));
+    assert_eq!(differences.next(), None);
+}
+
+#[test]
+fn what_is_refused_is_not_sent_again_at_once() {
+    let mut differences = Differences::default();
+    differences.want(vec![publication(1, b"x")]);
+    let (token, _) = differences.next().unwrap();
+    assert_eq!(
+        differences.acknowledged(token, false),
+        Acknowledged::Refused("t/1".to_owned())
+    );
+    differences.want(vec![publication(1, b"x")]);
+    assert!(differences.is_idle());
+    assert_eq!(differences.counts(), (0, 1));
+    // Another object on the same topic is another question.
+    differences.want(vec![publication(1, b"y")]);
+    assert!(differences.next().is_some());
+    differences.forget_refusals();
+    differences.want(vec![publication(1, b"x")]);
+    assert!(differences.next().is_some());
+}
