@@ -1,15 +1,28 @@
 use rand_core::TryCryptoRng;
 
 use super::Client;
+use crate::error::ClientError;
 use crate::event::Event;
 use crate::output::Output;
 use crate::time::Time;
-use crate::will::SealedWill;
+use crate::will::{SealedWill, Will};
 
 /// A broker closes the connection after DISCONNECT.
 const CLOSED_WITHIN: u64 = 2_000;
 
 impl Client {
+    /// Another Last Will, or none, from the next connection on.
+    ///
+    /// # Errors
+    /// Its topic is no topic name; the Will stays as it was.
+    pub fn set_will(&mut self, will: Option<Will>) -> Result<(), ClientError> {
+        self.will = match will {
+            Some(will) => Some((will.draft().map_err(ClientError::Topic)?, will.delay)),
+            None => None,
+        };
+        Ok(())
+    }
+
     /// It is time to connect: [`Output::Connect`] comes when the Will for that connection is sealed
     /// and what it rests on is durable.
     pub fn connect(&mut self, time: Time, rng: &mut impl TryCryptoRng) {

@@ -117,3 +117,36 @@ fn goodbye(writes: bool) {
     world.run(3_000);
     assert_eq!((sent(&world), world.nodes[sensor].wills.len()), (1, 2));
 }
+
+#[test]
+fn another_will_counts_from_the_next_connection_on() {
+    let mut world = World::new();
+    let reader = world.member("reader", Access::SUBSCRIBE, &["plant/#"]);
+    let sensor = world.member("sensor", Access::PUBLISH, &[]);
+    world.run(1_000);
+    let will = |topic: &'static str| Will {
+        topic: Bytes::from_static(topic.as_bytes()),
+        ..options().will.unwrap()
+    };
+    let client = &mut world.nodes[sensor].client;
+    client.set_will(Some(will("plant/other"))).unwrap();
+    assert!(client.set_will(Some(will("plant/#"))).is_err());
+    world.cut(sensor);
+    world.run(1_000);
+    world.nodes[sensor].client.set_will(None).unwrap();
+    world.cut(sensor);
+    world.run(1_000);
+    let wills = &world.nodes[sensor].wills;
+    let topics = wills
+        .iter()
+        .map(|will| Some(will.as_ref()?.wire.topic.as_str()));
+    assert_eq!(
+        topics.collect::<Vec<_>>(),
+        [None, Some("plant/other"), None]
+    );
+    let sent = wills[1].clone().unwrap();
+    world.route(sent.wire);
+    world.settle();
+    let opened = |event: &Event| matches!(event, Event::Message(message) if message.will);
+    assert!(world.nodes[reader].events.iter().any(opened));
+}
