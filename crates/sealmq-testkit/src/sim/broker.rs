@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_core::topic::{Filter, Topic};
-use sealmq_keys::Publication;
+use sealmq_keys::{Publication, ReservedTopic};
 
 use super::Dice;
 use super::report::Report;
@@ -64,6 +64,12 @@ pub(super) struct Broker {
 }
 
 fn matches(filter: &str, topic: &str) -> bool {
+    // Most topics differ before the first wildcard, and to parse both takes longer.
+    let literal = filter.split(['+', '#']).next().unwrap_or_default();
+    let literal = literal.strip_suffix('/').unwrap_or(literal);
+    if !topic.starts_with(literal) {
+        return false;
+    }
     Filter::new(filter)
         .unwrap()
         .matches(Topic::new(topic).unwrap())
@@ -265,6 +271,17 @@ impl Broker {
         let queue = &mut self.clients[client].queue;
         let next = queue.iter().position(|delivery| delivery.at <= step)?;
         Some(queue.remove(next))
+    }
+
+    /// Whether announcements are about to arrive at a client.
+    pub(super) fn announces(&self, client: usize) -> bool {
+        let arriving = |delivery: &Delivery| delivery.at <= self.step;
+        let announces = |delivery: &Delivery| {
+            let topic = ReservedTopic::parse(&self.prefix, &delivery.topic);
+            matches!(topic, Some(ReservedTopic::Announcement(..)))
+        };
+        let mut queue = self.clients[client].queue.iter();
+        queue.any(|delivery| arriving(delivery) && announces(delivery))
     }
 
     /// From now on it does its work, and delivers what it held back.

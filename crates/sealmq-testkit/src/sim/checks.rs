@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_client::Message as Incoming;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
-use sealmq_keys::member::{Action, MemberEvent, Received};
+use sealmq_keys::member::MemberEvent;
 use sealmq_keys::{Announcement, Publication, ReservedTopic, VerifiedDelegation};
 
 use super::Sabotage;
@@ -155,38 +156,33 @@ impl World {
         !self.thief.recovered && signed && known.is_some_and(|known| known != payload)
     }
 
-    pub(super) fn check_alarm(
-        &mut self,
-        device: usize,
-        (topic, payload): (&str, &[u8]),
-        fork: bool,
-        actions: &[Action],
-    ) {
-        if fork {
-            self.seen.total("forks shown to a member");
-            let alarm = |a: &Action| matches!(a, Action::Event(MemberEvent::Fork { .. }));
-            let silent = self.settings.sabotage == Sabotage::Silence;
-            let alarmed = !silent && actions.iter().any(alarm);
-            // Once a minute for one object; without a clock once.
-            let this = &self.devices[device];
-            let object = Object::parse(payload, Kind::Announcement).unwrap();
-            let before = this.alarms.get(&object.hash().0);
-            let recent = |at: &u64| !this.has_clock || self.now < at + 60_000;
-            let alarmed = alarmed || (!silent && before.is_some_and(recent));
-            assert!(
-                alarmed,
-                "{device} merges a fork silently at {topic}: {actions:?}"
-            );
-        }
+    /// A fork was shown to a device: once a minute for one object, and without a clock once, it
+    /// says so.
+    pub(super) fn check_alarm(&mut self, device: usize, topic: &str, payload: &[u8]) {
+        self.seen.total("forks shown to a member");
+        let silent = self.settings.sabotage == Sabotage::Silence;
+        let this = &self.devices[device];
+        let object = Object::parse(payload, Kind::Announcement).unwrap();
+        let alarm = this.alarms.get(&object.hash().0).filter(|_| !silent);
+        let recent = |at: &u64| !this.has_clock || self.now < at + 60_000;
+        assert!(
+            alarm.is_some_and(recent),
+            "{device} merges a fork silently at {topic}"
+        );
     }
 
-    /// No two envelopes under one key and nonce, whatever a sender forgot.
-    pub(super) fn check_nonce(&mut self, envelope: &[u8]) {
+    /// No two envelopes under one key and nonce, whatever a sender forgot; whether this one is new.
+    pub(super) fn check_nonce(&mut self, envelope: &[u8], id: usize) -> bool {
         // Version, key id, enc, and the counter's varint.
         let counter = &envelope[1 + 8 + 32..];
         let end = counter.iter().position(|byte| byte & 0x80 == 0).unwrap();
         let header = envelope[..1 + 8 + 32 + end + 1].to_vec();
-        assert!(self.headers.insert(header), "a nonce twice");
+        let known = self.headers.get(&header);
+        let same = |known: &usize| self.messages[*known].envelope == envelope;
+        assert!(known.is_none_or(same), "a nonce twice");
+        let new = known.is_none();
+        self.headers.entry(header).or_insert(id);
+        new
     }
 
     pub(super) fn is_forged(&self, announcement: &[u8]) -> bool {
@@ -197,9 +193,9 @@ impl World {
     }
 
     /// A member has taken a message for authentic.
-    pub(super) fn accepted(&mut self, device: usize, received: &Received) {
+    pub(super) fn accepted(&mut self, device: usize, received: &Incoming) {
         self.seen.total("accepted");
-        let text = String::from_utf8(received.payload().to_vec()).unwrap();
+        let text = String::from_utf8(received.payload.to_vec()).unwrap();
         let id: usize = text.parse().unwrap();
         let message = &self.messages[id];
         let this = &mut self.devices[device];

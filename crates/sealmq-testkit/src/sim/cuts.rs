@@ -362,14 +362,12 @@ impl World {
             self.broker.step += 1;
             let step = self.broker.step;
             self.trace.begin(step);
-            self.now += STEP * 1000;
-            self.go_on(step);
+            self.go_on(step, STEP);
         }
     }
 
     pub(super) fn sleep(&mut self, device: usize, seconds: u64) {
-        let client = self.devices[device].client;
-        self.broker.disconnect(client);
+        self.disconnect(device);
         self.devices[device].asleep = self.broker.step + seconds.div_ceil(STEP);
     }
 

@@ -1,17 +1,20 @@
 //! One device: a member, its store, and what is remembered of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use sealmq_client::{Client, PublishId};
 use sealmq_core::object::{Access, Kind, Object};
-use sealmq_core::{Credential, MemberNumber};
-use sealmq_keys::member::{Member, MemberOptions, Now};
-use sealmq_keys::{Delegation, GroupState, Publication};
+use sealmq_core::{Credential, KeyId, MemberNumber};
+use sealmq_keys::member::{MemberOptions, Now};
+use sealmq_keys::{Changes, Delegation, GroupState, Publication};
 
 use super::wills::Kept;
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 pub(super) struct Device {
-    pub(super) member: Member,
+    pub(super) engine: Client,
+    /// When its process began, Unix milliseconds.
+    pub(super) begun: u64,
     pub(super) store: MemoryStore,
     pub(super) rng: CountingRng,
     /// Where its random numbers stood at its last commit: after a start they go on from there.
@@ -35,6 +38,8 @@ pub(super) struct Device {
     /// The group's state as it was last decoded, and what it said.
     pub(super) state_read: Vec<u8>,
     pub(super) epoch_read: (u32, u64),
+    /// The credential, likewise.
+    pub(super) credential_read: (Vec<u8>, (u32, u32)),
     /// Announcements that it has reported as forks, and when.
     pub(super) alarms: BTreeMap<[u8; 32], u64>,
     /// A copy of its store, with what it had accepted live by then.
@@ -47,8 +52,20 @@ pub(super) struct Device {
     pub(super) old_packages: Vec<Vec<u8>>,
     /// The will of its connection.
     pub(super) will: Option<Publication>,
+    /// The message that its will is.
+    pub(super) will_draft: Option<usize>,
     /// Wills and retained values that it accepted.
     pub(super) kept: Kept,
+    /// Messages that its client has taken and not sent.
+    pub(super) drafts: VecDeque<(PublishId, usize)>,
+    /// The last packet identifier.
+    pub(super) packet: u16,
+    /// It shuts down.
+    pub(super) leaving: bool,
+    /// When it connected, Unix milliseconds.
+    pub(super) connected_at: u64,
+    /// What is committed too late, if somebody does that on purpose.
+    pub(super) late: Vec<Changes>,
     /// Its process is started again, with what stands in its store then.
     pub(super) load_again: bool,
 }
@@ -107,7 +124,12 @@ impl Device {
     }
 
     pub(super) fn number(&self) -> MemberNumber {
-        self.member.number()
+        self.engine.member().number()
+    }
+
+    pub(super) const fn next_packet(&mut self) -> u16 {
+        self.packet = self.packet % u16::MAX + 1;
+        self.packet
     }
 
     /// From the records (version byte first), and the epoch from the loaded member.
@@ -121,13 +143,18 @@ impl Device {
                 (state.installed_serial(), state.current_epoch())
             });
         }
+        if self.credential() != self.credential_read.0 {
+            let bytes = self.credential().to_vec();
+            let object = Object::parse(&bytes, Kind::Credential).unwrap();
+            let (credential, _) = object.decode::<Credential<'_>>().unwrap();
+            let serials = (credential.serial, credential.credential_serial);
+            self.credential_read = (bytes, serials);
+        }
         let mut device = &self.store.0["member/device"][1 + 32..];
-        let object = Object::parse(self.credential(), Kind::Credential).unwrap();
-        let (credential, _) = object.decode::<Credential<'_>>().unwrap();
         Numbers {
             session: varint(&mut device),
             package: varint(&mut device),
-            credential: (credential.serial, credential.credential_serial),
+            credential: self.credential_read.1,
             epoch: self.epoch_read,
         }
     }
@@ -161,8 +188,18 @@ impl Device {
     }
 
     pub(super) fn epoch(&self) -> u64 {
-        let mut groups = self.member.groups();
+        let mut groups = self.engine.member().groups();
         groups.next().and_then(|group| group.epoch).unwrap_or(0)
+    }
+
+    /// Epoch and announcement that a key id names.
+    pub(super) fn named(&self, key: KeyId) -> Option<(u64, &[u8])> {
+        let mut records = self.store.0.range("group/".to_owned()..).rev();
+        records.find_map(|(path, value)| {
+            let (_, epoch) = path.split_once("/announcement/")?;
+            let object = Object::parse(&value[1..], Kind::Announcement).unwrap();
+            (KeyId::of(&object.hash()) == key).then(|| (epoch.parse().unwrap(), &value[1..]))
+        })
     }
 
     /// The announcement of an epoch that its keys rest on.

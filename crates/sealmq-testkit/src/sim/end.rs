@@ -1,10 +1,11 @@
 //! What has to be true in the end.
 
+use sealmq_client::{Event, Output, Time};
 use sealmq_core::crypto::{Secret, VerifyingKey};
-use sealmq_keys::member::Opened;
 use sealmq_keys::{Announcement, Psk, ReaderSecret, VerifiedDelegation};
 
 use super::Crashes;
+use super::driver::incoming;
 use super::report::Report;
 use super::world::World;
 
@@ -14,8 +15,7 @@ impl World {
         for step in 0..15 {
             self.broker.step = self.settings.steps + step;
             self.trace.begin(self.broker.step);
-            self.now += 2000;
-            self.quiet_step();
+            self.quiet_step(2);
         }
         // The last message is not sent again: a reader that dies just then has lost it.
         self.settings.crashes = Crashes::Never;
@@ -66,17 +66,25 @@ impl World {
             };
             let later = |m: &&super::checks::Message| {
                 let forged = m.announcement.as_deref().is_some_and(|a| self.is_forged(a));
-                m.at > removed + latency && m.sender != device && !forged
+                let sealed = !m.envelope.is_empty();
+                sealed && m.at > removed + latency && m.sender != device && !forged
             };
             let later: Vec<_> = self.messages.iter().filter(later).collect();
             let this = &mut self.devices[device];
             for message in later {
-                let now = this.has_clock.then_some(message.at * 1000);
-                let (opened, _) = this
-                    .member
-                    .open(&message.topic, &message.envelope, false, now);
+                let time = Time {
+                    uptime: self.now - this.begun,
+                    clock: this.has_clock.then_some(message.at * 1000),
+                };
+                let shown = incoming(&message.topic, &message.envelope, false);
+                this.engine.handle_publish(shown, time);
+                let mut opens = false;
+                while let Some(output) = this.engine.poll_output(time, &mut this.rng) {
+                    opens |= matches!(output, Output::Event(Event::Message(_), _));
+                    this.engine.committed();
+                }
                 assert!(
-                    !matches!(opened, Opened::Message(_)),
+                    !opens,
                     "{device}, removed at {removed}, opens a message of {}",
                     message.at
                 );

@@ -150,7 +150,7 @@ impl World {
         self.remove_now(&[0], &[]);
         self.pass(STEP);
         // A rotation comes by itself, and the sleeper wakes up.
-        self.pass(12 * STEP);
+        self.pass(14 * STEP);
         self.talk();
         self.remove_now(&[3, 4], &[]);
         self.pass(STEP);

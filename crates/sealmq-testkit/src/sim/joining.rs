@@ -1,19 +1,23 @@
 //! Devices on their way in: by file, by a token, or by an operator's approval. Any of them may die
 //! at any of its commits; it begins anew with what its store has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealmq_authority::GrantSpec;
+use sealmq_client::{JoinError, JoinOutput, Joining, Time};
 use sealmq_core::object::Access;
-use sealmq_keys::member::{JoinAction, JoinOptions, JoinWay, Joiner, Member, MemberError};
-use sealmq_keys::{Changes, Fingerprint, JoinRefusalReason, Store as _, Token, decode_request};
+use sealmq_keys::member::{JoinOptions, JoinWay, Member, MemberError};
+use sealmq_keys::{
+    Changes, Fingerprint, JoinRefusalReason, Publication, Store as _, Token, decode_request,
+};
 
 use super::Dies;
 use super::broker::{Client, Delivery};
 use super::device::{Device, Numbers};
-use super::later::{every_third, options_of};
+use super::driver::open;
+use super::later::every_third;
 use super::wills::Kept;
-use super::world::World;
+use super::world::{START, World};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 /// Key packages in a request.
@@ -30,7 +34,7 @@ pub(super) struct Newcomer {
     has_clock: bool,
     /// As a URI; without one an operator decides.
     pub(super) token: Option<String>,
-    joiner: Option<Joiner>,
+    joining: Option<Joining>,
     /// What it shows to the operator, once it was told to wait.
     pub(super) waits: Option<Fingerprint>,
     pub(super) refused: Option<JoinRefusalReason>,
@@ -38,13 +42,20 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
+    fn time(&self, now: u64) -> Time {
+        Time {
+            uptime: now - START * 1000,
+            clock: self.has_clock.then_some(now),
+        }
+    }
+
     /// Whether it still tries.
     const fn tries(&self) -> bool {
         self.refused.is_none() && !self.joined
     }
 
     fn die(&mut self) {
-        self.joiner = None;
+        self.joining = None;
         self.rng = CountingRng(self.rng_start);
     }
 }
@@ -74,7 +85,7 @@ impl World {
             access,
             has_clock,
             token: None,
-            joiner: None,
+            joining: None,
             waits: None,
             refused: None,
             joined: false,
@@ -151,7 +162,7 @@ impl World {
         let root_key = *self.authority.root_key();
         let prefix = Some(self.authority.prefix().to_owned());
         let new = &mut self.newcomers[at];
-        if new.joiner.is_none() {
+        if new.joining.is_none() {
             let way = match &new.token {
                 Some(uri) => JoinWay::Token(Box::new(Token::parse(uri).unwrap())),
                 None => JoinWay::Root {
@@ -167,19 +178,29 @@ impl World {
                 packages: PACKAGES,
                 extensions: every_third(new.client as u64),
             };
-            match Member::join(&new.store, options, &mut new.rng) {
-                Ok(joiner) => new.joiner = Some(joiner),
+            match Joining::begin(&new.store, options, &mut new.rng) {
+                Ok(joining) => new.joining = Some(joining),
                 // It died between its last commit and the news of it.
                 Err(MemberError::AlreadyEnrolled) => return self.newcomer_joined(at),
                 Err(error) => panic!("{}: {error}", new.name),
             }
         }
-        let client = new.client;
-        let filters = new.joiner.as_ref().unwrap().subscriptions();
-        self.broker.clients[client].online = true;
-        for filter in filters {
-            let (dice, seen) = (&mut self.dice, &mut self.seen);
-            self.broker.subscribe(client, &filter, dice, seen);
+        new.joining.as_mut().unwrap().handle_connected();
+        self.broker.clients[new.client].online = true;
+        self.run_newcomer(at);
+    }
+
+    pub(super) fn time_out_newcomers(&mut self) {
+        for at in 0..self.newcomers.len() {
+            let time = self.newcomers[at].time(self.now);
+            let due = |joining: &&mut Joining| {
+                let due = joining.poll_timeout();
+                due.is_some_and(|due| due <= time.uptime)
+            };
+            if let Some(joining) = self.newcomers[at].joining.as_mut().filter(due) {
+                joining.handle_timeout(time);
+                self.run_newcomer(at);
+            }
         }
     }
 
@@ -189,41 +210,72 @@ impl World {
             return;
         };
         let new = &mut self.newcomers[at];
-        let Some(joiner) = &mut new.joiner else {
+        let time = new.time(self.now);
+        let Some(joining) = &mut new.joining else {
             return;
         };
-        let clock = new.has_clock.then_some(self.now);
         let (topic, payload) = (&delivery.topic, &delivery.payload);
-        let actions = joiner.handle(topic, payload, clock, &mut new.rng).unwrap();
-        let mut dies = None;
-        for action in actions {
-            match action {
-                JoinAction::Commit(changes) => {
-                    let mut new =
-                        std::mem::replace(&mut self.newcomers[at], Newcomer::gone(client));
-                    dies = self.keep(&mut new, &changes);
-                    self.newcomers[at] = new;
-                    if matches!(dies, Some(Dies::Before | Dies::After)) {
-                        break;
-                    }
-                    continue;
-                }
-                JoinAction::Publish(publication) => self.publish(publication),
-                JoinAction::Waiting(device) => self.newcomers[at].waits = Some(device),
-                JoinAction::Joined(_) => return self.newcomer_joined(at),
-                JoinAction::Refused(reason) => {
-                    self.seen.total("joining refused");
-                    self.newcomers[at].refused = Some(reason);
-                    self.newcomers[at].die();
-                    self.broker.disconnect(client);
-                }
-                _ => self.seen.total("answers ignored by newcomers"),
+        match joining.handle_publish(topic, payload, time, &mut new.rng) {
+            Ok(()) => self.run_newcomer(at),
+            Err(JoinError::Refused { reason, .. }) => {
+                self.run_newcomer(at);
+                self.seen.total("joining refused");
+                let new = &mut self.newcomers[at];
+                new.refused = new.joining.is_some().then_some(reason);
+                new.die();
+                self.broker.disconnect(client);
             }
-            if dies.is_some() {
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Carries out what a newcomer's loop wants.
+    fn run_newcomer(&mut self, at: usize) {
+        let client = self.newcomers[at].client;
+        let (mut ends, mut gone) = (false, false);
+        loop {
+            let joining = self.newcomers[at].joining.as_mut();
+            let Some(output) = joining.and_then(Joining::poll_output) else {
+                break;
+            };
+            let last = ends;
+            match output {
+                JoinOutput::Commit(changes) => {
+                    let dies = self.cut(client, &changes);
+                    let new = &mut self.newcomers[at];
+                    if dies != Some(Dies::Before) {
+                        new.store.commit(&changes).unwrap();
+                    }
+                    ends = dies.is_some();
+                    gone = matches!(dies, Some(Dies::Before | Dies::After));
+                    new.joining.as_mut().unwrap().committed();
+                    if !ends {
+                        self.follows();
+                    }
+                }
+                JoinOutput::Subscribe(wanted) => {
+                    for wanted in wanted {
+                        let (dice, seen) = (&mut self.dice, &mut self.seen);
+                        self.broker.subscribe(client, &wanted.filter, dice, seen);
+                    }
+                    let joining = self.newcomers[at].joining.as_mut().unwrap();
+                    joining.handle_subscribed(true).unwrap();
+                }
+                JoinOutput::Publish(wire) => self.publish(Publication {
+                    topic: wire.topic,
+                    payload: wire.payload.to_vec(),
+                    retain: wire.retain,
+                }),
+                JoinOutput::Waiting(device) => self.newcomers[at].waits = Some(device),
+                JoinOutput::Joined(_) => return self.newcomer_joined(at),
+                JoinOutput::Ignored { .. } => self.seen.total("answers ignored by newcomers"),
+            }
+            if last || gone {
                 break;
             }
         }
-        if dies.is_some() {
+        if ends {
+            self.newcomers[at].die();
             self.broker.disconnect(client);
         }
     }
@@ -237,9 +289,9 @@ impl World {
     }
 
     fn becomes_member(&mut self, new: Newcomer) {
-        let member = Member::load(&new.store, options_of(new.client)).unwrap();
         self.devices.push(Device {
-            member,
+            engine: open(&new.store, new.client),
+            begun: self.now,
             store: new.store,
             rng: new.rng,
             rng_mark: new.rng_start,
@@ -254,10 +306,17 @@ impl World {
             numbers: Numbers::default(),
             state_read: Vec::new(),
             epoch_read: (0, 0),
+            credential_read: (Vec::new(), (0, 0)),
             backup: None,
             put_back: false,
             alarms: BTreeMap::new(),
             taken: (0, Vec::new()),
+            drafts: VecDeque::new(),
+            packet: 0,
+            leaving: false,
+            connected_at: 0,
+            late: Vec::new(),
+            will_draft: None,
             load_again: false,
             old_packages: Vec::new(),
             will: None,
@@ -280,7 +339,7 @@ impl Newcomer {
             access: Access::BOTH,
             has_clock: false,
             token: None,
-            joiner: None,
+            joining: None,
             waits: None,
             refused: None,
             joined: true,

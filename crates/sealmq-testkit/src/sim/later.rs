@@ -62,7 +62,14 @@ impl World {
         twin.set_extensions(&critical).unwrap();
         let mut rng = CountingRng(self.commits ^ (1 << 40));
         let plan = twin.rotate("plant", self.now / 1000, &mut rng).unwrap();
-        let before = self.devices[device].member.stats().reserved_refused;
+        let refused = |world: &Self| {
+            world.devices[device]
+                .engine
+                .member()
+                .stats()
+                .reserved_refused
+        };
+        let before = refused(self);
         let epoch = self.devices[device].epoch();
         let mut shown = 0;
         for Publication { topic, payload, .. } in plan.publications {
@@ -70,15 +77,10 @@ impl World {
                 continue;
             }
             shown += 1;
-            let now = self.devices[device].now(self.now);
-            let actions = {
-                let member = &mut self.devices[device].member;
-                member.handle_reserved(&topic, &payload, now)
-            };
-            self.act(device, actions);
+            self.hand(device, &topic, &payload, false);
         }
         assert!(shown > 0);
-        if self.devices[device].member.stats().reserved_refused > before {
+        if refused(self) > before {
             self.seen.total("critical extensions refused");
         }
         assert_eq!(self.devices[device].epoch(), epoch, "an epoch was taken");

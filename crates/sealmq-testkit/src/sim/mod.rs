@@ -42,6 +42,7 @@ mod broker;
 mod checks;
 mod cuts;
 mod device;
+mod driver;
 mod end;
 mod faults;
 mod floors;
@@ -119,6 +120,10 @@ pub enum Sabotage {
     ForgottenWills,
     /// Members forget which retained values they have seen.
     ForgottenValues,
+    /// Devices send before what they send rests on is durable.
+    SentFirst,
+    /// Devices do not wait for the retained announcements after a connect.
+    Unsettled,
 }
 
 /// How a process dies at a commit.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use sealmq_client::ClientError;
 use sealmq_keys::{Change, Changes};
 
 /// How often everything happened, over one or more seeds.
@@ -21,6 +22,8 @@ pub struct Report {
     pub commits: BTreeMap<String, u64>,
     /// Numbers of the commits after which something goes out.
     pub followed: BTreeSet<u64>,
+    /// How many messages were not sealed.
+    pub(super) refused: u64,
     /// Everything else worth a number.
     pub totals: BTreeMap<String, u64>,
 }
@@ -66,8 +69,13 @@ impl Report {
         count(&mut self.authority_events, &variant(event), 1);
     }
 
-    pub(super) fn unsealed(&mut self, error: &impl std::fmt::Debug) {
-        count(&mut self.unsealed, &variant(error), 1);
+    pub(super) fn unsealed(&mut self, error: &ClientError) {
+        self.refused += 1;
+        let name = match error {
+            ClientError::Seal(error) => variant(error),
+            error => variant(error),
+        };
+        count(&mut self.unsealed, &name, 1);
     }
 
     /// Each kind of record counts once per commit.

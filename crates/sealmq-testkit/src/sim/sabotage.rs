@@ -1,9 +1,8 @@
 //! Harm on purpose, which the checks have to notice.
 
-use sealmq_keys::member::Member;
-
 use super::Sabotage;
-use super::device::{options, varint};
+use super::device::varint;
+use super::driver::open;
 use super::office::group;
 use super::thief::{encoded, find};
 use super::world::World;
@@ -78,7 +77,7 @@ impl World {
         for device in self.devices.iter_mut().filter(|d| d.removed.is_some()) {
             match self.settings.sabotage {
                 Sabotage::LeakedStore => {
-                    device.member = Member::load(&store, options()).unwrap();
+                    device.engine = open(&store, 0);
                 }
                 Sabotage::LeakedKeys => {
                     let states = store.0.iter().filter(|(key, _)| key.ends_with("/state"));

@@ -141,6 +141,9 @@ impl World {
     /// After each commit of a device: which delegation it has taken.
     pub(super) fn note_delegation(&mut self, device: usize) {
         let this = &mut self.devices[device];
+        if this.store.0["member/domain"] == this.taken.1 {
+            return;
+        }
         let (serial, record) = this.delegation();
         if serial > this.taken.0 {
             let before = std::mem::replace(&mut this.taken, (serial, record));

@@ -62,7 +62,7 @@ impl World {
                 }
                 self.flow();
                 // Packages are looked after once a second.
-                self.tick(device);
+                self.pass_seconds(1);
                 self.check_window(device);
             }
         }

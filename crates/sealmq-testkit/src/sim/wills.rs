@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_client::{Message as Incoming, Qos, Will, Wire};
 use sealmq_keys::Publication;
-use sealmq_keys::member::{OutgoingMessage, Received};
+use sealmq_keys::member::Properties;
 
 use super::Sabotage;
 use super::device::Device;
 use super::office::group;
-use super::world::{Life, World};
+use super::world::World;
 
 /// What a reader remembers here of kept messages, to compare.
 #[derive(Default, Clone)]
@@ -21,34 +22,36 @@ pub(super) struct Kept {
 }
 
 impl World {
-    /// A will for the connection that begins; the broker has it from then on.
+    /// A will for the connection that begins, for some of those who can say when they sealed it.
     pub(super) fn leave_will(&mut self, device: usize) {
         self.fire_will(device);
         let this = &self.devices[device];
-        if !self.settings.hostile
-            || !this.has_clock
-            || !this.access.may_publish()
-            || !self.dice.one_in(3)
-        {
-            return;
-        }
-        let topic = format!("plant/{}", self.messages.len() % 3);
-        let text = self.messages.len().to_string();
-        let mut will = OutgoingMessage::new(&topic, text.as_bytes());
-        will.will = true;
-        will.retain = self.dice.one_in(2);
-        let retain = will.retain;
+        let wanted = self.settings.hostile && this.has_clock && this.access.may_publish();
+        let draft = (wanted && self.dice.one_in(3)).then(|| self.draft(device));
+        let will = draft.map(|id| Will {
+            topic: self.messages[id].topic.clone().into(),
+            payload: id.to_string().into(),
+            qos: Qos::AtLeastOnce,
+            retain: self.dice.one_in(2),
+            properties: Properties::default(),
+            delay: None,
+        });
         let this = &mut self.devices[device];
-        let sealed = this.member.seal(&will, Some(self.now), &mut this.rng);
-        let Ok(sealed) = sealed else { return };
-        if self.commit(device, &sealed.changes) != Life::Goes {
-            // It dies before it connects.
-            self.load(device);
-            return;
-        }
-        let will = self.note_sealed(device, topic, sealed, retain);
+        this.will_draft = draft;
+        this.engine.set_will(will).unwrap();
+    }
+
+    /// The broker has it from now on.
+    pub(super) fn note_will(&mut self, device: usize, wire: Wire) {
+        let id = self.devices[device].will_draft.unwrap();
+        let will = Publication {
+            topic: wire.topic,
+            payload: wire.payload.to_vec(),
+            retain: wire.retain,
+        };
+        self.note_sealed(device, id, &will.payload);
         self.seen.total("wills sealed");
-        self.wills.push((self.messages.len() - 1, will.clone()));
+        self.wills.push((id, will.clone()));
         self.devices[device].will = Some(will);
     }
 
@@ -126,7 +129,7 @@ impl World {
     }
 
     /// What was kept does not come again as an event, and no will after a newer one.
-    pub(super) fn check_kept(&mut self, device: usize, received: &Received, id: usize) {
+    pub(super) fn check_kept(&mut self, device: usize, received: &Incoming, id: usize) {
         let sender = self.messages[id].sender;
         let late = self.messages[id].at + u64::from(group().policy.will_age + group().policy.skew);
         let this: &mut Device = &mut self.devices[device];

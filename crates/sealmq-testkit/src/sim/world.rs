@@ -1,17 +1,15 @@
 //! Everybody and everything, and what happens in a step.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sealmq_authority::{Authority, RootKey};
 use sealmq_core::object::Access;
-use sealmq_keys::member::{Action, Member, Opened};
-use sealmq_keys::{Changes, Publication, Store as _};
+use sealmq_keys::{Changes, Publication};
 
 use super::broker::{Broker, Client, Delivery};
 use super::checks::{Message, Published};
 use super::device::Device;
 use super::joining::Newcomer;
-use super::later::options_of;
 use super::report::{Report, Trace};
 use super::restore::Backups;
 use super::thief::Thief;
@@ -24,6 +22,8 @@ pub(super) const START: u64 = 1_764_000_000;
 pub(super) const OFFICE: usize = 0;
 pub(super) const LEASE: u32 = 30;
 const MOST_MEMBERS: usize = 6;
+/// Milliseconds at a time: the shortest waits of the loops are not much shorter.
+const MOMENT: u64 = 250;
 
 pub(super) struct World {
     pub(super) settings: Settings,
@@ -57,8 +57,8 @@ pub(super) struct World {
     pub(super) died: Vec<usize>,
     /// Devices that are not members yet.
     pub(super) newcomers: Vec<Newcomer>,
-    /// Header and so key and nonce of every envelope.
-    pub(super) headers: BTreeSet<Vec<u8>>,
+    /// Header and so key and nonce of every envelope, with its message.
+    pub(super) headers: BTreeMap<Vec<u8>, usize>,
     /// Until this step epochs follow fast.
     pub(super) hurry: u64,
     /// All wills that the broker was ever given, with their messages' numbers.
@@ -111,7 +111,7 @@ impl World {
             uncounted: false,
             died: Vec::new(),
             newcomers: Vec::new(),
-            headers: BTreeSet::new(),
+            headers: BTreeMap::new(),
             hurry: 0,
             wills: Vec::new(),
         }
@@ -161,137 +161,9 @@ impl World {
         }
     }
 
-    /// Commits for a device.
-    pub(super) fn commit(&mut self, device: usize, changes: &Changes) -> Life {
-        if changes.is_empty() {
-            return Life::Goes;
-        }
-        self.check_floors(device, changes);
-        self.keep_packages(device, changes);
-        let client = self.devices[device].client;
-        let dies = self.cut(client, changes);
-        if dies != Some(Dies::Before) {
-            self.devices[device].store.commit(changes).unwrap();
-        }
-        match dies {
-            None => {
-                self.note_delegation(device);
-                let this = &mut self.devices[device];
-                this.rng_mark = this.rng.0;
-                Life::Goes
-            }
-            Some(Dies::Later) => Life::Ends,
-            Some(_) => {
-                self.note_delegation(device);
-                self.load(device);
-                Life::Gone
-            }
-        }
-    }
-
-    /// A new process of a device, not connected yet.
-    pub(super) fn load(&mut self, device: usize) {
-        let this = &mut self.devices[device];
-        this.load_again = false;
-        this.member = Member::load(&this.store, options_of(this.client)).unwrap();
-        // What was drawn for a commit is drawn again: none of it may serve twice.
-        if !this.put_back {
-            this.rng = CountingRng(this.rng_mark);
-        }
-        if !this.has_clock {
-            this.member.set_uptime(self.now - START * 1000);
-        }
-        self.broker.disconnect(this.client);
-        self.check_numbers(device);
-    }
-
-    pub(super) fn connect(&mut self, device: usize) {
-        self.leave_will(device);
-        let client = self.devices[device].client;
-        self.broker.disconnect(client);
-        self.broker.clients[client].online = true;
-        for filter in self.devices[device].member.reserved_subscriptions() {
-            let (dice, seen) = (&mut self.dice, &mut self.seen);
-            self.broker.subscribe(client, &filter, dice, seen);
-        }
-        let (dice, seen) = (&mut self.dice, &mut self.seen);
-        self.broker.subscribe(client, "plant/#", dice, seen);
-        let actions = self.devices[device].member.connected();
-        self.act(device, actions);
-    }
-
     pub(super) fn publish(&mut self, publication: Publication) {
         let (dice, seen) = (&mut self.dice, &mut self.seen);
         self.broker.publish(publication, dice, seen);
-    }
-
-    /// Carries out actions as an adapter does; `false` if the process died on the way.
-    pub(super) fn act(&mut self, device: usize, actions: Vec<Action>) -> bool {
-        let client = self.devices[device].client;
-        let mut ends = false;
-        let mut left = actions.len();
-        for action in actions {
-            let last = ends;
-            left -= 1;
-            match action {
-                Action::Commit(changes) => match self.commit(device, &changes) {
-                    Life::Goes if left > 0 => self.follows(),
-                    Life::Goes => {}
-                    Life::Ends => ends = true,
-                    Life::Gone => return false,
-                },
-                Action::Subscribe(filter) if self.broker.clients[client].online => {
-                    let (dice, seen) = (&mut self.dice, &mut self.seen);
-                    self.broker.subscribe(client, &filter, dice, seen);
-                }
-                Action::Unsubscribe(filter) => self.broker.unsubscribe(client, &filter),
-                Action::Publish(publication) if self.broker.clients[client].online => {
-                    self.publish(publication);
-                }
-                Action::Message(_, message) => self.accepted(device, &message),
-                Action::Rejected(_, _, rejection) => self.seen.rejection(rejection.name()),
-                Action::Event(event) => self.noticed(device, &event),
-                _ => {}
-            }
-            if last {
-                break;
-            }
-        }
-        if ends || self.devices[device].load_again {
-            self.load(device);
-        }
-        !ends
-    }
-
-    /// Gives a device what arrived.
-    fn deliver(&mut self, device: usize, delivery: &Delivery) {
-        let Delivery {
-            topic,
-            payload,
-            retain,
-            ..
-        } = delivery;
-        let this = &mut self.devices[device];
-        let now = this.now(self.now);
-        if this.member.is_reserved(topic) {
-            let fork = self.is_fork(device, topic, payload);
-            let this = &mut self.devices[device];
-            let actions = this.member.handle_reserved(topic, payload, now);
-            self.check_alarm(device, (topic, payload), fork, &actions);
-            if self.act(device, actions) {
-                self.check_numbers(device);
-            }
-            return;
-        }
-        let (opened, actions) = this.member.open(topic, payload, *retain, now);
-        if !self.act(device, actions) {
-            return;
-        }
-        match opened {
-            Opened::Message(message) => self.accepted(device, &message),
-            Opened::Rejected(rejection) => self.seen.rejection(rejection.name()),
-            Opened::Waiting(_) => self.seen.total("waited"),
-        }
     }
 
     /// Delivers what arrives in this step, and what follows from it.
@@ -306,7 +178,7 @@ impl World {
                 if client == OFFICE {
                     self.receive(delivery);
                 } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
-                    self.deliver(device, &delivery);
+                    self.deliver(device, delivery);
                 } else {
                     self.deliver_to_newcomer(client, &delivery);
                 }
@@ -321,10 +193,14 @@ impl World {
     pub(super) fn step(&mut self, step: u64, hostile: bool) {
         self.broker.step = step;
         self.trace.begin(step);
-        self.now += 1000 + self.dice.below(3) * 1000;
+        let seconds = 1 + self.dice.below(3);
         for _ in 0..2 {
             let device = self.dice.index(self.devices.len());
-            self.send(device);
+            let client = self.devices[device].client;
+            // Who is offline has little to say, and says it later.
+            if self.broker.clients[client].online || self.dice.one_in(3) {
+                self.send(device);
+            }
         }
         self.happen(step);
         if hostile {
@@ -332,50 +208,35 @@ impl World {
             self.thief_goes_on(step);
             self.go_on_with_generations(step);
         }
-        self.go_on(step);
+        self.go_on(step, seconds);
     }
 
     /// A step in which nobody does anything by choice.
-    pub(super) fn quiet_step(&mut self) {
-        self.go_on(u64::MAX);
+    pub(super) fn quiet_step(&mut self, seconds: u64) {
+        self.go_on(u64::MAX, seconds);
     }
 
-    /// Shuts a device's process down in an orderly way, and starts another one.
-    pub(super) fn restart(&mut self, device: usize) {
-        let changes = self.devices[device].member.flush();
-        if self.commit(device, &changes) != Life::Gone {
-            self.load(device);
-        }
-    }
-
-    pub(super) fn go_on(&mut self, step: u64) {
+    /// What is due happens, and time passes.
+    pub(super) fn go_on(&mut self, step: u64, seconds: u64) {
         self.wake(step);
         self.sabotage(step);
         self.wake_newcomers();
         self.open_office(step);
-        for device in 0..self.devices.len() {
-            self.tick(device);
-        }
         self.flow();
+        self.pass_seconds(seconds);
         self.check_convergence();
     }
 
-    pub(super) fn tick(&mut self, device: usize) {
-        let this = &mut self.devices[device];
-        let now = this.now(self.now);
-        if !this.has_clock {
-            this.member.set_uptime(self.now - START * 1000);
+    /// Everybody does in time what is due.
+    pub(super) fn pass_seconds(&mut self, seconds: u64) {
+        for _ in 0..seconds * 1000 / MOMENT {
+            self.now += MOMENT;
+            for device in 0..self.devices.len() {
+                self.time_out(device);
+            }
+            self.time_out_newcomers();
+            self.flow();
         }
-        if !self.broker.clients[this.client].online {
-            return;
-        }
-        let actions = this.member.tick(now);
-        if !self.act(device, actions) {
-            return;
-        }
-        let this = &mut self.devices[device];
-        let actions = this.member.maintain(now, &mut this.rng);
-        self.act(device, actions);
     }
 
     fn wake(&mut self, step: u64) {
@@ -403,8 +264,7 @@ impl World {
                 self.trace.note(&format!("{device} sleeps until {asleep}"));
                 self.seen.fault("a member sleeps");
                 self.devices[device].asleep = asleep;
-                let client = self.devices[device].client;
-                self.broker.disconnect(client);
+                self.disconnect(device);
             }
             6 => {
                 self.trace.note(&format!("{device} restarts"));

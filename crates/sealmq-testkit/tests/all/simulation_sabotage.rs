@@ -16,7 +16,11 @@ fn noticed(sabotage: Sabotage, words: &str) {
         let settings = Settings {
             restores: sabotage == Sabotage::ShortLog,
             thief: matches!(sabotage, Sabotage::Silence | Sabotage::ForgottenSuccessor),
-            crashes: Crashes::Never,
+            crashes: if sabotage == Sabotage::SentFirst {
+                Crashes::OneIn(20)
+            } else {
+                Crashes::Never
+            },
             sabotage,
             ..Settings::hostile(seed, STEPS)
         };
@@ -105,4 +109,17 @@ fn members_that_forget_which_wills_they_have_seen() {
 #[test]
 fn members_that_forget_which_values_they_had_as_retained() {
     noticed(Sabotage::ForgottenValues, "which it had as retained");
+}
+
+#[test]
+fn a_client_that_sends_before_its_commit() {
+    noticed(Sabotage::SentFirst, "a nonce twice");
+}
+
+#[test]
+fn a_client_that_does_not_settle_after_a_connect() {
+    noticed(
+        Sabotage::Unsettled,
+        "seals while announcements are on their way",
+    );
 }
