@@ -241,8 +241,8 @@ impl World {
             return;
         }
         if let Some(removed) = self.devices[device].removed {
-            let last = removed + group.publishers_stop_after;
             let at = message.at;
+            let last = self.thief.binds_from(removed, at) + group.publishers_stop_after;
             assert!(
                 at <= last,
                 "{device}, removed at {removed}, reads {id} of {at}"
@@ -251,7 +251,7 @@ impl World {
         if let Some(removed) = self.devices[message.sender].removed {
             let now = self.now / 1000;
             assert!(
-                now <= removed + group.removal_latency,
+                now <= self.thief.binds_from(removed, now) + group.removal_latency,
                 "{device} accepts {id} of {}, removed at {removed}, at {now}",
                 message.sender
             );

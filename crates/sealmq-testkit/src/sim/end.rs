@@ -67,7 +67,10 @@ impl World {
             let later = |m: &&super::checks::Message| {
                 let forged = m.announcement.as_deref().is_some_and(|a| self.is_forged(a));
                 let sealed = !m.envelope.is_empty();
-                sealed && m.at > removed + latency && m.sender != device && !forged
+                sealed
+                    && m.at > self.thief.binds_from(removed, m.at) + latency
+                    && m.sender != device
+                    && !forged
             };
             let later: Vec<_> = self.messages.iter().filter(later).collect();
             let this = &mut self.devices[device];

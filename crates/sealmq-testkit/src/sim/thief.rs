@@ -22,6 +22,8 @@ pub(super) struct Thief {
     topics: Vec<String>,
     /// What he published with numbers that leave no room.
     extremes: Vec<Publication>,
+    /// When he signed heartbeats for epochs of the authority's, Unix seconds: they prolong leases.
+    beats: Vec<u64>,
     /// The root has replaced the keys.
     pub(super) recovered: bool,
     /// With what he goes on under a delegation that has a successor.
@@ -31,6 +33,12 @@ pub(super) struct Thief {
 impl Thief {
     pub(super) fn is_known(&self) -> bool {
         !self.forged.is_empty() || !self.extremes.is_empty()
+    }
+
+    /// From when a removal binds at `at`, as far as leases are concerned.
+    pub(super) fn binds_from(&self, removed: u64, at: u64) -> u64 {
+        let beats = self.beats.iter().filter(|beat| **beat <= at);
+        beats.max().map_or(removed, |beat| removed.max(*beat))
     }
 
     /// What the authority may see of him.
@@ -191,6 +199,9 @@ impl World {
                 }
                 2 => (fields.log_size, fields.log_head) = (u64::MAX, Digest([7; 32])),
                 _ => (fields.log_size, fields.log_head) = (1 << 63, Digest([7; 32])),
+            }
+            if roll >= 2 {
+                self.thief.beats.push(fields.issued_at);
             }
             let payload = fields.sign(&key, &mut [0; 1024]).unwrap().0.to_vec();
             (ReservedTopic::Heartbeat(head.group), payload)
