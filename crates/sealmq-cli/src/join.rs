@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
-use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Time};
+use sealmq_client::{Backoff, JoinError, JoinOutput, Joined, Joining, Time};
 use sealmq_keys::Store as _;
 use sealmq_keys::member::{JoinOptions, JoinWay};
 use sealmq_keys::objects::{Token, fingerprint};
@@ -21,7 +21,7 @@ use crate::signals::Stop;
 use crate::unlock::Secret;
 use crate::{clock, connection};
 
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
@@ -56,6 +56,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         joining,
         store: &mut store,
         started: Instant::now(),
+        backoff: Backoff::new(PAUSES),
     };
     let wait = Duration::from_secs(args.timeout.into());
     let address = way_to.address();
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
                 }
             };
             note(format_args!("sealmq: {lost}; connecting again"));
-            sleep(AGAIN_AFTER).await;
+            sleep(device.backoff.take(&mut SysRng)).await;
         }
     };
     let joined = tokio::select! {
@@ -135,6 +136,7 @@ struct Device<'a> {
     joining: Joining,
     store: &'a mut FileStore,
     started: Instant,
+    backoff: Backoff,
 }
 
 impl Device<'_> {
@@ -153,7 +155,11 @@ impl Device<'_> {
             let uptime = self.time().uptime;
             let wait = self.joining.poll_timeout().unwrap_or(u64::MAX);
             let wait = Duration::from_millis(wait.saturating_sub(uptime));
-            match timeout(wait, link.next()).await {
+            let heard = timeout(wait, link.next()).await;
+            if matches!(heard, Ok(Ok(_))) {
+                self.backoff.useful();
+            }
+            match heard {
                 Ok(Ok(Heard::Publish(message))) => {
                     let topic = String::from_utf8_lossy(&message.topic);
                     let (time, payload) = (self.time(), &message.payload);
