@@ -195,7 +195,7 @@ impl fmt::Display for Filter<'_> {
 
 /// Whether a grant's publish filter matches a topic, a level `%c` standing for `member_name`
 /// (spec/keys.md §4). The name is compared, never put into a filter, so that no name can act as
-/// a wildcard (ATTACKS B16).
+/// a wildcard (threat model B16).
 #[must_use]
 pub fn matches_grant(filter: Filter<'_>, member_name: &str, topic: Topic<'_>) -> bool {
     filter.matches_by(topic, |level, name| {

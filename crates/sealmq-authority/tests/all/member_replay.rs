@@ -264,7 +264,7 @@ fn a_failed_seal_loses_no_session_record() {
     assert_ne!(first.enc, second.enc);
 }
 
-/// ATTACKS F2: an insider with thousands of retained topics takes neither the marks of others nor
+/// Threat model F2: an insider with thousands of retained topics takes neither the marks of others nor
 /// room in the store.
 #[test]
 fn an_insider_with_many_topics_harms_only_itself() {

@@ -13,7 +13,7 @@ use sealmq_keys::objects::Policy;
 
 const DAY: u64 = 86_400;
 
-/// ATTACKS A22: the session began although nothing was sealed; its number and the ratcheted
+/// Threat model A22: the session began although nothing was sealed; its number and the ratcheted
 /// device secret must be durable before the next message goes out.
 #[test]
 fn a_message_that_cannot_be_sealed_costs_no_durability() {
@@ -41,7 +41,7 @@ fn a_message_that_cannot_be_sealed_costs_no_durability() {
     assert_ne!(sealed.payload[..42], again.payload[..42]);
 }
 
-/// ATTACKS A32: one announcement from the future must not stop the group.
+/// Threat model A32: one announcement from the future must not stop the group.
 #[test]
 fn an_authority_whose_clock_jumped_comes_back() {
     for healing in [false, true] {
@@ -90,7 +90,7 @@ fn a_wrong_clock_forgets_no_refusal() {
     assert_eq!(refused(&net), 1);
 }
 
-/// ATTACKS A29, for readers that cannot know what time it is.
+/// Threat model A29, for readers that cannot know what time it is.
 #[test]
 fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
     for clock in [None, Some((START + DAY - 200) * 1000)] {

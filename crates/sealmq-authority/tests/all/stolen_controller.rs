@@ -1,4 +1,4 @@
-//! The authority's store is stolen, with every key in it. The root replaces it (ATTACKS A15, A31).
+//! The authority's store is stolen, with every key in it. The root replaces it (threat model A15, A31).
 
 use crate::net::{Net, START, YEAR};
 use crate::thief::{Thief, announced};

@@ -1,4 +1,4 @@
-//! A new delegation at a member: what of the old one still counts, and for how long (ATTACKS A15).
+//! A new delegation at a member: what of the old one still counts, and for how long (threat model A15).
 
 use crate::net::{Net, START, YEAR};
 use crate::thief::{Thief, announced};

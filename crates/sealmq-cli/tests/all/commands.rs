@@ -1,5 +1,5 @@
 //! A group for commands: what was held back on the way is not carried out later (spec/envelope.md
-//! §9, "Freshness"; ATTACKS A13).
+//! §9, "Freshness"; threat model A13).
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-/// Limits the X25519 work that envelopes of unverified sessions can cause (ATTACKS F1).
+/// Limits the X25519 work that envelopes of unverified sessions can cause (threat model F1).
 ///
 /// With a clock it is a token bucket. Without one, once the bucket is empty, one in
 /// `without_clock` such envelopes is worked on. A session that verifies gives its token back, so

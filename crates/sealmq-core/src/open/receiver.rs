@@ -79,7 +79,7 @@ where
         buf: &'b mut [u8],
     ) -> Result<Opened<'b>, Rejection> {
         let result = self.run(request, epochs, directory, buf);
-        // Keys of a session that did not verify are not kept (ATTACKS F1).
+        // Keys of a session that did not verify are not kept (threat model F1).
         self.keys.drop_scratch();
         result
     }

@@ -78,7 +78,7 @@ pub enum Rejection {
     Stale(Staleness),
     /// This reader's own message came back.
     Own,
-    /// Altered, misdirected or forged. Deliberately not more precise (ATTACKS B26).
+    /// Altered, misdirected or forged. Deliberately not more precise (threat model B26).
     Rejected,
     /// Too many envelopes of unknown sessions at once. The buffer still holds the envelope.
     Busy,

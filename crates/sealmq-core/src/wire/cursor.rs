@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     /// A minimal unsigned LEB128 number (spec/envelope.md §1).
     ///
     /// # Errors
-    /// The input ends, or the encoding is longer than needed or above 2^64 − 1 (ATTACKS E1).
+    /// The input ends, or the encoding is longer than needed or above 2^64 − 1 (threat model E1).
     pub fn varint(&mut self) -> Result<u64, Truncated> {
         let mut value = 0_u64;
         let mut shift = 0_u32;

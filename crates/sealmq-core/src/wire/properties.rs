@@ -81,7 +81,7 @@ impl From<Truncated> for PropertiesError {
 }
 
 /// Protected properties, checked. Only these reach the application; what stands outside the
-/// envelope is not authenticated (ATTACKS B17).
+/// envelope is not authenticated (threat model B17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PropertyList<'a>(&'a [u8]);
 

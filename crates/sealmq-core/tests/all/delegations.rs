@@ -1,4 +1,4 @@
-//! ATTACKS A15: whoever had an issuing key and made numbers as high as they go is without effect
+//! Threat model A15: whoever had an issuing key and made numbers as high as they go is without effect
 //! under the next delegation.
 
 use crate::world::*;

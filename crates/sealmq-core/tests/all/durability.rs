@@ -9,7 +9,7 @@ use sealmq_core::seal::{Outgoing, SenderSession};
 const ALICE: MemberNumber = MemberNumber(7);
 const REPLAY: Rejection = Rejection::Replay { member: ALICE };
 
-/// ATTACKS A12: what was stored refuses everything that was accepted before it was stored.
+/// Threat model A12: what was stored refuses everything that was accepted before it was stored.
 #[test]
 fn state_survives_a_restart() {
     let group = Group::new(1, 1);
@@ -112,7 +112,7 @@ fn stored_records_are_canonical() {
     }
 }
 
-/// ATTACKS A11, F2: full tables forget nothing that would open a replay.
+/// Threat model A11, F2: full tables forget nothing that would open a replay.
 #[test]
 fn full_tables_raise_floors() {
     let group = Group::new(1, 1);
@@ -168,7 +168,7 @@ fn full_tables_raise_floors() {
     }
 }
 
-/// ATTACKS A11, A12: a sender that was pushed out before its last messages were stored does not
+/// Threat model A11, A12: a sender that was pushed out before its last messages were stored does not
 /// come back from the store with an older window.
 #[test]
 fn what_was_pushed_out_stays_refused_after_a_restart() {

@@ -11,7 +11,7 @@ fn plain() -> Outgoing<'static> {
     Outgoing::new(topic(TOPIC))
 }
 
-/// ATTACKS A8: AEAD success proves nothing. A reader forges under Alice's session, at her next
+/// Threat model A8: AEAD success proves nothing. A reader forges under Alice's session, at her next
 /// counters and at the last one; hers must still be accepted afterwards.
 #[test]
 fn forged_counters_burn_nothing() {
@@ -53,7 +53,7 @@ fn forged_counters_burn_nothing() {
     }
 }
 
-/// ATTACKS A9: Mallory signs messages of his own under Alice's enc. They are his to send, and her
+/// Threat model A9: Mallory signs messages of his own under Alice's enc. They are his to send, and her
 /// state is untouched.
 #[test]
 fn using_somebody_elses_enc_locks_nobody_out() {
@@ -86,7 +86,7 @@ fn using_somebody_elses_enc_locks_nobody_out() {
     }
 }
 
-/// ATTACKS A7: Alice's signed body, carried into a session of Mallory's own, to another counter,
+/// Threat model A7: Alice's signed body, carried into a session of Mallory's own, to another counter,
 /// topic or epoch.
 #[test]
 fn a_signed_message_cannot_be_wrapped_again() {
@@ -243,7 +243,7 @@ fn signed_but_malformed_bodies_are_rejected() {
     assert_eq!(attempt(will, &second), Err(Rejection::Rejected));
 }
 
-/// ATTACKS F1: forged encs cost a bounded number of decapsulations, and once the flood is over a
+/// Threat model F1: forged encs cost a bounded number of decapsulations, and once the flood is over a
 /// genuine session gets through. Known sessions are not affected at all.
 #[test]
 fn a_flood_of_unknown_sessions_is_bounded() {
@@ -294,7 +294,7 @@ fn a_flood_of_unknown_sessions_is_bounded() {
     assert!(reader.open(&mut receiver, &later, &envelope).is_ok());
 }
 
-/// ATTACKS F2: whoever publishes on many topics pushes out its own marks, not those of others.
+/// Threat model F2: whoever publishes on many topics pushes out its own marks, not those of others.
 #[test]
 fn many_topics_cost_their_own_sender_its_marks() {
     let group = Group::new(1, 1);

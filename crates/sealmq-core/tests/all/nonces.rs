@@ -1,4 +1,4 @@
-//! No AES-GCM key meets the same nonce twice (ATTACKS A10, A22, A23, D2).
+//! No AES-GCM key meets the same nonce twice (threat model A10, A22, A23, D2).
 
 use std::collections::{HashMap, HashSet};
 

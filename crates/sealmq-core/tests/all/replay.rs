@@ -125,7 +125,7 @@ fn groups_and_senders_are_apart() {
     }
 }
 
-/// ATTACKS C12: a higher serial starts afresh, and the lower one is refused from then on, even by
+/// Threat model C12: a higher serial starts afresh, and the lower one is refused from then on, even by
 /// a directory that still offers it.
 #[test]
 fn floors_belong_to_a_credential_serial() {
@@ -245,7 +245,7 @@ fn a_credential_inside_counts_only_if_it_is_newer_and_verifies() {
     assert!(matches!(result, Err(Rejection::UnknownSender { .. })));
 }
 
-/// ATTACKS B2.
+/// Threat model B2.
 #[test]
 fn retained_values_never_go_back() {
     let group = Group::new(1, 1);
@@ -298,7 +298,7 @@ fn retained_values_never_go_back() {
     assert_eq!(open(&live(TOPIC), &values[2]), Ok(false));
 }
 
-/// ATTACKS A25.
+/// Threat model A25.
 #[test]
 fn a_will_fires_once_and_not_for_ever() {
     let group = Group::new(1, 1);

@@ -1,5 +1,5 @@
 //! A value that was delivered as retained is not accepted live afterwards (spec/envelope.md §9,
-//! ATTACKS B2), and nothing honest is lost for it.
+//! Threat model B2), and nothing honest is lost for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -107,7 +107,7 @@ impl Peers {
             return Err(ObjectError::Field("member"));
         }
         if let Some(current) = current {
-            // A number is bound to its key for life, and the highest serial wins (ATTACKS C12).
+            // A number is bound to its key for life, and the highest serial wins (threat model C12).
             if current.credential().key() != credential.credential().key() {
                 return Err(ObjectError::Field("key"));
             }

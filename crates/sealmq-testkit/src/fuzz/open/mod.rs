@@ -252,7 +252,7 @@ impl Run {
         self.deliver(&forged, topic, false);
     }
 
-    /// The same insider takes a signed message over into a session of its own (ATTACKS A7).
+    /// The same insider takes a signed message over into a session of its own (threat model A7).
     fn rewrapped(&mut self, input: &mut Input<'_>) {
         let Some((at, plain, _)) = self.insider(input) else {
             return;

@@ -141,7 +141,7 @@ fn moved(scene: &Scene, file: &mut VectorFile) {
         "moved-epoch": "The insider carries the signed body into the epoch before."
             => .attacks(&["A7", "A19"]).raw(&plain.topic, &older.encrypt(&plain.plaintext()), "Rejected")
             .ok(&plain);
-        // ATTACKS A9: state is keyed by sender and enc.
+        // Threat model A9: state is keyed by sender and enc.
         "session-theft": "The insider sends first, under its own number, with the sender's enc: the sender is not disturbed."
             => .attacks(&["A9"]).ok(&theft).ok(&plain).ok(&plain.change(|d| d.counter = 1));
         "window-not-moved": "A forged message with a high counter does not move the window."
