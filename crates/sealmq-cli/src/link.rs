@@ -7,7 +7,7 @@ use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, Subscrib
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 /// Requests that wait in the client; callers keep fewer on the way.
 const REQUESTS: usize = 64;
@@ -20,8 +20,8 @@ pub(crate) struct Link {
     events: mpsc::UnboundedReceiver<Result<Event, ConnectionError>>,
     /// rumqttc's poll must not be cancelled halfway, so it has a task of its own.
     task: JoinHandle<()>,
-    /// Nothing can be sent any more: what ended the connection is among the next events.
-    is_over: bool,
+    /// Since when nothing can be sent any more: what ended the connection is among the next events.
+    over: Option<Instant>,
 }
 
 /// What comes of a connection.
@@ -59,7 +59,7 @@ impl Link {
             client,
             events,
             task,
-            is_over: false,
+            over: None,
         };
         loop {
             if let Event::Incoming(Packet::ConnAck(_)) = link.event().await? {
@@ -85,8 +85,7 @@ impl Link {
             .client
             .try_subscribe_many(filters.collect::<Vec<_>>())
             .is_ok();
-        self.is_over |= !sent;
-        sent
+        self.noting_the_end(sent)
     }
 
     /// Publishes with QoS 1. `false` as with [`Link::subscribe`].
@@ -94,23 +93,29 @@ impl Link {
         let published = self
             .client
             .try_publish(topic, QoS::AtLeastOnce, retain, payload);
-        self.is_over |= published.is_err();
-        published.is_ok()
+        self.noting_the_end(published.is_ok())
+    }
+
+    fn noting_the_end(&mut self, sent: bool) -> bool {
+        if !sent {
+            self.over.get_or_insert_with(Instant::now);
+        }
+        sent
     }
 
     /// The next thing heard. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Heard, ConnectionError> {
         loop {
-            let event = if self.is_over {
-                let ended = timeout(GOODBYE, self.event()).await;
-                ended.unwrap_or(Err(ConnectionError::RequestsDone))?;
+            let Some(over) = self.over else {
+                if let Some(heard) = heard(self.event().await?) {
+                    return Ok(heard);
+                }
                 continue;
-            } else {
-                self.event().await?
             };
-            if let Some(heard) = heard(event) {
-                return Ok(heard);
-            }
+            // Whoever calls again and again waits no longer for it.
+            let left = GOODBYE.saturating_sub(over.elapsed());
+            let ended = timeout(left, self.event()).await;
+            ended.unwrap_or(Err(ConnectionError::RequestsDone))?;
         }
     }
 
