@@ -7,7 +7,7 @@ use sealmq_authority::{Authority, AuthorityError, NewGroup};
 use sealmq_core::DomainId;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::member::{Member, Opened};
+use sealmq_keys::member::{Delivery, Member};
 use sealmq_keys::{ReservedTopic, Store};
 
 const DAY: u64 = 86_400;
@@ -130,7 +130,7 @@ fn removed_members_open_nothing_later_across_generations() {
                 }
             }
             let (opened, _) = eve.open("plant/a", &message, false, now);
-            assert!(!matches!(opened, Opened::Message(_)));
+            assert!(!matches!(opened, Delivery::Message(_)));
         }
     }
     net.connect(sleeper);
@@ -340,7 +340,7 @@ fn a_copied_store_opens_nothing_of_the_next_generation() {
             }
         }
         let (opened, _) = thief.open("plant/a", message, false, now);
-        matches!(opened, Opened::Message(_))
+        matches!(opened, Delivery::Message(_))
     };
     let before = net.send(alice, "plant/a", b"before");
     assert!(opens(&net, &before));

@@ -5,7 +5,7 @@ use crate::common::TestRng;
 use crate::net::{Net, START, YEAR};
 use sealmq_authority::RootKey;
 use sealmq_core::object::Access;
-use sealmq_keys::member::{Action, MemberEvent, Opened, OutgoingMessage, SealError};
+use sealmq_keys::member::{Action, Delivery, MemberEvent, OutgoingMessage, SealError};
 use sealmq_keys::objects::{Policy, Roles};
 use sealmq_keys::{Publication, ReservedTopic, Store};
 
@@ -224,7 +224,7 @@ fn without_a_clock_only_an_answer_to_the_own_nonce_gives_a_lease() {
     let opened = net.devices[device]
         .member
         .open("plant/a", &envelope, false, None);
-    assert!(matches!(opened.0, Opened::Rejected(rejection) if rejection.name() == "Stale"));
+    assert!(matches!(opened.0, Delivery::Rejected(rejection) if rejection.name() == "Stale"));
 
     let asked_at = 5_000;
     let mine = nonces(&mut net, device, asked_at);
@@ -248,7 +248,7 @@ fn without_a_clock_only_an_answer_to_the_own_nonce_gives_a_lease() {
         .member
         .open("plant/a", &envelope, false, None);
     assert!(
-        matches!(opened.0, Opened::Waiting(_)),
+        matches!(opened.0, Delivery::Waiting(_)),
         "the answer is on its way"
     );
 
@@ -284,7 +284,7 @@ fn without_a_clock_only_an_answer_to_the_own_nonce_gives_a_lease() {
     let opened = net.devices[device]
         .member
         .open("plant/a", &late, false, None);
-    assert!(matches!(opened.0, Opened::Rejected(rejection) if rejection.name() == "Stale"));
+    assert!(matches!(opened.0, Delivery::Rejected(rejection) if rejection.name() == "Stale"));
 }
 
 #[test]

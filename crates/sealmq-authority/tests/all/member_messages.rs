@@ -3,7 +3,9 @@
 use crate::net::{Net, START};
 use sealmq_core::object::Access;
 use sealmq_core::replay::Gap;
-use sealmq_keys::member::{Member, MemberOptions, Opened, OutgoingMessage, Properties, SealError};
+use sealmq_keys::member::{
+    Delivery, Member, MemberOptions, OutgoingMessage, Properties, SealError,
+};
 use sealmq_keys::objects::Policy;
 
 #[test]
@@ -236,7 +238,7 @@ fn nothing_secret_is_printed() {
     let message = net.inbox(alice).remove(0);
     let shown = format!(
         "{message:?} {:?}",
-        Opened::Message(Box::new(message.clone()))
+        Delivery::Message(Box::new(message.clone()))
     );
     assert!(!shown.contains("canary"));
     let bytes = format!("{:?}", b"canary-payload");

@@ -6,7 +6,7 @@ use sealmq_core::replay::Gap;
 use sealmq_core::wire::Header;
 use sealmq_keys::Store;
 use sealmq_keys::member::{
-    Action, Member, MemberOptions, Opened, OutgoingMessage, Properties, SealError,
+    Action, Delivery, Member, MemberOptions, OutgoingMessage, Properties, SealError,
 };
 use sealmq_keys::objects::Policy;
 
@@ -234,7 +234,7 @@ fn the_message_that_came_with_a_commit_is_given_after_it() {
         net.devices[alice]
             .member
             .open("plant/a", &envelope, false, Some(net.now));
-    assert!(matches!(opened, Opened::Message(_)));
+    assert!(matches!(opened, Delivery::Message(_)));
     assert!(matches!(actions.as_slice(), [Action::Commit(changes)] if !changes.is_empty()));
 }
 

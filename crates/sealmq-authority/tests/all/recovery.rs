@@ -7,7 +7,7 @@ use sealmq_authority::{Authority, AuthorityError, NewGroup};
 use sealmq_core::object::Access;
 use sealmq_keys::Store;
 use sealmq_keys::member::{
-    Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Properties,
+    Delivery, Member, MemberEvent, MemberOptions, OutgoingMessage, Properties,
 };
 use sealmq_keys::objects::Policy;
 
@@ -141,9 +141,9 @@ fn a_removed_publisher_stays_refused_after_its_credential_has_expired() {
         let member = &mut net.devices[alice].member;
         let (opened, _) = member.open("plant/a", &sealed.payload, false, clock);
         match opened {
-            Opened::Rejected(reason) => assert_eq!(reason.name(), "Revoked", "{clock:?}"),
-            Opened::Waiting(_) => panic!("{clock:?}: waiting"),
-            Opened::Message(_) => panic!("{clock:?}: accepted"),
+            Delivery::Rejected(reason) => assert_eq!(reason.name(), "Revoked", "{clock:?}"),
+            Delivery::Waiting(_) => panic!("{clock:?}: waiting"),
+            Delivery::Message(_) => panic!("{clock:?}: accepted"),
         }
     }
 }

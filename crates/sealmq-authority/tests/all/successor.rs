@@ -176,7 +176,7 @@ fn without_a_clock_and_without_leases_nothing_is_sealed_or_read() {
     let refused = this.member.seal(&message, None, &mut this.rng);
     assert!(matches!(refused, Err(SealError::NeedsLeases { .. })));
     let (opened, _) = this.member.open("plant/a", &envelope, false, None);
-    assert!(matches!(opened, sealmq_keys::member::Opened::Rejected(_)));
+    assert!(matches!(opened, sealmq_keys::member::Delivery::Rejected(_)));
     let actions = this.member.tick(None);
     let said = actions.iter().any(|action| {
         matches!(

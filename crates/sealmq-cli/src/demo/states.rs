@@ -1,6 +1,6 @@
 //! What stolen devices are worth: everything in their stores against everything that was carried.
 
-use sealmq_keys::member::{Action, Member, MemberOptions, Opened};
+use sealmq_keys::member::{Action, Delivery, Member, MemberOptions};
 use sealmq_store::Vault;
 
 use super::outsider::Carried;
@@ -39,7 +39,7 @@ pub(super) fn opened_by(
                 attempt
                     .member
                     .open(&envelope.topic, &envelope.payload, false, now);
-            if matches!(result, Opened::Message(_)) {
+            if matches!(result, Delivery::Message(_)) {
                 attempt.opened = attempt.opened.saturating_add(1);
             }
             attempt.count(actions);

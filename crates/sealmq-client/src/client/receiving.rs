@@ -2,7 +2,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 use sealmq_core::open::Rejection;
-use sealmq_keys::member::{Opened, Properties, Received, SealError};
+use sealmq_keys::member::{Delivery, Properties, Received, SealError};
 
 use super::{Client, matches_any};
 use crate::event::Event;
@@ -88,11 +88,11 @@ impl Client {
         }
         let (opened, actions) = self.member.open(&topic, &payload, retain, time.clock);
         match opened {
-            Opened::Message(received) => {
+            Delivery::Message(received) => {
                 self.carry_out(actions);
                 self.opened(*received, delivery);
             }
-            Opened::Waiting(ticket) => {
+            Delivery::Waiting(ticket) => {
                 let held = self.waiting.values().flatten().count();
                 let early = if held < MAX_HELD { None } else { delivery };
                 let kept = if early.is_none() { delivery } else { None };
@@ -101,7 +101,7 @@ impl Client {
                 self.carry_out(actions);
                 self.acknowledge(early);
             }
-            Opened::Rejected(reason) => {
+            Delivery::Rejected(reason) => {
                 self.carry_out(actions);
                 self.rejected(topic, reason, delivery);
             }

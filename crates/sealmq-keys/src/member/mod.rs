@@ -64,8 +64,8 @@ pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{
-    Action, GroupStatus, MemberOptions, Now, Opened, OutgoingMessage, Properties, Received, Sealed,
-    Stats,
+    Action, Delivery, GroupStatus, MemberOptions, Now, OutgoingMessage, Properties, Received,
+    Sealed, Stats,
 };
 
 use crate::announcement::UnverifiedAnnouncement;

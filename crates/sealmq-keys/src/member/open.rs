@@ -14,7 +14,7 @@ use super::event::MemberEvent;
 use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
-use super::types::{Action, Now, Opened, Properties, Received};
+use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -29,18 +29,18 @@ impl Member {
         envelope: &[u8],
         retain: bool,
         now: Now,
-    ) -> (Opened, Vec<Action>) {
+    ) -> (Delivery, Vec<Action>) {
         let mut actions = Vec::new();
         let mut buffer = envelope.to_vec();
         let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions) {
             Ok(opened) => {
                 let received = opened.with_buffer(topic, buffer);
-                return (Opened::Message(Box::new(received)), actions);
+                return (Delivery::Message(Box::new(received)), actions);
             }
             Err(rejection) if self.is_worth_waiting(&rejection) => rejection,
             Err(rejection) => {
                 self.count_rejection(&rejection);
-                return (Opened::Rejected(rejection), actions);
+                return (Delivery::Rejected(rejection), actions);
             }
         };
         let waiting = Waiting {
@@ -60,10 +60,10 @@ impl Member {
         }
         self.count_waiting();
         match ticket {
-            Some(ticket) => (Opened::Waiting(ticket), actions),
+            Some(ticket) => (Delivery::Waiting(ticket), actions),
             None => {
                 self.count_rejection(&cause);
-                (Opened::Rejected(cause), actions)
+                (Delivery::Rejected(cause), actions)
             }
         }
     }

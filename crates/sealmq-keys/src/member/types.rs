@@ -162,10 +162,10 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// What became of a received envelope.
+/// What became of a delivery.
 #[derive(Debug)]
 #[must_use]
-pub enum Opened {
+pub enum Delivery {
     /// It is authentic. Commit the changes among the actions first.
     Message(Box<Received>),
     /// It waits for a key or a credential; an action with this ticket ends the wait.

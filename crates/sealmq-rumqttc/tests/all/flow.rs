@@ -241,7 +241,7 @@ async fn a_publish_only_store_opens_nothing() {
     let sealed = member.seal(&message, now, &mut SysRng).unwrap();
     let (opened, _) = member.open("plant/x", &sealed.payload, false, now);
     assert!(
-        matches!(opened, sealmq_keys::member::Opened::Rejected(_)),
+        matches!(opened, sealmq_keys::member::Delivery::Rejected(_)),
         "{opened:?}"
     );
     broker.shutdown().await;

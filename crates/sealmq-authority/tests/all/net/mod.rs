@@ -15,7 +15,7 @@ use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 use sealmq_keys::member::{
-    Action, Member, MemberEvent, MemberOptions, Opened, OutgoingMessage, Received, SealError,
+    Action, Delivery, Member, MemberEvent, MemberOptions, OutgoingMessage, Received, SealError,
 };
 use sealmq_keys::objects::{HeartbeatFields, Policy, Roles, UNKNOWN_DOMAIN, decode_request};
 use sealmq_keys::{Publication, ReservedTopic, Store};
@@ -304,9 +304,9 @@ impl Net {
             self.act(device, actions);
             let this = &mut self.devices[device];
             match opened {
-                Opened::Message(message) => this.inbox.push(*message),
-                Opened::Rejected(rejection) => this.rejected.push(rejection),
-                Opened::Waiting(_) => {}
+                Delivery::Message(message) => this.inbox.push(*message),
+                Delivery::Rejected(rejection) => this.rejected.push(rejection),
+                Delivery::Waiting(_) => {}
             }
         }
     }
