@@ -9,10 +9,10 @@ use sealmq_keys::{
     encode_request,
 };
 
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, broken};
 use crate::vectors::prelude::*;
 
-pub(crate) fn armour(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn armour(input: Input<'_>) -> Checked {
     let text = input.str("text");
     let read = match input.str("label") {
         "SEALMQ REQUEST" => decode_request(text).map(object_file).and_then(|made| {
@@ -40,18 +40,13 @@ pub(crate) fn armour(input: Input<'_>) -> Result<Outcome, String> {
             same(&entries, decode_audit_log(&again)?)?;
             Ok(audit_log(&entries))
         }),
-        other => return Err(format!("unknown label {other}")),
+        other => return Err(broken(format_args!("unknown label {other}"))),
     };
-    Ok(match read {
-        Ok(Made {
-            bytes,
-            fields: Some(fields),
-        }) => Outcome::Accepted(object! { bytes: Json::hex(bytes), fields: fields }),
-        Ok(Made {
-            bytes,
-            fields: None,
-        }) => Outcome::Accepted(object! { bytes: Json::hex(bytes) }),
-        Err(_) => refused("encoding"),
+    let Made { bytes, fields } = read.map_err(|_| "encoding")?;
+    let bytes = object! { bytes: Json::hex(bytes) };
+    Ok(match fields {
+        Some(fields) => bytes.with("fields", fields),
+        None => bytes,
     })
 }
 
@@ -77,60 +72,48 @@ fn same<A: PartialEq<B> + std::fmt::Debug, B: std::fmt::Debug>(
     Ok(())
 }
 
-fn object_file(bytes: Vec<u8>) -> Made {
-    Made {
-        bytes,
-        fields: None,
+impl Made {
+    fn with(bytes: Vec<u8>, fields: Json) -> Self {
+        let fields = Some(fields);
+        Self { bytes, fields }
     }
+}
+
+fn object_file(bytes: Vec<u8>) -> Made {
+    let fields = None;
+    Made { bytes, fields }
 }
 
 fn credential_file(file: &CredentialFile) -> Made {
     let parts = [file.prefix.as_bytes(), &file.delegation, &file.credential];
     let bytes = [file.root_key.to_vec(), parts.map(blob).concat()].concat();
     let fields = object! {
-        root_key: file.root_key,
-        prefix: Json::text(&file.prefix),
-        delegation: Json::hex(&file.delegation),
-        credential: Json::hex(&file.credential),
+        root_key: file.root_key, prefix: Json::text(&file.prefix),
+        delegation: Json::hex(&file.delegation), credential: Json::hex(&file.credential),
     };
-    Made {
-        bytes,
-        fields: Some(fields),
-    }
+    Made::with(bytes, fields)
 }
 
 fn delegation_request(request: &DelegationRequest) -> Made {
-    let keys = request.keys.iter();
-    let encoded: Vec<u8> = keys.clone().flat_map(body).collect();
-    let kem_keys = request.kem_keys.iter();
-    let kem_encoded: Vec<u8> = kem_keys
+    let (keys, kem_keys) = (request.keys.iter(), request.kem_keys.iter());
+    let encoded = elements(&request.keys);
+    let kem_encoded = kem_keys
         .clone()
-        .flat_map(|(kem, key)| [body(kem), blob(key)].concat())
-        .collect();
-    let bytes = [
-        &request.domain.0[..],
-        &[request.suite],
-        &blob(&encoded),
-        &blob(&kem_encoded),
-    ]
-    .concat();
+        .flat_map(|(kem, key)| [body(kem), blob(key)].concat());
+    let kem_encoded: Vec<u8> = kem_encoded.collect();
+    let lists = [blob(&encoded), blob(&kem_encoded)].concat();
+    let bytes = [&request.domain.0[..], &[request.suite], &lists].concat();
     let keys = keys.map(|k| object! { key: k.key, roles: body(&k.roles)[0] });
     let kem_keys = kem_keys.map(|(kem, key)| object! { kem: *kem, key: Json::hex(key) });
     let fields = object! {
         domain: request.domain.0, suite: request.suite, keys: Json::Array(keys.collect()),
         kem_keys: Json::Array(kem_keys.collect()),
     };
-    Made {
-        bytes,
-        fields: Some(fields),
-    }
+    Made::with(bytes, fields)
 }
 
 fn audit_log(entries: &[Vec<u8>]) -> Made {
     let list: Vec<u8> = entries.iter().flat_map(|entry| blob(entry)).collect();
     let fields = object! { entries: Json::Array(entries.iter().map(Json::hex).collect()) };
-    Made {
-        bytes: blob(&list),
-        fields: Some(fields),
-    }
+    Made::with(blob(&list), fields)
 }

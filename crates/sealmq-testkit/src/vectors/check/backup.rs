@@ -13,7 +13,7 @@ use sealmq_keys::{
 };
 
 use super::audit::fault;
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, broken, require};
 use crate::vectors::prelude::*;
 
 /// What is left out behind the highest member number, and without a log behind everything.
@@ -67,50 +67,41 @@ struct Seen {
     member: u32,
 }
 
-pub(crate) fn backup(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn backup(input: Input<'_>) -> Checked {
     let (authority, own) = (input.authority("authority"), input.get("own"));
-    let prefix = default_prefix(&authority.domain);
-    let root = VerifyingKey::from_bytes(&input.array("root_key")).unwrap();
+    let root = input.key("root_key");
     let delegation = VerifiedDelegation::verify(&own.hex("delegation"), &root).unwrap();
     let mut log = vec![AuditLog::EMPTY];
-    for entry in own.list("log") {
+    for entry in own.hexes("log") {
         let mut next = log[log.len() - 1];
-        next.follow(&entry.as_hex())
-            .map_err(|error| error.to_string())?;
+        next.follow(&entry).map_err(broken)?;
         log.push(next);
     }
     let mut restored = Restored {
         delegation: (delegation.serial(), *delegation.hash()),
         serial: delegation.serial(),
+        prefix: default_prefix(&authority.domain),
         authority,
-        prefix,
         root,
         known: BTreeMap::new(),
         log,
         groups: BTreeMap::new(),
         next_member: own.number("next_member"),
-        members: own
-            .list("members")
-            .iter()
-            .map(|one| u32::try_from(one.as_u64()).unwrap())
-            .collect(),
+        members: own.numbers("members"),
         seen: Seen::default(),
     };
-    for object in own.list("announcements") {
-        restored.own_announcement(&object.as_hex());
+    for object in own.hexes("announcements") {
+        restored.own_announcement(&object);
     }
-    let evidence = input.list("seen").into_iter().map(|seen| {
-        let topic = String::from_utf8(seen.text("topic")).unwrap();
-        Json::Bool(restored.is_evidence(&topic, &seen.hex("object")))
-    });
+    let evidence = input
+        .list("seen")
+        .into_iter()
+        .map(|seen| Json::Bool(restored.is_evidence(&seen.string("topic"), &seen.hex("object"))));
     let result = object! { evidence: Json::Array(evidence.collect()) };
-    if !input.has("resume") {
-        return Ok(Outcome::Accepted(result));
+    match input.opt("resume", Input::get) {
+        Some(resume) => Ok(result.with("resumed", restored.resume(resume)?)),
+        None => Ok(result),
     }
-    Ok(match restored.resume(input.get("resume")) {
-        Ok(resumed) => Outcome::Accepted(result.with("resumed", resumed)),
-        Err(reason) => refused(reason),
-    })
 }
 
 impl Restored {
@@ -125,94 +116,89 @@ impl Restored {
 
     /// Notes how far it goes; whether it speaks against the store.
     fn is_evidence(&mut self, topic: &str, bytes: &[u8]) -> bool {
-        match ReservedTopic::parse(&self.prefix, topic) {
-            Some(ReservedTopic::Delegation) => {
-                let Ok(seen) = VerifiedDelegation::verify(bytes, &self.root) else {
-                    return false;
-                };
-                if seen.serial() > u32::MAX - REACH {
-                    return false;
-                }
-                self.serial = self.serial.max(seen.serial());
-                let own = self.delegation;
-                seen.serial() > own.0 || (seen.serial() == own.0 && *seen.hash() != own.1)
-            }
+        let speaks = match ReservedTopic::parse(&self.prefix, topic) {
+            Some(ReservedTopic::Delegation) => self.delegation(bytes),
             Some(ReservedTopic::Announcement(group, epoch)) => {
-                let verified = Announcement::verify(bytes, &self.authority, &self.prefix);
-                let Some(seen) = verified
-                    .ok()
-                    .filter(|seen| (seen.head().group, seen.head().epoch) == (group, epoch))
-                else {
-                    return false;
-                };
-                let generation = seen.head().generations.iter().last().unwrap().number;
-                if self.is_extreme(&group, epoch, generation) {
-                    return false;
-                }
-                let is_later = epoch > self.own_epoch(&group);
-                let other = self
-                    .known
-                    .get(&(group, epoch))
-                    .is_some_and(|own| own != seen.hash());
-                if self.groups.contains_key(&group) {
-                    let far = self.seen.groups.entry(group).or_default();
-                    if epoch > far.epoch {
-                        let signer = self.authority.keys[usize::from(seen.head().signer)].0;
-                        self.seen.signers.insert(group, *signer.as_bytes());
-                    }
-                    far.raise(epoch, *seen.hash(), generation);
-                }
-                is_later || other
+                self.announcement(group, epoch, bytes)
             }
-            Some(ReservedTopic::Heartbeat(group)) => {
-                let verified = VerifiedHeartbeat::verify(bytes, &self.authority);
-                let Some(fields) = verified.ok().map(|seen| *seen.fields()) else {
-                    return false;
-                };
-                let own_log = self.log.len() as u64 - 1;
-                if fields.group != group
-                    || self.is_extreme(&group, fields.epoch, 0)
-                    || fields.log_size > own_log + LOG_REACH
-                {
-                    return false;
-                }
-                let is_later = fields.epoch > self.own_epoch(&group);
-                let own = self.known.get(&(group, fields.epoch));
-                let other = own.is_some_and(|own| *own != fields.announcement);
-                let place = usize::try_from(fields.log_size).ok();
-                let log = place.and_then(|place| self.log.get(place));
-                let foreign = log.is_none_or(|log| log.head != fields.log_head);
-                self.seen.has_beat = true;
-                if foreign {
-                    self.seen
-                        .proven
-                        .insert((fields.log_size, fields.log_head.0));
-                }
-                let far = self.seen.groups.entry(group).or_default();
-                // Its hash is no predecessor.
-                far.beat = far.beat.max(fields.epoch);
-                is_later || other || foreign
-            }
-            Some(ReservedTopic::RefusedList(group)) => {
-                let Ok(list) = RefusedList::verify(bytes, &self.authority) else {
-                    return false;
-                };
-                let removed = list.iter().filter(|one| one.lowest_serial == REMOVED);
-                let removed: BTreeSet<u32> = removed.map(|one| one.member.0).collect();
-                let Some(last) = removed.last().copied() else {
-                    return false;
-                };
-                if *list.group() != group || last > self.next_member + REACH {
-                    return false;
-                }
-                let here: BTreeSet<u32> = removed.intersection(&self.members).copied().collect();
-                self.seen.member = self.seen.member.max(last);
-                let is_here = !here.is_empty();
-                self.seen.refused.extend(here);
-                is_here || last >= self.next_member
-            }
-            _ => false,
+            Some(ReservedTopic::Heartbeat(group)) => self.heartbeat(group, bytes),
+            Some(ReservedTopic::RefusedList(group)) => self.refused_list(group, bytes),
+            _ => None,
+        };
+        speaks.unwrap_or(false)
+    }
+
+    fn delegation(&mut self, bytes: &[u8]) -> Option<bool> {
+        let seen = VerifiedDelegation::verify(bytes, &self.root).ok()?;
+        if seen.serial() > u32::MAX - REACH {
+            return None;
         }
+        self.serial = self.serial.max(seen.serial());
+        let own = self.delegation;
+        Some(seen.serial() > own.0 || (seen.serial() == own.0 && *seen.hash() != own.1))
+    }
+
+    fn announcement(&mut self, group: GroupId, epoch: u64, bytes: &[u8]) -> Option<bool> {
+        let seen = Announcement::verify(bytes, &self.authority, &self.prefix).ok()?;
+        let head = seen.head();
+        let generation = head.generations.iter().last().unwrap().number;
+        if (head.group, head.epoch) != (group, epoch) || self.is_extreme(&group, epoch, generation)
+        {
+            return None;
+        }
+        let is_later = epoch > self.own_epoch(&group);
+        let own = self.known.get(&(group, epoch));
+        let other = own.is_some_and(|own| own != seen.hash());
+        if self.groups.contains_key(&group) {
+            let far = self.seen.groups.entry(group).or_default();
+            if epoch > far.epoch {
+                let signer = self.authority.keys[usize::from(head.signer)].0;
+                self.seen.signers.insert(group, *signer.as_bytes());
+            }
+            far.raise(epoch, *seen.hash(), generation);
+        }
+        Some(is_later || other)
+    }
+
+    fn heartbeat(&mut self, group: GroupId, bytes: &[u8]) -> Option<bool> {
+        let fields = *VerifiedHeartbeat::verify(bytes, &self.authority)
+            .ok()?
+            .fields();
+        let is_long = fields.log_size > self.log.len() as u64 - 1 + LOG_REACH;
+        if fields.group != group || self.is_extreme(&group, fields.epoch, 0) || is_long {
+            return None;
+        }
+        let is_later = fields.epoch > self.own_epoch(&group);
+        let own = self.known.get(&(group, fields.epoch));
+        let other = own.is_some_and(|own| *own != fields.announcement);
+        let place = usize::try_from(fields.log_size).ok();
+        let log = place.and_then(|place| self.log.get(place));
+        let foreign = log.is_none_or(|log| log.head != fields.log_head);
+        self.seen.has_beat = true;
+        if foreign {
+            self.seen
+                .proven
+                .insert((fields.log_size, fields.log_head.0));
+        }
+        let far = self.seen.groups.entry(group).or_default();
+        // Its hash is no predecessor.
+        far.beat = far.beat.max(fields.epoch);
+        Some(is_later || other || foreign)
+    }
+
+    fn refused_list(&mut self, group: GroupId, bytes: &[u8]) -> Option<bool> {
+        let list = RefusedList::verify(bytes, &self.authority).ok()?;
+        let removed = list.iter().filter(|one| one.lowest_serial == REMOVED);
+        let removed: BTreeSet<u32> = removed.map(|one| one.member.0).collect();
+        let last = removed.last().copied()?;
+        if *list.group() != group || last > self.next_member + REACH {
+            return None;
+        }
+        let here: BTreeSet<u32> = removed.intersection(&self.members).copied().collect();
+        self.seen.member = self.seen.member.max(last);
+        let is_here = !here.is_empty();
+        self.seen.refused.extend(here);
+        Some(is_here || last >= self.next_member)
     }
 
     fn is_extreme(&self, group: &GroupId, epoch: u64, generation: u32) -> bool {
@@ -231,8 +217,8 @@ impl Restored {
         let own = self.log[self.log.len() - 1];
         let mut heads = self.log.clone();
         if input.has("log") {
-            own.continued_by(copy.iter().map(Vec::as_slice))
-                .map_err(|error| fault(error.why))?;
+            let continued = own.continued_by(copy.iter().map(Vec::as_slice));
+            continued.map_err(|error| fault(error.why))?;
             for entry in &copy[self.log.len() - 1..] {
                 let mut next = heads[heads.len() - 1];
                 next.follow(entry).unwrap();
@@ -242,13 +228,10 @@ impl Restored {
         let place = |log: &AuditLog| (log.size, log.head.0);
         let end = place(&heads[heads.len() - 1]);
         let there: BTreeSet<_> = heads[self.log.len()..].iter().map(place).collect();
-        let named: BTreeSet<(u64, [u8; 32])> = if input.has("heads") {
-            let heads = input.list("heads");
-            let heads = heads.iter().map(|one| (one.u64("size"), one.array("head")));
-            heads.collect()
-        } else {
-            BTreeSet::new()
-        };
+        let named = input.list("heads").into_iter();
+        let named: BTreeSet<(u64, [u8; 32])> = named
+            .map(|one| (one.u64("size"), one.array("head")))
+            .collect();
         let mut lost = self.seen.proven.difference(&there);
         if lost.any(|head| !named.contains(head)) {
             return Err("incomplete");
@@ -267,17 +250,9 @@ impl Restored {
     }
 
     fn resume(mut self, input: Input<'_>) -> Result<Json, &'static str> {
-        let copy: Vec<Vec<u8>> = input.list("log").iter().map(Input::as_hex).collect();
+        let copy = input.hexes("log");
         let (end, is_whole) = self.counted(&copy, &input)?;
-        let kept: BTreeSet<u32> = if input.has("keep") {
-            input
-                .list("keep")
-                .iter()
-                .map(|one| u32::try_from(one.as_u64()).unwrap())
-                .collect()
-        } else {
-            BTreeSet::new()
-        };
+        let kept: BTreeSet<u32> = input.numbers("keep");
         let (mut highest, mut unknown) = (self.next_member - 1, BTreeSet::new());
         let mut removed: BTreeSet<u32> = self.seen.refused.difference(&kept).copied().collect();
         let own_size = self.log.len() - 1;
@@ -324,9 +299,7 @@ impl Restored {
         }
         let delegation = VerifiedDelegation::verify(&input.hex("delegation"), &self.root);
         let delegation = delegation.map_err(super::object::reason)?;
-        if delegation.serial() <= self.serial {
-            return Err("serial");
-        }
+        require(delegation.serial() > self.serial, "serial")?;
         let gap = if is_whole { 0 } else { GAP };
         let groups = self.groups.iter().map(|(group, far)| {
             let seen = self.seen.groups.get(group).copied().unwrap_or_default();

@@ -5,60 +5,50 @@ use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::decode;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::wire::{Padding, Reader};
-use sealmq_keys::{Fingerprint, ReservedTopic, check_prefix, default_prefix};
+use sealmq_keys::{Fingerprint, ReservedTopic, check_prefix};
 
-use super::{Input, Outcome, accepted_if, refused};
+use super::{Checked, Input, broken, require};
 use crate::vectors::keys::reserved::described;
 use crate::vectors::prelude::*;
 
-pub(crate) fn domain(input: Input<'_>) -> Outcome {
-    match VerifyingKey::from_bytes(&input.array("root_key")) {
-        Ok(key) => Outcome::Accepted(object! { domain: DomainId::of_root(&key).0 }),
-        Err(_) => refused("field"),
-    }
+pub(crate) fn domain(input: Input<'_>) -> Checked {
+    let key = VerifyingKey::from_bytes(&input.array("root_key")).map_err(|_| "field")?;
+    Ok(object! { domain: DomainId::of_root(&key).0 })
 }
 
-pub(crate) fn fingerprint(input: Input<'_>) -> Outcome {
+pub(crate) fn fingerprint(input: Input<'_>) -> Checked {
     let key = input.array("key");
     let of = Fingerprint::of_bytes(&key).0;
-    Outcome::Accepted(object! { fingerprint: of, shown: sealmq_keys::fingerprint(&key) })
+    Ok(object! { fingerprint: of, shown: sealmq_keys::fingerprint(&key) })
 }
 
-pub(crate) fn topic_match(input: Input<'_>) -> Outcome {
-    let (filter, topic) = (input.text("filter"), input.text("topic"));
-    let filter = std::str::from_utf8(&filter)
-        .ok()
-        .and_then(|text| Filter::new(text).ok());
-    match (filter, Topic::from_bytes(&topic)) {
-        (Some(filter), Ok(topic)) => Outcome::Accepted(object! { matches: filter.matches(topic) }),
-        _ => refused("field"),
-    }
+fn filter(text: &[u8]) -> Result<Filter<'_>, &'static str> {
+    let text = std::str::from_utf8(text).map_err(|_| "field")?;
+    Filter::new(text).map_err(|_| "field")
 }
 
-pub(crate) fn filter_overlap(input: Input<'_>) -> Outcome {
+pub(crate) fn topic_match(input: Input<'_>) -> Checked {
+    let (text, topic) = (input.text("filter"), input.text("topic"));
+    let topic = Topic::from_bytes(&topic).map_err(|_| "field")?;
+    Ok(object! { matches: filter(&text)?.matches(topic) })
+}
+
+pub(crate) fn filter_overlap(input: Input<'_>) -> Checked {
     let texts = [input.text("a"), input.text("b")];
-    let filter = |text| {
-        std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| Filter::new(text).ok())
-    };
-    match (filter(&texts[0]), filter(&texts[1])) {
-        (Some(a), Some(b)) => {
-            assert_eq!(a.overlaps(b), b.overlaps(a));
-            Outcome::Accepted(object! { overlap: a.overlaps(b) })
-        }
-        _ => refused("field"),
-    }
+    let (a, b) = (filter(&texts[0])?, filter(&texts[1])?);
+    assert_eq!(a.overlaps(b), b.overlaps(a));
+    Ok(object! { overlap: a.overlaps(b) })
 }
 
-pub(crate) fn name(input: Input<'_>) -> Outcome {
+pub(crate) fn name(input: Input<'_>) -> Checked {
     let text = input.text("name");
     let good = std::str::from_utf8(&text).is_ok_and(|text| check_name(text).is_ok());
-    accepted_if(good, "field", object! {})
+    require(good, "field")?;
+    Ok(object! {})
 }
 
 /// A varint of an object's body; one of 64 bits also as envelopes have it.
-pub(crate) fn varint(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn varint(input: Input<'_>) -> Checked {
     let bytes = input.hex("bytes");
     let value = match input.str("type") {
         "u16" => decode::<u16>(&bytes).map(u64::from),
@@ -69,13 +59,12 @@ pub(crate) fn varint(input: Input<'_>) -> Result<Outcome, String> {
         let mut reader = Reader::new(&bytes);
         let read = reader.varint().ok().filter(|_| reader.rest().is_empty());
         if read != value.ok() {
-            return Err(format!("envelopes read {read:?}, objects {value:?}"));
+            let fault = format_args!("envelopes read {read:?}, objects {value:?}");
+            return Err(broken(fault));
         }
     }
-    Ok(match value {
-        Ok(value) => Outcome::Accepted(object! { value: value }),
-        Err(_) => refused("encoding"),
-    })
+    let value = value.map_err(|_| "encoding")?;
+    Ok(object! { value: value })
 }
 
 pub(crate) fn padding_of(mode: u64, bucket: u64) -> Padding {
@@ -86,29 +75,20 @@ pub(crate) fn padding_of(mode: u64, bucket: u64) -> Padding {
     }
 }
 
-pub(crate) fn padding(input: Input<'_>) -> Outcome {
+pub(crate) fn padding(input: Input<'_>) -> Checked {
     let padding = padding_of(input.u64("mode"), input.u64("bucket"));
     let padded = padding.padded_len(input.number("length")).unwrap();
-    Outcome::Accepted(object! { padded: padded as u64 })
+    Ok(object! { padded: padded as u64 })
 }
 
 /// Writes what is described, or reads a name.
-pub(crate) fn reserved_topic(input: Input<'_>) -> Result<Outcome, String> {
-    let domain = input.domain("domain");
-    let prefix = if input.has("prefix") {
-        String::from_utf8(input.text("prefix")).unwrap()
-    } else {
-        default_prefix(&domain)
-    };
-    if check_prefix(&prefix).is_err() {
-        return Ok(refused("field"));
-    }
-    if input.has("topic") {
-        let name = String::from_utf8(input.text("topic")).unwrap();
-        return Ok(match ReservedTopic::parse(&prefix, &name) {
-            Some(topic) => Outcome::Accepted(described(&topic)),
-            None => refused("field"),
-        });
+pub(crate) fn reserved_topic(input: Input<'_>) -> Checked {
+    let prefix = input.prefix(&input.domain("domain"));
+    require(check_prefix(&prefix).is_ok(), "field")?;
+    if let Some(name) = input.opt("topic", Input::string) {
+        return Ok(described(
+            &ReservedTopic::parse(&prefix, &name).ok_or("field")?,
+        ));
     }
     let member = || MemberNumber(input.number("member"));
     let group = || input.group("group");
@@ -127,12 +107,11 @@ pub(crate) fn reserved_topic(input: Input<'_>) -> Result<Outcome, String> {
         "nonce" => ReservedTopic::Nonce(group(), member()),
         "join" => ReservedTopic::Join(of()),
         "answer" => ReservedTopic::Answer(of()),
-        other => return Err(format!("unknown topic {other}")),
+        other => return Err(broken(format_args!("unknown topic {other}"))),
     };
     let name = topic.name(&prefix);
     if ReservedTopic::parse(&prefix, &name) != Some(topic) {
-        return Err(format!("{name} does not read back"));
+        return Err(broken(format_args!("{name} does not read back")));
     }
-    let at_most = topic.max_len() as u64;
-    Ok(Outcome::Accepted(object! { topic: name, at_most: at_most }))
+    Ok(object! { topic: name, at_most: topic.max_len() as u64 })
 }

@@ -9,10 +9,10 @@ use sealmq_keys::{
 
 use super::object::reason;
 use super::welcome::{contains, member_state};
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, No, broken};
 use crate::vectors::prelude::*;
 
-pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn follow(input: Input<'_>) -> Checked {
     let (mut authority, group) = (input.authority("authority"), input.group("group"));
     let prefix = default_prefix(&authority.domain);
     let mut state = member_state(input.get("member"), authority.domain, group);
@@ -20,33 +20,25 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
     let mut asked: Vec<Digest> = vec![];
     let mut last = None;
     for (n, step) in input.list("steps").into_iter().enumerate() {
+        let at = |fault: String| broken(format_args!("step {n}: {fault}"));
         let expect = step.get("expect");
         if step.has("welcome") {
-            if step.has("authority") {
-                authority = step.authority("authority");
-            }
-            last = install(&mut state, &authority, step, expect)
-                .map_err(|fault| format!("step {n}: {fault}"))?;
+            authority = step.opt("authority", Input::authority).unwrap_or(authority);
+            last = install(&mut state, &authority, step, expect).map_err(at)?;
             continue;
         }
         let bytes = step.hex("object");
-        let chunk = step.has("chunk").then(|| step.hex("chunk"));
-        let referenced = bytes
-            .len()
-            .checked_sub(64)
-            .map(|_| hash(&bytes))
-            .filter(|hash| asked.contains(hash));
+        let chunk = step.opt("chunk", Input::hex);
+        let own = (bytes.len() >= 64).then(|| hash(&bytes));
         let context = FollowContext {
             authorities: &authority,
             prefix: &prefix,
             now: step.opt_u64("now"),
-            referenced,
+            referenced: own.filter(|hash| asked.contains(hash)),
             chunk: chunk.as_deref(),
         };
         let before = state.to_bytes().unwrap();
-        let result = state.follow(&bytes, &context);
-        let at = |fault: String| format!("step {n}: {fault}");
-        last = match result {
+        last = match state.follow(&bytes, &context) {
             Ok(Followed::AlreadyKnown) if expect.has("known") => None,
             Ok(Followed::Filled { epoch } | Followed::Current { epoch, .. })
                 if expect.has("accepted") =>
@@ -68,10 +60,10 @@ pub(crate) fn follow(input: Input<'_>) -> Result<Outcome, String> {
             other => return Err(at(format!("{other:?}, the vector says {}", expect.raw()))),
         };
         // What is stored and read back goes on like what was in memory.
-        state = GroupState::decode(&state.to_bytes().unwrap())
-            .map_err(|error| at(error.to_string()))?;
+        let stored = state.to_bytes().unwrap();
+        state = GroupState::decode(&stored).map_err(|error| at(error.to_string()))?;
     }
-    Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
+    last.map_or(Ok(object! {}), |reason| Err(No::from(reason)))
 }
 
 type Asked = (&'static str, Option<u64>, Option<u64>);
@@ -121,15 +113,10 @@ fn install(
         }
         Err(error) => Err(reason(error)),
     };
+    let kept = |name| check_kept(state, expect.get(name)).map(|()| None);
     match result {
-        Ok(Installed::Moved) if expect.has("moved") => {
-            check_kept(state, expect.get("moved"))?;
-            Ok(None)
-        }
-        Ok(Installed::Replaced { .. }) if expect.has("replaced") => {
-            check_kept(state, expect.get("replaced"))?;
-            Ok(None)
-        }
+        Ok(Installed::Moved) if expect.has("moved") => kept("moved"),
+        Ok(Installed::Replaced { .. }) if expect.has("replaced") => kept("replaced"),
         Err(reason) if expect.has("reason") && expect.str("reason") == reason => {
             if *state.to_bytes().unwrap() != *before {
                 return Err("refused, and the state has changed".to_owned());
@@ -143,12 +130,8 @@ fn install(
 /// The state shows epochs and psks; its stored form also holds path keys and secrets.
 fn check_state(state: &GroupState, epoch: u64, expected: Input<'_>) -> Result<(), String> {
     let stored = state.to_bytes().unwrap();
-    let numbers = (epoch, state.current_epoch(), state.base_epoch());
-    let stated = (
-        expected.u64("epoch"),
-        expected.u64("current"),
-        expected.u64("base"),
-    );
+    let numbers = [epoch, state.current_epoch(), state.base_epoch()];
+    let stated = ["epoch", "current", "base"].map(|name| expected.u64(name));
     if numbers != stated {
         return Err(format!(
             "epoch, current, base are {numbers:?}, the vector says {stated:?}"
@@ -164,27 +147,19 @@ fn check_kept(state: &GroupState, expected: Input<'_>) -> Result<(), String> {
     if state.base_epoch() != expected.u64("base") {
         return Err(format!("the base is {}", state.base_epoch()));
     }
-    if expected.has("path_keys") {
-        let keys: Vec<u8> = expected
-            .list("path_keys")
-            .iter()
-            .flat_map(Input::as_hex)
-            .collect();
-        if !contains(&stored, &keys) {
-            return Err("other path keys".to_owned());
-        }
+    let keys = expected.opt("path_keys", Input::hexes);
+    if keys.is_some_and(|keys| !contains(&stored, &keys.concat())) {
+        return Err("other path keys".to_owned());
     }
-    if expected.has("slots") {
-        let slots = expected.list("slots");
-        slots
-            .iter()
-            .try_for_each(|slot| check_slot(state, &stored, *slot))?;
+    if let Some(slots) = expected.opt("slots", Input::list) {
+        for slot in &slots {
+            check_slot(state, &stored, *slot)?;
+        }
         let stated: Vec<u64> = slots.iter().map(|slot| slot.u64("epoch")).collect();
         // Slots below the base stay after another welcome, as long as the window reaches.
         let oldest = state.current_epoch().saturating_sub(64);
-        let own: Vec<u64> = (oldest..=state.current_epoch())
-            .filter(|e| state.announcement_hash(*e).is_some())
-            .collect();
+        let is_kept = |epoch: &u64| state.announcement_hash(*epoch).is_some();
+        let own: Vec<u64> = (oldest..=state.current_epoch()).filter(is_kept).collect();
         if own != stated {
             return Err(format!("slots of {own:?}, the vector says {stated:?}"));
         }
@@ -210,12 +185,10 @@ fn check_slot(state: &GroupState, stored: &[u8], slot: Input<'_>) -> Result<(), 
         }
         Half::Publishers => (Psk::new(Secret::new(secret)), view.group_key),
     };
-    if view.epoch != epoch
-        || view.psk != psk
-        || view.group_key != group_key
-        || !contains(stored, &secret)
-    {
-        return Err(format!("other keys of epoch {epoch}"));
+    let same = view.epoch == epoch && view.psk == psk && view.group_key == group_key;
+    if same && contains(stored, &secret) {
+        Ok(())
+    } else {
+        Err(format!("other keys of epoch {epoch}"))
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::suite_of_number;
+use sealmq_keys::default_prefix;
 use serde_json::Value;
 
 use crate::vectors::prelude::*;
@@ -35,6 +36,17 @@ impl<'a> Input<'a> {
         items.into_iter().flatten().map(Self).collect()
     }
 
+    pub(crate) fn hexes(&self, name: &str) -> Vec<Vec<u8>> {
+        self.list(name).iter().map(Self::as_hex).collect()
+    }
+
+    pub(crate) fn numbers<C: FromIterator<u32>>(&self, name: &str) -> C {
+        let items = self.list(name).into_iter();
+        items
+            .map(|item| u32::try_from(item.as_u64()).unwrap())
+            .collect()
+    }
+
     pub(crate) fn str(&self, name: &str) -> &'a str {
         self.value(name).as_str().unwrap()
     }
@@ -63,6 +75,16 @@ impl<'a> Input<'a> {
         GroupId(self.array(name))
     }
 
+    pub(crate) fn key(&self, name: &str) -> VerifyingKey {
+        VerifyingKey::from_bytes(&self.array(name)).unwrap()
+    }
+
+    /// The reserved topics' prefix: the domain's own unless one stands there.
+    pub(crate) fn prefix(&self, domain: &DomainId) -> String {
+        let named = self.opt("prefix", Self::string);
+        named.unwrap_or_else(|| default_prefix(domain))
+    }
+
     /// This value itself as hex.
     pub(crate) fn as_hex(&self) -> Vec<u8> {
         hex::decode(self.0.as_str().unwrap()).unwrap()
@@ -71,6 +93,10 @@ impl<'a> Input<'a> {
     /// A text: a string, or `{"hex": …}`.
     pub(crate) fn text(&self, name: &str) -> Vec<u8> {
         self.get(name).as_text()
+    }
+
+    pub(crate) fn string(&self, name: &str) -> String {
+        String::from_utf8(self.text(name)).unwrap()
     }
 
     pub(crate) fn as_text(&self) -> Vec<u8> {
@@ -86,6 +112,11 @@ impl<'a> Input<'a> {
 
     pub(crate) fn opt_u64(&self, name: &str) -> Option<u64> {
         self.has(name).then(|| self.u64(name))
+    }
+
+    /// What `read` makes of it, if it is there.
+    pub(crate) fn opt<T>(&self, name: &str, read: impl FnOnce(&Self, &str) -> T) -> Option<T> {
+        self.has(name).then(|| read(self, name))
     }
 
     pub(crate) fn number<T: TryFrom<u64>>(&self, name: &str) -> T {
@@ -126,10 +157,7 @@ impl<'a> Input<'a> {
         let authority = self.get(name);
         let key = |entry: &Input<'_>| {
             let roles = sealmq_core::object::decode(&body(&entry.number::<u8>("roles"))).unwrap();
-            (
-                VerifyingKey::from_bytes(&entry.array("key")).unwrap(),
-                roles,
-            )
+            (entry.key("key"), roles)
         };
         Authority {
             domain: authority.domain("domain"),

@@ -8,7 +8,7 @@ use sealmq_keys::{
 
 use super::object::reason;
 use super::welcome::member_state;
-use super::{Input, Outcome, refused, to_value};
+use super::{Checked, Input, No, broken, require, to_value};
 use crate::vectors::prelude::*;
 
 /// What a member has of one group, and what it keeps beside it.
@@ -24,46 +24,47 @@ struct Holder {
 
 type Step = Result<Renewal, &'static str>;
 
-pub(crate) fn lease(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn lease(input: Input<'_>) -> Checked {
     let (authority, group) = (input.authority("authority"), input.group("group"));
     let state = member_state(input.get("member"), authority.domain, group);
+    let (held, answers, used) = (None, vec![], vec![]);
     let mut holder = Holder {
         authority,
         state,
-        held: None,
-        answers: vec![],
-        used: vec![],
+        held,
+        answers,
+        used,
     };
     let mut last = None;
     for (n, step) in input.list("steps").into_iter().enumerate() {
-        let found = if step.has("object") {
-            holder
-                .announcement(step)
-                .map_err(|fault| format!("step {n}: {fault}"))
+        let at = |fault: String| broken(format_args!("step {n}: {fault}"));
+        let (why, found) = if step.has("object") {
+            let step = holder.announcement(step).map_err(at)?;
+            holder.stated(step)
         } else if step.has("heartbeat") {
-            Ok(holder.heartbeat(step))
+            let step = holder.heartbeat(step);
+            holder.stated(step)
         } else if step.has("answer") {
-            Ok(holder.answer(step, input.number("member_number")))
+            let step = holder.answer(step, input.number("member_number"));
+            holder.stated(step)
         } else {
-            let found = holder.may(step, input.opt_u64("delegation_not_after"));
-            if to_value(&found) != *step.value("expect") {
-                return Err(format!("step {n}: {:?}", to_value(&found)));
-            }
-            continue;
+            (
+                last,
+                holder.may(step, input.opt_u64("delegation_not_after")),
+            )
         };
-        let (why, found) = holder.stated(found?);
         if to_value(&found) != *step.value("expect") {
-            return Err(format!("step {n}: {:?}", to_value(&found)));
+            return Err(at(format!("{:?}", to_value(&found))));
         }
         last = why;
     }
-    Ok(last.map_or_else(|| Outcome::Accepted(object! {}), refused))
+    last.map_or(Ok(object! {}), |why| Err(No::from(why)))
 }
 
 impl Holder {
     fn announcement(&mut self, step: Input<'_>) -> Result<Step, String> {
         let prefix = default_prefix(&self.authority.domain);
-        let chunk = step.has("chunk").then(|| step.hex("chunk"));
+        let chunk = step.opt("chunk", Input::hex);
         let context = FollowContext {
             authorities: &self.authority,
             prefix: &prefix,
@@ -95,16 +96,16 @@ impl Holder {
         let bytes = step.hex("heartbeat");
         let heartbeat = VerifiedHeartbeat::verify(&bytes, &self.authority).map_err(reason)?;
         let fields = *heartbeat.fields();
-        if fields.group != *self.state.group() {
-            return Err("group");
-        }
+        require(fields.group == *self.state.group(), "group")?;
         let now = step.opt_u64("now");
         let renewal = self.state.renew(&(&fields).into(), fields.issued_at, now);
         if let Renewal::Ahead { .. } = renewal {
-            let newer = |held: &HeartbeatFields| {
-                (held.epoch, held.issued_at) < (fields.epoch, fields.issued_at)
-            };
-            if self.held.as_ref().is_none_or(newer) {
+            let age = |held: &HeartbeatFields| (held.epoch, held.issued_at);
+            if self
+                .held
+                .as_ref()
+                .is_none_or(|held| age(held) < age(&fields))
+            {
                 self.held = Some(fields);
             }
         }
@@ -115,15 +116,12 @@ impl Holder {
         let (bytes, nonce) = (step.hex("answer"), step.array::<16>("nonce"));
         let answer = VerifiedNonceAnswer::verify(&bytes, &self.authority).map_err(reason)?;
         let fields = answer.fields();
-        if fields.group != *self.state.group() {
-            return Err("group");
-        }
-        if fields.member.0 != member {
-            return Err("recipient");
-        }
-        if fields.nonce != nonce || self.used.contains(&nonce) {
-            return Err("nonce");
-        }
+        require(fields.group == *self.state.group(), "group")?;
+        require(fields.member.0 == member, "recipient")?;
+        require(
+            fields.nonce == nonce && !self.used.contains(&nonce),
+            "nonce",
+        )?;
         // Each nonce serves once, whatever the answer says.
         self.used.push(nonce);
         let (claim, made_at) = (LeaseClaim::from(fields), step.u64("made_at"));

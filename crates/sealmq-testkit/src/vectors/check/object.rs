@@ -7,36 +7,30 @@ use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
     Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedConfirmation,
     VerifiedDelegation, VerifiedEnrolment, VerifiedHeartbeat, VerifiedJoinRefusal,
-    VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome, default_prefix,
+    VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome,
 };
 
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, broken, require};
 use crate::vectors::fields;
 use crate::vectors::prelude::*;
 
-pub(crate) fn object(input: Input<'_>) -> Result<Outcome, String> {
-    let (bytes, context) = (input.hex("object"), input.get("context"));
-    let checked = match input.str("expected") {
-        "delegation" => delegation(&bytes, context),
-        "credential" => credential(&bytes, context),
-        "key_package" => key_package(&bytes, context),
-        "enrolment_request" => enrolment_request(&bytes, context),
-        "welcome" => welcome(&bytes, context),
-        "announcement" => announcement(&bytes, context),
-        "refused_list" => refused_list(&bytes, context),
-        "heartbeat" => heartbeat(&bytes, context),
-        "nonce_answer" => nonce_answer(&bytes, context),
-        "confirmation" => confirmation(&bytes, context),
-        "join_refusal" => join_refusal(&bytes, context),
-        other => return Err(format!("unknown object {other}")),
+pub(crate) fn object(input: Input<'_>) -> Checked {
+    let check: fn(&[u8], Input<'_>) -> Checked = match input.str("expected") {
+        "delegation" => delegation,
+        "credential" => credential,
+        "key_package" => key_package,
+        "enrolment_request" => enrolment_request,
+        "welcome" => welcome,
+        "announcement" => announcement,
+        "refused_list" => refused_list,
+        "heartbeat" => heartbeat,
+        "nonce_answer" => nonce_answer,
+        "confirmation" => confirmation,
+        "join_refusal" => join_refusal,
+        other => return Err(broken(format_args!("unknown object {other}"))),
     };
-    Ok(match checked {
-        Ok(value) => Outcome::Accepted(value),
-        Err(reason) => refused(reason),
-    })
+    check(&input.hex("object"), input.get("context"))
 }
-
-type Checked = Result<Json, &'static str>;
 
 /// The reason of test-vectors/README.md for an error.
 pub(crate) const fn reason(error: ObjectError) -> &'static str {
@@ -56,56 +50,51 @@ pub(crate) const fn reason(error: ObjectError) -> &'static str {
     }
 }
 
-fn stated(bytes: &[u8], hash: &Digest, fields: Json) -> Json {
-    object! { hash: *hash, fields: fields.with("extensions", fields::extensions(bytes)) }
+fn stated(bytes: &[u8], hash: &Digest, fields: Json) -> Checked {
+    let fields = fields.with("extensions", fields::extensions(bytes));
+    Ok(object! { hash: *hash, fields: fields })
 }
 
 /// The form and kind of an object, then its body: what stands before everything else.
-fn body<'a, T>(bytes: &'a [u8], kind: Kind) -> Result<T, &'static str>
+fn body<'a, T>(bytes: &'a [u8], kind: Kind) -> Result<T, ObjectError>
 where
     T: serde::Deserialize<'a> + serde::Serialize,
 {
-    let object = Object::parse_any(bytes, kind).map_err(reason)?;
-    Ok(object.decode::<T>().map_err(reason)?.0)
+    Ok(Object::parse_any(bytes, kind)?.decode::<T>()?.0)
 }
 
-fn require(condition: bool, reason: &'static str) -> Result<(), &'static str> {
-    if condition { Ok(()) } else { Err(reason) }
+/// What a context states has to be what the object says.
+fn same<T: PartialEq>(stated: Option<T>, own: T, reason: &'static str) -> Result<(), &'static str> {
+    require(stated.is_none_or(|stated| stated == own), reason)
 }
 
-fn require_times(
-    context: Input<'_>,
-    valid: impl FnOnce(u64, u32) -> bool,
-) -> Result<(), &'static str> {
-    match context.opt_u64("now") {
-        Some(now) => require(
-            valid(
-                now,
-                context.opt_u64("skew").unwrap_or(0).try_into().unwrap(),
-            ),
-            "expired",
-        ),
-        None => Ok(()),
-    }
+fn same_group(context: Input<'_>, own: GroupId) -> Result<(), &'static str> {
+    same(context.opt("group", Input::group), own, "group")
+}
+
+fn require_times(context: Input<'_>, valid: impl Fn(u64, u32) -> bool) -> Result<(), &'static str> {
+    let skew = context.opt("skew", Input::number).unwrap_or(0);
+    let now = context.opt_u64("now");
+    require(now.is_none_or(|now| valid(now, skew)), "expired")
+}
+
+/// An object does not come from the future.
+fn not_before(context: Input<'_>, issued_at: u64) -> Result<(), &'static str> {
+    require_times(context, |now, skew| issued_at <= now + u64::from(skew))
 }
 
 fn delegation(bytes: &[u8], context: Input<'_>) -> Checked {
-    let root = VerifyingKey::from_bytes(&context.array("root_key")).unwrap();
-    let verified = VerifiedDelegation::verify(bytes, &root).map_err(reason)?;
-    if context.has("pinned") {
-        let pinned = context.number("pinned");
-        verified.check_pinned(None, pinned).map_err(reason)?;
+    let root = context.key("root_key");
+    let verified = VerifiedDelegation::verify(bytes, &root)?;
+    if let Some(pinned) = context.opt("pinned", Input::number) {
+        verified.check_pinned(None, pinned)?;
     }
-    if context.has("held") {
-        let held = VerifiedDelegation::verify(&context.hex("held"), &root).unwrap();
-        verified.supersedes(&held).map_err(reason)?;
+    if let Some(held) = context.opt("held", Input::hex) {
+        verified.supersedes(&VerifiedDelegation::verify(&held, &root).unwrap())?;
     }
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::delegation(&body::<Delegation<'_>>(bytes, Kind::Delegation)?),
-    ))
+    let fields = fields::delegation(&body::<Delegation<'_>>(bytes, Kind::Delegation)?);
+    stated(bytes, verified.hash(), fields)
 }
 
 /// Most vectors name an authority. Those about fields and encoding alone do not have to.
@@ -114,184 +103,124 @@ fn authority(context: Input<'_>) -> Authority {
 }
 
 fn credential(bytes: &[u8], context: Input<'_>) -> Checked {
-    if bytes.len() > sealmq_core::MAX_CREDENTIAL_LEN {
-        return Err("size");
-    }
-    let verified = VerifiedCredential::verify(bytes, &authority(context)).map_err(reason)?;
+    require(bytes.len() <= sealmq_core::MAX_CREDENTIAL_LEN, "size")?;
+    let verified = VerifiedCredential::verify(bytes, &authority(context))?;
     // What a device checks of its answer (spec/keys.md §11).
     let fields = verified.fields();
-    if context.has("identity") {
-        require(fields.key == context.array("identity"), "recipient")?;
-    }
-    if context.has("request") {
-        require(fields.request == context.digest("request"), "recipient")?;
-    }
+    same(
+        context.opt("identity", Input::array),
+        fields.key,
+        "recipient",
+    )?;
+    same(
+        context.opt("request", Input::digest),
+        fields.request,
+        "recipient",
+    )?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::credential(&body::<Credential<'_>>(bytes, Kind::Credential)?),
-    ))
+    let fields = fields::credential(&body::<Credential<'_>>(bytes, Kind::Credential)?);
+    stated(bytes, verified.hash(), fields)
 }
 
 fn key_package(bytes: &[u8], context: Input<'_>) -> Checked {
     let claimed: KeyPackage<'_> = body(bytes, Kind::KeyPackage)?;
-    let domain = if context.has("domain") {
-        context.domain("domain")
-    } else {
-        claimed.domain
-    };
+    let domain = context
+        .opt("domain", Input::domain)
+        .unwrap_or(claimed.domain);
     // Under a weak key no signature holds.
     let identity = VerifyingKey::from_bytes(&claimed.identity).map_err(|_| "signature")?;
-    let verified =
-        VerifiedKeyPackage::verify(bytes, context.suite(), &domain, &identity).map_err(reason)?;
+    let verified = VerifiedKeyPackage::verify(bytes, context.suite(), &domain, &identity)?;
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::key_package(&claimed),
-    ))
+    stated(bytes, verified.hash(), fields::key_package(&claimed))
 }
 
 fn enrolment_request(bytes: &[u8], context: Input<'_>) -> Checked {
-    let domain = if context.has("domain") {
-        context.domain("domain")
-    } else {
-        body::<EnrolmentRequest<'_>>(bytes, Kind::EnrolmentRequest)
-            .map_or(DomainId([0; 16]), |claimed| claimed.domain)
-    };
-    let verified = VerifiedEnrolment::verify(bytes, context.suite(), &domain).map_err(reason)?;
+    let claimed = body::<EnrolmentRequest<'_>>(bytes, Kind::EnrolmentRequest);
+    let claimed = claimed.map_or(DomainId([0; 16]), |claimed| claimed.domain);
+    let domain = context.opt("domain", Input::domain).unwrap_or(claimed);
+    let verified = VerifiedEnrolment::verify(bytes, context.suite(), &domain)?;
     // A file asks an operator, and must not have a token's grants (spec/keys.md §11).
     require(!context.has("file") || verified.token().is_none(), "token")?;
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::enrolment_request(verified.fields()),
-    ))
+    let fields = fields::enrolment_request(verified.fields());
+    stated(bytes, verified.hash(), fields)
 }
 
 fn welcome(bytes: &[u8], context: Input<'_>) -> Checked {
-    let verified = VerifiedWelcome::verify(bytes, &authority(context)).map_err(reason)?;
-    if context.has("group") {
-        require(verified.fields().group == context.group("group"), "group")?;
-    }
-    if context.has("member") {
-        require(
-            u64::from(verified.fields().member.0) == context.u64("member"),
-            "recipient",
-        )?;
-    }
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::welcome(&decode(body_of(bytes, Kind::Welcome)).unwrap()),
-    ))
+    let verified = VerifiedWelcome::verify(bytes, &authority(context))?;
+    let fields = verified.fields();
+    same_group(context, fields.group)?;
+    same(
+        context.opt("member", Input::number),
+        fields.member.0,
+        "recipient",
+    )?;
+    let fields = fields::welcome(&decode(body_of(bytes, Kind::Welcome)).unwrap());
+    stated(bytes, verified.hash(), fields)
 }
 
 fn announcement(bytes: &[u8], context: Input<'_>) -> Checked {
     let authority = authority(context);
-    let prefix = if context.has("prefix") {
-        String::from_utf8(context.text("prefix")).unwrap()
-    } else {
-        default_prefix(&authority.domain)
-    };
-    let verified = Announcement::verify(bytes, &authority, &prefix).map_err(reason)?;
+    let prefix = context.prefix(&authority.domain);
+    let verified = Announcement::verify(bytes, &authority, &prefix)?;
     let head = verified.head();
-    if context.has("group") {
-        require(head.group == context.group("group"), "group")?;
-    }
-    require_times(context, |now, skew| head.issued_at <= now + u64::from(skew))?;
-    Ok(
-        stated(bytes, verified.hash(), fields::announcement(&verified))
-            .with("key_id", Json::hex(verified.key_id().0))
-            .with("head_hash", *verified.head_hash()),
-    )
+    same_group(context, head.group)?;
+    not_before(context, head.issued_at)?;
+    let stated = stated(bytes, verified.hash(), fields::announcement(&verified))?;
+    let stated = stated.with("key_id", Json::hex(verified.key_id().0));
+    Ok(stated.with("head_hash", *verified.head_hash()))
 }
 
 fn refused_list(bytes: &[u8], context: Input<'_>) -> Checked {
     let authority = authority(context);
-    let verified = RefusedList::verify(bytes, &authority).map_err(reason)?;
-    if context.has("group") {
-        require(*verified.group() == context.group("group"), "group")?;
-    }
-    if context.has("hash") {
+    let verified = RefusedList::verify(bytes, &authority)?;
+    same_group(context, *verified.group())?;
+    if let Some(hash) = context.opt("hash", Input::digest) {
         // As a member takes it: by the name in the announcement.
-        RefusedList::named(
-            bytes,
-            &authority.domain,
-            verified.group(),
-            &context.digest("hash"),
-        )
-        .map_err(reason)?;
+        RefusedList::named(bytes, &authority.domain, verified.group(), &hash)?;
     }
-    Ok(stated(bytes, verified.hash(), fields::refused_list(bytes)))
+    stated(bytes, verified.hash(), fields::refused_list(bytes))
 }
 
 fn heartbeat(bytes: &[u8], context: Input<'_>) -> Checked {
-    let verified = VerifiedHeartbeat::verify(bytes, &authority(context)).map_err(reason)?;
+    let verified = VerifiedHeartbeat::verify(bytes, &authority(context))?;
     let fields = verified.fields();
-    if context.has("group") {
-        require(fields.group == context.group("group"), "group")?;
-    }
-    require_times(context, |now, skew| {
-        fields.issued_at <= now + u64::from(skew)
-    })?;
-    Ok(stated(bytes, verified.hash(), fields::heartbeat(fields)))
+    same_group(context, fields.group)?;
+    not_before(context, fields.issued_at)?;
+    stated(bytes, verified.hash(), fields::heartbeat(fields))
 }
 
 fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {
-    let verified = VerifiedNonceAnswer::verify(bytes, &authority(context)).map_err(reason)?;
+    let verified = VerifiedNonceAnswer::verify(bytes, &authority(context))?;
     let fields = verified.fields();
-    if context.has("group") {
-        require(fields.group == context.group("group"), "group")?;
-    }
-    if context.has("member") {
-        require(
-            fields.member.0 == context.number::<u32>("member"),
-            "recipient",
-        )?;
-    }
-    if context.has("nonce") {
-        require(fields.nonce == context.array("nonce"), "nonce")?;
-    }
-    Ok(stated(bytes, &hash(bytes), fields::nonce_answer(fields)))
+    same_group(context, fields.group)?;
+    same(
+        context.opt("member", Input::number),
+        fields.member.0,
+        "recipient",
+    )?;
+    same(context.opt("nonce", Input::array), fields.nonce, "nonce")?;
+    stated(bytes, &hash(bytes), fields::nonce_answer(fields))
 }
 
 fn confirmation(bytes: &[u8], context: Input<'_>) -> Checked {
-    let identity = VerifyingKey::from_bytes(&context.array("identity")).unwrap();
+    let (identity, domain) = (context.key("identity"), context.domain("domain"));
     let member = MemberNumber(context.number("member"));
-    let verified =
-        VerifiedConfirmation::verify(bytes, &context.domain("domain"), member, &identity)
-            .map_err(reason)?;
-    if context.has("proves") {
-        let proves = context.get("proves");
+    let verified = VerifiedConfirmation::verify(bytes, &domain, member, &identity)?;
+    if let Some(proves) = context.opt("proves", Input::get) {
         let leaf_key = NodeKey::new(proves.secret("leaf_key"));
-        let group = proves.group("group");
+        let (group, welcome) = (proves.group("group"), proves.digest("welcome"));
         let entry = verified.entries().find(|entry| entry.group == group);
-        let welcome = proves.digest("welcome");
-        require(
-            entry.is_some_and(|entry| entry.proves(&leaf_key, &welcome)),
-            "proof",
-        )?;
+        let proven = entry.is_some_and(|entry| entry.proves(&leaf_key, &welcome));
+        require(proven, "proof")?;
     }
-    Ok(stated(
-        bytes,
-        verified.hash(),
-        fields::confirmation(verified.fields()),
-    ))
+    let fields = fields::confirmation(verified.fields());
+    stated(bytes, verified.hash(), fields)
 }
 
 fn join_refusal(bytes: &[u8], context: Input<'_>) -> Checked {
-    let verified = VerifiedJoinRefusal::verify(bytes, &authority(context)).map_err(reason)?;
-    if context.has("request") {
-        require(
-            verified.fields().request == context.digest("request"),
-            "recipient",
-        )?;
-    }
-    Ok(stated(
-        bytes,
-        &hash(bytes),
-        fields::join_refusal(&body(bytes, Kind::JoinRefusal)?),
-    ))
+    let verified = VerifiedJoinRefusal::verify(bytes, &authority(context))?;
+    let request = verified.fields().request;
+    same(context.opt("request", Input::digest), request, "recipient")?;
+    let fields = fields::join_refusal(&body(bytes, Kind::JoinRefusal)?);
+    stated(bytes, &hash(bytes), fields)
 }

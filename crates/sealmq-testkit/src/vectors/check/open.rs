@@ -14,7 +14,7 @@ use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
 use sealmq_keys::{REMOVED, ReaderSecret};
 use serde_json::Value;
 
-use super::{Input, Outcome, refused, to_value};
+use super::{Checked, Input, No, broken, to_value};
 use crate::vectors::craft::Draft;
 use crate::vectors::group::Group;
 use crate::vectors::prelude::*;
@@ -22,13 +22,9 @@ use crate::vectors::prelude::*;
 type HostReceiver = Receiver<Vec<SenderSlot<16>>, Vec<TopicSlot>, Vec<KeySlot>, 16>;
 
 fn receiver() -> HostReceiver {
+    let (senders, topics) = (vec![SenderSlot::EMPTY; 32], vec![TopicSlot::EMPTY; 32]);
     let keys = (0..32).map(|_| KeySlot::EMPTY).collect();
-    Receiver::new(
-        vec![SenderSlot::EMPTY; 32],
-        vec![TopicSlot::EMPTY; 32],
-        keys,
-        DecapsulationLimit::default(),
-    )
+    Receiver::new(senders, topics, keys, DecapsulationLimit::default())
 }
 
 /// What a reader holds of one group, as a vector gives it.
@@ -72,6 +68,7 @@ impl Reader {
                 psk: reader.psk().session(),
             }
         });
+        let text = |filter: &Input<'_>| String::from_utf8(filter.as_text()).unwrap();
         let refusal = |entry: &Input<'_>| (entry.number("member"), entry.number("lowest_serial"));
         let unknown_list = input.raw().get("refused").is_some_and(Value::is_null);
         Self {
@@ -79,11 +76,7 @@ impl Reader {
             credentials: credentials.collect(),
             epochs: epochs.collect(),
             authority,
-            filters: input
-                .list("filters")
-                .iter()
-                .map(|f| String::from_utf8(f.as_text()).unwrap())
-                .collect(),
+            filters: input.list("filters").iter().map(text).collect(),
             policy: ReadPolicy {
                 skew: policy.number("skew"),
                 grace: policy.number("grace"),
@@ -101,20 +94,16 @@ impl Reader {
 
     fn judge(&self, credential: &VerifiedCredential<impl AsRef<[u8]>>, topic: Topic<'_>) -> Sender {
         let fields = credential.fields();
-        let covered = self
-            .filters
-            .iter()
-            .any(|filter| Filter::new(filter).unwrap().matches(topic));
+        let covers = |filter: &String| Filter::new(filter).unwrap().matches(topic);
+        let covered = self.filters.iter().any(covers);
         let granted = fields.grant(&self.group).is_some_and(|grant| {
             let filter = Filter::new(grant.publish_filter);
             grant.access.may_publish()
                 && (grant.publish_filter.is_empty()
                     || matches_grant(filter.unwrap(), fields.name, topic))
         });
-        let listed = self
-            .refused
-            .as_ref()
-            .map(|list| list.get(&fields.member.0).copied().unwrap_or(0));
+        let lowest = |list: &BTreeMap<_, _>| list.get(&fields.member.0).copied().unwrap_or(0);
+        let listed = self.refused.as_ref().map(lowest);
         // spec/keys.md §8: without a clock it is at least the time of the newest announcement.
         let over = self.no_clock && fields.not_after < self.issued_at;
         Sender {
@@ -133,10 +122,8 @@ impl Reader {
 
 impl Epochs for Reader {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
-        let epoch = self
-            .epochs
-            .iter()
-            .find(|epoch| KeyId::of(&epoch.hash) == *key_id)?;
+        let mut epochs = self.epochs.iter();
+        let epoch = epochs.find(|epoch| KeyId::of(&epoch.hash) == *key_id)?;
         Some(ReadingEpoch {
             group: self.group,
             epoch: epoch.number,
@@ -168,19 +155,18 @@ impl Directory for Reader {
     }
 }
 
-pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn open(input: Input<'_>) -> Checked {
     let mut reader = input.value("reader").clone();
-    if input.has("with") {
-        for (name, value) in input.value("with").as_object().unwrap() {
-            reader[name] = value.clone();
-        }
+    let with = input.opt("with", Input::value);
+    for (name, value) in with.and_then(Value::as_object).into_iter().flatten() {
+        reader[name] = value.clone();
     }
     let reader_input = Input::new(&reader);
-    if reader_input
-        .opt_u64("sessions")
-        .is_some_and(|sessions| sessions != RECENT_SESSIONS as u64)
-    {
-        return Err("this implementation remembers another number of sessions".to_owned());
+    let sessions = reader_input.opt_u64("sessions");
+    if sessions.is_some_and(|sessions| sessions != RECENT_SESSIONS as u64) {
+        return Err(broken(
+            "this implementation remembers another number of sessions",
+        ));
     }
     let (mut reader, mut receiver) = (Reader::new(&reader_input), receiver());
     for floor in reader_input.list("floors") {
@@ -189,21 +175,18 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     }
     let mut last = None;
     for (n, delivery) in input.list("deliveries").into_iter().enumerate() {
-        let got = deliver(&mut reader, &mut receiver, delivery)
-            .map_err(|fault| format!("delivery {n}: {fault}"))?;
-        let expect = delivery.value("expect");
-        if to_value(&got) != *expect {
-            return Err(format!(
-                "delivery {n} gives {}, the vector says {expect}",
-                to_value(&got)
-            ));
+        let at = |fault: String| broken(format_args!("delivery {n}: {fault}"));
+        let got = deliver(&mut reader, &mut receiver, delivery).map_err(at)?;
+        let (given, expect) = (to_value(&got), delivery.value("expect"));
+        if given != *expect {
+            return Err(at(format!("gives {given}, the vector says {expect}")));
         }
         last = got.get("reason").cloned();
     }
-    Ok(match last {
-        Some(Json::Text(reason)) => refused(&reason),
-        _ => Outcome::Accepted(object! {}),
-    })
+    match last {
+        Some(Json::Text(reason)) => Err(No::Refused(reason)),
+        _ => Ok(object! {}),
+    }
 }
 
 fn deliver(
@@ -213,8 +196,8 @@ fn deliver(
 ) -> Result<Json, String> {
     let (topic, envelope) = (delivery.text("topic"), delivery.hex("envelope"));
     let topic = Topic::from_bytes(&topic).map_err(|error| error.to_string())?;
-    if delivery.has("plaintext") {
-        check_plaintext(reader, &envelope, topic, &delivery.hex("plaintext"))?;
+    if let Some(plaintext) = delivery.opt("plaintext", Input::hex) {
+        check_plaintext(reader, &envelope, topic, &plaintext)?;
     }
     let request = Request {
         retained: delivery.flag("retained"),
@@ -226,10 +209,8 @@ fn deliver(
     let mut buffer = envelope.clone();
     let message = match receiver.open(&request, reader, reader, &mut buffer) {
         Ok(opened) => {
-            let fresh = opened.credential().map(|bytes| {
-                VerifiedCredential::verify(bytes.to_vec(), &reader.authority).unwrap()
-            });
-            if let Some(fresh) = fresh {
+            if let Some(fresh) = opened.credential() {
+                let fresh = VerifiedCredential::verify(fresh.to_vec(), &reader.authority).unwrap();
                 reader.credentials.insert(fresh.fields().member.0, fresh);
             }
             if opened.is_retained_delivery() != request.retained {
@@ -262,33 +243,23 @@ fn encoded(record: &Record<16>) -> Vec<u8> {
 }
 
 fn message(opened: &Opened<'_>, reader: &Reader) -> Json {
-    let name = reader.credentials[&opened.sender().0]
-        .fields()
-        .name
-        .to_owned();
+    let name = reader.credentials[&opened.sender().0].fields().name;
     let mut out = object! {
-        epoch: opened.epoch(),
-        sender: opened.sender().0,
-        name: Json::text(name),
-        credential_serial: opened.credential_serial(),
-        session_number: opened.session_number(),
-        counter: opened.counter(),
-        retain: opened.retain(),
-        will: opened.is_will(),
+        epoch: opened.epoch(), sender: opened.sender().0, name: Json::text(name),
+        credential_serial: opened.credential_serial(), session_number: opened.session_number(),
+        counter: opened.counter(), retain: opened.retain(), will: opened.is_will(),
         payload: Json::hex(opened.payload()),
     };
-    for (name, value) in [
-        ("sent_at", opened.sent_at()),
-        ("sequence", opened.sequence().map(u64::from)),
-    ] {
+    let sequence = opened.sequence().map(u64::from);
+    for (name, value) in [("sent_at", opened.sent_at()), ("sequence", sequence)] {
         if let Some(value) = value {
             out = out.with(name, value);
         }
     }
     match opened.properties() {
-        Some(properties) => out.with(
+        Some(all) => out.with(
             "properties",
-            Json::Array(properties.iter().map(property).collect()),
+            Json::Array(all.iter().map(property).collect()),
         ),
         None => out,
     }
@@ -348,17 +319,14 @@ fn floor_record(group: GroupId, serial: u32, floor: Input<'_>) -> Record<16> {
 }
 
 /// Two messages, sealed here, with the sequences of the vector.
-pub(crate) fn gap(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn gap(input: Input<'_>) -> Checked {
     let mut group = Group::new("gaps", 4);
     group.rotate();
     let epoch = group.epoch(1);
     let reader = object! {
-        authority: authority_json(&authority(1)),
-        group: group.id.0,
-        filters: vec!["plant/#"],
+        authority: authority_json(&authority(1)), group: group.id.0, filters: vec!["plant/#"],
         policy: object! { grace: 0_u8, freshness: 0_u8, skew: 0_u8, will_age: 0_u8 },
-        issued_at: NOW,
-        not_after: NOW,
+        issued_at: NOW, not_after: NOW,
         epochs: Json::Array(vec![object! {
             epoch: 1_u8, hash: epoch.hash, reader_secret: *epoch.reader.secret().expose(),
         }]),
@@ -381,16 +349,14 @@ pub(crate) fn gap(input: Input<'_>) -> Result<Outcome, String> {
         let mut buffer = draft.envelope();
         let opened = receiver
             .open(&request, &reader, &reader, &mut buffer)
-            .map_err(|error| error.to_string())?;
+            .map_err(broken)?;
         reported = opened.gap();
     }
     let (missed, restart) = match reported {
         Some(Gap::Missed(missed)) => (Json::from(missed), false),
         Some(Gap::Restarted) => (Json::Null, true),
         Some(Gap::Late) => (Json::Null, false),
-        other => return Err(format!("reported {other:?}")),
+        other => return Err(broken(format_args!("reported {other:?}"))),
     };
-    Ok(Outcome::Accepted(
-        object! { missed: missed, restart: restart },
-    ))
+    Ok(object! { missed: missed, restart: restart })
 }

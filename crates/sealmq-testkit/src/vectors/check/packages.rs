@@ -2,10 +2,10 @@
 
 use sealmq_keys::package_age::{GroupProgress, PackageAge, is_old};
 
-use super::{Input, Outcome};
+use super::{Checked, Input};
 use crate::vectors::prelude::*;
 
-pub(crate) fn life(input: Input<'_>) -> Outcome {
+pub(crate) fn life(input: Input<'_>) -> Checked {
     let (now, groups) = (input.u64("now"), input.list("groups"));
     let (mut kept, mut due) = (vec![], false);
     let packages = input.list("packages");
@@ -38,7 +38,7 @@ pub(crate) fn life(input: Input<'_>) -> Outcome {
     let numbers = |numbers: &[u64]| Json::Array(numbers.iter().map(|n| Json::from(*n)).collect());
     // With the set that answers a refusal all older keys go.
     let then = if refused.is_some() { &[] } else { &kept[..] };
-    Outcome::Accepted(object! { kept: numbers(&kept), due: due, kept_beside_next: numbers(then) })
+    Ok(object! { kept: numbers(&kept), due: due, kept_beside_next: numbers(then) })
 }
 
 fn progress(group: Input<'_>) -> GroupProgress {

@@ -1,7 +1,5 @@
 //! Kinds `seal`, `hedge` and `session_number`.
 
-use std::ops::ControlFlow;
-
 use sealmq_core::KeyId;
 use sealmq_core::crypto::{
     ChangeContext, DeviceSecret, Entropy, IdentityKey, KemPublicKey, Purpose, SessionPsk,
@@ -16,7 +14,7 @@ use sealmq_core::wire::{
 };
 
 use super::basics::padding_of;
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, No, broken, require};
 use crate::stand_ins::AnyMember;
 use crate::vectors::craft::Session;
 use crate::vectors::hpke;
@@ -27,20 +25,17 @@ const GROUP: GroupId = GroupId([7; 16]);
 /// Above this the messages before it are not sealed, but the last one is put together by hand.
 const MAX_SEALED_BEFORE: u32 = 300;
 
-pub(crate) fn hedge(input: Input<'_>) -> Outcome {
+pub(crate) fn hedge(input: Input<'_>) -> Checked {
     let purpose = match input.u64("purpose") {
         1 => Purpose::Session,
         2 => Purpose::KeyPackage,
         3 => Purpose::Nonce,
         _ => Purpose::Join,
     };
-    let Ok(entropy) = Entropy::take(&mut input.array("rng")) else {
-        return refused("rng");
-    };
+    let entropy = Entropy::take(&mut input.array("rng")).map_err(|_| "rng")?;
     let secret = DeviceSecret::new(input.secret("device_secret"));
     let (number, mut ikm) = (input.u64("number"), input.hex("rng"));
-    let hedged = if input.has("change") {
-        let change = input.get("change");
+    let hedged = if let Some(change) = input.opt("change", Input::get) {
         let change = ChangeContext {
             serial: change.number("serial"),
             at: change.u64("at"),
@@ -53,39 +48,28 @@ pub(crate) fn hedge(input: Input<'_>) -> Outcome {
     } else {
         secret.hedge(&entropy, purpose, number)
     };
-    Outcome::Accepted(object! {
+    Ok(object! {
         prk: *extract(&input.secret("device_secret"), &[&ikm]).expose(),
-        seed: *hedged.seed.expose(),
-        next_device_secret: *hedged.next.expose(),
+        seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose(),
     })
 }
 
-pub(crate) fn seal(input: Input<'_>) -> Result<Outcome, String> {
-    let Ok(entropy) = Entropy::take(&mut input.array("rng")) else {
-        return Ok(refused("rng"));
-    };
-    let number = input.u64("session_number");
-    let hedged =
-        DeviceSecret::new(input.secret("device_secret")).hedge(&entropy, Purpose::Session, number);
-    match seal_with(input, &hedged.seed) {
-        ControlFlow::Break(reason) => Ok(refused(reason)),
-        ControlFlow::Continue(envelope) => {
-            let values = intermediate(input, &envelope, &hedged.seed)?
-                .with("seed", *hedged.seed.expose())
-                .with("next_device_secret", *hedged.next.expose())
-                .with("session_psk", hpke::session_psk(&input.secret("psk")))
-                .with(
-                    "prk",
-                    *extract(&input.secret("device_secret"), &[&input.hex("rng")]).expose(),
-                )
-                .with("envelope", Json::hex(&envelope));
-            Ok(Outcome::Accepted(values))
-        }
-    }
+pub(crate) fn seal(input: Input<'_>) -> Checked {
+    let entropy = Entropy::take(&mut input.array("rng")).map_err(|_| "rng")?;
+    let (number, device_secret) = (input.u64("session_number"), input.secret("device_secret"));
+    let prk = extract(&device_secret, &[&input.hex("rng")]);
+    let hedged = DeviceSecret::new(device_secret).hedge(&entropy, Purpose::Session, number);
+    let envelope = seal_with(input, &hedged.seed)?;
+    Ok(intermediate(input, &envelope, &hedged.seed)?
+        .with("seed", *hedged.seed.expose())
+        .with("next_device_secret", *hedged.next.expose())
+        .with("session_psk", hpke::session_psk(&input.secret("psk")))
+        .with("prk", *prk.expose())
+        .with("envelope", Json::hex(&envelope)))
 }
 
 /// The envelope, or the reason for refusing.
-fn seal_with(input: Input<'_>, seed: &Secret) -> ControlFlow<&'static str, Vec<u8>> {
+fn seal_with(input: Input<'_>, seed: &Secret) -> Result<Vec<u8>, No> {
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
     let sender = AnyMember {
         group: GROUP,
@@ -109,41 +93,32 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> ControlFlow<&'static str, Vec<u
         seed,
         now: None,
     };
-    let mut session = match SenderSession::start(&start) {
-        Ok(session) => session,
-        Err(SealError::GroupKey) => return ControlFlow::Break("group_key"),
-        Err(_) => return ControlFlow::Break("field"),
-    };
+    let mut session = SenderSession::start(&start).map_err(|error| match error {
+        SealError::GroupKey => "group_key",
+        _ => "field",
+    })?;
     let topic = input.text("topic");
-    let Ok(topic) = Topic::from_bytes(&topic) else {
-        return ControlFlow::Break("field");
-    };
+    let topic = Topic::from_bytes(&topic).map_err(|_| "field")?;
     let mut buffer = vec![0; 1 << 17];
-    let properties = match properties(input, &mut buffer) {
-        Ok(properties) => properties,
-        Err(_) => return ControlFlow::Break("field"),
-    };
-    let credential = input.has("credential").then(|| input.hex("credential"));
+    let properties = properties(input, &mut buffer).map_err(|_| "field")?;
+    let credential = input.opt("credential", Input::hex);
     let padding = input.get("padding");
     let message = Outgoing {
         topic,
         sent_at: input.opt_u64("sent_at"),
-        sequence: input
-            .opt_u64("sequence")
-            .map(|sequence| u32::try_from(sequence).unwrap()),
+        sequence: input.opt("sequence", Input::number),
         retain: input.flag("retain"),
         properties,
         credential: credential.as_deref(),
         padding: padding_of(padding.u64("mode"), padding.u64("bucket")),
     };
     let counter = input.number::<u32>("counter");
-    if counter > MAX_COUNTER {
-        return ControlFlow::Break("field");
-    }
+    require(counter <= MAX_COUNTER, "field")?;
     let mut out = vec![0; 1 << 18];
     for _ in 0..counter.min(MAX_SEALED_BEFORE) {
+        let before = Outgoing::new(topic);
         session
-            .seal_into(&publisher, &Outgoing::new(topic), None, b"before", &mut out)
+            .seal_into(&publisher, &before, None, b"before", &mut out)
             .unwrap();
     }
     let payload = input.hex("payload");
@@ -152,55 +127,44 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> ControlFlow<&'static str, Vec<u
     } else {
         session.seal_into(&publisher, &message, None, &payload, &mut out)
     };
-    let Ok(len) = sealed else {
-        return ControlFlow::Break("field");
-    };
-    out.truncate(len);
+    out.truncate(sealed.map_err(|_| "field")?);
     if counter > MAX_SEALED_BEFORE {
         out = move_to_counter(input, seed, &out, counter);
     }
-    ControlFlow::Continue(out)
+    Ok(out)
 }
 
 /// The same message under a higher counter. Its body is the real code's; header, signature and
 /// encryption are put together anew.
 fn move_to_counter(input: Input<'_>, seed: &Secret, envelope: &[u8], counter: u32) -> Vec<u8> {
-    let session = session(input, seed);
-    let plaintext = decrypt(&session, envelope, &input.text("topic")).unwrap();
+    let (session, topic) = (session(input, seed), input.text("topic"));
+    let plaintext = decrypt(&session, envelope, &topic).unwrap();
     let body = &plaintext[..plaintext.len() - 64];
-    let transcript = session.transcript(
-        counter,
-        &input.text("topic"),
-        input.digest("credential_hash"),
-    );
+    let transcript = session.transcript(counter, &topic, input.digest("credential_hash"));
+    let digest = sha256(&[&transcript.bytes(body)]);
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
-    let signature = key.sign(
-        SignatureContext::Message,
-        &sha256(&[&transcript.bytes(body)]),
-    );
-    session.encrypt(counter, &input.text("topic"), &[body, &signature].concat())
+    let signature = key.sign(SignatureContext::Message, &digest);
+    session.encrypt(counter, &topic, &[body, &signature].concat())
 }
 
 fn session(input: Input<'_>, seed: &Secret) -> Session {
-    Session::with_seed(
-        &input.array("group_key"),
-        &input.secret("psk"),
-        &input.digest("announcement_hash"),
-        seed,
-    )
-    .unwrap()
+    let (group_key, announcement) = (input.array("group_key"), input.digest("announcement_hash"));
+    Session::with_seed(&group_key, &input.secret("psk"), &announcement, seed).unwrap()
 }
 
-fn decrypt(session: &Session, envelope: &[u8], topic: &[u8]) -> Result<Vec<u8>, String> {
-    let header = Header::parse(envelope).map_err(|error| error.to_string())?;
+fn decrypt(session: &Session, envelope: &[u8], topic: &[u8]) -> Result<Vec<u8>, No> {
+    let header = Header::parse(envelope).map_err(broken)?;
     let (text, tag) = envelope[header.encoded_len()..]
         .split_last_chunk::<16>()
         .unwrap();
     let mut text = text.to_vec();
     let key = sealmq_core::crypto::MessageKey::new(&Secret::new(session.message_key));
-    let aad = session.aad(header.counter, topic);
-    key.open_in_place(&session.nonce(header.counter), &aad, &mut text, tag)
-        .map_err(|error| error.to_string())?;
+    let (nonce, aad) = (
+        session.nonce(header.counter),
+        session.aad(header.counter, topic),
+    );
+    key.open_in_place(&nonce, &aad, &mut text, tag)
+        .map_err(broken)?;
     Ok(text)
 }
 
@@ -217,9 +181,10 @@ fn properties<'b>(
         let text = |value: &Input<'_>| String::from_utf8(value.as_text()).unwrap();
         match name {
             "payload_format" => builder.push(Property::PayloadFormat(value.as_u64() == 1))?,
-            "message_expiry" => builder.push(Property::MessageExpiry(
-                u32::try_from(value.as_u64()).unwrap(),
-            ))?,
+            "message_expiry" => {
+                let seconds = u32::try_from(value.as_u64()).unwrap();
+                builder.push(Property::MessageExpiry(seconds))?;
+            }
             "content_type" => builder.push(Property::ContentType(&text(&value)))?,
             "response_topic" => {
                 let topic = text(&value);
@@ -237,35 +202,28 @@ fn properties<'b>(
 }
 
 /// What stands between the inputs and the envelope, taken from the envelope where it can be.
-fn intermediate(input: Input<'_>, envelope: &[u8], seed: &Secret) -> Result<Json, String> {
+fn intermediate(input: Input<'_>, envelope: &[u8], seed: &Secret) -> Checked {
     let (session, topic) = (session(input, seed), input.text("topic"));
-    let header = Header::parse(envelope).map_err(|error| error.to_string())?;
+    let header = Header::parse(envelope).map_err(broken)?;
     let mut written = [0; 44];
     let mut writer = Writer::new(&mut written);
     header.emit(&mut writer).unwrap();
     assert_eq!(header.key_id, KeyId::of(&session.announcement));
     let plaintext = decrypt(&session, envelope, &topic)?;
     let (body, signature) = plaintext.split_last_chunk::<64>().unwrap();
-    let transcript = session
-        .transcript(header.counter, &topic, input.digest("credential_hash"))
-        .bytes(body);
+    let transcript = session.transcript(header.counter, &topic, input.digest("credential_hash"));
+    let transcript = transcript.bytes(body);
     let digest = sha256(&[&transcript]);
     let key = IdentityKey::from_seed(&input.secret("identity_seed")).verifying_key();
     key.verify(SignatureContext::Message, &digest, signature)
-        .map_err(|error| error.to_string())?;
+        .map_err(broken)?;
     let mut buffer = vec![0; 1 << 17];
     let properties = properties(input, &mut buffer).unwrap();
     let values = object! {
-        enc: header.enc,
-        message_key: session.message_key,
-        base_nonce: Json::hex(session.base_nonce),
-        nonce: Json::hex(session.nonce(header.counter)),
-        header: Json::hex(writer.finish()),
-        topic_hash: sha256(&[&topic]),
-        aad: Json::hex(session.aad(header.counter, &topic)),
-        body: Json::hex(body),
-        transcript: Json::hex(&transcript),
-        transcript_hash: digest,
+        enc: header.enc, message_key: session.message_key, base_nonce: Json::hex(session.base_nonce),
+        nonce: Json::hex(session.nonce(header.counter)), header: Json::hex(writer.finish()),
+        topic_hash: sha256(&[&topic]), aad: Json::hex(session.aad(header.counter, &topic)),
+        body: Json::hex(body), transcript: Json::hex(&transcript), transcript_hash: digest,
         signature_input: Json::hex(SignatureContext::Message.signed_bytes(&digest)),
         signature: Json::hex(signature),
     };
@@ -275,10 +233,8 @@ fn intermediate(input: Input<'_>, envelope: &[u8], seed: &Secret) -> Result<Json
     })
 }
 
-pub(crate) fn session_number(input: Input<'_>) -> Outcome {
+pub(crate) fn session_number(input: Input<'_>) -> Checked {
     let now = input.opt_u64("now").map(|seconds| seconds * 1000 + 999);
-    match next_session_number(input.u64("previous"), now) {
-        Some(number) => Outcome::Accepted(object! { session_number: number }),
-        None => refused("field"),
-    }
+    let number = next_session_number(input.u64("previous"), now).ok_or("field")?;
+    Ok(object! { session_number: number })
 }

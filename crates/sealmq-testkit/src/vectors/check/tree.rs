@@ -5,13 +5,13 @@ use sealmq_keys::ReaderSecret;
 use sealmq_keys::tree::{Half, NodeKey, cover as covering, half_of};
 use serde_json::Value;
 
-use super::{Input, Outcome};
+use super::{Checked, Input, broken};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
 /// Derives with the real code what it shows, by hand what it keeps to itself, and asserts that the
 /// real code uses the same.
-pub(crate) fn derive(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn derive(input: Input<'_>) -> Checked {
     let secret = input.secret("reader_secret");
     let reader = ReaderSecret::new(secret.duplicate());
     let psk = reader.psk();
@@ -20,27 +20,21 @@ pub(crate) fn derive(input: Input<'_>) -> Result<Outcome, String> {
     let heal_w = expand(psk.secret(), &[b"sealmq/1 heal w"]);
     let key = NodeKey::first(&secret, 9);
     for (heal, real) in [(&heal_r, reader.heal()), (&heal_w, psk.heal())] {
-        let healed = extract(
-            &Secret::new(*key.expose()),
-            &[b"sealmq/1 healed", heal.expose()],
-        );
+        let own = Secret::new(*key.expose());
+        let healed = extract(&own, &[b"sealmq/1 healed", heal.expose()]);
         if healed.expose() != key.heal(&real).expose() {
-            return Err("another heal secret".to_owned());
+            return Err(broken("another heal secret"));
         }
     }
-    Ok(Outcome::Accepted(object! {
-        psk: *psk.secret().expose(),
-        session_psk: hpke::session_psk(psk.secret()),
-        psk_check: psk.check(),
-        kem_ikm: *kem_ikm.expose(),
-        secret_key: hpke::private_key(&kem_ikm),
+    Ok(object! {
+        psk: *psk.secret().expose(), session_psk: hpke::session_psk(psk.secret()),
+        psk_check: psk.check(), kem_ikm: *kem_ikm.expose(), secret_key: hpke::private_key(&kem_ikm),
         group_key: reader.group_key_pair().public().0,
-        heal_r: *heal_r.expose(),
-        heal_w: *heal_w.expose(),
-    }))
+        heal_r: *heal_r.expose(), heal_w: *heal_w.expose(),
+    })
 }
 
-pub(crate) fn tree(input: Input<'_>, result: &Value) -> Result<Outcome, String> {
+pub(crate) fn tree(input: Input<'_>, result: &Value) -> Checked {
     let epochs = input.list("epochs");
     let mut rows = vec![];
     for asked in Input::new(result).list("rows") {
@@ -61,7 +55,7 @@ pub(crate) fn tree(input: Input<'_>, result: &Value) -> Result<Outcome, String> 
         }
         rows.push(row);
     }
-    Ok(Outcome::Accepted(object! { rows: Json::Array(rows) }))
+    Ok(object! { rows: Json::Array(rows) })
 }
 
 fn with_entry(
@@ -70,7 +64,7 @@ fn with_entry(
     epoch: Input<'_>,
     key: &NodeKey,
     node: u32,
-) -> Result<Json, String> {
+) -> Checked {
     let reader = ReaderSecret::new(epoch.secret("reader_secret"));
     let (psk, head_hash) = (reader.psk(), epoch.digest("head_hash"));
     let secret = match half_of(node) {
@@ -85,26 +79,19 @@ fn with_entry(
         .seal_in_place(&[0; 12], &[], &mut text)
         .unwrap();
     if wrapped[..] != [&text[..], &tag].concat() {
-        return Err("another wrap key".to_owned());
+        return Err(broken("another wrap key"));
     }
     if asked.has("wrap_key") {
         row = row.with("wrap_key", *wrap_key.expose());
     }
     if asked.has("entry") {
-        row = row.with(
-            "entry",
-            Json::hex([&node.to_be_bytes()[..], &wrapped].concat()),
-        );
+        let entry = [&node.to_be_bytes()[..], &wrapped].concat();
+        row = row.with("entry", Json::hex(entry));
     }
     Ok(row)
 }
 
-pub(crate) fn cover(input: Input<'_>) -> Outcome {
-    let removed: Vec<u32> = input
-        .list("removed")
-        .iter()
-        .map(|leaf| u32::try_from(leaf.as_u64()).unwrap())
-        .collect();
-    let nodes = covering(input.number("depth"), &removed);
-    Outcome::Accepted(object! { nodes: nodes })
+pub(crate) fn cover(input: Input<'_>) -> Checked {
+    let removed: Vec<u32> = input.numbers("removed");
+    Ok(object! { nodes: covering(input.number("depth"), &removed) })
 }

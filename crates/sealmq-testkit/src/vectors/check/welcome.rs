@@ -8,38 +8,34 @@ use sealmq_keys::{
     WelcomeFields,
 };
 
-use super::object::reason;
-use super::{Input, Outcome, refused};
+use super::{Checked, Input, No, broken, require};
 use crate::vectors::group::{welcome_aad_with, welcome_info};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
-pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
+pub(crate) fn open(input: Input<'_>) -> Checked {
     let bytes = input.hex("welcome");
-    let welcome = match VerifiedWelcome::verify(&bytes, &input.authority("authority")) {
-        Ok(welcome) => welcome,
-        Err(error) => return Ok(refused(reason(error))),
-    };
+    let welcome = VerifiedWelcome::verify(&bytes, &input.authority("authority"))?;
     let fields = *welcome.fields();
-    if u64::from(fields.member.0) != input.u64("member") {
-        return Ok(refused("recipient"));
-    }
+    require(
+        fields.member.0 == input.number::<u32>("member"),
+        "recipient",
+    )?;
     let package = input.hex("package");
     let package_number = fields_of::<KeyPackage<'_>>(&package, Kind::KeyPackage).number;
-    if (fields.package_number, fields.package) != (package_number, hash(&package)) {
-        return Ok(refused("package"));
-    }
-    if input.has("installed") && !installed(&fields, input.get("installed")).is_newer(&fields) {
-        return Ok(refused("too_old"));
-    }
+    let of_package = (fields.package_number, fields.package) == (package_number, hash(&package));
+    require(of_package, "package")?;
+    let installed = input.opt("installed", Input::get);
+    let is_newer =
+        installed.is_none_or(|before| self::installed(&fields, before).is_newer(&fields));
+    require(is_newer, "too_old")?;
     let seed = input.secret("package_seed");
     let kem = kem_of(input.suite()).unwrap();
     let pair = RecipientKeyPair::derive(kem, &seed);
-    let opened = match welcome.open(&pair) {
-        Ok(opened) => opened,
-        Err(WelcomeError::Content(error)) => return Ok(refused(reason(error))),
-        Err(_) => return Ok(refused("wrong_secret")),
-    };
+    let opened = welcome.open(&pair).map_err(|error| match error {
+        WelcomeError::Content(error) => error.into(),
+        _ => No::from("wrong_secret"),
+    })?;
 
     // The real code keeps plaintext and info to itself: open it once more, by hand.
     let body: WelcomeBody<'_> = decode(body_of(&bytes, Kind::Welcome)).unwrap();
@@ -47,41 +43,27 @@ pub(crate) fn open(input: Input<'_>) -> Result<Outcome, String> {
     let (text, tag) = body.sealed.split_last_chunk().unwrap();
     let mut plaintext = text.to_vec();
     let aad = welcome_aad_with(input.suite(), &fields, &body.extensions);
-    open_base(&pair, &info, &aad, body.enc, &mut plaintext, tag)
-        .map_err(|error| error.to_string())?;
+    open_base(&pair, &info, &aad, body.enc, &mut plaintext, tag).map_err(broken)?;
     let state = GroupState::install(opened).to_bytes().unwrap();
     let path_keys = &plaintext[..32 * usize::from(fields.depth)];
     if !contains(&state, path_keys) {
-        return Err("the real code took other path keys".to_owned());
+        return Err(broken("the real code took other path keys"));
     }
     let path = path_nodes(fields.depth, fields.leaf).zip(path_keys.chunks(32));
     let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
-    Ok(Outcome::Accepted(object! {
-        secret_key: hpke::private_key_of(kem, &seed),
-        info: Json::hex(info),
-        aad: Json::hex(aad),
-        plaintext: Json::hex(&plaintext),
-        path: Json::Array(path.collect()),
-    }))
+    Ok(object! {
+        secret_key: hpke::private_key_of(kem, &seed), info: Json::hex(info), aad: Json::hex(aad),
+        plaintext: Json::hex(&plaintext), path: Json::Array(path.collect()),
+    })
 }
 
 /// The state of a member that installed a welcome of this generation and epoch.
 fn installed(fields: &WelcomeFields, installed: Input<'_>) -> GroupState {
     let (generation, epoch) = (installed.number("generation"), installed.u64("epoch"));
-    let previous = if epoch == 1 {
-        Digest::ZERO
-    } else {
-        Digest([1; 32])
-    };
-    let none = Digest::ZERO;
-    let fields = WelcomeFields {
-        generation,
-        epoch,
-        previous,
-        healing_epoch: 0,
-        healing: none,
-        ..*fields
-    };
+    let mut fields = *fields;
+    (fields.generation, fields.epoch) = (generation, epoch);
+    fields.previous = Digest([u8::from(epoch > 1); 32]);
+    (fields.healing_epoch, fields.healing) = (0, Digest::ZERO);
     state(&fields, |_| NodeKey::new(Secret::new([0; 32])))
 }
 
@@ -104,31 +86,19 @@ pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> 
         ..*fields
     };
     let path = PathKeys::from_fn(fields.depth, fields.leaf, key).unwrap();
-    let mut out = [0; 4096];
-    let bytes = fields
-        .seal(&path, &verified, &secret("any welcome"), &signer, &mut out)
-        .unwrap()
-        .0;
-    let trusted = Authority {
-        domain: fields.domain,
-        ..authority(1)
-    };
+    let (mut out, any) = ([0; 4096], secret("any welcome"));
+    let sealed = fields.seal(&path, &verified, &any, &signer, &mut out);
+    let trusted = altered(&authority(1), |authority| authority.domain = fields.domain);
     assert_eq!(trusted.domain(), fields.domain);
-    let welcome = VerifiedWelcome::verify(bytes, &trusted).unwrap();
-    GroupState::install(
-        welcome
-            .open(&KemKeyPair::derive(&package_seed("anybody", 1)).into())
-            .unwrap(),
-    )
+    let welcome = VerifiedWelcome::verify(sealed.unwrap().0, &trusted).unwrap();
+    let pair = KemKeyPair::derive(&package_seed("anybody", 1)).into();
+    GroupState::install(welcome.open(&pair).unwrap())
 }
 
 /// What `member` of an `announcement_follow` vector stands for.
 pub(crate) fn member_state(member: Input<'_>, domain: DomainId, group: GroupId) -> GroupState {
-    let mut keys = member
-        .list("path_keys")
-        .into_iter()
-        .map(|key| Secret::new(key.as_hex().try_into().unwrap()));
-    let none = Digest::ZERO;
+    let keys = member.hexes("path_keys").into_iter();
+    let mut keys = keys.map(|key| Secret::new(key.try_into().unwrap()));
     let fields = WelcomeFields {
         domain,
         serial: 1,
@@ -143,7 +113,7 @@ pub(crate) fn member_state(member: Input<'_>, domain: DomainId, group: GroupId) 
         healing_epoch: member.u64("healing_epoch"),
         healing: member.digest("healing"),
         package_number: 1,
-        package: none,
+        package: Digest::ZERO,
     };
     state(&fields, |_| NodeKey::new(keys.next().unwrap()))
 }
