@@ -49,14 +49,10 @@ pub fn delegation(data: &[u8]) -> bool {
     let (mut key_bytes, mut kem_bytes) = ([0; 512], [0; 512]);
     let keys = List::encode(&keys, &mut key_bytes).unwrap();
     let kem_keys = List::encode(&kem_keys, &mut kem_bytes).unwrap();
-    made.signs(&signer.root, |fields, by| {
-        let again = Delegation {
-            keys,
-            kem_keys,
-            ..*fields
-        };
-        let mut out = [0; 4096];
-        Some(again.sign(verified.suite(), by, &mut out).ok()?.0.to_vec())
+    made.signs(&signer.root, |fields, by, out| {
+        let mut again = *fields;
+        (again.keys, again.kem_keys) = (keys, kem_keys);
+        Some(again.sign(verified.suite(), by, out).ok()?.0.len())
     })
 }
 
@@ -78,10 +74,8 @@ pub fn credential(data: &[u8]) -> bool {
     let (fields, extensions) = made.fields;
     assert_eq!(verified.fields(), fields);
     assert!(fields.member.is_valid() && check_name(fields.name).is_ok());
-    assert_eq!(
-        VerifyingKey::from_bytes(&fields.key).as_ref(),
-        Ok(verified.key())
-    );
+    let key = VerifyingKey::from_bytes(&fields.key);
+    assert_eq!(key.as_ref(), Ok(verified.key()));
     let grants: Vec<Grant<'_>> = fields.grants.iter().collect();
     assert!(grants.len() <= MAX_GRANTS);
     assert!(grants.windows(2).all(|pair| pair[0].group < pair[1].group));
@@ -117,9 +111,8 @@ pub fn key_package(data: &[u8]) -> bool {
     assert_eq!(verified.init_key().as_bytes(), fields.init_key);
     assert_eq!(verified.number(), fields.number);
     assert!(fields.number > 0 && fields.not_after > fields.issued_at);
-    made.signs(&identity, |fields, by| {
-        let mut out = vec![0; made.object.len()];
-        Some(fields.sign(by, &mut out).ok()?.0.to_vec())
+    made.signs(&identity, |fields, by, out| {
+        Some(fields.sign(by, out).ok()?.0.len())
     })
 }
 
@@ -139,11 +132,8 @@ pub fn enrolment_request(data: &[u8]) -> bool {
     let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; packages.iter().map(|p| p.len() + 10).sum()];
     let packages = List::encode(&borrowed, &mut list).unwrap();
-    let fields = EnrolmentRequest {
-        key,
-        packages,
-        ..fields
-    };
+    let mut fields = fields;
+    (fields.key, fields.packages) = (key, packages);
     let about = packages.as_encoded().len() + data.len();
     let body = encoded(&(fields, extensions), about);
     let object = frame(Kind::EnrolmentRequest, &body, &identity);
@@ -153,10 +143,10 @@ pub fn enrolment_request(data: &[u8]) -> bool {
         return false;
     };
     assert_eq!(*verified.fields(), fields);
-    let (bytes, numbers): (Vec<&[u8]>, Vec<u32>) = verified
+    let packages = verified
         .packages()
-        .map(|(bytes, package)| (bytes, package.number()))
-        .unzip();
+        .map(|(bytes, package)| (bytes, package.number()));
+    let (bytes, numbers): (Vec<&[u8]>, Vec<u32>) = packages.unzip();
     assert_eq!(bytes, borrowed);
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     refuse_damaged(&object, verified.hash(), verify);
@@ -168,16 +158,11 @@ pub(super) fn genuine(bytes: &[u8], domain: DomainId) -> Vec<u8> {
     let body = bytes
         .get(2..bytes.len().saturating_sub(64))
         .unwrap_or_default();
-    let Ok((fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(body) else {
+    let Ok((mut fields, extensions)) = decode::<(KeyPackage<'_>, Extensions<'_>)>(body) else {
         return bytes.to_vec();
     };
     let own = identity();
-    let identity = *own.verifying_key().as_bytes();
-    let fields = KeyPackage {
-        domain,
-        identity,
-        ..fields
-    };
+    (fields.domain, fields.identity) = (domain, *own.verifying_key().as_bytes());
     frame(
         Kind::KeyPackage,
         &encoded(&(fields, extensions), bytes.len()),

@@ -1,7 +1,7 @@
 //! The small objects that heartbeats, clockless members and joining devices need.
 
 use sealmq_core::crypto::{Digest, IdentityKey, sha256};
-use sealmq_core::object::{Kind, List, Object, Signer as Extended, decode};
+use sealmq_core::object::{Kind, List, Object, ObjectError, Signer as Extended, decode};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::{
@@ -29,14 +29,8 @@ pub fn heartbeat(data: &[u8]) -> bool {
     let Some(made) = framed(data, (Kind::Heartbeat, &signer.key), own, accepts) else {
         return false;
     };
-    let sign = |fields: &HeartbeatFields, by: Extended<'_>| {
-        Some(
-            fields
-                .sign(by, &mut [0; MAX_HEARTBEAT_LEN])
-                .ok()?
-                .0
-                .to_vec(),
-        )
+    let sign = |fields: &HeartbeatFields, by: Extended<'_>, out: &mut [u8]| {
+        Some(fields.sign(by, &mut out[..MAX_HEARTBEAT_LEN]).ok()?.0.len())
     };
     if !made.signs(&signer.key, sign) {
         return false;
@@ -62,13 +56,13 @@ pub fn nonce_answer(data: &[u8]) -> bool {
     let Some(made) = framed(data, (Kind::NonceAnswer, &signer.key), own, accepts) else {
         return false;
     };
-    let sign = |fields: &NonceAnswerFields, by: Extended<'_>| {
+    let sign = |fields: &NonceAnswerFields, by: Extended<'_>, out: &mut [u8]| {
         Some(
             fields
-                .sign(by, &mut [0; MAX_NONCE_ANSWER_LEN])
+                .sign(by, &mut out[..MAX_NONCE_ANSWER_LEN])
                 .ok()?
                 .0
-                .to_vec(),
+                .len(),
         )
     };
     if !made.signs(&signer.key, sign) {
@@ -94,9 +88,8 @@ pub fn join_refusal(data: &[u8]) -> bool {
         return false;
     };
     let (.., request, reason) = made.fields.0;
-    let stated = usize::from(reason)
-        .checked_sub(1)
-        .and_then(|at| JoinRefusalReason::ALL.get(at));
+    let at = usize::from(reason).checked_sub(1);
+    let stated = at.and_then(|at| JoinRefusalReason::ALL.get(at));
     let fields = stated.map(|reason| JoinRefusalFields {
         domain: signer.domain,
         serial,
@@ -104,13 +97,13 @@ pub fn join_refusal(data: &[u8]) -> bool {
         request,
         reason: *reason,
     });
-    let accepted = made.signs(&signer.key, |_, by| {
+    let accepted = made.signs(&signer.key, |_, by, out| {
         Some(
             fields?
-                .sign(by, &mut [0; MAX_JOIN_REFUSAL_LEN])
+                .sign(by, &mut out[..MAX_JOIN_REFUSAL_LEN])
                 .ok()?
                 .0
-                .to_vec(),
+                .len(),
         )
     });
     if accepted {
@@ -127,16 +120,11 @@ pub fn confirmation(data: &[u8]) -> bool {
     let verify = |bytes: &[u8], member| {
         VerifiedConfirmation::verify(bytes, &signer.domain, member, &key).map(|v| *v.hash())
     };
-    let Ok((
-        Confirmation {
-            member, entries, ..
-        },
-        _,
-    )) = decode::<Fields<'_, Confirmation<'_>>>(data)
-    else {
+    let Ok((stated, _)) = decode::<Fields<'_, Confirmation<'_>>>(data) else {
         return false;
     };
-    let entries: Vec<ConfirmationEntry> = entries.iter().collect();
+    let (member, entries) = (stated.member, stated.entries.iter());
+    let entries: Vec<ConfirmationEntry> = entries.collect();
     let mut list = vec![0; data.len()];
     let encoded = List::encode(&entries, &mut list).unwrap();
     let own = |(fields, _): &mut Fields<'_, Confirmation<'_>>| {
@@ -147,13 +135,13 @@ pub fn confirmation(data: &[u8]) -> bool {
     let Some(made) = framed(data, (Kind::Confirmation, &identity), own, accepts) else {
         return false;
     };
-    let sign = |fields: &Confirmation<'_>, by: Extended<'_>| {
+    let sign = |fields: &Confirmation<'_>, by: Extended<'_>, out: &mut [u8]| {
         Some(
             fields
-                .sign(by, &mut [0; MAX_CONFIRMATION_LEN])
+                .sign(by, &mut out[..MAX_CONFIRMATION_LEN])
                 .ok()?
                 .0
-                .to_vec(),
+                .len(),
         )
     };
     if !made.signs(&identity, sign) {
@@ -172,20 +160,17 @@ pub fn package_set(data: &[u8]) -> bool {
     let (signer, identity) = (Signer::get(), identity());
     let key = identity.verifying_key();
     let verify = |bytes: &[u8]| {
-        PackageSet::verify(bytes, Suite::One, &signer.domain, &key).map(|set| {
-            let packages = set.packages();
-            packages
-                .map(|(bytes, p)| (bytes.to_vec(), p.number()))
-                .collect::<Vec<_>>()
-        })
+        let set = PackageSet::verify(bytes, Suite::One, &signer.domain, &key)?;
+        let packages = set
+            .packages()
+            .map(|(bytes, p)| (bytes.to_vec(), p.number()));
+        Ok::<Vec<_>, ObjectError>(packages.collect())
     };
     assert!(verify(data).is_err(), "not ours");
     let Ok(packages) = decode::<List<'_, &[u8]>>(data) else {
         return false;
     };
-    let packages = packages
-        .iter()
-        .map(|package| genuine(package, signer.domain));
+    let packages = packages.iter().map(|p| genuine(p, signer.domain));
     let packages: Vec<Vec<u8>> = packages.collect();
     let borrowed: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; packages.iter().map(|p| p.len() + 10).sum()];

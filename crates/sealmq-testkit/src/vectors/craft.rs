@@ -101,13 +101,8 @@ impl Session {
     pub(crate) fn start(epoch: &Epoch, label: &str) -> Self {
         let seed = secret(&format!("seed of session {label}"));
         let group_key = epoch.reader.group_key_pair().public();
-        Self::with_seed(
-            &group_key.0,
-            epoch.reader.psk().secret(),
-            &epoch.hash,
-            &seed,
-        )
-        .unwrap()
+        let psk = epoch.reader.psk();
+        Self::with_seed(&group_key.0, psk.secret(), &epoch.hash, &seed).unwrap()
     }
 
     /// `None` for a group key of low order.
@@ -128,23 +123,15 @@ impl Session {
     }
 
     pub(crate) fn header(&self, counter: u32) -> Vec<u8> {
-        [
-            &[self.form],
-            &self.announcement.0[..8],
-            &self.enc,
-            &varint(counter.into()),
-        ]
-        .concat()
+        let key_id = &self.announcement.0[..8];
+        [&[self.form], key_id, &self.enc, &varint(counter.into())].concat()
     }
 
     pub(crate) fn nonce(&self, counter: u32) -> [u8; 12] {
         let mut nonce = self.base_nonce;
-        let counter = u64::from(counter).to_be_bytes();
-        nonce
-            .iter_mut()
-            .skip(4)
-            .zip(counter)
-            .for_each(|(byte, c)| *byte ^= c);
+        for (byte, c) in nonce[4..].iter_mut().zip(u64::from(counter).to_be_bytes()) {
+            *byte ^= c;
+        }
         nonce
     }
 
@@ -172,10 +159,9 @@ impl Session {
     /// The envelope around a plaintext.
     pub(crate) fn encrypt(&self, counter: u32, topic: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let key = MessageKey::new(&Secret::new(self.message_key));
+        let (nonce, aad) = (self.nonce(counter), self.aad(counter, topic));
         let mut text = plaintext.to_vec();
-        let tag = key
-            .seal_in_place(&self.nonce(counter), &self.aad(counter, topic), &mut text)
-            .unwrap();
+        let tag = key.seal_in_place(&nonce, &aad, &mut text).unwrap();
         [self.header(counter), text, tag.to_vec()].concat()
     }
 }
@@ -242,24 +228,16 @@ impl Message {
     }
 
     pub(crate) fn body(&self) -> Vec<u8> {
-        let mut out = [
-            vec![self.flags()],
-            varint(self.sender.into()),
-            vec![self.hint],
-            varint(self.number),
-        ]
-        .concat();
-        out.extend(
-            self.sent_at
-                .iter()
-                .chain(&self.sequence)
-                .flat_map(|value| varint(*value)),
-        );
-        out.extend(
-            self.credential
-                .iter()
-                .flat_map(|credential| blob(credential)),
-        );
+        let mut out = vec![self.flags()];
+        out.extend(varint(self.sender.into()));
+        out.push(self.hint);
+        out.extend(varint(self.number));
+        for value in self.sent_at.iter().chain(&self.sequence) {
+            out.extend(varint(*value));
+        }
+        if let Some(credential) = &self.credential {
+            out.extend(blob(credential));
+        }
         if !self.properties.is_empty() {
             out.extend(blob(&encode_properties(&self.properties)));
         }

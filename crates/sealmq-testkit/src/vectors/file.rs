@@ -149,11 +149,8 @@ impl VectorFile {
     pub(crate) fn into_text(self) -> String {
         let mut ids = BTreeSet::new();
         for vector in &self.vectors {
-            assert!(
-                ids.insert(vector.id.clone()),
-                "the id {} is used twice",
-                vector.id
-            );
+            let id = &vector.id;
+            assert!(ids.insert(id.clone()), "the id {id} is used twice");
         }
         let mut vectors: Vec<Json> = self.vectors.into_iter().map(Vector::into_json).collect();
         let mut kept: Vec<(String, Json)> = vec![];
@@ -165,11 +162,8 @@ impl VectorFile {
                 .for_each(|(known, reference)| replace(&mut value, known, reference));
             let long = !matches!(&value, Json::Text(hex) if hex.len() < MIN_FIXTURE_LEN);
             let known = matches!(&value, Json::Text(text) if text.starts_with('@'));
-            let places = vectors
-                .iter()
-                .chain(kept.iter().map(|(_, v)| v))
-                .map(|v| count(v, &value))
-                .sum::<usize>();
+            let holders = vectors.iter().chain(kept.iter().map(|(_, v)| v));
+            let places = holders.map(|v| count(v, &value)).sum::<usize>();
             if !long || known || places < 2 {
                 continue;
             }

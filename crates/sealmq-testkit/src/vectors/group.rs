@@ -103,10 +103,8 @@ impl Group {
     pub(crate) fn node_key(&self, node: u32, epoch: u64) -> NodeKey {
         let mut key = NodeKey::first(&self.tree_secret(), node);
         for passed in 1..epoch {
-            let passed = self
-                .epochs
-                .get(usize::try_from(passed).unwrap() - 1)
-                .filter(|passed| passed.healing);
+            let passed = self.epochs.get(usize::try_from(passed).unwrap() - 1);
+            let passed = passed.filter(|passed| passed.healing);
             key = match (passed, half_of(node).unwrap()) {
                 (None, _) => key.ratchet(),
                 (Some(passed), Half::Readers) => key.heal(&passed.reader.heal()),
@@ -130,11 +128,8 @@ impl Group {
 
     /// The last healing epoch before `epoch`, and the hash of its announcement.
     fn healing_before(&self, epoch: u64) -> (u64, Digest) {
-        let before = self
-            .epochs
-            .iter()
-            .rev()
-            .find(|e| e.healing && e.number < epoch);
+        let mut before = self.epochs.iter().rev();
+        let before = before.find(|e| e.healing && e.number < epoch);
         before.map_or((0, Digest::ZERO), |e| (e.number, e.hash))
     }
 
@@ -184,19 +179,9 @@ impl Group {
     /// Announces the next epoch as drafted.
     pub(crate) fn accept(&mut self, draft: Draft) -> &Epoch {
         let announcement = self.encode(&draft);
-        assert_eq!(
-            announcement,
-            self.really_sign(&draft),
-            "the real authority code makes the same"
-        );
-        self.epochs.push(Epoch {
-            number: draft.epoch,
-            healing: draft.kind == 1,
-            hash: hash(&announcement),
-            reader: draft.reader,
-            announcement,
-        });
-        self.epochs.last().unwrap()
+        let real = self.really_sign(&draft);
+        assert_eq!(announcement, real, "the real authority code makes the same");
+        self.announced(draft, announcement)
     }
 
     /// A scheduled rotation.
@@ -268,10 +253,7 @@ impl Group {
         for node in nodes {
             let secret = match half_of(*node) {
                 Some(Half::Publishers) => psk.secret(),
-                _ => draft
-                    .wrapped
-                    .as_ref()
-                    .unwrap_or_else(|| draft.reader.secret()),
+                _ => draft.wrapped.as_ref().unwrap_or(draft.reader.secret()),
             };
             let key = match half_of(*node) {
                 Some(_) => self.node_key(*node, draft.epoch),
@@ -322,6 +304,10 @@ impl Group {
     /// Announces the next epoch with covers that are encoded already.
     pub(crate) fn accept_with(&mut self, draft: Draft, covers: &[u8]) -> &Epoch {
         let announcement = self.encode_with(&draft, covers);
+        self.announced(draft, announcement)
+    }
+
+    fn announced(&mut self, draft: Draft, announcement: Vec<u8>) -> &Epoch {
         self.epochs.push(Epoch {
             number: draft.epoch,
             healing: draft.kind == 1,
@@ -335,11 +321,8 @@ impl Group {
     /// The announcement with covers that are encoded already.
     pub(crate) fn encode_with(&self, draft: &Draft, covers: &[u8]) -> Vec<u8> {
         let (head, _) = self.head(draft);
-        sign(
-            Kind::Announcement,
-            &[head, body(&covers.len()), covers.to_vec()].concat(),
-            &draft.key,
-        )
+        let body = [head, blob(covers)].concat();
+        sign(Kind::Announcement, &body, &draft.key)
     }
 
     fn really_sign(&self, draft: &Draft) -> Vec<u8> {
@@ -350,22 +333,18 @@ impl Group {
             node: *node,
             key: self.node_key(*node, draft.epoch),
         };
-        let covers: Vec<Vec<CoverKey>> = draft
+        let covers = draft
             .covers
             .iter()
-            .map(|nodes| nodes.iter().map(key).collect())
-            .collect();
+            .map(|nodes| nodes.iter().map(key).collect());
+        let covers: Vec<Vec<CoverKey>> = covers.collect();
         let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
         let prefix = default_prefix(&domain());
         let out = &mut vec![0; 65536];
         let signer = Signer::with_encoded(&draft.key, &draft.extensions).unwrap();
-        head.sign(&prefix, &draft.reader, &covers, signer, out)
-            .unwrap()
-            .0
-            .to_vec()
+        let signed = head.sign(&prefix, &draft.reader, &covers, signer, out);
+        signed.unwrap().0.to_vec()
     }
-
-    // --- welcomes ---
 }
 
 fn epoch_kind(kind: u8) -> EpochKind {

@@ -111,10 +111,8 @@ pub(crate) fn sign_as(suite: Suite, kind: Kind, body: &[u8], signer: &IdentityKe
     let mut out = vec![suite.form(), kind as u8];
     out.extend_from_slice(body);
     out.extend_from_slice(&[0; 64]);
-    sign_encoded(kind, body.len(), signer, &mut out)
-        .unwrap()
-        .0
-        .to_vec()
+    let signed = sign_encoded(kind, body.len(), signer, &mut out);
+    signed.unwrap().0.to_vec()
 }
 
 /// The hash of an object: its name.
@@ -178,13 +176,15 @@ const GROUPS: Roles = Roles::NONE.with(Role::Groups);
 
 /// The delegation of this serial; every serial has keys of its own.
 pub(crate) fn authority(serial: u32) -> Authority {
+    let (issuer, controller) = (issuer(serial), controller(serial));
     let keys = vec![
-        (issuer(serial).verifying_key(), ISSUE),
-        (controller(serial).verifying_key(), GROUPS),
+        (issuer.verifying_key(), ISSUE),
+        (controller.verifying_key(), GROUPS),
     ];
+    let (domain, suite) = (domain(), Suite::One);
     Authority {
-        domain: domain(),
-        suite: Suite::One,
+        domain,
+        suite,
         serial,
         keys,
     }
@@ -220,12 +220,9 @@ pub(crate) fn authority_json(authority: &Authority) -> Json {
 
 /// Keys of a delegation, as [`Delegation`] takes them.
 pub(crate) fn delegated(serial: u32) -> Vec<DelegatedKey> {
-    let keys = authority(serial).keys;
-    keys.into_iter()
-        .map(|(key, roles)| DelegatedKey {
-            key: *key.as_bytes(),
-            roles,
-        })
+    let keys = authority(serial).keys.into_iter();
+    let keys = keys.map(|(key, roles)| (*key.as_bytes(), roles));
+    keys.map(|(key, roles)| DelegatedKey { key, roles })
         .collect()
 }
 
@@ -250,28 +247,18 @@ pub(crate) fn delegation_with(
 }
 
 pub(crate) fn delegation(serial: u32) -> Vec<u8> {
-    let kem_key = KemKeyPair::derive(&secret("kem key of the authority"))
-        .public()
-        .0;
-    let kem_keys = elements(&[DelegatedKemKey {
-        kem: KEM_X25519,
-        key: &kem_key,
-    }]);
+    let pair = KemKeyPair::derive(&secret("kem key of the authority"));
+    let (kem, key) = (KEM_X25519, &pair.public().0[..]);
+    let kem_keys = elements(&[DelegatedKemKey { kem, key }]);
     let keys = elements(&delegated(serial));
     let made = delegation_with(serial, &keys, &kem_keys, |_| {});
-    let (keys, kem_keys) = (
-        List::from_encoded(&keys).unwrap(),
-        List::from_encoded(&kem_keys).unwrap(),
-    );
-    let fields: Delegation<'_> = fields_of(&made, Kind::Delegation);
-    let real = Delegation {
-        keys,
-        kem_keys,
-        ..fields
-    };
+    let mut real: Delegation<'_> = fields_of(&made, Kind::Delegation);
+    real.keys = List::from_encoded(&keys).unwrap();
+    real.kem_keys = List::from_encoded(&kem_keys).unwrap();
+    let mut out = [0; 4096];
     assert_eq!(
         made,
-        real.sign(Suite::One, &identity("root"), &mut [0; 4096])
+        real.sign(Suite::One, &identity("root"), &mut out)
             .unwrap()
             .0
     );
@@ -309,11 +296,9 @@ pub(crate) fn sensor() -> CredentialPlan {
 
 /// Member 8 can read everything that member 7 writes: the insider of the forgeries.
 pub(crate) fn insider() -> CredentialPlan {
-    CredentialPlan {
-        member: 8,
-        name: "insider-8",
-        ..sensor()
-    }
+    altered(&sensor(), |plan| {
+        (plan.member, plan.name) = (8, "insider-8")
+    })
 }
 
 impl CredentialPlan {

@@ -97,16 +97,14 @@ impl Run {
             9 => self.restart(),
             10 => self.learn(input),
             _ => {
-                let Some(at) = self.pick(input) else { return };
-                let Sent { bytes, topic, .. } = self.sent[at].clone();
-                self.deliver(&bytes, topic, false);
+                let Some(sent) = self.pick(input) else { return };
+                self.deliver(&sent.bytes, sent.topic, false);
             }
         }
     }
 
-    fn pick(&self, input: &mut Input<'_>) -> Option<usize> {
-        let at = input.index(self.sent.len());
-        (at < self.sent.len()).then_some(at)
+    fn pick(&self, input: &mut Input<'_>) -> Option<Sent> {
+        self.sent.get(input.index(self.sent.len())).cloned()
     }
 
     fn secret(&mut self) -> Secret {
@@ -120,11 +118,8 @@ impl Run {
         let (fresh, retain, will) = (who & 4 != 0, kind & 1 != 0, kind & 2 != 0);
         let topic = usize::from(kind >> 2) % TOPICS.len();
         let payload = input.bytes().to_vec();
-        let same = self.senders[who]
-            .session
-            .as_ref()
-            .is_some_and(|(e, _)| *e == epoch);
-        if !same || fresh || will {
+        let session = self.senders[who].session.as_ref();
+        if session.is_none_or(|(e, _)| *e != epoch) || fresh || will {
             let seed = self.secret();
             let session = self.start(who, epoch, &seed);
             self.senders[who].session = Some((epoch, session));
@@ -142,11 +137,7 @@ impl Run {
             },
             sequence: (times & 4 != 0).then_some(u32::from(times >> 3)),
             retain,
-            padding: if kind & 32 != 0 {
-                Padding::Bucket(64)
-            } else {
-                Padding::None
-            },
+            padding: [Padding::None, Padding::Bucket(64)][usize::from(kind >> 5 & 1)],
             ..Outgoing::new(Topic::new(TOPICS[topic]).unwrap())
         };
         let mut out = vec![0; payload.len() + 512];
@@ -177,11 +168,8 @@ impl Run {
             let opened = self.deliver(&bytes, topic, false);
             let denied = sender.0 == 1 && topic == 2;
             let known = epoch < self.known.epochs && !self.known.hidden[who];
-            assert_eq!(
-                opened,
-                known && !future && !denied,
-                "the newest message of a sender opens"
-            );
+            let opens = known && !future && !denied;
+            assert_eq!(opened, opens, "the newest message of a sender opens");
         }
     }
 
@@ -205,10 +193,8 @@ impl Run {
     }
 
     fn damaged(&mut self, input: &mut Input<'_>) {
-        let Some(at) = self.pick(input) else { return };
-        let Sent {
-            mut bytes, topic, ..
-        } = self.sent[at].clone();
+        let Some(sent) = self.pick(input) else { return };
+        let (mut bytes, topic) = (sent.bytes, sent.topic);
         let place = input.index(bytes.len());
         match input.byte() % 3 {
             0 => bytes.truncate(place),
@@ -219,26 +205,24 @@ impl Run {
     }
 
     fn moved(&mut self, input: &mut Input<'_>) {
-        let Some(at) = self.pick(input) else { return };
-        let Sent { bytes, topic, .. } = self.sent[at].clone();
-        self.deliver(&bytes, (topic + 1) % TOPICS.len(), input.byte() & 1 == 1);
+        let Some(sent) = self.pick(input) else { return };
+        let topic = (sent.topic + 1) % TOPICS.len();
+        self.deliver(&sent.bytes, topic, input.byte() & 1 == 1);
     }
 
     fn retained(&mut self, input: &mut Input<'_>) {
-        let Some(at) = self.pick(input) else { return };
-        let Sent { bytes, topic, .. } = self.sent[at].clone();
-        self.deliver(&bytes, topic, true);
+        let Some(sent) = self.pick(input) else { return };
+        self.deliver(&sent.bytes, sent.topic, true);
     }
 
     /// Another reader of the group knows all session keys: it changes a plaintext and encrypts it
     /// again.
     fn forged(&mut self, input: &mut Input<'_>) {
-        let Some((at, mut plain, secrets)) = self.insider(input) else {
+        let Some((sent, mut plain, secrets)) = self.insider(input) else {
             return;
         };
-        let Sent { bytes, topic, .. } = self.sent[at].clone();
-        let mut header = Header::parse(&bytes).unwrap();
-        let mut topic = topic;
+        let mut header = Header::parse(&sent.bytes).unwrap();
+        let mut topic = sent.topic;
         match input.byte() % 4 {
             0 => header.counter ^= 1,
             1 => topic = (topic + 1) % TOPICS.len(),
@@ -254,51 +238,36 @@ impl Run {
 
     /// The same insider takes a signed message over into a session of its own (threat model A7).
     fn rewrapped(&mut self, input: &mut Input<'_>) {
-        let Some((at, plain, _)) = self.insider(input) else {
+        let Some((sent, plain, _)) = self.insider(input) else {
             return;
         };
-        let Sent {
-            bytes,
-            topic,
-            epoch,
-            ..
-        } = self.sent[at].clone();
-        let to = &Epoch::all()[(epoch + usize::from(input.byte() & 1)) % 2];
+        let to = &Epoch::all()[(sent.epoch + usize::from(input.byte() & 1)) % 2];
         let seed = self.secret();
         let (enc, secrets) =
             session_sender(&to.key_pair.public(), &to.psk, &to.announcement, &seed).unwrap();
         let header = Header {
             key_id: KeyId::of(&to.announcement),
             enc,
-            ..Header::parse(&bytes).unwrap()
+            ..Header::parse(&sent.bytes).unwrap()
         };
-        let forged = encrypt(&header, &secrets, topic, plain);
-        self.deliver(&forged, topic, false);
+        let forged = encrypt(&header, &secrets, sent.topic, plain);
+        self.deliver(&forged, sent.topic, false);
     }
 
-    fn insider(&mut self, input: &mut Input<'_>) -> Option<(usize, Vec<u8>, SessionSecrets)> {
-        let at = self.pick(input)?;
-        let Sent {
-            bytes,
-            epoch,
-            topic,
-            ..
-        } = &self.sent[at];
-        let epoch = &Epoch::all()[*epoch];
-        let header = Header::parse(bytes).unwrap();
+    fn insider(&mut self, input: &mut Input<'_>) -> Option<(Sent, Vec<u8>, SessionSecrets)> {
+        let sent = self.pick(input)?;
+        let epoch = &Epoch::all()[sent.epoch];
+        let header = Header::parse(&sent.bytes).unwrap();
         let enc: &[u8; ENC_LEN] = &header.enc;
-        let secrets =
-            session_receiver(&epoch.key_pair, &epoch.psk, &epoch.announcement, enc).unwrap();
-        let (head, rest) = bytes.split_at(header.encoded_len());
+        let secrets = session_receiver(&epoch.key_pair, &epoch.psk, &epoch.announcement, enc);
+        let secrets = secrets.unwrap();
+        let (head, rest) = sent.bytes.split_at(header.encoded_len());
         let (text, tag) = rest.split_last_chunk().unwrap();
-        let mut plain = text.to_vec();
-        let aad = aad(head, *topic);
+        let (mut plain, aad) = (text.to_vec(), aad(head, sent.topic));
         let nonce = secrets.nonce(header.counter.into());
-        secrets
-            .key
-            .open_in_place(&nonce, &aad, &mut plain, tag)
-            .unwrap();
-        Some((at, plain, secrets))
+        let opened = secrets.key.open_in_place(&nonce, &aad, &mut plain, tag);
+        opened.unwrap();
+        Some((sent, plain, secrets))
     }
 
     /// A crash: memory is lost, what was stored after each message is there.
@@ -343,10 +312,8 @@ impl Run {
             now: Some(NOW_MS),
             ..Request::new(Topic::new(TOPICS[topic]).unwrap())
         };
-        let opened = self
-            .reader
-            .open(&request, &self.known, &self.known, &mut buf);
-        let rejection = match opened {
+        let known = &self.known;
+        let rejection = match self.reader.open(&request, known, known, &mut buf) {
             Ok(message) => {
                 let sent = self.sent.iter_mut().find(|sent| sent.bytes == bytes);
                 let sent = sent.expect("opened what nobody sealed");
@@ -355,10 +322,8 @@ impl Run {
                 assert_eq!(message.credential_serial(), sent.card);
                 assert_eq!(topic, sent.topic, "moved to another topic");
                 assert_eq!(message.epoch(), sent.epoch as u64 + 1);
-                assert_eq!(
-                    (message.retain(), message.is_will()),
-                    (sent.retain, sent.will)
-                );
+                assert_eq!(message.retain(), sent.retain);
+                assert_eq!(message.is_will(), sent.will);
                 assert_eq!(message.is_retained_delivery(), retained);
                 assert!(!retained || sent.retain, "retained, but not by its sender");
                 assert!(retained || !sent.opened_live, "opened twice");
@@ -373,16 +338,11 @@ impl Run {
                 assert_eq!(buf, bytes, "{rejection}: the envelope is to be kept");
             }
             Some(rejection) => {
-                let wiped = buf.iter().all(|byte| *byte == 0);
-                assert!(
-                    wiped || buf == bytes,
-                    "{rejection}: plaintext left in the buffer"
-                );
+                let clean = buf == bytes || buf.iter().all(|byte| *byte == 0);
+                assert!(clean, "{rejection}: plaintext left in the buffer");
                 assert!(!matches!(rejection, Rejection::Own));
-                assert!(
-                    self.reader.next_dirty().is_none(),
-                    "{rejection}: changed the state"
-                );
+                let change = self.reader.next_dirty();
+                assert!(change.is_none(), "{rejection}: changed the state");
             }
         }
         while let Some(change) = self.reader.next_dirty() {
@@ -404,7 +364,7 @@ impl Run {
 pub(super) fn records() -> Vec<(String, Vec<u8>)> {
     let mut run = Run::new();
     // A retained message, a will, and more sessions than are remembered.
-    for (who, kind) in [
+    let sealed = [
         (1, 65),
         (1, 67),
         (5, 64),
@@ -412,7 +372,8 @@ pub(super) fn records() -> Vec<(String, Vec<u8>)> {
         (5, 64),
         (5, 64),
         (5, 65),
-    ] {
+    ];
+    for (who, kind) in sealed {
         run.seal(&mut Input::new(&[who, kind, 2, 1, b'x']));
     }
     let named = run.stored.into_values().zip(0..);

@@ -52,16 +52,9 @@ fn leases(add: Add<'_>) {
         log_size: 1000,
         log_head: Digest([3; 32]),
     };
-    let empty_log = HeartbeatFields {
-        log_size: 0,
-        log_head: Digest::ZERO,
-        ..heartbeat
-    };
-    let endless = HeartbeatFields {
-        issued_at: u64::MAX,
-        lease: u32::MAX,
-        ..heartbeat
-    };
+    let (mut empty_log, mut endless) = (heartbeat, heartbeat);
+    (empty_log.log_size, empty_log.log_head) = (0, Digest::ZERO);
+    (endless.issued_at, endless.lease) = (u64::MAX, u32::MAX);
     extended(&heartbeat, add, "heartbeat");
     let answer = NonceAnswerFields {
         domain: DOMAIN,
@@ -74,10 +67,8 @@ fn leases(add: Add<'_>) {
         announcement: Digest([2; 32]),
         lease: 21_600,
     };
-    let nobody = NonceAnswerFields {
-        member: MemberNumber(0),
-        ..answer
-    };
+    let mut nobody = answer;
+    nobody.member = MemberNumber(0);
     table! { add:
         "heartbeat":    "real",      fields(&heartbeat);
         "heartbeat":    "empty-log", fields(&empty_log);
@@ -98,16 +89,13 @@ fn confirmations(add: Add<'_>) {
     let entries = [entry(1), entry(2), entry(2)];
     let mut of = |name: &str, entries: &[ConfirmationEntry]| {
         let (mut list, member) = ([0; 512], MemberNumber(7));
-        let entries = List::encode(entries, &mut list).unwrap();
-        add(
-            "confirmation",
-            name,
-            fields(&Confirmation {
-                domain: DOMAIN,
-                member,
-                entries,
-            }),
-        );
+        let (domain, entries) = (DOMAIN, List::encode(entries, &mut list).unwrap());
+        let made = Confirmation {
+            domain,
+            member,
+            entries,
+        };
+        add("confirmation", name, fields(&made));
     };
     of("one", &entries[..1]);
     of("two", &entries[..2]);
@@ -121,11 +109,8 @@ fn packages(add: Add<'_>) {
     // Packages of different members have the same number; the target makes them one member's.
     for (name, packages) in [("one", &own[..1]), ("same-number", &own[..2])] {
         let mut list = [0; 1024];
-        add(
-            "package_set",
-            name,
-            encoded(&List::encode(packages, &mut list).unwrap()),
-        );
+        let list = List::encode(packages, &mut list).unwrap();
+        add("package_set", name, encoded(&list));
     }
 }
 
@@ -162,24 +147,16 @@ fn tokens(add: Add<'_>) {
         "token": "text",            text.as_bytes().to_vec();
         "token": "text-with-space", format!(" {}\n", *text).into_bytes();
     }
-    let head = (
-        1_u8,
-        1_u8,
-        *token.root_key.as_bytes(),
-        [2_u8; 8],
-        [3_u8; 32],
-    );
+    let root_key = *token.root_key.as_bytes();
+    let head = (1_u8, 1_u8, root_key, [2_u8; 8], [3_u8; 32]);
     for (name, pattern, broker) in table! {
         "any":    "",       "";
         "exact":  "pump-7", "mqtt://[::1]:1883";
         "prefix": "pump-*", "mqtts://broker.example:8883";
         "star":   "*",      "";
     } {
-        add(
-            "token",
-            name,
-            encoded(&(head, NOW, pattern, "_sealmq/x", broker)),
-        );
+        let token = (head, NOW, pattern, "_sealmq/x", broker);
+        add("token", name, encoded(&token));
     }
 }
 

@@ -49,18 +49,11 @@ impl Plan {
     pub(super) fn input(&self) -> Json {
         let (draft, m) = (&self.draft, &self.draft.message);
         let mut input = object! {
-            announcement_hash: self.announcement,
-            group_key: self.group_key,
-            psk: self.psk,
-            device_secret: self.device_secret,
-            rng: self.rng,
-            session_number: m.number,
+            announcement_hash: self.announcement, group_key: self.group_key, psk: self.psk,
+            device_secret: self.device_secret, rng: self.rng, session_number: m.number,
             identity_seed: *identity(draft.name).seed().expose(),
-            credential_hash: draft.credential_hash,
-            credential_serial: self.credential_serial,
-            sender: m.sender,
-            counter: draft.counter,
-            topic: Json::text(&draft.topic),
+            credential_hash: draft.credential_hash, credential_serial: self.credential_serial,
+            sender: m.sender, counter: draft.counter, topic: Json::text(&draft.topic),
         };
         for (name, value) in [("sent_at", m.sent_at), ("sequence", m.sequence)] {
             if let Some(value) = value {
@@ -92,11 +85,9 @@ impl Plan {
         }
         let number = self.draft.message.number;
         let prk = extract(&Secret::new(self.device_secret), &[&self.rng]);
-        let hedged = DeviceSecret::new(Secret::new(self.device_secret)).hedge(
-            &Entropy::take(&mut self.rng.clone()).unwrap(),
-            Purpose::Session,
-            number,
-        );
+        let entropy = Entropy::take(&mut self.rng.clone()).unwrap();
+        let device_secret = DeviceSecret::new(Secret::new(self.device_secret));
+        let hedged = device_secret.hedge(&entropy, Purpose::Session, number);
         let psk = Secret::new(self.psk);
         self.draft.session =
             Session::with_seed(&self.group_key, &psk, &self.announcement, &hedged.seed).unwrap();
@@ -108,15 +99,10 @@ impl Plan {
         let signature = draft.transcript().sign(draft.name, &body);
         let envelope = draft.envelope();
         let mut intermediate = object! {
-            prk: *prk.expose(),
-            seed: *hedged.seed.expose(),
-            next_device_secret: *hedged.next.expose(),
-            session_psk: hpke::session_psk(&psk),
-            enc: draft.session.enc,
-            message_key: draft.session.message_key,
-            base_nonce: Json::hex(draft.session.base_nonce),
-            nonce: Json::hex(draft.session.nonce(counter)),
-            header: Json::hex(draft.session.header(counter)),
+            prk: *prk.expose(), seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose(),
+            session_psk: hpke::session_psk(&psk), enc: draft.session.enc,
+            message_key: draft.session.message_key, base_nonce: Json::hex(draft.session.base_nonce),
+            nonce: Json::hex(draft.session.nonce(counter)), header: Json::hex(draft.session.header(counter)),
             topic_hash: sha256(&[draft.topic.as_bytes()]),
             aad: Json::hex(draft.session.aad(counter, draft.topic.as_bytes())),
         };
@@ -147,8 +133,6 @@ fn padded(len: usize, mode: u8, bucket: u32) -> usize {
     (len + mask) & !mask
 }
 
-const LARGEST: &str = "Every number at its limit: 144 bytes around an empty payload.";
-
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let mut seal = |id: &str, comment: &str, padding: (u8, u32), change: &dyn Fn(&mut Draft)| {
         let mut plan = Plan::new(scene, id).message(change);
@@ -159,32 +143,25 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let none = (0, 0);
     let bare = |d: &mut Draft| d.message.sent_at = None;
 
-    let lengths = [
-        seal(
-            "example",
-            "The example of envelope.md §2: 141 bytes.",
-            none,
-            &|d| d.message.retain = true,
-        ),
-        seal(
-            "smallest",
-            "The smallest envelope: 126 bytes.",
-            none,
-            &|d| {
-                bare(d);
-                (d.message.sender, d.message.number) = (1, 1);
-                d.message.payload.clear();
-            },
-        ),
-        seal("largest-overhead", LARGEST, none, &|d| {
-            d.counter = (1 << 21) - 1;
-            (d.message.sender, d.message.number) = ((1 << 28) - 1, (1 << 35) - 1);
-            (d.message.sent_at, d.message.sequence) = (Some((1 << 42) - 1), Some((1 << 21) - 1));
-            d.message.payload.clear();
-        }),
-    ];
-    assert_eq!(lengths, [141, 126, 144]);
-
+    let smallest = |d: &mut Draft| {
+        bare(d);
+        (d.message.sender, d.message.number) = (1, 1);
+        d.message.payload.clear();
+    };
+    let largest = |d: &mut Draft| {
+        d.counter = (1 << 21) - 1;
+        (d.message.sender, d.message.number) = ((1 << 28) - 1, (1 << 35) - 1);
+        (d.message.sent_at, d.message.sequence) = (Some((1 << 42) - 1), Some((1 << 21) - 1));
+        d.message.payload.clear();
+    };
+    let mut sized = |id: &str, comment: &str, len: usize, change: &dyn Fn(&mut Draft)| {
+        assert_eq!(seal(id, comment, none, change), len);
+    };
+    table! { sized:
+        "example": "The example of envelope.md §2: 141 bytes.", 141, &|d| d.message.retain = true;
+        "smallest": "The smallest envelope: 126 bytes.", 126, &smallest;
+        "largest-overhead": "Every number at its limit: 144 bytes around an empty payload.", 144, &largest;
+    }
     table! { seal:
         "bare": "No flag at all.", none, &bare;
         "retain": "RETAIN alone.",

@@ -47,10 +47,8 @@ impl Log {
         let entries = Json::Array(self.entries.iter().map(Json::hex).collect());
         let mut input = object! { entries: entries };
         if let Some(known) = known {
-            input = input.with(
-                "known",
-                object! { log_size: known.size, log_head: known.head },
-            );
+            let known = object! { log_size: known.size, log_head: known.head };
+            input = input.with("known", known);
         }
         AUDIT_LOG.case(id, comment, input)
     }
@@ -65,43 +63,49 @@ impl Log {
 const MEMBER: MemberNumber = MemberNumber(7);
 
 pub(crate) const fn removed(member: u32) -> What<'static> {
-    What::Removed {
-        member: MemberNumber(member),
+    let member = MemberNumber(member);
+    What::Removed { member }
+}
+
+pub(crate) const fn signed(topic: &str, hash: Digest) -> What<'_> {
+    What::Signed { topic, hash }
+}
+
+/// With the key of that name.
+pub(crate) fn enrolled(member: MemberNumber, name: &'static str) -> What<'static> {
+    let key = public(name);
+    What::Enrolled { member, key, name }
+}
+
+pub(crate) const fn generation(group: GroupId, number: u32, epoch: u64) -> What<'static> {
+    What::Generation {
+        group,
+        number,
+        epoch,
+    }
+}
+
+pub(crate) const fn delegated_in(serial: u32, hash: Digest) -> What<'static> {
+    What::Delegation { serial, hash }
+}
+
+pub(crate) const fn resumed(serial: u32, log_size: u64, log_head: Digest) -> What<'static> {
+    What::Resumed {
+        serial,
+        log_size,
+        log_head,
     }
 }
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     let topic = format!("{}/m/7/credential", default_prefix(&domain()));
-    let (hash, key, log_head) = (
-        digest("credential of sensor-7"),
-        public("sensor-7"),
-        digest("head in the backup"),
-    );
     let steps = [
-        What::Delegation {
-            serial: 1,
-            hash: digest("delegation 1"),
-        },
-        What::Enrolled {
-            member: MEMBER,
-            key,
-            name: "sensor-7",
-        },
-        What::Signed {
-            topic: &topic,
-            hash,
-        },
-        What::Generation {
-            group: plant(),
-            number: 2,
-            epoch: 300,
-        },
+        delegated_in(1, digest("delegation 1")),
+        enrolled(MEMBER, "sensor-7"),
+        signed(&topic, digest("credential of sensor-7")),
+        generation(plant(), 2, 300),
         removed(7),
-        What::Resumed {
-            serial: 2,
-            log_size: 3,
-            log_head,
-        },
+        resumed(2, 3, digest("head in the backup")),
     ];
     let whole = Log::of(&steps);
     good(&whole, &steps, file);
@@ -111,10 +115,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 
 fn good(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
     let (none, older) = (Log::default(), Log::of(&steps[..3]));
-    let odd = What::Signed {
-        topic: "a/+/b\u{200b}",
-        hash: digest("x"),
-    };
+    let odd = signed("a/+/b\u{200b}", digest("x"));
     let case = |id: &str, comment: &str, log: &Log, known| log.good(id, comment, known);
     table! { case => file:
         "empty": "A log without entries.", &none, None => valid;
@@ -153,13 +154,8 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
         let log = altered(whole, |log| log.raw(entry.to_vec()));
         log.case(id, comment, None).attacks(&["E1"])
     };
-    let next = |what: What<'_>| {
-        body(&Entry {
-            previous: whole.head,
-            at: 5,
-            what,
-        })
-    };
+    let (previous, at) = (whole.head, 5);
+    let next = |what: What<'_>| body(&Entry { previous, at, what });
     let (key, hash) = (public("sensor-7"), digest("x"));
     let right = next(removed(7));
     table! { last => file:
@@ -175,15 +171,11 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
     }
     // Entry: 32 bytes of hash, one of time, one of kind, two of length, the topic, 32 of hash.
     let longest = "x".repeat(2048 - 32 - 1 - 1 - 2 - 32);
-    let at_limit = What::Signed {
-        topic: &longest,
-        hash,
-    };
+    let at_limit = signed(&longest, hash);
     assert_eq!(next(at_limit).len(), 2048);
-    let signed = |id: &str, comment: &str, topic: &str| {
-        last(id, comment, &next(What::Signed { topic, hash }))
-    };
-    table! { signed => file:
+    let of_topic =
+        |id: &str, comment: &str, topic: &str| last(id, comment, &next(signed(topic, hash)));
+    table! { of_topic => file:
         "topic-empty":   "No topic.",                  ""                                       => "encoding";
         "topic-control": "A control character.",       &format!("{topic}\u{1b}[2J")             => "encoding";
         "topic-c1":      "A control character of C1.", &format!("{topic}\u{85}")                => "encoding";
@@ -192,9 +184,6 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
         "2049":          "An entry of 2049 bytes.",    &format!("{longest}x")                   => "encoding";
     }
     let whole_and_longest = altered(whole, |log| log.add(5, at_limit));
-    file.push(
-        whole_and_longest
-            .good("2048", "An entry of 2048 bytes.", None)
-            .attacks(&[]),
-    );
+    let case = whole_and_longest.good("2048", "An entry of 2048 bytes.", None);
+    file.push(case.attacks(&[]));
 }

@@ -3,12 +3,11 @@
 mod refused;
 mod resuming;
 
-use sealmq_authority::What;
 use sealmq_core::object::Role;
 use sealmq_keys::{DelegatedKey, ReservedTopic, Roles, default_prefix};
 
 use self::refused::refused;
-use super::audit::{Log, removed};
+use super::audit::{Log, delegated_in, enrolled, generation, removed, signed};
 use super::follower::fixtures;
 use super::heartbeat::heartbeat;
 use super::objects::refused_list_of;
@@ -24,10 +23,8 @@ const REMOVED_BEFORE: u32 = 4;
 
 fn delegation(serial: u32) -> Vec<u8> {
     let mut keys = delegated(1);
-    keys.push(DelegatedKey {
-        key: *heart().verifying_key().as_bytes(),
-        roles: Roles::NONE.with(Role::Heartbeat),
-    });
+    let (key, roles) = (public("heart 1"), Roles::NONE.with(Role::Heartbeat));
+    keys.push(DelegatedKey { key, roles });
     delegation_with(serial, &elements(&keys), &[], |_| {})
 }
 
@@ -58,58 +55,23 @@ impl Life {
         group.rotate_times(6);
         let announced = |log: &mut Log, epoch: u64| {
             let topic = topic(ReservedTopic::Announcement(group.id, epoch));
-            log.add(
-                NOW,
-                What::Signed {
-                    topic: &topic,
-                    hash: group.epoch(epoch).hash,
-                },
-            );
+            log.add(NOW, signed(&topic, group.epoch(epoch).hash));
         };
         let mut log = Log::default();
-        log.add(
-            NOW,
-            What::Delegation {
-                serial: 1,
-                hash: hash(&delegation(1)),
-            },
-        );
+        log.add(NOW, delegated_in(1, hash(&delegation(1))));
         (1..=COPIED_AT).for_each(|epoch| announced(&mut log, epoch));
         // Known to the store: a copy of the log begins with it.
         log.add(NOW, removed(REMOVED_BEFORE));
         let own = log.clone();
-        let (member, name) = (MemberNumber(9), "late-9");
+        let member = MemberNumber(9);
         let credential = topic(ReservedTopic::Credential(member));
-        log.add(
-            NOW,
-            What::Enrolled {
-                member,
-                key: public(name),
-                name,
-            },
-        );
-        log.add(
-            NOW,
-            What::Signed {
-                topic: &credential,
-                hash: digest("credential of late-9"),
-            },
-        );
+        log.add(NOW, enrolled(member, "late-9"));
+        log.add(NOW, signed(&credential, digest("credential of late-9")));
         log.add(NOW, removed(5));
-        log.add(
-            NOW,
-            What::Generation {
-                group: group.id,
-                number: 4,
-                epoch: 4,
-            },
-        );
+        log.add(NOW, generation(group.id, 4, 4));
         (COPIED_AT + 1..=5).for_each(|epoch| announced(&mut log, epoch));
-        Self {
-            group,
-            own,
-            whole: log,
-        }
+        let whole = log;
+        Self { group, own, whole }
     }
 
     /// What the store has.
@@ -185,11 +147,8 @@ fn evidence(life: &Life, file: &mut VectorFile) {
     // What is seen, and whether it is evidence.
     let case = |id: &str, comment: &str, found: &[(Json, bool)]| {
         let evidence = found.iter().map(|(_, is)| Json::Bool(*is)).collect();
-        let case = life.case(
-            id,
-            comment,
-            found.iter().map(|(seen, _)| seen.clone()).collect(),
-        );
+        let found = found.iter().map(|(seen, _)| seen.clone());
+        let case = life.case(id, comment, found.collect());
         case.result(object! { evidence: Json::Array(evidence) })
     };
     let (own, whole) = (&life.own, &life.whole);

@@ -78,24 +78,12 @@ impl<'a> Welcome<'a> {
     fn object(&self) -> Vec<u8> {
         let fields = self.fields;
         let path = self.keys.welcome_text(fields.leaf, fields.epoch);
-        let init_key = KemKeyPair::derive(&package_seed(NAME, fields.package_number))
-            .public()
-            .0;
+        let pair = KemKeyPair::derive(&package_seed(NAME, fields.package_number));
+        let (info, aad) = (welcome_info(&fields), welcome_aad(Suite::One, &fields));
         let seed = secret("another welcome");
-        let (enc, sealed) = hpke::seal_base(
-            &init_key,
-            &welcome_info(&fields),
-            &welcome_aad(Suite::One, &fields),
-            &seed,
-            &path,
-        );
-        let signer = controller(self.signer);
-        welcome_object(
-            Suite::One,
-            (&fields, NO_EXTENSIONS),
-            (&enc, &sealed),
-            &signer,
-        )
+        let (enc, sealed) = hpke::seal_base(&pair.public().0, &info, &aad, &seed, &path);
+        let (fields, signer) = ((&fields, NO_EXTENSIONS), controller(self.signer));
+        welcome_object(Suite::One, fields, (&enc, &sealed), &signer)
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut WelcomeFields)) -> Self {
@@ -202,10 +190,8 @@ impl<'a> Follower<'a> {
         // Path keys and slots are stated where all epochs in between are the group's own.
         if self.current < self.group.next_epoch() {
             let keys = self.keys.path_bytes(self.leaf, self.base);
-            state = state.with(
-                "path_keys",
-                Json::Array(keys.chunks(32).map(Json::hex).collect()),
-            );
+            let keys = keys.chunks(32).map(Json::hex).collect();
+            state = state.with("path_keys", Json::Array(keys));
             state = state.with("slots", self.slots());
         }
         self.step(object, object! { accepted: state }, None)
@@ -220,11 +206,8 @@ impl<'a> Follower<'a> {
     /// A healing announcement has to come first.
     pub(crate) fn asks(self, epoch: u64, ask_epoch: u64) -> Self {
         let object = self.group.announcement(epoch).to_vec();
-        self.step(
-            &object,
-            object! { reason: "needs_healing", ask_epoch: ask_epoch },
-            Some("needs_healing"),
-        )
+        let expect = object! { reason: "needs_healing", ask_epoch: ask_epoch };
+        self.step(&object, expect, Some("needs_healing"))
     }
 
     /// The group's announcement of this epoch is refused.
@@ -268,11 +251,8 @@ impl<'a> Follower<'a> {
 
     /// The same of any announcement.
     pub(crate) fn asks_chunk_of(self, object: &[u8], number: u32) -> Self {
-        self.step(
-            object,
-            object! { reason: "needs_chunk", ask_chunk: number },
-            Some("needs_chunk"),
-        )
+        let expect = object! { reason: "needs_chunk", ask_chunk: number };
+        self.step(object, expect, Some("needs_chunk"))
     }
 
     // --- another welcome ---
@@ -356,16 +336,11 @@ impl<'a> Follower<'a> {
     /// Puts the vector into the file.
     pub(crate) fn done(self, file: &mut VectorFile) {
         let input = object! {
-            authority: authority_json(&authority(self.serial)),
-            group: self.group.id.0,
-            skew: 300_u16,
-            member: self.member,
-            steps: Json::Array(self.steps),
+            authority: authority_json(&authority(self.serial)), group: self.group.id.0, skew: 300_u16,
+            member: self.member, steps: Json::Array(self.steps),
         };
-        let case = FOLLOW
-            .case(self.id, self.comment, input)
-            .attacks(&self.attacks);
-        file.push(case.reason(self.reason));
+        let case = FOLLOW.case(self.id, self.comment, input);
+        file.push(case.attacks(&self.attacks).reason(self.reason));
     }
 }
 
@@ -373,9 +348,7 @@ impl<'a> Follower<'a> {
 pub(crate) fn fixtures(group: &Group, file: &mut VectorFile) {
     for epoch in &group.epochs {
         assert!(!body_of(&epoch.announcement, sealmq_core::object::Kind::Announcement).is_empty());
-        file.fixture(
-            format!("{}-{}", group.label, epoch.number),
-            Json::hex(&epoch.announcement),
-        );
+        let name = format!("{}-{}", group.label, epoch.number);
+        file.fixture(name, Json::hex(&epoch.announcement));
     }
 }

@@ -45,10 +45,7 @@ fn settled(newest: u64) -> Group {
 
 /// Generation 2 began at epoch 10, and its welcome has not come.
 fn lacking(newest: u64) -> Group {
-    Group {
-        generation: (2, 10),
-        ..settled(newest)
-    }
+    altered(&settled(newest), |group| group.generation = (2, 10))
 }
 
 fn package(number: u32, set: u32, seconds: u64, epoch: u64) -> Package {
@@ -119,19 +116,10 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 fn window(file: &mut VectorFile) {
     let one = |seconds| [package(1, 1, seconds, 10)];
     let old = |days: u64| [package(1, 1, days * DAY, 10), package(2, 2, DAY, 40)];
-    let none = |newest| Group {
-        window: 0,
-        ..lacking(newest)
-    };
+    let none = |newest| altered(&lacking(newest), |group| group.window = 0);
     let within = [package(1, 1, 14 * DAY, 10), package(2, 2, DAY, 12)];
-    let without = Group {
-        installed: None,
-        ..settled(14)
-    };
-    let removed = Group {
-        removed: true,
-        ..lacking(14)
-    };
+    let without = altered(&settled(14), |group| group.installed = None);
+    let removed = altered(&lacking(14), |group| group.removed = true);
     table! { of => file:
         "window-edge": "Window + 1 epochs old, without a welcome.",
             lacking(13), &one(3600), &[1], true => valid;
@@ -159,10 +147,7 @@ fn window(file: &mut VectorFile) {
 /// Below the installed welcome's package none serves.
 fn passed(file: &mut VectorFile) {
     let packages = [package(3, 1, 3600, 10), package(5, 1, 3600, 10)];
-    let installed = |newest| Group {
-        installed_package: 4,
-        ..settled(newest)
-    };
+    let installed = |newest| altered(&settled(newest), |group| group.installed_package = 4);
     table! { of => file:
         "passed": "The installed welcome was sealed to a later package than one of them.",
             installed(14), &packages, &[5], false => valid;
@@ -174,14 +159,8 @@ fn passed(file: &mut VectorFile) {
 /// A generation without a welcome wants packages that were made since it began.
 fn generation(file: &mut VectorFile) {
     let fresh = |id: &str, comment: &str, newest: u64, epoch: u64, seconds: u64, due: bool| {
-        of(
-            id,
-            comment,
-            lacking(newest),
-            &[package(1, 1, seconds, epoch)],
-            &[1],
-            due,
-        )
+        let one = [package(1, 1, seconds, epoch)];
+        of(id, comment, lacking(newest), &one, &[1], due)
     };
     table! { fresh => file:
         "made-before": "Made before the generation's first epoch was known.", 10, 9, 5, true => valid;
@@ -192,18 +171,10 @@ fn generation(file: &mut VectorFile) {
         "half-window-young": "Older than half of the window, within a minute.", 12, 10, 59, false => valid;
         "half-window-minute": "Older than half of the window, a minute old.", 12, 10, 60, true => valid;
     }
-    let odd = |newest| Group {
-        window: 3,
-        ..lacking(newest)
-    };
-    let moved = Group {
-        installed: Some(2),
-        ..lacking(13)
-    };
-    let (two, hour) = (
-        [package(1, 1, 3600, 9), package(2, 2, 30, 11)],
-        [package(1, 1, 3600, 10)],
-    );
+    let odd = |newest| altered(&lacking(newest), |group| group.window = 3);
+    let moved = altered(&lacking(13), |group| group.installed = Some(2));
+    let two = [package(1, 1, 3600, 9), package(2, 2, 30, 11)];
+    let hour = [package(1, 1, 3600, 10)];
     table! { of => file:
         "half-of-3": "Window 3: one epoch old.", odd(11), &hour, &[1], false => valid;
         "half-of-3-passed": "Window 3: two epochs old.", odd(12), &hour, &[1], true => valid;
@@ -217,10 +188,9 @@ fn generation(file: &mut VectorFile) {
 /// By age alone.
 fn age(file: &mut VectorFile) {
     let aged = |id: &str, comment: &str, seconds: u64, validity: u64, due: bool| {
-        let one = Package {
-            age: (seconds, validity),
-            ..package(1, 1, 0, 10)
-        };
+        let one = altered(&package(1, 1, 0, 10), |package| {
+            package.age = (seconds, validity)
+        });
         of(id, comment, settled(10), &[one], &[1], due)
     };
     table! { aged => file:
@@ -233,19 +203,11 @@ fn age(file: &mut VectorFile) {
 
 /// A welcome that was too old: its package ends at once, all older ones with the next set.
 fn refusal(file: &mut VectorFile) {
-    let packages = [
-        package(1, 1, 3600, 10),
-        package(2, 1, 3600, 10),
-        package(3, 2, 30, 11),
-    ];
+    let (one, two) = (package(1, 1, 3600, 10), package(2, 1, 3600, 10));
+    let packages = [one, two, package(3, 2, 30, 11)];
     let refused = |id: &str, comment: &str, group: Group, number: u32, kept: &[u32]| {
-        life(
-            (id, comment),
-            &[group],
-            &packages,
-            Some(number),
-            (kept, true),
-        )
+        let verdict = (kept, true);
+        life((id, comment), &[group], &packages, Some(number), verdict)
     };
     table! { refused => file:
         "refused": "The welcome to package 2 was too old.", lacking(11), 2, &[1, 3] => valid;
@@ -258,10 +220,7 @@ fn refusal(file: &mut VectorFile) {
 fn groups(file: &mut VectorFile) {
     let two =
         |id: &str, comment: &str, groups: [Group; 2], epochs: [u64; 2], kept: &[u32], due: bool| {
-            let one = Package {
-                epochs: epochs.to_vec(),
-                ..package(1, 1, 3600, 0)
-            };
+            let one = altered(&package(1, 1, 3600, 0), |one| one.epochs = epochs.to_vec());
             life((id, comment), &groups, &[one], None, (kept, due))
         };
     table! { two => file:

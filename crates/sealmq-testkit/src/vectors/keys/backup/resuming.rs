@@ -3,7 +3,7 @@
 use sealmq_authority::What;
 use sealmq_keys::{DelegatedKey, ReservedTopic, Roles};
 
-use super::super::audit::{Log, removed};
+use super::super::audit::{self, Log, delegated_in, enrolled, generation, removed, signed};
 use super::super::objects::{records, refused_list_of};
 use super::{COPIED_AT, Life, NEXT_MEMBER, delegation, resume, seen, topic};
 use crate::vectors::prelude::*;
@@ -19,9 +19,8 @@ fn numbers(life: &Life, file: &mut VectorFile) {
     let welcome = topic(ReservedTopic::Welcome(late, life.group.id));
     let credential = topic(ReservedTopic::Credential(late));
     let first = topic(ReservedTopic::Announcement(office, 1));
-    let (key, name) = (public("late-12"), "late-12");
-    let enrolled = |member: MemberNumber| What::Enrolled { member, key, name };
-    let signed = |topic| What::Signed { topic, hash };
+    let enrolled = |member: MemberNumber| enrolled(member, "late-12");
+    let signed = |topic| signed(topic, hash);
     // Entries, and what they tell: the highest number, who is removed, who is unknown.
     let case = |id: &str,
                 comment: &str,
@@ -43,11 +42,7 @@ fn numbers(life: &Life, file: &mut VectorFile) {
         case.result(object! { evidence: Json::Array(vec![]), resumed: resumed })
     };
     let none = Vec::new;
-    let made = What::Generation {
-        group: office,
-        number: 1,
-        epoch: 1,
-    };
+    let made = generation(office, 1, 1);
     table! { case => file:
         "resume-signed-credential": "A credential alone shows a number.",
             &[signed(&credential)], 12, none(), none() => valid;
@@ -119,11 +114,9 @@ fn resuming(life: &Life, file: &mut VectorFile) {
             resumed(9 + 1024, group(6, 5, 5), vec![5, 6], vec![9]) => valid;
     }
     let refused = || {
-        let entries = records(&[(5, u32::MAX), (12, u32::MAX)]);
-        vec![seen(
-            ReservedTopic::RefusedList(life.group.id),
-            &refused_list_of(life.group.id, &entries),
-        )]
+        let (group, entries) = (life.group.id, records(&[(5, u32::MAX), (12, u32::MAX)]));
+        let list = refused_list_of(group, &entries);
+        vec![seen(ReservedTopic::RefusedList(group), &list)]
     };
     table! { case => file:
         "refused-list": "A refused list at the broker names who was removed, and shows a number.",
@@ -136,39 +129,25 @@ fn resuming(life: &Life, file: &mut VectorFile) {
     let last = MemberNumber((1 << 28) - 1);
     let (number, serial, epoch) = (u32::MAX, u32::MAX, u64::MAX);
     let announced = topic(ReservedTopic::Announcement(life.group.id, epoch));
+    let credential = topic(ReservedTopic::Credential(last));
+    let (key, name) = (public("late-9"), "last");
     let entries = [
         What::Enrolled {
             member: last,
-            key: public("late-9"),
-            name: "last",
+            key,
+            name,
         },
-        What::Signed {
-            topic: &announced,
-            hash,
-        },
-        What::Signed {
-            topic: &topic(ReservedTopic::Credential(last)),
-            hash,
-        },
-        What::Generation {
-            group: life.group.id,
-            number,
-            epoch,
-        },
-        What::Delegation { serial, hash },
-        What::Resumed {
-            serial,
-            log_size: epoch,
-            log_head,
-        },
+        signed(&announced, hash),
+        signed(&credential, hash),
+        generation(life.group.id, number, epoch),
+        delegated_in(serial, hash),
+        audit::resumed(serial, epoch, log_head),
     ];
     let forged = altered(own, |log| {
         entries.iter().for_each(|what| log.add(NOW, *what))
     });
-    let keys = [DelegatedKey {
-        key: public("new controller"),
-        roles: Roles::ALL,
-    }];
+    let (key, roles) = (public("new controller"), Roles::ALL);
+    let keys = [DelegatedKey { key, roles }];
     let new_keys = delegation_with(2, &elements(&keys), &[], |_| {});
     table! { case => file:
         "extreme-entries": "Entries with extreme numbers: none of them counts.",
