@@ -137,7 +137,10 @@ impl Run {
             },
             sequence: (times & 4 != 0).then_some(u32::from(times >> 3)),
             retain,
-            padding: [Padding::None, Padding::Bucket(64)][usize::from(kind >> 5 & 1)],
+            padding: match kind & 32 {
+                0 => Padding::None,
+                _ => Padding::Bucket(64),
+            },
             ..Outgoing::new(Topic::new(TOPICS[topic]).unwrap())
         };
         let mut out = vec![0; payload.len() + 512];

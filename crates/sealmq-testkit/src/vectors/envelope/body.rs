@@ -52,15 +52,8 @@ impl Head {
     }
 
     fn then(&self, rest: &[u8]) -> Vec<u8> {
-        [
-            &[self.flags][..],
-            &self.sender,
-            &[self.hint],
-            &self.number,
-            &self.sent_at,
-            rest,
-        ]
-        .concat()
+        let start = [&[self.flags], &*self.sender, &[self.hint]].concat();
+        [&*start, &self.number, &self.sent_at, rest].concat()
     }
 }
 
@@ -169,11 +162,8 @@ fn properties(bad: &mut Bad<'_>) {
         "user-without-value": "A user property without a value.", &[0x26, 0, 1, b'a'];
         "trailing": "A byte behind the last property.", &[0x01, 1, 0x26];
     }
-    let untimed = Head {
-        flags: flag::PROPERTIES,
-        sent_at: vec![],
-        ..Head::new(0)
-    };
+    let mut untimed = Head::new(0);
+    (untimed.flags, untimed.sent_at) = (flag::PROPERTIES, vec![]);
     let expiry = encode_properties(&[Property::MessageExpiry(60)]);
     table! { bad:
         "properties-past-end": "Properties that reach past the end.", "§5", &head.then(&[9, 0x01, 1]);

@@ -101,11 +101,8 @@ impl Case {
     ) -> Self {
         self.reason = reason;
         self.deliveries.push(object! {
-            topic: Json::text(topic),
-            retained: self.retained,
-            now_ms: self.now,
-            envelope: Json::hex(envelope),
-            expect: expect,
+            topic: Json::text(topic), retained: self.retained, now_ms: self.now,
+            envelope: Json::hex(envelope), expect: expect,
         });
         self
     }
@@ -113,8 +110,8 @@ impl Case {
     /// States the plaintext of the last delivery.
     pub(crate) fn plaintext(mut self, plaintext: &[u8]) -> Self {
         let last = self.deliveries.pop().unwrap();
-        self.deliveries
-            .push(last.with("plaintext", Json::hex(plaintext)));
+        let last = last.with("plaintext", Json::hex(plaintext));
+        self.deliveries.push(last);
         self
     }
 
@@ -122,10 +119,8 @@ impl Case {
     pub(crate) fn done(self, file: &mut VectorFile) {
         let mut input = object! { reader: self.reader };
         if !self.with.is_empty() {
-            let members = self
-                .with
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value));
+            let members = self.with.into_iter();
+            let members = members.map(|(name, value)| (name.to_owned(), value));
             input = input.with("with", Json::Object(members.collect()));
         }
         input = input.with("deliveries", Json::Array(self.deliveries));

@@ -76,12 +76,8 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         |id: &str, comment: &str, attacks: &[&'static str], change: &dyn Fn(&mut Transcript)| {
             let mut transcript = plain.transcript();
             change(&mut transcript);
-            rejected(
-                id,
-                comment,
-                attacks,
-                [&body[..], &transcript.sign("sensor-7", &body)].concat(),
-            );
+            let signature = transcript.sign("sensor-7", &body);
+            rejected(id, comment, attacks, [&body[..], &signature].concat());
         };
     table! { signed:
         "of-suite-2": "Signed for suite 2.", &["D15"], &|t| t.suite = 2;
@@ -106,15 +102,13 @@ fn moved(scene: &Scene, file: &mut VectorFile) {
     let mut rejected =
         |id: &str, comment: &str, attacks: &[&'static str], carried: &dyn Fn(&mut Draft)| {
             let place = plain.change(carried);
+            let envelope = place.encrypt(&plain.plaintext());
+            let then = if id == "topic" { "Replay" } else { "Rejected" };
             Case::new(scene, format!("moved-{id}"), comment, "§9")
                 .attacks(attacks)
-                .raw(&place.topic, &place.encrypt(&plain.plaintext()), "Rejected")
+                .raw(&place.topic, &envelope, "Rejected")
                 .ok(&plain)
-                .raw(
-                    &place.topic,
-                    &place.encrypt(&plain.plaintext()),
-                    if id == "topic" { "Replay" } else { "Rejected" },
-                )
+                .raw(&place.topic, &envelope, then)
                 .done(file);
         };
     table! { rejected:

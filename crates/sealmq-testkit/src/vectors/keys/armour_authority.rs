@@ -1,13 +1,13 @@
 //! Kind `armour`: what goes between the authority and the root, and the log (spec/keys.md §11, §13).
 
 use sealmq_authority::{
-    DelegationRequest, What, encode_audit_log, encode_delegation, encode_delegation_request,
+    DelegationRequest, encode_audit_log, encode_delegation, encode_delegation_request,
 };
 use sealmq_core::crypto::{KemId, RecipientKeyPair};
 use sealmq_keys::{DelegatedKemKey, DelegatedKey, KEM_X25519, KEM_XWING, encode_request};
 
 use super::armour::case;
-use super::audit::Log;
+use super::audit::{Log, delegated_in, removed};
 use crate::vectors::prelude::*;
 
 const DELEGATION: &str = "SEALMQ DELEGATION";
@@ -16,9 +16,8 @@ const LOG: &str = "SEALMQ AUDIT LOG";
 
 /// Any content under any label.
 fn pem(label: &str, content: &[u8]) -> String {
-    encode_request(content)
-        .unwrap()
-        .replace("SEALMQ REQUEST", label)
+    let pem = encode_request(content).unwrap();
+    pem.replace("SEALMQ REQUEST", label)
 }
 
 /// What asks for a delegation, before it is encoded: right or wrong.
@@ -47,13 +46,8 @@ impl Wanted {
     fn content(&self) -> Vec<u8> {
         let entry = |(kem, key): &(u16, Vec<u8>)| body(&DelegatedKemKey { kem: *kem, key });
         let kem_keys: Vec<u8> = self.kem_keys.iter().flat_map(entry).collect();
-        [
-            &domain().0[..],
-            &[self.suite],
-            &blob(&self.keys),
-            &blob(&kem_keys),
-        ]
-        .concat()
+        let lists = [blob(&self.keys), blob(&kem_keys)].concat();
+        [&domain().0[..], &[self.suite], &lists].concat()
     }
 
     fn fields(&self, keys: &[DelegatedKey]) -> Json {
@@ -76,12 +70,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 
 /// Two entries: enough for a list.
 fn log() -> Log {
-    let hash = digest("delegation 1");
-    let member = MemberNumber(7);
-    Log::of(&[
-        What::Delegation { serial: 1, hash },
-        What::Removed { member },
-    ])
+    Log::of(&[delegated_in(1, digest("delegation 1")), removed(7)])
 }
 
 fn good(file: &mut VectorFile) {
@@ -95,13 +84,8 @@ fn good(file: &mut VectorFile) {
         };
         let fields = wanted.fields(&delegated(1));
         let result = object! { bytes: Json::hex(wanted.content()), fields: fields };
-        case(
-            id,
-            comment,
-            REQUEST,
-            &encode_delegation_request(&real).unwrap(),
-        )
-        .result(result)
+        let text = encode_delegation_request(&real).unwrap();
+        case(id, comment, REQUEST, &text).result(result)
     };
     let text = encode_delegation(&delegation(1)).unwrap();
     file.push(case("delegation", "The root's answer.", DELEGATION, &text).result(answer));
@@ -118,9 +102,8 @@ fn good(file: &mut VectorFile) {
         let list: Vec<u8> = log.entries.iter().flat_map(|entry| blob(entry)).collect();
         let fields = object! { entries: Json::Array(log.entries.iter().map(Json::hex).collect()) };
         let result = object! { bytes: Json::hex(blob(&list)), fields: fields };
-        case(id, comment, LOG, &text)
-            .spec(&["keys.md §13"])
-            .result(result)
+        let case = case(id, comment, LOG, &text).result(result);
+        case.spec(&["keys.md §13"])
     };
     table! { logged => file:
         "audit-log-empty": "A log without entries.", Log::default() => valid;
@@ -130,10 +113,8 @@ fn good(file: &mut VectorFile) {
 
 fn bad(file: &mut VectorFile) {
     let right = Wanted::of(1).content();
-    let (request, answer) = (
-        pem(REQUEST, &right),
-        encode_delegation(&delegation(1)).unwrap(),
-    );
+    let request = pem(REQUEST, &right);
+    let answer = encode_delegation(&delegation(1)).unwrap();
     let with = |change: fn(&mut Wanted)| pem(REQUEST, &altered(&Wanted::of(1), change).content());
     table! { case => file:
         "delegation-request-for-delegation": "The question, not the answer.",

@@ -20,9 +20,8 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     let case = |id: &str, comment: &str, root: IdentityKey| {
         let root = root.verifying_key();
         let input = object! { root_key: *root.as_bytes() };
-        DOMAIN
-            .case(id, comment, input)
-            .result(object! { domain: DomainId::of_root(&root).0 })
+        let result = object! { domain: DomainId::of_root(&root).0 };
+        DOMAIN.case(id, comment, input).result(result)
     };
     table! { case => file:
         "domain": "The domain of the root key of all vectors.", identity("root") => valid;
@@ -40,18 +39,14 @@ fn varints(file: &mut VectorFile) {
     for (kind, values) in edges {
         for value in values {
             let input = object! { "type": kind, bytes: Json::hex(varint(*value)) };
-            let case = VARINT.case(
-                &format!("{kind}-{value}"),
-                "An edge of the encoding.",
-                input,
-            );
+            let id = format!("{kind}-{value}");
+            let case = VARINT.case(&id, "An edge of the encoding.", input);
             file.push(case.result(object! { value: *value }));
         }
     }
     let case = |id: &str, comment: &str, kind: &str, bytes: &str| {
-        VARINT
-            .case(id, comment, object! { "type": kind, bytes: bytes })
-            .attacks(&["E1"])
+        let input = object! { "type": kind, bytes: bytes };
+        VARINT.case(id, comment, input).attacks(&["E1"])
     };
     table! { case => file:
         "overlong-0": "80 00 would be a second spelling of 0.", "u64", "8000" => "encoding";
@@ -95,11 +90,8 @@ fn padding(file: &mut VectorFile) {
 fn names(file: &mut VectorFile) {
     let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
     let good = |id: &str, name: &str| {
-        NAME.case(
-            id,
-            "A name from the closed alphabet.",
-            object! { name: name },
-        )
+        let input = object! { name: name };
+        NAME.case(id, "A name from the closed alphabet.", input)
     };
     table! { good => file:
         "one":       "a"       => valid;
@@ -138,26 +130,13 @@ fn hedges(file: &mut VectorFile) {
     let draw_in = |device: [u8; 32], change: ChangeContext, number: u64| {
         let entropy = Entropy::take(&mut rng.clone()).unwrap();
         let hedged = DeviceSecret::new(Secret::new(device)).hedge_change(&entropy, &change, number);
-        let ChangeContext {
-            serial,
-            at,
-            log_head,
-        } = change;
+        let (serial, at, head) = (change.serial, change.at, change.log_head);
         let input = object! {
             device_secret: device, rng: rng, purpose: 5_u8, number: number,
-            change: object! { serial: serial, at: at, log_head: log_head },
+            change: object! { serial: serial, at: at, log_head: head },
         };
-        (
-            hedged,
-            input,
-            [
-                &rng[..],
-                &serial.to_be_bytes(),
-                &at.to_be_bytes(),
-                &log_head,
-            ]
-            .concat(),
-        )
+        let ikm = [&rng[..], &serial.to_be_bytes(), &at.to_be_bytes(), &head].concat();
+        (hedged, input, ikm)
     };
     let case = |id: &str, comment: &str, (hedged, input, ikm): (Hedged, Json, Vec<u8>)| {
         let Some(Json::Text(device)) = input.get("device_secret") else {
@@ -165,18 +144,16 @@ fn hedges(file: &mut VectorFile) {
         };
         let device = Secret::new(hex::decode(device).unwrap().try_into().unwrap());
         let intermediate = object! { prk: *extract(&device, &[&ikm]).expose() };
-        let result =
-            object! { seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose() };
-        HEDGE
-            .case(id, comment, input)
-            .intermediate(intermediate)
-            .result(result)
+        let (seed, next) = (*hedged.seed.expose(), *hedged.next.expose());
+        let case = HEDGE.case(id, comment, input).intermediate(intermediate);
+        case.result(object! { seed: seed, next_device_secret: next })
     };
     let (session, package) = ((1, Purpose::Session), (2, Purpose::KeyPackage));
+    let (serial, at, log_head) = (1, NOW, bytes("head of a log"));
     let change = ChangeContext {
-        serial: 1,
-        at: NOW,
-        log_head: bytes("head of a log"),
+        serial,
+        at,
+        log_head,
     };
     let next = *draw(device, session, NOW).0.next.expose();
     let next_in = *draw_in(device, change, 0).0.next.expose();
@@ -200,10 +177,7 @@ fn hedges(file: &mut VectorFile) {
             draw_in(device, later, 0) => valid;
     }
     let input = object! { device_secret: device, rng: [0_u8; 32], purpose: 1_u8, number: 1_u8 };
-    let case = HEDGE.case(
-        "rng-zero",
-        "32 zero bytes are how a failing RNG looks.",
-        input,
-    );
+    let comment = "32 zero bytes are how a failing RNG looks.";
+    let case = HEDGE.case("rng-zero", comment, input);
     file.push(case.attacks(&["D11"]).reason("rng"));
 }

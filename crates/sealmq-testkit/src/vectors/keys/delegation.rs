@@ -21,31 +21,23 @@ fn key(key: [u8; 32], roles: Roles) -> DelegatedKey {
 }
 
 fn keys(count: u32) -> Vec<DelegatedKey> {
-    (0..count)
-        .map(|n| key(public(&format!("authority key {n}")), Roles::ALL))
-        .collect()
+    let made = |n: u32| key(public(&format!("authority key {n}")), Roles::ALL);
+    (0..count).map(made).collect()
 }
 
 /// With these keys.
 fn of<'a>(id: &str, comment: &'a str, keys: &[DelegatedKey]) -> Plan<'a> {
-    plan(
-        id,
-        comment,
-        delegation_with(1, &elements(keys), &[], |_| {}),
-    )
+    let made = delegation_with(1, &elements(keys), &[], |_| {});
+    plan(id, comment, made)
 }
 
 /// With these keys for join requests.
 fn receiving<'a>(id: &str, comment: &'a str, kem_keys: &[(u16, &[u8])]) -> Plan<'a> {
-    let kem_keys: Vec<_> = kem_keys
+    let kem_keys = kem_keys
         .iter()
-        .map(|(kem, key)| DelegatedKemKey { kem: *kem, key })
-        .collect();
-    plan(
-        id,
-        comment,
-        delegation_with(1, &elements(&keys(1)), &elements(&kem_keys), |_| {}),
-    )
+        .map(|&(kem, key)| DelegatedKemKey { kem, key });
+    let (keys, kem_keys) = (elements(&keys(1)), elements(&kem_keys.collect::<Vec<_>>()));
+    plan(id, comment, delegation_with(1, &keys, &kem_keys, |_| {}))
 }
 
 fn good(file: &mut VectorFile) {
@@ -69,11 +61,8 @@ fn good(file: &mut VectorFile) {
 
 fn fields(file: &mut VectorFile) {
     let with = |id: &str, comment, change: fn(&mut Delegation<'_>)| {
-        plan(
-            id,
-            comment,
-            delegation_with(1, &elements(&keys(1)), &[], change),
-        )
+        let made = delegation_with(1, &elements(&keys(1)), &[], change);
+        plan(id, comment, made)
     };
     table! { with => file:
         "domain": "The domain is not the root's.", |d| d.domain = DomainId([1; 16]) => "domain";

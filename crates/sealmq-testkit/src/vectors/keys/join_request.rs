@@ -100,8 +100,8 @@ impl Join {
         let pair = RecipientKeyPair::derive(kem, &kem_seed());
         let mut text = plaintext.to_vec();
         let seed = secret("seed of the join request");
-        let (enc, tag) =
-            seal_base(pair.public(), &self.info(), &self.aad(), &seed, &mut text).unwrap();
+        let (info, aad) = (self.info(), self.aad());
+        let (enc, tag) = seal_base(pair.public(), &info, &aad, &seed, &mut text).unwrap();
         text.extend_from_slice(&tag);
         (enc.as_bytes().to_vec(), text)
     }
@@ -124,13 +124,9 @@ pub(super) fn input(suite: u8, bytes: &[u8]) -> Json {
     };
     let key = object! { serial: 1_u8, key: 0_u8, seed: *kem_seed().expose() };
     object! {
-        suite: suite,
-        domain: domain().0,
-        bytes: Json::hex(bytes),
-        fingerprint: Fingerprint::of_bytes(&public(NAME)).0,
-        now: NOW,
-        keys: Json::Array(vec![key]),
-        tokens: Json::Array(vec![token]),
+        suite: suite, domain: domain().0, bytes: Json::hex(bytes),
+        fingerprint: Fingerprint::of_bytes(&public(NAME)).0, now: NOW,
+        keys: Json::Array(vec![key]), tokens: Json::Array(vec![token]),
     }
 }
 
@@ -191,10 +187,8 @@ fn tokens(file: &mut VectorFile) {
     });
     let mut two = input(1, &other.bytes());
     if let Some(Json::Array(tokens)) = two.get("tokens") {
-        let second = tokens[0]
-            .clone()
-            .with("token", Json::hex([9; 8]))
-            .with("secret", other_secret);
+        let second = tokens[0].clone().with("token", Json::hex([9; 8]));
+        let second = second.with("secret", other_secret);
         let both = Json::Array(vec![tokens[0].clone(), second]);
         two = two.with("tokens", both);
     }

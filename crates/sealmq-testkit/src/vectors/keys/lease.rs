@@ -35,17 +35,8 @@ pub(super) fn ahead(epoch: u64) -> Json {
     object! { reason: "ahead", ask_epoch: epoch }
 }
 
-const REASONS: [&str; 9] = [
-    "ahead",
-    "expired",
-    "fork",
-    "group",
-    "nonce",
-    "recipient",
-    "role",
-    "signature",
-    "too_old",
-];
+/// What a step can be refused with.
+const REASONS: &str = "ahead expired fork group nonce recipient role signature too_old";
 
 /// A member in the making, and what comes to it.
 pub(super) struct Case<'a> {
@@ -83,7 +74,7 @@ impl<'a> Case<'a> {
 
     fn step(mut self, step: Json) -> Self {
         self.reason = match step.get("expect").and_then(|expect| expect.get("reason")) {
-            Some(Json::Text(reason)) => REASONS.into_iter().find(|known| known == reason),
+            Some(Json::Text(reason)) => REASONS.split(' ').find(|known| known == reason),
             _ => None,
         };
         self.steps.push(step);
@@ -144,8 +135,8 @@ impl<'a> Case<'a> {
 
     /// Whether it may seal and read. A question changes nothing.
     fn may(mut self, question: Json, seal: bool, read: bool) -> Self {
-        self.steps
-            .push(question.with("expect", object! { seal: seal, read: read }));
+        let expect = object! { seal: seal, read: read };
+        self.steps.push(question.with("expect", expect));
         self
     }
 
@@ -200,11 +191,8 @@ impl<'a> Case<'a> {
             input = input.with("delegation_not_after", end);
         }
         let input = input.with("steps", Json::Array(self.steps));
-        file.push(
-            SERIES
-                .case(self.id, self.comment, input)
-                .reason(self.reason),
-        );
+        let case = SERIES.case(self.id, self.comment, input);
+        file.push(case.reason(self.reason));
     }
 }
 

@@ -73,9 +73,10 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn text(bytes: &[u8]) -> String {
     let mut text = "sealmq:join/".to_owned();
     for chunk in bytes.chunks(3) {
-        let all = chunk
+        let mut all = 0_u32;
+        chunk
             .iter()
-            .fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
+            .for_each(|byte| all = all << 8 | u32::from(*byte));
         let all = all << (8 * (3 - chunk.len()));
         let digits = (0..=chunk.len()).map(|i| ALPHABET[(all >> (18 - 6 * i) & 63) as usize]);
         text.extend(digits.map(char::from));
@@ -229,11 +230,8 @@ fn texts(file: &mut VectorFile) {
     }
     let spare = spare.uri();
     let (head, tail) = spare.split_at(spare.len() - 1);
-    let digit = ALPHABET
-        .iter()
-        .position(|c| tail.as_bytes() == [*c])
-        .unwrap();
-    let next = char::from(ALPHABET[digit + 1]);
+    let digit = ALPHABET.iter().position(|c| tail.as_bytes() == [*c]);
+    let next = char::from(ALPHABET[digit.unwrap() + 1]);
     let no_checksum = |len: usize| format!("sealmq:join/{}", "A".repeat(len));
     table! { case => file:
         "empty": "No text.", "" => "form";
