@@ -110,7 +110,9 @@ impl Vector {
     }
 
     fn into_json(self) -> Json {
-        let mut out = object! { id: self.id, kind: self.kind, comment: self.comment, valid: self.reason.is_none() };
+        let mut out = object! {
+            id: self.id, kind: self.kind, comment: self.comment, valid: self.reason.is_none(),
+        };
         if let Some(reason) = self.reason {
             out = out.with("reason", reason);
         }
@@ -175,7 +177,8 @@ impl VectorFile {
         }
         // What is used by others was named first; a reader wants the larger things first.
         kept.reverse();
-        object! { format: 1_u8, spec: "sealmq/1", fixtures: Json::Object(kept), vectors: Json::Array(vectors) }.to_file()
+        let (fixtures, vectors) = (Json::Object(kept), Json::Array(vectors));
+        object! { format: 1_u8, spec: "sealmq/1", fixtures: fixtures, vectors: vectors }.to_file()
     }
 }
 

@@ -137,9 +137,11 @@ fn times(scene: &Scene, file: &mut VectorFile) {
         "will-age-retained-last": "A will's age counts in retained delivery, too."
             => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true).at(Some(of_will)).ok(&will);
         "will-age-retained-over": "A will's age counts in retained delivery, too."
-            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true).at(Some(of_will + 1)).bad(&will, "Stale");
+            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true)
+            .at(Some(of_will + 1)).bad(&will, "Stale");
         "freshness-retain-flag": "A live message that was published with retain has to be fresh."
-            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1)).bad(&plain.change(|d| d.message.retain = true), "Stale");
+            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1))
+            .bad(&plain.change(|d| d.message.retain = true), "Stale");
     }
 }
 

@@ -120,7 +120,8 @@ impl Join {
 /// What the authority has, and the topic's fingerprint.
 pub(super) fn input(suite: u8, bytes: &[u8]) -> Json {
     let token = object! {
-        token: Json::hex(token_id()), secret: *secret(TOKEN_SECRET).expose(), expires: EXPIRES, uses_left: 1_u8, name: "sensor-*",
+        token: Json::hex(token_id()), secret: *secret(TOKEN_SECRET).expose(), expires: EXPIRES,
+        uses_left: 1_u8, name: "sensor-*",
     };
     let key = object! { serial: 1_u8, key: 0_u8, seed: *kem_seed().expose() };
     object! {
@@ -138,7 +139,9 @@ pub(crate) fn vectors(file: &mut VectorFile) {
 
 /// A request that counts, and says this name.
 pub(super) fn accepted(id: &str, comment: &str, input: Json, join: &Join) -> Vector {
-    let intermediate = object! { info: Json::hex(join.info()), aad: Json::hex(join.aad()), plaintext: Json::hex(join.plaintext()) };
+    let intermediate = object! {
+        info: Json::hex(join.info()), aad: Json::hex(join.aad()), plaintext: Json::hex(join.plaintext()),
+    };
     let result = object! {
         hash: hash(&join.request), token: join.token.map(hex::encode), mac: join.mac, name: NAME,
         request: Json::hex(&join.request),

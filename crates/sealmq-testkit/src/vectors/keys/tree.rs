@@ -79,9 +79,14 @@ fn tree(
     let tree_secret = secret(&format!("tree secret {id}"));
     let label = |what: &str, n: usize| format!("{what} {n} of tree {id}");
     let epochs = kinds.iter().enumerate().map(|(n, kind)| {
-        object! { epoch_kind: *kind, reader_secret: bytes(&label("reader secret", n)), head_hash: bytes(&label("head", n)) }
+        let (reader_secret, head_hash) =
+            (bytes(&label("reader secret", n)), bytes(&label("head", n)));
+        object! { epoch_kind: *kind, reader_secret: reader_secret, head_hash: head_hash }
     });
-    let input = object! { tree_secret: *tree_secret.expose(), depth: depth, first_epoch: first_epoch, epochs: Json::Array(epochs.collect()) };
+    let input = object! {
+        tree_secret: *tree_secret.expose(), depth: depth, first_epoch: first_epoch,
+        epochs: Json::Array(epochs.collect()),
+    };
     let rows = asked.iter().map(|(epoch, node, entry)| {
         let passed = usize::try_from(epoch - first_epoch).unwrap();
         let mut key = NodeKey::first(&tree_secret, *node);
