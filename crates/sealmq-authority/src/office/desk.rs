@@ -40,6 +40,8 @@ struct Inputs {
 #[derive(Default)]
 pub(super) struct Desk {
     authority: Option<Authority>,
+    /// Of what it signs.
+    pub(super) extensions: Vec<u8>,
     /// The highest revision of the store that was seen.
     revision: u64,
     next_due: Option<u64>,
@@ -132,17 +134,17 @@ impl Desk {
     }
 
     /// Takes the inputs, does what is due, and tells what should stand at the broker. Unless it
-    /// may act, it only looks.
+    /// may act, it only looks. What was done is told of even if the rest fails.
     pub(super) fn work<S: Store>(
         &mut self,
         store: &mut S,
         may_act: bool,
         now: u64,
         rng: &mut impl TryCryptoRng,
-    ) -> Result<Looked, OfficeError<S::Error>> {
-        let mut looked = Looked::default();
+        looked: &mut Looked,
+    ) -> Result<(), OfficeError<S::Error>> {
         for _ in 0..ATTEMPTS {
-            match self.pass(store, may_act, now, rng, &mut looked) {
+            match self.pass(store, may_act, now, rng, looked) {
                 Ok(()) => {
                     looked.is_whole = true;
                     break;
@@ -155,7 +157,7 @@ impl Desk {
                 Err(Stopped::Failed(error)) => return Err(error),
             }
         }
-        Ok(looked)
+        Ok(())
     }
 
     fn pass<S: Store>(
@@ -225,6 +227,7 @@ impl Desk {
             return Ok(authority);
         }
         let mut authority = Authority::load(store)?;
+        authority.set_extensions(&self.extensions)?;
         let before = core::mem::replace(&mut self.revision, authority.revision());
         if authority.revision() < before {
             return Err(Stopped::PutBack);

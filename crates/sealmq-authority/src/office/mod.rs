@@ -124,6 +124,12 @@ impl Office {
         }
     }
 
+    /// As [`Authority::set_extensions`](crate::Authority::set_extensions), for the authority that
+    /// this office loads from now on. Elements that make no sense fail there.
+    pub fn set_extensions(&mut self, elements: &[u8]) {
+        self.desk.extensions = elements.to_vec();
+    }
+
     /// A connection was made. What was on its way before is unknown.
     pub fn handle_connected(&mut self, now: Moment) {
         self.handle_disconnected();
@@ -248,9 +254,15 @@ impl Office {
                 Some(true) => {}
             }
         }
-        let work = |open: &mut S::Store| self.desk.work(open, may_act, now.unix, rng);
-        if let Some(looked) = store.with(work).map_err(OfficeError::Store)? {
-            self.take(looked?, now);
+        let mut looked = Looked::default();
+        let work = |open: &mut S::Store| self.desk.work(open, may_act, now.unix, rng, &mut looked);
+        match store.with(work).map_err(OfficeError::Store)? {
+            Some(Ok(())) => self.take(looked, now),
+            Some(Err(error)) => {
+                self.note(looked.events);
+                return Err(error);
+            }
+            None => {}
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! What an office reads before it publishes.
 
+use sealmq_authority::AuthorityEvent;
 use sealmq_authority::office::OfficeEvent;
-use sealmq_core::object::Access;
-use sealmq_keys::{ReservedTopic, Store};
+use sealmq_core::object::{Access, Extension, List};
+use sealmq_keys::{Policy, ReservedTopic, Store};
 
 use super::Street;
+use crate::net::Net;
 
 #[test]
 fn nothing_is_published_before_everything_was_read() {
@@ -131,4 +133,52 @@ fn refusals_are_told_and_asked_again_after_a_minute() {
     street.join("alice", Access::BOTH);
     street.pass_all(2);
     assert_eq!(street.wrong(), [""; 0]);
+}
+
+/// What was done before the office gave up is told.
+#[test]
+fn what_suspends_it_is_an_event_all_the_same() {
+    let mut street = Street::new();
+    street.join("alice", Access::BOTH);
+    street.pass_all(2);
+    let copy = street.net.authority_store.clone();
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(3000);
+    street.disconnect(0);
+    street.net.authority_store = copy;
+    let post = street.open();
+    street.pass(3000);
+    assert_eq!(street.posts[post].error.as_deref(), Some("suspended"));
+    let events = &street.posts[post].events;
+    let found = |event: &OfficeEvent| {
+        matches!(
+            event,
+            OfficeEvent::Authority(AuthorityEvent::StoreIsOld { .. })
+        )
+    };
+    assert!(events.iter().any(found), "{events:?}");
+}
+
+/// Commands act on the store, so that it is loaded again and again.
+#[test]
+fn a_later_version_signs_as_one_whatever_is_loaded() {
+    let mut street = Street::of(Net::with_policy(Policy {
+        lease: 10,
+        ..Policy::default()
+    }));
+    let value = b"a field of a later version".as_slice();
+    let mut buffer = [0; 64];
+    let list = List::encode(&[Extension { id: 7, value }], &mut buffer).unwrap();
+    street.posts[0].office.set_extensions(list.as_encoded());
+    street.pass(3000);
+    for _ in 0..2 {
+        street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+        street.pass(500);
+        street.published(0);
+        street.pass(15_000);
+        let sent = street.published(0).into_iter();
+        let beats: Vec<_> = sent.filter(|sent| sent.topic.ends_with("/hb")).collect();
+        let later = |payload: &[u8]| payload.windows(value.len()).any(|bytes| bytes == value);
+        assert!(!beats.is_empty() && beats.iter().all(|beat| later(&beat.payload)));
+    }
 }
