@@ -29,7 +29,8 @@ impl Store for MemoryStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
-        let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        let from = self.0.range(prefix.to_owned()..);
+        let all = from.take_while(|(key, _)| key.starts_with(prefix));
         Ok(all
             .map(|(key, value)| (key.clone(), Zeroizing::new(value.clone())))
             .collect())

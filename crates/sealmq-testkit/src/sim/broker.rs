@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub(super) forked: u64,
     /// What it sees of reserved topics for a while.
     pub(super) only: Only,
+    /// Whatever happens to others, it gets everything.
+    pub(super) favoured: bool,
     /// Until this step it gets no welcomes.
     pub(super) unwelcome: u64,
 }
@@ -131,10 +133,11 @@ impl Broker {
         let step = self.step;
         let reserved = topic.starts_with(&self.prefix);
         let this = &mut self.clients[client];
-        if reserved && this.lacks(step, topic) {
+        if reserved && !this.favoured && this.lacks(step, topic) {
             return seen.fault("withhold");
         }
-        let roll = if self.hostile { dice.below(100) } else { 100 };
+        let harms = self.hostile && !this.favoured;
+        let roll = if harms { dice.below(100) } else { 100 };
         let mut delivery = Delivery {
             at: step,
             topic: topic.into(),
@@ -184,7 +187,8 @@ impl Broker {
         seen: &mut Report,
     ) {
         self.clients[client].filters.insert(filter.into());
-        let forked = self.hostile && self.clients[client].forked > self.step;
+        let this = &self.clients[client];
+        let forked = self.hostile && !this.favoured && this.forked > self.step;
         let found = self.retained.iter().filter(|(t, _)| matches(filter, t));
         let mut found: Vec<(String, Vec<u8>)> =
             found.map(|(t, p)| (t.clone(), p.clone())).collect();

@@ -15,7 +15,7 @@ use sealmq_keys::{NamePattern, Policy, Roles, Store as _, decode_request};
 
 use super::joining::grant;
 use super::report::Report;
-use super::world::{LEASE, Office, START, World};
+use super::world::{Held, LEASE, START, World};
 use super::{Crashes, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
@@ -117,8 +117,8 @@ pub fn play(history: History, crashes: Crashes) -> Report {
     let mut store = MemoryStore::default();
     store.commit(&new.plan.changes).unwrap();
     let root = RootKey::from_seed(&new.root_seed);
-    let office = Office { store, root, rng };
-    let mut world = World::with(&settings, new.authority, office);
+    let held = Held { store, root, rng };
+    let mut world = World::with(&settings, new.authority, held);
     world.note_delegated();
     match history {
         History::Joining => world.joining(),
@@ -323,10 +323,11 @@ impl World {
         self.trace.note("a backup is put back");
         // An operator resumes, and not by chance.
         self.backups.resume = u64::MAX;
-        self.store = copy;
-        self.reload_office();
+        self.replace_store(Some(copy));
         for _ in 0..4 {
-            self.connect_office();
+            if self.acts() {
+                self.pass(STEP);
+            }
         }
         assert!(self.authority.suspension().is_some(), "it notices nothing");
         let known: Vec<_> = self.authority.members().map(|m| m.number).collect();

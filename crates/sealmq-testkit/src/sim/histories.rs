@@ -7,7 +7,7 @@ use sealmq_keys::{JoinRefusalReason, Store as _};
 use super::Dies;
 use super::cuts::{CROWD, CROWD_REQUESTS, LONG, STEP, crowd_requests, domain_options, group};
 use super::joining::grant;
-use super::world::{OFFICE, World};
+use super::world::{COMMANDS, World};
 use crate::fuzz::world::MemoryStore;
 
 impl World {
@@ -43,7 +43,7 @@ impl World {
     }
 
     fn keep_office(&mut self, plan: &Plan) {
-        if self.cut(OFFICE, &plan.changes) != Some(Dies::Before) {
+        if self.cut(COMMANDS, &plan.changes) != Some(Dies::Before) {
             self.store.commit(&plan.changes).unwrap();
         }
     }

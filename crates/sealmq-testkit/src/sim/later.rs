@@ -38,11 +38,10 @@ pub(super) fn options_of(client: usize) -> MemberOptions {
 impl World {
     /// Each time that the authority is started, a third of them in a later version.
     pub(super) fn set_version(&mut self) {
-        let extensions = every_third(self.settings.seed.wrapping_add(self.commits));
-        if !extensions.is_empty() {
+        self.extensions = every_third(self.settings.seed.wrapping_add(self.commits));
+        if !self.extensions.is_empty() {
             self.seen.total("authorities of a later version");
         }
-        self.authority.set_extensions(&extensions).unwrap();
     }
 
     /// An authority of a later version announces what must be understood: the device takes

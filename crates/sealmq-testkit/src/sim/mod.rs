@@ -4,8 +4,11 @@
 //! announces epochs that end in twenty years, and the highest numbers that there are; the broker
 //! shows his victims the successor of a delegation and nothing that follows from it, withholds
 //! welcomes for longer than the window, and puts wills and retained values back.
-//! Everything goes through the public API, the same at every run of a seed. A broken invariant is
-//! a panic:
+//!
+//! Devices are played by `sealmq_client::{Client, Joining}`, the authority by
+//! `sealmq_authority::office::Office`, on a store on which commands of people act, too: what is
+//! here is only what drivers do. The same happens at every run of a seed. A broken invariant is a
+//! panic:
 //!
 //! * what is sealed after a removal and the stated latency is opened by nobody removed, and what a
 //!   removed publisher sends is accepted by nobody after it;
@@ -51,6 +54,7 @@ mod insider;
 mod joining;
 mod later;
 mod office;
+mod process;
 mod report;
 mod restore;
 mod sabotage;
@@ -102,7 +106,7 @@ pub enum Sabotage {
     LeakedKeys,
     /// A device's store is put back, and nobody says so.
     PutBack,
-    /// The authority's store is put back, and it acts without a look at the broker.
+    /// The authority's store is put back, and its office publishes before it has read the broker.
     Forking,
     /// Members do not report forks.
     Silence,

@@ -1,13 +1,13 @@
-//! The authority: its process, its operators, and its root.
+//! The authority's operators and its root: commands, which commit to the store that the office
+//! looks at.
 
 use sealmq_authority::{
     Authority, AuthorityEvent, DomainOptions, NewGroup, Plan, ResumeOptions, RootKey, Schedule,
 };
 use sealmq_core::object::Access;
-use sealmq_keys::{Policy, Publication, ReservedTopic, Roles, Store as _, authority_filters};
+use sealmq_keys::{Policy, Roles, Store as _};
 
-use super::broker::Delivery;
-use super::world::{LEASE, OFFICE, Office, START, World};
+use super::world::{COMMANDS, Held, LEASE, OFFICE, START, World};
 use super::{Dies, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
@@ -61,10 +61,9 @@ impl World {
         let plan = authority.add_group(&group(), START, &mut rng).unwrap();
         store.commit(&plan.changes).unwrap();
         let root = RootKey::from_seed(&new.root_seed);
-        let office = Office { store, root, rng };
-        let mut world = Self::with(settings, authority, office);
-        world.set_version();
-        world.note_delegated();
+        let held = Held { store, root, rng };
+        let mut world = Self::with(settings, authority, held);
+        world.start_office();
         world.connect_office();
         for access in [
             Access::BOTH,
@@ -77,118 +76,63 @@ impl World {
         world
     }
 
-    /// Commits a plan, and publishes what it says; `false` if it was lost.
+    /// Commits what a command planned; `false` if it was lost. The office publishes it.
     pub(super) fn carry_out(&mut self, plan: Plan) -> bool {
-        let counted = !plan.changes.is_empty();
-        let dies = counted.then(|| self.cut(OFFICE, &plan.changes)).flatten();
-        if dies != Some(Dies::Before) {
+        if plan.changes.is_empty() {
+            return true;
+        }
+        let dies = self.cut(COMMANDS, &plan.changes);
+        let done = dies != Some(Dies::Before);
+        if done {
             self.store.commit(&plan.changes).unwrap();
+            self.store_changed = true;
             self.note_delegated();
-            for event in &plan.events {
-                self.seen.authority_event(event);
-                if matches!(event, AuthorityEvent::DelegationEnds { .. }) {
-                    self.backups.delegation_ends = true;
-                }
-                self.trace.detail(|| {
-                    let text: String = format!("{event:?}").chars().take(150).collect();
-                    format!("authority: {text}")
-                });
-                match event {
-                    AuthorityEvent::Enrolled { member, .. } => self.check_new_number(*member),
-                    AuthorityEvent::Epoch { reason, chunks, .. } => {
-                        self.seen.total(&format!("epoch: {reason:?}"));
-                        if *chunks > 0 {
-                            self.seen.total("epoch with chunks");
-                        }
-                    }
-                    AuthorityEvent::GenerationEnded { left: 1.., .. } => {
-                        self.seen.total("a generation's deadline has passed");
-                    }
-                    _ => {}
-                }
-            }
+            plan.events.iter().for_each(|event| self.note_done(event));
         }
-        let again = plan.republications(&self.store).unwrap();
-        let mut publications: Vec<_> = plan.publications.into_iter().chain(again).collect();
-        if counted && !publications.is_empty() {
-            self.follows();
-        }
-        match dies {
-            None => {}
-            Some(Dies::Later) => publications.truncate(publications.len().div_ceil(2)),
-            Some(_) => publications.clear(),
-        }
-        self.send_out(publications, dies.is_none());
         if dies.is_some() {
-            self.reload_office();
+            self.read_store();
         }
-        dies != Some(Dies::Before)
+        done
     }
 
-    /// Publishes, if the authority is connected, and forgets what it has cleared.
-    fn send_out(&mut self, publications: Vec<Publication>, lives: bool) {
-        for publication in publications {
-            if !self.broker.clients[OFFICE].online {
-                return;
+    /// What the authority has done.
+    pub(super) fn note_done(&mut self, event: &AuthorityEvent) {
+        self.seen.authority_event(event);
+        self.trace.detail(|| {
+            let text: String = format!("{event:?}").chars().take(150).collect();
+            format!("authority: {text}")
+        });
+        match event {
+            AuthorityEvent::DelegationEnds { .. } => self.backups.delegation_ends = true,
+            AuthorityEvent::Enrolled { member, .. } => self.check_new_number(*member),
+            AuthorityEvent::Epoch { reason, chunks, .. } => {
+                self.seen.total(&format!("epoch: {reason:?}"));
+                if *chunks > 0 {
+                    self.seen.total("epoch with chunks");
+                }
             }
-            self.check_published(&publication);
-            let cleared = publication.payload.is_empty();
-            let topic = publication.topic.clone();
-            self.publish(publication);
-            if cleared && lives {
-                self.forget_cleared(&topic);
+            AuthorityEvent::GenerationEnded { left: 1.., .. } => {
+                self.seen.total("a generation's deadline has passed");
             }
-        }
-    }
-
-    /// The broker has cleared a topic: unless something was put there since, that is over.
-    fn forget_cleared(&mut self, topic: &str) {
-        let key = format!("outbox/{topic}");
-        if self.store.0.get(&key).is_some_and(Vec::is_empty) {
-            let changes = Authority::cleared(topic);
-            let dies = self.cut(OFFICE, &changes);
-            if dies != Some(Dies::Before) {
-                self.store.commit(&changes).unwrap();
-            }
-            if dies.is_some() {
-                self.reload_office();
-            }
+            _ => {}
         }
     }
 
-    pub(super) fn reload_office(&mut self) {
+    /// What a command that begins now loads.
+    pub(super) fn read_store(&mut self) {
         self.authority = Authority::load(&self.store).unwrap();
-        self.set_version();
-        self.broker.disconnect(OFFICE);
+        self.authority.set_extensions(&self.extensions).unwrap();
+        self.note_delegated();
     }
 
-    /// Takes what the broker has of the authority's own; what others wrote waits.
-    pub(super) fn listen_office(&mut self) {
-        self.broker.disconnect(OFFICE);
-        self.broker.clients[OFFICE].online = true;
-        self.held = Some(Vec::new());
-        for filter in authority_filters(self.authority.prefix()) {
-            let (dice, seen) = (&mut self.dice, &mut self.seen);
-            self.broker.subscribe(OFFICE, &filter, dice, seen);
-        }
-        self.flow();
+    /// Another store lies there now, or another version of the program.
+    pub(super) fn replace_store(&mut self, store: Option<MemoryStore>) {
+        self.store = store.unwrap_or_else(|| std::mem::take(&mut self.store));
+        self.store_changed = true;
+        self.read_store();
     }
 
-    /// What the broker has comes first; only then everything is published again.
-    pub(super) fn connect_office(&mut self) {
-        self.listen_office();
-        let held = self.held.take().unwrap_or_default();
-        if !self.broker.clients[OFFICE].online {
-            return;
-        }
-        for delivery in held {
-            self.receive(delivery);
-        }
-        let outbox = self.authority.outbox(&self.store).unwrap();
-        self.send_out(outbox, true);
-    }
-
-    /// The authority's turn in a step.
+    /// What people do beside the authority's process.
     pub(super) fn open_office(&mut self, step: u64) {
         if self.closed > step {
             return;
@@ -203,40 +147,9 @@ impl World {
             }
             return;
         }
-        let plan = self.authority.tick(self.now / 1000, &mut self.rng);
-        self.carry_out(plan.unwrap());
         if self.backups.delegation_ends {
             self.renew_delegation();
         }
-    }
-
-    /// Gives the authority what arrived.
-    pub(super) fn receive(&mut self, delivery: Delivery) {
-        let Delivery { topic, payload, .. } = &delivery;
-        let now = self.now / 1000;
-        let own = matches!(
-            ReservedTopic::parse(self.authority.prefix(), topic),
-            Some(
-                ReservedTopic::Delegation
-                    | ReservedTopic::Announcement(..)
-                    | ReservedTopic::Heartbeat(_)
-                    | ReservedTopic::RefusedList(_)
-            )
-        );
-        if let Some(held) = self.held.as_mut().filter(|_| !own) {
-            held.push(delivery);
-            return;
-        }
-        let plan = if own {
-            let plan = self.authority.observe(&self.store, topic, payload, now);
-            plan.unwrap()
-        } else if !self.acts() {
-            return;
-        } else {
-            let plan = self.authority.handle(topic, payload, now, &mut self.rng);
-            plan.unwrap()
-        };
-        self.carry_out(plan);
     }
 
     /// Whether the authority is not suspended.

@@ -1,7 +1,7 @@
 //! What operators do beside removing and rotating: delegations renewed, stores put back.
 
 use sealmq_authority::{AuditLog, Authority, AuthorityEvent, Entry, ResumeOptions, What};
-use sealmq_keys::{Roles, Store as _};
+use sealmq_keys::{ReservedTopic, Roles, Store as _};
 
 use super::world::{OFFICE, World};
 use crate::fuzz::world::{MemoryStore, YEAR};
@@ -79,30 +79,58 @@ impl World {
         self.seen.fault("the authority's store is put back");
         self.backups.log = Authority::audit_log(&self.store).unwrap();
         self.backups.resume = step + 1 + self.dice.below(15);
-        let marked = self.dice.one_in(2);
-        self.store = copy;
-        if marked {
+        let shown = !self.dice.one_in(4) && self.is_proven_old(&copy);
+        self.replace_store(Some(copy));
+        if self.dice.one_in(2) {
             self.mark_restored();
+        } else if shown {
+            self.seen.total("backups that the broker shows");
+            self.let_office_look();
         } else {
-            self.reload_office();
-            self.broker.clients[OFFICE].withheld = 0;
-            self.broker.clients[OFFICE].forked = 0;
-            self.listen_office();
-            self.held = None;
-            if self.acts() {
-                self.seen.total("backups that the broker does not show");
-                self.mark_restored();
-            } else {
-                self.seen.total("backups that the broker shows");
-            }
+            self.seen.total("backups that the broker does not show");
+            self.mark_restored();
         }
         self.closed = 0;
+    }
+
+    /// Whether something that the broker has proves that a store was put back.
+    fn is_proven_old(&self, copy: &MemoryStore) -> bool {
+        let mut store = copy.clone();
+        let mut twin = Authority::load(&store).unwrap();
+        let prefix = self.authority.prefix();
+        for (topic, payload) in &self.broker.retained {
+            let parsed = ReservedTopic::parse(prefix, topic);
+            if !parsed.is_some_and(|topic| topic.is_evidence()) {
+                continue;
+            }
+            let plan = twin.observe(&store, topic, payload, self.now / 1000);
+            store.commit(&plan.unwrap().changes).unwrap();
+        }
+        twin.suspension().is_some()
+    }
+
+    /// The office finds out by itself, as the process that it was, or as a new one.
+    fn let_office_look(&mut self) {
+        if self.dice.one_in(2) {
+            self.start_office();
+        }
+        self.broker.clients[OFFICE].favoured = true;
+        for _ in 0..20 {
+            if self.acts() {
+                if !self.broker.clients[OFFICE].online {
+                    self.connect_office();
+                }
+                self.pass_seconds(1);
+            }
+        }
+        self.broker.clients[OFFICE].favoured = false;
+        assert!(!self.acts(), "an office acts on a store that was put back");
     }
 
     fn mark_restored(&mut self) {
         let changes = Authority::mark_restored(&self.store, self.now / 1000).unwrap();
         self.store.commit(&changes).unwrap();
-        self.reload_office();
+        self.start_office();
     }
 
     /// With a new delegation and the log, a suspended authority acts again; what was enrolled

@@ -34,8 +34,8 @@ impl World {
             Sabotage::Forking if step == COPIED => self.backups.copy = Some(self.store.clone()),
             Sabotage::Forking if step == PUT_BACK => {
                 if let Some(store) = self.backups.copy.take() {
-                    self.store = store;
-                    self.reload_office();
+                    self.replace_store(Some(store));
+                    self.start_office();
                     self.rotate();
                 }
             }
@@ -56,8 +56,8 @@ impl World {
                 let epoch = varint(&mut rest);
                 let end = record.len() - rest.len();
                 record.splice(at..end, encoded(&(epoch + (1 << 21))));
-                self.reload_office();
-                self.connect_office();
+                self.replace_store(None);
+                self.start_office();
                 self.rotate();
             }
             _ => {}

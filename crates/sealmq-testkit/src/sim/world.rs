@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_authority::office::Office;
 use sealmq_authority::{Authority, RootKey};
 use sealmq_core::object::Access;
 use sealmq_keys::{Changes, Publication};
 
-use super::broker::{Broker, Client, Delivery};
+use super::broker::{Broker, Client};
 use super::checks::{Message, Published};
 use super::device::Device;
 use super::joining::Newcomer;
@@ -20,6 +21,8 @@ use crate::fuzz::world::{CountingRng, MemoryStore};
 pub(super) const START: u64 = 1_764_000_000;
 /// The authority's number at the broker.
 pub(super) const OFFICE: usize = 0;
+/// The number of a command beside it, which has none at the broker.
+pub(super) const COMMANDS: usize = usize::MAX;
 pub(super) const LEASE: u32 = 30;
 const MOST_MEMBERS: usize = 6;
 /// Milliseconds at a time: the shortest waits of the loops are not much shorter.
@@ -34,7 +37,16 @@ pub(super) struct World {
     /// Unix milliseconds.
     pub(super) now: u64,
     pub(super) broker: Broker,
+    /// As the next command loads it.
     pub(super) authority: Authority,
+    pub(super) office: Office,
+    pub(super) office_rng: CountingRng,
+    /// Its process dies when it has sent something.
+    pub(super) office_ends: bool,
+    /// Somebody has acted on the store since the office's last look.
+    pub(super) store_changed: bool,
+    /// What the authority's version adds to what it signs.
+    pub(super) extensions: Vec<u8>,
     pub(super) store: MemoryStore,
     pub(super) root: RootKey,
     pub(super) devices: Vec<Device>,
@@ -48,8 +60,6 @@ pub(super) struct World {
     pub(super) names: u64,
     /// When the broker began to behave, Unix milliseconds.
     pub(super) calm_since: Option<u64>,
-    /// While the authority reads its own objects: what others wrote.
-    pub(super) held: Option<Vec<Delivery>>,
     pub(super) backups: Backups,
     /// Commits are not numbered now, and nobody dies.
     pub(super) uncounted: bool,
@@ -66,7 +76,7 @@ pub(super) struct World {
 }
 
 /// What an authority has beside its memory.
-pub(super) struct Office {
+pub(super) struct Held {
     pub(super) store: MemoryStore,
     pub(super) root: RootKey,
     pub(super) rng: CountingRng,
@@ -84,7 +94,7 @@ pub(super) enum Life {
 
 impl World {
     /// An authority and its broker, and nobody else.
-    pub(super) fn with(settings: &Settings, authority: Authority, office: Office) -> Self {
+    pub(super) fn with(settings: &Settings, authority: Authority, held: Held) -> Self {
         let mut broker = Broker::new(settings.hostile, authority.prefix());
         broker.clients.push(Client::default());
         Self {
@@ -92,12 +102,17 @@ impl World {
             trace: Trace::new(settings.seed),
             seen: Report::default(),
             dice: Dice::new(settings.seed),
-            rng: office.rng,
+            rng: held.rng,
             now: START * 1000,
             broker,
             authority,
-            store: office.store,
-            root: office.root,
+            office: Office::new(),
+            office_rng: CountingRng((settings.seed << 32) | (3 << 30)),
+            office_ends: false,
+            store_changed: true,
+            extensions: Vec::new(),
+            store: held.store,
+            root: held.root,
             devices: Vec::new(),
             messages: Vec::new(),
             published: Published::default(),
@@ -106,7 +121,6 @@ impl World {
             closed: 0,
             names: 0,
             calm_since: None,
-            held: None,
             backups: Backups::default(),
             uncounted: false,
             died: Vec::new(),
@@ -125,7 +139,8 @@ impl World {
         let number = self.commits;
         self.commits += 1;
         self.seen.total("commits");
-        self.seen.commit(process == OFFICE, changes);
+        self.seen
+            .commit(matches!(process, OFFICE | COMMANDS), changes);
         let dies = match self.settings.crashes {
             Crashes::Never => None,
             Crashes::OneIn(of) => (self.calm_since.is_none() && self.dice.one_in(of))
@@ -176,7 +191,7 @@ impl World {
                 };
                 idle = false;
                 if client == OFFICE {
-                    self.receive(delivery);
+                    self.receive(&delivery);
                 } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
                     self.deliver(device, delivery);
                 } else {
@@ -235,6 +250,7 @@ impl World {
                 self.time_out(device);
             }
             self.time_out_newcomers();
+            self.run_office();
             self.flow();
         }
     }
@@ -274,7 +290,7 @@ impl World {
                 self.trace.note("the authority restarts");
                 self.seen.fault("the authority is down");
                 self.closed = step + self.dice.below(20);
-                self.reload_office();
+                self.start_office();
             }
             8 => self.connect(device),
             9 if self.dice.one_in(2) => self.renew_delegation(),
