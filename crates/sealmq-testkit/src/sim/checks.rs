@@ -131,6 +131,9 @@ impl World {
             let text: String = format!("{event:?}").chars().take(150).collect();
             format!("{device}: {text}")
         });
+        if let MemberEvent::Joined { .. } = event {
+            self.devices[device].follows_since = self.now;
+        }
         if let MemberEvent::Fork { epoch, other, .. } = event {
             self.devices[device].alarms.insert(other.0, self.now);
             // Without a thief and after a backup was put back, only who is out may see one.

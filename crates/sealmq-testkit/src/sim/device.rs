@@ -62,6 +62,9 @@ pub(super) struct Device {
     pub(super) packet: u16,
     /// It shuts down.
     pub(super) leaving: bool,
+    /// When it last began to follow a group, Unix milliseconds: without a clock it knows no time
+    /// before.
+    pub(super) follows_since: u64,
     /// When it connected, Unix milliseconds.
     pub(super) connected_at: u64,
     /// What is committed too late, if somebody does that on purpose.

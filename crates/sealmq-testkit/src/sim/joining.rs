@@ -315,6 +315,7 @@ impl World {
             packet: 0,
             leaving: false,
             connected_at: 0,
+            follows_since: 0,
             late: Vec::new(),
             will_draft: None,
             load_again: false,

@@ -67,7 +67,8 @@ impl Store for Shared<'_> {
 
     fn commit(&mut self, changes: &Changes) -> Result<(), Failed> {
         let world = &mut *self.0;
-        if world.settings.hostile && world.dice.one_in(200) {
+        let calm = world.calm_since.is_some() || !world.settings.hostile;
+        if !calm && world.dice.one_in(200) {
             world
                 .seen
                 .total("commands between an office's look and its commit");

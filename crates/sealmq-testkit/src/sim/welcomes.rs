@@ -131,7 +131,13 @@ impl World {
             if welcome.open(&key).is_err() {
                 continue;
             }
-            let age = time.abs_diff(issued_at);
+            // Made before the device knew any time: its age counts from then.
+            let made = if issued_at == 0 {
+                this.follows_since / 1000
+            } else {
+                issued_at
+            };
+            let age = time.abs_diff(made);
             let again = (fields.serial, fields.generation) <= installed.0
                 && fields.package_number > installed.1;
             let limit = if again { AGAIN } else { SHORTEST };
