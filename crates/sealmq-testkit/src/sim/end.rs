@@ -39,6 +39,8 @@ impl World {
             let sent = self.send(sender);
             assert!(sent, "{sender} cannot send");
             self.flow();
+            // Who lacks the sender's credential asks, and the office answers at its next look.
+            self.pass_seconds(2);
             for reader in &active {
                 let this = &self.devices[*reader];
                 if *reader != sender && this.access.may_subscribe() {

@@ -67,7 +67,9 @@ impl Store for Shared<'_> {
 
     fn commit(&mut self, changes: &Changes) -> Result<(), Failed> {
         let world = &mut *self.0;
-        let calm = world.calm_since.is_some() || !world.settings.hostile;
+        // Nor does anybody act on a store that was put back before the office has read the broker.
+        let reads_back = world.broker.clients[OFFICE].favoured;
+        let calm = world.calm_since.is_some() || !world.settings.hostile || reads_back;
         if !calm && world.dice.one_in(200) {
             world
                 .seen
