@@ -138,8 +138,8 @@ impl World {
                 issued_at
             };
             let age = time.abs_diff(made);
-            let again = (fields.serial, fields.generation) <= installed.0
-                && fields.package_number > installed.1;
+            // Unconfirmed ones are issued again under a renewed delegation, too.
+            let again = fields.generation <= installed.0.1 && fields.package_number > installed.1;
             let limit = if again { AGAIN } else { SHORTEST };
             assert!(
                 fields.epoch + window >= current || age <= limit,
