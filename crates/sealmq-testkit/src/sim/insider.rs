@@ -1,57 +1,20 @@
 //! Members that run other software: what they can do with the keys that their store holds.
 
 use rand_core::TryRng as _;
-use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::Credential;
+use sealmq_core::crypto::{IdentityKey, Secret};
 use sealmq_core::object::{Kind, Object};
-use sealmq_core::seal::{
-    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart,
-};
+use sealmq_core::seal::{Outgoing, Publisher, SenderSession, SessionLimits, SessionStart};
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, GroupId, MemberNumber};
 use sealmq_keys::Publication;
 
 use super::checks::Message;
 use super::world::World;
+use crate::stand_ins::AnyMember;
 
 /// Envelopes of a flood: more than a reader decapsulates at once, and keeps waiting.
 const FLOOD: usize = 320;
-
-/// Says of itself that it may do everything.
-struct Insider {
-    group: GroupId,
-    member: MemberNumber,
-    key: VerifyingKey,
-    credential: Digest,
-    serial: u32,
-}
-
-impl Membership for Insider {
-    fn group(&self) -> GroupId {
-        self.group
-    }
-    fn member(&self) -> MemberNumber {
-        self.member
-    }
-    fn key(&self) -> &VerifyingKey {
-        &self.key
-    }
-    fn credential_hash(&self) -> Digest {
-        self.credential
-    }
-    fn credential_serial(&self) -> u32 {
-        self.serial
-    }
-    fn may_publish(&self) -> bool {
-        true
-    }
-    fn may_subscribe(&self) -> bool {
-        true
-    }
-    fn covers(&self, _: Topic<'_>) -> bool {
-        true
-    }
-}
 
 impl World {
     /// A member that may only read publishes all the same.
@@ -95,11 +58,11 @@ impl World {
         let (credential, _) = object.decode::<Credential<'_>>().unwrap();
         let state = this.state()?;
         let epoch = state.current()?;
-        let insider = Insider {
+        let insider = AnyMember {
             group: *state.group(),
             member: credential.member,
             key: identity.verifying_key(),
-            credential: object.hash(),
+            credential_hash: object.hash(),
             serial: credential.credential_serial,
         };
         let mut seed = [0; 32];

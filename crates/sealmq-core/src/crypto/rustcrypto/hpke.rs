@@ -14,7 +14,13 @@ use crate::crypto::KemId;
 /// Fills the output with what HPKE's Export gives for the label.
 pub(in crate::crypto) type Export<'a> = &'a dyn Fn(&[u8], &mut [u8]) -> Result<(), Refused>;
 
-pub(in crate::crypto) struct X25519Private(<X25519HkdfSha256 as Kem>::PrivateKey);
+/// A private key of one of the KEMs.
+pub(in crate::crypto) struct Private<K: Kem>(K::PrivateKey);
+
+pub(in crate::crypto) type X25519Private = Private<X25519HkdfSha256>;
+
+#[cfg(feature = "suite2")]
+pub(in crate::crypto) type XWingPrivate = Private<XWing>;
 
 impl X25519Private {
     /// The pair that DeriveKeyPair makes of a seed.
@@ -22,22 +28,7 @@ impl X25519Private {
         let (private, public) = X25519HkdfSha256::derive_keypair(seed);
         (Self(private), public.to_bytes().into())
     }
-
-    /// Opens a text that [`base_sender`] has sealed, in place.
-    pub(in crate::crypto) fn open(
-        &self,
-        info: &[u8],
-        aad: &[u8],
-        enc: &[u8],
-        text: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), Refused> {
-        open::<X25519HkdfSha256>(&self.0, info, aad, enc, text, tag)
-    }
 }
-
-#[cfg(feature = "suite2")]
-pub(in crate::crypto) struct XWingPrivate(<XWing as Kem>::PrivateKey);
 
 #[cfg(feature = "suite2")]
 impl XWingPrivate {
@@ -47,7 +38,9 @@ impl XWingPrivate {
         key.write_exact(public);
         Self(private)
     }
+}
 
+impl<K: Kem> Private<K> {
     /// Opens a text that [`base_sender`] has sealed, in place.
     pub(in crate::crypto) fn open(
         &self,
@@ -57,7 +50,14 @@ impl XWingPrivate {
         text: &mut [u8],
         tag: &[u8; 16],
     ) -> Result<(), Refused> {
-        open::<XWing>(&self.0, info, aad, enc, text, tag)
+        let enc = K::EncappedKey::from_bytes(enc).map_err(|_| Refused)?;
+        let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| Refused)?;
+        let mut context =
+            hpke::setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, &self.0, &enc, info)
+                .map_err(|_| Refused)?;
+        context
+            .open_inout_detached(text.into(), aad, &tag)
+            .map_err(|_| Refused)
     }
 }
 
@@ -156,22 +156,4 @@ fn seal<K: Kem>(
         .seal_inout_detached(text.into(), aad)
         .map_err(|_| Refused)?;
     Ok(tag.to_bytes().into())
-}
-
-fn open<K: Kem>(
-    private: &K::PrivateKey,
-    info: &[u8],
-    aad: &[u8],
-    enc: &[u8],
-    text: &mut [u8],
-    tag: &[u8; 16],
-) -> Result<(), Refused> {
-    let enc = K::EncappedKey::from_bytes(enc).map_err(|_| Refused)?;
-    let tag = AeadTag::<AesGcm256>::from_bytes(tag).map_err(|_| Refused)?;
-    let mut context =
-        hpke::setup_receiver::<AesGcm256, HkdfSha256, K>(&OpModeR::Base, private, &enc, info)
-            .map_err(|_| Refused)?;
-    context
-        .open_inout_detached(text.into(), aad, &tag)
-        .map_err(|_| Refused)
 }
