@@ -5,9 +5,12 @@ use std::io::{self, Write as _};
 
 use crate::failure::Failure;
 
-/// Prints a line of the result.
-pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{line}").map_err(|error| Failure::output(&error))
+/// Prints a line of the result, or several at once: a reader that has found what it wanted and leaves
+/// (`sealmq group show plant | grep -q …`) must not make the command fail that has done its work.
+pub(crate) fn say(lines: impl Display) -> Result<(), Failure> {
+    let lines = format!("{lines}\n");
+    let written = io::stdout().write_all(lines.as_bytes());
+    written.map_err(|error| Failure::output(&error))
 }
 
 /// Prints a remark. When nobody listens there is nothing to be done.

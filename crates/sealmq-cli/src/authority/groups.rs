@@ -60,55 +60,48 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
 
 pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
     let authority = look(&vault(args)?)?;
-    let mut any = false;
+    let mut lines = Vec::new();
     for group in authority.groups() {
-        any = true;
-        say(format_args!("{}", group.name))?;
-        say(format_args!(
-            "  topics           {}",
-            group.filters.join(" ")
-        ))?;
-        say(format_args!(
+        lines.push(group.name.clone());
+        lines.push(format!("  topics           {}", group.filters.join(" ")));
+        lines.push(format!(
             "  epoch            {}, valid until {}",
             group.epoch,
             clock::iso_seconds(group.not_after)
-        ))?;
-        say(format_args!(
+        ));
+        lines.push(format!(
             "  members          {} ({} refused)",
             group.members, group.refused
-        ))?;
-        say(format_args!(
+        ));
+        lines.push(format!(
             "  removals         a cover has {} entries; from {} on the group moves to a new key tree",
             group.cover_entries, group.schedule.cover_limit
-        ))?;
-        say(format_args!(
+        ));
+        lines.push(format!(
             "  window           {} epochs before the current one",
             group.policy.window
-        ))?;
-        say(format_args!(
-            "  padding          {}",
-            padding(&group.policy)
-        ))?;
-        say(format_args!(
+        ));
+        lines.push(format!("  padding          {}", padding(&group.policy)));
+        lines.push(format!(
             "  removals bind    everyone after {} at the latest, even if the broker hides them",
             time(group.removal_latency)
-        ))?;
-        say(format_args!("  id               {}", group.id))?;
+        ));
+        lines.push(format!("  id               {}", group.id));
     }
-    if any {
-        Ok(())
-    } else {
-        say("no groups yet: sealmq group add NAME --topic FILTER")
+    if lines.is_empty() {
+        return say("no groups yet: sealmq group add NAME --topic FILTER");
     }
+    say(lines.join("\n"))
 }
 
 pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
     let authority = look(&vault(&args.authority)?)?;
     let group = authority.groups().find(|group| group.name == args.name);
     let group = group.ok_or_else(|| AuthorityError::NoSuchGroup(args.name.clone()))?;
-    for (name, text) in facts(&group) {
-        say(format_args!("{name:<15} {text}"))?;
-    }
+    let facts = facts(&group).into_iter();
+    let mut lines: Vec<String> = facts
+        .map(|(name, text)| format!("{name:<15} {text}"))
+        .collect();
     for member in authority.members() {
         let Some(grant) = (member.grants.iter()).find(|grant| grant.group == group.name) else {
             continue;
@@ -119,12 +112,12 @@ pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
         } else {
             "active"
         };
-        say(format_args!(
+        lines.push(format!(
             "member {:<8} {} {state}, {access}",
             member.number.0, member.name
-        ))?;
+        ));
     }
-    Ok(())
+    say(lines.join("\n"))
 }
 
 /// What operators need to know of a group, line by line.

@@ -104,28 +104,26 @@ pub(crate) fn member_remove(args: &MemberRemove) -> Result<(), Failure> {
 
 pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
     let authority = look(&vault(args)?)?;
-    let mut any = false;
+    let mut lines = Vec::new();
     for member in authority.members() {
-        any = true;
         let state = member.removed_at.map_or_else(
             || format!("valid until {}", clock::iso_seconds(member.not_after)),
             |at| format!("removed at {}", clock::iso_seconds(at)),
         );
-        say(format_args!(
+        lines.push(format!(
             "{:<5} {}: {state}",
             number(member.number),
             member.name
-        ))?;
-        say(format_args!("      key {}", fingerprint(&member.key)))?;
+        ));
+        lines.push(format!("      key {}", fingerprint(&member.key)));
         for grant in &member.grants {
-            say(format_args!("      {}", describe_grant(grant)))?;
+            lines.push(format!("      {}", describe_grant(grant)));
         }
     }
-    if any {
-        Ok(())
-    } else {
-        say("no members yet: sealmq member request, then sealmq member add")
+    if lines.is_empty() {
+        return say("no members yet: sealmq member request, then sealmq member add");
     }
+    say(lines.join("\n"))
 }
 
 fn number(member: MemberNumber) -> u32 {
