@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections import Counter
 
-from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, objects, packages, topics, tree, validity, xwing
+from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, kept, objects, packages, places, topics, tree, validity, xwing
 from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
@@ -96,8 +96,9 @@ def welcome_open(i):
     if i.get("suite") == 2 and not xwing.available:
         tree.check_welcome(i["authority"], i["member"], i["welcome"], i["package"], i.get("installed"), 2)
         return FRAMING_ONLY
-    secret_key, info, aad, plaintext, path = tree.open_welcome(**i)
-    return {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext, "path": [{"node": node, "key": key} for node, key in path.items()]}
+    secret_key, info, aad, plaintext, path, brought = tree.open_welcome(**i)
+    path = [{"node": node, "key": key} for node, key in path.items()]
+    return {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext, "path": path, "kept": brought}
 
 
 def announcement_follow(i):
@@ -106,22 +107,30 @@ def announcement_follow(i):
     def slots():
         return [{"epoch": e, "hash": slot.hash, "secret": slot.secret} for e, slot in sorted(member.slots.items())]
 
+    def asked(state, stated, *optional):
+        return {name: value for name, value in state.items() if name not in optional or name in stated}
+
     for n, step in enumerate(i["steps"]):
         refused = None
         try:
             if "welcome" in step:
-                member.authority = step.get("authority", member.authority)
-                _, _, _, _, path = tree.open_welcome(member.authority, None, step["welcome"], step["package"], step["package_seed"])
-                replaced = member.install(objects.Object("welcome", step["welcome"]).fields, path.values())
-                state = {"base": member.base, "path_keys": list(member.path.values()), "slots": slots()}
-                got = {"replaced" if replaced else "moved": state}
+                if "authority" in step:
+                    member.take_delegation(step["authority"])
+                *_, path, brought = tree.open_welcome(member.authority, None, step["welcome"], step["package"], step["package_seed"])
+                replaced = member.install(objects.Object("welcome", step["welcome"]).fields, path.values(), brought)
+                word = "replaced" if replaced else "moved"
+                state = {"base": member.base, "path_keys": list(member.path.values()), "slots": slots(), "kept": member.kept.state()}
+                got = {word: asked(state, step["expect"].get(word, {}), "kept")}
+            elif "kept_keys" in step:
+                got = {"kept": member.kept.state()} if member.take_kept_keys(step["kept_keys"]) else {"known": True}
+            elif "authority" in step:
+                got = {"kept": member.kept.state()} if member.take_delegation(step["authority"]) else {"known": True}
             elif member.follow(step["object"], step["now"], i["skew"], AnyChunk(step)):
                 h = objects.Object("announcement", step["object"])
                 got = {"accepted": {
                     "epoch": h.fields["epoch"], "hash": h.hash, "secret": member.slots[h.fields["epoch"]].secret,
-                    "current": member.current, "base": member.base, "path_keys": list(member.path.values()), "slots": slots()}}
-                stated = step["expect"].get("accepted", {})
-                got["accepted"] = {name: value for name, value in got["accepted"].items() if name not in ("path_keys", "slots") or name in stated}
+                    "current": member.current, "base": member.base, "path_keys": list(member.path.values()), "slots": slots(), "kept": member.kept.state()}}
+                got["accepted"] = asked(got["accepted"], step["expect"].get("accepted", {}), "path_keys", "slots", "kept")
             else:
                 got = {"known": True}
         except Refused as fault:
@@ -129,6 +138,37 @@ def announcement_follow(i):
         agree(step["expect"], got, f"steps.{n}.expect")
     if refused:
         raise refused
+    return {}
+
+
+def kept_chain(i):
+    """Whether it opens is the result, not a reason: what is behind an entry that does not open stays shut."""
+    ring = kept.Ring(i["authority"], True)
+    ring.policy = i["policy_kept"]
+    for key in i["known"]:
+        ring.take(kept.Kept(key["epoch"], key["kept"], key["kept_psk"], i["authority"]["serial"], key["kept_secret"]))
+    obj = objects.check("kept_keys", i["object"], authority=i["authority"], group=i["group"])
+    before = {key.k for key in ring.keys}
+    ring.go_back(obj)
+    keys = [{"epoch": key.epoch, "kept": key.k, "kept_name": kept.name_of(key.k), "kept_secret": key.secret, "kept_psk": key.psk, "kept_key": key.public}
+            for key in ring.keys if key.k not in before]
+    following = zip(ring.keys, ring.keys[1:])
+    return {"opened": keys, "chain_keys": [kept.chain_key(newer.secret, newer.k, older.k) for newer, older in following if older.k not in before]}
+
+
+def connections(i):
+    """What a sender writes into `connection`, and the numbers of its wills and sessions."""
+    sender = places.Sender(i["previous"])
+    for n, step in enumerate(i["steps"]):
+        if "connect" in step:
+            will = sender.connect(step["connect"]["will"], step["now"])
+            got = {"will": will, "connection": sender.connection}
+        elif "session" in step:
+            got = {"session_number": sender.session(step["now"])}
+        else:
+            sender.renew()
+            got = {"connection": sender.connection}
+        agree(step["expect"], got, f"steps.{n}.expect")
     return {}
 
 
@@ -264,12 +304,12 @@ def armour(i):
 KINDS = {
     "envelope": {
         "seal": envelope.seal, "open": open_, "gap": gap,
-        "session_number": lambda i: {"session_number": envelope.session_number(i["previous"], i["now"])},
+        "session_number": lambda i: {"session_number": envelope.session_number(i["previous"], i["now"])}, "connections": connections,
     },
     "keys": {
         "derive": derive, "tree": tree_, "hedge": hedge, "domain": lambda i: {"domain": objects.domain_of(i["root_key"])},
         "fingerprint": lambda i: {"fingerprint": joining.fingerprint(i["key"]), "shown": joining.shown(i["key"])},
-        "object": object_, "welcome_open": welcome_open, "announcement_follow": announcement_follow,
+        "object": object_, "welcome_open": welcome_open, "announcement_follow": announcement_follow, "kept_chain": kept_chain,
         "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
         "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},

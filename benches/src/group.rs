@@ -205,6 +205,7 @@ impl Epochs for Known {
         (KeyId::of(&self.announcement) == *key_id).then(|| ReadingEpoch {
             group: self.card.group(),
             epoch: 1,
+            for_state: false,
             announcement: self.announcement,
             suite: Suite::One,
             key_pair: &self.key_pair,
@@ -231,6 +232,10 @@ impl Directory for Known {
     }
 
     fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<CredentialOrder>) -> Option<Sender> {
+        None
+    }
+
+    fn admit_older(&self, _: &SenderQuery<'_>, _: &[u8]) -> Option<Sender> {
         None
     }
 }

@@ -5,7 +5,7 @@ from .entry import Misreading as M
 NAMED = "named = self.named | {slot.hash for slot in self.slots.values()}"
 SUPERSEDES = 'supersedes = f["serial"] > max(self.serial, self.newest_serial)'
 REPLACES = 'replaces = supersedes and (contradicts or f["epoch"] <= self.current)'
-HALF = '        if half(f["leaf"]) != half(self.leaf):  # the slots from its epoch on hold secrets of the other half\n'
+HALF = "        if moves:  # the slots from its epoch on hold secrets of the other half\n"
 DENIED = "denied = claimed != last and (seen or claimed[0] < last[0])"
 
 MISREADINGS = [
@@ -83,8 +83,8 @@ MISREADINGS = [
     M("welcome-below-base-taken", "keys.md §7", "a welcome for an epoch below the base is too old", "it is installed", "tree", 'require(f["epoch"] >= self.base, "too_old", "the group has moved on")', "pass"),
     M("welcome-fork", "keys.md §7", "contradicts and may not replace: a fork", "ignored", "tree", 'require(not contradicts, "fork", "the welcome contradicts what was followed")', 'require(not contradicts, "too_old")'),
     M("welcome-fork-installed", "keys.md §7", "contradicts and may not replace: a fork", "it is signed, so it counts", "tree", 'require(not contradicts, "fork", "the welcome contradicts what was followed")', "pass"),
-    M("half-slots-stay", "keys.md §7", "for a leaf of the other half the slots from its epoch on are emptied", "stay", "tree", HALF, HALF.replace("half(f[\"leaf\"]) != half(self.leaf)", "False")),
-    M("half-slots-always", "keys.md §7", "for a leaf of the other half", "for any leaf", "tree", HALF, HALF.replace("half(f[\"leaf\"]) != half(self.leaf)", "True")),
+    M("half-slots-stay", "keys.md §7", "for a leaf of the other half the slots from its epoch on are emptied", "stay", "tree", HALF, HALF.replace("moves", "False")),
+    M("half-slots-always", "keys.md §7", "for a leaf of the other half", "for any leaf", "tree", HALF, HALF.replace("moves", "True")),
     M("half-slots-all", "keys.md §7", "the older ones stay", "all are emptied", "tree", "self.slots = {e: slot for e, slot in self.slots.items() if e < f[\"epoch\"]}", "self.slots = {}"),
     M("half-slots-above", "keys.md §7", "the slots from its epoch on", "after it", "tree", "self.slots = {e: slot for e, slot in self.slots.items() if e < f[\"epoch\"]}", "self.slots = {e: slot for e, slot in self.slots.items() if e <= f[\"epoch\"]}"),
     M("moved-base-stays", "keys.md §7", "base and path keys are the welcome's", "the base stays", "tree", 'self.base, self.before_base = f["epoch"], f["previous"]', 'self.before_base = f["previous"]'),

@@ -146,6 +146,7 @@ class Restored:
                 highest = max(highest, number)
         seen = objects.check("delegation", delegation, root_key=self.root_key)
         require(seen.fields["serial"] > self.serial, "serial", "not above all that were seen")
+        require(seen.continues is None, "field", "it continues what may have been stolen since")
         signers = {k["key"] for k in seen.fields["keys"] if k["roles"] & GROUPS}
         gap = 0 if whole else GAP
         groups = []

@@ -2,7 +2,7 @@
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import hpke, topics, tree
+from . import hpke, kept, topics, tree
 from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, sign, signed_bytes, utf8, varint
 
 FORM, SUITE = 0x11, 1
@@ -10,7 +10,7 @@ MAX_COUNTER = 2**21 - 1
 SMALLEST = 126
 SENT_AT, SEQUENCE, PROPERTIES, CREDENTIAL, PADDED, RETAIN, WILL = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
 LABEL = "sealmq/1 message"
-LIMITS = {"sender": 2**28, "hint": 128, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**21}
+LIMITS = {"sender": 2**28, "hint": 128, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**21, "connection": 2**35}
 BY_ID = {0x01: "payload_format", 0x02: "message_expiry", 0x03: "content_type", 0x08: "response_topic", 0x09: "correlation_data", 0x26: "user"}
 IDS = {name: number for number, name in BY_ID.items()}
 
@@ -79,6 +79,15 @@ def padded_length(length, mode, bucket):
 
 # --- body (§4): a dict with the names of the spec ---
 
+def is_state(m):
+    """What the broker keeps; all other messages are events (§7)."""
+    return bool(m.get("retain") or m.get("will"))
+
+
+def has_connection(m):
+    return bool(m.get("retain") and not m.get("will"))
+
+
 def encode_body(m, padding_mode=0, bucket=0):
     flags = (
         (SENT_AT if m.get("sent_at") is not None else 0) | (SEQUENCE if m.get("sequence") is not None else 0)
@@ -89,6 +98,8 @@ def encode_body(m, padding_mode=0, bucket=0):
         body += varint(m["sent_at"])
     if flags & SEQUENCE:
         body += varint(m["sequence"])
+    if has_connection(m):
+        body += varint(m["connection"])
     if flags & CREDENTIAL:
         body += blob(m["credential"])
     if flags & PROPERTIES:
@@ -102,11 +113,12 @@ def decode_body(body):
     flags = c.u8()
     require(not flags & 0x80, "field", "unknown flag")
     m = {"retain": bool(flags & RETAIN), "will": bool(flags & WILL)}
-    names = ["sender", "hint", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE)
+    names = ["sender", "hint", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE) + ["connection"] * has_connection(m)
     for name in names:
         m[name] = c.u8() if name == "hint" else c.u64()
         require(m[name] < LIMITS[name], "field", name)
     require(m["sender"] >= 1, "field", "sender")
+    require(flags & CREDENTIAL or not is_state(m), "field", "state without its credential")
     if flags & CREDENTIAL:
         m["credential"] = c.blob()
         require(len(m["credential"]) <= 4096, "field", "credential above 4096 bytes")
@@ -155,8 +167,9 @@ def session_number(previous, now):
     return max(previous + 1, now or 0)
 
 
-def session_info(announcement_hash):
-    return b"sealmq/1 session" + announcement_hash
+def session_info(h):
+    """`h` is H of an epoch, or K' for state."""
+    return b"sealmq/1 session" + h
 
 
 def session_keys(context):
@@ -167,8 +180,8 @@ def nonce(base_nonce, counter):
     return bytes(a ^ b for a, b in zip(base_nonce, bytes(4) + be(8, counter)))
 
 
-def transcript(announcement_hash, enc, counter, topic_hash, credential_hash, body):
-    return be(1, SUITE) + announcement_hash + enc + be(8, counter) + topic_hash + credential_hash + be(8, len(body)) + body
+def transcript(h, enc, counter, topic_hash, credential_hash, body):
+    return be(1, SUITE) + h + enc + be(8, counter) + topic_hash + credential_hash + be(8, len(body)) + body
 
 
 # --- sealing (§7) ---
@@ -177,9 +190,14 @@ def seal(i):
     """From the inputs of a `seal` vector to all its intermediate values and the envelope."""
     _require_sealable(i)
     prk, seed, next_secret = hedge(i["device_secret"], i["rng"], 1, i["session_number"])
-    h, topic_hash = i["announcement_hash"], sha256(i["topic"].encode())
-    session_psk = tree.session_psk(i["psk"])
-    enc, context = hpke.setup_sender(seed, i["group_key"], session_info(h), session_psk, h)
+    topic_hash = sha256(i["topic"].encode())
+    if is_state(i):
+        h, public, psk = kept.name_of(i["kept"]), i["kept_key"], i["kept_psk"]
+        named = {"kept_name": h}
+    else:
+        h, public, psk = i["announcement_hash"], i["group_key"], tree.session_psk(i["psk"])
+        named = {"session_psk": psk}
+    enc, context = hpke.setup_sender(seed, public, session_info(h), psk, h)
     message_key, base_nonce = session_keys(context)
     header = encode_header(h[:8], enc, i["counter"])
     body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
@@ -187,7 +205,7 @@ def seal(i):
     signature = sign(i["identity_seed"], LABEL, sha256(signed))
     n, aad = nonce(base_nonce, i["counter"]), header + topic_hash
     out = {
-        "prk": prk, "seed": seed, "next_device_secret": next_secret, "session_psk": session_psk, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
+        "prk": prk, "seed": seed, "next_device_secret": next_secret, **named, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
         "nonce": n, "header": header, "topic_hash": topic_hash, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
         "signature_input": signed_bytes(LABEL, sha256(signed)), "signature": signature,
         "envelope": header + AESGCM(message_key).encrypt(n, body + signature, aad),
@@ -204,6 +222,9 @@ def _require_sealable(i):
     require(i["sender"] >= 1, "field", "sender")
     require(topics.is_topic(i["topic"]), "field", "topic")
     require(len(i.get("credential") or b"") <= 4096, "field", "credential above 4096 bytes")
+    require(is_state(i) == ("kept" in i), "field", "state under the keys of an epoch, or an event under kept keys")
+    require(i.get("credential") or not is_state(i), "field", "state without its credential")
+    require(has_connection(i) == ("connection" in i), "field", "connection")
     if i.get("properties"):
         try:
             decode_properties(encode_properties(i["properties"]), i.get("sent_at") is not None)

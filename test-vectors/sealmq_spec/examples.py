@@ -2,28 +2,40 @@
 
 import base64
 
-from . import audit, envelope, files, hpke, joining, objects, tree, wire
+from . import audit, envelope, files, hpke, joining, kept, objects, tree, wire
 from .wire import Refused
-from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, confirmation, credential, delegation,
-                    enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set, reader_input,
-                    refused_list, seal_input)
+from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, confirmation, continuation, credential,
+                    delegation, enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set,
+                    reader_input, refused_list, seal_input, state_input, successor, will_input)
 
 
 def examples():
     """One file of each sort with a vector of every kind, as the generator writes them."""
     group = Group()
     welcome = group.welcome(7, "sensor", 1, 17)
-    state = group.welcome_state(17)
+    welcomed = group.welcome_state(17)
     first, second = group.announce(), group.remove(18)
     _, keys, _, h = group.epochs[0]
-    i = seal_input(keys, h, sent_at=NOW * 1000, sequence=4, retain=True, padding={"mode": 1, "bucket": 0}, properties=[("content_type", "text/plain"), ("user", ("unit", "C"))])
+    i = seal_input(keys, h, sent_at=NOW * 1000, sequence=4, padding={"mode": 1, "bucket": 0}, properties=[("content_type", "text/plain"), ("user", ("unit", "C"))])
     sealed = envelope.seal(i)
     message = {"epoch": 1, "sender": 7, "name": "sensor", "credential_serial": 1, "session_number": NOW, "counter": 0, "sent_at": NOW * 1000, "sequence": 4,
-               "retain": True, "will": False, "properties": i["properties"], "payload": b"21.5C"}
+               "retain": False, "will": False, "properties": i["properties"], "payload": b"21.5C"}
     delivery = {"topic": "plant/a/temp", "retained": False, "now_ms": NOW * 1000, "envelope": sealed["envelope"], "expect": {"message": message}}
     replayed = {**delivery, "expect": {"reason": "Replay"}}
     reader = reader_input(keys, h)
-    member = tree.Member(AUTHORITY, GROUP, **state)
+    value, will = state_input(keys, h, session_number=NOW + 1), will_input(keys, h, session_number=NOW + 2)
+    state = {"kept": h, "sender": 7, "name": "sensor", "credential_serial": 1, "counter": 0, "sent_at": NOW * 1000, "retain": True, "payload": b"21.5C"}
+    shown = {**delivery, "retained": True, "envelope": envelope.seal(value)["envelope"],
+             "expect": {"message": {**state, "will": False, "connection": 0, "session_number": NOW + 1}}}
+    fired = {**delivery, "envelope": envelope.seal(will)["envelope"], "expect": {"message": {**state, "will": True, "session_number": NOW + 2}}}
+    late = {**shown, "retained": False, "expect": {"reason": "Replay"}}
+    of_all = {"serial": 1, "connection": NOW + 2, "will": 1, "session_number": NOW + 2, "counter": 0}
+    before = {"marks": [of_all, {"sender": 7, "topic": "plant/a/temp", **of_all, "credential_serial": 1}],
+              "wills": [{"sender": 7, "serial": 1, "credential_serial": 1, "session_number": NOW}]}
+    now = {"now": NOW}
+    connecting = [({"session": True, **now}, {"session_number": NOW}), ({"connect": {"will": False}, **now}, {"will": None, "connection": 0}),
+                  ({"connect": {"will": True}, **now}, {"will": NOW + 1, "connection": NOW + 1}), ({"new_credential": True}, {"connection": 0})]
+    member = tree.Member(AUTHORITY, GROUP, **welcomed)
     steps = []
     for data in (second, first, second):
         try:
@@ -31,12 +43,12 @@ def examples():
             e = objects.Object("announcement", data).fields["epoch"]
             slots = [{"epoch": n, "hash": slot.hash, "secret": slot.secret} for n, slot in sorted(member.slots.items())]
             expect = {"known": True} if not new else {"accepted": {"epoch": e, "hash": member.slots[e].hash, "secret": member.slots[e].secret, "current": member.current, "base": member.base,
-                                   "path_keys": list(member.path.values()), "slots": slots}}
+                                   "path_keys": list(member.path.values()), "slots": slots, "kept": member.kept.state()}}
         except Refused as refused:
             expect = {"reason": refused.reason, **refused.more}
         steps.append({"object": data, "now": NOW, "expect": expect})
     package_seed, package = key_package("sensor", 1)
-    secret_key, info, aad, plaintext, path = tree.open_welcome(AUTHORITY, 7, welcome, package, package_seed)
+    secret_key, info, aad, plaintext, path, brought = tree.open_welcome(AUTHORITY, 7, welcome, package, package_seed)
     derived = tree.GroupKeys(keys.reader_secret)
     prk, seed, following = envelope.hedge(bytes_of("device"), bytes_of("rng"), 2, 5)
     wrap = tree.wrap_key(group.node_key(17, 1), 17, bytes_of("head"))
@@ -52,6 +64,11 @@ def examples():
     envelopes = [
         vector("seal", i, {"envelope": sealed["envelope"]}, sealing), vector("seal", {**i, "rng": bytes(32)}, reason="rng", n=2),
         vector("seal", {**i, "counter": 2**21}, reason="field", n=3), vector("seal", {**i, "group_key": bytes(32)}, reason="group_key", n=4),
+        vector("seal", value, {"envelope": shown["envelope"]}, {name: inner for name, inner in envelope.seal(value).items() if name != "envelope"}, n=5),
+        vector("seal", {**will, "connection": 5}, reason="field", n=6),
+        vector("open", {"reader": "@reader", "deliveries": [shown, shown, fired, late]}, reason="Replay", n=3),
+        vector("open", {"reader": "@reader", "with": before, "deliveries": [late, {**fired, "expect": {"reason": "Replay"}}]}, reason="Replay", n=4),
+        vector("connections", {"previous": 5, "steps": [{**step, "expect": expect} for step, expect in connecting]}),
         vector("open", {"reader": "@reader", "deliveries": [delivery]}), vector("open", {"reader": "@reader", "deliveries": [delivery, replayed]}, reason="Replay", n=2),
         vector("gap", {"last": 4, "sequence": 7, "later_session": False}, {"missed": 2, "restart": False}),
         vector("session_number", {"previous": 5, "now": None}, {"session_number": 6}),
@@ -59,12 +76,17 @@ def examples():
     objs = [("delegation", delegation(), {"root_key": ROOT_KEY, "now": NOW, "skew": 300}), ("credential", credential(7, "sensor"), {"authority": "@authority"}),
             ("key_package", package, {"now": NOW}), ("enrolment_request", enrolment_request("sensor"), {"domain": DOMAIN}),
             ("welcome", welcome, {"authority": "@authority", "member": 7}), ("announcement", second, {"authority": "@authority", "group": GROUP}),
-            ("refused_list", refused_list([3, 9]), {"authority": "@authority"}), *live_objects(h, welcome, state)]
+            ("refused_list", refused_list([3, 9]), {"authority": "@authority"}), *live_objects(h, welcome, welcomed),
+            ("kept_keys", group.kept_keys(), {"authority": "@authority", "group": GROUP})]
     keys_ = []
     for n, (kind, data, context) in enumerate(objs):
         obj = objects.Object(kind, data)
         result = {"hash": obj.hash, "fields": obj.fields, **({"key_id": obj.key_id, "head_hash": obj.head_hash} if kind == "announcement" else {})}
         keys_.append(vector("object", {"expected": kind, "object": data, "context": context}, result, n=n))
+    said = successor(2, 1)["continues"]
+    renewed = objects.Object("delegation", delegation(2, (objects.CONTINUES, continuation(said))))
+    keys_.append(vector("object", {"expected": "delegation", "object": renewed.data, "context": {"root_key": ROOT_KEY}},
+                        {"hash": renewed.hash, "fields": renewed.fields, "continues": said}, n=21))
     keys_ += [
         vector("object", {"expected": "credential", "object": credential(7, "a b"), "context": {}}, reason="field", n=20),
         vector("derive", {"reader_secret": keys.reader_secret}, {name: value for name, value in vars(derived).items() if name != "reader_secret"}),
@@ -76,9 +98,9 @@ def examples():
         vector("domain", {"root_key": ROOT_KEY}, {"domain": DOMAIN}),
         vector("fingerprint", {"key": ROOT_KEY}, {"fingerprint": joining.fingerprint(ROOT_KEY), "shown": joining.shown(ROOT_KEY)}),
         vector("welcome_open", {"authority": "@authority", "member": 7, "welcome": welcome, "package": package, "package_seed": package_seed},
-               {"path": [{"node": node, "key": key} for node, key in path.items()]}, {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext}),
-        vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}),
-        *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
+               {"path": [{"node": node, "key": key} for node, key in path.items()], "kept": brought}, {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext}),
+        vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": welcomed, "steps": steps}),
+        *(vector(*each) for each in kept_vectors(group)), *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
         vector("cover", {"depth": 3, "removed": [9, 12]}, {"nodes": tree.healing_cover(3, [9, 12])}),
         vector("topic_match", {"filter": "a/#", "topic": "a"}, {"matches": True}), vector("filter_overlap", {"a": "a/+", "b": "+/b"}, {"overlap": True}),
         vector("name", {"name": "sensor-7"}), vector("varint", {"type": "u64", "bytes": bytes.fromhex("8001")}, {"value": 128}),
@@ -104,6 +126,25 @@ def live_objects(h, welcome, state):
             ("nonce_answer", nonce_answer(h, 1, 7, nonce), {"authority": "@live", "group": GROUP, "member": 7, "nonce": nonce}),
             ("confirmation", confirmation("sensor", 7, 1, 1, proof), {"domain": DOMAIN, "member": 7, "identity": identity_key, "proves": proves}),
             ("join_refusal", join_refusal(request, 2), {"authority": "@authority", "request": request})]
+
+
+def kept_vectors(group):
+    """The chain; and a member that goes back with it and then takes a delegation that continues none of it."""
+    (newest, keys), (older, before) = group.kept_epochs()
+    opened = {"epoch": 1, "kept": older, "kept_name": kept.name_of(older), "kept_secret": before.kept_secret, "kept_psk": before.kept_psk, "kept_key": before.kept_key}
+    i = {"authority": "@authority", "group": GROUP, "object": group.kept_keys(), "known": [{"epoch": 2, **group.brought(17, 3)}], "policy_kept": 16}
+    state = group.welcome_state(17)
+    data = group.announce()
+    first = {"epoch": 2, "serial": 1, **group.brought(17, 3)}
+    back = {"epoch": 1, "serial": 1, "kept": older, "kept_psk": before.kept_psk, "kept_secret": before.kept_secret}
+    reader_secret, h = group.epochs[2][1].reader_secret, group.epochs[2][3]
+    accepted = {"epoch": 3, "hash": h, "secret": reader_secret, "current": 3, "base": 3, "kept": [first]}
+    steps = [{"object": data, "now": NOW, "expect": {"accepted": accepted}}, {"kept_keys": group.kept_keys(), "expect": {"kept": [first, back]}},
+             {"kept_keys": group.kept_keys(), "expect": {"known": True}}, {"authority": successor(2, 1), "expect": {"known": True}},
+             {"authority": successor(3, 2), "expect": {"kept": []}}]
+    return [("kept_chain", i, {"opened": [opened]}, {"chain_keys": [kept.chain_key(keys.kept_secret, newest, older)]}),
+            ("kept_chain", {**i, "known": [{"epoch": 2, **group.brought(17, 3), "kept": bytes_of("another")}]}, None, None, "ahead", 2),
+            ("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}, None, None, None, 3)]
 
 
 def chunk_vectors():
@@ -143,7 +184,9 @@ def follow_vector():
     secret, h = bytes_of("tree reader secret 1"), group.epochs[0][3]
     slots = [{"epoch": 1, "hash": h, "secret": secret}]
     seed, package = key_package("sensor", 1)
-    moved = {"base": 2, "path_keys": group.welcome_state(19)["path_keys"], "slots": slots}
+    k, derived = group.kept_epochs()[0]
+    there = {"epoch": 1, "kept": k, "serial": 1, "kept_psk": derived.kept_psk, "kept_secret": derived.kept_secret}
+    moved = {"kept": [there], "base": 2, "path_keys": group.welcome_state(19)["path_keys"], "slots": slots}
     accepted = {"epoch": 1, "hash": h, "secret": secret, "current": 1, "base": 1, "path_keys": state["path_keys"], "slots": slots}
     steps = [{"object": data, "now": NOW, "expect": {"reason": "needs_chunk", "ask_chunk": index}},
              {"object": data, "now": NOW, "chunk": group.chunks[1 - index], "expect": {"reason": "serial"}},

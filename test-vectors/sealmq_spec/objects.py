@@ -12,14 +12,16 @@ KEM = {1: (0x0020, 32, 32), 2: (0x647A, 1216, 1120)}                      # suit
 ISSUE, GROUPS, HEARTBEAT = 1, 2, 4
 ROLES = {"credential": ISSUE, "join_refusal": ISSUE, "heartbeat": HEARTBEAT, "nonce_answer": HEARTBEAT}  # the others: GROUPS
 KINDS = {"delegation": 1, "credential": 2, "key_package": 3, "welcome": 4, "announcement": 5, "refused_list": 6,
-         "heartbeat": 7, "nonce_answer": 8, "enrolment_request": 9, "confirmation": 11, "join_refusal": 12}
+         "heartbeat": 7, "nonce_answer": 8, "enrolment_request": 9, "confirmation": 11, "join_refusal": 12, "kept_keys": 13}
 LABELS = {kind: "sealmq/1 " + kind.replace("_", " ") for kind in KINDS}
 MAX_SIZE = {"delegation": 8192, "credential": 8192, "welcome": 4096, "announcement": 65536, "refused_list": 65536,
-            "heartbeat": 1024, "nonce_answer": 1024, "confirmation": 8192, "join_refusal": 1024}
+            "heartbeat": 1024, "nonce_answer": 1024, "confirmation": 8192, "join_refusal": 1024, "kept_keys": 8192}
 SIZE_FIRST = {"heartbeat", "nonce_answer", "confirmation", "join_refusal"}
 MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384
 MAX_NUMBER = 2**28 - 1
 REMOVED = 0xFFFFFFFF
+CONTINUES = 1  # the id of the extension of delegations (keys.md §3)
+ORDINARY, HEALING = 0, 1
 NOBODY = bytes(32)
 
 
@@ -48,6 +50,8 @@ class Object:
         cursor.end()
         require_known(self.fields["extensions"])
         RULES[kind](self.fields, suite) if kind in WITH_KEM else RULES[kind](self.fields)
+        if kind == "delegation":
+            self.continues = continuation(self.fields)
 
     def require_signed(self, key):
         require(verify(key, LABELS[self.kind], self.hash, self.signature), "signature")
@@ -60,6 +64,19 @@ class Object:
         require(f["signer"] < len(authority["keys"]), "role", "no such key")
         named = authority["keys"][f["signer"]]
         require(named["roles"] & role, "role")
+        self.require_signed(named["key"])
+
+    def require_issued(self, authority):
+        """A credential under which state was sealed: of this delegation, or of one that it continues (envelope.md §9)."""
+        f = self.fields
+        if f["serial"] == authority["serial"]:
+            self.require_signed_by(authority, ISSUE)
+            return
+        require(f["domain"] == authority["domain"], "domain")
+        require(continues(authority, f["serial"]), "role", "a key of a delegation that is not continued")
+        issuers = authority["continues"]["issuers"]
+        named = next((entry for entry in issuers if (entry["serial"], entry["signer"]) == (f["serial"], f["signer"])), None)
+        require(named, "role", "not an issuer")
         self.require_signed(named["key"])
 
     def require_times(self, now, skew, expiry=True):
@@ -124,7 +141,7 @@ def _welcome(c, _):
 def _policy(c):
     return {
         "window": c.u8(), "lease": c.u32(), "grace": c.u32(), "freshness": c.u32(), "skew": c.u32(), "padding": c.u8(), "bucket": c.u32(),
-        "session_messages": c.u32(), "session_bytes": c.u64(), "session_seconds": c.u32(), "will_age": c.u32(),
+        "session_messages": c.u32(), "session_bytes": c.u64(), "session_seconds": c.u32(), "will_age": c.u32(), "kept": c.u8(),
     }
 
 
@@ -150,7 +167,7 @@ def _announcement(c, obj):
     fields = {
         **_lead(c), "epoch_kind": c.u8(), "group": c.take(16), "name": c.text(), "epoch": c.u64(),
         "salt": c.take(32), "previous": c.take(32), "healing_epoch": c.u64(), "healing": c.take(32), **_times(c),
-        "policy": _policy(c), "filters": c.list(Cursor.text), "group_key": c.take(32), "psk_check": c.take(32), "refused": c.take(32),
+        "policy": _policy(c), "filters": c.list(Cursor.text), "group_key": c.take(32), "psk_check": c.take(32), "kept_key": c.blob(), "refused": c.take(32),
         "generations": c.list(lambda e: {"number": e.u32(), "depth": e.u8(), "first_epoch": e.u64(), "deadline": e.u64()}),
         "extensions": extensions(c),
     }
@@ -189,13 +206,18 @@ def _confirmation(c, _):
     }
 
 
+def _kept_keys(c, _):
+    return {**_lead(c), "group": c.take(16), "epoch": c.u64(), "newest": c.take(32),
+            "entries": c.list(lambda e: {"epoch": e.u64(), "kept": e.take(32), "sealed": e.take(80)})}
+
+
 def _join_refusal(c, _):
     return {**_lead(c), "request": c.take(32), "reason": c.u8()}
 
 
 DECODERS = {
     "heartbeat": _heartbeat, "nonce_answer": _nonce_answer, "confirmation": _confirmation, "join_refusal": _join_refusal,
-    "delegation": _delegation, "credential": _credential, "key_package": _key_package, "enrolment_request": _enrolment_request,
+    "kept_keys": _kept_keys, "delegation": _delegation, "credential": _credential, "key_package": _key_package, "enrolment_request": _enrolment_request,
     "welcome": _welcome, "announcement": _announcement, "refused_list": _refused_list,
 }
 
@@ -233,6 +255,29 @@ def _delegation_rules(f, _):
     require(len(f["kem_keys"]) <= 4, "field", "more than 4 KEM keys")
 
 
+def continuation(f):
+    """What a delegation says of the ones before it: {since, issuers}, or None without the extension (keys.md §3)."""
+    value = next((extension["value"] for extension in f["extensions"] if extension["id"] == CONTINUES), None)
+    if value is None:
+        return None
+    c = Cursor(value)
+    said = {"since": c.u32(), "issuers": c.list(lambda e: {"serial": e.u32(), "signer": e.u8(), "key": e.take(32)})}
+    c.end()
+    issuers = said["issuers"]
+    require(said["since"] < f["serial"], "field", "continues nothing")
+    require(len(issuers) <= 64, "field", "more than 64 issuers")
+    _ascending([(entry["serial"], entry["signer"]) for entry in issuers], "issuers ascending, each once")
+    require(all(said["since"] <= entry["serial"] < f["serial"] for entry in issuers), "field", "an issuer of a serial that is not continued")
+    require(all(is_strong(entry["key"]) for entry in issuers), "field", "weak key")
+    return said
+
+
+def continues(authority, serial):
+    """Whether what ends with a delegation goes on if it is of this serial; what is of the current one does."""
+    said = authority.get("continues")
+    return serial == authority["serial"] or (said is not None and said["since"] <= serial < authority["serial"])
+
+
 def _credential_rules(f):
     require(_is_member(f["member"]), "field", "member number")
     require(f["credential_serial"] != REMOVED, "field", "serial that stands for removed")
@@ -267,12 +312,13 @@ def _welcome_rules(f, suite):
     require(f["leaf"] >> f["depth"] == 1, "field", "not a leaf")
     _chain_rules(f)
     require(f["package_number"] >= 1, "field", "package numbers begin with 1")
-    require(len(f["enc"]) == KEM[suite][2] and 1 <= len(f["sealed"]) - 32 * f["depth"] - 16 <= 1024, "field", "length of enc or sealed")
+    # Inside: the node keys, `kept` of 0 or 96 bytes and its length, 1 to 1024 bytes of extensions.
+    require(len(f["enc"]) == KEM[suite][2] and 2 <= len(f["sealed"]) - 32 * f["depth"] - 16 <= 97 + 1024, "field", "length of enc or sealed")
 
 
 POLICY = {  # constants.md §3; `bucket` depends on `padding`
     "window": (0, 16), "grace": (0, 2**31), "freshness": (0, 2**31), "skew": (0, 86400), "padding": (0, 2),
-    "session_messages": (1, 2**21 - 1), "session_bytes": (1024, 2**36), "session_seconds": (60, 604800), "will_age": (0, 2**31),
+    "session_messages": (1, 2**21 - 1), "session_bytes": (1024, 2**36), "session_seconds": (60, 604800), "will_age": (0, 2**31), "kept": (0, 64),
 }
 
 
@@ -291,6 +337,10 @@ def _announcement_rules(f):
         topics.require_filter(text, "filter")
         require(not text.startswith("$"), "field", "filter begins with $")
     require(sum(len(blob(text.encode())) for text in f["filters"]) <= 1024, "field", "filters above 1024 bytes as encoded")
+    if f["epoch_kind"] == HEALING:
+        require(len(f["kept_key"]) == 32 and is_usable_x25519(f["kept_key"]), "field", "kept_key")
+    else:
+        require(not f["kept_key"], "field", "a kept_key where no kept epoch begins")
     generations = f["generations"]
     require(1 <= len(generations) <= 2 and len(generations) == len(f["covers"]), "field", "generations and covers")
     _ascending([generation["number"] for generation in generations], "generations ascending")
@@ -350,12 +400,20 @@ def _confirmation_rules(f):
     require(all(entry["epoch"] >= 1 and entry["package_number"] >= 1 for entry in f["entries"]), "field", "epoch and package_number from 1")
 
 
+def _kept_keys_rules(f):
+    require(len(f["entries"]) <= 64, "field", "more than 64 entries")
+    names = [f["newest"], *(entry["kept"] for entry in f["entries"])]
+    require(len(set(names)) == len(names), "field", "a kept epoch twice")
+    epochs = [f["epoch"], *(entry["epoch"] for entry in f["entries"])]
+    _ascending([0, *reversed(epochs)], "epochs descend, from 1")
+
+
 def _join_refusal_rules(f):
     require(1 <= f["reason"] <= 6, "field", "reason")
 
 
 RULES = {
-    "heartbeat": _heartbeat_rules, "nonce_answer": _nonce_answer_rules, "confirmation": _confirmation_rules, "join_refusal": _join_refusal_rules,
+    "heartbeat": _heartbeat_rules, "nonce_answer": _nonce_answer_rules, "confirmation": _confirmation_rules, "join_refusal": _join_refusal_rules, "kept_keys": _kept_keys_rules,
     "delegation": _delegation_rules, "credential": _credential_rules, "key_package": _key_package_rules,
     "enrolment_request": _enrolment_request_rules, "welcome": _welcome_rules, "announcement": _announcement_rules,
     "refused_list": _refused_list_rules,

@@ -3,8 +3,9 @@
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import hpke, objects, topics, tree
-from .envelope import LABEL, decode_body, decode_header, nonce, session_info, session_keys, transcript
+from . import hpke, kept, objects, topics, tree
+from .envelope import LABEL, decode_body, decode_header, is_state, nonce, session_info, session_keys, transcript
+from .places import Marks
 from .wire import Refused, require, sha256, verify
 
 WINDOW = 1024  # hosts; devices have 128, and no vector tells the two apart
@@ -27,21 +28,37 @@ class SenderState:
     def __init__(self, order, floor=0):
         self.order, self.floor = order, floor
         self.sessions = {}       # enc → Session
-        self.highest_will = -1
-        self.retained = {}       # topic → (session number, counter, enc if it was shown and live would be accepted)
+
+
+class Keys:
+    """What envelopes with one key id are opened with; `told` is what the message says of it."""
+
+    def __init__(self, h, secret_key, psk, of_state, **told):
+        self.h, self.secret_key, self.psk, self.of_state, self.told = h, secret_key, psk, of_state, told
+
+
+def keys_of_epoch(epoch, hash, reader_secret):
+    keys = tree.GroupKeys(reader_secret)
+    return Keys(hash, keys.secret_key, keys.session_psk, False, epoch=epoch)
+
+
+def kept_keys(k, kept_secret, kept_psk):
+    return Keys(kept.name_of(k), kept.key_pair(kept_secret)[0], kept_psk, True, kept=k)
 
 
 class Reader:
     def __init__(self, authority, group, filters, policy, issued_at, not_after, epochs, credentials, number, refused=(), own_messages=False,
-                 delegation_not_after=2**64, floors=(), sessions=4):
+                 delegation_not_after=2**64, floors=(), sessions=4, kept=(), marks=(), wills=()):
         self.authority, self.group, self.filters, self.policy = authority, group, filters, policy
         self.issued_at, self.not_after, self.delegation_not_after = issued_at, min(not_after, delegation_not_after), delegation_not_after
-        self.epochs = {epoch["hash"][:8]: (epoch, tree.GroupKeys(epoch["reader_secret"])) for epoch in epochs}
+        there = [keys_of_epoch(**epoch) for epoch in epochs] + [kept_keys(each["kept"], each["kept_secret"], each["kept_psk"]) for each in kept]
+        self.keys = {keys.h[:8]: keys for keys in there}
         known = [objects.check("credential", data, authority=authority) for data in credentials]
         self.credentials = {credential.fields["member"]: credential for credential in known}
         self.number, self.own_messages, self.capacity = number, own_messages, sessions
         self.lowest_serial = None if refused is None else {entry["member"]: entry["lowest_serial"] for entry in refused}
         self.states = {}
+        self.marks = Marks(marks, wills)
         for entry in floors:
             belongs_to = entry.get("serial", authority["serial"]), entry["credential_serial"]
             self.states[entry["sender"]] = SenderState(belongs_to, entry["floor"])
@@ -50,40 +67,51 @@ class Reader:
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
         # 1 header, 2 key
         key_id, enc, counter, header_length = decode_header(envelope)
-        require(key_id in self.epochs, "UnknownKey")
-        epoch, keys = self.epochs[key_id]
+        require(key_id in self.keys, "UnknownKey")
+        keys = self.keys[key_id]
         self._require_keys_fresh(now_ms)
         # 3 session keys, 4 AEAD, 5 plaintext
         header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
-        plaintext = self._decrypt(epoch["hash"], keys, enc, counter, sealed, header + topic_hash)
+        plaintext = self._decrypt(keys, enc, counter, sealed, header + topic_hash)
         try:
             m = decode_body(plaintext[:-64])
         except Refused as refused:
             raise Refused("Rejected", str(refused)) from None
+        require(is_state(m) == keys.of_state, "Rejected", "state under the keys of an epoch, or an event under kept keys")
+        require(not m["will"] or counter == 0, "Rejected", "the counter of a will is 0")
         require(m["sender"] != self.number or self.own_messages, "Own")
         # 6 sender
-        credential = self._credential(m)
+        known, credential = self._of_state(m) if is_state(m) else [self._of_event(m)] * 2
         require(self.lowest_serial is not None, "UnknownList")
-        state = self._state(credential)
-        self._require_allowed(credential, state.order, m, topic, now_ms)
+        state = None if is_state(m) else self._state(credential)
+        if state:
+            self._require_made_under(credential, m)
+            require(order(credential) >= state.order, "Revoked", "below the credential of the replay state")
+        self._require_not_refused(credential, known)
+        self._require_valid(known, now_ms)
+        self._require_granted(topic, credential, known)
         # 7 freshness
         self._require_fresh(m, retained, now_ms)
         # 8 replay pre-check
-        self._require_new(state, m, topic, retained, enc, counter)
+        self._require_new(state, known, credential, m, topic, retained, enc, counter)
         # 9 signature
-        signed = transcript(epoch["hash"], enc, counter, topic_hash, credential.hash, plaintext[:-64])
+        signed = transcript(keys.h, enc, counter, topic_hash, credential.hash, plaintext[:-64])
         require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
         # 10 commit
-        self.credentials[m["sender"]], self.states[m["sender"]] = credential, state
-        self._commit(state, m, topic, retained, enc, counter)
-        message = {"epoch": epoch["epoch"], "name": credential.fields["name"], "credential_serial": credential.fields["credential_serial"], "counter": counter, **m}
+        self.credentials[m["sender"]] = known
+        if state:
+            self.states[m["sender"]] = state
+            self._mark(state, m["session_number"], enc, counter)
+        else:
+            self.marks.commit(credential, m, counter, topic, retained)
+        message = {**keys.told, "name": credential.fields["name"], "credential_serial": credential.fields["credential_serial"], "counter": counter, **m}
         del message["hint"]
         message.pop("credential", None)
         return message, plaintext
 
-    def _decrypt(self, announcement_hash, keys, enc, counter, sealed, aad):
+    def _decrypt(self, keys, enc, counter, sealed, aad):
         try:
-            context = hpke.setup_receiver(keys.secret_key, enc, session_info(announcement_hash), keys.session_psk, announcement_hash)
+            context = hpke.setup_receiver(keys.secret_key, enc, session_info(keys.h), keys.psk, keys.h)
             message_key, base_nonce = session_keys(context)
             plaintext = AESGCM(message_key).decrypt(nonce(base_nonce, counter), sealed, aad)
         except (Refused, InvalidTag) as fault:
@@ -93,7 +121,7 @@ class Reader:
 
     # --- sender ---
 
-    def _credential(self, m):
+    def _of_event(self, m):
         """The known credential, or the one inside the message if that verifies and is newer."""
         known = self.credentials.get(m["sender"])
         if "credential" in m:
@@ -106,48 +134,68 @@ class Reader:
         require(known is not None, "UnknownSender")
         return known
 
+    def _of_state(self, m):
+        """The known credential (from now on), and the one inside, under which the state was sealed ("The sender of state")."""
+        known = self.credentials.get(m["sender"])
+        inside = self._or(lambda: objects.Object("credential", m.get("credential", b"")), "Rejected")
+        require(inside.fields["member"] == m["sender"], "Rejected", "the credential of another member")
+        if known is None or order(inside) > order(known):
+            self._or(lambda: inside.require_signed_by(self.authority, objects.ISSUE), "UnknownSender")
+            require(known is None or inside.fields["key"] == known.fields["key"], "UnknownSender", "another key")
+            return inside, inside
+        if order(inside) == order(known):
+            require(inside.hash == known.hash, "Rejected", "another credential with its numbers")
+            return known, known
+        self._or(lambda: inside.require_issued(self.authority), "Revoked")
+        require(inside.fields["key"] == known.fields["key"], "Revoked", "another key")
+        return known, inside
+
+    @staticmethod
+    def _or(check, reason):
+        try:
+            return check()
+        except Refused as refused:
+            raise Refused(reason, str(refused)) from None
+
     def _state(self, credential):
         """The sender's replay state, a fresh one for a higher credential."""
         state = self.states.get(credential.fields["member"])
         return state if state and state.order >= order(credential) else SenderState(order(credential))
 
-    def _require_allowed(self, credential, lowest, m, topic, now_ms):
-        """`lowest` is the order of the credential that the replay state belongs to: a lower one is refused from then on."""
-        f = credential.fields
-        ahead = (m["hint"] - f["credential_serial"]) % 128
+    def _require_made_under(self, credential, m):
+        ahead = (m["hint"] - credential.fields["credential_serial"]) % 128
         require(not 1 <= ahead < 64, "UnknownSender", "made under a newer credential")
         require(ahead < 64, "Revoked", "made under an older credential")
-        require(order(credential) >= lowest and f["credential_serial"] >= self.lowest_serial.get(f["member"], 0), "Revoked")
+
+    def _require_not_refused(self, *credentials):
+        for f in (credential.fields for credential in credentials):
+            require(f["credential_serial"] >= self.lowest_serial.get(f["member"], 0), "Revoked", "below the refused list's")
+
+    def _require_valid(self, credential, now_ms):
+        f = credential.fields
         if now_ms is None:  # without a clock it is at least the time of the newest announcement
             require(f["not_after"] >= self.issued_at, "Revoked", "a credential that has expired by then")
         else:
             now = now_ms // 1000
             ends = min(f["not_after"], self.delegation_not_after)
             require(f["issued_at"] <= now + self.policy["skew"] and now <= ends, "Stale", "credential")
+
+    def _require_granted(self, topic, *credentials):
         require(any(topics.matches(text, topic) for text in self.filters), "NotAllowed", "not a topic of the group")
-        grant = next((grant for grant in f["grants"] if grant["group"] == self.group), None)
-        require(grant and grant["access"] & PUBLISH, "NotAllowed", "no grant")
-        narrowed = grant["publish_filter"]
-        require(not narrowed or topics.matches(topics.own_filter(narrowed, f["name"]), topic), "NotAllowed", "publish filter")
+        for f in (credential.fields for credential in credentials):
+            grant = next((grant for grant in f["grants"] if grant["group"] == self.group), None)
+            require(grant and grant["access"] & PUBLISH, "NotAllowed", "no grant")
+            narrowed = grant["publish_filter"]
+            require(not narrowed or topics.matches(topics.own_filter(narrowed, f["name"]), topic), "NotAllowed", "publish filter")
 
     # --- replay ---
 
-    def _require_new(self, state, m, topic, retained, enc, counter):
-        number = m["session_number"]
-        if m["will"]:
-            require(counter == 0, "Rejected", "the counter of a will is 0")
-        if retained:
-            require(m["retain"], "Replay", "was not published with retain")
-            if m["will"]:
-                require(number >= state.highest_will, "Replay", "an older will")
-            else:
-                require((number, counter) >= state.retained.get(topic, (-1, -1, None))[:2], "Replay", "an older retained value")
-        elif m["will"]:
-            require(number > state.highest_will, "Replay", "a will again")
+    def _require_new(self, state, known, credential, m, topic, retained, enc, counter):
+        if state is None:
+            self.marks.require_new(credential, known, m, counter, topic, retained)
         else:
-            self._require_new_live(state, number, enc, counter)
-            shown = state.retained.get(topic, (-1, -1, None))
-            require(not m["retain"] or shown[2] is None or shown[:2] != (number, counter), "Replay", "shown as retained before")
+            require(not retained, "Replay", "an event in retained delivery")
+            self._require_new_live(state, m["session_number"], enc, counter)
 
     def _require_new_live(self, state, number, enc, counter):
         if enc in state.sessions:
@@ -160,41 +208,6 @@ class Reader:
         else:
             require(number > state.floor, "Replay", "at or below the floor")
             require(all(session.number != number for session in state.sessions.values()), "Replay", "a session number twice")
-
-    def _commit(self, state, m, topic, retained, enc, counter):
-        number = m["session_number"]
-        if m["will"]:
-            state.highest_will = max(state.highest_will, number)
-            return
-        if not retained:
-            self._mark(state, number, enc, counter)
-        if m["retain"]:
-            self._raise_mark(state, topic, number, counter, self._show(state, number, enc, counter) if retained else None)
-
-    def _show(self, state, number, enc, counter):
-        """Counts a retained delivery in its window if that moves nothing; else the mark has to remember the enc."""
-        try:
-            self._require_new_live(state, number, enc, counter)
-        except Refused:
-            return None
-        session = state.sessions.get(enc)
-        if session and counter <= session.top:
-            session.seen.add(counter)
-            return None
-        return enc
-
-    def _raise_mark(self, state, topic, number, counter, shown):
-        old = state.retained.get(topic, (-1, -1, None))
-        if (number, counter) == old[:2]:
-            state.retained[topic] = (number, counter, old[2] or shown)
-        if (number, counter) > old[:2]:
-            state.retained[topic] = (number, counter, shown)
-            if old[2] is not None:
-                try:
-                    self._require_new_live(state, old[0], old[2], old[1])
-                    self._mark(state, old[0], old[2], old[1])
-                except Refused:
-                    pass  # refused already
 
     def _mark(self, state, number, enc, counter):
         if enc not in state.sessions:
@@ -223,7 +236,8 @@ class Reader:
             for name, value in m.get("properties", []):
                 require(name != "message_expiry" or now_ms <= sent_at + value * 1000, "Stale", "expired")
         if m["will"]:
-            require(now_ms - sent_at <= (policy["will_age"] + policy["skew"]) * 1000, "Stale", "an old will")
+            age = (policy["will_age"] + policy["skew"]) * 1000
+            require(retained or now_ms - sent_at <= age, "Stale", "an old will")
         elif policy["freshness"] and not retained:
             age = (policy["freshness"] + policy["skew"]) * 1000
             require(sent_at is not None and now_ms - sent_at <= age, "Stale", "not fresh")

@@ -3,10 +3,10 @@
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import hpke, objects
+from . import hpke, kept, objects
+from .objects import HEALING, ORDINARY  # noqa: F401
 from .wire import Cursor, Refused, be, blob, expand, extract, require
 
-ORDINARY, HEALING = 0, 1
 MAX_CATCH_UP = 65536
 
 
@@ -22,6 +22,10 @@ class GroupKeys:
         self.secret_key, self.group_key = hpke.derive_key_pair(self.kem_ikm)
         self.heal_r = expand(reader_secret, b"sealmq/1 heal r")
         self.heal_w = heal_w(self.psk)
+        # Of a healing epoch:
+        self.kept_secret, self.kept_psk = kept.secret_of(reader_secret), kept.psk_of(self.psk)
+        self.kept_ikm = kept.kem_ikm(self.kept_secret)
+        self.kept_secret_key, self.kept_key = kept.key_pair(self.kept_secret)
 
 
 def psk_check(psk):
@@ -108,7 +112,7 @@ def check_welcome(authority, member, welcome, package, installed=None, suite=1):
 
 
 def open_welcome(authority, member, welcome, package, package_seed, installed=None, suite=1):
-    """Returns (secret key of the package, info, aad, plaintext, path keys by node)."""
+    """Returns (secret key of the package, info, aad, plaintext, path keys by node, kept keys)."""
     f, package = check_welcome(authority, member, welcome, package, installed, suite)
     secret_key, init_key = hpke.key_pair_of_suite(suite, package_seed)
     require(init_key == package.fields["init_key"], "wrong_secret", "not the seed of this package")
@@ -119,10 +123,12 @@ def open_welcome(authority, member, welcome, package, package_seed, installed=No
         raise Refused("wrong_secret", str(refused)) from None
     inside = Cursor(plaintext)
     keys = [inside.take(32) for _ in range(f["depth"])]
+    brought = kept.of_welcome(inside.blob(), f, half(f["leaf"]) == 2)
+    require(inside.left() <= 1024, "field", "more than 1024 bytes of extensions")
     found = objects.extensions(inside)
     inside.end()
     objects.require_known(found)
-    return secret_key, info, aad, plaintext, dict(zip(path_of(f["leaf"]), keys))
+    return secret_key, info, aad, plaintext, dict(zip(path_of(f["leaf"]), keys)), brought
 
 
 # --- following announcements ---
@@ -140,7 +146,7 @@ class Slot:
 class Member:
     """A member's group state, from its welcome on (keys.md §7)."""
 
-    def __init__(self, authority, group, generation, depth, leaf, base, previous, healing_epoch, healing, path_keys):
+    def __init__(self, authority, group, generation, depth, leaf, base, previous, healing_epoch, healing, path_keys, kept_keys=None):
         self.authority, self.group = authority, group
         self.generation, self.depth, self.leaf = generation, depth, leaf
         self.base = base
@@ -151,11 +157,28 @@ class Member:
         self.slots = {}
         self.serial, self.installed = 1, (generation, base)  # of the welcome; the first one is of serial 1
         self.newest_serial = 0                          # of the newest announcement
+        self.kept = kept.Ring(authority, self.is_reader)
+        self.kept.bring(healing_epoch, self.serial, kept_keys)  # the kept epoch of the epoch before
         self.named = set()                              # hashes in the `previous` and `healing` of announcements that count
 
     @property
     def is_reader(self):
         return half(self.leaf) == 2
+
+    def take_delegation(self, authority):
+        """Returns whether a kept key ended with it."""
+        self.authority = authority
+        return self.kept.take_delegation(authority)
+
+    def take_kept_keys(self, data):
+        """Returns whether they told of anything new."""
+        obj = objects.check("kept_keys", data, authority=self.authority, group=self.group)
+        try:
+            return self.kept.go_back(obj)
+        except Refused:
+            if obj.fields["epoch"] > self.current:
+                raise
+            return False  # of an epoch that was followed, and not what it was
 
     def follow(self, data, now, skew, chunks=None):
         """Takes one announcement object; returns whether it is new. Raises Refused, and changes nothing then.
@@ -179,9 +202,13 @@ class Member:
             oldest = e - f["policy"]["window"]
             self._move_base(max(self.base, oldest))
             self.slots = {epoch: slot for epoch, slot in self.slots.items() if epoch >= oldest}
+            self.kept.policy = f["policy"]["kept"]
+        if f["epoch_kind"] == HEALING:
+            self.kept.take(self._kept_of(announcement, secret))
+        self.kept.trim()
         return True
 
-    def install(self, f, path_keys):
+    def install(self, f, path_keys, kept_keys=None):
         """Takes another welcome, verified and opened (§6, §7 "Replacing"); returns whether it replaced everything."""
         order = (f["serial"], f["generation"], f["epoch"])
         require(order > (self.serial, *self.installed), "too_old", "not above the installed welcome")
@@ -197,8 +224,13 @@ class Member:
                 self._keep_named(f)
         else:
             self.slots, self.newest_serial, self.named = {}, 0, set()
+            self.kept.policy = 0
             self.current = f["epoch"] - 1
-        if half(f["leaf"]) != half(self.leaf):  # the slots from its epoch on hold secrets of the other half
+        moves = half(f["leaf"]) != half(self.leaf)
+        if replaces or moves:
+            self.kept.clear(half(f["leaf"]) == 2)
+        self.kept.bring(f["healing_epoch"], f["serial"], kept_keys)
+        if moves:  # the slots from its epoch on hold secrets of the other half
             self.slots = {e: slot for e, slot in self.slots.items() if e < f["epoch"]}
             self.current = max(self.slots, default=f["epoch"] - 1)
         self.serial, self.installed = f["serial"], (f["generation"], f["epoch"])
@@ -299,8 +331,17 @@ class Member:
             keys = GroupKeys(secret)
             psk = keys.psk
             require(keys.group_key == f["group_key"], "wrong_secret", "another group key")
+            require(f["epoch_kind"] != HEALING or keys.kept_key == f["kept_key"], "wrong_secret", "another kept key")
         require(psk_check(psk) == f["psk_check"], "wrong_secret", "psk_check")
         return secret
+
+    def _kept_of(self, announcement, secret):
+        """The kept keys of a healing epoch."""
+        f = announcement.fields
+        if self.is_reader:
+            keys = GroupKeys(secret)
+            return kept.Kept(f["epoch"], announcement.hash, keys.kept_psk, f["serial"], keys.kept_secret)
+        return kept.Kept(f["epoch"], announcement.hash, kept.psk_of(secret), f["serial"], public=f["kept_key"])
 
     def _move_base(self, base):
         if base == self.base:

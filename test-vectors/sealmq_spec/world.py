@@ -1,11 +1,11 @@
 """A small domain made in Python, for the self-test: a root, an authority, a group with a tree, its members."""
 
-from . import audit, envelope, hpke, joining, objects, tree
+from . import audit, envelope, hpke, joining, kept, objects, tree
 from .wire import be, blob, expand, public_key, sha256, sign, varint
 
 NOW = 1762949760
 POLICY = {"window": 2, "lease": 0, "grace": 3600, "freshness": 0, "skew": 300, "padding": 0, "bucket": 0, "session_messages": 2**20,
-          "session_bytes": 2**36, "session_seconds": 86400, "will_age": 604800}
+          "session_bytes": 2**36, "session_seconds": 86400, "will_age": 604800, "kept": 16}
 
 
 def bytes_of(name, size=32):
@@ -42,20 +42,42 @@ GROUP = bytes_of("group", 16)
 LEAD_ISSUER, LEAD_CONTROLLER = DOMAIN + varint(1) + be(1, 0), DOMAIN + varint(1) + be(1, 1)
 
 
-def delegation(serial=1):
+def successor(serial=2, since=None, issuers=None, keys=None):
+    """A later delegation, as a verifier holds it; it continues those from `since` on, if that is given."""
+    said = {} if since is None else {"continues": {"since": since, "issuers": issuer_keys(since, serial) if issuers is None else issuers}}
+    return {**AUTHORITY, "serial": serial, "keys": AUTHORITY["keys"] if keys is None else keys, **said}
+
+
+def issuer_keys(since, serial):
+    return [{"serial": n, "signer": 0, "key": public_key(ISSUER)} for n in range(since, serial)]
+
+
+def continuation(said):
+    return varint(said["since"]) + items(varint(entry["serial"]) + be(1, entry["signer"]) + entry["key"] for entry in said["issuers"])
+
+
+def extended(kind, body, seed, *extensions):
+    return signed(kind, body + items(varint(number) + blob(value) for number, value in extensions), seed)
+
+
+def delegation(serial=1, *extensions):
     keys = items(entry["key"] + be(1, entry["roles"]) for entry in AUTHORITY["keys"])
     body = DOMAIN + ROOT_KEY + varint(serial) + varint(NOW - 10) + varint(NOW + 10**7) + keys + items([varint(0x20) + blob(bytes_of("kem"))])
-    return encode("delegation", body, ROOT)
+    return extended("delegation", body, ROOT, *extensions)
 
 
 def identity(name):
     return bytes_of("identity " + name)
 
 
-def credential(number, name, serial=1, access=3, publish_filter="", seed=ISSUER, lead=LEAD_ISSUER):
+def issuer_of(serial):
+    return DOMAIN + varint(serial) + be(1, 0)
+
+
+def credential(number, name, serial=1, access=3, publish_filter="", seed=ISSUER, lead=LEAD_ISSUER, not_after=NOW + 10**7, key=None):
     grants = items([GROUP + be(1, access) + text(publish_filter)])
-    body = (lead + varint(number) + varint(serial) + text(name) + public_key(identity(name)) + bytes_of("request " + name)
-            + varint(NOW - 100) + varint(NOW + 10**7) + grants)
+    body = (lead + varint(number) + varint(serial) + text(name) + public_key(key or identity(name)) + bytes_of("request " + name)
+            + varint(NOW - 100) + varint(not_after) + grants)
     return encode("credential", body, seed)
 
 
@@ -78,12 +100,13 @@ def refused_list(members):
 class Group:
     """An authority's side of one group: draws epochs, makes announcements and welcomes."""
 
-    def __init__(self, depth=4, window=2, label="tree"):
-        self.depth, self.window, self.label = depth, window, label
+    def __init__(self, depth=4, window=2, label="tree", kept=16):
+        self.depth, self.window, self.label, self.kept = depth, window, label, kept
         self.tree_secret = bytes_of(label)
         self.epochs = []     # (kind, GroupKeys, announcement bytes, hash), of epoch 1, 2, …
         self.healing = (0, bytes(32))
         self.removed = []
+        self.lead = LEAD_CONTROLLER
 
     def next_epoch(self):
         return len(self.epochs) + 1
@@ -94,20 +117,22 @@ class Group:
             key = tree.next_key(key, (keys.heal_r if tree.half(node) == 2 else keys.heal_w) if kind else None)
         return key
 
-    def announce(self, kind=tree.ORDINARY, **change):
-        """The announcement of the next epoch. `change` replaces values, for announcements that are wrong."""
+    def announce(self, kind=None, **change):
+        """The announcement of the next epoch; the first one heals. `change` replaces values, for announcements that are wrong."""
         epoch = change.get("epoch", self.next_epoch())
+        kind = (tree.HEALING if epoch == 1 else tree.ORDINARY) if kind is None else kind
         secret = change.get("reader_secret", bytes_of(f"{self.label} reader secret {epoch}"))
         keys = tree.GroupKeys(secret)
         previous = change.get("previous", self.epochs[epoch - 2][3] if epoch > 1 else bytes(32))
-        policy = {**POLICY, "window": self.window, **change.get("policy", {})}
-        encoded = b"".join(be(1, value) if name in ("window", "padding") else varint(value) for name, value in policy.items())
+        policy = {**POLICY, "window": self.window, "kept": self.kept, **change.get("policy", {})}
+        encoded = b"".join(be(1, value) if name in ("window", "padding", "kept") else varint(value) for name, value in policy.items())
         healing_epoch, healing = change.get("healing", self.healing)
         issued_at = change.get("issued_at", NOW + epoch)
-        head = (LEAD_CONTROLLER + be(1, kind) + GROUP + text("plant") + varint(epoch) + bytes_of(f"salt {epoch}") + previous
+        head = (change.get("lead", self.lead) + be(1, kind) + GROUP + text("plant") + varint(epoch) + bytes_of(f"salt {epoch}") + previous
                 + varint(healing_epoch) + healing + varint(issued_at) + varint(issued_at + 604800) + encoded
                 + items(text(f) for f in change.get("filters", ["plant/#", "shared/+/x"])) + change.get("group_key", keys.group_key)
-                + change.get("psk_check", keys.psk_check) + bytes(32)
+                + change.get("psk_check", keys.psk_check)
+                + blob(change.get("kept_key", keys.kept_key if kind else b"")) + bytes(32)
                 + items([varint(change.get("generation", 1)) + be(1, self.depth) + varint(1) + varint(0)]) + NO_EXTENSIONS)
         head_hash = sha256(bytes([objects.FORM, objects.KINDS["announcement"]]), head)
         nodes = change.get("nodes", tree.healing_cover(self.depth, self.removed) if kind else [2, 3])
@@ -138,19 +163,43 @@ class Group:
         path = [self.node_key(node, epoch) for node in tree.path_of(leaf)]
         healed = [e for e, entry in enumerate(self.epochs[:epoch - 1], 1) if entry[0]]
         return {"generation": 1, "depth": self.depth, "leaf": leaf, "base": epoch, "previous": self.epochs[epoch - 2][3] if epoch > 1 else bytes(32),
-                "healing_epoch": healed[-1] if healed else 0, "healing": self.epochs[healed[-1] - 1][3] if healed else bytes(32), "path_keys": path}
+                "healing_epoch": healed[-1] if healed else 0, "healing": self.epochs[healed[-1] - 1][3] if healed else bytes(32), "path_keys": path,
+                **({"kept_keys": self.brought(leaf, epoch)} if healed else {})}
 
-    def welcome(self, number, name, package_number, leaf):
+    def kept_epochs(self, before=None):
+        """(hash, keys) of the kept epochs before this epoch, the newest first."""
+        return [(h, keys) for kind, keys, _, h in reversed(self.epochs[:before - 1 if before else None]) if kind]
+
+    def brought(self, leaf, epoch):
+        """The kept keys in a welcome for this epoch."""
+        h, keys = self.kept_epochs(epoch)[0]
+        last = {"kept_secret": keys.kept_secret} if tree.half(leaf) == 2 else {"kept_key": keys.kept_key}
+        return {"kept": h, "kept_psk": keys.kept_psk, **last}
+
+    def kept_keys(self, lead=LEAD_CONTROLLER, epochs=None, changed=(), extensions=()):
+        """The kept keys object; `changed` are numbers of entries that do not open."""
+        epochs = self.kept_epochs() if epochs is None else epochs
+        entries = []
+        for n, ((newer, keys), (older, before)) in enumerate(zip(epochs, epochs[1:])):
+            sealed = kept.seal_entry(keys.kept_secret, newer, older, before.kept_secret, before.kept_psk)
+            entries.append(self._numbered(older) + (bytes(80) if n in changed else sealed))
+        return extended("kept_keys", lead + GROUP + self._numbered(epochs[0][0]) + items(entries), CONTROLLER, *extensions)
+
+    def _numbered(self, k):
+        return varint(1 + [h for *_, h in self.epochs].index(k)) + k
+
+    def welcome(self, number, name, package_number, leaf, **change):
         state = self.welcome_state(leaf)
         package = key_package(name, package_number)[1]
         f = {"domain": DOMAIN, "group": GROUP, "member": number, "generation": 1, "depth": self.depth, "leaf": leaf, "epoch": state["base"],
              "package": sha256(package[:-64])}
         init_key = objects.Object("key_package", package).fields["init_key"]
         enc, context = hpke.setup_sender(bytes_of(f"welcome {name} {package_number}"), init_key, tree.welcome_info(f))
-        fields = (LEAD_CONTROLLER + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
+        fields = (self.lead + varint(number) + GROUP + varint(1) + be(1, self.depth) + varint(leaf) + varint(state["base"]) + state["previous"]
                 + varint(state["healing_epoch"]) + state["healing"] + varint(package_number) + f["package"])
         fields += NO_EXTENSIONS
-        sealed = context.seal_first(bytes([0x11, 4]) + fields, b"".join(state["path_keys"]) + NO_EXTENSIONS)
+        inside = change.get("kept", b"".join(state.get("kept_keys", {}).values()))
+        sealed = context.seal_first(bytes([0x11, 4]) + fields, b"".join(state["path_keys"]) + blob(inside) + change.get("extensions", NO_EXTENSIONS))
         return signed("welcome", fields + blob(enc) + blob(sealed), CONTROLLER)
 
 
@@ -162,9 +211,25 @@ def seal_input(keys, announcement_hash, name="sensor", number=7, **change):
             "sender": number, "counter": 0, "topic": "plant/a/temp", "padding": {"mode": 0, "bucket": 0}, "payload": b"21.5C", **change}
 
 
+def state_input(keys, k, name="sensor", number=7, known=None, **change):
+    """A retained value under the kept keys of the epoch with this announcement, or a will; `known` is the credential inside."""
+    known = known or credential(number, name, change.get("serial", 1))
+    i = seal_input(keys, k, name, number, **{"retain": True, "sent_at": NOW * 1000, "credential": known, **change})
+    i = {**i, "kept": k, "kept_key": keys.kept_key, "kept_psk": keys.kept_psk, "credential_hash": sha256(known[:-64])}
+    i["credential_serial"] = change.get("hint", objects.Object("credential", known).fields["credential_serial"])
+    if envelope.has_connection(i):
+        i.setdefault("connection", 0)
+    return {name: value for name, value in i.items() if name not in ("announcement_hash", "group_key", "psk", "hint")}
+
+
+def will_input(keys, k, **change):
+    return state_input(keys, k, **{"will": True, **change})
+
+
 def reader_input(keys, announcement_hash, **change):
     return {"authority": AUTHORITY, "group": GROUP, "filters": ["plant/#"], "policy": {name: POLICY[name] for name in ("grace", "freshness", "skew", "will_age")},
             "issued_at": NOW, "not_after": NOW + 604800, "epochs": [{"epoch": 1, "hash": announcement_hash, "reader_secret": keys.reader_secret}],
+            "kept": [{"kept": announcement_hash, "kept_secret": keys.kept_secret, "kept_psk": keys.kept_psk}],
             "credentials": [credential(7, "sensor")], "number": 1, **change}
 
 

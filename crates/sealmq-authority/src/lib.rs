@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod armour;
 mod audit;
+mod lineage;
 mod machine;
 pub mod office;
 mod root;
@@ -26,6 +27,7 @@ pub use armour::{
 pub use audit::{
     Appended, AuditError, AuditFault, AuditLog, Continuation, Entry, MAX_AUDIT_ENTRY_LEN, What,
 };
+pub use lineage::Lineage;
 pub use machine::{
     Authority, AuthorityError, AuthorityEvent, DEFAULT_DEPTH, DEFAULT_VALIDITY, DelegationInfo,
     DomainOptions, Enrolled, EpochReason, Evidence, EvidenceKind, GenerationInfo, GenerationReason,

@@ -7,9 +7,10 @@ use core::fmt;
 use rand_core::TryCryptoRng;
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{IdentityKey, Secret};
-use sealmq_core::object::{List, ObjectError, suite_of_number};
+use sealmq_core::object::{List, ObjectError, Signer, suite_of_number};
 
 use crate::armour::DelegationRequest;
+use crate::lineage::Lineage;
 use sealmq_keys::objects::{DelegatedKemKey, DelegatedKey, Delegation, MAX_DELEGATION_LEN, Roles};
 
 /// The owner of a domain: an Ed25519 key that members pin.
@@ -86,14 +87,32 @@ impl RootKey {
         DomainId::of_root(&self.0.verifying_key())
     }
 
+    /// Signs a delegation that continues nothing: [`RootKey::delegate_on`] without a lineage. Right
+    /// for the first one, and after keys were stolen.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn delegate(
+        &self,
+        request: &DelegationRequest,
+        serial: u32,
+        issued_at: u64,
+        not_after: u64,
+        roles: Roles,
+    ) -> Result<Vec<u8>, RootError> {
+        self.delegate_on(None, request, serial, issued_at, not_after, roles)
+    }
+
     /// Signs a delegation for the keys of a request: each gets those of the roles it asks for
     /// that are among `roles`; a key without any is left out. `serial` has to be above those of
-    /// all delegations before; times in Unix seconds.
+    /// all delegations before; times in Unix seconds. With `lineage`, it continues those
+    /// delegations: none of their keys was stolen.
     ///
     /// # Errors
     /// The request is of another domain, or its keys, their roles or the times are not possible.
-    pub fn delegate(
+    pub fn delegate_on(
         &self,
+        lineage: Option<&Lineage>,
         request: &DelegationRequest,
         serial: u32,
         issued_at: u64,
@@ -128,7 +147,9 @@ impl RootKey {
         };
         let mut buffer = vec![0; MAX_DELEGATION_LEN];
         let suite = suite_of_number(request.suite)?;
-        let (object, _) = fields.sign(suite, &self.0, &mut buffer)?;
+        let extensions = lineage.map(Lineage::extensions).transpose()?;
+        let signer = Signer::with_encoded(&self.0, extensions.as_deref().unwrap_or_default())?;
+        let (object, _) = fields.sign(suite, signer, &mut buffer)?;
         Ok(object.to_vec())
     }
 }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use getrandom::SysRng;
-use sealmq_authority::{DelegationRequest, RootKey, decode_delegation_request, encode_delegation};
-use sealmq_core::crypto::Secret as Seed;
+use sealmq_authority::{
+    DelegationRequest, Lineage, RootKey, decode_delegation_request, encode_delegation,
+};
+use sealmq_core::crypto::{Secret as Seed, VerifyingKey};
 use sealmq_core::object::{Role, suite_of_number};
 use sealmq_core::wire::Suite;
-use sealmq_keys::objects::{MAX_FILE_LEN, Roles, fingerprint};
+use sealmq_keys::objects::{MAX_FILE_LEN, Roles, VerifiedDelegation, fingerprint};
 use sealmq_keys::{Changes, Store as _};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
@@ -32,20 +34,31 @@ const SUITE: &str = "root/suite";
 const PREFIX: &str = "root/prefix";
 /// Serial of the last delegation, 4 bytes, big-endian.
 const SERIAL: &str = "root/serial";
+/// What the next delegation can continue; none before the first one.
+const LINEAGE: &str = "root/lineage";
 
 const DAY: u64 = 86_400;
 /// From here on a delegation deserves a warning.
 const LONG_DAYS: u32 = 366;
 
-/// What a root's store holds at first; `serial` is that of the last delegation.
-pub(crate) fn records(seed: &Seed, file: &RootFile, serial: u32) -> Changes {
+/// What a root's store holds at first; `serial` is that of the last delegation, `lineage` what the
+/// next one can continue.
+pub(crate) fn records(
+    seed: &Seed,
+    file: &RootFile,
+    serial: u32,
+    lineage: Option<&Lineage>,
+) -> Result<Changes, Failure> {
     let mut changes = Changes::new();
     changes.put(VERSION, [RECORDS]);
     changes.put(SEED, seed.expose().as_slice());
     changes.put(SUITE, [file.suite as u8]);
     changes.put(PREFIX, file.prefix.as_bytes());
     changes.put(SERIAL, serial.to_be_bytes());
-    changes
+    if let Some(lineage) = lineage {
+        changes.put(LINEAGE, lineage.to_bytes().map_err(Failure::refused)?);
+    }
+    Ok(changes)
 }
 
 pub(crate) fn init(args: &RootInit) -> Result<(), Failure> {
@@ -62,7 +75,7 @@ pub(crate) fn init(args: &RootInit) -> Result<(), Failure> {
     let file = RootFile::new(root.public(), args.suite, args.prefix.clone())?;
     let secret = Secret::for_new(&args.unlock, &path.display().to_string())?;
     let mut store = Vault::create(&path, StoreRole::Root, &secret.unlock())?.open()?;
-    store.commit(&records(&root.seed(), &file, 0))?;
+    store.commit(&records(&root.seed(), &file, 0, None)?)?;
     store.close()?;
     files::write_new(&args.output, &file.text())?;
     let lines = format!(
@@ -120,18 +133,33 @@ pub(crate) fn delegate(args: &RootDelegate) -> Result<(), Failure> {
     }
     let now = clock::seconds();
     let not_after = now.saturating_add(u64::from(args.days).saturating_mul(DAY));
+    let continued = match (args.continues, &root.lineage) {
+        (false, _) => None,
+        (true, Some(lineage)) => Some(lineage),
+        (true, None) => {
+            return Err(Failure::refused(
+                "this root's store does not know the delegation before, so it cannot continue it: leave out --continues (retained values then have to be published again)",
+            ));
+        }
+    };
     let object = root
         .key
-        .delegate(&request, serial, now, not_after, args.roles)
+        .delegate_on(continued, &request, serial, now, not_after, args.roles)
         .map_err(Failure::refused)?;
+    let lineage = root.next_lineage(&object, args.continues)?;
     let text = encode_delegation(&object)?;
     // Before the file: a serial is used once, even if the file is lost.
     let mut changes = Changes::new();
     changes.put(SERIAL, serial.to_be_bytes());
+    changes.put(LINEAGE, lineage.to_bytes().map_err(Failure::refused)?);
     store.commit(&changes)?;
     store.close()?;
     files::write_new(&args.output, &text)?;
-    let lines = describe(&request, args.roles, serial, not_after);
+    let mut lines = describe(&request, args.roles, serial, not_after);
+    lines.push_str(match args.continues {
+        true => "\ncontinues          the delegations before: no key of theirs was stolen",
+        false => "\ncontinues          nothing: retained values and wills of before have to be published again",
+    });
     if files::is_dash(&args.output) {
         note(lines);
     } else {
@@ -208,9 +236,24 @@ struct Root {
     suite: Option<Suite>,
     prefix: Option<String>,
     serial: u32,
+    lineage: Option<Lineage>,
 }
 
 impl Root {
+    /// What the delegation after this one can continue.
+    fn next_lineage(&self, delegation: &[u8], continues: bool) -> Result<Lineage, Failure> {
+        let key = VerifyingKey::from_bytes(&self.key.public()).map_err(Failure::refused)?;
+        let new = VerifiedDelegation::verify(delegation, &key).map_err(Failure::refused)?;
+        Ok(match &self.lineage {
+            Some(lineage) if continues => {
+                let mut lineage = lineage.clone();
+                lineage.append(&new);
+                lineage
+            }
+            _ => Lineage::begin(&new),
+        })
+    }
+
     fn load(store: &FileStore) -> Result<Self, Failure> {
         let damaged = || {
             Failure::new(
@@ -244,7 +287,10 @@ impl Root {
                 u32::from_be_bytes(value)
             }
         };
+        let lineage = store.get(LINEAGE)?;
+        let lineage = lineage.map(|value| Lineage::from_bytes(&value));
         Ok(Self {
+            lineage: lineage.transpose().map_err(|_| damaged())?,
             key: RootKey::from_seed(&Seed::take(seed)),
             suite,
             prefix: prefix.transpose().map_err(|_| damaged())?,

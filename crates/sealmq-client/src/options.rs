@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sealmq_keys::member::MemberOptions;
 
+use crate::values::KeptValues;
 use crate::will::Will;
 use crate::window::Identifiers;
 
@@ -18,6 +19,10 @@ pub struct Options {
     pub wait_for_keys: Duration,
     /// Put the credential into every message, so that readers need not fetch it.
     pub announce_credential: bool,
+    /// The application's own retained values are sealed again when somebody was removed or keys
+    /// were replaced, so that they open for whoever subscribes later; `None`: the application does
+    /// that itself. They are kept in memory.
+    pub kept_values: Option<KeptValues>,
     /// Pause before connecting again: the first, and the longest after doubling.
     pub reconnect_delay: (Duration, Duration),
     /// The Last Will.
@@ -33,6 +38,7 @@ impl Default for Options {
             plaintext: Vec::new(),
             wait_for_keys: Duration::ZERO,
             announce_credential: false,
+            kept_values: Some(KeptValues::default()),
             reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
             will: None,
             identifiers: Identifiers::default(),

@@ -4,6 +4,7 @@
 //! drop the duplicate by its counter.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::draft::Draft;
@@ -16,6 +17,8 @@ use crate::wire::{Qos, Wire};
 pub(crate) enum Content {
     /// Not sealed yet.
     Draft(Draft),
+    /// The newest retained value of this topic, to be sealed again.
+    Value(String),
     Wire(Wire),
 }
 
@@ -23,6 +26,7 @@ impl Content {
     pub(crate) fn topic(&self) -> &str {
         match self {
             Self::Draft(draft) => &draft.topic,
+            Self::Value(topic) => topic,
             Self::Wire(wire) => &wire.topic,
         }
     }
@@ -30,6 +34,7 @@ impl Content {
     const fn qos(&self) -> Qos {
         match self {
             Self::Draft(draft) => draft.qos,
+            Self::Value(_) => Qos::AtLeastOnce,
             Self::Wire(wire) => wire.qos,
         }
     }
@@ -43,6 +48,8 @@ pub(crate) struct Accepted {
     pub(crate) id: Option<PublishId>,
     /// How long it may wait for keys, if it has waited already.
     pub(crate) until: Option<u64>,
+    /// Names it among the values that are kept, once it was sealed.
+    pub(crate) value: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,11 +186,12 @@ impl Outbox {
         (content.qos() == Qos::AtMostOnce || self.window.has_room()).then_some(content)
     }
 
-    /// The next message was sealed.
-    pub(crate) fn sealed(&mut self, wire: Wire) {
+    /// The next message was sealed; `value` names it among the values that are kept.
+    pub(crate) fn sealed(&mut self, wire: Wire, value: Option<u64>) {
         let order = self.queued.first();
         if let Some(entry) = order.and_then(|order| self.entries.get_mut(order)) {
             entry.message.content = Content::Wire(wire);
+            entry.message.value = value;
         }
     }
 

@@ -3,9 +3,10 @@ use alloc::string::String;
 use bytes::Bytes;
 use sealmq_keys::Publication;
 use sealmq_keys::member::Properties;
+use serde::{Deserialize, Serialize};
 
 /// Quality of service, for all versions of MQTT.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(clippy::enum_variant_names, reason = "the standard's names")]
 pub enum Qos {
     /// QoS 0.

@@ -16,8 +16,9 @@
 //! it begins a session numbered above those of all that were pushed out. Senders without a clock
 //! count their sessions from 1 and do not get there, not even with a new credential, and one
 //! sender that claims a huge number can bring all others to that point; only credentials under a
-//! new delegation end it. So give a device places
-//! for all the senders whose topics it reads; hosts move into larger tables in time
+//! new delegation end it. State is refused so, too, of senders whose topics found no place, and
+//! under credentials below the highest known one altogether. So give a device places
+//! for all the senders and topics that it reads; hosts move into larger tables in time
 //! ([`open::Receiver::move_into`]). A receiver serves one domain: what it remembers is ordered by
 //! the serials of that domain's delegations.
 

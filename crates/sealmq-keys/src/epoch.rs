@@ -3,6 +3,7 @@
 use sealmq_core::crypto::{KemKeyPair, Secret, SessionPsk, expand};
 use subtle::ConstantTimeEq;
 
+use crate::kept::{KeptPsk, KeptSecret};
 use crate::tree::{Half, HealSecret};
 
 /// `reader_secret`: 32 bytes, fresh for each epoch, for the members that may subscribe.
@@ -26,6 +27,12 @@ impl ReaderSecret {
     #[must_use]
     pub fn group_key_pair(&self) -> KemKeyPair {
         KemKeyPair::derive(&expand(&self.0, &[b"sealmq/1 group kem"]))
+    }
+
+    /// `Expand(reader_secret, "sealmq/1 kept")`: for state, in a kept epoch.
+    #[must_use]
+    pub fn kept(&self) -> KeptSecret {
+        KeptSecret::new(expand(&self.0, &[b"sealmq/1 kept"]))
     }
 
     /// What ratchets the readers' half past this epoch, if it heals.
@@ -62,6 +69,12 @@ impl Psk {
     #[must_use]
     pub fn session(&self) -> SessionPsk {
         SessionPsk::derive(&self.0)
+    }
+
+    /// `Expand(psk, "sealmq/1 kept psk")`: for state, in a kept epoch.
+    #[must_use]
+    pub fn kept(&self) -> KeptPsk {
+        KeptPsk::new(expand(&self.0, &[b"sealmq/1 kept psk"]))
     }
 
     /// What ratchets the publish-only half past this epoch, if it heals.

@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod epoch;
 pub mod group;
+mod kept;
 pub mod objects;
 pub mod package_age;
 mod reserved;
@@ -41,6 +42,7 @@ use objects::{
 #[cfg(feature = "alloc")]
 use objects::{armour, delegation, enrolment, join_refusal, join_request, refused, token};
 
+pub use kept::{KeptAccess, KeptKey, KeptPsk, KeptSecret, KeptSet, kept_name};
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;
 pub use reserved::{MAX_PREFIX_LEN, PrefixError, ReservedTopic, check_prefix, is_reserved};

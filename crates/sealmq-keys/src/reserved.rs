@@ -15,6 +15,7 @@ use crate::confirmation::MAX_CONFIRMATION_LEN;
 use crate::heartbeat::MAX_HEARTBEAT_LEN;
 use crate::nonce_answer::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN};
 use crate::objects::fingerprint::Fingerprint;
+use crate::objects::kept_keys::MAX_KEPT_KEYS_LEN;
 use crate::package_set::MAX_PACKAGE_SET_LEN;
 use crate::welcome::MAX_WELCOME_LEN;
 
@@ -85,6 +86,8 @@ pub enum ReservedTopic {
     Chunk(GroupId, u64, u32),
     /// A group's refused list.
     RefusedList(GroupId),
+    /// A group's kept keys, for readers that came later.
+    KeptKeys(GroupId),
     /// A group's heartbeat.
     Heartbeat(GroupId),
     /// The nonce of a member without a clock; written by the member.
@@ -142,6 +145,7 @@ impl ReservedTopic {
                         Self::Chunk(group, number(epoch)?, chunk)
                     }
                     ("r", None) => Self::RefusedList(group),
+                    ("k", None) => Self::KeptKeys(group),
                     ("hb", None) => Self::Heartbeat(group),
                     ("n", Some(of)) => Self::Nonce(group, member(of)?),
                     _ => return None,
@@ -162,6 +166,7 @@ impl ReservedTopic {
             | Self::Announcement(..)
             | Self::Chunk(..)
             | Self::RefusedList(_)
+            | Self::KeptKeys(_)
             | Self::Heartbeat(_)
             | Self::Answer(_) => true,
             Self::Confirm(_)
@@ -192,6 +197,7 @@ impl ReservedTopic {
             Self::Packages(_) => MAX_PACKAGE_SET_LEN,
             Self::NonceAnswer(..) => MAX_NONCE_ANSWER_LEN,
             Self::Chunk(..) => MAX_CHUNK_LEN,
+            Self::KeptKeys(_) => MAX_KEPT_KEYS_LEN,
             Self::Heartbeat(_) => MAX_HEARTBEAT_LEN,
             Self::Nonce(..) => LEASE_NONCE_LEN,
             Self::Announcement(..) | Self::RefusedList(_) | Self::Join(_) => 64 * 1024,
@@ -218,6 +224,7 @@ impl fmt::Display for Name<'_> {
             T::Announcement(group, epoch) => write!(f, "{prefix}/g/{group}/a/{epoch}"),
             T::Chunk(group, epoch, n) => write!(f, "{prefix}/g/{group}/c/{epoch}/{n}"),
             T::RefusedList(group) => write!(f, "{prefix}/g/{group}/r"),
+            T::KeptKeys(group) => write!(f, "{prefix}/g/{group}/k"),
             T::Heartbeat(group) => write!(f, "{prefix}/g/{group}/hb"),
             T::Nonce(group, member) => write!(f, "{prefix}/g/{group}/n/{member}"),
             T::Join(fingerprint) => write!(f, "{prefix}/join/{fingerprint}"),
@@ -244,6 +251,7 @@ pub fn authority_filters(prefix: &str) -> Vec<String> {
         "g/+/a/+",
         "g/+/hb",
         "g/+/r",
+        "g/+/k",
         "g/+/c/+/+",
         "m/+/credential",
         "m/+/w/+",
@@ -326,6 +334,7 @@ mod tests {
                 8216,
             ),
             (ReservedTopic::RefusedList(GROUP), "g/HEX/r", 65536),
+            (ReservedTopic::KeptKeys(GROUP), "g/HEX/k", 8192),
             (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
             (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 16),
             (ReservedTopic::Join(device), "join/HEX", 65536),

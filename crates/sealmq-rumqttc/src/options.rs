@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealmq_client::{Identifiers, MemberOptions, Options};
+use sealmq_client::{Identifiers, KeptValues, MemberOptions, Options};
 
 use crate::clock::{Clock, SystemClock};
 use crate::v5::Will;
@@ -65,6 +65,15 @@ impl SealOptions {
     /// need not fetch it: 150 to 300 bytes more each. For links where publishers come and go.
     pub fn announce_credential(mut self, announce: bool) -> Self {
         self.client.announce_credential = announce;
+        self
+    }
+
+    /// The application's own retained values are sealed again when somebody was removed or keys were
+    /// replaced, so that they open for whoever subscribes later. How many are kept for that, and
+    /// whether in the store, too; `None`: the application publishes them again itself. Default: 1024
+    /// values, 1 MiB, in memory.
+    pub fn kept_values(mut self, most: Option<KeptValues>) -> Self {
+        self.client.kept_values = most;
         self
     }
 

@@ -31,11 +31,13 @@ impl Authority {
         if !self.delegation.is_valid_at(now, 0) {
             return Err(AuthorityError::DelegationExpired);
         }
-        let healing = reason.heals();
         let mut plan = Plan::default();
         let refused = self.publish_refused(id, now, &mut plan)?;
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
+        let group = self.groups.get_mut(&id).ok_or_else(missing)?;
+        group.end_kept(&self.delegation);
         let group = self.groups.get(&id).ok_or_else(missing)?;
+        let healing = group.heals(reason);
         let epoch = group.epoch.checked_add(1);
         let epoch = epoch.ok_or(AuthorityError::NumbersUsedUp)?;
         let not_after = now
@@ -88,6 +90,7 @@ impl Authority {
             filters: List::encode(&texts, &mut filters).map_err(too_long)?,
             group_key: KemPublicKey([0; 32]),
             psk_check: [0; 32],
+            kept_key: &[],
             refused,
             generations,
         };
@@ -134,6 +137,7 @@ impl Authority {
             group.healing_epoch = epoch;
             group.healing = hash;
             group.healed_at = now;
+            group.heals_next = false;
             for generation in &mut group.generations {
                 generation.healings.push(Healing {
                     epoch,
@@ -141,7 +145,12 @@ impl Authority {
                 });
             }
         }
+        if healing {
+            group.begin_kept(hash, &secret, self.delegation.serial());
+        }
         clear_out_of_window(group, &self.domain.prefix, &mut plan);
+        self.publish_kept(id, healing, &mut plan)?;
+        let group = self.groups.get(&id).ok_or_else(missing)?;
         record::put(&mut plan.changes, group.key(), group)?;
         Ok(plan)
     }

@@ -27,6 +27,8 @@ const DAY: u64 = 86_400;
 pub struct DelegationInfo {
     /// Its serial.
     pub serial: u32,
+    /// The lowest serial whose state it continues; its own if it continues nothing.
+    pub since: u32,
     /// Unix seconds.
     pub issued_at: u64,
     /// Unix seconds.
@@ -47,6 +49,7 @@ impl Authority {
         });
         DelegationInfo {
             serial: self.delegation.serial(),
+            since: self.delegation.since(),
             issued_at: self.delegation.issued_at(),
             not_after: self.delegation.not_after(),
             keys: keys.collect(),
@@ -131,6 +134,11 @@ impl Authority {
     /// Every key of the delegation has to be one that waited for it.
     fn check_new_keys(&self, object: &[u8]) -> Result<(), AuthorityError> {
         let delegation = self.domain.verify(object)?;
+        if delegation.continues(self.delegation.serial()) {
+            return Err(AuthorityError::Delegation(
+                "it continues the one whose keys were stolen: the root has to sign one that does not",
+            ));
+        }
         let used: Vec<[u8; 32]> = self
             .domain
             .keys
@@ -193,6 +201,9 @@ impl Authority {
             self.allow_all_packages(*group, plan)?;
             let reason = GenerationReason::Recovery;
             self.replace_generations(*group, reason, now, plan, rng)?;
+            if let Some(group) = self.groups.get_mut(group) {
+                group.kept.clear();
+            }
             self.welcome_waiting(*group, usize::MAX, now, plan, rng)?;
         }
         for group in groups {

@@ -16,6 +16,7 @@ use super::record::{
 };
 use super::{Authority, AuthorityError, LoadError, Plan, draw};
 use crate::armour::DelegationRequest;
+use crate::lineage::Lineage;
 use crate::root::{RootError, RootKey};
 use sealmq_keys::Store;
 use sealmq_keys::objects::{DelegatedKey, Roles};
@@ -50,6 +51,8 @@ impl Default for DomainOptions {
 pub struct NewDomain {
     /// The authority, ready to use.
     pub authority: Authority,
+    /// What the root has to keep to continue the first delegation.
+    pub lineage: Lineage,
     /// Seed of the root key. Store it offline: whoever has it is the domain's owner.
     pub root_seed: Secret,
     /// To be committed to the authority's store; the root's seed is not among them.
@@ -99,6 +102,7 @@ impl Authority {
         let delegation = root.delegate(&prepared.request()?, 1, now, not_after, Roles::ALL)?;
         let (authority, plan) = prepared.install(&delegation, now)?;
         Ok(NewDomain {
+            lineage: Lineage::begin(&authority.delegation),
             authority,
             root_seed: root.seed(),
             plan,

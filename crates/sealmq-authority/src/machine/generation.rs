@@ -148,6 +148,7 @@ impl Authority {
         let next = self.next_generation(group, true, now, rng)?;
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.generations = alloc::vec![next];
+        group.heals_next = true;
         clear_out_of_window(group, &self.domain.prefix, plan);
         self.began(id, reason, plan)
     }
@@ -180,6 +181,7 @@ impl Authority {
         };
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.generations.retain(|g| !empty.contains(&g.number));
+        group.heals_next = true;
         let begins = next.is_some();
         group.generations.extend(next);
         clear_out_of_window(group, &self.domain.prefix, plan);
@@ -284,6 +286,7 @@ impl Authority {
             return Ok(());
         }
         let ended = group.generations.remove(0);
+        group.heals_next |= ended.first_epoch <= group.epoch;
         clear_out_of_window(group, &self.domain.prefix, plan);
         plan.events.push(AuthorityEvent::GenerationEnded {
             group: group.name.clone(),

@@ -12,8 +12,8 @@ use sealmq_keys::{Policy, Roles};
 use super::Schedule;
 use super::record::{
     DomainRecord, GenerationRecord, GrantRecord, GroupRecord, HeadRecord, Healing, Issued,
-    KeyRecord, KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem, Retained, SecretBytes,
-    VERSION, encode,
+    KeptRecord, KeyRecord, KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem, Retained,
+    SecretBytes, VERSION, encode,
 };
 use super::suspended::SuspendedRecord;
 
@@ -32,7 +32,7 @@ fn x(byte: &str, count: usize) -> String {
 
 #[test]
 fn domain_and_head_are_encoded_as_ever() {
-    assert_eq!(VERSION, 4);
+    assert_eq!(VERSION, 5);
     let keys = KeysRecord {
         signing: vec![KeyRecord {
             seed: secret(1),
@@ -56,7 +56,7 @@ fn domain_and_head_are_encoded_as_ever() {
         is_old: false,
     };
     let expected = [
-        "04".into(),
+        "05".into(),
         x("03", 16),
         x("04", 32),
         "01700101".into(),
@@ -73,8 +73,8 @@ fn domain_and_head_are_encoded_as_ever() {
         log_size: 2,
         log_head: Digest([3; 32]),
     };
-    assert_eq!(stored(&head), format!("040102{}", x("03", 32)));
-    assert_eq!(stored(&SuspendedRecord::default()), "04000000000000000000");
+    assert_eq!(stored(&head), format!("050102{}", x("03", 32)));
+    assert_eq!(stored(&SuspendedRecord::default()), "05000000000000000000");
 }
 
 #[test]
@@ -95,6 +95,7 @@ fn groups_are_encoded_as_ever() {
             session_bytes: 9,
             session_seconds: 10,
             will_age: 11,
+            kept: 12,
         },
         schedule: Schedule {
             validity: 1,
@@ -138,12 +139,21 @@ fn groups_are_encoded_as_ever() {
             epoch: 8,
             chunks: 9,
         }],
+        kept: vec![KeptRecord {
+            epoch: 12,
+            kept: Digest([7; 32]),
+            secret: secret(8),
+            psk: secret(9),
+            serial: 10,
+        }],
+        kept_under: Some(11),
+        heals_next: true,
     };
     let expected = [
-        "04".into(),
+        "05".into(),
         x("01", 16),
         "0167010161".into(),
-        "0102030405060708090a0b".into(),
+        "0102030405060708090a0b0c".into(),
         "0102030405060708090a".into(),
         "0c".into(),
         x("02", 32),
@@ -157,6 +167,11 @@ fn groups_are_encoded_as_ever() {
         "0107".into(),
         x("06", 32),
         "010809".into(),
+        "010c".into(),
+        x("07", 32),
+        x("08", 32),
+        x("09", 32),
+        "0a010b01".into(),
     ];
     assert_eq!(stored(&group), expected.concat());
 }
@@ -206,7 +221,7 @@ fn members_are_encoded_as_ever() {
         removed_at: None,
     };
     let expected = [
-        "0401016d".into(),
+        "0501016d".into(),
         x("02", 32),
         x("03", 32),
         "040506070801".into(),

@@ -84,6 +84,10 @@ pub struct GroupInfo {
     pub cover_entries: usize,
     /// When the last heartbeat was signed, Unix seconds; 0 if none was.
     pub heartbeat_at: u64,
+    /// When the keys for state last changed, Unix seconds.
+    pub healed_at: u64,
+    /// Changes of these keys that later readers can go back.
+    pub kept: usize,
     /// Living generations, oldest first: 1, or 2 while members move to the second.
     pub generations: Vec<GenerationInfo>,
     /// Members that have confirmed a welcome to the newest generation.
@@ -142,6 +146,8 @@ impl Authority {
             refused: self.refusals(group, group.issued_at).len(),
             cover_entries: cover_entries(group),
             heartbeat_at: group.heartbeat_at,
+            healed_at: group.healed_at,
+            kept: group.kept.len().saturating_sub(1),
             generations: group.generations.iter().map(GenerationInfo::of).collect(),
             moved: members
                 .saturating_sub(unplaced)
@@ -209,6 +215,9 @@ impl Authority {
                 }],
                 refused: Digest::ZERO,
                 retained: Vec::new(),
+                kept: Vec::new(),
+                kept_under: None,
+                heals_next: false,
             };
             this.index.set_newest(&group);
             this.groups.insert(id, group);

@@ -102,12 +102,17 @@ impl Authority {
         });
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
         group.heartbeat_at = now;
-        let kept = [ReservedTopic::Delegation, ReservedTopic::RefusedList(id)].into_iter();
+        let lasting = [
+            ReservedTopic::Delegation,
+            ReservedTopic::RefusedList(id),
+            ReservedTopic::KeptKeys(id),
+        ]
+        .into_iter();
         let announced = group
             .to_repeat()
             .into_iter()
             .flat_map(|of| topics_of(id, of));
-        plan.republish.extend(kept.chain(announced).map(name));
+        plan.republish.extend(lasting.chain(announced).map(name));
         record::put(&mut plan.changes, group.key(), group)
     }
 }

@@ -1,36 +1,24 @@
 //! Brings a store that an earlier version wrote to the records of this one.
 
+mod v3;
+mod v4;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::DomainId;
 use sealmq_keys::{Changes, Store, StoredRecord};
-use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
-use super::joining::ANSWER_PREFIX;
-use super::pending::PENDING_PREFIX;
-use super::record::{
-    self, DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, KeysRecord, OUTBOX_PREFIX,
-    PreviousKem, VERSION,
-};
+use super::record::{self, DOMAIN_KEY, OUTBOX_PREFIX, VERSION};
 use super::{Authority, AuthorityError, LoadError};
 use crate::audit::AuditLog;
 
 /// Objects had no extensions.
 const V3: u8 = 3;
-
-#[derive(Deserialize)]
-struct DomainV3 {
-    domain: DomainId,
-    root_key: [u8; 32],
-    prefix: String,
-    suite: u8,
-    keys: KeysRecord,
-    next_keys: Option<KeysRecord>,
-    previous_kem: Option<PreviousKem>,
-    delegation: Vec<u8>,
-    next_member: u32,
-}
+/// Events and state had the same keys.
+const V4: u8 = 4;
 
 impl Authority {
     /// What to commit before anything else is done with a store that an earlier version wrote:
@@ -42,19 +30,25 @@ impl Authority {
     /// [`Authority::install_delegation`], which issues everything anew
     /// ([`Authority::check_delegation`]).
     ///
+    /// Version 4 (state had no keys of its own) → 5: everything stays but announcements and
+    /// welcomes, which nobody reads any more. The next [`Authority::tick`] begins an epoch of each
+    /// group, which heals and brings its first kept keys, and a generation, by which members come
+    /// along that missed an epoch of before.
+    ///
     /// # Errors
     /// The store cannot be read, is damaged, or of a later version.
     pub fn migration<S: Store>(store: &S) -> Result<Option<Changes>, LoadError<S::Error>> {
-        match version(store)? {
-            None | Some(VERSION) => Ok(None),
-            Some(V3) => {
-                let all = store.list("").map_err(LoadError::Store)?;
-                let changes = from_v3(all).map_err(LoadError::Authority)?;
-                Ok(Some(changes))
+        let of = match version(store)? {
+            None | Some(VERSION) => return Ok(None),
+            Some(of @ (V3 | V4)) => of,
+            Some(other) if other > VERSION => {
+                return Err(LoadError::Authority(AuthorityError::NewerStore));
             }
-            Some(other) if other > VERSION => Err(LoadError::Authority(AuthorityError::NewerStore)),
-            Some(_) => Err(LoadError::Authority(AuthorityError::Record)),
-        }
+            Some(_) => return Err(LoadError::Authority(AuthorityError::Record)),
+        };
+        let all = store.list("").map_err(LoadError::Store)?;
+        let changes = bring(of, all).map_err(LoadError::Authority)?;
+        Ok(Some(changes))
     }
 }
 
@@ -78,61 +72,73 @@ pub(super) fn check_version<S: Store>(store: &S) -> Result<(), LoadError<S::Erro
     Err(LoadError::Authority(error))
 }
 
-fn from_v3(all: Vec<StoredRecord>) -> Result<Changes, AuthorityError> {
+fn bring(of: u8, all: Vec<StoredRecord>) -> Result<Changes, AuthorityError> {
     let mut changes = Changes::new();
+    let domain = all.iter().find(|(key, _)| key == DOMAIN_KEY);
+    // Whoever else brings it forward comes too late.
+    changes.expect(DOMAIN_KEY, domain.map(|(_, value)| value.to_vec()));
+    let mut records = Vec::new();
     for (key, value) in all {
         if key.starts_with(AuditLog::PREFIX) {
             continue;
         }
-        if key.starts_with(OUTBOX_PREFIX) {
-            // To be cleared at the broker, unless something takes its place.
-            changes.put(key, Vec::new());
+        if let Some(topic) = key.strip_prefix(OUTBOX_PREFIX) {
+            records.push(Record {
+                kind: Kind::Published(topic.into()),
+                body: value,
+                key,
+            });
             continue;
         }
-        let Some((&V3, body)) = value.split_first() else {
-            return Err(AuthorityError::Record);
-        };
-        match key.as_str() {
-            DOMAIN_KEY => {
-                let old: DomainV3 = decode(body)?;
-                let new = DomainRecord {
-                    is_old: !old.delegation.is_empty(),
-                    domain: old.domain,
-                    root_key: old.root_key,
-                    prefix: old.prefix,
-                    suite: old.suite,
-                    keys: old.keys,
-                    next_keys: old.next_keys,
-                    previous_kem: old.previous_kem,
-                    delegation: old.delegation,
-                    next_member: old.next_member,
-                };
-                // Whoever else brings it forward comes too late.
-                changes.expect(DOMAIN_KEY, Some(value.to_vec()));
-                record::put(&mut changes, key, &new)?;
-            }
-            group if group.starts_with(GROUP_PREFIX) => {
-                let old: GroupRecord = decode(body)?;
-                let new = GroupRecord {
-                    retained: Vec::new(),
-                    ..old
-                };
-                record::put(&mut changes, key, &new)?;
-            }
-            asked if asked.starts_with(PENDING_PREFIX) || asked.starts_with(ANSWER_PREFIX) => {
-                changes.delete(key);
-            }
-            _ => {
-                let mut new = Vec::with_capacity(value.len());
-                new.push(VERSION);
-                new.extend_from_slice(body);
-                changes.put(key, new);
-            }
+        match value.split_first() {
+            Some((version, body)) if *version == of => records.push(Record {
+                kind: Kind::Own,
+                body: Zeroizing::new(body.to_vec()),
+                key,
+            }),
+            _ => return Err(AuthorityError::Record),
         }
+    }
+    if of == V3 {
+        v3::bring(&mut records, &mut changes)?;
+    }
+    v4::bring(&mut records)?;
+    for Record { key, kind, body } in records {
+        let mut value = Vec::with_capacity(body.len().saturating_add(1));
+        if matches!(kind, Kind::Own) {
+            value.push(VERSION);
+        }
+        value.extend_from_slice(&body);
+        changes.put(key, value);
     }
     Ok(changes)
 }
 
-fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, AuthorityError> {
-    postcard::from_bytes(body).map_err(|_| AuthorityError::Record)
+/// A record on its way from one version to the next.
+struct Record {
+    key: String,
+    kind: Kind,
+    /// Without the version.
+    body: Zeroizing<Vec<u8>>,
+}
+
+enum Kind {
+    Own,
+    /// What stands at the broker on this topic; empty: it has to be cleared there, unless something
+    /// takes its place.
+    Published(String),
+}
+
+impl Record {
+    /// Reads it as it was and writes it as it is.
+    fn recast<T: DeserializeOwned, U: Serialize>(
+        &mut self,
+        new: impl FnOnce(T) -> U,
+    ) -> Result<(), AuthorityError> {
+        let old = postcard::from_bytes(&self.body).map_err(|_| AuthorityError::Record)?;
+        let value = Zeroizing::new(record::encode(&new(old))?);
+        let body = value.get(1..).unwrap_or_default();
+        self.body = Zeroizing::new(body.to_vec());
+        Ok(())
+    }
 }

@@ -18,6 +18,7 @@ mod index;
 mod intake;
 mod joining;
 mod judge;
+mod kept;
 mod limits;
 mod log;
 mod members;
@@ -253,10 +254,10 @@ impl Authority {
     }
 
     /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, welcomes, refused
-    /// lists, chunks and announcements by epoch, heartbeats, clears.
+    /// lists, chunks and announcements by epoch, kept keys, heartbeats, clears.
     fn order(&self, publication: &Publication) -> (u8, u64) {
         if publication.payload.is_empty() {
-            return (9, 0);
+            return (10, 0);
         }
         match ReservedTopic::parse(&self.domain.prefix, &publication.topic) {
             Some(ReservedTopic::Delegation) => (0, 0),
@@ -266,8 +267,9 @@ impl Authority {
             Some(ReservedTopic::RefusedList(_)) => (4, 0),
             Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch),
             Some(ReservedTopic::Announcement(_, epoch)) => (6, epoch),
-            Some(ReservedTopic::Heartbeat(_)) => (7, 0),
-            _ => (8, 0),
+            Some(ReservedTopic::KeptKeys(_)) => (7, 0),
+            Some(ReservedTopic::Heartbeat(_)) => (8, 0),
+            _ => (9, 0),
         }
     }
 

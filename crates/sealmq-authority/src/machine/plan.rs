@@ -66,7 +66,14 @@ impl EpochReason {
     /// Whether the epoch heals: its cover leaves out everyone removed.
     #[must_use]
     pub const fn heals(self) -> bool {
-        matches!(self, Self::Healing | Self::Removal | Self::ScheduledHealing)
+        matches!(
+            self,
+            Self::Created
+                | Self::Healing
+                | Self::Removal
+                | Self::ScheduledHealing
+                | Self::GenerationEnded
+        )
     }
 }
 

@@ -20,7 +20,7 @@ use sealmq_keys::{Changes, Store};
 
 /// Version of the records of a store: the first byte of each, but of the outbox and the log, which
 /// hold what is published. A change of any of them is a new version, with a step in `migrate.rs`.
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
 
 pub(super) const DOMAIN_KEY: &str = "authority/domain";
 pub(super) const HEAD_KEY: &str = "authority/head";
@@ -163,6 +163,19 @@ struct PolicyRecord {
     session_bytes: u64,
     session_seconds: u32,
     will_age: u32,
+    kept: u8,
+}
+
+/// The kept keys of one kept epoch.
+#[derive(Serialize, Deserialize, Clone)]
+pub(super) struct KeptRecord {
+    pub(super) epoch: u64,
+    /// K: hash of its announcement.
+    pub(super) kept: Digest,
+    pub(super) secret: SecretBytes,
+    pub(super) psk: SecretBytes,
+    /// Serial of the delegation under which it began.
+    pub(super) serial: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -195,6 +208,12 @@ pub(super) struct GroupRecord {
     pub(super) refused: Digest,
     /// Ascending by epoch.
     pub(super) retained: Vec<Retained>,
+    /// Newest first: as many as the policy says, and the current ones.
+    pub(super) kept: Vec<KeptRecord>,
+    /// Serial of the delegation under which the list of kept keys was last published.
+    pub(super) kept_under: Option<u32>,
+    /// A tree that was covered has ended: the next epoch heals, whatever its reason is.
+    pub(super) heals_next: bool,
 }
 
 /// A welcome that was issued for a leaf.

@@ -77,6 +77,11 @@ impl Authority {
         if new.serial() <= serial {
             return Err(AuthorityError::Suspended { serial });
         }
+        if new.continuation(delegation).is_some() {
+            return Err(AuthorityError::Delegation(
+                "it continues others, and a store that was put back knows too little of them: the root has to sign one that does not",
+            ));
+        }
         self.attempt(|this| {
             let drawn = &mut this.draws(new.serial(), now, rng);
             let mut plan = Plan::default();

@@ -73,7 +73,7 @@ impl GroupRecord {
     /// Why a new epoch is due, if it is. `welcoming`: more welcomes follow, and those that were
     /// issued wait for them.
     pub(super) fn epoch_due(&self, now: u64, welcoming: bool) -> Option<EpochReason> {
-        if self.healing_at().is_some_and(|at| now >= at) {
+        if self.lacks_kept() || self.healing_at().is_some_and(|at| now >= at) {
             return Some(EpochReason::ScheduledHealing);
         }
         // An announcement from the future was made while the clock was wrong; members refuse it.
@@ -95,7 +95,7 @@ impl GroupRecord {
 
     /// When the next epoch is due by what is known now.
     pub(super) fn epoch_due_at(&self) -> u64 {
-        let at_once = self.is_used_up() || self.begins();
+        let at_once = self.is_used_up() || self.begins() || self.lacks_kept();
         let used_up = at_once.then_some(self.issued_at);
         let times = [self.healing_at(), self.joins_at(), used_up];
         let times = times.into_iter().flatten();

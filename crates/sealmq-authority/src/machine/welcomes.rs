@@ -151,8 +151,11 @@ impl Authority {
             &package.init_key,
         )?;
         let (object, hash) = {
+            let kept = group.kept_key(path.half());
+            let kept = kept.filter(|_| group.kept_counts(&self.delegation));
             let secrets = sealmq_keys::WelcomeSecrets {
                 path: &path,
+                kept: kept.as_ref(),
                 extensions: *key.extensions(),
             };
             fields.seal(secrets, &verified, &draw(rng)?, key, &mut buffer)?
@@ -303,7 +306,7 @@ impl MemberRecord {
     }
 
     /// For a generation to which the member moves, packages that were made after it began: so the
-    /// move heals what was copied from a device before (ATTACKS A3). A first welcome takes any.
+    /// move heals what was copied from a device before (threat model A3). A first welcome takes any.
     fn packages_for(
         &self,
         grant: &GrantRecord,

@@ -199,8 +199,16 @@ fn renew(
         .unwrap();
     net.carry_out(plan);
     let root = RootKey::from_seed(&net.root.seed());
+    let until = now + seconds;
     let object = root
-        .delegate(&request, serial, now, now + seconds, Roles::ALL)
+        .delegate_on(
+            Some(&net.lineage()),
+            &request,
+            serial,
+            now,
+            until,
+            Roles::ALL,
+        )
         .unwrap();
     let plan = net
         .authority

@@ -239,8 +239,7 @@ fn it_is_read_from_verified_announcements_only() {
         extensions.iter().map(|e| e.id).collect::<Vec<_>>(),
         [9, MaxPayload::ID]
     );
-    let form = Err(ObjectError::Field("extensions"));
-    assert_eq!(extensions.read::<MaxPayload>(9), form);
+    assert_eq!(extensions.read::<MaxPayload>(9), Err(ObjectError::Encoding));
     // A broker's own value is none.
     let at = bytes.windows(3).position(|w| w == [0x42, 1, 8]).unwrap();
     let mut altered = bytes.clone();

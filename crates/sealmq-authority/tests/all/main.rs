@@ -24,6 +24,7 @@ mod common;
 mod drafts;
 mod extensions;
 mod joining;
+mod kept;
 mod later_policy;
 mod member_crash;
 mod member_epochs;

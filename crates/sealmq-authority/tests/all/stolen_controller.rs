@@ -169,6 +169,7 @@ fn recovery_needs_keys_that_were_never_in_use() {
 fn the_authority_sees_a_fork_under_its_own_key() {
     let mut net = Net::new();
     net.join("alice", Access::BOTH);
+    net.rotate();
     let thief = Thief::with_copy_of(&net);
     let epoch = current(&net);
     let last = announced(&net, epoch);

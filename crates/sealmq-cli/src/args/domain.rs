@@ -119,6 +119,13 @@ pub(crate) struct GroupAdd {
     /// Epochs before the current one that readers keep, for messages that come late (0 to 16)
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=16))]
     pub(crate) window: u8,
+    /// Changes of the keys for state that readers go back: retained values and wills of before (0 to 64)
+    ///
+    /// These keys change when somebody is removed, when a generation ends, and by --heal-every. Later
+    /// readers read what was published under them, and so does who steals a reader's store
+    /// (docs/state.md).
+    #[arg(long, value_name = "K", default_value_t = 16, value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub(crate) kept: u8,
     /// How long readers accept messages after the keys' validity
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds_u32)]
     pub(crate) grace: u32,

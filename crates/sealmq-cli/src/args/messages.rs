@@ -87,7 +87,8 @@ pub(crate) struct PubInput {
 const FORMATS: &str = "Format (-F): text in which these are replaced
   %t topic               %p payload             %x %X payload in hex
   %s sender's name       %n sender's number     %g group          %e epoch
-  %a time sealed (sender's clock, ISO 8601)     %l payload length in bytes
+  %a time sealed (sender's clock, ISO 8601)     %A seconds since then
+  %l payload length in bytes
   %I time received, ISO 8601                    %U time received, Unix seconds
   %r 1 if retained       %j as --json
   %S session number      %m number in session   %G messages missed before this one

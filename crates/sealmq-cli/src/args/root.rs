@@ -74,6 +74,11 @@ pub(crate) struct RootDelegate {
     /// Above all before it. The root's store remembers the last one.
     #[arg(long, value_name = "N")]
     pub(crate) serial: Option<u32>,
+    /// No key of the delegations before was stolen: retained values and wills of before stay readable
+    ///
+    /// For a routine renewal. Never after a theft, nor for an authority whose store was put back.
+    #[arg(long)]
+    pub(crate) continues: bool,
     /// Where the delegation goes; - for standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

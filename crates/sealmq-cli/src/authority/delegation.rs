@@ -127,6 +127,16 @@ pub(super) fn say_delegation(authority: &Authority) -> Result<(), Failure> {
         info.serial,
         clock::iso_seconds(info.not_after)
     ))?;
+    if info.since == info.serial {
+        say(
+            "continues          nothing: retained values and wills of before open when they are published again",
+        )?;
+    } else {
+        say(format_args!(
+            "continues          the delegations from serial {} on: their retained values and wills stay readable",
+            info.since
+        ))?;
+    }
     for key in &info.keys {
         say(format_args!(
             "key                {}  {}",

@@ -180,7 +180,7 @@ pub(crate) fn describe(event: &AuthorityEvent) -> String {
             "group {group}: generation {generation} ended, {left} members have not confirmed the new one"
         ),
         AuthorityEvent::DelegationEnds { serial, not_after } => format!(
-            "delegation {serial} ends at {}: let the root sign another one (sealmq authority request-delegation)",
+            "delegation {serial} ends at {}: let the root sign another one (sealmq authority request-delegation; root delegate --continues keeps retained values readable)",
             crate::clock::iso_seconds(*not_after)
         ),
         AuthorityEvent::NumberIgnored { place, what } => format!(

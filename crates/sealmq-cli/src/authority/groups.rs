@@ -18,6 +18,7 @@ pub(crate) fn new_group(args: &GroupAdd) -> NewGroup {
         grace: args.grace,
         skew: args.skew,
         freshness: args.freshness,
+        kept: args.kept,
         padding,
         bucket,
         ..Policy::default()
@@ -167,6 +168,7 @@ fn facts(group: &GroupInfo) -> Vec<(&'static str, String)> {
                 ),
             },
         ),
+        ("state", state(group)),
         ("members", group.members.to_string()),
         ("refused", group.refused.to_string()),
     ];
@@ -220,6 +222,34 @@ pub(crate) fn rotate(args: &RotateArgs) -> Result<(), Failure> {
         Ok::<_, AuthorityError>(((), plan))
     })?;
     events.iter().try_for_each(|event| say(describe(event)))
+}
+
+/// For how long retained values and wills open, and for whom.
+fn state(group: &GroupInfo) -> String {
+    let changed = clock::iso_seconds(group.healed_at);
+    let changes = match group.schedule.heal_every {
+        0 => "with each removal, when a generation ends, and by rotate --heal".to_owned(),
+        every => format!(
+            "every {}, with each removal, when a generation ends, and by rotate --heal",
+            time(every)
+        ),
+    };
+    let kept = match group.policy.kept {
+        0 => "nobody opens values from before the last change".to_owned(),
+        kept => {
+            let bound = match group.schedule.heal_every {
+                0 => "no limit in time".to_owned(),
+                every => format!("at most {}", time(every.saturating_mul(u64::from(kept)))),
+            };
+            format!(
+                "all readers, later ones too, open values from up to {kept} changes before ({bound}), of which {} are kept",
+                group.kept
+            )
+        }
+    };
+    format!(
+        "keys for retained values and wills changed at {changed}; they change {changes}; {kept}"
+    )
 }
 
 fn padding(policy: &Policy) -> String {

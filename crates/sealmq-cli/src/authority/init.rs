@@ -60,7 +60,12 @@ pub(crate) fn init(args: &InitArgs) -> Result<(), Failure> {
     // The root first: an authority without its root could never be renewed.
     let mut root = Vault::create(&root_path, StoreRole::Root, &root_secret.unlock())?.open()?;
     // Its delegation has the serial 1.
-    root.commit(&root::records(&domain.root_seed, &root_file, 1))?;
+    root.commit(&root::records(
+        &domain.root_seed,
+        &root_file,
+        1,
+        Some(&domain.lineage),
+    )?)?;
     root.close()?;
     let written = write(&authority_path, &secret, &domain.plan);
     if let Err(failure) = written {

@@ -34,7 +34,7 @@ pub(super) fn describe(header: &Header, envelope: &[u8]) -> (String, Vec<Line>) 
         (
             "key id",
             format!(
-                "{} (8 bytes): names the announcement, i.e. group and epoch",
+                "{} (8 bytes): names the announcement, i.e. group and epoch; of retained values and wills the keys for state (inspect the announcement)",
                 header.key_id
             ),
         ),

@@ -2,6 +2,7 @@
 
 mod envelope;
 mod input;
+mod kept;
 mod objects;
 mod small;
 

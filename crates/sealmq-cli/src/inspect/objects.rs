@@ -1,7 +1,7 @@
 //! Key objects (spec/keys.md). They are public; what is secret in them is encrypted.
 
 use sealmq_core::object::{
-    Access, CRITICAL, Extensions, Kind, Object, decode, decode_prefix, suite_of,
+    Access, CRITICAL, Extension, Extensions, Kind, Object, decode, decode_prefix, suite_of,
 };
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
 use sealmq_keys::objects::{
@@ -10,7 +10,7 @@ use sealmq_keys::objects::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Line, small};
+use super::{Line, kept, small};
 use crate::clock::iso_seconds;
 
 pub(super) type Described = (&'static str, Vec<Line>);
@@ -18,8 +18,15 @@ pub(super) type Described = (&'static str, Vec<Line>);
 type Describe = fn(&[u8], &[u8]) -> Option<Described>;
 
 /// The lines of an object, and one for each of its extensions.
-pub(super) fn with(mut lines: Vec<Line>, extensions: &Extensions<'_>) -> Vec<Line> {
-    for extension in extensions.iter() {
+pub(super) fn with(lines: Vec<Line>, extensions: &Extensions<'_>) -> Vec<Line> {
+    with_all(lines, extensions.iter())
+}
+
+fn with_all<'a>(
+    mut lines: Vec<Line>,
+    extensions: impl Iterator<Item = Extension<'a>>,
+) -> Vec<Line> {
+    for extension in extensions {
         let effect = if extension.id & CRITICAL == 0 {
             "ignored by this version"
         } else {
@@ -36,13 +43,14 @@ pub(super) fn with(mut lines: Vec<Line>, extensions: &Extensions<'_>) -> Vec<Lin
 
 /// Describes an object, if the bytes are one.
 pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
-    let kinds: [(Kind, Describe); 11] = [
+    let kinds: [(Kind, Describe); 12] = [
         (Kind::Delegation, delegation),
         (Kind::Credential, credential),
         (Kind::KeyPackage, key_package),
         (Kind::Welcome, welcome),
         (Kind::Announcement, announcement),
         (Kind::RefusedList, refused),
+        (Kind::KeptKeys, kept::list),
         (Kind::EnrolmentRequest, request),
         (Kind::Confirmation, small::confirmation),
         (Kind::Heartbeat, small::heartbeat),
@@ -79,9 +87,11 @@ fn delegation(body: &[u8], _: &[u8]) -> Option<Described> {
     for key in object.keys.iter() {
         lines.push(("authority key", fingerprint(&key.key)));
     }
+    let (line, rest) = kept::continuation(&extensions, object.serial);
+    lines.push(line);
     Some((
         "delegation: which keys act for the root",
-        with(lines, &extensions),
+        with_all(lines, rest),
     ))
 }
 
@@ -194,8 +204,9 @@ fn announcement(body: &[u8], bytes: &[u8]) -> Option<Described> {
         ("epoch", format!("{}, {kind}", head.epoch)),
         (
             "key id",
-            format!("{} in its envelopes", KeyId::of(whole.hash())),
+            format!("{} in its events", KeyId::of(whole.hash())),
         ),
+        kept::newest(&head, whole.hash()),
         ("topics", filters.join(" ")),
         ("issued", iso_seconds(head.issued_at)),
         ("valid until", iso_seconds(head.not_after)),

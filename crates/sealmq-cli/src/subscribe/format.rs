@@ -21,7 +21,7 @@ enum Piece {
 }
 
 /// What may stand behind a percent sign.
-const FIELDS: &str = "tpxXsngealIUrjSmGCRDEFP";
+const FIELDS: &str = "tpxXsngeaAlIUrjSmGCRDEFP";
 
 impl Format {
     pub(super) fn new(args: &SubArgs) -> Result<Self, Failure> {
@@ -122,6 +122,9 @@ fn write_field(field: char, message: &Shown<'_>, out: &mut impl Write) -> io::Re
                 .unwrap_or_default()
                 .as_bytes(),
         ),
+        'A' => message.age().map_or(Ok(()), |age| {
+            write!(out, "{}.{:03}", age / 1000, age % 1000)
+        }),
         'l' => write!(out, "{}", message.payload.len()),
         'I' => out.write_all(clock::iso_millis(message.received_at).as_bytes()),
         'U' => write!(

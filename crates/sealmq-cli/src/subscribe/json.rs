@@ -24,6 +24,9 @@ pub(super) fn line(message: &Shown<'_>) -> String {
     if let Some(sent_at) = message.sent_at {
         put("sent", json!(clock::iso_millis(sent_at)));
     }
+    if let Some(age) = message.age().filter(|_| message.retained) {
+        put("age_ms", json!(age));
+    }
     if let Some(missed) = message.missed {
         put("missed", json!(missed));
     }

@@ -19,3 +19,11 @@ pub(super) struct Shown<'a> {
     pub(super) will: bool,
     pub(super) properties: &'a Properties,
 }
+
+impl Shown<'_> {
+    /// Milliseconds since it was sealed, by the sender's clock and this machine's: of a retained
+    /// value, how old it is.
+    pub(super) fn age(&self) -> Option<u64> {
+        Some(self.received_at.saturating_sub(self.sent_at?))
+    }
+}

@@ -86,7 +86,7 @@ fn whole_flow(broker: &Broker, connection: &[&str], options: &[&str]) {
 
     // A rotation: the very next message uses the new keys.
     domain.ok(&["rotate", "plant"]);
-    authority.wait_for("has all 11 objects");
+    authority.wait_for("has all 12 objects");
     domain
         .publish(
             "sensor",

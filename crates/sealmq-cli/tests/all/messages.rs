@@ -267,7 +267,7 @@ fn without_keys_nothing_goes_out() {
     waiting.wait_for_remark("connected");
     let once = run(domain.connected(&["authority", "run", "--once"])).expect(0);
     assert!(
-        once.stdout.contains("the broker has all 8 objects"),
+        once.stdout.contains("the broker has all 9 objects"),
         "{once:?}"
     );
     waiting.end().expect(0);
@@ -292,7 +292,7 @@ fn the_authority_outlives_brokers() {
     ann.wait_for_remark("connecting again");
     domain.ok(&["rotate", "plant"]);
     let _second = brokers::bundled_at(domain.path(), &address, &[]);
-    authority.wait_for("the broker has all 9 objects");
+    authority.wait_for("the broker has all 10 objects");
     let ended = domain.publish("sensor", &["-t", "plant/x", "-m", "after"], b"");
     ended.expect(0);
     ann.wait_for("after");
@@ -321,7 +321,7 @@ fn the_authority_rotates_on_schedule_and_clears_what_is_old() {
     authority.wait_for("the broker has all");
     authority.signal(Signal::TERM);
     authority.end().expect(0);
-    // Two announcements of the fast group are left, the others were cleared.
+    // Of the fast group two announcements are left and the healing one, the others were cleared.
     if let Some(mut command) = brokers::mosquitto_client("mosquitto_sub") {
         command.args([
             "-h",
@@ -337,7 +337,7 @@ fn the_authority_rotates_on_schedule_and_clears_what_is_old() {
             "%t",
         ]);
         let topics = run(command).stdout;
-        assert!((3..=4).contains(&topics.lines().count()), "{topics}");
+        assert!((4..=5).contains(&topics.lines().count()), "{topics}");
     }
     let list = run(sealmq(
         domain.path(),

@@ -4,6 +4,8 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sealmq_keys::Changes;
+
 use super::Client;
 use crate::event::Event;
 use crate::outbox::Accepted;
@@ -27,7 +29,7 @@ impl Client {
     /// Publishes are written in the order in which they came out.
     pub fn handle_publish_written(&mut self, packet: u16) {
         let written = self.outbox.written(packet);
-        self.finished(written);
+        self.arrived(written);
     }
 
     /// A QoS 0 publish may not have left, because the connection broke while it was written.
@@ -52,7 +54,7 @@ impl Client {
             Acknowledged::Received => self.outbox.received(packet),
             Acknowledged::Complete => {
                 let settled = self.outbox.settled(packet);
-                self.finished(settled);
+                self.arrived(settled);
             }
             Acknowledged::Refused(reason) => {
                 let settled = self.outbox.settled(packet);
@@ -109,6 +111,16 @@ impl Client {
         }
     }
 
+    /// The broker has it, or it has gone out at QoS 0.
+    fn arrived(&mut self, accepted: Option<Accepted>) {
+        if let Some(value) = accepted.as_ref().and_then(|accepted| accepted.value) {
+            let mut changes = Changes::new();
+            self.values.arrived(value, &mut changes);
+            self.commit(changes);
+        }
+        self.finished(accepted);
+    }
+
     fn finished(&mut self, accepted: Option<Accepted>) {
         if let Some(id) = accepted.and_then(|accepted| accepted.id) {
             self.done(id);
@@ -119,6 +131,9 @@ impl Client {
     pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
         if let Some(accepted) = accepted {
             let topic = accepted.content.topic().to_owned();
+            if let (None, Some(value)) = (accepted.id, accepted.value) {
+                self.values.refused(value);
+            }
             // Key management tries its own again on each connection: that is said once.
             if accepted.id.is_none() && !self.told.insert(topic.clone()) {
                 return;

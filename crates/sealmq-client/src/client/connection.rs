@@ -42,6 +42,8 @@ impl Client {
         self.restore_subscriptions(session_present, time);
         let actions = self.member.connected();
         self.carry_out(actions);
+        self.values.connected(self.will.is_some());
+        self.seal_again();
     }
 
     /// Key management first, so that keys arrive before messages.
@@ -152,6 +154,11 @@ impl Client {
             self.ticked_at = time.uptime;
             self.next_tick = time.after(self.member.next_due());
         }
+        if over(self.will_until) {
+            // If that cannot be done now, what makes it possible asks again.
+            (self.will_until, self.will_is_old) = (None, true);
+            self.renew_will(time);
+        }
         if over(self.resume_until) {
             self.resume_until = None;
             self.outbox.abandon_orphans();
@@ -187,6 +194,7 @@ impl Client {
             settled,
             patience,
             self.resume_until,
+            self.will_until.filter(|_| self.may_send()),
             self.renewing,
             self.closing,
         ]

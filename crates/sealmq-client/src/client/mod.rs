@@ -4,6 +4,7 @@ mod answers;
 mod connection;
 mod parked;
 mod receiving;
+mod resealing;
 mod sending;
 mod will;
 
@@ -13,6 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
+use sealmq_core::crypto::Digest;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::{Action, Member};
 use sealmq_keys::{Changes, Store};
@@ -29,6 +31,7 @@ use crate::output::{DeliveryId, FlushId, Output};
 use crate::settle::Settling;
 use crate::subscriptions::{Subscription, Subscriptions};
 use crate::time::Time;
+use crate::values::Values;
 use crate::wire::Qos;
 pub use answers::Acknowledged;
 use parked::Parked;
@@ -58,8 +61,13 @@ pub struct Client {
     told: BTreeSet<String>,
     /// And seconds that the broker waits before it publishes it.
     will: Option<(Draft, Option<u32>)>,
-    /// Epoch of the Will of this connection.
-    will_epoch: Option<u64>,
+    /// What the Will of this connection was sealed under.
+    will_under: Option<WillUnder>,
+    /// When half of the time is over after which readers find it too old.
+    will_until: Option<u64>,
+    /// It is over.
+    will_is_old: bool,
+    values: Values,
     connection: Option<Connection>,
     connections: u64,
     /// Publishes are held back.
@@ -76,6 +84,15 @@ pub struct Client {
     backoff: Backoff,
     queue: VecDeque<Output>,
     life: Life,
+}
+
+/// With another credential, what is published on the connection ranks above its Will.
+#[derive(PartialEq, Eq)]
+struct WillUnder {
+    /// Names the kept keys.
+    kept: Digest,
+    /// Hash of the credential.
+    credential: Digest,
 }
 
 struct Connection {
@@ -114,7 +131,8 @@ impl Client {
             })?;
         }
         let patience = options.wait_for_keys.as_millis();
-        Ok(Self {
+        let (values, changes) = Values::load(options.kept_values, store)?;
+        let mut client = Self {
             member: Member::load(store, options.member.clone())?,
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
@@ -127,7 +145,10 @@ impl Client {
             parked: VecDeque::new(),
             told: BTreeSet::new(),
             will,
-            will_epoch: None,
+            will_under: None,
+            will_until: None,
+            will_is_old: false,
+            values,
             connection: None,
             connections: 0,
             settling: None,
@@ -139,7 +160,9 @@ impl Client {
             backoff: Backoff::new(options.reconnect_delay),
             queue: VecDeque::new(),
             life: Life::Running,
-        })
+        };
+        client.commit(changes);
+        Ok(client)
     }
 
     /// The member, to look at.
@@ -285,6 +308,7 @@ impl Client {
                     content: Content::Wire(publication.into()),
                     id: None,
                     until: None,
+                    value: None,
                 }),
                 Action::Message(ticket, received) => {
                     let delivery = self.waiting.remove(&ticket).flatten();

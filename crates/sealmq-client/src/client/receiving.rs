@@ -58,6 +58,7 @@ impl Client {
             }
             self.retry_parked(time);
             self.renew_will(time);
+            self.seal_again();
         } else {
             self.receive(message, delivery, time);
         }
@@ -109,6 +110,9 @@ impl Client {
     }
 
     pub(super) fn opened(&mut self, mut received: Received, delivery: Option<DeliveryId>) {
+        if received.retain && received.sender != self.member.number() {
+            self.give_way(&received.topic);
+        }
         if matches_any(&self.shared, &received.topic) {
             received.gap = None;
         }

@@ -16,6 +16,24 @@ use crate::settle::Settling;
 use crate::time::Time;
 use crate::wire::{Qos, Wire};
 
+/// A message that was sealed, and what has to be durable before it goes out.
+pub(super) struct Packet {
+    pub(super) changes: Changes,
+    pub(super) wire: Wire,
+    /// Names it among the values that are kept.
+    pub(super) value: Option<u64>,
+}
+
+impl Packet {
+    const fn new(changes: Changes, wire: Wire) -> Self {
+        Self {
+            changes,
+            wire,
+            value: None,
+        }
+    }
+}
+
 impl Client {
     /// Takes a message. [`Output::Accepted`] or [`Output::Refused`] answers, at once, or when its
     /// keys have arrived, if the options say so. It is sealed when its turn comes, which after a
@@ -86,6 +104,7 @@ impl Client {
             content: Content::Draft(draft),
             id: Some(id),
             until,
+            value: None,
         });
         self.push(Output::Accepted(id));
     }
@@ -146,12 +165,20 @@ impl Client {
                     }
                 }
             }
+            Some(Content::Value(topic)) => {
+                let topic = topic.clone();
+                self.next_value(&topic, time, rng);
+            }
             Some(Content::Draft(draft)) => {
                 let draft = draft.clone();
                 match self.seal(&draft, time, rng) {
-                    Ok((changes, wire)) => {
+                    Ok(Packet {
+                        changes,
+                        wire,
+                        value,
+                    }) => {
                         self.commit(changes);
-                        self.outbox.sealed(wire);
+                        self.outbox.sealed(wire, value);
                     }
                     Err(error) => {
                         if let Some(accepted) = self.outbox.drop_next() {
@@ -185,17 +212,25 @@ impl Client {
         draft: &Draft,
         time: Time,
         rng: &mut impl TryCryptoRng,
-    ) -> Result<(Changes, Wire), SealError> {
+    ) -> Result<Packet, SealError> {
         if draft.clears() && !draft.will {
             // Nothing to seal, and nothing to hide (spec/envelope.md §7).
             self.check(draft, time)?;
-            return Ok((Changes::new(), draft.in_clear()));
+            let mut changes = Changes::new();
+            self.values.forget(&draft.topic, &mut changes);
+            return Ok(Packet::new(changes, draft.in_clear()));
         }
         let message = draft.outgoing(self.announce_credential);
         match self.member.seal(&message, time.clock, rng) {
-            Ok(sealed) => Ok((sealed.changes, draft.sealed(sealed.payload))),
+            Ok(mut sealed) => {
+                let value = self.note_value(draft, time, &mut sealed.changes);
+                Ok(Packet {
+                    value,
+                    ..Packet::new(sealed.changes, draft.sealed(sealed.payload))
+                })
+            }
             Err(SealError::NoGroup) if !draft.will && self.is_plaintext(&draft.topic) => {
-                Ok((Changes::new(), draft.in_clear()))
+                Ok(Packet::new(Changes::new(), draft.in_clear()))
             }
             Err(error) => Err(error),
         }

@@ -1,6 +1,8 @@
 use rand_core::TryCryptoRng;
 
-use super::Client;
+use super::sending::Packet;
+use super::{Client, WillUnder};
+use crate::draft::Draft;
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::output::Output;
@@ -9,6 +11,8 @@ use crate::will::{SealedWill, Will};
 
 /// A broker closes the connection after DISCONNECT.
 const CLOSED_WITHIN: u64 = 2_000;
+/// Connecting again costs more than a Will that is a little too old.
+const RENEWED_AFTER: u64 = 30_000;
 
 impl Client {
     /// Another Last Will, or none, from the next connection on.
@@ -27,14 +31,18 @@ impl Client {
     /// and what it rests on is durable.
     pub fn connect(&mut self, time: Time, rng: &mut impl TryCryptoRng) {
         self.set_time(time);
-        self.will_epoch = None;
+        (self.will_under, self.will_until, self.will_is_old) = (None, None, false);
         let Some((draft, delay)) = self.will.clone() else {
             self.push(Output::Connect(None));
             return;
         };
         match self.seal(&draft, time, rng) {
-            Ok((changes, wire)) => {
-                self.will_epoch = self.member.epoch_on(&draft.topic).map(|(epoch, _)| epoch);
+            Ok(Packet { changes, wire, .. }) => {
+                self.will_under = self.will_under(&draft);
+                let age = self.member.will_age_on(&draft.topic).unwrap_or(u32::MAX);
+                let half = u64::from(age).saturating_mul(500);
+                // With 0 readers take no will, however new it is.
+                self.will_until = (age > 0).then(|| time.after(half.max(RENEWED_AFTER)));
                 self.commit(changes);
                 self.push(Output::Connect(Some(SealedWill { wire, delay })));
             }
@@ -47,25 +55,28 @@ impl Client {
         }
     }
 
-    /// Connects again when the broker has no Will although there could be one, or when its epoch
-    /// is the oldest that readers can open.
+    /// Connects again when the broker has no Will although there could be one, when the kept keys
+    /// or the credential that it was sealed under are not the newest any more, or when half of the
+    /// time has passed after which readers find it too old.
     pub(super) fn renew_will(&mut self, time: Time) {
         let Some((draft, _)) = &self.will else { return };
         let asked = |output: &Output| matches!(output, Output::Disconnect);
         if !self.may_send() || self.queue.iter().any(asked) || self.check(draft, time).is_err() {
             return;
         }
-        let Some((epoch, window)) = self.member.epoch_on(&draft.topic) else {
-            return;
-        };
-        let due = self
-            .will_epoch
-            .is_none_or(|sealed| epoch.saturating_sub(sealed) >= u64::from(window).max(1));
-        if due {
+        let newest = self.will_under(draft);
+        if newest.is_some() && (newest != self.will_under || self.will_is_old) {
             // With DISCONNECT the broker forgets the old Will. It has to see it before the new
             // CONNECT, which would otherwise take over the session and set the old Will free.
             self.push(Output::Disconnect);
         }
+    }
+
+    fn will_under(&self, draft: &Draft) -> Option<WillUnder> {
+        Some(WillUnder {
+            kept: self.member.kept_on(&draft.topic)?,
+            credential: *self.member.credential_hash(),
+        })
     }
 
     pub(super) const fn begin_renewing(&mut self, time: Time) {

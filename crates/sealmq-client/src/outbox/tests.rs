@@ -19,6 +19,7 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
         content,
         id: Some(PublishId(id)),
         until: None,
+        value: None,
     });
 }
 

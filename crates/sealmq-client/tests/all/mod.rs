@@ -14,6 +14,8 @@ mod node;
 mod order;
 mod sessions;
 mod standing;
+mod state;
+mod state_attacks;
 mod waiting;
 mod wills;
 mod world;

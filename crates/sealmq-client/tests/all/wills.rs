@@ -1,4 +1,4 @@
-//! Last Wills: sealed for each connection, renewed when their epoch gets old.
+//! Last Wills: sealed for each connection, renewed when keys for state change or they get old.
 
 use bytes::Bytes;
 use sealmq_client::{Event, Options, Properties, Qos, Will};
@@ -56,8 +56,9 @@ fn without_keys_there_is_none_and_with_them_it_connects_again() {
     assert!(message.will && message.payload == "gone" && message.sender_name == "sensor");
 }
 
+/// A will is state: it opens as long as its keys are kept, however many epochs pass.
 #[test]
-fn it_is_renewed_before_readers_forget_its_epoch() {
+fn it_is_renewed_with_the_keys_for_state_and_before_readers_find_it_too_old() {
     let mut world = World::new();
     let reader = world.member("reader", Access::SUBSCRIBE, &["plant/#"]);
     let store = world.enrol_only("sensor", Access::PUBLISH);
@@ -65,29 +66,78 @@ fn it_is_renewed_before_readers_forget_its_epoch() {
     let sensor = world.start(store, &options());
     world.nodes[sensor].hangs_up = false; // it has to hang up by itself
     world.run(3_000);
+    let goodbyes = |world: &World| world.nodes[sensor].goodbyes;
+    let fires = |world: &mut World| {
+        let will = world.nodes[sensor].wills.last().unwrap().clone().unwrap();
+        world.route(will.wire);
+        world.settle();
+        world.nodes[reader].texts().len()
+    };
+    let begun = goodbyes(&world);
     for _ in 0..8 {
         world.rotate();
         world.run(5_000);
-        let will = world.nodes[sensor].wills.last().unwrap().clone().unwrap();
-        let before = world.nodes[reader].texts().len();
-        world.route(will.wire);
-        world.settle();
-        let events = &world.nodes[reader].events;
-        // Opened, or known already: not out of the window.
-        let known = matches!(
-            events.last(),
-            Some(Event::Rejected {
-                reason: sealmq_client::Rejection::Replay { .. },
-                ..
-            })
-        );
-        assert!(
-            world.nodes[reader].texts().len() > before || known,
-            "{:?}",
-            events.last()
-        );
     }
-    assert!(world.nodes[sensor].goodbyes >= 2);
+    assert_eq!(goodbyes(&world), begun);
+    assert_eq!(fires(&mut world), 1);
+    for n in 1..=3 {
+        world.heal();
+        world.run(5_000);
+        assert_eq!(goodbyes(&world), begun + n);
+    }
+    assert_eq!(fires(&mut world), 2);
+    // Its values would rank above the will of an older credential.
+    renew_credential(&mut world, sensor);
+    assert_eq!(goodbyes(&world), begun + 4);
+    assert_eq!(fires(&mut world), 3);
+}
+
+fn renew_credential(world: &mut World, node: usize) {
+    let (number, now) = (world.nodes[node].client.member().number(), world.now());
+    let plan = world.authority.renew(number, 30 * 86_400, now);
+    world.carry_out(plan.unwrap());
+    world.run(5_000);
+}
+
+#[test]
+fn it_is_renewed_before_readers_find_it_too_old() {
+    let mut world = World::new();
+    let store = world.enrol_only("sensor", Access::PUBLISH);
+    world.tick();
+    let sensor = world.start(store, &options());
+    world.run(3_000);
+    renew_credential(&mut world, sensor);
+    let begun = world.nodes[sensor].goodbyes;
+    // A week is the policy's will_age.
+    for _ in 0..3 {
+        world.run(86_400_000);
+        world.rotate();
+    }
+    world.run(43_100_000);
+    assert_eq!(world.nodes[sensor].goodbyes, begun);
+    world.run(200_000);
+    assert_eq!(world.nodes[sensor].goodbyes, begun + 1);
+}
+
+/// Nothing can be sealed then: it is renewed when that is possible again, and nothing spins.
+#[test]
+fn one_that_is_too_old_while_the_credential_has_expired_is_renewed_with_the_next_credential() {
+    let mut world = World::new();
+    let store = world.enrol_only("sensor", Access::PUBLISH); // for a day
+    world.tick();
+    let sensor = world.start(store, &options());
+    world.run(3_000);
+    let begun = world.nodes[sensor].goodbyes;
+    for _ in 0..5 {
+        world.run(86_400_000);
+        world.rotate();
+    }
+    world.run(5_000);
+    assert_eq!(world.nodes[sensor].goodbyes, begun);
+    let due = world.nodes[sensor].client.poll_timeout();
+    assert!(due.is_none_or(|due| due > world.uptime), "{due:?}");
+    renew_credential(&mut world, sensor);
+    assert_eq!(world.nodes[sensor].goodbyes, begun + 1);
 }
 
 #[test]

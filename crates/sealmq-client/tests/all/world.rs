@@ -9,7 +9,7 @@ use sealmq_client::{Options, Time, Wire};
 use sealmq_core::object::Access;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::Member;
-use sealmq_keys::objects::{Roles, decode_request};
+use sealmq_keys::objects::{Policy, Roles, decode_request};
 use sealmq_keys::{Store as _, is_reserved};
 use sealmq_store::MemoryStore;
 
@@ -60,6 +60,10 @@ pub struct World {
 impl World {
     /// With one group, `plant`, for `plant/#`.
     pub fn new() -> Self {
+        Self::with_policy(Policy::default())
+    }
+
+    pub fn with_policy(policy: Policy) -> Self {
         let mut rng = Rng(1);
         let mut store = MemoryStore::new();
         let domain = Authority::create(None, 30 * 86_400, BEGAN / 1000, &mut rng).unwrap();
@@ -74,7 +78,10 @@ impl World {
             rng,
         };
         world.carry_out_plan(domain.plan);
-        let group = NewGroup::new("plant", ["plant/#"]);
+        let group = NewGroup {
+            policy,
+            ..NewGroup::new("plant", ["plant/#"])
+        };
         let now = world.now();
         let plan = world.authority.add_group(&group, now, &mut world.rng);
         world.carry_out(plan.unwrap());
@@ -134,6 +141,13 @@ impl World {
             .authority
             .rotate("plant", self.now(), &mut self.rng)
             .unwrap();
+        self.carry_out(plan);
+    }
+
+    /// A healing epoch, as if somebody had been removed.
+    pub fn heal(&mut self) {
+        let now = self.now();
+        let plan = self.authority.heal("plant", now, &mut self.rng).unwrap();
         self.carry_out(plan);
     }
 

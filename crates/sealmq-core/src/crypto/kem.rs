@@ -105,6 +105,13 @@ impl SessionPsk {
     pub fn derive(psk: &Secret) -> Self {
         Self(expand(psk, &[b"sealmq/1 session psk"]))
     }
+
+    /// The psk of sessions for state is `kept_psk` itself, which serves nothing else
+    /// (spec/keys.md §7).
+    #[must_use]
+    pub const fn kept(kept_psk: &Secret) -> Self {
+        Self(kept_psk.duplicate())
+    }
 }
 
 impl fmt::Debug for SessionPsk {

@@ -33,11 +33,13 @@ pub enum SignatureContext {
     Confirmation,
     /// A refused request to join.
     JoinRefusal,
+    /// Keys of kept epochs.
+    KeptKeys,
 }
 
 impl SignatureContext {
     /// Every context, for tests that check that no two share a label.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Message,
         Self::Delegation,
         Self::Credential,
@@ -50,6 +52,7 @@ impl SignatureContext {
         Self::EnrolmentRequest,
         Self::Confirmation,
         Self::JoinRefusal,
+        Self::KeptKeys,
     ];
 
     /// The label as it stands in the spec.
@@ -68,6 +71,7 @@ impl SignatureContext {
             Self::EnrolmentRequest => b"sealmq/1 enrolment request",
             Self::Confirmation => b"sealmq/1 confirmation",
             Self::JoinRefusal => b"sealmq/1 join refusal",
+            Self::KeptKeys => b"sealmq/1 kept keys",
         }
     }
 

@@ -33,15 +33,13 @@ impl<'a> List<'a, Extension<'a>> {
     /// such extension.
     ///
     /// # Errors
-    /// [`ObjectError::Field`] if the value is of another form than the id says.
+    /// [`ObjectError::Encoding`] if the value is of another form than the id says.
     pub fn read<T>(&self, id: u16) -> Result<Option<T>, ObjectError>
     where
         T: Deserialize<'a> + Serialize,
     {
         let value = self.value(id).map(decode);
-        value
-            .transpose()
-            .map_err(|_| ObjectError::Field("extensions"))
+        value.transpose().map_err(|_| ObjectError::Encoding)
     }
 }
 
@@ -142,18 +140,14 @@ mod tests {
         assert_eq!(list.value(8), None);
         assert_eq!(list.read::<u32>(1), Ok(Some(261)));
         assert_eq!(list.read::<u32>(8), Ok(None));
-        let form = Err(ObjectError::Field("extensions"));
+        let form = Err(ObjectError::Encoding);
         assert_eq!(list.read::<u32>(7), form, "too short");
         assert_eq!(
             list.read::<u8>(1),
             form.map(|_: Option<u32>| None),
             "too long"
         );
-        assert_eq!(
-            list.read::<u32>(9),
-            Err(ObjectError::Field("extensions")),
-            "overlong"
-        );
+        assert_eq!(list.read::<u32>(9), Err(ObjectError::Encoding), "overlong");
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Kind {
     Confirmation = 11,
     /// Why a device was not let in.
     JoinRefusal = 12,
+    /// Keys of kept epochs, for readers that came later.
+    KeptKeys = 13,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Self::EnrolmentRequest => SignatureContext::EnrolmentRequest,
             Self::Confirmation => SignatureContext::Confirmation,
             Self::JoinRefusal => SignatureContext::JoinRefusal,
+            Self::KeptKeys => SignatureContext::KeptKeys,
         }
     }
 }

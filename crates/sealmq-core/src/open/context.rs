@@ -17,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) group: GroupId,
     pub(crate) epoch: u64,
     pub(crate) announcement: Digest,
+    pub(crate) for_state: bool,
     pub(crate) policy: ReadPolicy,
 }
 

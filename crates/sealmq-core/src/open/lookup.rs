@@ -57,14 +57,16 @@ impl Default for ReadPolicy {
     }
 }
 
-/// An epoch whose messages this member can read.
+/// An epoch whose events, or whose state, this member can read.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadingEpoch<'a> {
     /// The group.
     pub group: GroupId,
     /// The epoch's number, for the application.
     pub epoch: u64,
-    /// Hash of the epoch's announcement.
+    /// Whether these are kept keys: they open state, and nothing else does (spec/envelope.md §7).
+    pub for_state: bool,
+    /// H, the hash of the epoch's announcement; K' of kept keys.
     pub announcement: Digest,
     /// Its suite.
     pub suite: Suite,
@@ -78,10 +80,10 @@ pub struct ReadingEpoch<'a> {
     pub policy: ReadPolicy,
 }
 
-/// The epochs in the windows of all groups.
+/// The epochs in the windows of all groups, and their kept keys.
 pub trait Epochs {
     /// The one epoch with this key id (spec/envelope.md §9 step 2). Never a guess: there is no
-    /// trial decryption (ATTACKS D5).
+    /// trial decryption (threat model D5).
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>>;
 }
 
@@ -153,6 +155,12 @@ pub trait Directory {
         credential: &[u8],
         known: Option<CredentialOrder>,
     ) -> Option<Sender>;
+
+    /// Judges the credential that came inside state, and that is not above the one `known`. It
+    /// counts if it verifies under the current delegation or one that this continues; its times
+    /// are not looked at (spec/envelope.md §9, "State under an older credential"). What it says of
+    /// the topic counts beside what the known one says.
+    fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender>;
 }
 
 impl<D: Directory + ?Sized> Directory for &D {
@@ -167,5 +175,9 @@ impl<D: Directory + ?Sized> Directory for &D {
         known: Option<CredentialOrder>,
     ) -> Option<Sender> {
         (**self).admit(query, credential, known)
+    }
+
+    fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender> {
+        (**self).admit_older(query, credential)
     }
 }

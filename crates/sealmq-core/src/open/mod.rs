@@ -7,6 +7,7 @@ mod lookup;
 mod opened;
 mod receiver;
 mod rejection;
+mod sender;
 mod stages;
 mod time;
 mod verify;

@@ -100,13 +100,13 @@ impl<'b> Opened<'b> {
         self.facts.group
     }
 
-    /// The epoch.
+    /// The epoch; of state the kept epoch.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.facts.epoch
     }
 
-    /// Hash of the epoch's announcement.
+    /// Hash of the epoch's announcement; of state K'.
     #[must_use]
     pub const fn announcement(&self) -> &Digest {
         &self.facts.announcement

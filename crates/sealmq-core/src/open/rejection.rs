@@ -21,6 +21,11 @@ pub enum Staleness {
     Keys,
     /// The sender's credential is not valid now.
     Credential,
+    /// The same of the sender of state, which opens when the renewed credential is there.
+    CredentialOfState {
+        /// The sender.
+        member: MemberNumber,
+    },
     /// `sent_at` lies ahead of this reader's clock.
     Future,
     /// Older than the policy allows.
@@ -74,7 +79,8 @@ pub enum Rejection {
         /// The sender's number.
         member: MemberNumber,
     },
-    /// Out of time.
+    /// Out of time. For want of a newer announcement or, of state, of a newer credential, the buffer
+    /// still holds the envelope.
     Stale(Staleness),
     /// This reader's own message came back.
     Own,
@@ -102,13 +108,30 @@ impl Rejection {
         "Busy",
     ];
 
+    /// The sender whose credential, or whose newer one, the same envelope waits for.
+    #[must_use]
+    pub const fn awaited_credential(&self) -> Option<MemberNumber> {
+        match self {
+            Self::UnknownSender {
+                member,
+                missing: Missing::Credential,
+                ..
+            }
+            | Self::Stale(Staleness::CredentialOfState { member }) => Some(*member),
+            _ => None,
+        }
+    }
+
     /// Whether the same envelope may be accepted later, so that it is worth keeping. The buffer
     /// then holds it unchanged; after every other rejection it must be thrown away.
     #[must_use]
     pub const fn may_wait(&self) -> bool {
         matches!(
             self,
-            Self::UnknownKey { .. } | Self::UnknownSender { .. } | Self::Busy
+            Self::UnknownKey { .. }
+                | Self::UnknownSender { .. }
+                | Self::Stale(Staleness::Keys | Staleness::CredentialOfState { .. })
+                | Self::Busy
         )
     }
 
@@ -151,7 +174,7 @@ impl fmt::Display for Rejection {
             }
             Self::UnknownKey { key_id } => write!(
                 f,
-                "unknown key {key_id}: its announcement has not arrived yet, or its epoch has left the window for good"
+                "unknown key {key_id}: its announcement has not arrived yet, or this reader does not have the key any more (a retained value then has to be published again)"
             ),
             Self::UnknownSender { group, member, missing: Missing::Credential } => write!(
                 f,
@@ -176,7 +199,7 @@ impl fmt::Display for Rejection {
                 Staleness::Keys => {
                     "stale: the group's keys have run out; check the way to the authority, and the clock"
                 }
-                Staleness::Credential => {
+                Staleness::Credential | Staleness::CredentialOfState { .. } => {
                     "stale: the sender's credential is not valid now; renew it, and check the clocks"
                 }
                 Staleness::Future => "stale: sent in the future; check both clocks",

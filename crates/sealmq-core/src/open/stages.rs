@@ -51,6 +51,7 @@ impl<'b> Parsed<'b> {
             group: epoch.group,
             epoch: epoch.epoch,
             announcement: epoch.announcement,
+            for_state: epoch.for_state,
             policy: epoch.policy,
         };
         Keyed {
@@ -98,6 +99,10 @@ impl<'b> Keyed<'b> {
         let fields = fields.ok_or(Rejection::Rejected)?;
         // A Will is sealed in a session of its own, so it is that session's first message.
         if fields.has(flags::WILL) && header.counter != 0 {
+            return Err(Rejection::Rejected);
+        }
+        // State and events have keys of their own.
+        if fields.is_state() != self.context.for_state {
             return Err(Rejection::Rejected);
         }
         Ok(Decrypted {

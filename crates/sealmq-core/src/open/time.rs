@@ -73,6 +73,10 @@ pub(crate) fn check_message(
         return Err(Staleness::Future);
     }
     if times.will {
+        if times.retained_delivery {
+            // What the broker keeps may be as old as its sender's absence.
+            return check_expiry(now, sent_at, times.expiry);
+        }
         let age = millis(policy.will_age.into()).saturating_add(skew);
         if older_than(sent_at, age) {
             return Err(Staleness::Old);
@@ -86,10 +90,15 @@ pub(crate) fn check_message(
     {
         return Err(Staleness::Old);
     }
-    match times.expiry {
-        Some(expiry) if older_than(sent_at, millis(expiry.into())) => Err(Staleness::Expired),
-        _ => Ok(()),
+    check_expiry(now, sent_at, times.expiry)
+}
+
+fn check_expiry(now: u64, sent_at: u64, expiry: Option<u32>) -> Result<(), Staleness> {
+    let ends = expiry.map(|expiry| sent_at.saturating_add(millis(expiry.into())));
+    if ends.is_some_and(|ends| now > ends) {
+        return Err(Staleness::Expired);
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -158,6 +167,11 @@ mod tests {
         };
         assert_eq!(check(will(1_010_000)), Ok(()));
         assert_eq!(check(will(1_010_001)), Err(Staleness::Old));
+        let kept = MessageTimes {
+            retained_delivery: true,
+            ..will(1_010_001)
+        };
+        assert_eq!(check(kept), Ok(()), "kept by the broker");
         let off = ReadPolicy {
             will_age: 0,
             ..POLICY

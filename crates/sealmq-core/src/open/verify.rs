@@ -5,12 +5,13 @@ use core::fmt;
 use super::context::{Context, Plain};
 use super::keys::KeyPlace;
 use super::opened::{Facts, Opened};
+use super::sender::{Found, Unfit};
 use super::time::{self, MessageTimes};
-use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery};
+use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery, Staleness};
 use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, SessionSecrets, SignatureContext};
 use crate::replay::{
-    Class, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
+    Class, Delivery, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
 };
 use crate::transcript::Transcript;
 use crate::wire::{BodyFields, CredentialAge, credential_age, flags};
@@ -29,6 +30,7 @@ pub struct Decrypted<'b> {
 pub struct Verified<'b> {
     message: Decrypted<'b>,
     sender: Sender,
+    is_older: bool,
     credential_used: bool,
     class: Class,
     report_gaps: bool,
@@ -57,22 +59,39 @@ impl<'b> Decrypted<'b> {
             member,
             topic: request.topic,
         };
-        let Some((sender, credential_used)) = self.find_sender(&query, directory) else {
-            return Err(self.wait_for(Missing::Credential, secrets));
+        let Found {
+            known,
+            used,
+            sender,
+        } = match self.find_sender(&query, directory) {
+            Ok(found) => found,
+            Err(Unfit::Unknown) => return Err(self.wait_for(Missing::Credential, secrets)),
+            Err(Unfit::Revoked) => return Err(Rejection::Revoked { member }),
+            Err(Unfit::Rejected) => return Err(Rejection::Rejected),
         };
-        let Some(lowest_serial) = sender.lowest_serial else {
+        let Some(lowest_serial) = known.lowest_serial else {
             return Err(self.wait_for(Missing::RefusedList, secrets));
         };
-        match credential_age(self.fields.hint, sender.serial) {
-            CredentialAge::Known => {}
-            CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
-            CredentialAge::Older => return Err(Rejection::Revoked { member }),
+        // State says by the credential inside under which one it was made.
+        if !self.fields.is_state() {
+            match credential_age(self.fields.hint, known.serial) {
+                CredentialAge::Known => {}
+                CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
+                CredentialAge::Older => return Err(Rejection::Revoked { member }),
+            }
         }
-        if sender.serial < lowest_serial {
+        if known.serial < lowest_serial || sender.serial < lowest_serial {
             return Err(Rejection::Revoked { member });
         }
-        self.check_credential_time(request, &sender)?;
-        if !sender.may_publish {
+        if let Err(stale) = time::check_credential(request.now, &known, &self.context.policy) {
+            if !self.fields.is_state() {
+                return Err(Rejection::Stale(stale));
+            }
+            // It stays with the broker for longer than a credential is valid.
+            self.put_back(secrets);
+            return Err(Rejection::Stale(Staleness::CredentialOfState { member }));
+        }
+        if !(known.may_publish && sender.may_publish) {
             return Err(Rejection::NotAllowed { member });
         }
         self.check_times(request)?;
@@ -80,7 +99,8 @@ impl<'b> Decrypted<'b> {
             .class(request.retained)
             .ok_or(Rejection::Replay { member })?;
         // The replay state belongs to a credential, so it is asked when that is known.
-        match replay.check(&self.message(class, sender.order(), None)) {
+        let is_older = sender.order() < known.order();
+        match replay.check(&self.message(class, sender.order(), is_older, None)) {
             Verdict::New => {}
             Verdict::Replay => return Err(Rejection::Replay { member }),
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
@@ -90,34 +110,29 @@ impl<'b> Decrypted<'b> {
         Ok(Verified {
             message: self,
             sender,
-            credential_used,
+            is_older,
+            credential_used: used,
             class,
             report_gaps,
         })
     }
 
-    /// The credential to verify with, and whether it is the one inside the message.
     fn find_sender(
         &self,
         query: &SenderQuery<'_>,
         directory: &impl Directory,
-    ) -> Option<(Sender, bool)> {
-        let known = directory.sender(query).filter(|s| s.member == query.member);
-        let order = known.as_ref().map(Sender::order);
+    ) -> Result<Found, Unfit> {
         let inside = self.fields.credential.clone();
-        let newer = inside
-            .and_then(|range| self.plain.body()?.get(range))
-            .and_then(|credential| directory.admit(query, credential, order))
-            .filter(|s| s.member == query.member && order.is_none_or(|known| s.order() > known))
-            // A number is bound to its key for life.
-            .filter(|s| known.as_ref().is_none_or(|known| known.key == s.key));
-        newer.map(|s| (s, true)).or(known.map(|s| (s, false)))
+        let inside = inside.and_then(|range| self.plain.body()?.get(range));
+        match inside {
+            Some(inside) if self.fields.is_state() => Found::of_state(query, directory, inside),
+            _ => Found::of_event(query, directory, inside).ok_or(Unfit::Unknown),
+        }
     }
 
     fn wait_for(self, missing: Missing, secrets: &SessionSecrets) -> Rejection {
         let (group, member) = (self.context.group, self.fields.sender);
-        self.plain
-            .put_back(secrets, self.context.header.counter, &self.topic_hash);
+        self.put_back(secrets);
         Rejection::UnknownSender {
             group,
             member,
@@ -125,37 +140,45 @@ impl<'b> Decrypted<'b> {
         }
     }
 
-    /// `None`: delivered as retained, but not published so (ATTACKS B2).
+    fn put_back(self, secrets: &SessionSecrets) {
+        let counter = self.context.header.counter;
+        self.plain.put_back(secrets, counter, &self.topic_hash);
+    }
+
+    /// `None`: delivered as retained, but not published so (threat model B2).
     const fn class(&self, retained_delivery: bool) -> Option<Class> {
-        let will = self.fields.has(flags::WILL);
-        match (retained_delivery, self.fields.has(flags::RETAIN), will) {
-            (true, false, _) => None,
-            (true, true, true) => Some(Class::RetainedWill),
-            (true, true, false) => Some(Class::Retained),
-            (false, _, true) => Some(Class::Will),
-            (false, _, false) => Some(Class::Ordinary),
+        let delivery = match retained_delivery {
+            true => Delivery::Retained,
+            false => Delivery::Live,
+        };
+        let (retain, will) = (self.fields.has(flags::RETAIN), self.fields.has(flags::WILL));
+        match (retain, will) {
+            (true, false) => Some(Class::State(delivery)),
+            (true, true) => Some(Class::Will(delivery)),
+            _ if retained_delivery => None,
+            (false, true) => Some(Class::PassingWill),
+            (false, false) => Some(Class::Event),
         }
     }
 
-    fn message(&self, class: Class, serial: CredentialOrder, sequence: Option<u32>) -> Message<'_> {
+    fn message(
+        &self,
+        class: Class,
+        serial: CredentialOrder,
+        is_older: bool,
+        sequence: Option<u32>,
+    ) -> Message<'_> {
         Message {
             topic: TopicKey::new(self.context.group, self.fields.sender, &self.topic_hash),
             serial,
+            is_older,
             enc: &self.context.header.enc,
             number: self.fields.session_number,
             counter: self.context.header.counter,
             class,
-            retain: self.fields.has(flags::RETAIN),
+            connection: self.fields.connection.unwrap_or(0),
             sequence,
         }
-    }
-
-    fn check_credential_time(
-        &self,
-        request: &Request<'_>,
-        sender: &Sender,
-    ) -> Result<(), Rejection> {
-        time::check_credential(request.now, sender, &self.context.policy).map_err(Rejection::Stale)
     }
 
     fn check_times(&self, request: &Request<'_>) -> Result<(), Rejection> {
@@ -202,8 +225,9 @@ impl<'b> Verified<'b> {
     {
         let message = self.message;
         let sequence = message.fields.sequence.filter(|_| self.report_gaps);
+        let serial = self.sender.order();
         let gap: Option<Gap> =
-            replay.commit(&message.message(self.class, self.sender.order(), sequence));
+            replay.commit(&message.message(self.class, serial, self.is_older, sequence));
         let facts = Facts {
             group: message.context.group,
             epoch: message.context.epoch,
@@ -211,7 +235,10 @@ impl<'b> Verified<'b> {
             counter: message.context.header.counter,
             serial: self.sender.serial,
             credential_used: self.credential_used,
-            retained: matches!(self.class, Class::Retained | Class::RetainedWill),
+            retained: matches!(
+                self.class,
+                Class::State(Delivery::Retained) | Class::Will(Delivery::Retained)
+            ),
         };
         let base = message.plain.base();
         Opened {

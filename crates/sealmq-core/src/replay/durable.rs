@@ -103,7 +103,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             // It may have been pushed out since it was stored.
             stored.raise(&self.raised);
         }
-        let Some(index) = self.claim_sender(stored.group, stored.member, stored.serial) else {
+        let Some(index) = self.claim_sender(stored.group, stored.member, None) else {
             self.raise_floors(&stored.floors());
             return;
         };
@@ -114,41 +114,35 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let Some(record) = slot.record.as_mut() else {
             return;
         };
-        match known {
-            Some(known) if known.serial > stored.serial => {}
-            Some(known) if known.serial == stored.serial => {
-                // Used already: what was stored counts as seen as a whole.
-                record.floor = record.floor.max(stored.highest());
-                record.will_floor = record.will_floor.max(stored.will_floor);
-                record.retained_floor = record.retained_floor.max(stored.retained_floor);
-            }
-            _ => *record = stored,
-        }
+        *record = known.map_or(stored, |known| known.merged(&stored));
         if *record != original {
             slot.debt.change(&mut self.sender_tally, index);
         }
     }
 
     fn restore_topic(&mut self, stored: &TopicRecord) {
-        let Some(index) = self.claim_topic(&stored.key(), stored.serial) else {
-            self.drop_mark(&stored.key(), stored.serial, &stored.retained_mark());
+        let Some(mark) = stored.mark else { return };
+        let known = self.topic(&stored.key());
+        if self.in_use && known.is_none_or(|known| known.mark.is_none()) {
+            // It may have been pushed out since it was stored, with a higher mark.
+            self.forget_mark(&stored.key(), mark);
+            return;
+        }
+        let Some(index) = self.claim_topic(&stored.key()) else {
+            self.forget_mark(&stored.key(), mark);
             return;
         };
         let Some(slot) = self.topics.as_mut().get_mut(index) else {
             return;
         };
         slot.debt.set_stored();
-        let record = slot.record.as_mut();
-        let Some(record) = record.filter(|r| r.serial == stored.serial) else {
+        let Some(record) = slot.record.as_mut() else {
             return;
         };
-        let mark = stored.retained_mark();
-        let out = record.raise(&mark);
-        if record.retained_mark() != mark {
+        if record.mark > Some(mark) {
             slot.debt.change(&mut self.topic_tally, index);
-        }
-        if let Some(out) = out {
-            self.enter(&stored.key(), stored.serial, &out);
+        } else {
+            record.mark = Some(mark);
         }
     }
 }

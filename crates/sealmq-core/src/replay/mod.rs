@@ -3,11 +3,14 @@
 
 mod debt;
 mod durable;
+mod earlier;
 mod floors;
+mod place;
 mod places;
 mod probe;
 mod record;
 mod sender;
+mod sequence;
 mod state;
 mod topic;
 mod window;
@@ -16,12 +19,12 @@ pub use durable::Durable;
 pub use floors::Floors;
 pub use record::{RECORD_KEY_LEN, Record, RecordError};
 pub use sender::{RECENT_SESSIONS, SenderRecord, SenderSlot};
-pub use state::Gap;
+pub use sequence::Gap;
 pub use topic::{TopicRecord, TopicSlot};
 pub use window::Window;
 
 pub(crate) use probe::probe;
-pub(crate) use state::{Class, Message, ReplayState, Verdict};
+pub(crate) use state::{Class, Delivery, Message, ReplayState, Verdict};
 pub(crate) use topic::TopicKey;
 
 /// Storage for one of the tables: an array on devices, `Vec` or `Box<[_]>` on hosts.

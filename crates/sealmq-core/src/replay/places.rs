@@ -6,10 +6,11 @@ use core::mem;
 use super::Table;
 use super::debt::Tally;
 use super::floors::Floors;
+use super::place::Place;
 use super::probe::probe;
 use super::sender::{SenderRecord, SenderSlot, sender_hash};
 use super::state::ReplayState;
-use super::topic::{Mark, TopicKey, TopicRecord, TopicSlot};
+use super::topic::{TopicKey, TopicRecord, TopicSlot};
 use crate::credential::CredentialOrder;
 use crate::ids::{GroupId, MemberNumber};
 
@@ -60,12 +61,13 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         None
     }
 
-    /// The sender's place, which may have been another's; its record is of `serial`.
+    /// The sender's place, which may have been another's; with `events`, its windows are of that
+    /// credential or a higher one.
     pub(super) fn claim_sender(
         &mut self,
         group: GroupId,
         member: MemberNumber,
-        serial: CredentialOrder,
+        events: Option<CredentialOrder>,
     ) -> Option<usize> {
         let index = match self.find_sender(&group, member) {
             Some(index) => index,
@@ -73,27 +75,34 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         };
         let floors = self.floors;
         let record = &mut self.senders.as_mut().get_mut(index)?.record;
-        if record.as_ref().is_none_or(|r| r.serial < serial) {
-            let mut fresh = SenderRecord::new(group, member, serial);
-            if record.is_none() {
-                fresh.raise(&floors);
-            }
-            *record = Some(fresh);
+        let record = record.get_or_insert_with(|| {
+            let mut fresh = SenderRecord::new(group, member);
+            fresh.raise(&floors);
+            fresh
+        });
+        if let Some(serial) = events {
+            record.advance(serial);
         }
         Some(index)
+    }
+
+    /// A free place in which the sender would be found.
+    fn free_sender_place(&self, group: &GroupId, member: MemberNumber) -> Option<usize> {
+        let slots = self.senders.as_ref();
+        let is_free = |i: &usize| slots.get(*i).is_some_and(|slot| slot.record.is_none());
+        probe(sender_hash(group, member), slots.len()).find(is_free)
     }
 
     /// A place for a sender that has none: a free one, or that of the sender without which the
     /// floors rise least.
     fn clear_sender_place(&mut self, group: &GroupId, member: MemberNumber) -> Option<usize> {
-        let slots = self.senders.as_ref();
-        let record = |i: usize| slots.get(i).and_then(|s| s.record.as_ref());
-        let run = || probe(sender_hash(group, member), slots.len());
-        if let Some(free) = run().find(|i| record(*i).is_none()) {
+        if let Some(free) = self.free_sender_place(group, member) {
             self.sender_tally.one_more();
             return Some(free);
         }
-        let index = run().min_by_key(|i| record(*i).map(SenderRecord::rank))?;
+        let slots = self.senders.as_ref();
+        let rank = |i: &usize| Some(slots.get(*i)?.record.as_ref()?.rank());
+        let index = probe(sender_hash(group, member), slots.len()).min_by_key(rank)?;
         let slot = self.senders.as_mut().get_mut(index)?;
         let out = slot.record.take()?;
         slot.debt.push_out(out.key(), &mut self.sender_tally, index);
@@ -101,30 +110,21 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         Some(index)
     }
 
-    /// The place of a sender on a topic; its record is of `serial`.
-    pub(super) fn claim_topic(&mut self, key: &TopicKey, serial: CredentialOrder) -> Option<usize> {
+    /// The place of a sender on a topic, which may have been another's.
+    pub(super) fn claim_topic(&mut self, key: &TopicKey) -> Option<usize> {
         let index = match self.find_topic(key) {
             Some(index) => index,
             None => self.clear_topic_place(key)?,
         };
-        let floor = match self.sender(&key.group, key.member) {
-            Some(sender) if sender.serial == serial => sender.retained_floor,
-            Some(_) => (0, 0),
-            None => self.floors.under(serial).retained,
-        };
         let record = &mut self.topics.as_mut().get_mut(index)?.record;
-        if record.as_ref().is_none_or(|r| r.serial < serial) {
-            let mut fresh = TopicRecord::new(*key, serial);
-            fresh.retained = floor;
-            *record = Some(fresh);
-        }
+        record.get_or_insert_with(|| TopicRecord::new(*key));
         Some(index)
     }
 
     /// A place for a topic that has none. Where all are taken, the member with the most of them
     /// gives one up, its record with the oldest value: whoever publishes on many topics pushes
-    /// out itself before anybody who publishes on fewer (ATTACKS F2). Before all, records of an
-    /// older delegation go, which refuse nothing any more.
+    /// out itself before anybody who publishes on fewer (threat model F2). Before all, records go that
+    /// are for reports only.
     fn clear_topic_place(&mut self, key: &TopicKey) -> Option<usize> {
         let slots = self.topics.as_ref();
         let record = |i: usize| slots.get(i).and_then(|s| s.record.as_ref());
@@ -141,80 +141,47 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let rank = |record: &TopicRecord| {
             let other = record.member != key.member;
             let share = Reverse(share(record.member));
-            (record.serial.delegation, share, other, record.retained)
+            (record.mark.is_some(), share, other, record.mark)
         };
         let index = run().min_by_key(|i| record(*i).map(rank))?;
         let slot = self.topics.as_mut().get_mut(index)?;
         let out = slot.record.take()?;
         slot.debt.push_out(out.key(), &mut self.topic_tally, index);
-        if out.retained != (0, 0) {
-            self.drop_mark(&out.key(), out.serial, &out.retained_mark());
+        if let Some(mark) = out.mark {
+            self.forget_mark(&out.key(), mark);
         }
         Some(index)
     }
 
-    /// Raises the mark of a topic. The value that it was, if it was shown, is from now on refused
-    /// by its session's window.
-    pub(super) fn raise_mark(&mut self, index: usize, mark: &Mark) {
-        let Some(slot) = self.topics.as_mut().get_mut(index) else {
-            return;
-        };
-        let Some(record) = slot.record.as_mut() else {
-            return;
-        };
-        let before = record.retained_mark();
-        let out = record.raise(mark);
-        let (key, serial) = (record.key(), record.serial);
-        if record.retained_mark() != before {
+    /// Raises the mark of a topic.
+    pub(super) fn raise_mark(&mut self, index: usize, place: Place) {
+        if let Some(slot) = self.topics.as_mut().get_mut(index)
+            && let Some(record) = slot.record.as_mut()
+            && record.mark < Some(place)
+        {
+            record.mark = Some(place);
             slot.debt.change(&mut self.topic_tally, index);
         }
-        if let Some(out) = out {
-            self.enter(&key, serial, &out);
-        }
     }
 
-    /// Counts a value that was shown as accepted live, too.
-    pub(super) fn enter(&mut self, key: &TopicKey, serial: CredentialOrder, mark: &Mark) {
-        let Some(enc) = &mark.shown else { return };
-        let (number, counter) = mark.order;
-        let index = self.find_sender(&key.group, key.member);
-        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
+    /// A topic without a record: what is remembered of its sender stands for it. No other sender
+    /// gives up its place for this, because windows are not to end by state.
+    pub(super) fn forget_mark(&mut self, key: &TopicKey, place: Place) {
+        let (group, member) = (key.group, key.member);
+        let has_place = self.find_sender(&group, member).is_some()
+            || self.free_sender_place(&group, member).is_some();
+        let index = has_place.then(|| self.claim_sender(group, member, None));
+        let index = index.flatten();
+        let slot = index.and_then(|i| Some((i, self.senders.as_mut().get_mut(i)?)));
         if let Some((index, slot)) = slot
             && let Some(record) = slot.record.as_mut()
         {
-            if record.serial == serial && record.is_new(enc, number, counter) {
-                record.mark(enc, number, counter);
+            if record.forgotten < Some(place) {
+                record.forgotten = Some(place);
                 slot.debt.change(&mut self.sender_tally, index);
             }
         } else {
-            self.raise_floors(&Floors {
-                delegation: serial.delegation,
-                session: number,
-                ..Floors::default()
-            });
-        }
-    }
-
-    /// A topic without a record: the floor of its sender stands for it, and the window.
-    pub(super) fn drop_mark(&mut self, key: &TopicKey, serial: CredentialOrder, mark: &Mark) {
-        self.enter(key, serial, mark);
-        let order = mark.order;
-        let index = self.find_sender(&key.group, key.member);
-        let slot = index.and_then(|i| self.senders.as_mut().get_mut(i).map(|slot| (i, slot)));
-        if let Some((index, slot)) = slot
-            && let Some(record) = slot.record.as_mut()
-        {
-            // An older credential's values are refused by its serial.
-            if record.serial == serial && record.retained_floor < order {
-                record.retained_floor = order;
-                slot.debt.change(&mut self.sender_tally, index);
-            }
-        } else {
-            self.raise_floors(&Floors {
-                delegation: serial.delegation,
-                retained: order,
-                ..Floors::default()
-            });
+            self.raise_floors(&Floors::of_state(&place));
         }
     }
 
@@ -256,7 +223,9 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
                 to.debt
                     .take_over(mem::take(&mut from.debt), &mut self.topic_tally, index);
             } else {
-                self.drop_mark(&key, record.serial, &record.retained_mark());
+                if let Some(mark) = record.mark {
+                    self.forget_mark(&key, mark);
+                }
             }
         }
     }

@@ -1,21 +1,25 @@
 use core::fmt;
 
 use super::floors::Floors;
+use super::place::{Place, PlaceFloor};
 use super::sender::{RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::credential::CredentialOrder;
-use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::{MAX_COUNTER, MAX_SESSION_NUMBER, Reader, Truncated, Writer};
 
+/// Bytes of a [`PlaceFloor`], and of one that is none.
+const FLOOR_LEN: usize = 26;
+/// Bytes of [`Floors`].
+const FLOORS_LEN: usize = 4 + 8 + 8 + FLOOR_LEN;
 /// Length of a record's key in bytes.
 pub const RECORD_KEY_LEN: usize = 37;
 
-// 1 to 3 were records without the delegation's serial, 6 those of topics without what was shown.
-const FLOORS: u8 = 4;
-const SENDER: u8 = 5;
-const TOPIC: u8 = 7;
+// 1 to 7 were records of versions in which events and state were judged alike.
+const FLOORS: u8 = 8;
+const SENDER: u8 = 9;
+const TOPIC: u8 = 10;
 
 /// A durable piece of replay state. Put it into the store under [`Record::key`]; a newer one of
 /// the same key takes the place of the older. The bytes are this implementation's own.
@@ -51,7 +55,8 @@ impl From<Truncated> for RecordError {
 }
 
 impl<const W: usize> Record<W> {
-    const SENDER_LEN: usize = 1 + 20 + 8 + 8 + 8 + 12 + RECENT_SESSIONS * Self::RECENT_LEN;
+    const SENDER_LEN: usize =
+        1 + 20 + 9 + 8 + 17 + 30 + FLOORS_LEN + RECENT_SESSIONS * Self::RECENT_LEN;
     const RECENT_LEN: usize = 8 + 32 + 4 + 8 * W;
 
     /// Bytes of the longest record.
@@ -76,18 +81,20 @@ impl<const W: usize> Record<W> {
         match self {
             Self::Floors(floors) => {
                 out.put(&[FLOORS])?;
-                out.put(&floors.delegation.to_be_bytes())?;
-                out.put(&floors.session.to_be_bytes())?;
-                out.put(&floors.will.to_be_bytes())?;
-                put_order(&mut out, floors.retained)?;
+                put_floors(&mut out, floors)?;
             }
             Self::Sender(record) => {
                 out.put(&[SENDER])?;
                 put_sender(&mut out, &record.group, record.member)?;
-                put_serial(&mut out, record.serial)?;
+                out.put(&[u8::from(record.serial.is_some())])?;
+                put_serial(&mut out, record.serial.unwrap_or_default())?;
                 out.put(&record.floor.to_be_bytes())?;
-                out.put(&record.will_floor.to_be_bytes())?;
-                put_order(&mut out, record.retained_floor)?;
+                let (credential, number) = record.will.unwrap_or_default();
+                out.put(&[u8::from(record.will.is_some())])?;
+                put_serial(&mut out, credential)?;
+                out.put(&number.to_be_bytes())?;
+                put_place(&mut out, record.forgotten)?;
+                put_floors(&mut out, &record.before)?;
                 for recent in &record.recent {
                     match recent {
                         Some(recent) => {
@@ -106,10 +113,7 @@ impl<const W: usize> Record<W> {
                 out.put(&[TOPIC])?;
                 put_sender(&mut out, &record.group, record.member)?;
                 out.put(&record.topic)?;
-                put_serial(&mut out, record.serial)?;
-                put_order(&mut out, record.retained)?;
-                // No session has an enc of zeros.
-                out.put(&record.shown.unwrap_or_default())?;
+                put_place(&mut out, record.mark)?;
             }
         }
         Ok(out.position())
@@ -122,20 +126,13 @@ impl<const W: usize> Record<W> {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut input = Reader::new(bytes);
         let record = match input.u8()? {
-            FLOORS => Self::Floors(Floors {
-                delegation: u32::from_be_bytes(input.array()?),
-                session: number(&mut input)?,
-                will: number(&mut input)?,
-                retained: order(&mut input)?,
-            }),
+            FLOORS => Self::Floors(floors(&mut input)?),
             SENDER => Self::Sender(Self::decode_sender(&mut input)?),
             TOPIC => Self::Topic(TopicRecord {
                 group: GroupId(input.array()?),
                 member: MemberNumber(u32::from_be_bytes(input.array()?)),
                 topic: input.array()?,
-                serial: serial(&mut input)?,
-                retained: order(&mut input)?,
-                shown: Some(input.array()?).filter(|enc| *enc != [0; ENC_LEN]),
+                mark: place(&mut input)?,
                 sequence: None,
             }),
             _ => return Err(RecordError),
@@ -148,17 +145,31 @@ impl<const W: usize> Record<W> {
     }
 
     fn decode_sender(input: &mut Reader<'_>) -> Result<SenderRecord<W>, RecordError> {
-        let mut record = SenderRecord {
+        let record = SenderRecord {
             group: GroupId(input.array()?),
             member: MemberNumber(u32::from_be_bytes(input.array()?)),
-            serial: serial(input)?,
+            serial: optional(input, serial)?,
             floor: number(input)?,
-            will_floor: number(input)?,
-            retained_floor: order(input)?,
-            recent: [const { None }; RECENT_SESSIONS],
+            will: optional(input, |input| Ok((serial(input)?, number(input)?)))?,
+            forgotten: place(input)?,
+            before: floors(input)?,
+            recent: Self::decode_recent(input)?,
         };
+        // Windows belong to a credential.
+        let has_windows = record.floor > 0 || record.recent.iter().any(Option::is_some);
+        if has_windows && record.serial.is_none() {
+            return Err(RecordError);
+        }
+        Ok(record)
+    }
+
+    /// The sessions at the end of a sender's record.
+    pub(super) fn decode_recent(
+        input: &mut Reader<'_>,
+    ) -> Result<[Option<Recent<W>>; RECENT_SESSIONS], RecordError> {
+        let mut all = [const { None }; RECENT_SESSIONS];
         let mut above = MAX_SESSION_NUMBER.saturating_add(1);
-        for place in &mut record.recent {
+        for place in &mut all {
             let bytes = input.take(Self::RECENT_LEN)?;
             let mut recent = Reader::new(bytes);
             let number = number(&mut recent)?;
@@ -187,7 +198,7 @@ impl<const W: usize> Record<W> {
                 window,
             });
         }
-        Ok(record)
+        Ok(all)
     }
 }
 
@@ -234,19 +245,46 @@ fn put_serial(out: &mut Writer<'_>, serial: CredentialOrder) -> Result<(), Trunc
     out.put(&serial.credential.to_be_bytes())
 }
 
-fn put_order(out: &mut Writer<'_>, (number, counter): (u64, u32)) -> Result<(), Truncated> {
-    out.put(&number.to_be_bytes())?;
-    out.put(&counter.to_be_bytes())
+/// Zeros for none.
+fn put_place(out: &mut Writer<'_>, place: Option<Place>) -> Result<(), Truncated> {
+    let credential = place.map_or(0, |place| place.credential.credential);
+    out.put(&credential.to_be_bytes())?;
+    // As it is, and not as it compares with others.
+    let fields = place.map(|place| PlaceFloor {
+        connection: place.connection,
+        ..place.floor()
+    });
+    put_floor(out, fields)
 }
 
-fn serial(input: &mut Reader<'_>) -> Result<CredentialOrder, RecordError> {
+/// Zeros for none.
+fn put_floor(out: &mut Writer<'_>, floor: Option<PlaceFloor>) -> Result<(), Truncated> {
+    let Some(floor) = floor else {
+        return (0..FLOOR_LEN).try_for_each(|_| out.put(&[0]));
+    };
+    out.put(&[1])?;
+    out.put(&floor.delegation.to_be_bytes())?;
+    out.put(&floor.connection.to_be_bytes())?;
+    out.put(&[u8::from(floor.will)])?;
+    out.put(&floor.number.to_be_bytes())?;
+    out.put(&floor.counter.to_be_bytes())
+}
+
+fn put_floors(out: &mut Writer<'_>, floors: &Floors) -> Result<(), Truncated> {
+    out.put(&floors.delegation.to_be_bytes())?;
+    out.put(&floors.session.to_be_bytes())?;
+    out.put(&floors.will.to_be_bytes())?;
+    put_floor(out, floors.state)
+}
+
+pub(super) fn serial(input: &mut Reader<'_>) -> Result<CredentialOrder, RecordError> {
     Ok(CredentialOrder {
         delegation: u32::from_be_bytes(input.array()?),
         credential: u32::from_be_bytes(input.array()?),
     })
 }
 
-fn number(input: &mut Reader<'_>) -> Result<u64, RecordError> {
+pub(super) fn number(input: &mut Reader<'_>) -> Result<u64, RecordError> {
     let number = u64::from_be_bytes(input.array()?);
     if number > MAX_SESSION_NUMBER {
         Err(RecordError)
@@ -255,7 +293,7 @@ fn number(input: &mut Reader<'_>) -> Result<u64, RecordError> {
     }
 }
 
-fn counter(input: &mut Reader<'_>) -> Result<u32, RecordError> {
+pub(super) fn counter(input: &mut Reader<'_>) -> Result<u32, RecordError> {
     let counter = u32::from_be_bytes(input.array()?);
     if counter > MAX_COUNTER {
         Err(RecordError)
@@ -264,13 +302,70 @@ fn counter(input: &mut Reader<'_>) -> Result<u32, RecordError> {
     }
 }
 
-fn order(input: &mut Reader<'_>) -> Result<(u64, u32), RecordError> {
-    Ok((number(input)?, counter(input)?))
+/// Zeros for none.
+fn optional<T: Default + PartialEq>(
+    input: &mut Reader<'_>,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, RecordError>,
+) -> Result<Option<T>, RecordError> {
+    let is_some = flag(input)?;
+    let value = read(input)?;
+    if !is_some && value != T::default() {
+        return Err(RecordError);
+    }
+    Ok(is_some.then_some(value))
+}
+
+fn floors(input: &mut Reader<'_>) -> Result<Floors, RecordError> {
+    Ok(Floors {
+        delegation: u32::from_be_bytes(input.array()?),
+        session: number(input)?,
+        will: number(input)?,
+        state: floor(input)?,
+    })
+}
+
+fn place(input: &mut Reader<'_>) -> Result<Option<Place>, RecordError> {
+    let credential = u32::from_be_bytes(input.array()?);
+    let floor = floor(input)?;
+    if floor.is_none() && credential != 0 {
+        return Err(RecordError);
+    }
+    Ok(floor.map(|floor| Place {
+        credential: CredentialOrder {
+            delegation: floor.delegation,
+            credential,
+        },
+        connection: floor.connection,
+        will: floor.will,
+        number: floor.number,
+        counter: floor.counter,
+    }))
+}
+
+fn floor(input: &mut Reader<'_>) -> Result<Option<PlaceFloor>, RecordError> {
+    optional(input, |input| {
+        Ok(PlaceFloor {
+            delegation: u32::from_be_bytes(input.array()?),
+            connection: number(input)?,
+            will: flag(input)?,
+            number: number(input)?,
+            counter: counter(input)?,
+        })
+    })
+}
+
+fn flag(input: &mut Reader<'_>) -> Result<bool, RecordError> {
+    match input.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(RecordError),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::ENC_LEN;
 
     /// Whoever changes these bytes gives the record a new kind, or the member's store a new version.
     #[test]
@@ -280,8 +375,17 @@ mod tests {
             credential: 2,
         };
         let (group, member) = (GroupId([3; 16]), MemberNumber(4));
-        let mut sender = SenderRecord::<2>::new(group, member, order);
-        (sender.floor, sender.will_floor, sender.retained_floor) = (5, 6, (7, 8));
+        let mut sender = SenderRecord::<2>::new(group, member);
+        (sender.serial, sender.floor) = (Some(order), 5);
+        sender.will = Some((order, 6));
+        let place = Place {
+            credential: order,
+            connection: 7,
+            will: true,
+            number: 8,
+            counter: 9,
+        };
+        sender.forgotten = Some(place);
         sender.recent[0] = Some(Recent {
             number: 9,
             enc: [10; ENC_LEN],
@@ -291,17 +395,16 @@ mod tests {
             group,
             member,
             topic: [5; 16],
-            serial: order,
-            retained: (6, 7),
-            shown: Some([8; ENC_LEN]),
+            mark: Some(place),
             sequence: None,
         };
         let floors = Floors {
             delegation: 1,
             session: 2,
             will: 3,
-            retained: (4, 5),
+            state: Some(place.floor()),
         };
+        sender.before = floors;
         let of_sender = ["03".repeat(16), "00000004".into()].concat();
         let (serial, u64_of) = ("0000000100000002", |n: u8| format!("{n:016x}"));
         let first = [
@@ -312,22 +415,25 @@ mod tests {
             u64_of(0),
         ]
         .concat();
+        let floor = ["0100000001", &u64_of(7), "01", &u64_of(8), "00000009"].concat();
+        let of_floors = ["00000001", &u64_of(2), &u64_of(3), &floor].concat();
         let empty = "00".repeat((RECENT_SESSIONS - 1) * (8 + 32 + 4 + 16));
         let kept = [
-            (
-                Record::Floors(floors),
-                ["0400000001", &u64_of(2), &u64_of(3), &u64_of(4), "00000005"].concat(),
-            ),
+            (Record::Floors(floors), ["08", &of_floors].concat()),
             (
                 Record::Sender(sender),
                 [
-                    "05",
+                    "09",
                     &of_sender,
+                    "01",
                     serial,
                     &u64_of(5),
+                    "01",
+                    serial,
                     &u64_of(6),
-                    &u64_of(7),
-                    "00000008",
+                    "00000002",
+                    &floor,
+                    &of_floors,
                     &first,
                     &empty,
                 ]
@@ -335,16 +441,7 @@ mod tests {
             ),
             (
                 Record::Topic(topic),
-                [
-                    "07",
-                    &of_sender,
-                    &"05".repeat(16),
-                    serial,
-                    &u64_of(6),
-                    "00000007",
-                    &"08".repeat(32),
-                ]
-                .concat(),
+                ["0a", &of_sender, &"05".repeat(16), "00000002", &floor].concat(),
             ),
         ];
         for (record, expected) in kept {

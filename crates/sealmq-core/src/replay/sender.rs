@@ -1,16 +1,20 @@
 use core::cmp::Reverse;
 
 use super::debt::Debt;
-use super::floors::{Floors, Order};
+use super::floors::Floors;
+use super::place::Place;
 use super::probe::mix;
-
 use super::window::Window;
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
 use crate::ids::{GroupId, MemberNumber};
+use crate::wire::MAX_SESSION_NUMBER;
 
 /// Sessions of one sender and group that are remembered with a window.
 pub const RECENT_SESSIONS: usize = 4;
+
+/// Credential and session number: the order of a sender's wills.
+pub(crate) type WillOrder = (CredentialOrder, u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recent<const W: usize> {
@@ -24,27 +28,32 @@ pub(crate) struct Recent<const W: usize> {
 pub struct SenderRecord<const W: usize> {
     pub(crate) group: GroupId,
     pub(crate) member: MemberNumber,
-    /// Order of the credential that all this belongs to (ATTACKS A15, C12).
-    pub(crate) serial: CredentialOrder,
+    /// Order of the credential that the windows belong to (threat model A15, C12); `None` before the
+    /// first event.
+    pub(crate) serial: Option<CredentialOrder>,
     /// Sessions up to here are refused unless they are in `recent`.
     pub(crate) floor: u64,
-    /// The highest session of a Will.
-    pub(crate) will_floor: u64,
-    /// Retained values on topics without a record of their own are refused below this.
-    pub(crate) retained_floor: Order,
+    /// Credential and session number of the newest will that came live.
+    pub(crate) will: Option<WillOrder>,
+    /// Stands for the marks of topics without a record: state at it or below is refused.
+    pub(crate) forgotten: Option<Place>,
+    /// What stood for all senders when this one got its record, as far as nothing of its own
+    /// stands for it: that this sender has a place again does not tell which part of it was its.
+    pub(crate) before: Floors,
     /// Descending by number, then empty.
     pub(crate) recent: [Option<Recent<W>>; RECENT_SESSIONS],
 }
 
 impl<const W: usize> SenderRecord<W> {
-    pub(crate) const fn new(group: GroupId, member: MemberNumber, serial: CredentialOrder) -> Self {
+    pub(crate) const fn new(group: GroupId, member: MemberNumber) -> Self {
         Self {
             group,
             member,
-            serial,
+            serial: None,
             floor: 0,
-            will_floor: 0,
-            retained_floor: (0, 0),
+            will: None,
+            forgotten: None,
+            before: Floors::NONE,
             recent: [const { None }; RECENT_SESSIONS],
         }
     }
@@ -61,9 +70,9 @@ impl<const W: usize> SenderRecord<W> {
         self.member
     }
 
-    /// Serials of the delegation and of the credential.
+    /// Serials of the delegation and of the credential of its events, once there was one.
     #[must_use]
-    pub const fn serial(&self) -> CredentialOrder {
+    pub const fn serial(&self) -> Option<CredentialOrder> {
         self.serial
     }
 
@@ -83,6 +92,23 @@ impl<const W: usize> SenderRecord<W> {
             .fold(self.floor, u64::max)
     }
 
+    /// An event under this credential is to be recorded: with a newer one, sessions start anew and
+    /// state goes on.
+    pub(crate) fn advance(&mut self, serial: CredentialOrder) {
+        match self.serial {
+            None => {
+                self.serial = Some(serial);
+                self.fold(serial);
+            }
+            Some(older) if older < serial => {
+                self.serial = Some(serial);
+                self.floor = 0;
+                self.recent = [const { None }; RECENT_SESSIONS];
+            }
+            Some(_) => {}
+        }
+    }
+
     pub(crate) const fn key(&self) -> SenderKey {
         SenderKey {
             group: self.group,
@@ -90,36 +116,109 @@ impl<const W: usize> SenderRecord<W> {
         }
     }
 
+    /// What must be refused when this record is gone.
+    pub(crate) fn floors(&self) -> Floors {
+        let events = self
+            .serial
+            .map(|serial| Floors::of_session(serial, self.highest()));
+        let will = self
+            .will
+            .map(|(serial, number)| Floors::of_will(serial, number));
+        let state = self.forgotten.as_ref().map(Floors::of_state);
+        let mut floors = self.before;
+        for part in [events, will, state].iter().flatten() {
+            floors.raise(part);
+        }
+        floors
+    }
+
     /// How much the floors of all others would rise without this record: those of an older
     /// delegation least, whatever its numbers are.
     pub(crate) fn rank(&self) -> (u32, u64, u32) {
-        let (retained, _) = self.retained_floor;
-        let number = self.highest().max(self.will_floor).max(retained);
-        (self.serial.delegation, number, self.serial.credential)
-    }
-
-    /// What must be refused when this record is gone.
-    pub(super) fn floors(&self) -> Floors {
-        Floors {
-            delegation: self.serial.delegation,
-            session: self.highest(),
-            will: self.will_floor,
-            retained: self.retained_floor,
-        }
+        let events = self.serial.map(|serial| (serial, self.highest()));
+        let state = self
+            .forgotten
+            .map(|place| (place.credential, place.floor().connection));
+        let parts = [events, self.will, state];
+        let ranks = parts.iter().flatten();
+        let rank = |(serial, number): &WillOrder| (serial.delegation, *number, serial.credential);
+        ranks.map(rank).max().unwrap_or_default()
     }
 
     /// Refuses what the floors refuse, remembered sessions included.
     pub(crate) fn raise(&mut self, floors: &Floors) {
-        let floors = floors.under(self.serial);
-        self.floor = self.floor.max(floors.session);
-        self.will_floor = self.will_floor.max(floors.will);
-        self.retained_floor = self.retained_floor.max(floors.retained);
-        for place in &mut self.recent {
-            *place = place.filter(|recent| recent.number > floors.session);
+        self.before.raise(floors);
+        if let Some(serial) = self.serial {
+            self.fold(serial);
         }
     }
 
-    pub(crate) fn is_new(&self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
+    /// This record, which is in use, with one that was stored: whatever either refuses is refused.
+    pub(crate) fn merged(&self, stored: &Self) -> Self {
+        let (mut merged, other) = match self.serial < stored.serial {
+            true => (*stored, self),
+            // Sessions of an older credential are refused as a whole.
+            false => (*self, stored),
+        };
+        if self.serial == stored.serial {
+            // What was stored counts as seen as a whole.
+            merged.floor = merged.floor.max(stored.highest());
+        }
+        merged.will = merged.will.max(other.will);
+        merged.forgotten = merged.forgotten.max(other.forgotten);
+        merged.raise(&other.before);
+        merged
+    }
+
+    /// What stood for all senders becomes this sender's own under its highest credential, so that a
+    /// newer one starts with nothing of it; but for state, whose order does not end.
+    fn fold(&mut self, serial: CredentialOrder) {
+        let floors = self.before;
+        if floors.delegation > serial.delegation {
+            return;
+        }
+        let of_delegation = |credential| CredentialOrder {
+            delegation: floors.delegation,
+            credential,
+        };
+        let will = match floors.will {
+            // Delegations before it are refused.
+            0 => (of_delegation(0), 0),
+            number if floors.delegation == serial.delegation => (serial, number),
+            // Below `serial` there is nothing to compare with.
+            _ => (of_delegation(u32::MAX), MAX_SESSION_NUMBER),
+        };
+        if floors.delegation > 0 || floors.will > 0 {
+            self.will = self.will.max(Some(will));
+        }
+        let session = floors.under(serial).session;
+        self.floor = self.floor.max(session);
+        for place in &mut self.recent {
+            *place = place.filter(|recent| recent.number > session);
+        }
+        self.before = Floors {
+            state: floors.state,
+            ..Floors::NONE
+        };
+    }
+
+    /// Whether an event under a credential that is not below the record's is to be accepted.
+    pub(crate) fn is_new(
+        &self,
+        serial: CredentialOrder,
+        enc: &[u8; ENC_LEN],
+        number: u64,
+        counter: u32,
+    ) -> bool {
+        match self.serial {
+            Some(own) if own == serial => self.is_unseen(enc, number, counter),
+            // A higher serial starts with nothing seen.
+            Some(_) => number > 0,
+            None => !self.before.refuse_session(serial, number),
+        }
+    }
+
+    fn is_unseen(&self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
         for recent in self.recent.iter().flatten() {
             if recent.enc == *enc {
                 return recent.number == number && recent.window.is_new(counter);
@@ -132,23 +231,8 @@ impl<const W: usize> SenderRecord<W> {
         number > self.floor
     }
 
-    /// Records that a value was delivered as retained, as far as that moves no window. Whether it
-    /// would still be accepted live, so that the mark of its topic has to refuse it.
-    pub(crate) fn show(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
-        if !self.is_new(enc, number, counter) {
-            return false;
-        }
-        let recent = self.recent.iter_mut().flatten().find(|r| r.enc == *enc);
-        let inside = recent.filter(|recent| counter <= recent.window.parts().0);
-        let stays_open = inside.is_none();
-        if let Some(recent) = inside {
-            recent.window.mark(counter);
-        }
-        stays_open
-    }
-
     /// Marks a counter. A new session takes the place of the one with the lowest number, and the
-    /// floor rises to that (ATTACKS A11).
+    /// floor rises to that (threat model A11).
     pub(crate) fn mark(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) {
         if let Some(recent) = self.recent.iter_mut().flatten().find(|r| r.enc == *enc) {
             recent.window.mark(counter);
@@ -209,31 +293,32 @@ mod tests {
     use super::*;
 
     fn record() -> SenderRecord<2> {
-        SenderRecord::new(
-            GroupId([1; 16]),
-            MemberNumber(7),
-            CredentialOrder::default(),
-        )
+        let mut record = SenderRecord::new(GroupId([1; 16]), MemberNumber(7));
+        record.advance(CredentialOrder::default());
+        record
     }
 
     #[test]
     fn numbers_and_encs_belong_together() {
         let mut record = record();
-        assert!(!record.is_new(&[1; 32], 0, 0), "session numbers start at 1");
-        assert!(record.is_new(&[1; 32], 10, 0));
-        record.mark(&[1; 32], 10, 0);
-        assert!(!record.is_new(&[1; 32], 10, 0));
-        assert!(record.is_new(&[1; 32], 10, 1));
         assert!(
-            !record.is_new(&[1; 32], 11, 1),
+            !record.is_unseen(&[1; 32], 0, 0),
+            "session numbers start at 1"
+        );
+        assert!(record.is_unseen(&[1; 32], 10, 0));
+        record.mark(&[1; 32], 10, 0);
+        assert!(!record.is_unseen(&[1; 32], 10, 0));
+        assert!(record.is_unseen(&[1; 32], 10, 1));
+        assert!(
+            !record.is_unseen(&[1; 32], 11, 1),
             "another number for the same enc"
         );
         assert!(
-            !record.is_new(&[2; 32], 10, 1),
+            !record.is_unseen(&[2; 32], 10, 1),
             "another enc for the same number"
         );
         assert!(
-            record.is_new(&[2; 32], 9, 1),
+            record.is_unseen(&[2; 32], 9, 1),
             "an older session that is not below the floor"
         );
     }
@@ -247,15 +332,15 @@ mod tests {
         assert_eq!(record.floor, 0);
         record.mark(&[50; 32], 50, 0);
         assert_eq!(record.floor, 10);
-        assert!(!record.is_new(&[10; 32], 10, 1));
-        assert!(record.is_new(&[20; 32], 20, 1));
+        assert!(!record.is_unseen(&[10; 32], 10, 1));
+        assert!(record.is_unseen(&[20; 32], 20, 1));
         // A late session below all others stays, and the floor rises above it.
-        assert!(record.is_new(&[15; 32], 15, 0));
+        assert!(record.is_unseen(&[15; 32], 15, 0));
         record.mark(&[15; 32], 15, 0);
         assert_eq!(record.floor, 20);
-        assert!(!record.is_new(&[15; 32], 15, 0));
-        assert!(record.is_new(&[15; 32], 15, 1));
-        assert!(!record.is_new(&[20; 32], 20, 1));
+        assert!(!record.is_unseen(&[15; 32], 15, 0));
+        assert!(record.is_unseen(&[15; 32], 15, 1));
+        assert!(!record.is_unseen(&[20; 32], 20, 1));
         assert_eq!(record.highest(), 50);
         let numbers: Vec<_> = record.recent.iter().flatten().map(|r| r.number).collect();
         assert_eq!(numbers, [50, 40, 30, 15]);
@@ -266,7 +351,35 @@ mod tests {
         let mut record = record();
         record.mark(&[5; 32], 5, 0);
         record.floor = 9;
-        assert!(record.is_new(&[5; 32], 5, 1));
-        assert!(!record.is_new(&[6; 32], 9, 0));
+        assert!(record.is_unseen(&[5; 32], 5, 1));
+        assert!(!record.is_unseen(&[6; 32], 9, 0));
+    }
+
+    #[test]
+    fn what_stood_before_it_is_its_own_until_a_newer_credential() {
+        let order = |delegation, credential| CredentialOrder {
+            delegation,
+            credential,
+        };
+        let mut floors = Floors::of_session(order(2, 1), 50);
+        floors.raise(&Floors::of_will(order(2, 1), 60));
+        let mut made_by_state = SenderRecord::<2>::new(GroupId([1; 16]), MemberNumber(7));
+        made_by_state.raise(&floors);
+        assert_eq!(made_by_state.floors(), floors);
+        assert!(!made_by_state.is_new(order(2, 3), &[1; 32], 50, 0));
+        assert!(made_by_state.is_new(order(2, 3), &[1; 32], 51, 0));
+        let mut record = made_by_state;
+        record.advance(order(2, 3));
+        assert_eq!(record.floors(), floors);
+        assert_eq!((record.floor, record.will), (50, Some((order(2, 3), 60))));
+        record.advance(order(2, 4));
+        assert!(record.is_new(order(2, 4), &[1; 32], 1, 0));
+        assert!(record.will < Some((order(2, 4), 1)));
+        // Under the next delegation, wills of the one before are all refused.
+        let mut record = made_by_state;
+        record.advance(order(3, 1));
+        assert_eq!(record.floor, 0);
+        assert!(record.will > Some((order(2, 900), 900)));
+        assert!(record.will < Some((order(3, 0), 1)));
     }
 }

@@ -1,35 +1,30 @@
 use super::Table;
 use super::debt::Tally;
-use super::floors::{Floors, Order};
+use super::floors::Floors;
+use super::place::Place;
 use super::sender::SenderSlot;
-use super::topic::{Mark, TopicKey, TopicSlot};
+use super::sequence::{Gap, Sequence};
+use super::topic::{TopicKey, TopicSlot};
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
 
-/// What the topic sequence says about messages that did not arrive (spec/envelope.md §8). Reports
-/// are information, not protection.
+/// How state was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gap {
-    /// The first numbered message of this sender on this topic that this reader saw.
-    First,
-    /// This many messages of this sender on this topic are missing before this one; 0 is none.
-    Missed(u32),
-    /// The sender started again.
-    Restarted,
-    /// A message that arrived late: a newer one of this sender on this topic was seen before, or
-    /// this very one as a retained value.
-    Late,
+pub(crate) enum Delivery {
+    Live,
+    Retained,
 }
 
 /// How a message is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    Ordinary,
-    /// Delivered as retained, and published so.
-    Retained,
-    Will,
-    /// A Will that the broker delivers as retained.
-    RetainedWill,
+    Event,
+    /// A retained value.
+    State(Delivery),
+    /// A Will that was published with RETAIN.
+    Will(Delivery),
+    /// One without, which has no place among the state of its topic.
+    PassingWill,
 }
 
 /// What replay protection needs to know of a message.
@@ -37,19 +32,38 @@ pub(crate) enum Class {
 pub(crate) struct Message<'a> {
     pub(crate) topic: TopicKey,
     pub(crate) serial: CredentialOrder,
+    /// Whether a higher credential of the sender is known.
+    pub(crate) is_older: bool,
     pub(crate) enc: &'a [u8; ENC_LEN],
     pub(crate) number: u64,
     pub(crate) counter: u32,
     pub(crate) class: Class,
-    /// The RETAIN flag inside.
-    pub(crate) retain: bool,
+    /// Of a retained value; 0 of others.
+    pub(crate) connection: u64,
     /// The topic sequence, if gaps are to be reported.
     pub(crate) sequence: Option<u32>,
 }
 
 impl Message<'_> {
-    const fn order(&self) -> Order {
-        (self.number, self.counter)
+    const fn is_will(&self) -> bool {
+        matches!(self.class, Class::Will(_) | Class::PassingWill)
+    }
+
+    /// Its place among the sender's state on the topic, and how it came; `None` if it has none.
+    const fn place(&self) -> Option<(Place, Delivery)> {
+        let (delivery, connection) = match self.class {
+            Class::State(delivery) => (delivery, self.connection),
+            Class::Will(delivery) => (delivery, self.number),
+            Class::Event | Class::PassingWill => return None,
+        };
+        let place = Place {
+            credential: self.serial,
+            connection,
+            will: self.is_will(),
+            number: self.number,
+            counter: self.counter,
+        };
+        Some((place, delivery))
     }
 }
 
@@ -70,6 +84,8 @@ pub(crate) struct ReplayState<S, T, const W: usize> {
     /// The part of `floors` that does not come from the store.
     pub(super) raised: Floors,
     pub(super) floors_dirty: bool,
+    /// Whether a message was recorded since the start.
+    pub(super) in_use: bool,
     pub(super) sender_tally: Tally,
     pub(super) topic_tally: Tally,
 }
@@ -82,6 +98,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             floors: Floors::NONE,
             raised: Floors::NONE,
             floors_dirty: false,
+            in_use: false,
             sender_tally: Tally::NONE,
             topic_tally: Tally::NONE,
         }
@@ -89,85 +106,94 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     /// Judges a message and changes nothing.
     pub(crate) fn check(&self, message: &Message<'_>) -> Verdict {
-        let sender = self.sender(&message.topic.group, message.topic.member);
-        // Nothing of an older delegation is ever right again (spec/keys.md §3).
-        let outdated = message.serial.delegation < self.floors.delegation;
-        if outdated || sender.is_some_and(|s| message.serial < s.serial) {
-            return Verdict::OldCredential;
+        let is_new = match message.class {
+            Class::Event => {
+                let sender = self.sender(&message.topic.group, message.topic.member);
+                // Nothing of an older delegation is ever right again (spec/keys.md §3).
+                let outdated = message.serial.delegation < self.floors.delegation;
+                if outdated || sender.is_some_and(|s| Some(message.serial) < s.serial) {
+                    return Verdict::OldCredential;
+                }
+                match sender {
+                    Some(s) => {
+                        s.is_new(message.serial, message.enc, message.number, message.counter)
+                    }
+                    None => !self.floors.refuse_session(message.serial, message.number),
+                }
+            }
+            Class::State(_) => self.is_in_order(message),
+            Class::Will(Delivery::Retained) => self.is_in_order(message),
+            Class::Will(Delivery::Live) => {
+                self.is_newest_will(message) && self.is_in_order(message)
+            }
+            Class::PassingWill => self.is_newest_will(message),
+        };
+        if is_new {
+            Verdict::New
+        } else {
+            Verdict::Replay
         }
-        // A higher serial starts with nothing seen.
-        let same = sender.filter(|s| s.serial == message.serial);
-        let floors = match (sender, same) {
-            (_, Some(s)) => Floors {
-                delegation: s.serial.delegation,
-                session: s.floor,
-                will: s.will_floor,
-                retained: s.retained_floor,
-            },
-            (Some(_), None) => Floors::default(),
-            (None, None) => self.floors.under(message.serial),
-        };
-        let new = match message.class {
-            Class::Ordinary => {
-                let new = match same {
-                    Some(s) => s.is_new(message.enc, message.number, message.counter),
-                    None => message.number > floors.session,
-                };
-                new && !self.was_shown(message)
-            }
-            Class::Will => message.number > floors.will,
-            // The value of a Will that was seen live may be read again.
-            Class::RetainedWill => message.number >= floors.will,
-            Class::Retained => {
-                let topic = self
-                    .topic(&message.topic)
-                    .filter(|t| t.serial >= message.serial);
-                message.order() >= topic.map_or(floors.retained, |t| t.retained)
-            }
-        };
-        if new { Verdict::New } else { Verdict::Replay }
     }
 
-    /// Whether this is the value of its topic that was delivered as retained.
-    fn was_shown(&self, message: &Message<'_>) -> bool {
-        let topic = self.topic(&message.topic).filter(|_| message.retain);
-        topic.is_some_and(|topic| {
-            topic.serial == message.serial
-                && topic.shown.is_some()
-                && topic.retained == message.order()
-        })
+    /// State is not below what its topic has; live it is above.
+    fn is_in_order(&self, message: &Message<'_>) -> bool {
+        let Some((place, delivery)) = message.place() else {
+            return false;
+        };
+        if let Some(mark) = self.topic(&message.topic).and_then(|topic| topic.mark) {
+            return match delivery {
+                Delivery::Live => place > mark,
+                Delivery::Retained => place >= mark,
+            };
+        }
+        match self.sender(&message.topic.group, message.topic.member) {
+            Some(sender) => {
+                sender.forgotten < Some(place)
+                    && !sender.before.refuse_state(&place, message.is_older)
+            }
+            None => !self.floors.refuse_state(&place, message.is_older),
+        }
+    }
+
+    fn is_newest_will(&self, message: &Message<'_>) -> bool {
+        let (serial, number) = (message.serial, message.number);
+        let sender = self.sender(&message.topic.group, message.topic.member);
+        let floors = sender.map_or(&self.floors, |sender| &sender.before);
+        sender.is_none_or(|sender| sender.will < Some((serial, number)))
+            && !floors.refuse_will(serial, message.is_older, number)
     }
 
     /// Records a verified message.
     pub(crate) fn commit(&mut self, message: &Message<'_>) -> Option<Gap> {
-        self.commit_sender(message);
-        let will = matches!(message.class, Class::Will | Class::RetainedWill);
-        if will || !(message.retain || message.sequence.is_some()) {
+        self.in_use = true;
+        match message.class {
+            Class::Event | Class::PassingWill | Class::Will(Delivery::Live) => {
+                self.commit_sender(message);
+            }
+            Class::State(_) | Class::Will(Delivery::Retained) => {}
+        }
+        let sequence = message.sequence.filter(|_| !message.is_will());
+        let place = message.place();
+        if place.is_none() && sequence.is_none() {
             return None;
         }
-        let gap = self.commit_topic(message);
+        let gap = self.commit_topic(message, place.map(|(place, _)| place), sequence);
         // A retained value that is not ahead of what was seen is no late message.
-        gap.filter(|gap| message.class == Class::Ordinary || *gap != Gap::Late)
+        let shown = message.class == Class::State(Delivery::Retained);
+        gap.filter(|gap| !shown || *gap != Gap::Late)
     }
 
     fn commit_sender(&mut self, message: &Message<'_>) {
         let TopicKey { group, member, .. } = message.topic;
-        let Some(index) = self.claim_sender(group, member, message.serial) else {
+        let (serial, number) = (message.serial, message.number);
+        // Windows belong to the credential of events, whatever state says.
+        let events = (!message.is_will()).then_some(serial);
+        let Some(index) = self.claim_sender(group, member, events) else {
             // No table at all: the message itself is what is pushed out.
-            let mut floors = Floors {
-                delegation: message.serial.delegation,
-                ..Floors::NONE
-            };
-            match message.class {
-                Class::Ordinary => floors.session = message.number,
-                // It was shown, so it is not accepted live any more either.
-                Class::Retained => {
-                    floors.retained = message.order();
-                    floors.session = message.number;
-                }
-                Class::Will | Class::RetainedWill => floors.will = message.number,
-            }
-            self.raise_floors(&floors);
+            self.raise_floors(&match message.is_will() {
+                false => Floors::of_session(serial, number),
+                true => Floors::of_will(serial, number),
+            });
             return;
         };
         let Some(slot) = self.senders.as_mut().get_mut(index) else {
@@ -176,70 +202,35 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let Some(record) = slot.record.as_mut() else {
             return;
         };
-        match message.class {
-            Class::Ordinary => record.mark(message.enc, message.number, message.counter),
-            Class::Retained => {}
-            Class::Will | Class::RetainedWill => {
-                record.will_floor = record.will_floor.max(message.number);
-            }
+        if message.is_will() {
+            record.will = record.will.max(Some((serial, number)));
+        } else {
+            record.mark(message.enc, number, message.counter);
         }
         slot.debt.change(&mut self.sender_tally, index);
     }
 
-    fn commit_topic(&mut self, message: &Message<'_>) -> Option<Gap> {
-        let (key, sequence) = (message.topic, message.sequence);
-        let mark = message.retain.then(|| Mark {
-            order: message.order(),
-            shown: self.show(message),
-        });
-        let Some(index) = self.claim_topic(&key, message.serial) else {
-            if let Some(mark) = mark {
-                self.drop_mark(&key, message.serial, &mark);
+    fn commit_topic(
+        &mut self,
+        message: &Message<'_>,
+        place: Option<Place>,
+        sequence: Option<u32>,
+    ) -> Option<Gap> {
+        let key = message.topic;
+        let Some(index) = self.claim_topic(&key) else {
+            if let Some(place) = place {
+                self.forget_mark(&key, place);
             }
             return sequence.map(|_| Gap::First);
         };
-        if let Some(mark) = mark {
-            self.raise_mark(index, &mark);
+        if let Some(place) = place {
+            self.raise_mark(index, place);
         }
         let record = self.topics.as_mut().get_mut(index)?.record.as_mut()?;
-        let gap = judge_sequence(record.sequence, message.number, sequence?);
-        if gap != Gap::Late {
-            record.sequence = sequence.map(|s| (message.number, s));
-        }
+        let (gap, next) =
+            Sequence::judge(record.sequence, message.serial, message.number, sequence?);
+        record.sequence = Some(next);
         Some(gap)
-    }
-
-    /// For a message that was delivered as retained: what its mark has to hold so that it is
-    /// refused live.
-    fn show(&mut self, message: &Message<'_>) -> Option<[u8; ENC_LEN]> {
-        if message.class != Class::Retained {
-            return None;
-        }
-        let TopicKey { group, member, .. } = message.topic;
-        let index = self.find_sender(&group, member);
-        let record = index.and_then(|i| self.senders.as_mut().get_mut(i)?.record.as_mut());
-        let open = record.is_none_or(|r| r.show(message.enc, message.number, message.counter));
-        open.then_some(*message.enc)
-    }
-}
-
-fn judge_sequence(last: Option<Order>, number: u64, sequence: u32) -> Gap {
-    const MODULUS: u32 = 1 << 21;
-    let Some((last_number, last_sequence)) = last else {
-        return Gap::First;
-    };
-    if number < last_number {
-        return Gap::Late;
-    }
-    if number > last_number && sequence == 0 {
-        return Gap::Restarted;
-    }
-    // Both are below 2^21, so the sum cannot wrap.
-    let ahead = sequence.wrapping_sub(last_sequence).wrapping_sub(1) & MODULUS.wrapping_sub(1);
-    if ahead < MODULUS / 2 {
-        Gap::Missed(ahead)
-    } else {
-        Gap::Late
     }
 }
 
@@ -264,11 +255,12 @@ mod tests {
                 let message = Message {
                     topic: TopicKey::new(group, MemberNumber(member), &hash),
                     serial: CredentialOrder::default(),
+                    is_older: false,
                     enc: &hash.0,
                     number: u64::from(member),
                     counter,
-                    class: Class::Ordinary,
-                    retain: true,
+                    class: Class::State(Delivery::Live),
+                    connection: 0,
                     sequence: Some(counter),
                 };
                 assert_eq!(state.check(&message), Verdict::New);
@@ -282,6 +274,7 @@ mod tests {
             }
         }
         assert_eq!(state.floors, Floors::default(), "nobody was pushed out");
-        assert_eq!(core::iter::from_fn(|| state.next_dirty()).count(), places);
+        let dirty = core::iter::from_fn(|| state.next_dirty()).count();
+        assert_eq!(dirty, SENDERS as usize, "state has no windows");
     }
 }

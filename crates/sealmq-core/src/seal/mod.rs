@@ -1,13 +1,17 @@
 //! Sealing: a publisher, its session, and the messages that go out (spec/envelope.md §6, §7).
 
+mod connection;
 mod error;
 mod number;
 mod outgoing;
 mod publisher;
 mod session;
+mod state;
 
+pub use connection::Connection;
 pub use error::{EndReason, SealError};
 pub use number::next_session_number;
 pub use outgoing::{Outgoing, Room};
 pub use publisher::{Membership, Publisher, PublisherError, Subscriber};
 pub use session::{SenderSession, SessionLimits, SessionStart, TAILROOM};
+pub use state::{StateSession, Value};

@@ -1,13 +1,13 @@
 use crate::topic::Topic;
 use crate::wire::{Padding, PropertyList};
 
-/// One message to seal, without its payload.
+/// One message to seal, without its payload. Whether it is state – published with MQTT's retain
+/// flag, or a Last Will – the session says that seals it.
 ///
 /// ```
 /// use sealmq_core::{seal::Outgoing, topic::Topic};
 /// let message = Outgoing {
 ///     sent_at: Some(1_762_949_761_000),
-///     retain: true,
 ///     ..Outgoing::new(Topic::new("plant/a/temp")?)
 /// };
 /// # assert!(message.sequence.is_none());
@@ -22,8 +22,6 @@ pub struct Outgoing<'a> {
     pub sent_at: Option<u64>,
     /// Number among this sender's messages on this topic, below 2^21 (spec/envelope.md §8).
     pub sequence: Option<u32>,
-    /// Whether the message is published with MQTT's retain flag. It must be the same.
-    pub retain: bool,
     /// Protected properties.
     pub properties: Option<PropertyList<'a>>,
     /// The sender's credential object, so that readers need not fetch it; at most 4096 bytes.
@@ -40,7 +38,6 @@ impl<'a> Outgoing<'a> {
             topic,
             sent_at: None,
             sequence: None,
-            retain: false,
             properties: None,
             credential: None,
             padding: Padding::None,

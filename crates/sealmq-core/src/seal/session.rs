@@ -43,18 +43,19 @@ impl Default for SessionLimits {
 }
 
 /// What a session starts from. Everything but `number`, `seed` and `now` comes from the
-/// announcement of the group's current epoch.
+/// announcement of the group's current epoch; for state, keys and hash are those of the group's
+/// newest kept keys.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionStart<'a> {
     /// The group.
     pub group: GroupId,
-    /// Hash of the announcement.
+    /// H, the hash of the announcement; for state K' (spec/keys.md §7).
     pub announcement: &'a Digest,
     /// The announcement's suite.
     pub suite: Suite,
-    /// The announcement's group key.
+    /// The announcement's group key; for state the kept key.
     pub group_key: &'a KemPublicKey,
-    /// The psk of the epoch's sessions.
+    /// The psk of the epoch's sessions; for state that of the kept keys.
     pub psk: &'a SessionPsk,
     /// Unix seconds after which nothing may be sealed.
     pub not_after: u64,
@@ -68,7 +69,8 @@ pub struct SessionStart<'a> {
     pub now: Option<u64>,
 }
 
-/// A sender's session in one epoch of one group.
+/// A sender's session for events in one epoch of one group. State has sessions of its own:
+/// [`super::StateSession`].
 ///
 /// It owns the counter that makes AES-GCM nonces unique, so it cannot be cloned, and sealing
 /// takes it exclusively. Using one session from two places does not compile:
@@ -174,7 +176,9 @@ impl SenderSession {
         message: &Outgoing<'_>,
         payload_len: usize,
     ) -> Result<Room, SealError> {
-        Ok(self.layout(publisher, message, false, payload_len)?.room)
+        Ok(self
+            .layout(publisher, message, Class::Event, payload_len)?
+            .room)
     }
 
     /// Seals in place: `buf[payload]` is the payload; the rest of the envelope is written before
@@ -192,7 +196,7 @@ impl SenderSession {
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, SealError> {
-        self.seal_class(publisher, message, false, now, buf, payload)
+        self.seal_class(publisher, message, Class::Event, now, buf, payload)
     }
 
     /// Copies `payload` into `out` and seals it there. Returns the envelope's length; it starts
@@ -208,43 +212,19 @@ impl SenderSession {
         payload: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        self.copy_and_seal(publisher, message, false, now, payload, out)
+        self.copy_and_seal(publisher, message, Class::Event, now, payload, out)
     }
 
-    /// Seals a Last Will, which takes a session of its own (ATTACKS A25): the session is used up.
-    /// Call it at CONNECT, with the time in `message.sent_at`, and start the session for ordinary
-    /// messages afterwards.
-    ///
-    /// # Errors
-    /// [`SealError::WillNeedsOwnSession`] if the session has sealed before,
-    /// [`SealError::WillNeedsTime`], or as [`SenderSession::seal_in_place`].
-    pub fn seal_will_into<M: Membership>(
-        mut self,
-        publisher: &Publisher<'_, M>,
-        message: &Outgoing<'_>,
-        now: Option<u64>,
-        payload: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, SealError> {
-        if self.counter != 0 {
-            return Err(SealError::WillNeedsOwnSession);
-        }
-        if message.sent_at.is_none() {
-            return Err(SealError::WillNeedsTime);
-        }
-        self.copy_and_seal(publisher, message, true, now, payload, out)
-    }
-
-    fn copy_and_seal<M: Membership>(
+    pub(super) fn copy_and_seal<M: Membership>(
         &mut self,
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'_>,
-        will: bool,
+        class: Class,
         now: Option<u64>,
         payload: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        let room = self.layout(publisher, message, will, payload.len())?.room;
+        let room = self.layout(publisher, message, class, payload.len())?.room;
         let no_room = SealError::Room {
             headroom: room.headroom,
             tailroom: room.tailroom,
@@ -253,7 +233,7 @@ impl SenderSession {
         out.get_mut(room.headroom..end)
             .ok_or(no_room)?
             .copy_from_slice(payload);
-        match self.seal_class(publisher, message, will, now, out, room.headroom..end) {
+        match self.seal_class(publisher, message, class, now, out, room.headroom..end) {
             Ok(envelope) => Ok(envelope.end),
             Err(error) => {
                 // The copy is ours to remove, whatever the error was.
@@ -263,11 +243,11 @@ impl SenderSession {
         }
     }
 
-    fn seal_class<M: Membership>(
+    pub(super) fn seal_class<M: Membership>(
         &mut self,
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'_>,
-        will: bool,
+        class: Class,
         now: Option<u64>,
         buf: &mut [u8],
         payload: Range<usize>,
@@ -281,7 +261,7 @@ impl SenderSession {
         }
         check_validity(now, self.not_after)?;
         self.check_limits(now)?;
-        let layout = self.layout(publisher, message, will, payload.len())?;
+        let layout = self.layout(publisher, message, class, payload.len())?;
         let room = layout.room;
         let no_room = SealError::Room {
             headroom: room.headroom,
@@ -294,7 +274,7 @@ impl SenderSession {
         }
         let envelope = buf.get_mut(start..end).ok_or(no_room)?;
 
-        // From here on the counter is used up, whatever happens (ATTACKS D2, A22).
+        // From here on the counter is used up, whatever happens (threat model D2, A22).
         let header = self.header();
         self.counter = self.counter.saturating_add(1);
         self.bytes = self.bytes.saturating_add(layout.plaintext_len as u64);
@@ -373,11 +353,11 @@ impl SenderSession {
         Err(SealError::SessionEnded(reason))
     }
 
-    fn layout<'m, M: Membership>(
+    pub(super) fn layout<'m, M: Membership>(
         &self,
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'m>,
-        will: bool,
+        class: Class,
         payload_len: usize,
     ) -> Result<Layout<'m>, SealError> {
         let padded = message.padding != Padding::None;
@@ -389,8 +369,12 @@ impl SenderSession {
             sequence: message.sequence,
             credential: message.credential,
             properties: message.properties,
-            retain: message.retain,
-            will,
+            retain: !matches!(class, Class::Event | Class::Will { retain: false }),
+            will: matches!(class, Class::Will { .. }),
+            connection: match class {
+                Class::Value { connection } => connection,
+                Class::Event | Class::Will { .. } => 0,
+            },
             payload_len: padded.then_some(payload_len),
         };
         let prefix_len = prefix.encoded_len()?;
@@ -414,12 +398,25 @@ impl SenderSession {
     }
 }
 
+/// What is sealed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Class {
+    Event,
+    /// A retained value.
+    Value {
+        connection: u64,
+    },
+    Will {
+        retain: bool,
+    },
+}
+
 /// Where everything of one envelope goes.
-struct Layout<'a> {
+pub(super) struct Layout<'a> {
     prefix: BodyPrefix<'a>,
     padding: usize,
     plaintext_len: usize,
-    room: Room,
+    pub(super) room: Room,
 }
 
 fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {
@@ -430,4 +427,4 @@ fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

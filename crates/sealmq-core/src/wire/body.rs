@@ -39,7 +39,8 @@ pub mod flags {
 pub enum BodyError {
     /// Bytes end too early, or a number is not minimal.
     Truncated,
-    /// The reserved flag is set, or a message expiry stands without a sent-at time.
+    /// The reserved flag is set, a message expiry stands without a sent-at time, or state without
+    /// a credential.
     Flags,
     /// A number is above its limit.
     Range,
@@ -85,6 +86,8 @@ pub struct BodyFields {
     pub sent_at: Option<u64>,
     /// Number among the sender's messages on this topic.
     pub sequence: Option<u32>,
+    /// Of a retained value: number of the connection on which it was sealed.
+    pub connection: Option<u64>,
     /// Seconds after `sent_at`, from the properties.
     pub message_expiry: Option<u32>,
     /// Where the credential stands.
@@ -107,6 +110,10 @@ impl BodyFields {
             return Err(BodyError::Flags);
         }
         let has = |flag| flags & flag != 0;
+        let is_state = has(flags::RETAIN) || has(flags::WILL);
+        if is_state && !has(flags::CREDENTIAL) {
+            return Err(BodyError::Flags);
+        }
         let sender = MemberNumber(narrow(bounded(
             reader.varint()?,
             MemberNumber::MAX.0.into(),
@@ -116,12 +123,19 @@ impl BodyFields {
             return Err(BodyError::Range);
         }
         let session_number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
+        if session_number == 0 {
+            return Err(BodyError::Range);
+        }
         let sent_at = match has(flags::SENT_AT) {
             true => Some(bounded(reader.varint()?, MAX_SENT_AT)?),
             false => None,
         };
         let sequence = match has(flags::SEQUENCE) {
             true => Some(narrow(bounded(reader.varint()?, MAX_SEQUENCE)?)?),
+            false => None,
+        };
+        let connection = match has(flags::RETAIN) && !has(flags::WILL) {
+            true => Some(bounded(reader.varint()?, MAX_SESSION_NUMBER)?),
             false => None,
         };
         let credential = match has(flags::CREDENTIAL) {
@@ -154,11 +168,18 @@ impl BodyFields {
             session_number,
             sent_at,
             sequence,
+            connection,
             message_expiry,
             credential,
             properties,
             payload,
         })
+    }
+
+    /// Whether it is state, which the broker keeps: a retained value, or a Last Will.
+    #[must_use]
+    pub const fn is_state(&self) -> bool {
+        self.has(flags::RETAIN) || self.has(flags::WILL)
     }
 
     /// Whether a bit of [`flags`] is set.
@@ -217,11 +238,17 @@ pub struct BodyPrefix<'a> {
     pub retain: bool,
     /// This is a Last Will.
     pub will: bool,
+    /// Of a retained value: number of the connection, below 2^35. Else it is not looked at.
+    pub connection: u64,
     /// The payload's length, if padding follows it.
     pub payload_len: Option<usize>,
 }
 
 impl BodyPrefix<'_> {
+    fn connection(&self) -> Option<u64> {
+        (self.retain && !self.will).then_some(self.connection)
+    }
+
     /// Length in bytes.
     ///
     /// # Errors
@@ -246,6 +273,12 @@ impl BodyPrefix<'_> {
         }
         if let Some(sequence) = self.sequence {
             add(varint_len(bounded(sequence.into(), MAX_SEQUENCE)?))?;
+        }
+        if (self.retain || self.will) && self.credential.is_none() {
+            return Err(BodyError::Flags);
+        }
+        if let Some(connection) = self.connection() {
+            add(varint_len(bounded(connection, MAX_SESSION_NUMBER)?))?;
         }
         if let Some(credential) = self.credential {
             if credential.len() > MAX_EMBEDDED_CREDENTIAL_LEN {
@@ -288,6 +321,9 @@ impl BodyPrefix<'_> {
         }
         if let Some(sequence) = self.sequence {
             out.varint(sequence.into())?;
+        }
+        if let Some(connection) = self.connection() {
+            out.varint(connection)?;
         }
         if let Some(credential) = self.credential {
             out.varint(len_u64(credential.len()))?;

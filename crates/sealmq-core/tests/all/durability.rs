@@ -27,8 +27,10 @@ fn state_survives_a_restart() {
                 &[number as u8, member.number.0 as u8],
             );
             for i in 0..3 {
-                let message = if i == 1 { kept() } else { plain() };
-                let envelope = member.seal(&mut session, &message, b"x");
+                let envelope = match i {
+                    1 => member.value(&group, number, TOPIC),
+                    _ => member.seal(&mut session, &plain(), b"x"),
+                };
                 if i == 2 {
                     unsent.push((number, envelope));
                     continue;
@@ -41,7 +43,7 @@ fn state_survives_a_restart() {
             }
         }
     }
-    let newest = seal_will(&alice, group.session(50), &will());
+    let newest = passing_will(&alice, group.keep_session(50));
     reader.open(&mut before, &live(TOPIC), &newest).unwrap();
     save(&mut before, &mut stored);
     assert_eq!(stored.len(), 4, "two senders on one topic each");
@@ -82,10 +84,23 @@ fn stored_records_are_canonical() {
     let reader = Reader::new(&group, &[&alice]);
     let mut receiver = receiver();
     for number in [5, 6] {
-        let envelope = alice.seal(&mut group.session(number), &kept(), b"x");
-        reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+        let event = alice.seal(&mut group.session(number), &plain(), b"x");
+        for envelope in [event, alice.value(&group, number, TOPIC)] {
+            reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+        }
     }
-    for record in state(&receiver) {
+    // Topics that found no place, and a sender that is known by a will alone.
+    let mut full = receiver_of(2, 1, 4);
+    let bob = Member::new(8, &group);
+    let both = Reader::new(&group, &[&alice, &bob]);
+    for name in ["plant/1", "plant/2"] {
+        let value = alice.value(&group, 5, name);
+        both.open(&mut full, &live(name), &value).unwrap();
+    }
+    let will = kept_will(&bob, group.keep_session(9));
+    both.open(&mut full, &live(TOPIC), &will).unwrap();
+    let records = state(&receiver).into_iter().chain(state(&full));
+    for record in records {
         let mut bytes = [0; Record::<2>::MAX_LEN];
         let len = record.encode(&mut bytes).unwrap();
         let bytes = &bytes[..len];
@@ -124,8 +139,8 @@ fn full_tables_raise_floors() {
         let mut seen = Vec::new();
         for (i, member) in members.iter().enumerate() {
             let mut session = group.session_seeded(100 + i as u64, Default::default(), &[i as u8]);
-            for message in [plain(), kept()] {
-                let envelope = member.seal(&mut session, &message, b"x");
+            let event = member.seal(&mut session, &plain(), b"x");
+            for envelope in [event, member.value(&group, 100 + i as u64, TOPIC)] {
                 if reader.open(&mut receiver, &live(TOPIC), &envelope).is_ok() {
                     seen.push(envelope);
                 }
@@ -144,11 +159,7 @@ fn full_tables_raise_floors() {
         let sessions = [100, 200].map(|number| {
             members
                 .iter()
-                .map(|m| {
-                    let seed = [number as u8, m.number.0 as u8];
-                    let mut session = group.session_seeded(number, Default::default(), &seed);
-                    m.seal(&mut session, &kept(), b"x")
-                })
+                .map(|m| m.value(&group, number + u64::from(m.number.0), TOPIC))
                 .collect::<Vec<_>>()
         });
         for newer in &sessions[1] {
@@ -177,13 +188,30 @@ fn what_was_pushed_out_stays_refused_after_a_restart() {
     let reader = Reader::new(&group, &[&alice, &bob]);
     let mut receiver = receiver_of(1, 1, 4);
     let (mut stored, mut session) = (Stored::new(), group.session(1000));
-    let sent = [0, 1].map(|_| alice.seal(&mut session, &kept(), b"x"));
-    reader.open(&mut receiver, &live(TOPIC), &sent[0]).unwrap();
+    let mut sent = [0, 1]
+        .map(|_| alice.seal(&mut session, &plain(), b"x"))
+        .to_vec();
+    let mut session = group.keep_session(1001);
+    sent.extend([0, 1].map(|_| alice.keep(&mut session, &plain(), 0, b"x")));
+    for first in [0, 2] {
+        reader
+            .open(&mut receiver, &live(TOPIC), &sent[first])
+            .unwrap();
+    }
     save(&mut receiver, &mut stored);
     let early = state(&receiver);
-    reader.open(&mut receiver, &live(TOPIC), &sent[1]).unwrap();
-    let other = bob.seal(&mut group.session(2000), &kept(), b"x");
-    reader.open(&mut receiver, &live(TOPIC), &other).unwrap();
+    for second in [1, 3] {
+        reader
+            .open(&mut receiver, &live(TOPIC), &sent[second])
+            .unwrap();
+    }
+    let others = [
+        bob.seal(&mut group.session(2000), &plain(), b"x"),
+        bob.value(&group, 2001, TOPIC),
+    ];
+    for other in &others {
+        reader.open(&mut receiver, &live(TOPIC), other).unwrap();
+    }
     assert_eq!(receiver.sender_count(), 1);
 
     // An old copy given back in between reopens nothing.
@@ -194,7 +222,7 @@ fn what_was_pushed_out_stays_refused_after_a_restart() {
     assert_eq!(stored.len(), 3, "the floors, one sender, one topic");
     let mut after = receiver_of(8, 8, 4);
     load(&mut after, &stored);
-    for envelope in sent.iter().chain([&other]) {
+    for envelope in sent.iter().chain(&others) {
         for receiver in [&mut receiver, &mut after] {
             assert!(reader.open(receiver, &live(TOPIC), envelope).is_err());
         }
@@ -213,12 +241,11 @@ fn the_store_is_as_small_as_the_tables() {
         for i in 0..200_u64 {
             let member = &members[(i * i % 10) as usize];
             let name = format!("plant/{}", i % 7);
-            let message = Outgoing {
-                retain: true,
-                ..Outgoing::new(topic(&name))
-            };
-            let envelope = member.seal(&mut group.session(100 + i), &message, b"x");
-            reader.open(&mut receiver, &live(&name), &envelope).unwrap();
+            let message = Outgoing::new(topic(&name));
+            let event = member.seal(&mut group.session(100 + i), &message, b"x");
+            for envelope in [event, member.value(&group, 100 + i, &name)] {
+                reader.open(&mut receiver, &live(&name), &envelope).unwrap();
+            }
             if i % every == 0 {
                 save(&mut receiver, &mut stored);
                 let kept: Vec<_> = state(&receiver).iter().map(Record::key).collect();
@@ -248,16 +275,18 @@ fn larger_tables_take_everything_along() {
     let (mut receiver, mut stored) = (receiver_of(2, 2, 8), Stored::new());
     let numbered = |sequence| Outgoing {
         sequence: Some(sequence),
-        ..kept()
+        ..plain()
     };
     let mut seen = Vec::new();
     let mut sessions: Vec<_> = (0..8)
-        .map(|i| group.session_seeded(i + 1, Default::default(), &[i as u8]))
+        .map(|i| group.session_seeded(2 * i + 1, Default::default(), &[i as u8]))
         .collect();
     for i in 0..8 {
-        let envelope = members[i].seal(&mut sessions[i], &numbered(4), b"x");
-        reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
-        seen.push(envelope);
+        let event = members[i].seal(&mut sessions[i], &numbered(4), b"x");
+        for envelope in [event, members[i].value(&group, 2 * i as u64 + 2, TOPIC)] {
+            reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
+            seen.push(envelope);
+        }
         match i {
             1 => drop(save(&mut receiver, &mut stored)),
             // Two stored senders were pushed out, which the store does not know yet.
@@ -270,16 +299,22 @@ fn larger_tables_take_everything_along() {
     let mut kept: Vec<_> = state(&receiver).iter().map(Record::key).collect();
     kept.sort_unstable();
     assert!(stored.keys().eq(kept.iter()));
+    for envelope in &seen {
+        assert!(reader.open(&mut receiver, &live(TOPIC), envelope).is_err());
+    }
     for i in 2..8 {
-        assert!(reader.open(&mut receiver, &live(TOPIC), &seen[i]).is_err());
         let envelope = members[i].seal(&mut sessions[i], &numbered(5), b"x");
         let opened = reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
         assert_eq!(opened.gap, Some(Gap::Missed(0)), "sender {i}");
+        let again = reader.open(&mut receiver, &retained(TOPIC), &seen[2 * i + 1]);
+        assert!(again.is_ok(), "its mark stands");
     }
     // Smaller ones forget nothing that would open a replay either.
     receiver.move_into(vec![SenderSlot::EMPTY; 1], Vec::new());
     for envelope in &seen {
-        assert!(reader.open(&mut receiver, &live(TOPIC), envelope).is_err());
+        for request in [live(TOPIC), retained(TOPIC)] {
+            assert!(reader.open(&mut receiver, &request, envelope).is_err());
+        }
     }
 }
 
@@ -292,14 +327,14 @@ fn the_sender_without_which_the_floors_rise_least_goes_first() {
     let (bob, carol) = (Member::new(8, &group), Member::new(9, &group));
     let reader = Reader::new(&group, &[&eve, &alice, &bob, &carol]);
     let mut receiver = receiver_of(2, 2, 4);
-    let huge = seal_will(&eve, group.session((1 << 35) - 1), &will());
+    let huge = passing_will(&eve, group.keep_session((1 << 35) - 1));
     reader.open(&mut receiver, &live(TOPIC), &huge).unwrap();
     for (member, number) in [(&alice, 1000), (&bob, 2000)] {
         let envelope = member.seal(&mut group.session(number), &plain(), b"x");
         reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
     }
     assert!(receiver.sender(&group.id, ALICE).is_none());
-    let last = seal_will(&carol, group.session(3000), &will());
+    let last = passing_will(&carol, group.keep_session(3000));
     assert!(reader.open(&mut receiver, &live(TOPIC), &last).is_ok());
     assert!(reader.open(&mut receiver, &live(TOPIC), &huge).is_err());
 }
@@ -358,7 +393,7 @@ fn keys_of_a_lost_epoch_are_dropped_and_come_back_only_with_it() {
         let envelope = alice.seal(session, &plain(), b"x");
         reader.open(&mut receiver, &live(TOPIC), &envelope).unwrap();
     }
-    receiver.retain_epochs(|announcement| *announcement == new.announcement);
+    receiver.retain_epochs(|announcement| *announcement == new.events.name);
     let window = Reader::new(&new, &[&alice]);
     let envelope = alice.seal(&mut first, &plain(), b"x");
     let result = window.open(&mut receiver, &live(TOPIC), &envelope);

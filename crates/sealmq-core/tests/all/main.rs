@@ -11,10 +11,14 @@
 
 mod delegations;
 mod durability;
+mod forged_state;
 mod insiders;
 mod nonces;
 mod replay;
 mod round_trip;
-mod shown;
+mod state;
+mod state_credentials;
+mod state_forgotten;
 mod tampering;
+mod walk;
 mod world;

@@ -1,7 +1,7 @@
 //! What is sealed opens again, whatever the options.
 
 use crate::world::*;
-use sealmq_core::seal::{Outgoing, TAILROOM};
+use sealmq_core::seal::{Outgoing, TAILROOM, Value};
 use sealmq_core::wire::{Padding, PropertiesBuilder, Property};
 
 #[test]
@@ -17,41 +17,48 @@ fn every_combination_of_options() {
     builder.push(Property::ContentType("text/plain")).unwrap();
     builder.push(Property::User("unit", "C")).unwrap();
     let properties = builder.finish().unwrap();
-    let credential = renewed.credential();
     let paddings = [Padding::None, Padding::Padme, Padding::Bucket(64)];
 
     let mut number = 0;
     for bits in 0..64 {
         for padding in paddings {
             let has = |bit: u32| bits & (1 << bit) != 0;
-            let (sealer, will) = (if has(3) { &renewed } else { &alice }, has(5));
+            let (retain, will) = (has(4), has(5));
+            let sealer = if has(3) { &renewed } else { &alice };
             number += 1;
             let mut reader = Reader::new(&group, &[&alice]);
             reader.verifiable.push(&renewed);
+            let credential = sealer.credential();
+            let is_state = retain || will;
             let message = Outgoing {
                 sent_at: (has(0) || will).then_some(NOW),
                 sequence: has(1).then_some(5),
                 properties: has(2).then_some(properties),
-                credential: has(3).then_some(&credential[..]),
-                retain: has(4),
+                credential: (has(3) || is_state).then_some(&credential[..]),
                 padding,
                 ..Outgoing::new(topic(TOPIC))
             };
-            let payload = b"21.5C";
-            let session = group.session(number);
-            let mut out = vec![0xaa; 4096];
-            let len = if will {
-                let publisher = sealer.publisher();
-                session
-                    .seal_will_into(&publisher, &message, Some(NOW), payload, &mut out)
-                    .unwrap()
-            } else {
-                let mut session = session;
-                let publisher = sealer.publisher();
-                session
-                    .seal_into(&publisher, &message, Some(NOW), payload, &mut out)
-                    .unwrap()
+            let (payload, now) = (b"21.5C", Some(NOW));
+            let (publisher, mut out) = (sealer.publisher(), vec![0xaa; 4096]);
+            let len = match (retain, will) {
+                (false, false) => {
+                    let mut session = group.session(number);
+                    session.seal_into(&publisher, &message, now, payload, &mut out)
+                }
+                (true, false) => {
+                    let mut session = group.keep_session(number);
+                    let value = Value {
+                        connection: number * 7,
+                        credential: &credential,
+                    };
+                    session.seal_into(&publisher, &message, &value, now, payload, &mut out)
+                }
+                (_, true) => {
+                    let session = group.keep_session(number);
+                    session.seal_will_into(&publisher, &message, retain, now, payload, &mut out)
+                }
             };
+            let len = len.unwrap();
             let mut receiver = receiver();
             let opened = reader
                 .open(&mut receiver, &live(TOPIC), &out[..len])
@@ -62,13 +69,15 @@ fn every_combination_of_options() {
             assert_eq!(opened.counter, 0);
             assert_eq!(opened.sent_at, message.sent_at);
             assert_eq!(opened.sequence, message.sequence);
-            assert_eq!(opened.retain, has(4));
+            assert_eq!(opened.retain, retain);
             assert_eq!(opened.will, will);
             assert_eq!(
                 opened.properties.as_deref(),
                 message.properties.map(|p| p.as_bytes())
             );
-            assert_eq!(opened.credential.as_deref(), message.credential);
+            // One that is known is not handed out again.
+            let new = has(3).then_some(&credential[..]);
+            assert_eq!(opened.credential.as_deref(), new);
             assert_eq!(opened.serial, if has(3) { 2 } else { 1 });
             if padding == Padding::Bucket(64) {
                 // header, body, signature, tag
@@ -136,7 +145,6 @@ fn overhead_is_as_the_spec_says() {
     // The example of spec/envelope.md §2.
     let message = Outgoing {
         sent_at: Some(NOW),
-        retain: true,
         ..plain
     };
     let envelope = alice.seal(&mut group.session(NOW / 1000), &message, b"21.5C");
@@ -152,4 +160,8 @@ fn overhead_is_as_the_spec_says() {
     };
     let envelope = alice.seal(&mut group.session((1 << 35) - 1), &message, b"");
     assert_eq!(envelope.len(), 144 - 2);
+    // A value has five more for its connection, and the credential with its length.
+    let top = (1 << 35) - 1;
+    let envelope = alice.keep(&mut group.keep_session(top), &message, top, b"");
+    assert_eq!(envelope.len() - alice.credential().len() - 2, 149 - 2);
 }

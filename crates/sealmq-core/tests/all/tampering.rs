@@ -19,9 +19,20 @@ fn every_flipped_bit_is_rejected_and_changes_nothing() {
     let group = Group::new(1, 1);
     let alice = Member::new(7, &group);
     let mut session = group.session(9);
-    let first = alice.seal(&mut session, &message(), b"one");
-    let second = alice.seal(&mut session, &message(), b"two");
-    let reader = Reader::new(&group, &[&alice]);
+    every_flipped_bit(
+        &group,
+        [b"one", b"two"].map(|payload| alice.seal(&mut session, &message(), payload)),
+    );
+    let mut session = group.keep_session(9);
+    every_flipped_bit(
+        &group,
+        [b"one", b"two"].map(|payload| alice.keep(&mut session, &message(), 8, payload)),
+    );
+}
+
+fn every_flipped_bit(group: &Group, [first, second]: [Vec<u8>; 2]) {
+    let alice = Member::new(7, group);
+    let reader = Reader::new(group, &[&alice]);
     let mut receiver = receiver();
     reader.open(&mut receiver, &live(TOPIC), &first).unwrap();
     let before = state(&receiver);
@@ -121,12 +132,12 @@ fn a_message_stays_in_its_epoch_and_group() {
     let envelope = alice.seal(&mut group.session(9), &message(), b"payload");
     for wrong in [&next, &other] {
         let reader = Reader::new(wrong, &[&alice]);
-        let key_id = KeyId::of(&group.announcement);
+        let key_id = KeyId::of(&group.events.name);
         let result = reader.open(&mut receiver(), &live(TOPIC), &envelope);
         assert_eq!(result, Err(Rejection::UnknownKey { key_id }));
         // With the other epoch's key id, it does not open there either.
         let mut moved = envelope.clone();
-        moved[1..9].copy_from_slice(&KeyId::of(&wrong.announcement).0);
+        moved[1..9].copy_from_slice(&KeyId::of(&wrong.events.name).0);
         assert_eq!(
             reader.open(&mut receiver(), &live(TOPIC), &moved),
             Err(Rejection::Rejected)

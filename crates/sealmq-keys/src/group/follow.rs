@@ -3,6 +3,7 @@ use sealmq_core::object::{Authorities, ObjectError};
 
 use super::GroupState;
 use super::error::{FollowError, Fork};
+use super::kept_state::KeptState;
 use super::newest::{Newest, NewestRecord};
 use super::slot::{Slot, SlotSecret};
 use crate::announcement::{Announcement, Cover, UnverifiedAnnouncement};
@@ -104,9 +105,10 @@ impl GroupState {
                 error
             }
         })?;
-        let slot = self.unwrap(&announcement, context.chunk)?;
+        let (slot, kept) = self.unwrap(&announcement, context.chunk)?;
 
         if epoch < self.current_epoch() {
+            self.take_kept(kept);
             self.slots.insert(slot);
             return Ok(Followed::Filled { epoch });
         }
@@ -119,6 +121,7 @@ impl GroupState {
         }
         let newest = Newest::new(&NewestRecord::of(head)).ok_or(ObjectError::Field("filters"))?;
         let healed = slot.healed;
+        self.take_kept(kept);
         self.advance(slot, newest);
         Ok(Followed::Current { epoch, healed })
     }
@@ -234,7 +237,7 @@ impl GroupState {
         &self,
         announcement: &Announcement<'_>,
         chunk: Option<&[u8]>,
-    ) -> Result<Slot, FollowError> {
+    ) -> Result<(Slot, Option<KeptState>), FollowError> {
         let head = announcement.head();
         let (generation, cover) = announcement
             .cover(self.generation)
@@ -275,13 +278,17 @@ impl GroupState {
         if !secret.psk().matches(&head.psk_check) {
             return Err(FollowError::WrongSecret);
         }
-        Ok(Slot {
+        let hash = *announcement.hash();
+        let kept =
+            KeptState::of_head(head, &hash, &secret).map_err(|()| FollowError::WrongSecret)?;
+        let slot = Slot {
             epoch: head.epoch,
-            hash: *announcement.hash(),
+            hash,
             previous: head.previous,
             healed: head.epoch_kind.is_healing(),
             secret: SlotSecret::new(secret, &head.group_key).ok_or(FollowError::WrongSecret)?,
-        })
+        };
+        Ok((slot, kept))
     }
 
     /// `N[node, epoch]` for a node on the path.

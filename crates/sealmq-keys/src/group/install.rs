@@ -2,6 +2,7 @@ use sealmq_core::crypto::Digest;
 
 use super::GroupState;
 use super::error::{Fork, InstallError};
+use super::kept_state::KeptState;
 use super::slot::{MAX_SLOTS, Slot, Slots};
 use crate::welcome::{OpenedWelcome, WelcomeFields};
 
@@ -26,6 +27,7 @@ impl GroupState {
             fields,
             path,
             proof,
+            kept,
         } = welcome;
         Self {
             domain: fields.domain,
@@ -40,6 +42,7 @@ impl GroupState {
             before: before(&fields),
             healed_before: (fields.healing_epoch, fields.healing),
             slots: Slots::empty(),
+            kept: kept.map(|key| KeptState::of_welcome(&fields, key)),
             newest: None,
             renewed_until: 0,
             good_until_uptime: None,
@@ -89,11 +92,15 @@ impl GroupState {
         if supersedes {
             self.keep_named(&fields);
         }
-        let OpenedWelcome { path, proof, .. } = welcome;
+        let OpenedWelcome {
+            path, proof, kept, ..
+        } = welcome;
         if path.half() != self.path.half() {
             // Their secrets are those of the other half and do not ratchet the new path.
             self.slots.retain(|slot| slot.epoch < fields.epoch);
+            self.kept = None;
         }
+        self.take_kept(kept.map(|key| KeptState::of_welcome(&fields, key)));
         self.serial = fields.serial;
         self.generation = fields.generation;
         self.installed = fields.epoch;

@@ -1,8 +1,11 @@
 //! A member's state in one group (spec/keys.md §7), without an allocator.
 
+mod earlier;
 mod error;
 mod follow;
 mod install;
+mod kept;
+mod kept_state;
 mod lease;
 mod newest;
 mod record;
@@ -14,6 +17,7 @@ use sealmq_core::crypto::{Digest, KemKeyPair, KemPublicKey};
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::{DomainId, GroupId, KeyId};
 
+use self::kept_state::KeptState;
 use self::newest::Newest;
 use self::slot::{Slot, Slots};
 use crate::announcement::Policy;
@@ -24,14 +28,16 @@ pub use crate::epoch::{EpochSecret, Psk, ReaderSecret};
 pub use error::{FollowError, Fork, InstallError, StateError};
 pub use follow::{FollowContext, Followed, MAX_CATCH_UP};
 pub use install::Installed;
+pub use kept::KeptView;
 pub use lease::{LeaseClaim, Renewal};
 pub use record::MAX_STATE_LEN;
 
 /// Path keys, the epochs of the window, and what the newest announcement says.
 ///
 /// It holds secrets, wiped on drop, and changes by [`GroupState::install`],
-/// [`GroupState::reinstall`], [`GroupState::follow`], [`GroupState::renew`] and
-/// [`GroupState::answered`] only. Store it after each change, before it is used.
+/// [`GroupState::reinstall`], [`GroupState::follow`], [`GroupState::renew`],
+/// [`GroupState::answered`] and [`GroupState::end_kept`] only. Store it after each change, before
+/// it is used.
 ///
 /// It takes about 5 KiB of memory, wherever it is kept, and at most [`MAX_STATE_LEN`] bytes of
 /// storage. Following needs the announcement beside it, and one chunk of at most 8216 bytes if the
@@ -57,6 +63,7 @@ pub struct GroupState {
     /// none. Those from `base` on have slots.
     healed_before: (u64, Digest),
     slots: Slots,
+    kept: Option<KeptState>,
     newest: Option<Newest>,
     /// Until when heartbeats have renewed the newest announcement, in Unix seconds; 0 if none did.
     renewed_until: u64,

@@ -21,6 +21,7 @@ struct PolicyRecord {
     session_bytes: u64,
     session_seconds: u32,
     will_age: u32,
+    kept: u8,
 }
 
 /// What a group takes from its newest announcement only; also its stored form.

@@ -6,52 +6,64 @@ use zeroize::Zeroizing;
 
 use super::GroupState;
 use super::error::StateError;
+use super::kept_state::KeptState;
 use super::newest::{Newest, NewestRecord};
 use super::slot::{MAX_SLOTS, Slot, SlotSecret, Slots};
 use crate::announcement::MAX_WINDOW;
 use crate::cursor::Cursor;
 use crate::epoch::{EpochSecret, Psk, ReaderSecret};
+use crate::kept::KeptKey;
 use crate::tree::{MAX_PATH_LEN, PathKeys};
 
 /// Longest encoding of a [`GroupState`] in bytes.
-pub const MAX_STATE_LEN: usize = 5120;
+pub const MAX_STATE_LEN: usize = 5376;
 
-const VERSION: u8 = 3;
+pub(super) const VERSION: u8 = 4;
 const MAX_SLOT_LEN: usize = 144;
 
 #[derive(Serialize, Deserialize)]
-struct StateRecord<'a> {
-    version: u8,
-    domain: DomainId,
-    group: GroupId,
-    serial: u32,
-    generation: u32,
-    installed: u64,
-    package_number: u32,
-    proof: [u8; 32],
-    depth: u8,
-    leaf: u32,
-    keys: &'a [u8],
-    base: u64,
-    before: Option<Digest>,
-    healing_epoch: u64,
-    healing: Digest,
+pub(super) struct StateRecord<'a> {
+    pub(super) version: u8,
+    pub(super) domain: DomainId,
+    pub(super) group: GroupId,
+    pub(super) serial: u32,
+    pub(super) generation: u32,
+    pub(super) installed: u64,
+    pub(super) package_number: u32,
+    pub(super) proof: [u8; 32],
+    pub(super) depth: u8,
+    pub(super) leaf: u32,
+    pub(super) keys: &'a [u8],
+    pub(super) base: u64,
+    pub(super) before: Option<Digest>,
+    pub(super) healing_epoch: u64,
+    pub(super) healing: Digest,
     #[serde(borrow)]
-    slots: List<'a, SlotRecord<'a>>,
+    pub(super) slots: List<'a, SlotRecord<'a>>,
     #[serde(borrow)]
-    newest: Option<NewestRecord<'a>>,
-    renewed_until: u64,
+    pub(super) kept: Option<KeptRecord<'a>>,
+    #[serde(borrow)]
+    pub(super) newest: Option<NewestRecord<'a>>,
+    pub(super) renewed_until: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SlotRecord<'a> {
-    epoch: u64,
-    hash: Digest,
-    previous: Digest,
-    healed: bool,
-    reader: bool,
-    secret: &'a [u8],
-    group_key: KemPublicKey,
+pub(super) struct SlotRecord<'a> {
+    pub(super) epoch: u64,
+    pub(super) hash: Digest,
+    pub(super) previous: Digest,
+    pub(super) healed: bool,
+    pub(super) reader: bool,
+    pub(super) secret: &'a [u8],
+    pub(super) group_key: KemPublicKey,
+}
+
+/// The newest kept keys, of the half that the path is of.
+#[derive(Serialize, Deserialize)]
+pub(super) struct KeptRecord<'a> {
+    pub(super) epoch: u64,
+    pub(super) serial: u32,
+    pub(super) key: &'a [u8],
 }
 
 impl<'a> SlotRecord<'a> {
@@ -113,6 +125,8 @@ impl GroupState {
             cursor.encode(&SlotRecord::of(slot))?;
             last = Some(slot.epoch);
         }
+        let kept = self.kept.as_ref();
+        let kept = kept.map(|kept| (kept.epoch, kept.serial, kept.key.to_bytes()));
         let record = StateRecord {
             version: VERSION,
             domain: self.domain,
@@ -132,6 +146,11 @@ impl GroupState {
             healing_epoch: self.healed_before.0,
             healing: self.healed_before.1,
             slots: List::from_encoded(cursor.written())?,
+            kept: kept.as_ref().map(|(epoch, serial, key)| KeptRecord {
+                epoch: *epoch,
+                serial: *serial,
+                key: key.as_slice(),
+            }),
             newest: self.newest.as_ref().map(Newest::record),
             renewed_until: self.renewed_until,
         };
@@ -159,7 +178,7 @@ impl GroupState {
         Self::from_record(&record).ok_or(StateError)
     }
 
-    fn from_record(record: &StateRecord<'_>) -> Option<Self> {
+    pub(super) fn from_record(record: &StateRecord<'_>) -> Option<Self> {
         let mut slots = Slots::empty();
         let mut oldest = None;
         let mut last = 0;
@@ -178,6 +197,14 @@ impl GroupState {
             Some(newest) => Some(Newest::new(newest)?),
             None => None,
         };
+        let path = PathKeys::from_bytes(record.depth, record.leaf, record.keys)?;
+        let kept = match &record.kept {
+            Some(kept) => {
+                let key = KeptKey::from_bytes(path.half(), kept.key)?;
+                Some(KeptState::new(kept.epoch, kept.serial, key))
+            }
+            None => None,
+        };
         let valid = record.version == VERSION
             && (1..=record.base).contains(&record.installed)
             && record.healing_epoch < record.base
@@ -194,11 +221,12 @@ impl GroupState {
             installed: record.installed,
             package_number: record.package_number,
             proof: record.proof,
-            path: PathKeys::from_bytes(record.depth, record.leaf, record.keys)?,
+            path,
             base: record.base,
             before: record.before,
             healed_before: (record.healing_epoch, record.healing),
             slots,
+            kept,
             newest,
             renewed_until: record.renewed_until,
             good_until_uptime: None,
@@ -248,6 +276,11 @@ mod tests {
             healing_epoch: 6,
             healing: Digest([10; 32]),
             slots: List::encode([&slot], &mut slots).unwrap(),
+            kept: Some(KeptRecord {
+                epoch: 13,
+                serial: 14,
+                key: &[15; 96],
+            }),
             newest: Some(NewestRecord {
                 serial: 7,
                 signer: 8,
@@ -266,6 +299,7 @@ mod tests {
                     session_bytes: 9,
                     session_seconds: 10,
                     will_age: 11,
+                    kept: 12,
                 },
                 name: "g",
                 filters: List::encode(&["a/#"], &mut filters).unwrap(),
@@ -276,7 +310,7 @@ mod tests {
         let encoded = hex::encode(encode(&record, &mut out).unwrap());
         let x = |byte: &str, count: usize| byte.repeat(count);
         let expected = [
-            "03".into(),
+            "04".into(),
             x("05", 16),
             x("06", 16),
             "01020304".into(),
@@ -294,9 +328,11 @@ mod tests {
             "010020".into(),
             x("03", 32),
             x("04", 32),
+            "010d0e60".into(),
+            x("0f", 96),
             "010708090a".into(),
             x("0b", 32),
-            "0102030405060708090a0b".into(),
+            "0102030405060708090a0b0c".into(),
             "0167".into(),
             "0403612f23".into(),
             "0c".into(),

@@ -37,6 +37,15 @@ impl Asking {
         self.asked
     }
 
+    /// It is asked for at this moment.
+    pub(super) const fn asked(&mut self, now: Now) {
+        self.asked = true;
+        self.next = match now {
+            Some(now) => Some(now.saturating_add(ASK_AGAIN)),
+            None => None,
+        };
+    }
+
     /// Ends the asking; `true` if it had begun.
     pub(super) fn reset(&mut self) -> bool {
         core::mem::take(self).asked

@@ -118,6 +118,7 @@ impl Member {
             secret,
             session: 0,
             package: packages,
+            connection: 0,
         };
         records::put(&mut changes, records::DEVICE, &record)?;
         Ok((changes, file))
@@ -164,7 +165,18 @@ impl Member {
         if named != UNKNOWN_DOMAIN && named != DomainId::of_root(&root) {
             return Err(MemberError::OtherDomain);
         }
-        asked.accept(file, domain.transpose()?, known.transpose()?, now)
+        let known = known.transpose()?;
+        let renews = known
+            .as_ref()
+            .is_some_and(|known: &CredentialRecord| known.credential.bytes() != file.credential);
+        let (mut changes, enrolled) = asked.accept(file, domain.transpose()?, known, now)?;
+        if renews && let Some(device) = records::get(store, records::DEVICE)? {
+            let mut device: DeviceRecord = records::read(records::DEVICE, &device)?;
+            // No will was sealed under the new one (`Connection::renewed`).
+            device.connection = 0;
+            records::put(&mut changes, records::DEVICE, &device)?;
+        }
+        Ok((changes, enrolled))
     }
 }
 
@@ -334,7 +346,7 @@ impl NewRequest<'_> {
     }
 }
 
-/// A member's number never changes, and its highest credential serial wins (ATTACKS C12).
+/// A member's number never changes, and its highest credential serial wins (threat model C12).
 fn check_newer(known: &Kept, new: &VerifiedCredential<&[u8]>) -> Result<(), MemberError> {
     let damaged = || MemberError::Record(records::CREDENTIAL.to_string());
     let object = known.object(Kind::Credential).map_err(|_| damaged())?;

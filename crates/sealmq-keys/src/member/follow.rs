@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use sealmq_core::GroupId;
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::ObjectError;
-use sealmq_core::open::Rejection;
 
 use super::event::MemberEvent;
 use super::groups::Wanted;
+use super::older::Before;
 use super::outcome::{BadObject, Handled};
+use super::pending::waits_for_keys;
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::announcement::UnverifiedAnnouncement;
@@ -51,7 +52,7 @@ impl Member {
         }
         let group = self.groups.entry(id).or_default();
         let Some(state) = &group.state else {
-            // The welcome has not come yet. Verified before it is kept (ATTACKS F4).
+            // The welcome has not come yet. Verified before it is kept (threat model F4).
             let announcement = unverified.verify(&self.delegation, &self.prefix)?;
             group.list(announcement.head());
             group.keep_candidate(epoch, payload, true);
@@ -110,6 +111,7 @@ impl Member {
             referenced,
             chunk: group.chunks.get(epoch),
         };
+        let before = Before::of(Some(state.as_ref()));
         let kept = group.candidates.get(&epoch);
         let verified = kept.is_some_and(|kept| kept.verified && kept.bytes == bytes);
         let result = state.follow_kept(bytes, &context, verified);
@@ -142,6 +144,11 @@ impl Member {
                 }
                 group.settle_leases(now);
                 group.refresh();
+                // It may be of a delegation that the current one does not continue: only its
+                // successor vouches for it.
+                let delegation = &self.delegation;
+                group.end_kept(&id, |serial| delegation.continues(serial), &mut changes);
+                group.settle_kept(&id, before, &mut changes);
                 group.put_state(&mut changes);
                 let mut event = None;
                 if let Followed::Current { epoch, healed } = followed {
@@ -219,11 +226,30 @@ impl Member {
             for epoch in epochs.into_iter().rev() {
                 progress |= self.follow_chain(id, epoch, &mut missing, now, actions);
             }
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.wanted = missing.or(group.wanted);
-            }
+            self.want(id, missing, now, actions);
         }
         self.end_chunks(id, actions);
+    }
+
+    /// Another healing announcement is needed before all others. If it was asked for one of them
+    /// already, each of them is asked for at once: a chain that was refused before anything vouched
+    /// for it is not waited for link by link.
+    fn want(&mut self, id: GroupId, missing: Option<Wanted>, now: Now, actions: &mut Vec<Action>) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let Some(next) = missing.filter(|next| group.wanted != Some(*next)) else {
+            return;
+        };
+        let before = group.wanted.replace(next);
+        if let Some(before) = before
+            && group.asking_wanted.reset()
+        {
+            let topic = |epoch| ReservedTopic::Announcement(id, epoch).name(&self.prefix);
+            actions.push(Action::Unsubscribe(topic(before.epoch)));
+            actions.push(Action::Subscribe(topic(next.epoch)));
+            group.asking_wanted.asked(now);
+        }
     }
 
     /// Follows one kept announcement after the healing ones that it needs. `true` if any was
@@ -294,9 +320,8 @@ impl Member {
             }
         }
         self.forget_old_sessions();
-        self.retry(now, actions, |cause| {
-            matches!(cause, Rejection::UnknownKey { .. })
-        });
+        self.take_kept_list(id, now, actions);
+        self.retry(now, actions, waits_for_keys);
         self.retry_refused(id, now, actions);
     }
 }

@@ -8,6 +8,7 @@ use sealmq_core::crypto::Digest;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::kept::Kept;
+use super::older::OlderRecord;
 use super::records::{
     self, CredentialRecord, DeviceRecord, DomainRecord, IdentityRecord, LeftOutRecord,
     PackageRecord, SecretBytes, VERSION,
@@ -30,31 +31,32 @@ fn secret(byte: u8) -> SecretBytes {
 
 #[test]
 fn the_records_of_this_version_are_encoded_as_ever() {
-    assert_eq!(VERSION, 3);
+    assert_eq!(VERSION, 4);
     let identity = IdentityRecord {
         seed: secret(1),
         request: Kept::new(vec![0x11, 9]),
     };
-    assert_eq!(stored(&identity), format!("03{}00021109", "01".repeat(32)));
+    assert_eq!(stored(&identity), format!("04{}00021109", "01".repeat(32)));
     let device = DeviceRecord {
         secret: secret(2),
         session: 300,
         package: 5,
+        connection: 6,
     };
-    assert_eq!(stored(&device), format!("03{}ac0205", "02".repeat(32)));
+    assert_eq!(stored(&device), format!("04{}ac020506", "02".repeat(32)));
     let domain = DomainRecord {
         root_key: [3; 32],
         prefix: "k".to_string(),
         delegation: Kept::old(vec![0x11, 1]),
         past: vec![Kept::new(vec![0x12, 1])],
     };
-    let expected = format!("03{}016b010211010100021201", "03".repeat(32));
+    let expected = format!("04{}016b010211010100021201", "03".repeat(32));
     assert_eq!(stored(&domain), expected);
     let credential = CredentialRecord {
         delegation: Kept::new(vec![0x11, 1]),
         credential: Kept::old(vec![0x11, 2]),
     };
-    assert_eq!(stored(&credential), "03000211010102 1102".replace(' ', ""));
+    assert_eq!(stored(&credential), "04000211010102 1102".replace(' ', ""));
     let package = PackageRecord {
         number: 7,
         hash: Digest([4; 32]),
@@ -66,7 +68,7 @@ fn the_records_of_this_version_are_encoded_as_ever() {
         epochs: vec![(GroupId([6; 16]), 9)],
     };
     let expected = format!(
-        "0307{}{}0201c80102110301{}09",
+        "0407{}{}0201c80102110301{}09",
         "04".repeat(32),
         "05".repeat(32),
         "06".repeat(16)
@@ -81,10 +83,24 @@ fn the_records_of_this_version_are_encoded_as_ever() {
     };
     assert_eq!(
         stored(&left_out),
-        format!("030102{}010103", "07".repeat(32))
+        format!("040102{}010103", "07".repeat(32))
     );
     // The hash of a request that was refused.
-    assert_eq!(stored(&Digest([8; 32])), format!("03{}", "08".repeat(32)));
+    assert_eq!(stored(&Digest([8; 32])), format!("04{}", "08".repeat(32)));
+    let older = OlderRecord {
+        epoch: 13,
+        kept: Digest([9; 32]),
+        secret: secret(10),
+        psk: secret(11),
+        serial: 12,
+    };
+    let expected = format!(
+        "04010d{}{}{}0c",
+        "09".repeat(32),
+        "0a".repeat(32),
+        "0b".repeat(32)
+    );
+    assert_eq!(stored(&vec![older]), expected);
 }
 
 #[test]
@@ -108,6 +124,10 @@ fn the_records_of_this_version_have_the_same_keys_as_ever() {
         (
             records::left_out_key(&group),
             format!("group/{name}/left-out"),
+        ),
+        (
+            records::group_kept_key(&group),
+            format!("group/{name}/kept"),
         ),
         (
             records::announcement_key(&group, 5),

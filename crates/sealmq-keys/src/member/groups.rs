@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{Digest, SessionPsk};
-use sealmq_core::seal::SenderSession;
+use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::topic::Topic;
 use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
 
@@ -18,6 +18,7 @@ use super::evidence::Evidence;
 use super::leases::Leases;
 use super::left_out::LeftOut;
 use super::listed::Listed;
+use super::older::{Older, OlderRecord};
 use super::records;
 use super::types::Action;
 use crate::announcement::{MAX_WINDOW, Policy};
@@ -64,7 +65,12 @@ pub(super) struct Group {
     candidate_bytes: usize,
     pub(super) wanted: Option<Wanted>,
     pub(super) asking_wanted: Asking,
-    pub(super) session: Option<SenderSession>,
+    // Boxed, because a map has room for eleven groups.
+    pub(super) session: Option<Box<SenderSession>>,
+    pub(super) state_session: Option<Box<StateSession>>,
+    pub(super) older: Older,
+    /// A list of kept keys whose newest ones are not known yet.
+    pub(super) kept_list: Option<Vec<u8>>,
     pub(super) left_out: Option<LeftOut>,
     /// What the newest announcement says that a key of the current delegation has signed.
     pub(super) listed: Option<Listed>,
@@ -268,12 +274,12 @@ impl Group {
     /// Whether the epoch with this key id is in the window.
     pub(super) fn has_key(&self, id: &KeyId) -> bool {
         let state = self.state.as_ref();
-        state.is_some_and(|state| state.by_key_id(id).is_some())
+        state.is_some_and(|state| state.by_key_id(id).is_some()) || self.knows_state(id)
     }
 
     /// Whether this member can read that epoch: one that only publishes never gets the keys.
     pub(super) fn reads(&self, id: &KeyId) -> bool {
-        self.psks.iter().any(|(hash, _)| KeyId::of(hash) == *id)
+        self.psks.iter().any(|(hash, _)| KeyId::of(hash) == *id) || self.state_keys(id).is_some()
     }
 
     /// After a welcome replaced the state: nothing of the old one is left.
@@ -284,6 +290,7 @@ impl Group {
         changes.delete(records::left_out_key(id));
         self.evidence.heartbeat.clear();
         self.session = None;
+        self.forget_kept(id, changes);
         self.forget_unfollowed();
     }
 
@@ -386,6 +393,11 @@ pub(super) fn load<S: Store>(
         if let Some(record) = records::get(store, &records::left_out_key(id))? {
             let record = records::read(&records::left_out_key(id), &record)?;
             group.left_out = LeftOut::load(&record, serial);
+        }
+        let key = records::group_kept_key(id);
+        if let Some(list) = records::get(store, &key)? {
+            let list: Vec<OlderRecord> = records::read(&key, &list)?;
+            group.older = Older::load(&list);
         }
         group.refresh();
         group.list_followed();

@@ -16,6 +16,7 @@ use super::event::MemberEvent;
 use super::groups::Group;
 use super::holder::Holder;
 use super::kept::Kept;
+use super::older::Before;
 use super::outcome::{BadObject, Handled};
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
@@ -38,7 +39,7 @@ impl Member {
             return actions;
         };
         let result = if payload.is_empty() {
-            // A cleared topic never deletes anything here (ATTACKS B4).
+            // A cleared topic never deletes anything here (threat model B4).
             Ok(Handled::Ignored)
         } else if payload.len() > parsed.max_len() {
             Err(ObjectError::TooLarge.into())
@@ -111,6 +112,7 @@ impl Member {
             ReservedTopic::RefusedList(group) => {
                 self.handle_refused_list(group, payload, now, actions)
             }
+            ReservedTopic::KeptKeys(group) => self.handle_kept_keys(group, payload, now, actions),
             ReservedTopic::Heartbeat(group) => self.handle_heartbeat(group, payload, now, actions),
             ReservedTopic::NonceAnswer(member, group) if member == self.number() => {
                 self.handle_nonce_answer(group, payload, now, actions)
@@ -174,6 +176,9 @@ impl Member {
             past: past.objects(),
         };
         records::put(&mut changes, records::DOMAIN, &record).map_err(|_| ObjectError::Encoding)?;
+        for (id, group) in &mut self.groups {
+            group.end_kept(id, |serial| delegation.continues(serial), &mut changes);
+        }
         self.peers.delegation_changed(&delegation);
         actions.push(Action::Commit(changes));
         actions.push(Action::Event(MemberEvent::Delegation {
@@ -182,6 +187,7 @@ impl Member {
         self.delegation = delegation;
         self.delegation_object = Kept::new(payload.to_vec());
         self.past = past;
+        self.forget_old_sessions();
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
             let again = self
@@ -223,7 +229,8 @@ impl Member {
             self.report_rollback(topic, &installed, payload, now, actions);
             return Err(ObjectError::Serial.into());
         }
-        let mut changes = Changes::new();
+        self.connection.renewed();
+        let mut changes = self.put_device().map_err(|_| ObjectError::Encoding)?;
         let record = CredentialRecord {
             delegation: self.delegation_object.clone(),
             credential: Kept::new(payload.to_vec()),
@@ -234,16 +241,17 @@ impl Member {
         self.own = credential;
         self.own_issuer = self.delegation.clone();
         self.asking_credential.reset();
+        for group in self.groups.values_mut() {
+            // What it sealed under the one before ranks below all that follows.
+            group.state_session = None;
+        }
         actions.push(Action::Commit(changes));
         actions.push(Action::Event(MemberEvent::Credential { serial }));
         for group in self.group_ids().iter().filter(|id| !before.contains(id)) {
             actions.extend(self.group_subscriptions(group).map(Action::Subscribe));
         }
         let own = self.number();
-        self.retry(now, actions, |cause| {
-            matches!(cause, Rejection::UnknownSender { member, missing: Missing::Credential, .. }
-                if *member == own)
-        });
+        self.retry_sender(own, now, actions);
         Ok(Handled::Installed)
     }
 
@@ -265,10 +273,7 @@ impl Member {
                 if first {
                     actions.push(self.sender_known(member));
                 }
-                self.retry(now, actions, |cause| {
-                    matches!(cause, Rejection::UnknownSender { member: m, missing: Missing::Credential, .. }
-                        if *m == member)
-                });
+                self.retry_sender(member, now, actions);
                 Ok(Handled::Installed)
             }
         }
@@ -302,7 +307,7 @@ impl Member {
             return Ok(Handled::Ignored);
         }
         let Some(package) = self.packages.get(&fields.package_number) else {
-            // Used already: a second install must never reset anything (ATTACKS B5). Or its time
+            // Used already: a second install must never reset anything (threat model B5). Or its time
             // was over: with new packages the authority can issue another welcome.
             return if fields.package_number <= self.package_number {
                 self.replenish |= self.unusable.insert((id, fields.package_number));
@@ -329,6 +334,8 @@ impl Member {
             epoch: fields.epoch,
         };
         let mut replaced = false;
+        let before = Before::of(group.state.as_deref());
+        let brought = opened.kept();
         match &mut group.state {
             Some(state) => match state.reinstall(opened) {
                 Ok(Installed::Moved) => {}
@@ -361,6 +368,9 @@ impl Member {
         }
         if replaced {
             group.started_again(&id, &mut changes);
+        } else {
+            brought.map(|kept| group.older.vouch(&kept, fields.serial));
+            group.settle_kept(&id, before, &mut changes);
         }
         group.refresh();
         group.put_state(&mut changes);

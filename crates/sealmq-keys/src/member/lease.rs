@@ -7,13 +7,13 @@ use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
 use sealmq_core::crypto::Purpose;
 use sealmq_core::object::ObjectError;
-use sealmq_core::open::Rejection;
 use sealmq_core::seal::next_session_number;
 
 use super::draw::entropy;
 use super::event::MemberEvent;
 use super::groups::Group;
 use super::outcome::{BadObject, Handled};
+use super::pending::waits_for_keys;
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::group::{LeaseClaim, Renewal};
@@ -125,6 +125,7 @@ impl Member {
                 let mut changes = Changes::new();
                 group.put_state(&mut changes);
                 actions.push(Action::Commit(changes));
+                self.retry(now, actions, waits_for_keys);
                 Ok(Handled::Installed)
             }
             Renewal::Known | Renewal::Older => {
@@ -218,9 +219,7 @@ impl Member {
             Renewal::Renewed => {
                 // Older nonces could only shorten it.
                 group.leases.nonces.retain(|(_, made)| *made > made_at);
-                self.retry(now, actions, |cause| {
-                    matches!(cause, Rejection::UnknownKey { .. })
-                });
+                self.retry(now, actions, waits_for_keys);
                 Ok(Handled::Installed)
             }
             Renewal::Ahead { epoch } => {

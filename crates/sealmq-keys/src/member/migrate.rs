@@ -1,58 +1,25 @@
 //! Brings a store that an earlier version wrote to the records of this one.
 
+#[cfg(test)]
+mod tests;
+mod v2;
+mod v3;
+
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::GroupId;
-use sealmq_core::crypto::Digest;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::kept::Kept;
-use super::records::{
-    self, ANNOUNCEMENT_PART, CredentialRecord, DomainRecord, GROUP_PREFIX, IdentityRecord,
-    PACKAGE_PREFIX, PEER_PREFIX, PackageRecord, REFUSED_SUFFIX, SecretBytes, VERSION,
-    WELCOME_SUFFIX,
-};
+use super::records::{self, VERSION};
 use super::{Member, MemberError};
 use crate::store::{Changes, Store};
 
 /// Objects had no extensions.
 const V2: u8 = 2;
-
-#[derive(Deserialize)]
-struct IdentityV2 {
-    seed: SecretBytes,
-    request: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct DomainV2 {
-    root_key: [u8; 32],
-    prefix: String,
-    delegation: Vec<u8>,
-    past: Vec<Vec<u8>>,
-}
-
-#[derive(Deserialize)]
-struct CredentialV2 {
-    delegation: Vec<u8>,
-    credential: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct PackageV2 {
-    number: u32,
-    hash: Digest,
-    seed: SecretBytes,
-    #[expect(dead_code, reason = "not carried over")]
-    set: u32,
-    issued_at: u64,
-    not_after: u64,
-    #[expect(dead_code, reason = "not carried over")]
-    object: Vec<u8>,
-    epochs: Vec<(GroupId, u64)>,
-}
+/// Events and state had the same keys.
+const V3: u8 = 3;
 
 impl Member {
     /// What to commit before anything else is done with a store that an earlier version wrote:
@@ -64,25 +31,33 @@ impl Member {
     /// themselves. It forgets other members' credentials and the objects that its epochs were
     /// built on, which nobody reads any more, and makes new packages.
     ///
+    /// Version 3 (state had no keys of its own) → 4: everything stays but announcements and
+    /// welcomes, which nobody reads any more, and what was remembered of retained values, which
+    /// opens for nobody any more. Events go on. State waits for kept keys: the authority's next
+    /// epoch brings them.
+    ///
     /// # Errors
-    /// The store cannot be read, is damaged, of a later version, or holds only a request that an
-    /// earlier one made.
+    /// The store cannot be read, is damaged, of a later version, or holds only a request that
+    /// version 2 made.
     pub fn migration<S: Store>(store: &S) -> Result<Option<Changes>, MemberError> {
-        match version(store)? {
-            None | Some(VERSION) => Ok(None),
-            Some(V2) => from_v2(store).map(Some),
-            Some(other) if other > VERSION => Err(MemberError::NewerStore),
-            Some(_) => Err(MemberError::Record(records::IDENTITY.into())),
-        }
+        let bodies = match version(store)? {
+            None | Some(VERSION) => return Ok(None),
+            Some(V2) => v3::bring(v2::bring(Bodies::read(store, V2)?)?)?,
+            Some(V3) => v3::bring(Bodies::read(store, V3)?)?,
+            Some(other) if other > VERSION => return Err(MemberError::NewerStore),
+            Some(_) => return Err(damaged(records::IDENTITY)),
+        };
+        Ok(Some(bodies.changes()))
     }
 }
 
 /// The version of the records; `None` in an empty store.
 fn version<S: Store>(store: &S) -> Result<Option<u8>, MemberError> {
     let identity = records::get(store, records::IDENTITY)?;
-    let damaged = || MemberError::Record(records::IDENTITY.into());
-    let version = |value: Zeroizing<Vec<u8>>| value.first().copied().ok_or_else(damaged);
-    identity.map(version).transpose()
+    let version = |value: Zeroizing<Vec<u8>>| value.first().copied();
+    identity
+        .map(|value| version(value).ok_or_else(|| damaged(records::IDENTITY)))
+        .transpose()
 }
 
 /// Refuses a store that was not brought forward.
@@ -94,75 +69,92 @@ pub(super) fn check_version<S: Store>(store: &S) -> Result<(), MemberError> {
     }
 }
 
-fn from_v2<S: Store>(store: &S) -> Result<Changes, MemberError> {
-    if records::get(store, records::CREDENTIAL)?.is_none() {
-        return Err(MemberError::OldRequest);
-    }
-    let mut changes = Changes::new();
-    for (key, value) in records::list(store, "")? {
-        let damaged = || MemberError::Record(key.clone());
-        let Some((&V2, body)) = value.split_first() else {
-            return Err(damaged());
-        };
-        match key.as_str() {
-            records::IDENTITY => {
-                let old: IdentityV2 = decode(body).ok_or_else(damaged)?;
-                let new = IdentityRecord {
-                    seed: old.seed,
-                    request: Kept::old(old.request),
-                };
-                records::put(&mut changes, key, &new)?;
+fn damaged(key: &str) -> MemberError {
+    MemberError::Record(key.into())
+}
+
+/// A whole store on its way from one version to the next: the records without the version.
+struct Bodies {
+    stay: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    gone: Vec<String>,
+}
+
+impl Bodies {
+    fn read<S: Store>(store: &S, version: u8) -> Result<Self, MemberError> {
+        let mut stay = BTreeMap::new();
+        for (key, value) in records::list(store, "")? {
+            match value.split_first() {
+                Some((of, body)) if *of == version => {
+                    stay.insert(key, Zeroizing::new(body.to_vec()));
+                }
+                _ => return Err(damaged(&key)),
             }
-            records::DOMAIN => {
-                let old: DomainV2 = decode(body).ok_or_else(damaged)?;
-                let new = DomainRecord {
-                    root_key: old.root_key,
-                    prefix: old.prefix,
-                    delegation: Kept::old(old.delegation),
-                    past: old.past.into_iter().map(Kept::old).collect(),
-                };
-                records::put(&mut changes, key, &new)?;
-            }
-            records::CREDENTIAL => {
-                let old: CredentialV2 = decode(body).ok_or_else(damaged)?;
-                let new = CredentialRecord {
-                    delegation: Kept::old(old.delegation),
-                    credential: Kept::old(old.credential),
-                };
-                records::put(&mut changes, key, &new)?;
-            }
-            package if package.starts_with(PACKAGE_PREFIX) => {
-                // Its key serves as long as the authority knows it; the object is not shown again.
-                let old: PackageV2 = decode(body).ok_or_else(damaged)?;
-                let new = PackageRecord {
-                    number: old.number,
-                    hash: old.hash,
-                    seed: old.seed,
-                    set: 0,
-                    issued_at: old.issued_at,
-                    not_after: old.not_after,
-                    object: Vec::new(),
-                    epochs: old.epochs,
-                };
-                records::put(&mut changes, key, &new)?;
-            }
-            unread if is_object(unread) => changes.delete(key),
-            _ => records::put_bytes(&mut changes, key, body),
         }
+        Ok(Self {
+            stay,
+            gone: Vec::new(),
+        })
     }
-    Ok(changes)
+
+    fn has(&self, key: &str) -> bool {
+        self.stay.contains_key(key)
+    }
+
+    /// Every record becomes what `step` makes of it.
+    fn each(
+        mut self,
+        step: impl Fn(&str, &[u8]) -> Result<Fate, MemberError>,
+    ) -> Result<Self, MemberError> {
+        for (key, body) in core::mem::take(&mut self.stay) {
+            match step(&key, &body)? {
+                Fate::Stays => drop(self.stay.insert(key, body)),
+                Fate::Becomes(new) => drop(self.stay.insert(key, new)),
+                Fate::Moves(to, new) => {
+                    self.gone.push(key);
+                    self.stay.insert(to, new);
+                }
+                Fate::Goes => self.gone.push(key),
+            }
+        }
+        Ok(self)
+    }
+
+    fn changes(self) -> Changes {
+        let mut changes = Changes::new();
+        for key in self.gone {
+            changes.delete(key);
+        }
+        for (key, body) in self.stay {
+            records::put_bytes(&mut changes, key, &body);
+        }
+        changes
+    }
 }
 
-fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    postcard::from_bytes(body).ok()
+/// What becomes of a record.
+enum Fate {
+    Stays,
+    Becomes(Zeroizing<Vec<u8>>),
+    /// The same under another key.
+    Moves(String, Zeroizing<Vec<u8>>),
+    Goes,
 }
 
-/// Records that are a signed object: of another member, or one that the group's state came from.
-/// The next announcement names another refused list; until then no message counts anyway.
-fn is_object(key: &str) -> bool {
-    let of_group = key.starts_with(GROUP_PREFIX);
-    let unread = [REFUSED_SUFFIX, WELCOME_SUFFIX];
-    key.starts_with(PEER_PREFIX)
-        || of_group
-            && (key.contains(ANNOUNCEMENT_PART) || unread.iter().any(|part| key.ends_with(part)))
+impl Fate {
+    /// Reads a record as it was and writes it as it is.
+    fn recast<'b, T: Deserialize<'b>, U: Serialize>(
+        key: &str,
+        body: &'b [u8],
+        new: impl FnOnce(T) -> U,
+    ) -> Result<Self, MemberError> {
+        let old = postcard::from_bytes(body).map_err(|_| damaged(key))?;
+        let body = postcard::to_allocvec(&new(old)).map_err(|_| damaged(key))?;
+        Ok(Self::Becomes(Zeroizing::new(body)))
+    }
+}
+
+/// The object records of a group whose names end like this, or that hold an announcement.
+fn of_group(key: &str, suffixes: &[&str]) -> bool {
+    let ends = suffixes.iter().any(|suffix| key.ends_with(suffix));
+    key.starts_with(records::GROUP_PREFIX) && (key.contains(records::ANNOUNCEMENT_PART) || ends)
 }

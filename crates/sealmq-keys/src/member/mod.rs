@@ -35,6 +35,7 @@ mod leases;
 mod left_out;
 mod listed;
 mod migrate;
+mod older;
 mod open;
 mod outcome;
 mod packages;
@@ -45,6 +46,8 @@ mod records;
 mod replay;
 mod seal_error;
 mod send;
+mod sequences;
+mod state;
 mod succession;
 mod types;
 mod view;
@@ -55,12 +58,15 @@ use alloc::vec::Vec;
 
 use sealmq_core::crypto::{DeviceSecret, IdentityKey, VerifyingKey};
 use sealmq_core::object::{Extensions, List};
+use sealmq_core::seal::Connection;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
 pub use event::MemberEvent;
 pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
+#[doc(hidden)]
+pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
 pub use types::{
@@ -82,7 +88,7 @@ use peers::Peers;
 use pending::Pending;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
-use send::Sequences;
+use sequences::Sequences;
 use succession::Past;
 
 /// A member of one domain, loaded into memory.
@@ -91,6 +97,7 @@ pub struct Member {
     device: DeviceSecret,
     /// Highest session number used, in any group.
     session_number: u64,
+    connection: Connection,
     /// Highest key package number used.
     package_number: u32,
     prefix: String,
@@ -173,6 +180,7 @@ impl Member {
             identity: IdentityKey::from_seed(&identity.seed.secret()),
             device: DeviceSecret::new(device.secret.secret()),
             session_number: device.session,
+            connection: Connection::of(device.connection),
             package_number: device.package,
             prefix: domain.prefix,
             root,
@@ -240,6 +248,12 @@ impl Member {
     #[must_use]
     pub fn credential_not_after(&self) -> u64 {
         self.own_end().unwrap_or_default()
+    }
+
+    /// Hash of the own credential, under which messages are sealed.
+    #[must_use]
+    pub const fn credential_hash(&self) -> &sealmq_core::crypto::Digest {
+        self.own.credential().hash()
     }
 
     /// Key packages that are left: each new group needs one.
@@ -330,10 +344,11 @@ impl Member {
 
     /// The refused list first, which says what an announcement without a key means, and the
     /// heartbeat last, because it names the newest announcement.
-    fn group_subscriptions(&self, group: &GroupId) -> [String; 3] {
+    fn group_subscriptions(&self, group: &GroupId) -> [String; 4] {
         [
             ReservedTopic::RefusedList(*group).name(&self.prefix),
             announcements_filter(&self.prefix, group),
+            ReservedTopic::KeptKeys(*group).name(&self.prefix),
             ReservedTopic::Heartbeat(*group).name(&self.prefix),
         ]
     }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::MemberNumber;
-use sealmq_core::open::{Missing, Rejection, Request};
+use sealmq_core::open::{Missing, Rejection, Request, Staleness};
 use sealmq_core::topic::Topic;
 
 use super::Member;
@@ -34,10 +34,14 @@ impl Member {
         let mut buffer = envelope.to_vec();
         let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions) {
             Ok(opened) => {
+                let learned = opened.1;
                 let received = opened.with_buffer(topic, buffer);
+                if let Some(member) = learned {
+                    self.retry_sender(member, now, &mut actions);
+                }
                 return (Delivery::Message(Box::new(received)), actions);
             }
-            Err(rejection) if self.is_worth_waiting(&rejection) => rejection,
+            Err(rejection) if self.is_worth_waiting(&rejection, now) => rejection,
             Err(rejection) => {
                 self.count_rejection(&rejection);
                 return (Delivery::Rejected(rejection), actions);
@@ -131,6 +135,18 @@ impl Member {
         self.reader.snapshot(None)
     }
 
+    /// Tries what waits for a credential of this sender: one was installed.
+    pub(super) fn retry_sender(
+        &mut self,
+        member: MemberNumber,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        self.retry(now, actions, |cause| {
+            cause.awaited_credential() == Some(member)
+        });
+    }
+
     /// Tries the waiting messages whose cause fits once more, oldest first.
     pub(super) fn retry(
         &mut self,
@@ -138,6 +154,7 @@ impl Member {
         actions: &mut Vec<Action>,
         fits: impl Fn(&Rejection) -> bool,
     ) {
+        let mut learned = Vec::new();
         for ticket in self.pending.waiting_for(fits) {
             let Some(mut waiting) = self.pending.take(ticket) else {
                 continue;
@@ -150,10 +167,11 @@ impl Member {
             } = &mut waiting;
             match self.open_buffer(topic, envelope, *retain, now, actions) {
                 Ok(opened) => {
+                    learned.extend(opened.1);
                     let received = opened.with_buffer(&waiting.topic, waiting.envelope);
                     actions.push(Action::Message(ticket, Box::new(received)));
                 }
-                Err(rejection) if self.is_worth_waiting(&rejection) => {
+                Err(rejection) if self.is_worth_waiting(&rejection, now) => {
                     if rejection != waiting.cause {
                         self.ask_for(&rejection, actions);
                     }
@@ -167,6 +185,10 @@ impl Member {
             }
         }
         self.count_waiting();
+        // Ends, because a credential is learned once.
+        for member in learned {
+            self.retry_sender(member, now, actions);
+        }
     }
 
     /// Drops the keys of epochs that left the window: forward secrecy ends with them.
@@ -180,12 +202,19 @@ impl Member {
             {
                 group.session = None;
             }
+            let kept = group.state.as_ref().and_then(|state| state.kept());
+            let kept = kept.map(|kept| kept.name);
+            let session = group.state_session.as_ref();
+            if session.is_some_and(|session| Some(*session.kept()) != kept) {
+                group.state_session = None;
+            }
         }
         let groups = &self.groups;
         let in_window = |hash: &_| {
-            groups
-                .values()
-                .any(|group| group.reading_psk(hash).is_some())
+            groups.values().any(|group| {
+                let mut kept = group.all_state_keys();
+                group.reading_psk(hash).is_some() || kept.any(|keys| keys.name == *hash)
+            })
         };
         self.reader.receiver.retain_epochs(in_window);
     }
@@ -205,6 +234,7 @@ impl Member {
             peers: &self.peers,
             own: &self.own,
             delegation: &self.delegation,
+            delegation_object: self.delegation_object.bytes(),
             past: &self.past,
             own_end: self.own_end(),
             now,
@@ -222,7 +252,7 @@ impl Member {
         let member = opened.sender();
         let credential = opened.credential().map(<[u8]>::to_vec);
         let group = opened.group();
-        let mut parts = OpenedParts(Received {
+        let mut received = Received {
             topic: String::new(),
             sender: member,
             sender_name: String::new(),
@@ -238,36 +268,45 @@ impl Member {
             sent_at: opened.sent_at(),
             gap: opened.gap(),
             retained: opened.is_retained_delivery(),
+            retain: opened.retain(),
             will: opened.is_will(),
             properties: Properties::from_wire(opened.properties()),
             buffer: Vec::new(),
             range: opened.payload_range(),
-        });
+        };
         let mut changes = self.reader.accepted(now).unwrap_or_default();
-        let first = credential.is_some_and(|c| self.learn(member, &c, &mut changes));
+        let learned = credential.and_then(|c| self.learn(member, &c, &mut changes));
         if !changes.is_empty() {
             actions.push(Action::Commit(changes));
         }
-        if first {
+        if learned == Some(true) {
             actions.push(self.sender_known(member));
             let topic = ReservedTopic::Credential(member).name(&self.prefix);
             actions.push(Action::Subscribe(topic));
         }
-        parts.0.sender_name = self.name_of(member);
+        received.sender_name = self.name_of(member);
         self.stats.opened = self.stats.opened.saturating_add(1);
-        Ok(parts)
+        Ok(OpenedParts(received, learned.map(|_| member)))
     }
 
-    /// Keeps a credential that came inside a message which verified under it. `true` if the
-    /// sender was not known.
-    fn learn(&mut self, member: MemberNumber, credential: &[u8], changes: &mut Changes) -> bool {
+    /// Keeps a credential that came inside a message which verified under it, if it is a new one:
+    /// whether the sender was not known.
+    fn learn(
+        &mut self,
+        member: MemberNumber,
+        credential: &[u8],
+        changes: &mut Changes,
+    ) -> Option<bool> {
         if member == self.number() {
-            return false;
+            return None;
         }
         let update = self
             .peers
             .learn(member, credential, &self.delegation, changes);
-        matches!(update, Ok(PeerUpdate::Installed { first: true }))
+        match update {
+            Ok(PeerUpdate::Installed { first }) => Some(first),
+            _ => None,
+        }
     }
 
     fn name_of(&self, member: MemberNumber) -> String {
@@ -280,7 +319,7 @@ impl Member {
             .unwrap_or_default()
     }
 
-    fn is_worth_waiting(&self, rejection: &Rejection) -> bool {
+    fn is_worth_waiting(&self, rejection: &Rejection, now: Now) -> bool {
         match rejection {
             // A publish-only member never gets a key to read with.
             Rejection::UnknownKey { key_id } => {
@@ -291,6 +330,9 @@ impl Member {
                     group.reads(key_id) && may_come
                 })
             }
+            // By the clock a newer announcement is due, and may be on its way. Without one it is a
+            // lease that ended: what that waits for stands above.
+            Rejection::Stale(Staleness::Keys) => now.is_some(),
             // No credential ever has such a number.
             Rejection::UnknownSender {
                 member,
@@ -302,14 +344,10 @@ impl Member {
     }
 
     fn ask_for(&mut self, cause: &Rejection, actions: &mut Vec<Action>) {
-        if let Rejection::UnknownSender {
-            member,
-            missing: Missing::Credential,
-            ..
-        } = cause
-            && self.peers.want(*member)
+        if let Some(member) = cause.awaited_credential()
+            && self.peers.want(member)
         {
-            let topic = ReservedTopic::Credential(*member).name(&self.prefix);
+            let topic = ReservedTopic::Credential(member).name(&self.prefix);
             actions.push(Action::Subscribe(topic));
         }
     }
@@ -318,16 +356,8 @@ impl Member {
         let cause = waiting.cause;
         self.count_rejection(&cause);
         actions.push(Action::Rejected(ticket, waiting.topic, cause));
-        if let Rejection::UnknownSender {
-            member,
-            missing: Missing::Credential,
-            ..
-        } = cause
-        {
-            let same = |other: &Rejection| {
-                matches!(other, Rejection::UnknownSender { member: m, missing: Missing::Credential, .. }
-                    if *m == member)
-            };
+        if let Some(member) = cause.awaited_credential() {
+            let same = |other: &Rejection| other.awaited_credential() == Some(member);
             // An insider can make up senders: nobody waits for this one any more.
             if self.pending.waiting_for(same).is_empty() && self.peers.forget_want(member) {
                 let topic = ReservedTopic::Credential(member).name(&self.prefix);
@@ -347,8 +377,8 @@ impl Member {
     }
 }
 
-/// A message without its topic and buffer.
-struct OpenedParts(Received);
+/// A message without its topic and buffer, and its sender if a credential of it was learned.
+struct OpenedParts(Received, Option<MemberNumber>);
 
 impl OpenedParts {
     fn with_buffer(self, topic: &str, buffer: Vec<u8>) -> Received {

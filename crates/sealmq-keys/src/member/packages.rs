@@ -162,6 +162,7 @@ impl Member {
     /// [`Member::reserved_subscriptions`] were subscribed. Both are retained, so that this matters
     /// only to a broker that lost them.
     pub fn connected(&mut self) -> Vec<Action> {
+        self.connection.begun();
         let objects = [self.confirmation(), self.newest_set()];
         let objects = objects.into_iter().flatten();
         objects.map(Action::Publish).collect()
@@ -175,6 +176,7 @@ impl Member {
             secret: SecretBytes::of(self.device.expose()),
             session: self.session_number,
             package: self.package_number,
+            connection: self.connection.number(),
         };
         records::put(&mut changes, records::DEVICE, &record)?;
         Ok(changes)

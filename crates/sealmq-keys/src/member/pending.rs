@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::open::Rejection;
+use sealmq_core::open::{Rejection, Staleness};
 
 use super::types::{MemberOptions, Now};
 
@@ -20,12 +20,23 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Whether it decrypted under a group's keys.
     const fn is_from_a_member(&self) -> bool {
-        matches!(self.cause, Rejection::UnknownSender { .. })
+        matches!(
+            self.cause,
+            Rejection::UnknownSender { .. } | Rejection::Stale(Staleness::CredentialOfState { .. })
+        )
     }
 
     fn size(&self) -> usize {
         self.topic.len().saturating_add(self.envelope.len())
     }
+}
+
+/// Whether newer keys, or proof that known ones count, may end the wait.
+pub(super) const fn waits_for_keys(cause: &Rejection) -> bool {
+    matches!(
+        cause,
+        Rejection::UnknownKey { .. } | Rejection::Stale(Staleness::Keys)
+    )
 }
 
 /// The queue; tickets rise, so that iterating goes from the oldest to the newest.

@@ -17,7 +17,7 @@ use crate::store::{Changes, Store, StoredRecord};
 
 /// Version of the records of a store: the first byte of each. A change of any of them is a new
 /// version, with a step in `migrate.rs`; `golden.rs` notices one without.
-pub(super) const VERSION: u8 = 3;
+pub(super) const VERSION: u8 = 4;
 
 pub(super) const IDENTITY: &str = "member/identity";
 pub(super) const DEVICE: &str = "member/device";
@@ -31,6 +31,7 @@ pub(super) const STATE_SUFFIX: &str = "/state";
 pub(super) const REFUSED_SUFFIX: &str = "/refused";
 pub(super) const WELCOME_SUFFIX: &str = "/welcome";
 pub(super) const LEFT_OUT_SUFFIX: &str = "/left-out";
+pub(super) const KEPT_SUFFIX: &str = "/kept";
 pub(super) const ANNOUNCEMENT_PART: &str = "/announcement/";
 pub(super) const PEER_PREFIX: &str = "peer/";
 pub(super) const REPLAY_PREFIX: &str = "replay/";
@@ -49,6 +50,10 @@ pub(super) fn group_refused_key(group: &GroupId) -> String {
 
 pub(super) fn group_welcome_key(group: &GroupId) -> String {
     format!("{GROUP_PREFIX}{group}{WELCOME_SUFFIX}")
+}
+
+pub(super) fn group_kept_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{KEPT_SUFFIX}")
 }
 
 pub(super) fn left_out_key(group: &GroupId) -> String {
@@ -100,6 +105,8 @@ pub(super) struct DeviceRecord {
     pub(super) session: u64,
     /// Highest key package number used.
     pub(super) package: u32,
+    /// Number of the newest connection; 0 before the first will under the credential was sealed.
+    pub(super) connection: u64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::open::{DecapsulationLimit, KeySlot, Receiver};
-use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
+use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, RecordError, SenderSlot, TopicSlot};
 
 use super::MemberError;
 use super::records;
@@ -179,6 +179,17 @@ impl Reader {
         }
         self.room = room;
     }
+}
+
+/// Key and body of a record that version 3 stored; `None` of one that says nothing any more.
+pub(super) fn earlier(body: &[u8]) -> Result<Option<(String, Vec<u8>)>, RecordError> {
+    let Some(record) = Record::<WORDS>::decode_earlier(body)? else {
+        return Ok(None);
+    };
+    let mut buffer = [0; Record::<WORDS>::MAX_LEN];
+    let len = record.encode(&mut buffer)?;
+    let body = buffer.get(..len).unwrap_or_default();
+    Ok(Some((replay_key(&record.key()), body.to_vec())))
 }
 
 fn replay_key(key: &[u8; RECORD_KEY_LEN]) -> String {

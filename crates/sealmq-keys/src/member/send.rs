@@ -1,16 +1,15 @@
 //! Sealing (spec/envelope.md §6, §7).
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
-use sealmq_core::crypto::Purpose;
+use sealmq_core::crypto::{Digest, Purpose};
 use sealmq_core::seal::{
-    Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession, SessionLimits,
-    SessionStart, next_session_number,
+    Outgoing, Publisher, PublisherError, Room, SealError as SessionError, SenderSession,
+    SessionLimits, SessionStart, StateSession, Value, next_session_number,
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Padding;
@@ -21,9 +20,6 @@ use super::types::{Now, OutgoingMessage, Sealed};
 use super::{Member, SealError, seconds};
 use crate::reserved::is_reserved;
 use crate::standing::{Moment, Obstacle, Standing};
-
-/// Most topics whose messages are numbered; messages on further topics carry no sequence.
-const MAX_SEQUENCES: usize = 65_536;
 
 impl Member {
     /// Seals a message for the group that covers its topic. Begins a session when one is needed:
@@ -39,18 +35,26 @@ impl Member {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Sealed, SealError> {
         let (id, topic) = self.may_seal(message, now)?;
-        let epoch = if message.will {
-            let session = self.begin_session(id, now, rng)?;
-            let (payload, epoch) = self.seal_will(session, id, topic, message, now)?;
+        let epoch = self.current_epoch(id)?;
+        if message.will {
+            let session = self.begin(id, Class::State, now, rng, StateSession::start)?;
+            let number = session.number();
+            let payload = self.seal_will(session, id, topic, message, now)?;
+            self.connection.will(number);
+            self.save_device()?;
             return Ok(self.sealed(payload, id, epoch));
+        }
+        let class = if message.retain {
+            self.ready_connection(now)?;
+            Class::State
         } else {
-            self.ready_session(id, now, rng)?
+            Class::Event
         };
-        let payload = match self.seal_once(id, topic, message, now) {
+        self.ready_session(id, class, now, rng)?;
+        let payload = match self.seal_once(id, class, topic, message, now) {
             Err(SealError::Message(SessionError::SessionEnded(_))) => {
-                let session = self.begin_session(id, now, rng)?;
-                self.set_session(id, session);
-                self.seal_once(id, topic, message, now)?
+                self.renew_session(id, class, now, rng)?;
+                self.seal_once(id, class, topic, message, now)?
             }
             result => result?,
         };
@@ -89,13 +93,21 @@ impl Member {
         allowed.map_err(|obstacle| self.obstacle(&standing, obstacle))
     }
 
-    /// The one group whose filters match a topic, and its epoch and window: what has to be sealed
-    /// again for readers who keep no older keys.
+    /// Names the newest kept keys of the one group whose filters match a topic (K'): what was
+    /// sealed as state under others is to be sealed again. `None` while there are none.
     #[must_use]
-    pub fn epoch_on(&self, topic: &str) -> Option<(u64, u8)> {
+    pub fn kept_on(&self, topic: &str) -> Option<Digest> {
         let topic = Topic::new(topic).ok()?;
         let (_, group) = self.group_on(topic)?;
-        Some((group.current()?.epoch, group.policy().window))
+        Some(group.state.as_ref()?.kept()?.name)
+    }
+
+    /// Seconds after which readers find a Will on this topic too old, by the group's policy.
+    #[must_use]
+    pub fn will_age_on(&self, topic: &str) -> Option<u32> {
+        let topic = Topic::new(topic).ok()?;
+        let (_, group) = self.group_on(topic)?;
+        Some(group.policy().will_age)
     }
 
     fn may_seal<'t>(
@@ -172,62 +184,114 @@ impl Member {
         }
     }
 
-    /// Makes sure that the group has a session of its current epoch; returns the epoch.
+    fn current_epoch(&self, id: GroupId) -> Result<u64, SealError> {
+        let current = self.groups.get(&id).and_then(Group::current);
+        current
+            .map(|current| current.epoch)
+            .ok_or_else(|| no_keys(id))
+    }
+
+    /// A number for the connection, if one is due. It waits in `unsaved` as sessions do.
+    fn ready_connection(&mut self, now: Now) -> Result<(), SealError> {
+        if self.connection.is_due() {
+            let number = self.next_number(now)?;
+            self.session_number = number;
+            self.connection.take(number);
+            self.save_device()?;
+        }
+        Ok(())
+    }
+
+    fn next_number(&self, now: Now) -> Result<u64, SealError> {
+        next_session_number(self.session_number, now).ok_or(SealError::SessionNumbersUsedUp)
+    }
+
+    /// Makes sure that the group has a session of its current epoch, or of its newest kept keys.
     fn ready_session(
         &mut self,
         id: GroupId,
+        class: Class,
         now: Now,
         rng: &mut impl TryCryptoRng,
-    ) -> Result<u64, SealError> {
-        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
-        let group = self.groups.get(&id).ok_or_else(no_keys)?;
-        let current = group.current().ok_or_else(no_keys)?;
-        let (epoch, hash) = (current.epoch, *current.hash);
-        if group
-            .session
-            .as_ref()
-            .is_none_or(|session| *session.announcement() != hash)
-        {
-            let session = self.begin_session(id, now, rng)?;
-            self.set_session(id, session);
+    ) -> Result<(), SealError> {
+        let group = self.groups.get(&id).ok_or_else(|| no_keys(id))?;
+        let state = group.state.as_deref();
+        let state = state.ok_or_else(|| no_keys(id))?;
+        let is_ready = match class {
+            Class::Event => {
+                let current = state.current().ok_or_else(|| no_keys(id))?;
+                let session = group.session.as_ref();
+                session.is_some_and(|session| session.announcement() == current.hash)
+            }
+            Class::State => {
+                let kept = state.kept().ok_or_else(|| no_keys(id))?;
+                let session = group.state_session.as_ref();
+                session.is_some_and(|session| *session.kept() == kept.name)
+            }
+        };
+        if is_ready {
+            return Ok(());
         }
-        Ok(epoch)
+        self.renew_session(id, class, now, rng)
     }
 
-    fn set_session(&mut self, id: GroupId, session: SenderSession) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.session = Some(session);
+    fn renew_session(
+        &mut self,
+        id: GroupId,
+        class: Class,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(), SealError> {
+        match class {
+            Class::Event => {
+                let session = self.begin(id, class, now, rng, SenderSession::start)?;
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.session = Some(Box::new(session));
+                }
+            }
+            Class::State => {
+                let session = self.begin(id, class, now, rng, StateSession::start)?;
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.state_session = Some(Box::new(session));
+                }
+            }
         }
+        Ok(())
     }
 
     /// Begins a session with a number that was never used, and hedged randomness. Both wait in
     /// `unsaved` until something is sealed, whichever call that is, so that they are durable
-    /// before anything of the session goes out (ATTACKS A22, A23).
-    fn begin_session(
+    /// before anything of the session goes out (threat model A22, A23).
+    fn begin<T>(
         &mut self,
         id: GroupId,
+        class: Class,
         now: Now,
         rng: &mut impl TryCryptoRng,
-    ) -> Result<SenderSession, SealError> {
-        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
-        let group = self.groups.get(&id).ok_or_else(no_keys)?;
-        let current = group.current().ok_or_else(no_keys)?;
-        let number =
-            next_session_number(self.session_number, now).ok_or(SealError::SessionNumbersUsedUp)?;
+        start: impl FnOnce(&SessionStart<'_>) -> Result<T, SessionError>,
+    ) -> Result<T, SealError> {
+        let number = self.next_number(now)?;
         let entropy = entropy(rng).map_err(|_| SealError::Random)?;
         let hedged = self.device.hedge(&entropy, Purpose::Session, number);
+        let group = self.groups.get(&id).ok_or_else(|| no_keys(id))?;
+        let state = group.state.as_deref().ok_or_else(|| no_keys(id))?;
+        let current = state.current().ok_or_else(|| no_keys(id))?;
+        let kept = state.kept();
+        let of_epoch = current.psk.session();
+        let (name, key, psk) = match (class, &kept) {
+            (Class::Event, _) => (current.hash, &current.group_key, &of_epoch),
+            (Class::State, Some(kept)) => (&kept.name, &kept.kept_key, kept.psk),
+            (Class::State, None) => return Err(no_keys(id)),
+        };
         let policy = group.policy();
-        let session = SenderSession::start(&SessionStart {
+        let end = self.past.end_of(group, &self.delegation);
+        let session = start(&SessionStart {
             group: id,
-            announcement: current.hash,
+            announcement: name,
             suite: self.delegation.suite().data_path(),
-            group_key: &current.group_key,
-            psk: &current.psk.session(),
-            not_after: current.not_after.min(
-                self.past
-                    .end_of(group, &self.delegation)
-                    .unwrap_or_default(),
-            ),
+            group_key: key,
+            psk,
+            not_after: current.not_after.min(end.unwrap_or_default()),
             limits: SessionLimits {
                 messages: policy.session_messages,
                 bytes: policy.session_bytes,
@@ -240,34 +304,64 @@ impl Member {
         .map_err(SealError::Message)?;
         self.device = hedged.next;
         self.session_number = number;
-        self.unsaved = self
-            .put_device()
-            .map_err(|_| SealError::Message(SessionError::TooLong))?;
+        self.save_device()?;
         self.stats.sessions = self.stats.sessions.saturating_add(1);
         Ok(session)
+    }
+
+    fn save_device(&mut self) -> Result<(), SealError> {
+        let changes = self.put_device();
+        self.unsaved = changes.map_err(|_| SealError::Message(SessionError::TooLong))?;
+        Ok(())
     }
 
     fn seal_once(
         &mut self,
         id: GroupId,
+        class: Class,
         topic: Topic<'_>,
         message: &OutgoingMessage<'_>,
         now: Now,
     ) -> Result<Vec<u8>, SealError> {
-        let no_keys = || SealError::NoKeysYet { groups: vec![id] };
-        let group = self.groups.get_mut(&id).ok_or_else(no_keys)?;
-        let mut session = group.session.take().ok_or_else(no_keys)?;
         let sequence = if self.options.sequence {
             self.sequences.next(message.topic)
         } else {
             None
         };
-        let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
-            parts.make_room(&session, out)?;
-            session.seal_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
-        });
-        // The session stays whatever happened: its counter must not go back.
-        self.set_session(id, session);
+        let len = message.payload.len();
+        let group = self.groups.get_mut(&id).ok_or_else(|| no_keys(id))?;
+        // The session stays whatever happens: its counter must not go back.
+        let result = match class {
+            Class::Event => {
+                let mut session = group.session.take().ok_or_else(|| no_keys(id))?;
+                let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
+                    let room = session.room(&parts.publisher, &parts.outgoing, len)?;
+                    make_room(room, len, out);
+                    session.seal_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
+                });
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.session = Some(session);
+                }
+                result
+            }
+            Class::State => {
+                let mut session = group.state_session.take().ok_or_else(|| no_keys(id))?;
+                let value = Value {
+                    connection: self.connection.number(),
+                    credential: self.own.bytes(),
+                };
+                let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
+                    let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
+                    let room = session.room(publisher, outgoing, &value, len)?;
+                    make_room(room, len, out);
+                    session.seal_into(publisher, outgoing, &value, now, parts.payload, out)
+                });
+                if let Some(group) = self.groups.get_mut(&id) {
+                    group.state_session = Some(session);
+                }
+                result
+            }
+        };
         if result.is_ok() {
             self.sequences.advance(message.topic);
         }
@@ -276,20 +370,19 @@ impl Member {
 
     fn seal_will(
         &self,
-        session: SenderSession,
+        session: StateSession,
         id: GroupId,
         topic: Topic<'_>,
         message: &OutgoingMessage<'_>,
         now: Now,
-    ) -> Result<(Vec<u8>, u64), SealError> {
-        let current = self.groups.get(&id).and_then(Group::current);
-        let epoch = current.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
-        let epoch = epoch.epoch;
-        let payload = self.sealed_by(id, topic, message, now, None, |parts, out| {
-            parts.make_room(&session, out)?;
-            session.seal_will_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
-        })?;
-        Ok((payload, epoch))
+    ) -> Result<Vec<u8>, SealError> {
+        let (len, retain) = (message.payload.len(), message.retain);
+        self.sealed_by(id, topic, message, now, None, |parts, out| {
+            let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
+            let room = session.room_for_will(publisher, outgoing, retain, len)?;
+            make_room(room, len, out);
+            session.seal_will_into(publisher, outgoing, retain, now, parts.payload, out)
+        })
     }
 
     /// Sets up publisher and message, and lets `seal` fill the envelope.
@@ -316,12 +409,12 @@ impl Member {
         let outgoing = Outgoing {
             sent_at: now,
             sequence,
-            retain: message.retain,
             properties: message
                 .properties
                 .encode(&mut properties)
                 .map_err(SealError::Properties)?,
-            credential: message.announce_credential.then(|| self.own.bytes()),
+            // A will is state, too.
+            credential: (message.announce_credential || message.will).then(|| self.own.bytes()),
             padding: match policy.padding {
                 1 => Padding::Padme,
                 2 => Padding::Bucket(policy.bucket),
@@ -348,62 +441,18 @@ struct Parts<'a> {
     payload: &'a [u8],
 }
 
-impl Parts<'_> {
-    fn make_room(&self, session: &SenderSession, out: &mut Vec<u8>) -> Result<(), SessionError> {
-        let len = self.payload.len();
-        let room = session.room(&self.publisher, &self.outgoing, len)?;
-        let around = room.headroom.saturating_add(room.tailroom);
-        out.resize(len.saturating_add(around), 0);
-        Ok(())
-    }
+fn make_room(room: Room, payload: usize, out: &mut Vec<u8>) {
+    let around = room.headroom.saturating_add(room.tailroom);
+    out.resize(payload.saturating_add(around), 0);
 }
 
-/// Numbers of the messages on each topic (spec/envelope.md §8).
-#[derive(Default)]
-pub(super) struct Sequences(BTreeMap<String, u32>);
-
-impl Sequences {
-    /// The number of the next message; `None` when too many topics are numbered already.
-    fn next(&self, topic: &str) -> Option<u32> {
-        match self.0.get(topic) {
-            Some(next) => Some(*next),
-            None => (self.0.len() < MAX_SEQUENCES).then_some(0),
-        }
-    }
-
-    fn advance(&mut self, topic: &str) {
-        if let Some(next) = self.0.get_mut(topic) {
-            *next = next.wrapping_add(1) & ((1 << 21) - 1);
-        } else if self.0.len() < MAX_SEQUENCES {
-            self.0.insert(topic.into(), 1);
-        }
-    }
+fn no_keys(id: GroupId) -> SealError {
+    SealError::NoKeysYet { groups: vec![id] }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-
-    #[test]
-    fn sequences_wrap_and_are_bounded() {
-        let mut sequences = Sequences::default();
-        assert_eq!(sequences.next("a"), Some(0));
-        assert_eq!(sequences.next("a"), Some(0));
-        sequences.advance("a");
-        assert_eq!(
-            (sequences.next("a"), sequences.next("b")),
-            (Some(1), Some(0))
-        );
-        sequences.0.insert("a".into(), (1 << 21) - 1);
-        sequences.advance("a");
-        assert_eq!(sequences.next("a"), Some(0));
-        for i in 1..MAX_SEQUENCES {
-            sequences.advance(&format!("t/{i}"));
-        }
-        assert_eq!(sequences.next("t/1"), Some(1));
-        assert_eq!(sequences.next("one more"), None);
-        sequences.advance("one more");
-        assert_eq!(sequences.0.len(), MAX_SEQUENCES);
-    }
+/// By which keys a message is sealed (spec/envelope.md §7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Event,
+    State,
 }

@@ -9,6 +9,7 @@ use sealmq_core::object::Access;
 use sealmq_core::open::Rejection;
 use sealmq_core::replay::Gap;
 use sealmq_core::{GroupId, MemberNumber};
+use serde::{Deserialize, Serialize};
 
 use super::event::MemberEvent;
 use crate::outputs::Publication;
@@ -73,7 +74,7 @@ impl Default for MemberOptions {
 }
 
 /// Protected properties of a message (spec/envelope.md §5).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Properties {
     /// 1 if the payload is UTF-8 text, 0 if it is unspecified bytes.
     pub payload_format: Option<u8>,
@@ -200,6 +201,8 @@ pub struct Received {
     pub gap: Option<Gap>,
     /// Delivered as the topic's retained value.
     pub retained: bool,
+    /// Published with the retain flag: with the next one it is the topic's value.
+    pub retain: bool,
     /// The sender's Last Will.
     pub will: bool,
     /// The protected properties.

@@ -1,11 +1,13 @@
 use alloc::collections::BTreeMap;
 
-use sealmq_core::object::{Kind, Object};
+use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::object::{Authorities, Kind, Object, Role};
 use sealmq_core::open::{
     Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
 };
 use sealmq_core::seal::Membership;
-use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
+use sealmq_core::wire::Suite;
+use sealmq_core::{Credential, CredentialOrder, DomainId, GroupId, KeyId, MemberNumber};
 
 use super::groups::Group;
 use super::holder::Holder;
@@ -23,6 +25,7 @@ pub(super) struct View<'a> {
     pub(super) peers: &'a Peers,
     pub(super) own: &'a Holder,
     pub(super) delegation: &'a VerifiedDelegation,
+    pub(super) delegation_object: &'a [u8],
     pub(super) past: &'a Past,
     /// Until when the own credential counts.
     pub(super) own_end: Option<u64>,
@@ -33,17 +36,27 @@ pub(super) struct View<'a> {
 impl Epochs for View<'_> {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
         self.groups.iter().find_map(|(id, group)| {
-            let view = group.state.as_ref()?.by_key_id(key_id)?;
-            let until = self.standing(*id, group, self.own).reads_until(self.at())?;
+            let state = group.state.as_ref()?;
+            let until = || self.standing(*id, group, self.own).reads_until(self.at());
             let policy = group.policy();
+            let (epoch, announcement, key_pair, psk, for_state) =
+                if let Some(view) = state.by_key_id(key_id) {
+                    let psk = group.reading_psk(view.hash)?;
+                    (view.epoch, *view.hash, view.key_pair?, psk, false)
+                } else {
+                    let keys = group.state_keys(key_id)?;
+                    let epoch = state.current_epoch();
+                    (epoch, keys.name, keys.pair, keys.psk, true)
+                };
             Some(ReadingEpoch {
                 group: *id,
-                epoch: view.epoch,
-                announcement: *view.hash,
+                epoch,
+                for_state,
+                announcement,
                 suite: self.delegation.suite().data_path(),
-                key_pair: view.key_pair?,
-                psk: group.reading_psk(view.hash)?,
-                not_after: until,
+                key_pair,
+                psk,
+                not_after: until()?,
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -162,5 +175,55 @@ impl Directory for View<'_> {
             return None;
         }
         self.judge(query, &verified)
+    }
+
+    fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender> {
+        let object = Object::parse(credential, Kind::Credential).ok()?;
+        let (fields, _) = object.decode::<Credential<'_>>().ok()?;
+        if fields.member != query.member {
+            return None;
+        }
+        let (serial, signer) = (fields.serial, fields.signer);
+        let verified = match self.delegation.authority_key(serial, signer, Role::Issue) {
+            Some(_) => Holder::verify(credential.to_vec(), self.delegation).ok()?,
+            None => {
+                let issuer = self.delegation.continuation(self.delegation_object)?;
+                let continued = Continued {
+                    current: self.delegation,
+                    serial,
+                    signer,
+                    key: issuer.issuer(serial, signer)?,
+                };
+                Holder::verify(credential.to_vec(), &continued).ok()?
+            }
+        };
+        self.judge(query, &verified)
+    }
+}
+
+/// A delegation that the current one continues, as far as one credential needs it.
+struct Continued<'a> {
+    current: &'a VerifiedDelegation,
+    serial: u32,
+    signer: u8,
+    key: VerifyingKey,
+}
+
+impl Authorities for Continued<'_> {
+    fn domain(&self) -> DomainId {
+        self.current.domain()
+    }
+
+    fn suite(&self) -> Suite {
+        self.current.suite()
+    }
+
+    fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
+        let is_it = (serial, signer) == (self.serial, self.signer) && role == Role::Issue;
+        is_it.then_some(&self.key)
     }
 }

@@ -6,6 +6,8 @@ use sealmq_core::object::{
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
 
+use super::continuation::Continuation;
+
 /// Longest delegation in bytes.
 pub const MAX_DELEGATION_LEN: usize = 8192;
 /// Most authority keys in one delegation.
@@ -106,6 +108,7 @@ impl Delegation<'_> {
         let root = root.into();
         self.check_root(&root.key().verifying_key())?;
         self.check(suite)?;
+        Continuation::of(root.extensions(), self.serial)?;
         let signed = sign_object_as(suite, Kind::Delegation, self, root, out)?;
         if signed.0.len() > MAX_DELEGATION_LEN {
             return Err(ObjectError::TooLarge);
@@ -170,6 +173,8 @@ pub struct VerifiedDelegation {
     issued_at: u64,
     not_after: u64,
     hash: Digest,
+    /// The lowest serial that it continues; its own if none.
+    since: u32,
     keys: AuthorityKeys,
     kem_keys: KemKeys,
 }
@@ -203,6 +208,7 @@ impl VerifiedDelegation {
         body.check_root(root)?;
         let hash = object.verify(root, &extensions, &[])?;
         let (keys, kem_keys) = body.check(object.suite())?;
+        let continuation = Continuation::of(&extensions, body.serial)?;
         Ok(Self {
             suite: object.suite(),
             domain: body.domain,
@@ -211,6 +217,7 @@ impl VerifiedDelegation {
             issued_at: body.issued_at,
             not_after: body.not_after,
             hash,
+            since: continuation.map_or(body.serial, |found| found.since),
             keys,
             kem_keys,
         })
@@ -264,6 +271,28 @@ impl VerifiedDelegation {
             .keys()
             .any(|(_, other, roles)| other == key && roles.has(role));
         listed.then(|| self.not_after.min(current.not_after))
+    }
+
+    /// Whether state of the delegation with this serial goes on: it is this one, or one of those
+    /// that it continues (spec/keys.md §3).
+    #[must_use]
+    pub fn continues(&self, serial: u32) -> bool {
+        (self.since..=self.serial).contains(&serial)
+    }
+
+    /// The lowest serial that it continues; its own if it continues nothing.
+    #[must_use]
+    pub const fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// What it continues, out of `bytes`, the object that was verified; `None` for other bytes.
+    #[must_use]
+    pub fn continuation<'a>(&self, bytes: &'a [u8]) -> Option<Continuation<'a>> {
+        let object = Object::parse_any(bytes, Kind::Delegation).ok()?;
+        let (_, extensions) = object.decode::<Delegation<'_>>().ok()?;
+        let found = Continuation::of(&extensions, self.serial).ok()??;
+        (object.hash() == self.hash).then_some(found)
     }
 
     /// Whether `now` (Unix seconds) lies between issue (minus `skew` seconds) and expiry.

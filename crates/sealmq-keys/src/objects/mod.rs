@@ -5,12 +5,14 @@
 pub(crate) mod announcement;
 pub(crate) mod chain;
 pub(crate) mod confirmation;
+pub(crate) mod continuation;
 pub(crate) mod cursor;
 pub(crate) mod delegation;
 pub(crate) mod enrolment;
 pub(crate) mod fingerprint;
 pub(crate) mod heartbeat;
 pub(crate) mod join_refusal;
+pub(crate) mod kept_keys;
 pub(crate) mod key_package;
 pub(crate) mod nonce_answer;
 pub(crate) mod package_set;
@@ -35,6 +37,7 @@ pub use confirmation::{
     Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,
     VerifiedConfirmation,
 };
+pub use continuation::{CONTINUES, Continuation, Issuer, MAX_ISSUERS};
 pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
     MAX_KEM_KEYS, Roles, VerifiedDelegation,
@@ -45,6 +48,7 @@ pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeart
 pub use join_refusal::{
     JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
 };
+pub use kept_keys::{KeptKeys, KeptKeysFields, MAX_KEPT, MAX_KEPT_KEYS_LEN};
 pub use key_package::{
     KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN, VerifiedKeyPackage,
 };

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::chain::check_chain;
 use crate::cursor::Cursor;
+use crate::kept::KeptKey;
 use crate::key_package::VerifiedKeyPackage;
-use crate::tree::{MAX_PATH_LEN, PathKeys, is_depth, is_leaf};
+use crate::tree::{Half, MAX_PATH_LEN, PathKeys, is_depth, is_leaf};
 
 /// Longest welcome in bytes. One of suite 2 in a tree of depth 24 has at most 2152 without
 /// extensions.
@@ -25,7 +26,9 @@ const INFO_LABEL: &[u8] = b"sealmq/1 welcome";
 const INFO_LEN: usize = 101;
 /// Most bytes of the extensions inside the ciphertext, encoded.
 const MAX_INNER_LEN: usize = 1024;
-const MAX_TEXT_LEN: usize = MAX_PATH_LEN + MAX_INNER_LEN;
+/// Length before the kept keys, and they.
+const MAX_KEPT_LEN: usize = 1 + KeptKey::LEN;
+const MAX_TEXT_LEN: usize = MAX_PATH_LEN + MAX_KEPT_LEN + MAX_INNER_LEN;
 
 /// The public fields of a welcome (spec/keys.md §6): who gets which leaf of which tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,9 @@ struct Body<'a> {
 pub struct WelcomeSecrets<'a> {
     /// The node keys from the leaf to the root of its half.
     pub path: &'a PathKeys,
+    /// The kept keys of the kept epoch before the welcome's own, of the path's half; `None` if
+    /// there are none.
+    pub kept: Option<&'a KeptKey>,
     /// Extensions of the plaintext, at most 1024 bytes encoded.
     pub extensions: Extensions<'a>,
 }
@@ -83,6 +89,7 @@ impl<'a> From<&'a PathKeys> for WelcomeSecrets<'a> {
     fn from(path: &'a PathKeys) -> Self {
         Self {
             path,
+            kept: None,
             extensions: List::EMPTY,
         }
     }
@@ -171,7 +178,12 @@ impl WelcomeFields {
         signer: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
-        let (WelcomeSecrets { path, extensions }, signer) = (secrets.into(), signer.into());
+        let (secrets, signer) = (secrets.into(), signer.into());
+        let WelcomeSecrets {
+            path,
+            kept,
+            extensions,
+        } = secrets;
         self.check()?;
         if self.depth != path.depth() {
             return Err(ObjectError::Field("depth"));
@@ -188,6 +200,11 @@ impl WelcomeFields {
         let mut buffer = Zeroizing::new([0; MAX_TEXT_LEN + TAG_LEN]);
         let mut text = Cursor::new(&mut buffer[..]);
         path.write(text.take(path.encoded_len())?);
+        if kept.is_some_and(|kept| kept.half() != path.half()) {
+            return Err(ObjectError::Field("kept"));
+        }
+        let kept = kept.map(KeptKey::to_bytes);
+        text.encode(&kept.as_ref().map_or(&[][..], |kept| kept.as_slice()))?;
         text.encode(&extensions)?;
         let len = text.written().len();
         let (text, rest) = buffer
@@ -256,7 +273,8 @@ impl<'a> VerifiedWelcome<'a> {
             .sealed
             .len()
             .checked_sub(path_len.saturating_add(TAG_LEN));
-        if !inner_len.is_some_and(|len| (1..=MAX_INNER_LEN).contains(&len)) {
+        // Kept keys or none, then the extensions.
+        if !inner_len.is_some_and(|len| (2..=MAX_KEPT_LEN + MAX_INNER_LEN).contains(&len)) {
             return Err(ObjectError::Field("sealed"));
         }
         let (_, rest) = decode_prefix::<(WelcomeFields, Extensions<'_>)>(object.body())?;
@@ -307,19 +325,40 @@ impl<'a> VerifiedWelcome<'a> {
 
         let path_len = usize::from(fields.depth).saturating_mul(32);
         let (path, inner) = text.split_at_checked(path_len).ok_or(KemError)?;
-        let extensions: Result<Extensions<'_>, _> = decode(inner);
-        extensions
-            .map_err(ObjectError::from)
-            .and_then(|extensions| check_extensions(&extensions, &[]))
-            .map_err(WelcomeError::Content)?;
         let path = PathKeys::from_bytes(fields.depth, fields.leaf, path).ok_or(KemError)?;
+        let kept = read_inner(&fields, path.half(), inner).map_err(WelcomeError::Content)?;
         let leaf = path.get(fields.leaf).ok_or(KemError)?;
         Ok(OpenedWelcome {
             fields,
             proof: leaf.confirm(&self.hash),
             path,
+            kept,
         })
     }
+}
+
+/// What stands behind the node keys: kept keys of that half or none, of the last healing epoch, and
+/// extensions.
+fn read_inner(
+    fields: &WelcomeFields,
+    half: Half,
+    inner: &[u8],
+) -> Result<Option<KeptKey>, ObjectError> {
+    let (kept, rest) = decode_prefix::<&[u8]>(inner)?;
+    if rest.len() > MAX_INNER_LEN {
+        return Err(ObjectError::Field("extensions"));
+    }
+    let extensions: Extensions<'_> = decode(rest)?;
+    let kept = match kept {
+        [] => None,
+        kept => {
+            let kept = KeptKey::from_bytes(half, kept);
+            let kept = kept.filter(|kept| fields.healing_epoch > 0 && kept.kept == fields.healing);
+            Some(kept.ok_or(ObjectError::Field("kept"))?)
+        }
+    };
+    check_extensions(&extensions, &[])?;
+    Ok(kept)
 }
 
 /// Whether stored bytes still decode as a welcome.
@@ -334,6 +373,7 @@ pub(crate) fn is_welcome(bytes: &[u8]) -> bool {
 pub struct OpenedWelcome {
     pub(crate) fields: WelcomeFields,
     pub(crate) path: PathKeys,
+    pub(crate) kept: Option<KeptKey>,
     pub(crate) proof: [u8; 32],
 }
 
@@ -342,6 +382,12 @@ impl OpenedWelcome {
     #[must_use]
     pub const fn fields(&self) -> &WelcomeFields {
         &self.fields
+    }
+
+    /// K of the kept keys that it brings.
+    #[must_use]
+    pub fn kept(&self) -> Option<Digest> {
+        self.kept.as_ref().map(|key| key.kept)
     }
 
     /// What proves to the authority that the welcome was opened (spec/keys.md §4): a field of the

@@ -3,7 +3,7 @@
 use crate::sim::faults::{chain_rules, only_itself, overlong, raw_around};
 use crate::sim::{PREFIX, Sim, authorities, secret, signer};
 use sealmq_core::DomainId;
-use sealmq_core::crypto::KemPublicKey;
+use sealmq_core::crypto::{Digest, KemPublicKey};
 use sealmq_core::object::{Kind, List, ObjectError, encode};
 use sealmq_keys::*;
 
@@ -86,7 +86,26 @@ fn head_fields() {
     assert_eq!(check(|h| h.policy.window = 17), field("policy.window"));
     assert_eq!(check(|h| h.policy.lease = 9), field("policy.lease"));
     assert_eq!(check(|h| h.policy.lease = 10), Ok(()));
-    assert_eq!(check(|h| h.epoch_kind = EpochKind::HEALING), Ok(()));
+    // Kept keys begin with a healing epoch and with no other.
+    let key = [9; 32];
+    let kept = |epoch, kind, key: &[u8]| {
+        check(|h| {
+            (h.epoch, h.previous) = (epoch, Digest([1; 32]));
+            if epoch == 1 {
+                h.previous = Digest::ZERO;
+            }
+            (h.epoch_kind, h.kept_key) = (kind, key);
+        })
+    };
+    for epoch in [1, 2] {
+        assert_eq!(kept(epoch, EpochKind::HEALING, &key), Ok(()));
+        for bad in [&[][..], &[9; 31], &[9; 33], &[0; 32]] {
+            let refused = kept(epoch, EpochKind::HEALING, bad);
+            assert_eq!(refused, field("kept_key"), "{bad:?}");
+        }
+        assert_eq!(kept(epoch, EpochKind::ORDINARY, &[]), Ok(()));
+        assert_eq!(kept(epoch, EpochKind::ORDINARY, &key), field("kept_key"));
+    }
     let unknown = sealmq_core::object::decode::<EpochKind>(&[2]).unwrap();
     assert_eq!(check(|h| h.epoch_kind = unknown), field("epoch_kind"));
     let mut buffer = [0; 64];

@@ -44,8 +44,8 @@ fn fields() {
     let check = |change: &dyn Fn(&mut WelcomeFields)| {
         let mut fields = good_fields;
         change(&mut fields);
-        // The path, extensions (none) and the tag.
-        let sealed = vec![0; usize::from(fields.depth) * 32 + 1 + 16];
+        // The path, kept keys (none), extensions (none) and the tag.
+        let sealed = vec![0; usize::from(fields.depth) * 32 + 2 + 16];
         verify(&raw_around(
             Kind::Welcome,
             &fields,
@@ -86,11 +86,13 @@ fn fields() {
             &signer(1),
         ))
     };
-    assert_eq!(with(&[1; 31], &[0; 145]), field("enc"));
-    assert_eq!(with(&[1; 32], &[0; 144]), field("sealed"));
-    assert_eq!(with(&[1; 32], &[0; 145]), Ok(()));
-    assert_eq!(with(&[1; 32], &[0; 144 + 1024]), Ok(()));
-    assert_eq!(with(&[1; 32], &[0; 145 + 1024]), field("sealed"));
+    // A path of depth 4, the tag, and neither kept keys nor extensions; then as much as there may
+    // be of both.
+    assert_eq!(with(&[1; 31], &[0; 146]), field("enc"));
+    assert_eq!(with(&[1; 32], &[0; 145]), field("sealed"));
+    assert_eq!(with(&[1; 32], &[0; 146]), Ok(()));
+    assert_eq!(with(&[1; 32], &[0; 144 + 97 + 1024]), Ok(()));
+    assert_eq!(with(&[1; 32], &[0; 145 + 97 + 1024]), field("sealed"));
     assert_eq!(with(&[1; 32], &[0; 4096]), Err(ObjectError::TooLarge));
 }
 
@@ -107,11 +109,11 @@ fn only_the_package_opens_it() {
 #[test]
 fn no_field_before_enc_can_be_exchanged() {
     let (fields, bytes) = good();
-    let sealed_at = bytes.len() - 64 - 145;
+    let sealed_at = bytes.len() - 64 - 146;
     let enc_at = sealed_at - 2 - 32;
     let (enc, sealed) = (
         &bytes[enc_at..enc_at + 32],
-        &bytes[sealed_at..sealed_at + 145],
+        &bytes[sealed_at..sealed_at + 146],
     );
     let open = |change: &dyn Fn(&mut WelcomeFields)| {
         let mut fields = fields;

@@ -15,6 +15,8 @@ mod files;
 mod follow;
 mod input;
 mod join;
+mod kept;
+mod kept_keys;
 mod objects;
 mod open;
 mod seeds;
@@ -29,6 +31,8 @@ pub use chunk::chunk;
 pub use files::{armour, audit_entry, reserved_topic, token};
 pub use follow::follow;
 pub use join::join_request;
+pub use kept::{kept, kept_state};
+pub use kept_keys::kept_keys;
 pub use objects::{credential, delegation, enrolment_request, key_package};
 pub use open::open;
 pub use seeds::{Seed, seeds};
@@ -63,7 +67,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("package_set", package_set),
     ("join_request", join_request),
     ("join_refusal", join_refusal),
+    ("kept_keys", kept_keys),
     ("group_state", group_state),
+    ("kept_state", kept_state),
     ("replay_record", replay_record),
     ("armour", armour),
     ("token", token),
@@ -71,4 +77,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("reserved_topic", reserved_topic),
     ("open", open),
     ("follow", follow),
+    ("kept", kept),
 ];

@@ -87,6 +87,7 @@ pub fn body(data: &[u8]) -> bool {
         properties: properties.map(|p| PropertyList::parse(slice(p)).unwrap()),
         retain: fields.has(flags::RETAIN),
         will: fields.has(flags::WILL),
+        connection: fields.connection.unwrap_or_default(),
         payload_len: fields.has(flags::PADDED).then_some(fields.payload.len()),
     };
     assert_eq!(

@@ -32,6 +32,8 @@ pub(super) struct Client {
     pub(super) favoured: bool,
     /// Until this step it gets no welcomes.
     pub(super) unwelcome: u64,
+    /// Until this step it gets no lists of kept keys.
+    pub(super) unlisted: u64,
 }
 
 /// A delegation, and nothing that follows from it.
@@ -50,6 +52,7 @@ impl Client {
         self.withheld > step
             || (self.only.until > step && !passes)
             || (self.unwelcome > step && topic.contains("/w/"))
+            || (self.unlisted > step && topic.ends_with("/k"))
     }
 }
 
@@ -61,7 +64,7 @@ pub(super) struct Broker {
     /// Everything ever published.
     pub(super) log: Vec<Publication>,
     /// What was retained on a topic, in order.
-    history: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) history: BTreeMap<String, Vec<Vec<u8>>>,
     pub(super) clients: Vec<Client>,
 }
 
@@ -296,6 +299,7 @@ impl Broker {
             client.forked = 0;
             client.only = Only::default();
             client.unwelcome = 0;
+            client.unlisted = 0;
             client.queue.iter_mut().for_each(|delivery| delivery.at = 0);
         }
     }

@@ -6,8 +6,8 @@
 use std::sync::OnceLock;
 
 use sealmq_authority::{
-    AuditLog, Authority, DelegationRequest, DomainOptions, NewGroup, Plan, ResumeOptions, RootKey,
-    Schedule, TokenSpec,
+    AuditLog, Authority, DelegationRequest, DomainOptions, Lineage, NewGroup, Plan, ResumeOptions,
+    RootKey, Schedule, TokenSpec,
 };
 use sealmq_core::object::Access;
 use sealmq_keys::member::Member;
@@ -274,11 +274,14 @@ impl World {
     }
 
     /// The root signs each serial once.
-    pub(super) fn sign(&self, request: &DelegationRequest, serial: u32) -> Vec<u8> {
-        let now = self.now_s();
-        let signed = self
-            .root
-            .delegate(request, serial, now, now + YEAR, Roles::ALL);
+    pub(super) fn sign(
+        &self,
+        lineage: Option<&Lineage>,
+        request: &DelegationRequest,
+        serial: u32,
+    ) -> Vec<u8> {
+        let (now, root) = (self.now_s(), &self.root);
+        let signed = root.delegate_on(lineage, request, serial, now, now + YEAR, Roles::ALL);
         signed.unwrap()
     }
 
@@ -286,7 +289,8 @@ impl World {
     pub(super) fn new_delegation(&mut self, recovery: bool) {
         let serial = self.authority.delegation_info().serial + 1;
         let request = self.request(recovery);
-        let object = self.sign(&request, serial);
+        let lineage = (!recovery).then_some(&self.lineage);
+        let object = self.sign(lineage, &request, serial);
         self.command(
             if recovery {
                 "replaced the keys"
@@ -332,7 +336,7 @@ impl World {
         assert!(self.authority.suspension().is_some(), "it notices nothing");
         let known: Vec<_> = self.authority.members().map(|m| m.number).collect();
         let request = self.request(true);
-        let object = self.sign(&request, serial);
+        let object = self.sign(None, &request, serial);
         // The operator kept the copy well: it counts to its end, whatever heartbeats tell.
         let end = AuditLog::verify(log.iter().map(Vec::as_slice)).unwrap();
         let options = ResumeOptions {

@@ -6,9 +6,10 @@ use sealmq_client::{Client, PublishId};
 use sealmq_core::object::{Access, Kind, Object};
 use sealmq_core::{Credential, KeyId, MemberNumber};
 use sealmq_keys::member::{MemberOptions, Now};
-use sealmq_keys::{Changes, Delegation, GroupState, Publication};
+use sealmq_keys::{Change, Changes, Delegation, GroupState, Publication};
 
-use super::wills::Kept;
+use super::Settings;
+use super::state::Kept;
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 pub(super) struct Device {
@@ -30,7 +31,7 @@ pub(super) struct Device {
     pub(super) removed: Option<u64>,
     /// Until this step it stays offline.
     pub(super) asleep: u64,
-    /// Messages that it took for authentic, and those of them that came live.
+    /// Texts that it took for authentic, and the envelopes that came live.
     pub(super) accepted: BTreeSet<usize>,
     pub(super) live: BTreeSet<usize>,
     /// What may not go back, as of the last commit.
@@ -58,6 +59,12 @@ pub(super) struct Device {
     pub(super) kept: Kept,
     /// Messages that its client has taken and not sent.
     pub(super) drafts: VecDeque<(PublishId, usize)>,
+    /// Envelopes of state that it has accepted since somebody began to look.
+    pub(super) reads: BTreeSet<usize>,
+    /// What its process has published as retained values, by topic.
+    pub(super) values: BTreeMap<String, usize>,
+    /// Connections that it has made, in all its processes.
+    pub(super) connections: u64,
     /// The last packet identifier.
     pub(super) packet: u16,
     /// It shuts down.
@@ -65,6 +72,8 @@ pub(super) struct Device {
     /// When it last began to follow a group, Unix milliseconds: without a clock it knows no time
     /// before.
     pub(super) follows_since: u64,
+    /// When it first heard of the group: packages have no age before.
+    pub(super) heard_of: u64,
     /// When it connected, Unix milliseconds.
     pub(super) connected_at: u64,
     /// What is committed too late, if somebody does that on purpose.
@@ -86,13 +95,16 @@ pub(super) struct Numbers {
 }
 
 /// Strict: a crash forgets nothing that was accepted.
-pub(super) fn options() -> MemberOptions {
-    MemberOptions {
+pub(super) fn options(settings: &Settings) -> MemberOptions {
+    let mut options = MemberOptions {
         replay_persist_every: 1,
-        // A flood does not fit.
-        pending_messages: 64,
         ..MemberOptions::default()
+    };
+    if settings.hostile {
+        // A flood does not fit.
+        options.pending_messages = 64;
     }
+    options
 }
 
 pub(super) fn varint(bytes: &mut &[u8]) -> u64 {
@@ -160,6 +172,28 @@ impl Device {
             credential: self.credential_read.1,
             epoch: self.epoch_read,
         }
+    }
+
+    /// The highest session number, durable or on its way.
+    pub(super) fn newest_session(&self) -> u64 {
+        let late = self.late.iter().flat_map(Changes::iter);
+        let mut late = late.filter_map(|change| match change {
+            Change::Put { key, value } if key == "member/device" => Some(&value[..]),
+            _ => None,
+        });
+        let record = late.next_back().unwrap_or(&self.store.0["member/device"]);
+        varint(&mut &record[1 + 32..])
+    }
+
+    /// Its store says again that no will was ever sealed.
+    pub(super) fn forget_connection(&mut self) {
+        let record = self.store.0.get_mut("member/device").unwrap();
+        let mut rest = &record[1 + 32..];
+        varint(&mut rest);
+        varint(&mut rest);
+        let end = record.len() - rest.len();
+        record.truncate(end);
+        record.push(0);
     }
 
     /// Serial of the delegation in the store, and the record.

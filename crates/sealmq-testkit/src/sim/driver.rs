@@ -11,19 +11,22 @@ use super::broker::Delivery;
 use super::device::Device;
 use super::later::options_of;
 use super::world::{Life, World};
-use super::{Dies, Sabotage};
+use super::{Dies, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
 /// The longest that a client waits for silence after a connect, milliseconds.
 const SETTLING: u64 = 5_000;
 
 /// A new process of the device with this number at the broker.
-pub(super) fn open(store: &MemoryStore, client: usize) -> Client {
-    let options = Options {
-        member: options_of(client),
+pub(super) fn open(settings: &Settings, store: &MemoryStore, client: usize) -> Client {
+    let mut options = Options {
+        member: options_of(settings, client),
         announce_credential: client.is_multiple_of(4),
         ..Options::default()
     };
+    if settings.sabotage == Sabotage::NotSealedAgain {
+        options.kept_values = None;
+    }
     let mut opened = Client::open(store, &options).unwrap();
     opened.subscribe(vec![Subscription::new("plant/#".into(), Qos::AtLeastOnce)]);
     opened
@@ -43,9 +46,13 @@ impl World {
         let this = &mut self.devices[device];
         this.load_again = false;
         this.leaving = false;
-        this.engine = open(&this.store, this.client);
         this.begun = self.now;
+        if self.settings.sabotage == Sabotage::NoConnections {
+            this.forget_connection();
+        }
+        this.engine = open(&self.settings, &this.store, this.client);
         this.drafts.clear();
+        this.values.clear();
         this.late.clear();
         // What was drawn for a commit is drawn again: none of it may serve twice.
         if !this.put_back {
@@ -73,6 +80,16 @@ impl World {
 
     fn begin_connection(&mut self, device: usize) {
         self.leave_will(device);
+        self.connect_with_will(device);
+    }
+
+    /// Connects a device that is not, with the will that its client has.
+    pub(super) fn connect_as_it_is(&mut self, device: usize) {
+        self.connect_with_will(device);
+        self.run(device);
+    }
+
+    fn connect_with_will(&mut self, device: usize) {
         let time = self.time_of(device);
         let this = &mut self.devices[device];
         this.engine.connect(time, &mut this.rng);
@@ -125,8 +142,12 @@ impl World {
                 }
                 continue;
             };
-            let life = if self.settings.sabotage == Sabotage::SentFirst && begins_session(&changes)
-            {
+            let is_late = match self.settings.sabotage {
+                Sabotage::SentFirst => begins_session(&changes),
+                Sabotage::LateMarks => super::floors::is_of_state(&changes),
+                _ => false,
+            };
+            let life = if is_late {
                 self.devices[device].late.push(changes);
                 Life::Goes
             } else {
@@ -159,6 +180,7 @@ impl World {
         let packet = this.next_packet();
         match output {
             Output::Connect(will) => {
+                this.connections += 1;
                 if let Some(will) = will {
                     self.note_will(device, will.wire);
                 }
@@ -209,7 +231,11 @@ impl World {
             Output::Event(event, token) => {
                 match event {
                     Event::Message(message) => self.accepted(device, &message),
-                    Event::Rejected { reason, .. } => self.seen.rejection(reason.name()),
+                    Event::Rejected { reason, topic } => {
+                        self.seen.rejection(reason.name());
+                        self.trace
+                            .detail(|| format!("{device} refuses {topic}: {reason:?}"));
+                    }
                     Event::Key(event) => self.noticed(device, &event),
                     _ => {}
                 }

@@ -20,6 +20,7 @@ impl World {
         // The last message is not sent again: a reader that dies just then has lost it.
         self.settings.crashes = Crashes::Never;
         self.check_conversation();
+        self.check_state();
         self.give_keys_away();
         self.check_removed();
         self.check_pool();
@@ -66,13 +67,12 @@ impl World {
             let Some(removed) = self.devices[device].removed else {
                 continue;
             };
-            let later = |m: &&super::checks::Message| {
-                let forged = m.announcement.as_deref().is_some_and(|a| self.is_forged(a));
+            let later = |m: &&super::sealed::Message| {
                 let sealed = !m.envelope.is_empty();
                 sealed
                     && m.at > self.thief.binds_from(removed, m.at) + latency
                     && m.sender != device
-                    && !forged
+                    && !m.misled
             };
             let later: Vec<_> = self.messages.iter().filter(later).collect();
             let this = &mut self.devices[device];

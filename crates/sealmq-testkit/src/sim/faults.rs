@@ -50,6 +50,8 @@ impl World {
             42 if self.dice.one_in(2) => self.withhold_welcome(device, step),
             43 | 44 => self.put_will_back(),
             45 => self.put_value_back(),
+            46 => self.withhold_lists(device, step),
+            47 if self.dice.one_in(2) => self.give_old_value(device),
             38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
             _ => {}
         }
@@ -85,6 +87,7 @@ impl World {
     pub(super) fn behave(&mut self) {
         self.trace.note("the broker behaves");
         self.broker.behave();
+        self.keep_newest();
         self.closed = 0;
         self.connect_office();
         if !self.acts() && !self.thief.is_known() {

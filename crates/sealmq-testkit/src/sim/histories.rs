@@ -29,7 +29,7 @@ impl World {
             let (_, plan) = made.unwrap();
             self.keep_office(&plan);
         };
-        let object = self.sign(&prepared.request().unwrap(), 1);
+        let object = self.sign(None, &prepared.request().unwrap(), 1);
         let now = self.now_s();
         self.authority = loop {
             if let Ok(authority) = Authority::load(&self.store) {

@@ -9,7 +9,7 @@ use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
 use sealmq_keys::Publication;
 
-use super::checks::Message;
+use super::sealed::Message;
 use super::world::World;
 use crate::stand_ins::AnyMember;
 
@@ -33,14 +33,11 @@ impl World {
         self.trace.note(&format!("{device} publishes by force"));
         self.seen.fault("a reader publishes");
         let this = &self.devices[device];
-        self.messages.push(Message {
-            sender: device,
-            at: self.now / 1000,
-            epoch,
-            announcement: this.announcement(epoch).map(<[u8]>::to_vec),
-            topic: topic.clone(),
-            envelope: envelope.clone(),
-        });
+        let announcement = this.announcement(epoch).map(<[u8]>::to_vec);
+        let id = self.draft(device, topic.clone());
+        let message = &mut self.messages[id];
+        (message.epoch, message.announcement) = (epoch, announcement);
+        message.envelope = envelope.clone();
         self.publish(Publication {
             topic,
             payload: envelope,

@@ -16,7 +16,7 @@ use super::broker::{Client, Delivery};
 use super::device::{Device, Numbers};
 use super::driver::open;
 use super::later::every_third;
-use super::wills::Kept;
+use super::state::Kept;
 use super::world::{START, World};
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
@@ -290,7 +290,7 @@ impl World {
 
     fn becomes_member(&mut self, new: Newcomer) {
         self.devices.push(Device {
-            engine: open(&new.store, new.client),
+            engine: open(&self.settings, &new.store, new.client),
             begun: self.now,
             store: new.store,
             rng: new.rng,
@@ -312,10 +312,14 @@ impl World {
             alarms: BTreeMap::new(),
             taken: (0, Vec::new()),
             drafts: VecDeque::new(),
+            reads: BTreeSet::new(),
+            values: BTreeMap::new(),
+            connections: 0,
             packet: 0,
             leaving: false,
             connected_at: 0,
             follows_since: 0,
+            heard_of: 0,
             late: Vec::new(),
             will_draft: None,
             load_again: false,

@@ -5,6 +5,7 @@ use sealmq_core::object::{CRITICAL, Extension};
 use sealmq_keys::Publication;
 use sealmq_keys::member::MemberOptions;
 
+use super::Settings;
 use super::device::options;
 use super::thief::encoded;
 use super::world::World;
@@ -28,10 +29,10 @@ pub(super) fn every_third(number: u64) -> Vec<u8> {
 }
 
 /// The options of the device with this number at the broker.
-pub(super) fn options_of(client: usize) -> MemberOptions {
+pub(super) fn options_of(settings: &Settings, client: usize) -> MemberOptions {
     MemberOptions {
         extensions: every_third(client as u64),
-        ..options()
+        ..options(settings)
     }
 }
 

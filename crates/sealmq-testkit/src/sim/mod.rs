@@ -26,8 +26,13 @@
 //! * a log that is too short or goes on with inventions is refused at a restore: nobody who was
 //!   removed is a member again, and nobody else is out;
 //! * a copy of a member's store opens no welcome that is older than the window;
-//! * a value that was accepted as retained is not accepted live, and no will after a newer one, or
-//!   after its age.
+//! * what a reader shows of a sender's state on a topic never goes back, whether it comes live or
+//!   retained, and no will comes live after a newer one, or after its age;
+//! * state counts only with kept keys and a credential of delegations that the one which the reader
+//!   has taken continues;
+//! * in the end readers that start anew, and one that joins then, read exactly the values that open;
+//!   what a publisher still has is sealed again; who joins has no event of before, and who was
+//!   removed or only publishes no key of state.
 //!
 //! Exceptions, as in spec/keys.md: epochs are compared under one delegation serial (§3), and a
 //! device whose own store was put back is enrolled anew before it has to converge.
@@ -41,6 +46,7 @@
     reason = "a panic is how a simulation reports a finding"
 )]
 
+mod absence;
 mod broker;
 mod checks;
 mod cuts;
@@ -52,14 +58,18 @@ mod floors;
 mod histories;
 mod insider;
 mod joining;
+mod keeping;
+mod late;
 mod later;
 mod office;
 mod process;
 mod report;
 mod restore;
 mod sabotage;
+mod sealed;
 mod sending;
 mod short_log;
+mod state;
 mod successor;
 mod thief;
 mod welcomes;
@@ -70,6 +80,7 @@ use rand_core::TryRng as _;
 
 use crate::fuzz::world::CountingRng;
 
+pub use absence::absence;
 pub use cuts::{History, play};
 pub use report::Report;
 
@@ -124,6 +135,18 @@ pub enum Sabotage {
     ForgottenWills,
     /// Members forget which retained values they have seen.
     ForgottenValues,
+    /// Readers forget the marks of state when they start anew.
+    ForgottenMarks,
+    /// Marks of state are durable after it was released.
+    LateMarks,
+    /// Who joins late gets as kept keys what events are sealed under.
+    SharedDerivation,
+    /// Who was removed gets the kept keys of later.
+    ForwardChain,
+    /// Publishers do not seal their values again.
+    NotSealedAgain,
+    /// Publishers forget the numbers of connections when they start anew.
+    NoConnections,
     /// Devices send before what they send rests on is durable.
     SentFirst,
     /// Devices do not wait for the retained announcements after a connect.

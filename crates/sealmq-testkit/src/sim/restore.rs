@@ -41,9 +41,15 @@ impl World {
         }
         self.trace.note("the root renews the delegation");
         let serial = self.authority.delegation_info().serial + 1;
+        // Not everybody says so, and that costs the state of before.
+        let lineage = (!self.dice.one_in(4)).then_some(&self.lineage);
+        let total = match lineage {
+            Some(_) => "delegations continued",
+            None => "delegations not continued",
+        };
         let object = self
             .root
-            .delegate(&request, serial, now, now + YEAR, Roles::ALL)
+            .delegate_on(lineage, &request, serial, now, now + YEAR, Roles::ALL)
             .unwrap();
         let plan = self
             .authority
@@ -52,6 +58,7 @@ impl World {
             self.show_successor();
             self.backups.delegation_ends = false;
             self.seen.total("delegations renewed");
+            self.seen.total(total);
         }
     }
 

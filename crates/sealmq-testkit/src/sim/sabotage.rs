@@ -41,6 +41,15 @@ impl World {
             }
             // They forget, and the broker tries it, more often than by chance.
             Sabotage::ForgottenWills if step.is_multiple_of(5) => self.put_will_back(),
+            Sabotage::NoConnections if step.is_multiple_of(25) => {
+                let device = self.dice.index(self.devices.len());
+                self.value_after_will(device);
+                self.put_will_back();
+            }
+            Sabotage::ForgottenMarks | Sabotage::LateMarks if step.is_multiple_of(5) => {
+                let device = self.dice.index(self.devices.len());
+                self.give_old_value(device);
+            }
             Sabotage::ForgottenValues if step.is_multiple_of(5) => self.put_value_back(),
             Sabotage::Jump if step == PUT_BACK => {
                 let schedule = encoded(&group().schedule);
@@ -77,7 +86,7 @@ impl World {
         for device in self.devices.iter_mut().filter(|d| d.removed.is_some()) {
             match self.settings.sabotage {
                 Sabotage::LeakedStore => {
-                    device.engine = open(&store, 0);
+                    device.engine = open(&self.settings, &store, 0);
                 }
                 Sabotage::LeakedKeys => {
                     let states = store.0.iter().filter(|(key, _)| key.ends_with("/state"));

@@ -1,33 +1,37 @@
-//! What devices seal, and the checks of it.
+//! What devices send: events, and values that the broker keeps.
 
 use sealmq_client::{Draft, Qos};
-use sealmq_core::KeyId;
 use sealmq_keys::Publication;
 
-use super::checks::Message;
 use super::world::World;
 
-impl World {
-    /// A message that nobody has sealed yet; its text is its number.
-    pub(super) fn draft(&mut self, device: usize) -> usize {
-        let id = self.messages.len();
-        self.messages.push(Message {
-            sender: device,
-            at: self.now / 1000,
-            epoch: 0,
-            announcement: None,
-            topic: format!("plant/{}", id % 3),
-            envelope: Vec::new(),
-        });
-        id
-    }
+/// Topics that have several publishers.
+const SHARED: u64 = 3;
 
+impl World {
     /// Gives a message to a device's client; `false` if it refuses it, or its process dies.
     pub(super) fn send(&mut self, device: usize) -> bool {
-        let id = self.draft(device);
-        let topic = self.messages[id].topic.clone();
+        let retain = self.dice.one_in(4);
+        self.send_as(device, retain)
+    }
+
+    /// An event, or a value: of a topic of its own, or of one that others publish on, too.
+    pub(super) fn send_as(&mut self, device: usize, retain: bool) -> bool {
+        let own = retain && self.dice.one_in(2);
+        let topic = if own {
+            own_topic(device)
+        } else {
+            format!("plant/{}", self.messages.len() as u64 % SHARED)
+        };
+        self.send_on(device, topic, retain)
+    }
+
+    /// The same on this topic.
+    pub(super) fn send_on(&mut self, device: usize, topic: String, retain: bool) -> bool {
+        let id = self.draft(device, topic.clone());
+        self.messages[id].retain = retain;
         let mut draft = Draft::new(topic, id.to_string().into()).unwrap();
-        draft.retain = self.dice.one_in(4);
+        draft.retain = retain;
         if self.dice.one_in(4) {
             draft.qos = Qos::AtMostOnce;
         }
@@ -39,43 +43,39 @@ impl World {
         self.run(device) && self.seen.refused == refused
     }
 
-    /// A device has sent this, perhaps once more.
+    /// A device has sent this: a draft, perhaps once more, or a value that it sealed again.
     pub(super) fn note_sent(&mut self, device: usize, sent: &Publication) {
-        let id = self.devices[device].drafts.front().map(|(_, id)| *id);
-        if self.note_sealed(device, id.unwrap_or(usize::MAX), &sent.payload) {
-            self.devices[device].drafts.pop_front();
+        if self.is_sealed_before(&sent.payload) {
+            return self.seen.total("sent again");
+        }
+        let drafts = &mut self.devices[device].drafts;
+        let front = drafts.front().map(|(_, id)| *id).filter(|id| {
+            let draft = &self.messages[*id];
+            (&draft.topic, draft.retain) == (&sent.topic, sent.retain)
+        });
+        let id = if let Some(id) = front {
+            drafts.pop_front();
             self.seen.total("sealed");
+            id
         } else {
-            self.seen.total("sent again");
+            let value = self.devices[device].values.get(&sent.topic);
+            let value = value.filter(|_| sent.retain).copied();
+            let id = self.draft(device, sent.topic.clone());
+            self.messages[id].text = value.expect("nobody asked for what a device sends");
+            self.messages[id].retain = true;
+            self.seen.total("values sealed again");
+            id
+        };
+        if sent.retain {
+            let text = self.messages[id].text;
+            let values = &mut self.devices[device].values;
+            values.insert(sent.topic.clone(), text);
         }
+        self.note_sealed(device, id, &sent.payload);
     }
+}
 
-    /// What a device sealed, after its commit: checked, and kept to compare. Whether it is new.
-    pub(super) fn note_sealed(&mut self, device: usize, id: usize, envelope: &[u8]) -> bool {
-        if !self.check_nonce(envelope, id) {
-            return false;
-        }
-        // Behind the version.
-        let key = KeyId(envelope[1..9].try_into().unwrap());
-        let (epoch, announcement) = self.devices[device].named(key).unwrap();
-        let announcement = announcement.to_vec();
-        self.check_sealed(device, Some(&announcement));
-        self.check_settled(device);
-        let message = &mut self.messages[id];
-        message.at = self.now / 1000;
-        message.epoch = epoch;
-        message.announcement = Some(announcement);
-        message.envelope = envelope.to_vec();
-        true
-    }
-
-    /// Nothing is sealed before what the broker sends at a connect has arrived.
-    fn check_settled(&self, device: usize) {
-        let this = &self.devices[device];
-        let early = this.connected_at == self.now && self.broker.announces(this.client);
-        assert!(
-            !early,
-            "{device} seals while announcements are on their way, since it has just connected"
-        );
-    }
+/// Where nobody else publishes.
+pub(super) fn own_topic(device: usize) -> String {
+    format!("plant/of/{device}")
 }

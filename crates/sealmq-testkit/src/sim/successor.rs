@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_authority::{Authority, Lineage};
+use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{Kind, Object};
-use sealmq_keys::{Delegation, ReservedTopic};
+use sealmq_keys::objects::{CONTINUES, Continuation};
+use sealmq_keys::{Delegation, ReservedTopic, VerifiedDelegation};
 
 use super::Sabotage;
 use super::broker::Only;
@@ -16,6 +19,8 @@ struct Delegated {
     not_after: u64,
     /// The keys of the one before were stolen.
     recovery: bool,
+    /// The lowest serial whose state goes on.
+    since: u32,
     object: Vec<u8>,
 }
 
@@ -24,28 +29,27 @@ struct Delegated {
 pub(super) struct Delegations(BTreeMap<u32, Delegated>);
 
 impl Delegations {
-    /// A new key means that the one before was stolen: here others are kept.
-    pub(super) fn note(&mut self, object: &[u8]) {
-        if self
-            .0
-            .values()
-            .next_back()
-            .is_some_and(|newest| newest.object == object)
-        {
-            return;
+    /// A new key means that the one before was stolen, if nothing is continued. `false` if it was known.
+    pub(super) fn note(&mut self, object: &[u8]) -> bool {
+        if self.0.values().any(|known| known.object == object) {
+            return false;
         }
         let parsed = Object::parse(object, Kind::Delegation).unwrap();
-        let (delegation, _) = parsed.decode::<Delegation<'_>>().unwrap();
+        let (delegation, extensions) = parsed.decode::<Delegation<'_>>().unwrap();
+        let continuation = extensions.read::<Continuation<'_>>(CONTINUES).unwrap();
         let key = delegation.keys.iter().next().unwrap().key;
         let before = self.0.range(..delegation.serial).next_back();
         let recovery = before.is_some_and(|(_, before)| before.key != key);
+        let recovery = recovery && continuation.is_none();
         let delegated = Delegated {
             key,
             not_after: delegation.not_after,
             recovery,
+            since: continuation.map_or(delegation.serial, |of| of.since),
             object: object.to_vec(),
         };
         self.0.insert(delegation.serial, delegated);
+        true
     }
 
     pub(super) fn object(&self, serial: u32) -> &[u8] {
@@ -58,6 +62,11 @@ impl Delegations {
         old < new && self.0.range(since).any(|(_, delegated)| delegated.recovery)
     }
 
+    /// Whether state of `old` goes on for who has taken `new`.
+    pub(super) fn continues(&self, new: u32, old: u32) -> bool {
+        (self.0[&new].since..=new).contains(&old)
+    }
+
     fn end(&self, serial: u32) -> u64 {
         self.0[&serial].not_after
     }
@@ -67,6 +76,12 @@ impl Delegations {
 pub(super) fn serial_of(object: &[u8]) -> u32 {
     let mut fields = &object[2 + 16..];
     super::device::varint(&mut fields) as u32
+}
+
+/// What an authority acts under.
+pub(super) fn delegation_of(authority: &Authority) -> VerifiedDelegation {
+    let root = VerifyingKey::from_bytes(authority.root_key()).unwrap();
+    VerifiedDelegation::verify(authority.delegation(), &root).unwrap()
 }
 
 /// Readers go on for grace and skew (spec/keys.md §8).
@@ -135,7 +150,17 @@ impl World {
 
     /// After each commit of the authority's: what it acts under.
     pub(super) fn note_delegated(&mut self) {
-        self.published.delegations.note(self.authority.delegation());
+        if !self.published.delegations.note(self.authority.delegation()) {
+            return;
+        }
+        let delegation = delegation_of(&self.authority);
+        if delegation.continues(delegation.serial().saturating_sub(1)) {
+            self.continued = Some(self.lineage.clone());
+            self.lineage.append(&delegation);
+        } else {
+            self.continued = None;
+            self.lineage = Lineage::begin(&delegation);
+        }
     }
 
     /// After each commit of a device: which delegation it has taken.

@@ -82,7 +82,9 @@ impl World {
         let delegation = twin.delegation().to_vec();
         let serial = twin.delegation_info().serial;
         let end = now + 20 * YEAR;
-        let longer = self.root.delegate(&request, serial, now, end, Roles::ALL);
+        let lineage = self.continued.as_ref();
+        let root = &self.root;
+        let longer = root.delegate_on(lineage, &request, serial, now, end, Roles::ALL);
         let longer = longer.unwrap();
         // Its length is written before it.
         assert_eq!(delegation.len(), longer.len());

@@ -137,7 +137,7 @@ impl World {
             } else {
                 issued_at
             };
-            let age = time.abs_diff(made);
+            let age = time.abs_diff(made.max(this.heard_of / 1000));
             // Unconfirmed ones are issued again under a renewed delegation, too.
             let again = fields.generation <= installed.0.1 && fields.package_number > installed.1;
             let limit = if again { AGAIN } else { SHORTEST };

@@ -1,25 +1,17 @@
 //! Wills: sealed at connecting, delivered when the broker likes, kept by it for ever, and put back
 //! over whatever is newer (spec/envelope.md §9).
 
-use std::collections::BTreeMap;
-
-use sealmq_client::{Message as Incoming, Qos, Will, Wire};
+use sealmq_client::{Qos, Will, Wire};
+use sealmq_core::replay::Record;
 use sealmq_keys::Publication;
 use sealmq_keys::member::Properties;
 
 use super::Sabotage;
 use super::device::Device;
+use super::floors::WORDS;
 use super::office::group;
+use super::sending::own_topic;
 use super::world::World;
-
-/// What a reader remembers here of kept messages, to compare.
-#[derive(Default, Clone)]
-pub(super) struct Kept {
-    /// The newest will that it accepted, by sender.
-    wills: BTreeMap<usize, usize>,
-    /// Accepted as retained values.
-    retained: std::collections::BTreeSet<usize>,
-}
 
 impl World {
     /// A will for the connection that begins, for some of those who can say when they sealed it.
@@ -27,18 +19,59 @@ impl World {
         self.fire_will(device);
         let this = &self.devices[device];
         let wanted = self.settings.hostile && this.has_clock && this.access.may_publish();
-        let draft = (wanted && self.dice.one_in(3)).then(|| self.draft(device));
+        let draft = (wanted && self.dice.one_in(3)).then(|| {
+            let topic = format!("plant/{}", self.messages.len() % 3);
+            let id = self.draft(device, topic);
+            self.messages[id].will = true;
+            self.messages[id].retain = self.dice.one_in(2);
+            id
+        });
         let will = draft.map(|id| Will {
             topic: self.messages[id].topic.clone().into(),
             payload: id.to_string().into(),
             qos: Qos::AtLeastOnce,
-            retain: self.dice.one_in(2),
+            retain: self.messages[id].retain,
             properties: Properties::default(),
             delay: None,
         });
         let this = &mut self.devices[device];
         this.will_draft = draft;
         this.engine.set_will(will).unwrap();
+    }
+
+    /// A retained will where the device alone publishes; the broker sets it free, and the process
+    /// ends. The next one connects without a will, and publishes a value.
+    pub(super) fn value_after_will(&mut self, device: usize) {
+        let this = &self.devices[device];
+        if !this.has_clock || !this.access.may_publish() || this.asleep > self.broker.step {
+            return;
+        }
+        let id = self.draft(device, own_topic(device));
+        let message = &mut self.messages[id];
+        (message.will, message.retain) = (true, true);
+        let will = Will {
+            topic: own_topic(device).into(),
+            payload: id.to_string().into(),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+            properties: Properties::default(),
+            delay: None,
+        };
+        self.disconnect(device);
+        self.devices[device].will_draft = Some(id);
+        self.devices[device].engine.set_will(Some(will)).unwrap();
+        self.connect_as_it_is(device);
+        self.pass_seconds(6);
+        let will = self.devices[device].will.take();
+        self.load(device);
+        if let Some(will) = will {
+            self.publish(will);
+        }
+        self.devices[device].will_draft = None;
+        self.connect_as_it_is(device);
+        self.pass_seconds(6);
+        self.send_on(device, own_topic(device), true);
+        self.flow();
     }
 
     /// The broker has it from now on.
@@ -49,6 +82,7 @@ impl World {
             payload: wire.payload.to_vec(),
             retain: wire.retain,
         };
+        assert!(!self.is_sealed_before(&will.payload));
         self.note_sealed(device, id, &will.payload);
         self.seen.total("wills sealed");
         self.wills.push((id, will.clone()));
@@ -82,7 +116,8 @@ impl World {
                 continue;
             }
             if self.settings.sabotage == Sabotage::ForgottenWills {
-                self.forget_replays(device);
+                // Marks would tell of all wills but the passing ones.
+                self.forget_replays(device, |record| !matches!(record, Record::Topic(_)));
             }
             let retain = self.dice.one_in(2);
             self.broker.inject(client, &topic, &payload, retain);
@@ -94,16 +129,14 @@ impl World {
         for device in 0..self.devices.len() {
             let this = &self.devices[device];
             let client = this.client;
-            let window = u64::from(group().policy.window);
             let newest = this.kept.retained.last().map(|id| &self.messages[*id]);
-            let newest = newest.filter(|message| message.epoch + window >= this.epoch());
             let Some(message) = newest.filter(|_| self.broker.clients[client].online) else {
                 continue;
             };
             let (topic, envelope) = (message.topic.clone(), message.envelope.clone());
             self.seen.fault("retained value as live");
             if self.settings.sabotage == Sabotage::ForgottenValues {
-                self.forget_replays(device);
+                self.forget_replays(device, |_| true);
             }
             self.broker.inject(client, &topic, &envelope, false);
         }
@@ -114,54 +147,19 @@ impl World {
         let will = &self.messages[id];
         let newer = |device: &Device| {
             let newest = device.kept.wills.get(&will.sender);
-            newest.is_some_and(|newest| *newest > id)
-                && device.epoch() <= will.epoch + u64::from(group().policy.window)
+            newest.is_some_and(|(_, newest)| *newest > will.turn)
         };
         self.now / 1000 <= will.at + u64::from(group().policy.will_age)
             && self.devices.iter().any(newer)
     }
 
-    fn forget_replays(&mut self, device: usize) {
+    fn forget_replays(&mut self, device: usize, forgets: fn(&Record<WORDS>) -> bool) {
         let store = &mut self.devices[device].store;
-        store.0.retain(|key, _| !key.starts_with("replay/"));
+        store.0.retain(|key, value| {
+            let is_forgotten = || forgets(&Record::decode(&value[1..]).unwrap());
+            !(key.starts_with("replay/") && is_forgotten())
+        });
         self.load(device);
         self.connect(device);
-    }
-
-    /// What was kept does not come again as an event, and no will after a newer one.
-    pub(super) fn check_kept(&mut self, device: usize, received: &Incoming, id: usize) {
-        let sender = self.messages[id].sender;
-        let late = self.messages[id].at + u64::from(group().policy.will_age + group().policy.skew);
-        let this: &mut Device = &mut self.devices[device];
-        if received.retained {
-            this.kept.retained.insert(id);
-        } else {
-            let new = !this.kept.retained.contains(&id);
-            assert!(new, "{device} accepts {id} live, which it had as retained");
-        }
-        if !received.will {
-            return;
-        }
-        let newest = this.kept.wills.get(&sender).copied();
-        let new = match newest {
-            Some(newest) if received.retained => id >= newest,
-            Some(newest) => id > newest,
-            None => true,
-        };
-        assert!(
-            new,
-            "{device} accepts will {id} of {sender} after {newest:?}"
-        );
-        this.kept.wills.insert(sender, id);
-        assert!(
-            !this.has_clock || self.now / 1000 <= late,
-            "{device} accepts will {id} after its age"
-        );
-        let how = if received.retained {
-            "retained"
-        } else {
-            "live"
-        };
-        self.seen.total(&format!("wills accepted, {how}"));
     }
 }

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use sealmq_authority::office::Office;
-use sealmq_authority::{Authority, RootKey};
+use sealmq_authority::{Authority, Lineage, RootKey};
 use sealmq_core::object::Access;
 use sealmq_keys::{Changes, Publication};
 
 use super::broker::{Broker, Client};
-use super::checks::{Message, Published};
+use super::checks::Published;
 use super::device::Device;
 use super::joining::Newcomer;
 use super::report::{Report, Trace};
 use super::restore::Backups;
+use super::sealed::{Message, Session};
+use super::successor::delegation_of;
 use super::thief::Thief;
 use super::{Crashes, Dice, Dies, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
@@ -69,6 +71,14 @@ pub(super) struct World {
     pub(super) newcomers: Vec<Newcomer>,
     /// Header and so key and nonce of every envelope, with its message.
     pub(super) headers: BTreeMap<Vec<u8>, usize>,
+    /// By encapsulated key.
+    pub(super) sessions: BTreeMap<[u8; 32], Session>,
+    /// Envelopes by sender, session number and counter.
+    pub(super) places: BTreeMap<(usize, u64, u64), Vec<usize>>,
+    /// What the root keeps of delegations, to continue them.
+    pub(super) lineage: Lineage,
+    /// The same when the newest delegation was signed, if that continues it.
+    pub(super) continued: Option<Lineage>,
     /// Until this step epochs follow fast.
     pub(super) hurry: u64,
     /// All wills that the broker was ever given, with their messages' numbers.
@@ -97,6 +107,7 @@ impl World {
     pub(super) fn with(settings: &Settings, authority: Authority, held: Held) -> Self {
         let mut broker = Broker::new(settings.hostile, authority.prefix());
         broker.clients.push(Client::default());
+        let lineage = Lineage::begin(&delegation_of(&authority));
         Self {
             settings: *settings,
             trace: Trace::new(settings.seed),
@@ -126,6 +137,10 @@ impl World {
             died: Vec::new(),
             newcomers: Vec::new(),
             headers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            places: BTreeMap::new(),
+            lineage,
+            continued: None,
             hurry: 0,
             wills: Vec::new(),
         }
@@ -302,6 +317,9 @@ impl World {
                 self.remove(&[device, other]);
             }
             14 if self.dice.one_in(2) => self.heal(),
+            15 if self.calm_since.is_none() && self.dice.one_in(2) => {
+                self.switch_off(device, step);
+            }
             _ => {}
         }
     }

@@ -1,12 +1,15 @@
 //! Envelopes by hand, right ones and wrong ones: the real code would not make the wrong ones, and
 //! keeps to itself what the vectors show.
 
+use sealmq_core::Credential;
 use sealmq_core::crypto::{Digest, MessageKey, Secret, SignatureContext, sha256};
+use sealmq_core::object::Kind;
+use sealmq_keys::kept_name;
 
 use super::group::Epoch;
-use super::hpke;
+use super::hpke::{self, Psk};
 use super::json::{Json, object};
-use super::world::{CredentialPlan, NOW, NOW_MS, hash, identity, secret};
+use super::world::{CredentialPlan, NOW, NOW_MS, fields_of, hash, identity, secret};
 
 /// The flags of spec/envelope.md §4.
 pub(crate) mod flag {
@@ -90,6 +93,7 @@ pub(crate) fn properties_json(properties: &[Property]) -> Json {
 pub(crate) struct Session {
     /// 0x11; its lower half is the suite.
     pub(crate) form: u8,
+    /// H; K' for state.
     pub(crate) announcement: Digest,
     pub(crate) enc: [u8; 32],
     pub(crate) message_key: [u8; 32],
@@ -102,13 +106,23 @@ impl Session {
         let seed = secret(&format!("seed of session {label}"));
         let group_key = epoch.reader.group_key_pair().public();
         let psk = epoch.reader.psk();
-        Self::with_seed(&group_key.0, psk.secret(), &epoch.hash, &seed).unwrap()
+        let psk = Psk::Epoch(psk.secret());
+        Self::with_seed(&group_key.0, psk, &epoch.hash, &seed).unwrap()
+    }
+
+    /// A session for state, under the kept keys of a healing epoch.
+    pub(crate) fn start_kept(epoch: &Epoch, label: &str) -> Self {
+        let seed = secret(&format!("seed of state session {label}"));
+        let kept_key = epoch.reader.kept().key_pair().public();
+        let psk = epoch.reader.psk().kept();
+        let (psk, name) = (Psk::Kept(psk.secret()), kept_name(&epoch.hash));
+        Self::with_seed(&kept_key.0, psk, &name, &seed).unwrap()
     }
 
     /// `None` for a group key of low order.
     pub(crate) fn with_seed(
         group_key: &[u8; 32],
-        psk: &Secret,
+        psk: Psk<'_>,
         announcement: &Digest,
         seed: &Secret,
     ) -> Option<Self> {
@@ -206,6 +220,8 @@ pub(crate) struct Message {
     pub(crate) number: u64,
     pub(crate) sent_at: Option<u64>,
     pub(crate) sequence: Option<u64>,
+    /// Of retained values; others do not have it.
+    pub(crate) connection: u64,
     pub(crate) credential: Option<Vec<u8>>,
     pub(crate) properties: Vec<Property>,
     pub(crate) payload: Vec<u8>,
@@ -227,13 +243,27 @@ impl Message {
             | bit(self.will, flag::WILL)
     }
 
+    /// Those that may be absent, with their names.
+    pub(crate) fn numbers(&self) -> [(&'static str, Option<u64>); 3] {
+        let connection = self.connection();
+        [
+            ("sent_at", self.sent_at),
+            ("sequence", self.sequence),
+            ("connection", connection),
+        ]
+    }
+
+    pub(crate) fn connection(&self) -> Option<u64> {
+        (self.retain && !self.will).then_some(self.connection)
+    }
+
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut out = vec![self.flags()];
         out.extend(varint(self.sender.into()));
         out.push(self.hint);
         out.extend(varint(self.number));
-        for value in self.sent_at.iter().chain(&self.sequence) {
-            out.extend(varint(*value));
+        for value in self.numbers().iter().filter_map(|(_, value)| *value) {
+            out.extend(varint(value));
         }
         if let Some(credential) = &self.credential {
             out.extend(blob(credential));
@@ -257,6 +287,8 @@ impl Message {
 pub(crate) struct Draft {
     pub(crate) session: Session,
     pub(crate) epoch: u64,
+    /// K: in a session for state.
+    pub(crate) kept: Option<Digest>,
     pub(crate) counter: u32,
     pub(crate) topic: String,
     pub(crate) name: &'static str,
@@ -271,6 +303,7 @@ impl Draft {
         Self {
             session: Session::start(epoch, &format!("{} {session}", sender.name)),
             epoch: epoch.number,
+            kept: None,
             counter: 0,
             topic: "plant/a/temp".to_owned(),
             name: sender.name,
@@ -282,6 +315,7 @@ impl Draft {
                 number: NOW,
                 sent_at: Some(NOW_MS),
                 sequence: None,
+                connection: 0,
                 credential: None,
                 properties: vec![],
                 payload: b"21.5C".to_vec(),
@@ -290,6 +324,26 @@ impl Draft {
                 will: false,
             },
         }
+    }
+
+    /// A retained value under the kept keys of a healing epoch.
+    pub(crate) fn value(epoch: &Epoch, sender: &CredentialPlan, session: &str) -> Self {
+        let value = Self::new(epoch, sender, session).change(|d| {
+            d.session = Session::start_kept(epoch, &format!("{} {session}", sender.name));
+            (d.kept, d.message.retain) = (Some(epoch.hash), true);
+        });
+        value.under(sender.object())
+    }
+
+    /// Made under this credential, which travels inside.
+    pub(crate) fn under(&self, credential: Vec<u8>) -> Self {
+        let fields: Credential<'_> = fields_of(&credential, Kind::Credential);
+        let serial = fields.credential_serial;
+        let hash = hash(&credential);
+        self.change(|d| {
+            (d.credential_serial, d.message.hint) = (serial, (serial % 128) as u8);
+            (d.credential_hash, d.message.credential) = (hash, Some(credential));
+        })
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Self)) -> Self {
@@ -329,11 +383,17 @@ impl Draft {
     /// What the application receives.
     pub(crate) fn expected(&self) -> Json {
         let m = &self.message;
-        let mut out = object! {
-            epoch: self.epoch, sender: m.sender, name: self.name, credential_serial: self.credential_serial,
-            session_number: m.number, counter: self.counter,
+        let mut out = match self.kept {
+            Some(kept) => object! { kept: kept },
+            None => object! { epoch: self.epoch },
         };
-        for (name, value) in [("sent_at", m.sent_at), ("sequence", m.sequence)] {
+        out = out
+            .with("sender", m.sender)
+            .with("name", self.name)
+            .with("credential_serial", self.credential_serial)
+            .with("session_number", m.number)
+            .with("counter", self.counter);
+        for (name, value) in m.numbers() {
             if let Some(value) = value {
                 out = out.with(name, value);
             }

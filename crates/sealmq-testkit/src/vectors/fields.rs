@@ -1,17 +1,17 @@
 //! The decoded fields of objects as they stand in the vectors: the names of the spec, in wire order.
 
-use sealmq_core::crypto::Digest;
+use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::Extensions;
 use sealmq_core::object::Kind;
 use sealmq_core::object::decode_prefix;
 use sealmq_core::{Credential, DomainId, GroupId};
 use sealmq_keys::{
-    Announcement, Confirmation, Delegation, EnrolmentRequest, Head, HeartbeatFields, KeyPackage,
-    NonceAnswerFields, Policy, WelcomeFields,
+    Announcement, Confirmation, Delegation, EnrolmentRequest, Head, HeartbeatFields,
+    KeptKeysFields, KeyPackage, NonceAnswerFields, Policy, VerifiedDelegation, WelcomeFields,
 };
 
 use super::json::{Json, object};
-use super::world::{WelcomeBody, body, fields_of};
+use super::world::{Continued, WelcomeBody, body, continued_json, fields_of};
 
 pub(crate) fn delegation(f: &Delegation<'_>) -> Json {
     let keys = f
@@ -68,7 +68,7 @@ pub(crate) fn policy(p: &Policy) -> Json {
     object! {
         window: p.window, lease: p.lease, grace: p.grace, freshness: p.freshness, skew: p.skew, padding: p.padding,
         bucket: p.bucket, session_messages: p.session_messages, session_bytes: p.session_bytes,
-        session_seconds: p.session_seconds, will_age: p.will_age,
+        session_seconds: p.session_seconds, will_age: p.will_age, kept: p.kept,
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn announcement(announcement: &Announcement<'_>) -> Json {
         group: f.group.0, name: Json::text(f.name), epoch: f.epoch, salt: f.salt, previous: f.previous,
         healing_epoch: f.healing_epoch, healing: f.healing, issued_at: f.issued_at, not_after: f.not_after,
         policy: policy(&f.policy), filters: Json::Array(f.filters.iter().map(Json::text).collect()),
-        group_key: f.group_key.0, psk_check: f.psk_check, refused: f.refused,
+        group_key: f.group_key.0, psk_check: f.psk_check, kept_key: Json::hex(f.kept_key), refused: f.refused,
         generations: Json::Array(generations.collect()), covers: Json::Array(covers.collect()),
     }
 }
@@ -138,6 +138,35 @@ pub(crate) fn confirmation(f: &Confirmation<'_>) -> Json {
     object! { domain: f.domain.0, member: f.member.0, entries: Json::Array(entries.collect()) }
 }
 
+/// The body of kept keys, as it is encoded.
+pub(crate) type KeptKeysBody<'a> = (KeptKeysFields, &'a [u8]);
+
+pub(crate) fn kept_keys((f, mut entries): KeptKeysBody<'_>) -> Json {
+    let mut list = vec![];
+    while !entries.is_empty() {
+        let ((epoch, kept), rest) = decode_prefix::<(u64, Digest)>(entries).unwrap();
+        let (sealed, rest) = rest.split_at(80);
+        list.push(object! { epoch: epoch, kept: kept, sealed: Json::hex(sealed) });
+        entries = rest;
+    }
+    object! {
+        domain: f.domain.0, serial: f.serial, signer: f.signer, group: f.group.0, epoch: f.epoch,
+        newest: f.newest, entries: Json::Array(list),
+    }
+}
+
+/// What a delegation says of those before it.
+pub(crate) fn continued(object: &[u8]) -> Option<Json> {
+    let root = fields_of::<Delegation<'_>>(object, Kind::Delegation).root_key;
+    let root = VerifyingKey::from_bytes(&root).ok()?;
+    let verified = VerifiedDelegation::verify(object, &root).ok()?;
+    let found = verified.continuation(object)?;
+    Some(continued_json(&Continued {
+        since: found.since,
+        issuers: found.issuers.iter().collect(),
+    }))
+}
+
 /// The body of a join refusal, as it is encoded.
 pub(crate) type RefusalBody = (DomainId, u32, u8, Digest, u8);
 
@@ -165,6 +194,7 @@ pub(crate) fn extensions(bytes: &[u8]) -> Json {
         8 => behind::<NonceAnswerFields>(body),
         9 => behind::<EnrolmentRequest<'_>>(body),
         11 => behind::<Confirmation<'_>>(body),
+        13 => behind::<KeptKeysBody<'_>>(body),
         _ => behind::<RefusalBody>(body),
     };
     let list = list

@@ -1,9 +1,11 @@
 //! The authority's side of one group: draws epochs, makes announcements and welcomes, right ones
 //! and wrong ones.
 
+mod kept;
 mod welcome;
 
-pub(crate) use welcome::{welcome_aad, welcome_aad_with, welcome_info, welcome_object};
+pub(crate) use kept::{Held, KeptEntry, KeptList, seal_entry};
+pub(crate) use welcome::{brought, welcome_aad, welcome_aad_with, welcome_info, welcome_object};
 
 use sealmq_core::crypto::{IdentityKey, KemPublicKey};
 use sealmq_core::object::{Extensions, FORM_SUITE_1, Signer};
@@ -15,7 +17,10 @@ use crate::vectors::prelude::*;
 /// An epoch that was announced.
 pub(crate) struct Epoch {
     pub(crate) number: u64,
+    pub(crate) serial: u32,
     pub(crate) healing: bool,
+    /// How many kept epochs its policy keeps.
+    pub(crate) kept: u8,
     pub(crate) reader: ReaderSecret,
     pub(crate) announcement: Vec<u8>,
     pub(crate) hash: Digest,
@@ -42,6 +47,8 @@ pub(crate) struct Draft {
     /// Announced in the place of the one that follows from `reader`.
     pub(crate) group_key: Option<[u8; 32]>,
     pub(crate) psk_check: Option<[u8; 32]>,
+    /// Announced in the place of the one that follows from `reader`.
+    pub(crate) kept_key: Option<Vec<u8>>,
     pub(crate) refused: Digest,
     pub(crate) generations: Vec<Generation>,
     /// For each generation the nodes of its cover.
@@ -50,6 +57,21 @@ pub(crate) struct Draft {
     pub(crate) extensions: Vec<u8>,
     /// What is wrapped for the readers' half in the place of `reader`.
     pub(crate) wrapped: Option<Secret>,
+}
+
+impl Draft {
+    /// Whether a kept epoch begins.
+    pub(crate) const fn heals(&self) -> bool {
+        self.kind == 1
+    }
+
+    fn kept_key(&self) -> Vec<u8> {
+        match &self.kept_key {
+            Some(key) => key.clone(),
+            None if self.heals() => self.reader.kept().key_pair().public().0.to_vec(),
+            None => vec![],
+        }
+    }
 }
 
 /// A group with one tree.
@@ -127,7 +149,7 @@ impl Group {
     }
 
     /// The last healing epoch before `epoch`, and the hash of its announcement.
-    fn healing_before(&self, epoch: u64) -> (u64, Digest) {
+    pub(crate) fn healing_before(&self, epoch: u64) -> (u64, Digest) {
         let mut before = self.epochs.iter().rev();
         let before = before.find(|e| e.healing && e.number < epoch);
         before.map_or((0, Digest::ZERO), |e| (e.number, e.hash))
@@ -164,6 +186,7 @@ impl Group {
             reader: ReaderSecret::new(secret(&format!("reader secret of {} {epoch}", self.label))),
             group_key: None,
             psk_check: None,
+            kept_key: None,
             refused: Digest::ZERO,
             generations: vec![first],
             covers: vec![if healing {
@@ -184,8 +207,14 @@ impl Group {
         self.announced(draft, announcement)
     }
 
-    /// A scheduled rotation.
+    /// A scheduled rotation; the first epoch heals, as that of every group does.
     pub(crate) fn rotate(&mut self) -> &Epoch {
+        let draft = self.draft(self.epochs.is_empty());
+        self.accept(draft)
+    }
+
+    /// A first epoch that does not heal, as no authority begins a group.
+    pub(crate) fn begin_ordinary(&mut self) -> &Epoch {
         let draft = self.draft(false);
         self.accept(draft)
     }
@@ -209,7 +238,9 @@ impl Group {
         let filters: Vec<&str> = draft.filters.iter().map(String::as_str).collect();
         let (filters, generations) = (elements(&filters), elements(&draft.generations));
         let extensions: Extensions<'_> = List::from_encoded(&draft.extensions).unwrap();
-        let head = body(&(self.head_fields(draft, &filters, &generations), extensions));
+        let kept_key = draft.kept_key();
+        let fields = self.head_fields(draft, &filters, &generations, &kept_key);
+        let head = body(&(fields, extensions));
         let hash = sha256(&[&[FORM_SUITE_1, Kind::Announcement as u8], &head]);
         (head, hash)
     }
@@ -219,6 +250,7 @@ impl Group {
         draft: &'a Draft,
         filters: &'a [u8],
         generations: &'a [u8],
+        kept_key: &'a [u8],
     ) -> Head<'a> {
         let psk = draft.reader.psk();
         Head {
@@ -241,6 +273,7 @@ impl Group {
                 .group_key
                 .map_or_else(|| draft.reader.group_key_pair().public(), KemPublicKey),
             psk_check: draft.psk_check.unwrap_or_else(|| psk.check()),
+            kept_key,
             refused: draft.refused,
             generations: List::from_encoded(generations).unwrap(),
         }
@@ -310,7 +343,9 @@ impl Group {
     fn announced(&mut self, draft: Draft, announcement: Vec<u8>) -> &Epoch {
         self.epochs.push(Epoch {
             number: draft.epoch,
-            healing: draft.kind == 1,
+            serial: draft.serial,
+            kept: draft.policy.kept,
+            healing: draft.heals(),
             hash: hash(&announcement),
             reader: draft.reader,
             announcement,
@@ -328,7 +363,8 @@ impl Group {
     fn really_sign(&self, draft: &Draft) -> Vec<u8> {
         let filters: Vec<&str> = draft.filters.iter().map(String::as_str).collect();
         let (filters, generations) = (elements(&filters), elements(&draft.generations));
-        let head = self.head_fields(draft, &filters, &generations);
+        let kept_key = draft.kept_key();
+        let head = self.head_fields(draft, &filters, &generations, &kept_key);
         let key = |node: &u32| CoverKey {
             node: *node,
             key: self.node_key(*node, draft.epoch),

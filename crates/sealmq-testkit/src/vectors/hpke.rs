@@ -8,6 +8,7 @@ use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
 use sealmq_core::crypto::{
     Digest, KemId, KemKeyPair, KemPublicKey, Secret, SessionPsk, expand, extract,
 };
+use sealmq_keys::KeptPsk;
 
 use crate::stand_ins::Once;
 
@@ -18,23 +19,45 @@ pub(crate) struct SessionValues {
     pub(crate) base_nonce: [u8; 12],
 }
 
-/// SetupPSKS and the two exports (spec/envelope.md §6). `None` for a group key of low order.
+/// What sessions take the psk of HPKE from.
+#[derive(Clone, Copy)]
+pub(crate) enum Psk<'a> {
+    /// The psk of an epoch: for events.
+    Epoch(&'a Secret),
+    /// The kept psk, which it is already: for state.
+    Kept(&'a Secret),
+}
+
+impl Psk<'_> {
+    fn bytes(self) -> [u8; 32] {
+        match self {
+            Self::Epoch(psk) => session_psk(psk),
+            Self::Kept(psk) => *psk.expose(),
+        }
+    }
+
+    fn real(self) -> SessionPsk {
+        match self {
+            Self::Epoch(psk) => SessionPsk::derive(psk),
+            Self::Kept(psk) => KeptPsk::new(Secret::new(*psk.expose())).session(),
+        }
+    }
+}
+
+/// SetupPSKS and the two exports (spec/envelope.md §6); `name` is H, or K' for state. `None` for a
+/// group key of low order.
 pub(crate) fn session(
     group_key: &[u8; 32],
-    psk: &Secret,
-    announcement: &Digest,
+    psk: Psk<'_>,
+    name: &Digest,
     seed: &Secret,
 ) -> Option<SessionValues> {
-    let real = sealmq_core::crypto::session_sender(
-        &KemPublicKey(*group_key),
-        &SessionPsk::derive(psk),
-        announcement,
-        seed,
-    );
+    let real =
+        sealmq_core::crypto::session_sender(&KemPublicKey(*group_key), &psk.real(), name, seed);
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(group_key).unwrap();
-    let session_psk = session_psk(psk);
-    let mode = OpModeS::Psk(PskBundle::new(&session_psk, &announcement.0).unwrap());
-    let info = [&b"sealmq/1 session"[..], &announcement.0].concat();
+    let psk = psk.bytes();
+    let mode = OpModeS::Psk(PskBundle::new(&psk, &name.0).unwrap());
+    let info = [&b"sealmq/1 session"[..], &name.0].concat();
     let made = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
         &mode,
         &public,

@@ -38,13 +38,18 @@ mod prelude {
     pub(crate) use crate::table::{stories, table};
 }
 
+/// The group that vectors are about, for fuzz targets.
+pub(crate) mod kept {
+    pub(crate) use super::check::kept::{Keys, member_keys};
+    pub(crate) use super::group::Group;
+    pub(crate) use super::world::{Authority, NOW, authority, continuing, domain, hash};
+}
+
 pub use check::{Counts, check_file};
 
-/// Every file with its name.
-#[must_use]
-pub fn files() -> [(&'static str, String); 2] {
-    [
-        ("envelope.json", envelope::file()),
-        ("keys.json", keys::file()),
-    ]
+/// Every file with its name, each made when it is asked for.
+pub fn files() -> impl Iterator<Item = (&'static str, String)> {
+    let make: [(_, fn() -> String); 2] =
+        [("envelope.json", envelope::file), ("keys.json", keys::file)];
+    make.into_iter().map(|(name, file)| (name, file()))
 }

@@ -7,7 +7,7 @@ use sealmq_core::object::{
 use sealmq_core::wire::Suite;
 use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
 use sealmq_keys::{
-    DelegatedKemKey, DelegatedKey, Delegation, KEM_X25519, KeyPackage, Roles, WelcomeFields,
+    DelegatedKemKey, DelegatedKey, Delegation, Issuer, KEM_X25519, KeyPackage, Roles, WelcomeFields,
 };
 use serde::Serialize;
 
@@ -144,6 +144,22 @@ pub(crate) struct Authority {
     pub(crate) suite: Suite,
     pub(crate) serial: u32,
     pub(crate) keys: Vec<(VerifyingKey, Roles)>,
+    pub(crate) continues: Option<Continued>,
+}
+
+/// Which delegations before it the one that is held continues (spec/keys.md §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Continued {
+    pub(crate) since: u32,
+    pub(crate) issuers: Vec<Issuer>,
+}
+
+impl Authority {
+    /// Whether state of the delegation with this serial goes on.
+    pub(crate) fn goes_on(&self, serial: u32) -> bool {
+        let since = self.continues.as_ref().map(|said| said.since);
+        (since.unwrap_or(self.serial)..=self.serial).contains(&serial)
+    }
 }
 
 impl Authorities for Authority {
@@ -162,6 +178,25 @@ impl Authorities for Authority {
     fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
         let (key, roles) = self.keys.get(usize::from(signer))?;
         (serial == self.serial && roles.has(role)).then_some(key)
+    }
+}
+
+impl Authority {
+    /// What verifies a credential by this signer of the delegation with this serial, if that is the
+    /// one that is held, or is continued by it (spec/envelope.md §9, "The sender of state").
+    pub(crate) fn counting(&self, serial: u32, signer: u8) -> Option<Self> {
+        if serial == self.serial {
+            return Some(self.clone());
+        }
+        let mut issuers = self.continues.as_ref()?.issuers.iter();
+        let named = issuers.find(|named| (named.serial, named.signer) == (serial, signer))?;
+        let key = VerifyingKey::from_bytes(&named.key).ok()?;
+        Some(Self {
+            serial,
+            keys: vec![(key, ISSUE); usize::from(signer) + 1],
+            continues: None,
+            ..self.clone()
+        })
     }
 }
 
@@ -187,6 +222,27 @@ pub(crate) fn authority(serial: u32) -> Authority {
         suite,
         serial,
         keys,
+        continues: None,
+    }
+}
+
+/// The delegation of this serial, which continues those from `since` on, with the issuers of all
+/// of them.
+pub(crate) fn continuing(serial: u32, since: u32) -> Authority {
+    let issuers = (since..serial).map(issuer_entry).collect();
+    altered(&authority(serial), |authority| {
+        authority.continues = Some(Continued { since, issuers });
+    })
+}
+
+/// What a continuation says of the issuer of the delegation with this serial.
+pub(crate) fn issuer_entry(serial: u32) -> Issuer {
+    let key = *issuer(serial).verifying_key().as_bytes();
+    let signer = ISSUER;
+    Issuer {
+        serial,
+        signer,
+        key,
     }
 }
 
@@ -215,7 +271,20 @@ pub(crate) fn authority_json(authority: &Authority) -> Json {
         object! { key: *key.as_bytes(), roles: body(roles)[0] }
     };
     let keys = authority.keys.iter().map(key).collect();
-    object! { domain: authority.domain.0, serial: authority.serial, keys: Json::Array(keys) }
+    let json =
+        object! { domain: authority.domain.0, serial: authority.serial, keys: Json::Array(keys) };
+    match &authority.continues {
+        Some(continued) => json.with("continues", continued_json(continued)),
+        None => json,
+    }
+}
+
+pub(crate) fn continued_json(continued: &Continued) -> Json {
+    let issuer = |issuer: &Issuer| {
+        object! { serial: issuer.serial, signer: issuer.signer, key: issuer.key }
+    };
+    let issuers = continued.issuers.iter().map(issuer).collect();
+    object! { since: continued.since, issuers: Json::Array(issuers) }
 }
 
 /// Keys of a delegation, as [`Delegation`] takes them.
@@ -304,12 +373,22 @@ pub(crate) fn insider() -> CredentialPlan {
 impl CredentialPlan {
     /// The credential object.
     pub(crate) fn object(&self) -> Vec<u8> {
+        self.issued_under(1)
+    }
+
+    /// The object as the issuer of the delegation with this serial signs it.
+    pub(crate) fn issued_under(&self, delegation: u32) -> Vec<u8> {
+        self.issued_by(&issuer(delegation), delegation)
+    }
+
+    /// The same by somebody.
+    pub(crate) fn issued_by(&self, signer: &IdentityKey, delegation: u32) -> Vec<u8> {
         let grant = Grant {
             group: self.group,
             access: self.access,
             publish_filter: self.publish_filter,
         };
-        self.with(&elements(&[grant]), |_| {})
+        self.signed_by(signer, &elements(&[grant]), |c| c.serial = delegation)
     }
 
     /// The object with these grants and a change.

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod absence;
 mod corpora;
 mod cuts;
 mod json;

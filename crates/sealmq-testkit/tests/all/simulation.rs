@@ -9,7 +9,7 @@ use sealmq_testkit::sim::{Report, Settings, run};
 const STEPS: u64 = 500;
 
 /// Every fault of the simulation.
-const FAULTS: [&str; 31] = [
+const FAULTS: [&str; 34] = [
     "critical extension",
     "drop",
     "delay",
@@ -41,6 +41,9 @@ const FAULTS: [&str; 31] = [
     "withheld welcome",
     "old will put back",
     "retained value as live",
+    "a member is switched off",
+    "withheld list of kept keys",
+    "old value given again",
 ];
 
 /// All but `RandomFailed`: the random numbers of the simulation do not fail.
@@ -80,7 +83,7 @@ const AUTHORITY_EVENTS: [&str; 16] = [
 ];
 
 /// What shows that the checks had something to check.
-const TOTALS: [&str; 22] = [
+const TOTALS: [&str; 35] = [
     "critical extensions refused",
     "authorities of a later version",
     "accepted",
@@ -88,6 +91,7 @@ const TOTALS: [&str; 22] = [
     "up to date",
     "heard",
     "floors compared",
+    "marks compared",
     "forks shown to a member",
     "envelopes shown to removed members",
     "pools tried",
@@ -96,6 +100,18 @@ const TOTALS: [&str; 22] = [
     "backups that the broker shows",
     "backups that the broker does not show",
     "delegations renewed",
+    "delegations continued",
+    "delegations not continued",
+    "state accepted with a credential of before a renewal",
+    "state accepted with kept keys of before a renewal",
+    "values sealed again",
+    "values accepted, live",
+    "values accepted, retained",
+    "values read in the end",
+    "values read by who joined in the end",
+    "values that their publishers still had",
+    "late readers searched",
+    "removed members searched for keys of state",
     "keys replaced",
     "short logs refused",
     "forged log entries refused",

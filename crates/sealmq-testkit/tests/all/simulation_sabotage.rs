@@ -16,7 +16,7 @@ fn noticed(sabotage: Sabotage, words: &str) {
         let settings = Settings {
             restores: sabotage == Sabotage::ShortLog,
             thief: matches!(sabotage, Sabotage::Silence | Sabotage::ForgottenSuccessor),
-            crashes: if sabotage == Sabotage::SentFirst {
+            crashes: if matches!(sabotage, Sabotage::SentFirst | Sabotage::LateMarks) {
                 Crashes::OneIn(20)
             } else {
                 Crashes::Never
@@ -108,7 +108,40 @@ fn members_that_forget_which_wills_they_have_seen() {
 
 #[test]
 fn members_that_forget_which_values_they_had_as_retained() {
-    noticed(Sabotage::ForgottenValues, "which it had as retained");
+    noticed(Sabotage::ForgottenValues, ", live: ");
+}
+
+#[test]
+fn readers_that_forget_what_they_have_seen_of_state_when_they_start_anew() {
+    noticed(Sabotage::ForgottenMarks, ", retained: ");
+}
+
+#[test]
+fn readers_that_show_state_before_its_mark_is_durable() {
+    noticed(Sabotage::LateMarks, ", retained: ");
+}
+
+#[test]
+fn kept_keys_that_open_events() {
+    noticed(
+        Sabotage::SharedDerivation,
+        "has the keys of events of before",
+    );
+}
+
+#[test]
+fn a_chain_of_kept_keys_that_goes_forward() {
+    noticed(Sabotage::ForwardChain, "has the keys of state");
+}
+
+#[test]
+fn publishers_that_do_not_seal_their_values_again() {
+    noticed(Sabotage::NotSealedAgain, "has not sealed its value");
+}
+
+#[test]
+fn publishers_that_begin_connections_without_a_number() {
+    noticed(Sabotage::NoConnections, ", retained: ");
 }
 
 #[test]

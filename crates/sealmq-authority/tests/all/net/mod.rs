@@ -1,6 +1,7 @@
 //! A broker, an authority and devices in one thread: retained messages, subscriptions, and a
 //! store per device whose every commit can be replayed.
 
+pub mod delegations;
 pub mod serve;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,11 +1,11 @@
 //! Somebody who has a copy of the authority's store: finds the keys in it and uses them.
 
-use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Access, Kind, List, sign_object};
+use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey, expand};
+use sealmq_core::object::{Access, Kind, List, Object, decode_prefix, sign_object};
 use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MemberNumber};
 use sealmq_keys::group::ReaderSecret;
 use sealmq_keys::objects::{Announcement, CoverKey, Head, Roles, VerifiedDelegation};
-use sealmq_keys::tree::NodeKey;
+use sealmq_keys::tree::{Half, NodeKey, half_of};
 use sealmq_keys::{Publication, ReservedTopic};
 
 use super::common::MemoryStore;
@@ -16,6 +16,8 @@ pub struct Thief {
     /// Index in the delegation, roles, key.
     pub keys: Vec<(u8, Roles, IdentityKey)>,
     pub store: MemoryStore,
+    /// Healing epochs whose secrets are in the copy.
+    healings: Vec<(u64, ReaderSecret)>,
 }
 
 /// Every 32 bytes of a record.
@@ -47,14 +49,24 @@ impl Thief {
         let keys = keys
             .map(|(index, key, roles)| (index, roles, find(key)))
             .collect();
+        let healed = net.log.iter().filter_map(healed);
+        let healings = healed.filter_map(|(epoch, check)| {
+            let mut secrets = windows(&store, "authority/group/").map(ReaderSecret::new);
+            let found = secrets.find(|secret| {
+                let derived = expand(secret.psk().secret(), &[b"sealmq/1 psk check"]);
+                derived.expose() == &check
+            })?;
+            Some((epoch, found))
+        });
         Self {
             keys,
             delegation,
+            healings: healings.collect(),
             store,
         }
     }
 
-    /// The tree secret behind an announcement, if it is in the copy. The tree must not have healed.
+    /// The tree secret behind an announcement, if it is in the copy.
     pub fn tree_secret(&self, announcement: &Announcement<'_>) -> Option<Secret> {
         windows(&self.store, "authority/group/")
             .find(|secret| self.opens(secret, announcement).is_some())
@@ -67,7 +79,7 @@ impl Thief {
             let entries = cover.inline().unwrap().iter();
             entries.map(|entry| {
                 let head = announcement.head();
-                let key = key_at(tree, entry.node, generation.first_epoch, head.epoch);
+                let key = self.key_at(tree, entry.node, generation.first_epoch, head.epoch);
                 key.unwrap(entry.node, announcement.head_hash(), entry.wrapped)
             })
         });
@@ -126,7 +138,7 @@ impl Thief {
         let first = head.generations.iter().next().unwrap().first_epoch;
         let cover = [2, 3].map(|node| CoverKey {
             node,
-            key: key_at(&tree, node, first, epoch),
+            key: self.key_at(&tree, node, first, epoch),
         });
         let secret = ReaderSecret::new(Secret::new([0x66; 32]));
         let mut out = vec![0; 4096];
@@ -135,6 +147,21 @@ impl Thief {
             .unwrap();
         let topic = ReservedTopic::Announcement(head.group, epoch);
         Publication::retained(net.topic(topic), object)
+    }
+
+    /// N[node, epoch], as far as the copy knows what healed the tree.
+    pub fn key_at(&self, tree: &Secret, node: u32, first: u64, epoch: u64) -> NodeKey {
+        let start = NodeKey::first(tree, node);
+        (first..epoch).fold(start, |key, epoch| {
+            let mut healings = self.healings.iter();
+            let Some((_, secret)) = healings.find(|(healed, _)| *healed == epoch) else {
+                return key.ratchet();
+            };
+            key.heal(&match half_of(node).unwrap() {
+                Half::Readers => secret.heal(),
+                Half::Publishers => secret.psk().heal(),
+            })
+        })
     }
 
     /// A credential with one of the stolen keys, over a key of the thief's own.
@@ -168,10 +195,12 @@ impl Thief {
     }
 }
 
-/// N[node, epoch] of a tree that has not healed.
-fn key_at(tree: &Secret, node: u32, first: u64, epoch: u64) -> NodeKey {
-    let start = NodeKey::first(tree, node);
-    (first..epoch).fold(start, |key, _| key.ratchet())
+/// Epoch and psk check of an announcement that heals.
+fn healed(publication: &Publication) -> Option<(u64, [u8; 32])> {
+    let object = Object::parse(&publication.payload, Kind::Announcement).ok()?;
+    let (head, _) = decode_prefix::<Head<'_>>(object.body()).ok()?;
+    let heals = head.epoch_kind.is_healing();
+    heals.then_some((head.epoch, head.psk_check))
 }
 
 /// The announcement of an epoch, from the broker.

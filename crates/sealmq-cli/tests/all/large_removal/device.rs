@@ -226,6 +226,7 @@ impl Epochs for Known<'_> {
         }
         let policy = self.state.policy()?;
         Some(ReadingEpoch {
+            for_state: false,
             group: *self.state.group(),
             epoch: view.epoch,
             announcement: *view.hash,
@@ -251,6 +252,10 @@ impl Directory for Known<'_> {
     }
 
     fn admit(&self, _: &SenderQuery<'_>, _: &[u8], _: Option<CredentialOrder>) -> Option<Sender> {
+        None
+    }
+
+    fn admit_older(&self, _: &SenderQuery<'_>, _: &[u8]) -> Option<Sender> {
         None
     }
 }

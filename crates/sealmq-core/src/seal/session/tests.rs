@@ -3,7 +3,7 @@ use crate::crypto::{IdentityKey, KemKeyPair, SessionPsk, VerifyingKey};
 use crate::ids::MemberNumber;
 use crate::topic::Topic;
 
-struct Me(VerifyingKey);
+pub(in crate::seal) struct Me(VerifyingKey);
 
 impl Membership for Me {
     fn group(&self) -> GroupId {
@@ -32,10 +32,13 @@ impl Membership for Me {
     }
 }
 
-fn with_session(limits: SessionLimits, run: impl FnOnce(SenderSession, &Publisher<'_, Me>)) {
+pub(in crate::seal) fn with_start(
+    limits: SessionLimits,
+    run: impl FnOnce(&SessionStart<'_>, &Publisher<'_, Me>),
+) {
     let key = IdentityKey::from_seed(&Secret::new([4; 32]));
     let publisher = Publisher::new(&key, Me(key.verifying_key())).unwrap();
-    let session = SenderSession::start(&SessionStart {
+    let start = SessionStart {
         group: GroupId([1; 16]),
         announcement: &Digest([5; 32]),
         suite: Suite::One,
@@ -46,11 +49,17 @@ fn with_session(limits: SessionLimits, run: impl FnOnce(SenderSession, &Publishe
         number: 1,
         seed: &Secret::new([8; 32]),
         now: Some(1_000_000),
-    });
-    run(session.unwrap(), &publisher);
+    };
+    run(&start, &publisher);
 }
 
-fn on(name: &str) -> Outgoing<'_> {
+fn with_session(limits: SessionLimits, run: impl FnOnce(SenderSession, &Publisher<'_, Me>)) {
+    with_start(limits, |start, publisher| {
+        run(SenderSession::start(start).unwrap(), publisher);
+    });
+}
+
+pub(in crate::seal) fn on(name: &str) -> Outgoing<'_> {
     Outgoing::new(Topic::new(name).unwrap())
 }
 
@@ -223,23 +232,6 @@ fn a_publisher_of_another_group_is_refused() {
             seal(&mut session, publisher, 1_000_000),
             Err(SealError::WrongGroup)
         );
-    });
-}
-
-#[test]
-fn wills_need_a_time_and_a_session_of_their_own() {
-    let timed = Outgoing {
-        sent_at: Some(1),
-        ..on("t")
-    };
-    with_session(SessionLimits::default(), |session, publisher| {
-        let result = session.seal_will_into(publisher, &on("t"), None, b"", &mut [0; 300]);
-        assert_eq!(result, Err(SealError::WillNeedsTime));
-    });
-    with_session(SessionLimits::default(), |mut session, publisher| {
-        seal(&mut session, publisher, 1_000_000).unwrap();
-        let result = session.seal_will_into(publisher, &timed, None, b"", &mut [0; 300]);
-        assert_eq!(result, Err(SealError::WillNeedsOwnSession));
     });
 }
 

@@ -10,6 +10,7 @@ const PLAIN: BodyPrefix<'_> = BodyPrefix {
     properties: None,
     retain: false,
     will: false,
+    connection: 0,
     payload_len: None,
 };
 
@@ -23,7 +24,7 @@ fn emit(prefix: &BodyPrefix<'_>, rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn round_trip_of_all_flag_combinations() {
+fn all_flag_combinations() {
     let properties = PropertyList::parse(b"\x01\x01\x03\x00\x01x").unwrap();
     for flags in 0..0x80_u8 {
         let has = |flag: u8| flags & flag != 0;
@@ -34,6 +35,8 @@ fn round_trip_of_all_flag_combinations() {
             properties: has(flags::PROPERTIES).then_some(properties),
             retain: has(flags::RETAIN),
             will: has(flags::WILL),
+            // Written in values only.
+            connection: MAX_SESSION_NUMBER,
             payload_len: has(flags::PADDED).then_some(3),
             ..PLAIN
         };
@@ -42,14 +45,29 @@ fn round_trip_of_all_flag_combinations() {
         } else {
             b"abc"
         };
+        let is_state = has(flags::RETAIN) || has(flags::WILL);
+        if is_state && !has(flags::CREDENTIAL) {
+            assert_eq!(prefix.encoded_len(), Err(BodyError::Flags), "{flags:02x}");
+            let mut out = [0; 100];
+            prefix.emit(&mut Writer::new(&mut out)).unwrap();
+            assert_eq!(
+                BodyFields::parse(&out),
+                Err(BodyError::Flags),
+                "{flags:02x}"
+            );
+            continue;
+        }
         let body = emit(&prefix, rest);
         let fields = BodyFields::parse(&body).unwrap();
         assert_eq!(fields.flags, flags);
+        assert_eq!(fields.is_state(), is_state);
         assert_eq!(fields.sender, prefix.sender);
         assert_eq!(fields.hint, prefix.hint);
         assert_eq!(fields.session_number, prefix.session_number);
         assert_eq!(fields.sent_at, prefix.sent_at);
         assert_eq!(fields.sequence, prefix.sequence);
+        let is_value = has(flags::RETAIN) && !has(flags::WILL);
+        assert_eq!(fields.connection, is_value.then_some(MAX_SESSION_NUMBER));
         assert_eq!(fields.credential.map(|r| &body[r]), prefix.credential);
         assert_eq!(
             fields.properties.map(|r| &body[r]),
@@ -57,6 +75,33 @@ fn round_trip_of_all_flag_combinations() {
         );
         assert_eq!(&body[fields.payload], b"abc");
     }
+}
+
+#[test]
+fn the_connection_has_the_range_of_session_numbers() {
+    let value = |connection| BodyPrefix {
+        retain: true,
+        credential: Some(b"c"),
+        connection,
+        ..PLAIN
+    };
+    for (connection, len) in [(0, 1), (127, 1), (128, 2), (MAX_SESSION_NUMBER, 5)] {
+        let body = emit(&value(connection), b"");
+        let fields = BodyFields::parse(&body).unwrap();
+        assert_eq!(fields.connection, Some(connection));
+        // It stands before the credential.
+        assert_eq!(fields.credential, Some(8 + len + 1..8 + len + 2));
+    }
+    let bad = value(MAX_SESSION_NUMBER + 1);
+    assert_eq!(bad.encoded_len(), Err(BodyError::Range));
+    let mut out = [0; 50];
+    bad.emit(&mut Writer::new(&mut out)).unwrap();
+    assert_eq!(BodyFields::parse(&out), Err(BodyError::Range));
+    // Overlong, and none where a will's flag says that there is none.
+    let overlong = b"\x28\x01\x01\x01\x80\x00\x01c";
+    assert_eq!(BodyFields::parse(overlong), Err(BodyError::Truncated));
+    let will = BodyFields::parse(b"\x68\x01\x01\x01\x01c").unwrap();
+    assert_eq!((will.connection, will.credential), (None, Some(5..6)));
 }
 
 #[test]
@@ -143,6 +188,10 @@ fn bad_bodies() {
             BodyError::Properties(PropertiesError::Length),
         ),
         (b"\x04\x01\x01\x01\x05\x02\0\0\0\x01", BodyError::Flags),
+        (b"\x20\x01\x01\x01\x00", BodyError::Flags),
+        (b"\x40\x01\x01\x01", BodyError::Flags),
+        (b"\x28\x01\x01\x01", BodyError::Truncated),
+        (b"\x28\x01\x01\x01\x00", BodyError::Truncated),
     ] {
         assert_eq!(BodyFields::parse(body), Err(error), "{body:?}");
     }

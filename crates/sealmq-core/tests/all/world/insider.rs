@@ -3,7 +3,7 @@
 use sealmq_core::crypto::{Digest, IdentityKey, SessionSecrets, SignatureContext, sha256};
 use sealmq_core::wire::{Header, Writer};
 
-use super::{Group, topic};
+use super::{Keys, topic};
 
 /// An envelope taken apart with the group's keys.
 pub struct TakenApart {
@@ -12,9 +12,8 @@ pub struct TakenApart {
     pub signature: Vec<u8>,
 }
 
-pub fn session_keys(group: &Group, enc: &[u8; 32]) -> SessionSecrets {
-    sealmq_core::crypto::session_receiver(&group.key_pair, &group.psk, &group.announcement, enc)
-        .unwrap()
+pub fn session_keys(keys: &Keys, enc: &[u8; 32]) -> SessionSecrets {
+    sealmq_core::crypto::session_receiver(&keys.key_pair, &keys.psk, &keys.name, enc).unwrap()
 }
 
 fn aad(header: &Header, name: &str) -> Vec<u8> {
@@ -24,9 +23,9 @@ fn aad(header: &Header, name: &str) -> Vec<u8> {
     [writer.finish(), &topic(name).hash().0].concat()
 }
 
-pub fn take_apart(group: &Group, name: &str, envelope: &[u8]) -> TakenApart {
+pub fn take_apart(keys: &Keys, name: &str, envelope: &[u8]) -> TakenApart {
     let header = Header::parse(envelope).unwrap();
-    let secrets = session_keys(group, &header.enc);
+    let secrets = session_keys(keys, &header.enc);
     let (head_and_text, tag) = envelope.split_last_chunk::<16>().unwrap();
     let mut text = head_and_text[header.encoded_len()..].to_vec();
     let nonce = secrets.nonce(header.counter.into());
@@ -65,7 +64,7 @@ pub fn put_together(
 /// The signature over a body, from the spec's formula and not from the library's code.
 pub fn sign(
     key: &IdentityKey,
-    group: &Group,
+    keys: &Keys,
     name: &str,
     header: &Header,
     credential_hash: &Digest,
@@ -73,7 +72,7 @@ pub fn sign(
 ) -> Vec<u8> {
     let transcript = sha256(&[
         &[header.suite.number()],
-        &group.announcement.0,
+        &keys.name.0,
         &header.enc,
         &u64::from(header.counter).to_be_bytes(),
         &sha256(&[name.as_bytes()]).0,

@@ -1,20 +1,24 @@
 //! A group, its members and a reader, without the key machinery of `sealmq-keys`.
 pub mod insider;
+mod reader;
 
 use sealmq_core::crypto::{
-    Digest, IdentityKey, KemKeyPair, Secret, SessionPsk, VerifyingKey, sha256,
+    Digest, IdentityKey, KemKeyPair, KemPublicKey, Secret, SessionPsk, VerifyingKey, sha256,
 };
+use sealmq_core::object::{Access, Extensions, FORM_SUITE_1, Kind, List, encode};
 use sealmq_core::open::{
-    DecapsulationLimit, Directory, Epochs, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Rejection,
-    Request, Sender, SenderQuery,
+    DecapsulationLimit, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Request, Sender,
 };
-use sealmq_core::replay::{Durable, Gap, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
+use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
 use sealmq_core::seal::{
-    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart,
+    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart, StateSession,
+    Value,
 };
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::wire::Suite;
-use sealmq_core::{CredentialOrder, GroupId, KeyId, MemberNumber};
+use sealmq_core::{Credential, DomainId, Grant, GroupId, MemberNumber};
+
+pub use reader::Reader;
 
 /// 2025-11-12, in milliseconds.
 pub const NOW: u64 = 1_762_949_760_000;
@@ -44,43 +48,71 @@ pub fn topic(name: &str) -> Topic<'_> {
     Topic::new(name).unwrap()
 }
 
+/// What sessions are sealed to: an epoch's keys, or kept keys.
+pub struct Keys {
+    /// H, or K'.
+    pub name: Digest,
+    pub key_pair: KemKeyPair,
+    pub psk: SessionPsk,
+}
+
+impl Keys {
+    fn new(name: Digest, secret: &[&[u8]]) -> Self {
+        let secret = sha256(secret).0;
+        Self {
+            name,
+            key_pair: KemKeyPair::derive(&Secret::new(secret)),
+            psk: SessionPsk::derive(&Secret::new(sha256(&[b"psk", &secret]).0)),
+        }
+    }
+}
+
 /// One epoch of one group.
 pub struct Group {
     pub id: GroupId,
     pub epoch: u64,
-    pub announcement: Digest,
     pub suite: Suite,
-    pub key_pair: KemKeyPair,
-    pub psk: SessionPsk,
+    pub events: Keys,
+    pub kept: Keys,
     pub not_after: u64,
     pub policy: ReadPolicy,
     pub filter: &'static str,
 }
 
 impl Group {
+    /// An epoch whose kept epoch is the first.
     pub fn new(id: u8, epoch: u64) -> Self {
-        let secret = sha256(&[&[id], &epoch.to_be_bytes()]).0;
+        Self::with_kept(id, epoch, 1)
+    }
+
+    pub fn with_kept(id: u8, epoch: u64, kept: u64) -> Self {
+        let announcement = |epoch: u64| sha256(&[b"announcement", &[id], &epoch.to_be_bytes()]);
+        let kept = announcement(kept);
         Self {
             id: GroupId([id; 16]),
             epoch,
-            announcement: sha256(&[b"announcement", &secret]),
             suite: Suite::One,
-            key_pair: KemKeyPair::derive(&Secret::new(secret)),
-            psk: SessionPsk::derive(&Secret::new(sha256(&[b"psk", &secret]).0)),
+            events: Keys::new(announcement(epoch), &[&announcement(epoch).0]),
+            kept: Keys::new(sha256(&[b"sealmq/1 kept", &kept.0]), &[b"kept", &kept.0]),
             not_after: NOW / 1000 + 86400,
             policy: ReadPolicy::default(),
             filter: "plant/#",
         }
     }
 
-    pub fn reading(&self) -> ReadingEpoch<'_> {
+    fn reading(&self, for_state: bool) -> ReadingEpoch<'_> {
+        let keys = match for_state {
+            true => &self.kept,
+            false => &self.events,
+        };
         ReadingEpoch {
             group: self.id,
             epoch: self.epoch,
-            announcement: self.announcement,
+            for_state,
+            announcement: keys.name,
             suite: self.suite,
-            key_pair: &self.key_pair,
-            psk: &self.psk,
+            key_pair: &keys.key_pair,
+            psk: &keys.psk,
             not_after: self.not_after,
             policy: self.policy,
         }
@@ -95,19 +127,45 @@ impl Group {
     }
 
     pub fn session_seeded(&self, number: u64, limits: SessionLimits, seed: &[u8]) -> SenderSession {
-        SenderSession::start(&SessionStart {
+        let seed = Secret::new(sha256(&[b"seed", seed]).0);
+        let group_key = self.events.key_pair.public();
+        let start = self.start(&self.events, &group_key, number, limits, &seed);
+        SenderSession::start(&start).unwrap()
+    }
+
+    /// A session for state.
+    pub fn keep_session(&self, number: u64) -> StateSession {
+        self.keep_session_seeded(number, &number.to_be_bytes())
+    }
+
+    pub fn keep_session_seeded(&self, number: u64, seed: &[u8]) -> StateSession {
+        let seed = Secret::new(sha256(&[b"seed of state", seed]).0);
+        let group_key = self.kept.key_pair.public();
+        let limits = SessionLimits::default();
+        let start = self.start(&self.kept, &group_key, number, limits, &seed);
+        StateSession::start(&start).unwrap()
+    }
+
+    pub fn start<'a>(
+        &'a self,
+        keys: &'a Keys,
+        group_key: &'a KemPublicKey,
+        number: u64,
+        limits: SessionLimits,
+        seed: &'a Secret,
+    ) -> SessionStart<'a> {
+        SessionStart {
             group: self.id,
-            announcement: &self.announcement,
+            announcement: &keys.name,
             suite: self.suite,
-            group_key: &self.key_pair.public(),
-            psk: &self.psk,
+            group_key,
+            psk: &keys.psk,
             not_after: self.not_after,
             limits,
             number,
-            seed: &Secret::new(sha256(&[b"seed", seed]).0),
+            seed,
             now: Some(NOW),
-        })
-        .unwrap()
+        }
     }
 }
 
@@ -146,15 +204,32 @@ impl Member {
         }
     }
 
-    /// Bytes that stand for the credential object; the hash covers all that matters.
+    /// The credential object, but for its signature: readers here know which ones verify. Its times
+    /// are the same in all, so that tests can change them alone.
     pub fn credential(&self) -> Vec<u8> {
-        let mut bytes = b"credential".to_vec();
-        bytes.extend(self.number.0.to_be_bytes());
-        bytes.extend(self.delegation.to_be_bytes());
-        bytes.extend(self.serial.to_be_bytes());
-        bytes.extend(self.verifying_key.as_bytes());
-        bytes.extend(self.publish_filter.as_bytes());
-        bytes
+        let grant = Grant {
+            group: self.group,
+            access: Access::BOTH,
+            publish_filter: self.publish_filter,
+        };
+        let mut grants = [0; 300];
+        let fields = Credential {
+            domain: DomainId([9; 16]),
+            serial: self.delegation,
+            signer: 0,
+            member: self.number,
+            credential_serial: self.serial,
+            name: &self.name,
+            key: *self.verifying_key.as_bytes(),
+            request: Digest::ZERO,
+            issued_at: 0,
+            not_after: u64::MAX,
+            grants: List::encode(&[grant], &mut grants).unwrap(),
+        };
+        let extensions: Extensions<'_> = List::EMPTY;
+        let mut body = [0; 600];
+        let body = encode(&(fields, extensions), &mut body).unwrap();
+        [&[FORM_SUITE_1, Kind::Credential as u8], &*body, &[0; 64]].concat()
     }
 
     pub fn publisher(&self) -> Publisher<'_, &Self> {
@@ -174,6 +249,40 @@ impl Member {
             .unwrap();
         out.truncate(len);
         out
+    }
+
+    /// Seals a retained value.
+    pub fn keep(
+        &self,
+        session: &mut StateSession,
+        message: &Outgoing<'_>,
+        connection: u64,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let mut out = vec![0; payload.len() + 4096];
+        let value = Value {
+            connection,
+            credential: &self.credential(),
+        };
+        let len = session
+            .seal_into(
+                &self.publisher(),
+                message,
+                &value,
+                Some(NOW),
+                payload,
+                &mut out,
+            )
+            .unwrap();
+        out.truncate(len);
+        out
+    }
+
+    /// One retained value on a topic, in a session of its own.
+    pub fn value(&self, group: &Group, number: u64, name: &str) -> Vec<u8> {
+        let seed = [&self.number.0.to_be_bytes()[..], &number.to_be_bytes()].concat();
+        let mut session = group.keep_session_seeded(number, &seed);
+        self.keep(&mut session, &Outgoing::new(topic(name)), 0, b"value")
     }
 
     fn sender(&self, topic: Topic<'_>, lowest_serial: Option<u32>) -> Sender {
@@ -202,7 +311,8 @@ impl Membership for Member {
         &self.verifying_key
     }
     fn credential_hash(&self) -> Digest {
-        sha256(&[&self.credential()])
+        let credential = self.credential();
+        sha256(&[&credential[..credential.len() - 64]])
     }
     fn credential_serial(&self) -> u32 {
         self.serial
@@ -217,115 +327,6 @@ impl Membership for Member {
         Filter::new(self.group_filter).unwrap().matches(topic)
             && matches_grant(Filter::new(self.publish_filter).unwrap(), &self.name, topic)
     }
-}
-
-/// What a reader knows: epochs, known members, credentials that would verify, the refused list.
-#[derive(Default)]
-pub struct Reader<'a> {
-    pub epochs: Vec<&'a Group>,
-    pub members: Vec<&'a Member>,
-    pub verifiable: Vec<&'a Member>,
-    pub refused: Vec<(MemberNumber, u32)>,
-    pub list_missing: bool,
-}
-
-impl<'a> Reader<'a> {
-    pub fn new(group: &'a Group, members: &[&'a Member]) -> Self {
-        Self {
-            epochs: vec![group],
-            members: members.to_vec(),
-            ..Self::default()
-        }
-    }
-
-    fn lowest(&self, member: MemberNumber) -> Option<u32> {
-        let entry = self.refused.iter().find(|(m, _)| *m == member);
-        (!self.list_missing).then(|| entry.map_or(0, |(_, serial)| *serial))
-    }
-
-    pub fn open(
-        &self,
-        receiver: &mut HostReceiver,
-        request: &Request<'_>,
-        envelope: &[u8],
-    ) -> Result<Message, Rejection> {
-        let mut buf = envelope.to_vec();
-        self.open_in(receiver, request, &mut buf)
-    }
-
-    pub fn open_in(
-        &self,
-        receiver: &mut HostReceiver,
-        request: &Request<'_>,
-        buf: &mut [u8],
-    ) -> Result<Message, Rejection> {
-        let opened = receiver.open(request, self, self, buf)?;
-        Ok(Message {
-            payload: opened.payload().to_vec(),
-            range: opened.payload_range(),
-            sender: opened.sender(),
-            session_number: opened.session_number(),
-            counter: opened.counter(),
-            sent_at: opened.sent_at(),
-            sequence: opened.sequence(),
-            gap: opened.gap(),
-            retain: opened.retain(),
-            retained: opened.is_retained_delivery(),
-            will: opened.is_will(),
-            properties: opened.properties().map(|p| p.as_bytes().to_vec()),
-            credential: opened.credential().map(<[u8]>::to_vec),
-            serial: opened.credential_serial(),
-        })
-    }
-}
-
-impl Epochs for Reader<'_> {
-    fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
-        self.epochs
-            .iter()
-            .find(|g| KeyId::of(&g.announcement) == *key_id)
-            .map(|g| g.reading())
-    }
-}
-
-impl Directory for Reader<'_> {
-    fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
-        let member = self.members.iter().find(|m| m.number == query.member)?;
-        Some(member.sender(query.topic, self.lowest(query.member)))
-    }
-
-    fn admit(
-        &self,
-        query: &SenderQuery<'_>,
-        credential: &[u8],
-        known: Option<CredentialOrder>,
-    ) -> Option<Sender> {
-        let member = self
-            .verifiable
-            .iter()
-            .find(|m| m.credential() == credential)?;
-        let sender = member.sender(query.topic, self.lowest(query.member));
-        known.is_none_or(|k| sender.order() > k).then_some(sender)
-    }
-}
-
-/// An opened message, copied out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    pub payload: Vec<u8>,
-    pub range: std::ops::Range<usize>,
-    pub sender: MemberNumber,
-    pub session_number: u64,
-    pub counter: u32,
-    pub sent_at: Option<u64>,
-    pub sequence: Option<u32>,
-    pub gap: Option<Gap>,
-    pub retain: bool,
-    pub retained: bool,
-    pub will: bool,
-    pub properties: Option<Vec<u8>>,
-    pub credential: Option<Vec<u8>>,
-    pub serial: u32,
 }
 
 /// The whole replay state, to see whether anything has changed.
@@ -381,14 +382,6 @@ pub fn plain() -> Outgoing<'static> {
     Outgoing::new(topic(TOPIC))
 }
 
-/// With the RETAIN flag.
-pub fn kept() -> Outgoing<'static> {
-    Outgoing {
-        retain: true,
-        ..plain()
-    }
-}
-
 /// With the time that a will needs.
 pub fn will() -> Outgoing<'static> {
     Outgoing {
@@ -397,12 +390,31 @@ pub fn will() -> Outgoing<'static> {
     }
 }
 
-pub fn seal_will(member: &Member, session: SenderSession, message: &Outgoing<'_>) -> Vec<u8> {
-    let mut out = vec![0; 1000];
-    let publisher = member.publisher();
+pub fn seal_will(
+    member: &Member,
+    session: StateSession,
+    message: &Outgoing<'_>,
+    retain: bool,
+) -> Vec<u8> {
+    let (mut out, credential) = (vec![0; 1000], member.credential());
+    let (publisher, now) = (member.publisher(), Some(NOW));
+    let message = Outgoing {
+        credential: Some(&credential),
+        ..*message
+    };
     let len = session
-        .seal_will_into(&publisher, message, Some(NOW), b"gone", &mut out)
+        .seal_will_into(&publisher, &message, retain, now, b"gone", &mut out)
         .unwrap();
     out.truncate(len);
     out
+}
+
+/// A will that nobody keeps.
+pub fn passing_will(member: &Member, session: StateSession) -> Vec<u8> {
+    seal_will(member, session, &will(), false)
+}
+
+/// A will that is published with the retain flag.
+pub fn kept_will(member: &Member, session: StateSession) -> Vec<u8> {
+    seal_will(member, session, &will(), true)
 }

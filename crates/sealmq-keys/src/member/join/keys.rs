@@ -80,6 +80,7 @@ impl Keys {
             secret: SecretBytes::of(self.device.expose()),
             session: self.session,
             package: self.package,
+            connection: 0,
         };
         records::put(changes, records::DEVICE, &record)
     }

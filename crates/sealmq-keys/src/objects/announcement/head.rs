@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::filters::check_filters;
 use super::policy::Policy;
 use crate::chain::check_chain;
+use crate::kept::usable;
 use crate::tree::is_depth;
 
 /// Most generations that one announcement covers.
@@ -81,6 +82,8 @@ pub struct Head<'a> {
     pub group_key: KemPublicKey,
     /// Check value of the psk. [`Head::sign`] computes it.
     pub psk_check: [u8; 32],
+    /// What state is sealed to from here on: 32 bytes in a healing epoch, empty in all others. [`Head::sign`] computes it.
+    pub kept_key: &'a [u8],
     /// Hash of the refused list; zeros if nobody is refused.
     pub refused: Digest,
     /// 1 or 2 trees, ascending by number.
@@ -89,6 +92,18 @@ pub struct Head<'a> {
 }
 
 impl Head<'_> {
+    /// Whether kept keys begin with this epoch (spec/keys.md §7).
+    #[must_use]
+    pub const fn begins_kept(&self) -> bool {
+        self.epoch_kind.is_healing()
+    }
+
+    /// The key for state that it brings; `None` if it brings none.
+    #[must_use]
+    pub fn kept_key(&self) -> Option<KemPublicKey> {
+        self.kept_key.try_into().ok().map(KemPublicKey)
+    }
+
     pub(super) fn check(&self, prefix: &str) -> Result<(), ObjectError> {
         if self.epoch_kind.0 > EpochKind::HEALING.0 {
             return Err(ObjectError::Field("epoch_kind"));
@@ -105,6 +120,13 @@ impl Head<'_> {
         }
         self.policy.check()?;
         check_filters(&self.filters, prefix)?;
+        let fits = match self.begins_kept() {
+            true => usable(self.kept_key).is_some(),
+            false => self.kept_key.is_empty(),
+        };
+        if !fits {
+            return Err(ObjectError::Field("kept_key"));
+        }
         self.check_generations()
     }
 

@@ -3,6 +3,8 @@ use core::ops::RangeInclusive;
 use sealmq_core::object::ObjectError;
 use serde::{Deserialize, Serialize};
 
+use crate::objects::kept_keys::MAX_KEPT;
+
 /// Largest history window in epochs.
 pub const MAX_WINDOW: u8 = 16;
 
@@ -32,6 +34,8 @@ pub struct Policy {
     pub session_seconds: u32,
     /// Highest age of a Last Will in seconds.
     pub will_age: u32,
+    /// Kept epochs before the current one whose state still opens: 0 to 64.
+    pub kept: u8,
 }
 
 impl Default for Policy {
@@ -48,6 +52,7 @@ impl Default for Policy {
             session_bytes: 1 << 36,
             session_seconds: 86400,
             will_age: 604_800,
+            kept: 16,
         }
     }
 }
@@ -90,6 +95,7 @@ impl Policy {
                 (60..=604_800).contains(&self.session_seconds),
             ),
             ("policy.will_age", SECONDS.contains(&self.will_age)),
+            ("policy.kept", usize::from(self.kept) <= MAX_KEPT),
         ];
         if let Some((name, _)) = ranges.iter().find(|(_, in_range)| !in_range) {
             return Err(ObjectError::Field(name));
@@ -168,6 +174,7 @@ mod tests {
                 &[0, 1 << 31],
                 &[(1 << 31) + 1],
             ),
+            ("policy.kept", |p, v| p.kept = v as u8, &[0, 64], &[65, 255]),
         ];
         assert_eq!(Policy::default().check(), Ok(()));
         for (name, set, good, bad) in cases {

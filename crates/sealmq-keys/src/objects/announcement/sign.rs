@@ -60,8 +60,8 @@ impl Head<'_> {
         self.sign_with_chunks(prefix, secret, covers, signer, &mut sink, out)
     }
 
-    /// Signs the announcement that has this head: computes `group_key` and `psk_check` from
-    /// `secret` (what stands in the head is not looked at), wraps the secret for every node of
+    /// Signs the announcement that has this head: computes `group_key`, `psk_check` and `kept_key`
+    /// from `secret` (what stands in the head is not looked at), wraps the secret for every node of
     /// `covers` (one cover for each generation, nodes ascending by the leaves that they cover)
     /// and signs. `prefix` is the one of the reserved topics. Covers longer than the sink's limit
     /// go to it in chunks of at most 8216 bytes; publish them before the announcement.
@@ -82,9 +82,11 @@ impl Head<'_> {
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let signer = signer.into();
         let psk = secret.psk();
+        let kept_key = secret.kept().key_pair().public();
         let head = Head {
             group_key: secret.group_key_pair().public(),
             psk_check: psk.check(),
+            kept_key: if self.begins_kept() { &kept_key.0 } else { &[] },
             ..*self
         };
         head.check(prefix)?;

@@ -250,6 +250,7 @@ impl Sim {
             filters: List::encode(&self.filters, &mut filters).unwrap(),
             group_key: KemPublicKey([0; 32]),
             psk_check: [0; 32],
+            kept_key: &[],
             refused: self.refused,
             generations: List::encode(&self.generations(), &mut generations).unwrap(),
         };

@@ -2,6 +2,8 @@
 //! what everybody does.
 
 mod actors;
+mod model;
+mod sealing;
 
 use std::collections::BTreeMap;
 
@@ -10,12 +12,13 @@ use sealmq_core::crypto::{
 };
 use sealmq_core::open::{DecapsulationLimit, DeviceReceiver, Rejection, Request};
 use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record};
-use sealmq_core::seal::{Outgoing, Publisher, SenderSession, SessionLimits, SessionStart};
+use sealmq_core::seal::Connection;
 use sealmq_core::topic::Topic;
-use sealmq_core::wire::{Header, Padding, Suite};
+use sealmq_core::wire::Header;
 use sealmq_core::{KeyId, MemberNumber};
 
-use self::actors::{Epoch, GROUP, Known, SenderState, Sent, TOPICS, aad, card_of, encrypt};
+use self::actors::{KEPT, Keys, Known, SenderState, Sent, TOPICS, aad, card_of, encrypt};
+use self::model::Accepted;
 use super::input::Input;
 use super::world::{NOW, sha256_secret};
 
@@ -31,11 +34,12 @@ struct Run {
     reader: Reader,
     stored: BTreeMap<[u8; RECORD_KEY_LEN], Vec<u8>>,
     sent: Vec<Sent>,
+    accepted: Accepted,
     entropy: u64,
 }
 
 /// Opening, spec/envelope.md §9, whatever arrives: nothing opens but what its sender sealed, as it
-/// sealed it, where it sealed it, and once.
+/// sealed it, where it sealed it; events once and live, state never backwards.
 pub fn open(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let mut run = Run::new();
@@ -65,6 +69,8 @@ impl Run {
                 key,
                 card,
                 session: None,
+                state: None,
+                connection: Connection::of(0),
                 numbers: 1 << 30,
             }
         });
@@ -73,11 +79,14 @@ impl Run {
                 cards: [senders[0].card, senders[1].card],
                 hidden: [false; 2],
                 epochs: 2,
+                kept: true,
+                issued: [1; 2],
             },
             senders,
             reader: Reader::on_device(limit()),
             stored: BTreeMap::new(),
             sent: Vec::new(),
+            accepted: Accepted::default(),
             entropy: 0,
         }
     }
@@ -110,89 +119,6 @@ impl Run {
     fn secret(&mut self) -> Secret {
         self.entropy += 1;
         sha256_secret(&[b"entropy", &self.entropy.to_be_bytes()])
-    }
-
-    fn seal(&mut self, input: &mut Input<'_>) {
-        let [who, kind, times] = [input.byte(), input.byte(), input.byte()];
-        let (who, epoch) = (usize::from(who & 1), usize::from(who >> 1 & 1));
-        let (fresh, retain, will) = (who & 4 != 0, kind & 1 != 0, kind & 2 != 0);
-        let topic = usize::from(kind >> 2) % TOPICS.len();
-        let payload = input.bytes().to_vec();
-        let session = self.senders[who].session.as_ref();
-        if session.is_none_or(|(e, _)| *e != epoch) || fresh || will {
-            let seed = self.secret();
-            let session = self.start(who, epoch, &seed);
-            self.senders[who].session = Some((epoch, session));
-        }
-        let SenderState {
-            key, card, session, ..
-        } = &mut self.senders[who];
-        let publisher = Publisher::new(key, *card).unwrap();
-        let (_, mut active) = session.take().unwrap();
-        let message = Outgoing {
-            sent_at: match times & 3 {
-                0 if !will => None,
-                1 => Some(NOW_MS + 3_600_000),
-                _ => Some(NOW_MS - 60_000),
-            },
-            sequence: (times & 4 != 0).then_some(u32::from(times >> 3)),
-            retain,
-            padding: match kind & 32 {
-                0 => Padding::None,
-                _ => Padding::Bucket(64),
-            },
-            ..Outgoing::new(Topic::new(TOPICS[topic]).unwrap())
-        };
-        let mut out = vec![0; payload.len() + 512];
-        let len = if will {
-            active.seal_will_into(&publisher, &message, Some(NOW_MS), &payload, &mut out)
-        } else {
-            let len = active.seal_into(&publisher, &message, Some(NOW_MS), &payload, &mut out);
-            *session = Some((epoch, active));
-            len
-        };
-        out.truncate(len.unwrap());
-        self.sent.push(Sent {
-            bytes: out,
-            epoch,
-            card: card.serial,
-            sender: card.member,
-            topic,
-            payload,
-            retain,
-            will,
-            opened_live: false,
-        });
-        // Half of the messages arrive at once, so that runs get somewhere.
-        let at = self.sent.len() - 1;
-        let future = times & 3 == 1;
-        if kind & 64 != 0 {
-            let Sent { bytes, sender, .. } = self.sent[at].clone();
-            let opened = self.deliver(&bytes, topic, false);
-            let denied = sender.0 == 1 && topic == 2;
-            let known = epoch < self.known.epochs && !self.known.hidden[who];
-            let opens = known && !future && !denied;
-            assert_eq!(opened, opens, "the newest message of a sender opens");
-        }
-    }
-
-    fn start(&mut self, who: usize, epoch: usize, seed: &Secret) -> SenderSession {
-        let sender = &mut self.senders[who];
-        sender.numbers += 1;
-        let epoch = &Epoch::all()[epoch];
-        SenderSession::start(&SessionStart {
-            group: GROUP,
-            announcement: &epoch.announcement,
-            suite: Suite::One,
-            group_key: &epoch.key_pair.public(),
-            psk: &epoch.psk,
-            not_after: NOW + 1000,
-            limits: SessionLimits::default(),
-            number: sender.numbers,
-            seed,
-            now: Some(NOW_MS),
-        })
-        .unwrap()
     }
 
     fn damaged(&mut self, input: &mut Input<'_>) {
@@ -244,12 +170,13 @@ impl Run {
         let Some((sent, plain, _)) = self.insider(input) else {
             return;
         };
-        let to = &Epoch::all()[(sent.epoch + usize::from(input.byte() & 1)) % 2];
+        let all = Keys::all();
+        let to = &all[(sent.keys + usize::from(input.byte() & 3)) % all.len()];
         let seed = self.secret();
-        let (enc, secrets) =
-            session_sender(&to.key_pair.public(), &to.psk, &to.announcement, &seed).unwrap();
+        let made = session_sender(&to.key_pair.public(), &to.psk, &to.name, &seed);
+        let (enc, secrets) = made.unwrap();
         let header = Header {
-            key_id: KeyId::of(&to.announcement),
+            key_id: KeyId::of(&to.name),
             enc,
             ..Header::parse(&sent.bytes).unwrap()
         };
@@ -259,10 +186,10 @@ impl Run {
 
     fn insider(&mut self, input: &mut Input<'_>) -> Option<(Sent, Vec<u8>, SessionSecrets)> {
         let sent = self.pick(input)?;
-        let epoch = &Epoch::all()[sent.epoch];
+        let keys = &Keys::all()[sent.keys];
         let header = Header::parse(&sent.bytes).unwrap();
         let enc: &[u8; ENC_LEN] = &header.enc;
-        let secrets = session_receiver(&epoch.key_pair, &epoch.psk, &epoch.announcement, enc);
+        let secrets = session_receiver(&keys.key_pair, &keys.psk, &keys.name, enc);
         let secrets = secrets.unwrap();
         let (head, rest) = sent.bytes.split_at(header.encoded_len());
         let (text, tag) = rest.split_last_chunk().unwrap();
@@ -291,20 +218,46 @@ impl Run {
             // The newer epoch falls out of the window, or its announcement arrives.
             2 => {
                 self.known.epochs = 3 - self.known.epochs;
-                let known = &Epoch::all()[..self.known.epochs];
-                let kept = |hash: &_| known.iter().any(|epoch| epoch.announcement == *hash);
-                self.reader.retain_epochs(kept);
+                self.forget_keys();
             }
-            // A sender lost its state and got a new credential.
+            // The kept keys go, or come.
+            3 => {
+                self.known.kept ^= true;
+                self.forget_keys();
+            }
+            // A sender got a new credential: because it lost its state, or in time, and then the
+            // reader may not know it yet.
             _ => {
-                let SenderState { card, session, .. } = &mut self.senders[who];
+                let sender = &mut self.senders[who];
+                let card = &mut sender.card;
                 if card.serial < 4 {
                     *card = card_of(card.member, card.serial + 1, card.key);
-                    *session = None;
-                    self.known.cards[who] = *card;
+                    (sender.session, sender.state) = (None, None);
+                    sender.connection.renewed();
+                    self.known.issued[who] = card.serial;
+                    if what & 8 == 0 {
+                        self.known.cards[who] = *card;
+                    }
                 }
             }
         }
+    }
+
+    fn forget_keys(&mut self) {
+        let known = &self.known;
+        let all = Keys::all().iter().enumerate();
+        let there: Vec<_> = all.filter(|(at, _)| known.has(*at)).collect();
+        let there = |name: &_| there.iter().any(|(_, keys)| keys.name == *name);
+        self.reader.retain_epochs(there);
+    }
+
+    /// Whether genuine state that arrives where it belongs is to open; `None` of all else.
+    fn is_due(&self, bytes: &[u8], topic: usize, retained: bool) -> Option<bool> {
+        let mut sent = self.sent.iter();
+        let sent = sent.find(|sent| sent.bytes == bytes && sent.topic == topic)?;
+        let good = self.known.kept && !sent.future && !sent.is_denied();
+        let due = good && self.accepted.takes(sent, retained);
+        sent.is_state().then_some(due)
     }
 
     /// Delivers and checks everything that must hold; returns whether it opened.
@@ -315,26 +268,47 @@ impl Run {
             now: Some(NOW_MS),
             ..Request::new(Topic::new(TOPICS[topic]).unwrap())
         };
+        let due = self.is_due(bytes, topic, retained);
         let known = &self.known;
+        let mut brought = None;
         let rejection = match self.reader.open(&request, known, known, &mut buf) {
             Ok(message) => {
                 let sent = self.sent.iter_mut().find(|sent| sent.bytes == bytes);
                 let sent = sent.expect("opened what nobody sealed");
                 assert_eq!(message.payload(), sent.payload);
                 assert_eq!(message.sender(), sent.sender);
-                assert_eq!(message.credential_serial(), sent.card);
+                assert_eq!(message.credential_serial(), sent.place.0);
+                assert_eq!(
+                    (message.session_number(), message.counter()),
+                    (sent.place.3, sent.place.4)
+                );
                 assert_eq!(topic, sent.topic, "moved to another topic");
-                assert_eq!(message.epoch(), sent.epoch as u64 + 1);
+                assert_eq!(message.epoch(), sent.keys as u64 + 1);
+                assert_eq!(sent.is_state(), sent.keys == KEPT, "under the other keys");
                 assert_eq!(message.retain(), sent.retain);
                 assert_eq!(message.is_will(), sent.will);
                 assert_eq!(message.is_retained_delivery(), retained);
                 assert!(!retained || sent.retain, "retained, but not by its sender");
                 assert!(retained || !sent.opened_live, "opened twice");
+                assert!(!retained || sent.is_state(), "an event that was kept");
                 sent.opened_live |= !retained;
+                if sent.is_state() {
+                    self.accepted.take(sent, retained);
+                }
+                brought = message.credential().and_then(|object| known.issued(object));
                 None
             }
             Err(rejection) => Some(rejection),
         };
+        if let Some(card) = brought {
+            let who = usize::from(card.member.0 != 1);
+            (self.known.cards[who], self.known.hidden[who]) = (card, false);
+        }
+        let opened = rejection.is_none();
+        assert!(
+            due.is_none_or(|due| due == opened),
+            "{rejection:?}: state is due: {due:?}"
+        );
         match rejection {
             None => {}
             Some(rejection) if rejection.may_wait() => {
@@ -359,7 +333,7 @@ impl Run {
                 Durable::Delete(key) => assert!(self.stored.remove(&key).is_some()),
             }
         }
-        rejection.is_none()
+        opened
     }
 }
 

@@ -9,8 +9,8 @@ use sealmq_core::wire::{BodyPrefix, MAX_COUNTER, PropertiesBuilder, Property, Su
 use sealmq_core::{Credential, DomainId, Grant, GroupId, KeyId, MemberNumber};
 use sealmq_core::{topic::Topic, wire::Header};
 use sealmq_keys::{
-    DelegatedKemKey, DelegatedKey, Delegation, Fingerprint, FollowContext, Generation, GroupState,
-    KEM_X25519, ReservedTopic, Roles, encode_request,
+    CONTINUES, Continuation, DelegatedKemKey, DelegatedKey, Delegation, Fingerprint, FollowContext,
+    Generation, GroupState, Issuer, KEM_X25519, ReservedTopic, Roles, encode_request,
 };
 
 use crate::fuzz::world::{Device, NOW, World, YEAR};
@@ -107,6 +107,7 @@ fn wire(add: Add<'_>) {
         properties: None,
         retain: false,
         will: false,
+        connection: 0,
         payload_len: None,
     };
     let full = BodyPrefix {
@@ -119,8 +120,14 @@ fn wire(add: Add<'_>) {
         payload_len: Some(5),
         ..plain
     };
+    let value = BodyPrefix {
+        will: false,
+        connection: 300,
+        ..full
+    };
     for (name, prefix, rest) in [
         ("plain", plain, &b"21.5C"[..]),
+        ("value", value, b"21.5C\0\0"),
         ("full", full, b"21.5C\0\0\0"),
     ] {
         let mut out = vec![0; prefix.encoded_len().unwrap()];
@@ -150,7 +157,8 @@ fn objects(add: Add<'_>) {
     let world = World::get();
     table! { add:
         "delegation": "real",     body(&world.delegation_object);
-        "delegation": "two-keys", delegation();
+        "delegation": "two-keys", delegation(&[]);
+        "delegation": "continues", delegation(&[(1, 0, 3), (2, 1, 4)]);
     }
     let member = |at: usize| format!("member-{at}");
     for (at, file) in world.credential_files.iter().enumerate() {
@@ -205,7 +213,8 @@ fn public(seed: u8) -> [u8; 32] {
         .as_bytes()
 }
 
-fn delegation() -> Vec<u8> {
+/// With a continuation that has these issuers, if there are any.
+fn delegation(issuers: &[(u32, u8, u8)]) -> Vec<u8> {
     let keys = [1, 2].map(|n| DelegatedKey {
         key: public(n),
         roles: Roles::ALL,
@@ -224,7 +233,21 @@ fn delegation() -> Vec<u8> {
         keys: List::encode(&keys, &mut key_bytes).unwrap(),
         kem_keys: List::encode(&[kem], &mut kem_bytes).unwrap(),
     };
-    encode(&(fields, NO_EXTENSIONS), &mut out).unwrap().to_vec()
+    if issuers.is_empty() {
+        return encode(&(fields, NO_EXTENSIONS), &mut out).unwrap().to_vec();
+    }
+    let issuers = issuers.iter().map(|(serial, signer, seed)| Issuer {
+        serial: *serial,
+        signer: *signer,
+        key: public(*seed),
+    });
+    let (mut list, mut value, mut extension) = ([0; 256], [0; 256], [0; 256]);
+    let issuers = List::encode(&issuers.collect::<Vec<_>>(), &mut list).unwrap();
+    let value = encode(&Continuation { since: 1, issuers }, &mut value).unwrap();
+    let id = CONTINUES;
+    let extensions = List::encode(&[Extension { id, value }], &mut extension).unwrap();
+    let mut out = [0; 1024];
+    encode(&(fields, extensions), &mut out).unwrap().to_vec()
 }
 
 fn credential() -> Vec<u8> {
@@ -297,6 +320,12 @@ fn states(add: Add<'_>) {
         let current = state.to_bytes().unwrap().to_vec();
         add("group_state", &format!("{at}-current"), current);
     }
+    for (name, record) in crate::fuzz::kept::stored() {
+        add("kept_state", name, record);
+    }
+    for (name, list) in crate::fuzz::kept::lists() {
+        add("kept_keys", name, list);
+    }
     for (name, record) in crate::fuzz::open::records() {
         add("replay_record", &name, record);
     }
@@ -321,6 +350,7 @@ fn files(add: Add<'_>) {
         "announcement": ReservedTopic::Announcement(world.group, 42);
         "chunk":        ReservedTopic::Chunk(world.group, 42, 3);
         "refused-list": ReservedTopic::RefusedList(world.group);
+        "kept-keys":    ReservedTopic::KeptKeys(world.group);
         "heartbeat":    ReservedTopic::Heartbeat(world.group);
         "nonce":        ReservedTopic::Nonce(world.group, member);
         "join":         ReservedTopic::Join(device);

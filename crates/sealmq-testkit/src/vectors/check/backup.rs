@@ -297,9 +297,11 @@ impl Restored {
                 highest = highest.max(number);
             }
         }
-        let delegation = VerifiedDelegation::verify(&input.hex("delegation"), &self.root);
+        let bytes = input.hex("delegation");
+        let delegation = VerifiedDelegation::verify(&bytes, &self.root);
         let delegation = delegation.map_err(super::object::reason)?;
         require(delegation.serial() > self.serial, "serial")?;
+        require(delegation.continuation(&bytes).is_none(), "field")?;
         let gap = if is_whole { 0 } else { GAP };
         let groups = self.groups.iter().map(|(group, far)| {
             let seen = self.seen.groups.get(group).copied().unwrap_or_default();

@@ -7,6 +7,7 @@ use sealmq_keys::{
     VerifiedWelcome, default_prefix,
 };
 
+use super::kept::Keys;
 use super::object::reason;
 use super::welcome::{contains, member_state};
 use super::{Checked, Input, No, broken};
@@ -15,7 +16,8 @@ use crate::vectors::prelude::*;
 pub(crate) fn follow(input: Input<'_>) -> Checked {
     let (mut authority, group) = (input.authority("authority"), input.group("group"));
     let prefix = default_prefix(&authority.domain);
-    let mut state = member_state(input.get("member"), authority.domain, group);
+    let state = member_state(input.get("member"), authority.domain, group);
+    let mut keys = Keys::new(state, &authority);
     // Hashes of healing announcements that were asked for: they may come under an older serial.
     let mut asked: Vec<Digest> = vec![];
     let mut last = None;
@@ -23,8 +25,15 @@ pub(crate) fn follow(input: Input<'_>) -> Checked {
         let at = |fault: String| broken(format_args!("step {n}: {fault}"));
         let expect = step.get("expect");
         if step.has("welcome") {
-            authority = step.opt("authority", Input::authority).unwrap_or(authority);
-            last = install(&mut state, &authority, step, expect).map_err(at)?;
+            if step.has("authority") {
+                authority = step.authority("authority");
+                keys.end(&authority);
+            }
+            last = install(&mut keys, &authority, step, expect).map_err(at)?;
+            continue;
+        }
+        if !step.has("object") {
+            last = go_back(&mut keys, &mut authority, step, expect).map_err(at)?;
             continue;
         }
         let bytes = step.hex("object");
@@ -37,13 +46,15 @@ pub(crate) fn follow(input: Input<'_>) -> Checked {
             referenced: own.filter(|hash| asked.contains(hash)),
             chunk: chunk.as_deref(),
         };
-        let before = state.to_bytes().unwrap();
-        last = match state.follow(&bytes, &context) {
+        let before = keys.state.to_bytes().unwrap();
+        last = match keys.follow(&authority, |state| state.follow(&bytes, &context)) {
             Ok(Followed::AlreadyKnown) if expect.has("known") => None,
             Ok(Followed::Filled { epoch } | Followed::Current { epoch, .. })
                 if expect.has("accepted") =>
             {
-                check_state(&state, epoch, expect.get("accepted")).map_err(at)?;
+                let expect = expect.get("accepted");
+                check_state(&keys.state, epoch, expect).map_err(at)?;
+                keys.check(expect).map_err(at)?;
                 None
             }
             Err(error) if expect.has("reason") => {
@@ -52,7 +63,7 @@ pub(crate) fn follow(input: Input<'_>) -> Checked {
                 if expect.str("reason") != reason || asks != (epoch, chunk) {
                     return Err(at(format!("refused as {reason} {epoch:?} {chunk:?}")));
                 }
-                if *state.to_bytes().unwrap() != *before {
+                if *keys.state.to_bytes().unwrap() != *before {
                     return Err(at("refused, and the state has changed".to_owned()));
                 }
                 Some(reason)
@@ -60,8 +71,9 @@ pub(crate) fn follow(input: Input<'_>) -> Checked {
             other => return Err(at(format!("{other:?}, the vector says {}", expect.raw()))),
         };
         // What is stored and read back goes on like what was in memory.
-        let stored = state.to_bytes().unwrap();
-        state = GroupState::decode(&stored).map_err(|error| at(error.to_string()))?;
+        let stored = keys.state.to_bytes().unwrap();
+        keys.state = GroupState::decode(&stored).map_err(|error| at(error.to_string()))?;
+        keys.store_older();
     }
     last.map_or(Ok(object! {}), |reason| Err(No::from(reason)))
 }
@@ -91,20 +103,47 @@ fn reason_of(error: &FollowError, asked: &mut Vec<Digest>) -> Asked {
     (reason, None, None)
 }
 
+/// A kept keys object, or a delegation that the member takes.
+fn go_back(
+    keys: &mut Keys,
+    authority: &mut Authority,
+    step: Input<'_>,
+    expect: Input<'_>,
+) -> Result<Option<&'static str>, String> {
+    let result = match step.opt("kept_keys", Input::hex) {
+        Some(bytes) => keys.go_back(&bytes, authority),
+        None => {
+            *authority = step.authority("authority");
+            Ok(keys.end(authority))
+        }
+    };
+    match result {
+        Ok(true) if expect.has("kept") => keys.check(expect).map(|()| None),
+        Ok(false) if expect.has("known") => Ok(None),
+        Err((reason, epoch))
+            if expect.has("reason")
+                && (expect.str("reason"), expect.opt_u64("ask_epoch")) == (reason, epoch) =>
+        {
+            Ok(Some(reason))
+        }
+        other => Err(format!("{other:?}, the vector says {}", expect.raw())),
+    }
+}
+
 /// A later welcome: moves the member, or replaces what it has.
 fn install(
-    state: &mut GroupState,
+    keys: &mut Keys,
     authority: &Authority,
     step: Input<'_>,
     expect: Input<'_>,
 ) -> Result<Option<&'static str>, String> {
     let bytes = step.hex("welcome");
-    let before = state.to_bytes().unwrap();
+    let before = keys.state.to_bytes().unwrap();
     let result = match VerifiedWelcome::verify(&bytes, authority) {
         Ok(welcome) => {
             let pair = RecipientKeyPair::derive(KemId::X25519, &step.secret("package_seed"));
             let opened = welcome.open(&pair).map_err(|error| error.to_string())?;
-            state.reinstall(opened).map_err(|error| match error {
+            keys.install(opened).map_err(|error| match error {
                 InstallError::NotNewer | InstallError::TooOld => "too_old",
                 InstallError::Fork(_) => "fork",
                 InstallError::OtherGroup => "group",
@@ -113,12 +152,15 @@ fn install(
         }
         Err(error) => Err(reason(error)),
     };
-    let kept = |name| check_kept(state, expect.get(name)).map(|()| None);
+    let kept = |name| {
+        check_kept(&keys.state, expect.get(name))?;
+        keys.check(expect.get(name)).map(|()| None)
+    };
     match result {
         Ok(Installed::Moved) if expect.has("moved") => kept("moved"),
         Ok(Installed::Replaced { .. }) if expect.has("replaced") => kept("replaced"),
         Err(reason) if expect.has("reason") && expect.str("reason") == reason => {
-            if *state.to_bytes().unwrap() != *before {
+            if *keys.state.to_bytes().unwrap() != *before {
                 return Err("refused, and the state has changed".to_owned());
             }
             Ok(Some(reason))

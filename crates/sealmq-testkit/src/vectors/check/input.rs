@@ -3,7 +3,7 @@
 
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::suite_of_number;
-use sealmq_keys::default_prefix;
+use sealmq_keys::{Issuer, default_prefix};
 use serde_json::Value;
 
 use crate::vectors::prelude::*;
@@ -155,6 +155,11 @@ impl<'a> Input<'a> {
     /// The authority of that name, in the suite that stands beside it.
     pub(crate) fn authority(&self, name: &str) -> Authority {
         let authority = self.get(name);
+        let issuer = |entry: &Input<'_>| Issuer {
+            serial: entry.number("serial"),
+            signer: entry.number("signer"),
+            key: entry.array("key"),
+        };
         let key = |entry: &Input<'_>| {
             let roles = sealmq_core::object::decode(&body(&entry.number::<u8>("roles"))).unwrap();
             (entry.key("key"), roles)
@@ -164,6 +169,12 @@ impl<'a> Input<'a> {
             suite: self.suite(),
             serial: authority.number("serial"),
             keys: authority.list("keys").iter().map(key).collect(),
+            continues: authority
+                .opt("continues", Self::get)
+                .map(|continued| Continued {
+                    since: continued.number("since"),
+                    issuers: continued.list("issuers").iter().map(issuer).collect(),
+                }),
         }
     }
 }

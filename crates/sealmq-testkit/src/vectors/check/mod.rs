@@ -5,9 +5,11 @@ pub(crate) mod audit;
 mod backup;
 mod basics;
 mod chunk;
+mod connections;
 mod follow;
 mod input;
 pub(crate) mod joining;
+pub(crate) mod kept;
 mod lease;
 mod object;
 mod open;
@@ -113,6 +115,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "open" => open::open(input),
         "gap" => open::gap(input),
         "session_number" => seal::session_number(input),
+        "connections" => connections::connections(input),
         "derive" => tree::derive(input),
         "tree" => tree::tree(input, &vector["result"]),
         "hedge" => seal::hedge(input),
@@ -121,6 +124,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "object" => object::object(input),
         "welcome_open" => welcome::open(input),
         "announcement_follow" => follow::follow(input),
+        "kept_chain" => kept::chain(input),
         "cover" => tree::cover(input),
         "topic_match" => basics::topic_match(input),
         "filter_overlap" => basics::filter_overlap(input),

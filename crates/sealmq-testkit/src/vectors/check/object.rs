@@ -5,9 +5,9 @@ use sealmq_core::object::{Object, ObjectError, decode};
 use sealmq_core::{Credential, VerifiedCredential};
 use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
-    Announcement, Delegation, EnrolmentRequest, KeyPackage, RefusedList, VerifiedConfirmation,
-    VerifiedDelegation, VerifiedEnrolment, VerifiedHeartbeat, VerifiedJoinRefusal,
-    VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome,
+    Announcement, Delegation, EnrolmentRequest, KeptKeys, KeyPackage, RefusedList,
+    VerifiedConfirmation, VerifiedDelegation, VerifiedEnrolment, VerifiedHeartbeat,
+    VerifiedJoinRefusal, VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome,
 };
 
 use super::{Checked, Input, broken, require};
@@ -27,6 +27,7 @@ pub(crate) fn object(input: Input<'_>) -> Checked {
         "nonce_answer" => nonce_answer,
         "confirmation" => confirmation,
         "join_refusal" => join_refusal,
+        "kept_keys" => kept_keys,
         other => return Err(broken(format_args!("unknown object {other}"))),
     };
     check(&input.hex("object"), input.get("context"))
@@ -94,7 +95,11 @@ fn delegation(bytes: &[u8], context: Input<'_>) -> Checked {
     }
     require_times(context, |now, skew| verified.is_valid_at(now, skew))?;
     let fields = fields::delegation(&body::<Delegation<'_>>(bytes, Kind::Delegation)?);
-    stated(bytes, verified.hash(), fields)
+    let stated = stated(bytes, verified.hash(), fields)?;
+    Ok(match fields::continued(bytes) {
+        Some(continued) => stated.with("continues", continued),
+        None => stated,
+    })
 }
 
 /// Most vectors name an authority. Those about fields and encoding alone do not have to.
@@ -223,4 +228,11 @@ fn join_refusal(bytes: &[u8], context: Input<'_>) -> Checked {
     same(context.opt("request", Input::digest), request, "recipient")?;
     let fields = fields::join_refusal(&body(bytes, Kind::JoinRefusal)?);
     stated(bytes, &hash(bytes), fields)
+}
+
+fn kept_keys(bytes: &[u8], context: Input<'_>) -> Checked {
+    let verified = KeptKeys::verify(bytes, &authority(context))?;
+    same_group(context, verified.fields().group)?;
+    let fields = fields::kept_keys(body(bytes, Kind::KeptKeys)?);
+    stated(bytes, verified.hash(), fields)
 }

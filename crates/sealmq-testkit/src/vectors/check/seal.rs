@@ -6,18 +6,20 @@ use sealmq_core::crypto::{
     SignatureContext, extract,
 };
 use sealmq_core::seal::{
-    Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart, next_session_number,
+    Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart, StateSession,
+    Value, next_session_number,
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
     Header, MAX_COUNTER, PropertiesBuilder, PropertiesError, Property, PropertyList, Writer,
 };
+use sealmq_keys::{KeptPsk, kept_name};
 
 use super::basics::padding_of;
 use super::{Checked, Input, No, broken, require};
 use crate::stand_ins::AnyMember;
 use crate::vectors::craft::Session;
-use crate::vectors::hpke;
+use crate::vectors::hpke::{self, Psk};
 use crate::vectors::prelude::*;
 
 const GROUP: GroupId = GroupId([7; 16]);
@@ -59,17 +61,107 @@ pub(crate) fn seal(input: Input<'_>) -> Checked {
     let (number, device_secret) = (input.u64("session_number"), input.secret("device_secret"));
     let prk = extract(&device_secret, &[&input.hex("rng")]);
     let hedged = DeviceSecret::new(device_secret).hedge(&entropy, Purpose::Session, number);
-    let envelope = seal_with(input, &hedged.seed)?;
-    Ok(intermediate(input, &envelope, &hedged.seed)?
+    let keys = Keys::of(input);
+    let envelope = seal_with(input, &keys, &hedged.seed)?;
+    let named = if keys.kept {
+        ("kept_name", keys.name.0)
+    } else {
+        ("session_psk", hpke::session_psk(&keys.psk))
+    };
+    Ok(intermediate(input, &keys, &envelope, &hedged.seed)?
         .with("seed", *hedged.seed.expose())
         .with("next_device_secret", *hedged.next.expose())
-        .with("session_psk", hpke::session_psk(&input.secret("psk")))
+        .with(named.0, named.1)
         .with("prk", *prk.expose())
         .with("envelope", Json::hex(&envelope)))
 }
 
+/// What a session is made from: an epoch's keys, or kept keys.
+struct Keys {
+    kept: bool,
+    /// H, or K'.
+    name: Digest,
+    public: [u8; 32],
+    psk: Secret,
+}
+
+impl Keys {
+    fn of(input: Input<'_>) -> Self {
+        let kept = input.has("kept");
+        let (name, public, psk) = if kept {
+            (kept_name(&input.digest("kept")), "kept_key", "kept_psk")
+        } else {
+            (input.digest("announcement_hash"), "group_key", "psk")
+        };
+        let (public, psk) = (input.array(public), input.secret(psk));
+        Self {
+            kept,
+            name,
+            public,
+            psk,
+        }
+    }
+
+    fn session(&self, seed: &Secret) -> Session {
+        let psk = match self.kept {
+            true => Psk::Kept(&self.psk),
+            false => Psk::Epoch(&self.psk),
+        };
+        Session::with_seed(&self.public, psk, &self.name, seed).unwrap()
+    }
+}
+
+/// A session of the class that its keys are for.
+enum Sealing {
+    Events(SenderSession),
+    State(StateSession),
+}
+
+impl Sealing {
+    fn start(keys: &Keys, number: u64, seed: &Secret) -> Result<Self, SealError> {
+        let kept_psk = || KeptPsk::new(Secret::new(*keys.psk.expose())).session();
+        let psk = match keys.kept {
+            true => kept_psk(),
+            false => SessionPsk::derive(&keys.psk),
+        };
+        let start = SessionStart {
+            group: GROUP,
+            announcement: &keys.name,
+            suite: Suite::One,
+            group_key: &KemPublicKey(keys.public),
+            psk: &psk,
+            not_after: u64::MAX,
+            limits: SessionLimits::default(),
+            number,
+            seed,
+            now: None,
+        };
+        match keys.kept {
+            true => StateSession::start(&start).map(Self::State),
+            false => SenderSession::start(&start).map(Self::Events),
+        }
+    }
+
+    /// `value` is of no account to events.
+    fn seal(
+        &mut self,
+        publisher: &Publisher<'_, &AnyMember>,
+        message: &Outgoing<'_>,
+        value: &Value<'_>,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        match self {
+            Self::Events(session) => session.seal_into(publisher, message, None, payload, out),
+            Self::State(session) => {
+                session.seal_into(publisher, message, value, None, payload, out)
+            }
+        }
+    }
+}
+
 /// The envelope, or the reason for refusing.
-fn seal_with(input: Input<'_>, seed: &Secret) -> Result<Vec<u8>, No> {
+fn seal_with(input: Input<'_>, keys: &Keys, seed: &Secret) -> Result<Vec<u8>, No> {
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
     let sender = AnyMember {
         group: GROUP,
@@ -79,21 +171,8 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> Result<Vec<u8>, No> {
         serial: input.number("credential_serial"),
     };
     let publisher = Publisher::new(&key, &sender).unwrap();
-    let announcement = input.digest("announcement_hash");
-    let psk = SessionPsk::derive(&input.secret("psk"));
-    let start = SessionStart {
-        group: GROUP,
-        announcement: &announcement,
-        suite: Suite::One,
-        group_key: &KemPublicKey(input.array("group_key")),
-        psk: &psk,
-        not_after: u64::MAX,
-        limits: SessionLimits::default(),
-        number: input.u64("session_number"),
-        seed,
-        now: None,
-    };
-    let mut session = SenderSession::start(&start).map_err(|error| match error {
+    let number = input.u64("session_number");
+    let mut session = Sealing::start(keys, number, seed).map_err(|error| match error {
         SealError::GroupKey => "group_key",
         _ => "field",
     })?;
@@ -107,10 +186,22 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> Result<Vec<u8>, No> {
         topic,
         sent_at: input.opt_u64("sent_at"),
         sequence: input.opt("sequence", Input::number),
-        retain: input.flag("retain"),
         properties,
         credential: credential.as_deref(),
         padding: padding_of(padding.u64("mode"), padding.u64("bucket")),
+    };
+    let (retain, will) = (input.flag("retain"), input.flag("will"));
+    // What the types forbid: each class has its sessions, and only a value has a connection.
+    require((retain || will) == keys.kept, "field")?;
+    require((retain && !will) == input.has("connection"), "field")?;
+    let value = Value {
+        connection: input.opt_u64("connection").unwrap_or(0),
+        credential: match (&credential, will) {
+            (Some(credential), _) => credential,
+            (None, true) => &[],
+            (None, false) if retain => return Err("field".into()),
+            (None, false) => &[],
+        },
     };
     let counter = input.number::<u32>("counter");
     require(counter <= MAX_COUNTER, "field")?;
@@ -118,38 +209,34 @@ fn seal_with(input: Input<'_>, seed: &Secret) -> Result<Vec<u8>, No> {
     for _ in 0..counter.min(MAX_SEALED_BEFORE) {
         let before = Outgoing::new(topic);
         session
-            .seal_into(&publisher, &before, None, b"before", &mut out)
+            .seal(&publisher, &before, &value, b"before", &mut out)
             .unwrap();
     }
     let payload = input.hex("payload");
-    let sealed = if input.flag("will") {
-        session.seal_will_into(&publisher, &message, None, &payload, &mut out)
-    } else {
-        session.seal_into(&publisher, &message, None, &payload, &mut out)
+    let sealed = match session {
+        Sealing::State(session) if will => {
+            session.seal_will_into(&publisher, &message, retain, None, &payload, &mut out)
+        }
+        mut session => session.seal(&publisher, &message, &value, &payload, &mut out),
     };
     out.truncate(sealed.map_err(|_| "field")?);
     if counter > MAX_SEALED_BEFORE {
-        out = move_to_counter(input, seed, &out, counter);
+        out = move_to_counter(input, &keys.session(seed), &out, counter);
     }
     Ok(out)
 }
 
 /// The same message under a higher counter. Its body is the real code's; header, signature and
 /// encryption are put together anew.
-fn move_to_counter(input: Input<'_>, seed: &Secret, envelope: &[u8], counter: u32) -> Vec<u8> {
-    let (session, topic) = (session(input, seed), input.text("topic"));
-    let plaintext = decrypt(&session, envelope, &topic).unwrap();
+fn move_to_counter(input: Input<'_>, session: &Session, envelope: &[u8], counter: u32) -> Vec<u8> {
+    let topic = input.text("topic");
+    let plaintext = decrypt(session, envelope, &topic).unwrap();
     let body = &plaintext[..plaintext.len() - 64];
     let transcript = session.transcript(counter, &topic, input.digest("credential_hash"));
     let digest = sha256(&[&transcript.bytes(body)]);
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
     let signature = key.sign(SignatureContext::Message, &digest);
     session.encrypt(counter, &topic, &[body, &signature].concat())
-}
-
-fn session(input: Input<'_>, seed: &Secret) -> Session {
-    let (group_key, announcement) = (input.array("group_key"), input.digest("announcement_hash"));
-    Session::with_seed(&group_key, &input.secret("psk"), &announcement, seed).unwrap()
 }
 
 fn decrypt(session: &Session, envelope: &[u8], topic: &[u8]) -> Result<Vec<u8>, No> {
@@ -202,8 +289,8 @@ fn properties<'b>(
 }
 
 /// What stands between the inputs and the envelope, taken from the envelope where it can be.
-fn intermediate(input: Input<'_>, envelope: &[u8], seed: &Secret) -> Checked {
-    let (session, topic) = (session(input, seed), input.text("topic"));
+fn intermediate(input: Input<'_>, keys: &Keys, envelope: &[u8], seed: &Secret) -> Checked {
+    let (session, topic) = (keys.session(seed), input.text("topic"));
     let header = Header::parse(envelope).map_err(broken)?;
     let mut written = [0; 44];
     let mut writer = Writer::new(&mut written);

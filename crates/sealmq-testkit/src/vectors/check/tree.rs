@@ -26,11 +26,16 @@ pub(crate) fn derive(input: Input<'_>) -> Checked {
             return Err(broken("another heal secret"));
         }
     }
+    let kept = reader.kept();
+    let kept_ikm = expand(kept.secret(), &[b"sealmq/1 kept kem"]);
     Ok(object! {
         psk: *psk.secret().expose(), session_psk: hpke::session_psk(psk.secret()),
         psk_check: psk.check(), kem_ikm: *kem_ikm.expose(), secret_key: hpke::private_key(&kem_ikm),
         group_key: reader.group_key_pair().public().0,
         heal_r: *heal_r.expose(), heal_w: *heal_w.expose(),
+        kept_secret: *kept.secret().expose(), kept_psk: *psk.kept().secret().expose(),
+        kept_ikm: *kept_ikm.expose(), kept_secret_key: hpke::private_key(&kept_ikm),
+        kept_key: kept.key_pair().public().0,
     })
 }
 

@@ -1,11 +1,11 @@
 //! Kind `welcome_open`, and members' states made of what a vector says.
 
-use sealmq_core::crypto::{KemKeyPair, RecipientKeyPair, open_base};
+use sealmq_core::crypto::{KemKeyPair, KemPublicKey, RecipientKeyPair, open_base};
 use sealmq_core::object::{Authorities, decode, kem_of};
 use sealmq_keys::tree::{NodeKey, PathKeys, path_nodes};
 use sealmq_keys::{
-    GroupState, KEM_X25519, KeyPackage, VerifiedKeyPackage, VerifiedWelcome, WelcomeError,
-    WelcomeFields,
+    GroupState, KEM_X25519, KeptAccess, KeptKey, KeptPsk, KeptSecret, KeyPackage,
+    VerifiedKeyPackage, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
 };
 
 use super::{Checked, Input, No, broken, require};
@@ -44,7 +44,9 @@ pub(crate) fn open(input: Input<'_>) -> Checked {
     let mut plaintext = text.to_vec();
     let aad = welcome_aad_with(input.suite(), &fields, &body.extensions);
     open_base(&pair, &info, &aad, body.enc, &mut plaintext, tag).map_err(broken)?;
-    let state = GroupState::install(opened).to_bytes().unwrap();
+    let state = GroupState::install(opened);
+    let kept = state.kept_key().map(|(_, _, key)| brought_json(key));
+    let state = state.to_bytes().unwrap();
     let path_keys = &plaintext[..32 * usize::from(fields.depth)];
     if !contains(&state, path_keys) {
         return Err(broken("the real code took other path keys"));
@@ -54,7 +56,29 @@ pub(crate) fn open(input: Input<'_>) -> Checked {
     Ok(object! {
         secret_key: hpke::private_key_of(kem, &seed), info: Json::hex(info), aad: Json::hex(aad),
         plaintext: Json::hex(&plaintext), path: Json::Array(path.collect()),
+        kept: kept,
     })
+}
+
+/// What a welcome brought.
+pub(crate) fn brought_json(key: &KeptKey) -> Json {
+    let json = object! { kept: key.kept, kept_psk: *key.psk.secret().expose() };
+    match &key.access {
+        KeptAccess::Reader(secret) => json.with("kept_secret", *secret.secret().expose()),
+        KeptAccess::Publisher(public) => json.with("kept_key", public.0),
+    }
+}
+
+/// Kept keys as a vector has them.
+pub(crate) fn kept_key(kept: Input<'_>) -> KeptKey {
+    KeptKey {
+        kept: kept.digest("kept"),
+        psk: KeptPsk::new(kept.secret("kept_psk")),
+        access: match kept.opt("kept_secret", Input::secret) {
+            Some(secret) => KeptAccess::Reader(KeptSecret::new(secret)),
+            None => KeptAccess::Publisher(KemPublicKey(kept.array("kept_key"))),
+        },
+    }
 }
 
 /// The state of a member that installed a welcome of this generation and epoch.
@@ -64,12 +88,16 @@ fn installed(fields: &WelcomeFields, installed: Input<'_>) -> GroupState {
     (fields.generation, fields.epoch) = (generation, epoch);
     fields.previous = Digest([u8::from(epoch > 1); 32]);
     (fields.healing_epoch, fields.healing) = (0, Digest::ZERO);
-    state(&fields, |_| NodeKey::new(Secret::new([0; 32])))
+    state(&fields, None, |_| NodeKey::new(Secret::new([0; 32])))
 }
 
 /// A member's state right after a welcome with these fields: signed by an authority of our own,
 /// sealed, verified, opened and installed by the real code.
-pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> GroupState {
+pub(crate) fn state(
+    fields: &WelcomeFields,
+    kept: Option<&KeptKey>,
+    key: impl FnMut(u32) -> NodeKey,
+) -> GroupState {
     let package = key_package_with("anybody", 1, |package| {
         package.domain = fields.domain;
         package.kem = KEM_X25519;
@@ -87,7 +115,11 @@ pub(crate) fn state(fields: &WelcomeFields, key: impl FnMut(u32) -> NodeKey) -> 
     };
     let path = PathKeys::from_fn(fields.depth, fields.leaf, key).unwrap();
     let (mut out, any) = ([0; 4096], secret("any welcome"));
-    let sealed = fields.seal(&path, &verified, &any, &signer, &mut out);
+    let secrets = WelcomeSecrets {
+        kept,
+        ..WelcomeSecrets::from(&path)
+    };
+    let sealed = fields.seal(secrets, &verified, &any, &signer, &mut out);
     let trusted = altered(&authority(1), |authority| authority.domain = fields.domain);
     assert_eq!(trusted.domain(), fields.domain);
     let welcome = VerifiedWelcome::verify(sealed.unwrap().0, &trusted).unwrap();
@@ -115,7 +147,10 @@ pub(crate) fn member_state(member: Input<'_>, domain: DomainId, group: GroupId) 
         package_number: 1,
         package: Digest::ZERO,
     };
-    state(&fields, |_| NodeKey::new(keys.next().unwrap()))
+    let kept = member.opt("kept_keys", Input::get).map(kept_key);
+    state(&fields, kept.as_ref(), |_| {
+        NodeKey::new(keys.next().unwrap())
+    })
 }
 
 pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {

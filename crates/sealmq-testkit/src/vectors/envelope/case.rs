@@ -60,6 +60,7 @@ impl Case {
 
     /// Replaces a member of the reader.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Json>) -> Self {
+        self.with.retain(|(known, _)| *known != name);
         self.with.push((name, value.into()));
         self
     }

@@ -2,17 +2,18 @@
 
 mod body;
 mod case;
+mod connections;
 mod header;
 mod numbers;
 mod open;
 mod readings;
 mod replay;
-mod retained;
 mod scene;
 mod seal;
 mod seal_faults;
 mod sender;
 mod signature;
+mod state;
 mod time;
 
 use crate::vectors::prelude::*;
@@ -30,9 +31,10 @@ pub(crate) fn file() -> String {
     sender::vectors(&scene, &mut file);
     time::vectors(&scene, &mut file);
     replay::vectors(&scene, &mut file);
-    retained::vectors(&scene, &mut file);
+    state::vectors(&scene, &mut file);
     signature::vectors(&scene, &mut file);
     readings::vectors(&scene, &mut file);
     numbers::vectors(&mut file);
+    connections::vectors(&mut file);
     file.into_text()
 }

@@ -19,7 +19,7 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let on = |topic: &str| plain.change(|d| d.topic = topic.to_owned());
     let with = |change: fn(&mut Draft)| plain.change(change);
     let everything = with(|d| {
-        (d.message.sequence, d.message.padding, d.message.retain) = (Some(0), Some(7), true);
+        (d.message.sequence, d.message.padding) = (Some(0), Some(7));
         d.message.credential = Some(sensor().object());
         d.message.properties = all_properties();
     });
@@ -40,11 +40,10 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     table! { single:
         "no-flags": "No flag at all.", "§4", with(|d| d.message.sent_at = None);
         "sequence": "With a sequence.", "§4", with(|d| d.message.sequence = Some(4));
-        "retain-live": "Published with retain, delivered live.", "§9", with(|d| d.message.retain = true);
         "empty-payload": "An empty payload is a payload.", "§4", with(|d| d.message.payload.clear());
         "credential-known": "The credential that the reader knows anyway.",
             "§4", with(|d| d.message.credential = Some(sensor().object()));
-        "everything": "Every flag of an ordinary message.", "§4", everything;
+        "everything": "Every flag of an event.", "§4", everything;
         "properties": "Every property; only these copies reach the application.",
             "§5", with(|d| d.message.properties = all_properties());
         "properties-user-order": "User properties keep their order and may repeat.",

@@ -7,11 +7,9 @@ use sealmq_core::object::Access;
 use super::case::Case;
 use super::open::{known, refused, serial};
 use super::replay::at;
-use super::scene::{Scene, VALIDITY, gateway, policy};
-use crate::vectors::craft::{Draft, Property};
+use super::scene::{Scene, VALIDITY, gateway};
+use crate::vectors::craft::Property;
 use crate::vectors::prelude::*;
-
-const SKEW_MS: u64 = 300_000;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     fields(scene, file);
@@ -119,8 +117,7 @@ fn times(scene: &Scene, file: &mut VectorFile) {
     );
     let skew = object! { grace: 3600_u16, freshness: 0_u8, skew: 10_u8, will_age: WEEK };
     let forged = flipped(&plain.envelope(), 60, 1);
-    let will = plain.change(|d| (d.message.will, d.message.retain) = (true, true));
-    let (end, of_will) = (NOW + 60, NOW_MS + 600_000 + SKEW_MS);
+    let end = NOW + 60;
     stories! { Case::of(scene, "§9") => file:
         "no-clock-credential-later": "Without a clock, a credential may be younger than the newest announcement."
             => .with("credentials", known(&[&later])).at(None).ok(&scene.sent_by(&later));
@@ -134,34 +131,10 @@ fn times(scene: &Scene, file: &mut VectorFile) {
             => .with("delegation_not_after", end).at(Some((end + 3901) * 1000)).raw(&plain.topic, &forged, "Stale");
         "delegation-keys-last": "The keys' last second under a delegation that has ended."
             => .with("delegation_not_after", end).at(Some((end + 3900) * 1000)).raw(&plain.topic, &forged, "Rejected");
-        "will-age-retained-last": "A will's age counts in retained delivery, too."
-            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true).at(Some(of_will)).ok(&will);
-        "will-age-retained-over": "A will's age counts in retained delivery, too."
-            => .attacks(&["A25"]).with("policy", policy(60, 600)).retained(true)
-            .at(Some(of_will + 1)).bad(&will, "Stale");
-        "freshness-retain-flag": "A live message that was published with retain has to be fresh."
-            => .with("policy", policy(60, WEEK)).at(Some(NOW_MS + 60_000 + SKEW_MS + 1))
-            .bad(&plain.change(|d| d.message.retain = true), "Stale");
     }
 }
 
 fn replays(scene: &Scene, file: &mut VectorFile) {
-    let plain = scene.sent();
-    let will = Draft::new(scene.epoch(), &sensor(), "will").change(|d| d.message.will = true);
-    let late = Some(NOW_MS + 600_000 + SKEW_MS + 1);
-    let value = plain.change(|d| d.message.retain = true);
-    stories! { Case::of(scene, "§9") => file:
-        "will-number-of-session": "A will is not compared with sessions, nor they with it."
-            => .attacks(&["A25"]).ok(&plain).ok(&will).ok(&at(&plain, 1));
-        "session-number-of-will": "A will takes no place among the sessions."
-            => .attacks(&["A25"]).ok(&will).ok(&plain);
-        "order-will-age-before-replay": "An old will that was seen before."
-            => .attacks(&["A25"]).with("policy", policy(0, 600)).ok(&will).bad(&will, "Replay").at(late)
-            .bad(&will, "Stale");
-        "mark-highest": "A late value does not lower the mark."
-            => .attacks(&["B2"]).ok(&at(&value, 5)).ok(&at(&value, 3)).retained(true)
-            .bad(&at(&value, 4), "Replay");
-    }
     let session = |n: u64| scene.in_session(NOW + n);
     let five = |id: &str, comment: &str, numbers: [u64; 5]| {
         let case = Case::new(scene, id, comment, "§9").attacks(&["A11"]);

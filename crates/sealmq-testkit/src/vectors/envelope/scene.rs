@@ -17,10 +17,10 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Three epochs; the reader's window holds the last two.
+    /// Three epochs; the reader's window holds the last two. The first two are kept epochs.
     pub(crate) fn new() -> Self {
         let mut group = Group::new("envelopes", 4);
-        group.rotate();
+        group.remove(&[]);
         group.remove(&[18]);
         group.rotate();
         Self { group }
@@ -47,11 +47,46 @@ impl Scene {
         draft.change(|d| d.message.number = session)
     }
 
+    /// The newest kept epoch.
+    pub(crate) fn kept_epoch(&self) -> &Epoch {
+        self.group.epoch(2)
+    }
+
+    /// A retained value of member 7.
+    pub(crate) fn value(&self) -> Draft {
+        self.value_by(&sensor())
+    }
+
+    /// One of another sender.
+    pub(crate) fn value_by(&self, sender: &CredentialPlan) -> Draft {
+        Draft::value(self.kept_epoch(), sender, "a")
+    }
+
+    /// A retained value in another session for state of member 7.
+    pub(crate) fn value_in(&self, session: u64) -> Draft {
+        let draft = Draft::value(self.kept_epoch(), &sensor(), &format!("number {session}"));
+        draft.change(|d| d.message.number = session)
+    }
+
+    /// A will of member 7 that is to be retained, for the connection with this number.
+    pub(crate) fn will(&self, number: u64) -> Draft {
+        let draft = Draft::value(self.kept_epoch(), &sensor(), &format!("will {number}"));
+        draft.change(|d| (d.message.will, d.message.number) = (true, number))
+    }
+
     /// A reader with the credentials of members 7, 8 and 9.
     pub(crate) fn reader(&self) -> Json {
         let epoch = |number: u64| {
             let epoch = self.group.epoch(number);
             object! { epoch: number, hash: epoch.hash, reader_secret: *epoch.reader.secret().expose() }
+        };
+        let kept = |number: u64| {
+            let epoch = self.group.epoch(number);
+            let (secret, psk) = (epoch.reader.kept(), epoch.reader.psk().kept());
+            object! {
+                kept: epoch.hash, kept_secret: *secret.secret().expose(),
+                kept_psk: *psk.secret().expose(),
+            }
         };
         let credentials = [sensor(), insider(), gateway()].map(|plan| Json::hex(plan.object()));
         object! {
@@ -62,6 +97,7 @@ impl Scene {
             issued_at: NOW - ISSUED_BEFORE,
             not_after: NOW + VALIDITY,
             epochs: Json::Array(vec![epoch(2), epoch(3)]),
+            kept: Json::Array(vec![kept(1), kept(2)]),
             credentials: Json::Array(credentials.to_vec()),
             number: 1_u8,
         }
@@ -76,6 +112,7 @@ impl Scene {
         file.fixture("authority", authority_json(&authority(1)));
         file.fixture("reader", self.reader());
         file.fixture("plain", Json::hex(self.sent().envelope()));
+        file.fixture("value", Json::hex(self.value().envelope()));
     }
 }
 

@@ -1,10 +1,12 @@
 //! Kind `seal`: from a sender's inputs to the envelope, with every value in between.
 
 use sealmq_core::crypto::{DeviceSecret, Entropy, Purpose, SignatureContext, extract};
+use sealmq_keys::kept_name;
 
 use super::scene::{Scene, renewed};
 use crate::vectors::craft::{Draft, Property, Session, encode_properties, properties_json};
-use crate::vectors::hpke;
+use crate::vectors::group::Epoch;
+use crate::vectors::hpke::{self, Psk};
 use crate::vectors::prelude::*;
 
 pub(super) const SEAL: Series = Series::new(
@@ -13,49 +15,106 @@ pub(super) const SEAL: Series = Series::new(
     &["envelope.md §4", "envelope.md §6", "envelope.md §7"],
 );
 
+/// The keys of an epoch, or kept keys.
+pub(super) struct Keys {
+    kept: bool,
+    /// H, or K.
+    hash: Digest,
+    pub(super) public: [u8; 32],
+    psk: [u8; 32],
+}
+
+impl Keys {
+    pub(super) fn of_epoch(epoch: &Epoch) -> Self {
+        Self {
+            kept: false,
+            hash: epoch.hash,
+            public: epoch.reader.group_key_pair().public().0,
+            psk: *epoch.reader.psk().secret().expose(),
+        }
+    }
+
+    pub(super) fn kept(epoch: &Epoch) -> Self {
+        Self {
+            kept: true,
+            hash: epoch.hash,
+            public: epoch.reader.kept().key_pair().public().0,
+            psk: *epoch.reader.psk().kept().secret().expose(),
+        }
+    }
+
+    fn json(&self) -> Json {
+        let (hash, public, psk) = (self.hash, self.public, self.psk);
+        if self.kept {
+            return object! { kept: hash, kept_key: public, kept_psk: psk };
+        }
+        object! { announcement_hash: hash, group_key: public, psk: psk }
+    }
+
+    fn session(&self, seed: &Secret) -> Session {
+        let psk = Secret::new(self.psk);
+        let (psk, name) = match self.kept {
+            true => (Psk::Kept(&psk), kept_name(&self.hash)),
+            false => (Psk::Epoch(&psk), self.hash),
+        };
+        Session::with_seed(&self.public, psk, &name, seed).unwrap()
+    }
+}
+
 /// The inputs of a `seal` vector.
 pub(crate) struct Plan {
-    pub(super) group_key: [u8; 32],
-    psk: [u8; 32],
-    announcement: Digest,
+    pub(super) keys: Keys,
     device_secret: [u8; 32],
     pub(super) rng: [u8; 32],
     /// Mode and bucket.
     padding: (u8, u32),
-    credential_serial: u32,
+    /// In the place of what the message has.
+    pub(super) connection: Option<Option<u64>>,
     pub(super) draft: Draft,
 }
 
 impl Plan {
     pub(super) fn new(scene: &Scene, id: &str) -> Self {
-        let epoch = scene.epoch();
         Self {
-            group_key: epoch.reader.group_key_pair().public().0,
-            psk: *epoch.reader.psk().secret().expose(),
-            announcement: epoch.hash,
+            keys: Keys::of_epoch(scene.epoch()),
             device_secret: bytes("device secret of sensor-7"),
             rng: bytes(&format!("rng of {id}")),
             padding: (0, 0),
-            credential_serial: 1,
+            connection: None,
             draft: scene.sent(),
         }
     }
 
-    pub(super) fn message(mut self, change: impl FnOnce(&mut Draft)) -> Self {
-        change(&mut self.draft);
-        self
+    /// Of a retained value.
+    pub(super) fn of_state(scene: &Scene, id: &str) -> Self {
+        Self {
+            keys: Keys::kept(scene.kept_epoch()),
+            draft: scene.value(),
+            ..Self::new(scene, id)
+        }
     }
 
     pub(super) fn input(&self) -> Json {
         let (draft, m) = (&self.draft, &self.draft.message);
-        let mut input = object! {
-            announcement_hash: self.announcement, group_key: self.group_key, psk: self.psk,
-            device_secret: self.device_secret, rng: self.rng, session_number: m.number,
-            identity_seed: *identity(draft.name).seed().expose(),
-            credential_hash: draft.credential_hash, credential_serial: self.credential_serial,
-            sender: m.sender, counter: draft.counter, topic: Json::text(&draft.topic),
-        };
-        for (name, value) in [("sent_at", m.sent_at), ("sequence", m.sequence)] {
+        let mut input = self
+            .keys
+            .json()
+            .with("device_secret", self.device_secret)
+            .with("rng", self.rng)
+            .with("session_number", m.number)
+            .with("identity_seed", *identity(draft.name).seed().expose())
+            .with("credential_hash", draft.credential_hash)
+            .with("credential_serial", draft.credential_serial)
+            .with("sender", m.sender)
+            .with("counter", draft.counter)
+            .with("topic", Json::text(&draft.topic));
+        let connection = self.connection.unwrap_or(m.connection());
+        let numbers = [
+            ("sent_at", m.sent_at),
+            ("sequence", m.sequence),
+            ("connection", connection),
+        ];
+        for (name, value) in numbers {
             if let Some(value) = value {
                 input = input.with(name, value);
             }
@@ -88,9 +147,14 @@ impl Plan {
         let entropy = Entropy::take(&mut self.rng.clone()).unwrap();
         let device_secret = DeviceSecret::new(Secret::new(self.device_secret));
         let hedged = device_secret.hedge(&entropy, Purpose::Session, number);
-        let psk = Secret::new(self.psk);
-        self.draft.session =
-            Session::with_seed(&self.group_key, &psk, &self.announcement, &hedged.seed).unwrap();
+        self.draft.session = self.keys.session(&hedged.seed);
+        let named = match self.keys.kept {
+            true => ("kept_name", self.draft.session.announcement.0),
+            false => (
+                "session_psk",
+                hpke::session_psk(&Secret::new(self.keys.psk)),
+            ),
+        };
 
         let (draft, counter) = (&self.draft, self.draft.counter);
         let body = draft.message.body();
@@ -100,12 +164,13 @@ impl Plan {
         let envelope = draft.envelope();
         let mut intermediate = object! {
             prk: *prk.expose(), seed: *hedged.seed.expose(), next_device_secret: *hedged.next.expose(),
-            session_psk: hpke::session_psk(&psk), enc: draft.session.enc,
-            message_key: draft.session.message_key, base_nonce: Json::hex(draft.session.base_nonce),
+            enc: draft.session.enc, message_key: draft.session.message_key,
+            base_nonce: Json::hex(draft.session.base_nonce),
             nonce: Json::hex(draft.session.nonce(counter)), header: Json::hex(draft.session.header(counter)),
             topic_hash: sha256(&[draft.topic.as_bytes()]),
             aad: Json::hex(draft.session.aad(counter, draft.topic.as_bytes())),
-        };
+        }
+        .with(named.0, named.1);
         if !draft.message.properties.is_empty() {
             let properties = encode_properties(&draft.message.properties);
             intermediate = intermediate.with("properties", Json::hex(properties));
@@ -134,10 +199,15 @@ fn padded(len: usize, mode: u8, bucket: u32) -> usize {
 }
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
+    events(scene, file);
+    state(scene, file);
+}
+
+fn events(scene: &Scene, file: &mut VectorFile) {
     let mut seal = |id: &str, comment: &str, padding: (u8, u32), change: &dyn Fn(&mut Draft)| {
-        let mut plan = Plan::new(scene, id).message(change);
+        let mut plan = Plan::new(scene, id);
+        change(&mut plan.draft);
         plan.padding = padding;
-        plan.credential_serial = plan.draft.credential_serial;
         plan.seal(file, id, comment).len()
     };
     let none = (0, 0);
@@ -158,33 +228,24 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         assert_eq!(seal(id, comment, none, change), len);
     };
     table! { sized:
-        "example": "The example of envelope.md §2: 141 bytes.", 141, &|d| d.message.retain = true;
+        "example": "The example of envelope.md §2: 141 bytes.", 141, &|_| {};
         "smallest": "The smallest envelope: 126 bytes.", 126, &smallest;
         "largest-overhead": "Every number at its limit: 144 bytes around an empty payload.", 144, &largest;
     }
     table! { seal:
         "bare": "No flag at all.", none, &bare;
-        "retain": "RETAIN alone.",
-            none, &|d| {
-                bare(d);
-                d.message.retain = true;
-            };
         "sequence": "SEQUENCE alone.",
             none, &|d| {
                 bare(d);
                 d.message.sequence = Some(4);
             };
-        "will": "A Last Will with the time at which it was sealed.", none, &|d| d.message.will = true;
-        "retained-will": "A will that is to be retained.",
-            none, &|d| (d.message.will, d.message.retain) = (true, true);
         "credential": "The sender's credential travels inside.",
             none, &|d| d.message.credential = Some(sensor().object());
-        "everything": "Every flag set.",
+        "everything": "Every flag of events.",
             (1, 0), &|d| {
                 d.message.sequence = Some(9);
                 d.message.credential = Some(sensor().object());
                 d.message.properties = all_properties();
-                (d.message.retain, d.message.will) = (true, true);
             };
         "padme": "Padmé.", (1, 0), &|_| {};
         "padme-large": "Padmé on a body of some hundred bytes.",
@@ -255,6 +316,57 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
                 d.credential_hash = hash(&renewed().object());
             };
     }
+}
+
+/// Retained values and wills.
+fn state(scene: &Scene, file: &mut VectorFile) {
+    let mut seal = |id: &str, comment: &str, padding: (u8, u32), change: &dyn Fn(&mut Draft)| {
+        let mut plan = Plan::of_state(scene, id);
+        change(&mut plan.draft);
+        plan.padding = padding;
+        plan.seal(file, id, comment).len()
+    };
+    let none = (0, 0);
+    let connection = |number: u64| move |d: &mut Draft| d.message.connection = number;
+    table! { seal:
+        "value": "A retained value: under kept keys, with the sender's credential.", none, &|_| {};
+        "value-bare": "No other flag than those of state.", none, &|d| d.message.sent_at = None;
+        "value-sequence": "The connection stands behind the sequence.",
+            none, &|d| (d.message.sequence, d.message.connection) = (Some(4), NOW - 9);
+        "value-second": "A later message of its session.", none, &|d| d.counter = 1;
+        "value-counter-16384": "The counter at an edge of its varint.", none, &|d| d.counter = 16_384;
+        "connection-1": "The connection at an edge.", none, &connection(1);
+        "connection-127": "The connection at an edge of its varint.", none, &connection(127);
+        "connection-128": "The connection at an edge of its varint.", none, &connection(128);
+        "connection-max": "The connection at an edge.", none, &connection((1 << 35) - 1);
+        "value-renewed": "Its credential is the one that was signed under.",
+            none, &|d| *d = d.under(renewed().object());
+        "value-everything": "Every flag of a retained value.",
+            (2, 64), &|d| {
+                (d.message.sequence, d.message.connection) = (Some(9), NOW);
+                d.message.properties = all_properties();
+            };
+        "will": "A Last Will that is to be retained, with the time at which it was sealed.",
+            none, &|d| d.message.will = true;
+        "will-without-retain": "A Last Will that is to be delivered and not kept: it has no connection either.",
+            none, &|d| (d.message.will, d.message.retain) = (true, false);
+        "will-everything": "Every flag set.",
+            (1, 0), &|d| {
+                (d.message.will, d.message.sequence) = (true, Some(9));
+                d.message.properties = all_properties();
+            };
+    }
+    let largest = |d: &mut Draft| {
+        d.counter = (1 << 21) - 1;
+        (d.message.sender, d.message.number) = ((1 << 28) - 1, (1 << 35) - 1);
+        (d.message.sent_at, d.message.sequence) = (Some((1 << 42) - 1), Some((1 << 21) - 1));
+        d.message.connection = (1 << 35) - 1;
+        d.message.payload.clear();
+    };
+    let comment =
+        "Every number at its limit: 149 bytes around an empty payload, beside the credential.";
+    let len = seal("value-largest-overhead", comment, none, &largest);
+    assert_eq!(len, 149 + blob(&sensor().object()).len());
 }
 
 pub(super) fn all_properties() -> Vec<Property> {

@@ -1,7 +1,7 @@
 //! Kind `seal`: inputs from which nothing is sealed.
 
 use super::scene::Scene;
-use super::seal::{Plan, SEAL};
+use super::seal::{Keys, Plan, SEAL};
 use crate::vectors::craft::{Draft, Property};
 use crate::vectors::prelude::*;
 
@@ -22,7 +22,7 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     let to = |id: &str, point: &str| {
         let key = hex::decode(point).unwrap().try_into().unwrap();
         let comment = "A group key of low order gives an all-zero X25519 result.";
-        let case = SEAL.case(id, comment, input(id, &|plan| plan.group_key = key));
+        let case = SEAL.case(id, comment, input(id, &|plan| plan.keys.public = key));
         case.spec(&["envelope.md §1"])
     };
     table! { to => file:
@@ -57,10 +57,6 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
             "constants.md §4", &|d| d.topic = "plant/\0".to_owned() => "field";
         "credential-too-long": "At most 4096 bytes of credential.",
             "envelope.md §4", &|d| d.message.credential = Some(vec![0x11; 4097]) => "field";
-        "will-without-time": "A will needs the time at which it was sealed.",
-            "envelope.md §9", &|d| (d.message.will, d.message.sent_at) = (true, None) => "field";
-        "will-second-message": "A will is the only message of its session.",
-            "envelope.md §9", &|d| (d.message.will, d.counter) = (true, 1) => "field";
     }
     let with = |id: &str, comment: &str, sent_at: Option<u64>, properties: &[Property]| {
         case(id, comment, "envelope.md §5", &|d| {
@@ -82,5 +78,57 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         "properties-too-long": "At most 16384 bytes of properties.",
             time, &[CorrelationData(vec![7; 16_382])] => "field";
         "expiry-without-time": "A message expiry counts from sent_at.", None, &[MessageExpiry(60)] => "field";
+    }
+    state(scene, file);
+}
+
+fn state(scene: &Scene, file: &mut VectorFile) {
+    let case = |id: &str, comment: &str, spec: &str, change: &dyn Fn(&mut Plan)| {
+        let mut plan = Plan::of_state(scene, id);
+        change(&mut plan);
+        SEAL.case(id, comment, plan.input()).spec(&[spec])
+    };
+    let epoch = || Keys::of_epoch(scene.epoch());
+    let (value, event) = (scene.value(), scene.sent());
+    table! { case => file:
+        "kept-key-zero": "A kept key of low order gives an all-zero X25519 result.",
+            "envelope.md §1", &|p| p.keys.public = *LOW_ORDER[0] => "group_key" ["D1"];
+        "kept-key-order-8": "A kept key of low order gives an all-zero X25519 result.",
+            "envelope.md §1", &|p| p.keys.public = *LOW_ORDER[1] => "group_key" ["D1"];
+        "state-epoch": "State is never sealed under the keys of an epoch.",
+            "envelope.md §7", &|p| p.keys = epoch() => "field" ["A43"];
+        "state-epoch-will": "Nor is a will that is not to be retained.",
+            "envelope.md §7", &|p| {
+                p.keys = epoch();
+                (p.draft.message.will, p.draft.message.retain) = (true, false);
+            } => "field" ["A43"];
+        "state-event-kept": "An event is never sealed under kept keys.",
+            "envelope.md §7", &|p| p.draft = event.clone() => "field" ["A44"];
+        "state-event-kept-credential": "Not with a credential inside either.",
+            "envelope.md §7", &|p| p.draft = event.under(sensor().object()) => "field" ["A44"];
+        "state-without-credential": "State carries the sender's credential.",
+            "envelope.md §4", &|p| p.draft.message.credential = None => "field" ["A43"];
+        "will-without-credential": "So does a will.",
+            "envelope.md §4", &|p| (p.draft.message.will, p.draft.message.credential) = (true, None)
+            => "field" ["A43"];
+        "state-credential-too-long": "At most 4096 bytes of credential.",
+            "envelope.md §4", &|p| p.draft.message.credential = Some(vec![0x11; 4097]) => "field";
+        "state-connection-too-large": "Connections end below 2^35.",
+            "envelope.md §4", &|p| p.draft.message.connection = 1 << 35 => "field";
+        "state-connection-missing": "A retained value has a connection.",
+            "envelope.md §4", &|p| p.connection = Some(None) => "field";
+        "state-connection-will": "A will has none: its session number stands for it.",
+            "envelope.md §4", &|p| (p.draft.message.will, p.connection) = (true, Some(Some(5))) => "field";
+        "state-connection-event": "An event has none.",
+            "envelope.md §4", &|p| {
+                (p.keys, p.draft, p.connection) = (epoch(), event.clone(), Some(Some(5)));
+            } => "field";
+        "will-without-time": "A will needs the time at which it was sealed.",
+            "envelope.md §9", &|p| (p.draft.message.will, p.draft.message.sent_at) = (true, None)
+            => "field" ["A25"];
+        "will-second-message": "A will is the only message of its session.",
+            "envelope.md §9", &|p| (p.draft.message.will, p.draft.counter) = (true, 1) => "field" ["A25"];
+        "state-counter-too-large": "No counter above 2^21 - 1.",
+            "envelope.md §6", &|p| p.draft = value.change(|d| d.counter = 1 << 21) => "field";
     }
 }

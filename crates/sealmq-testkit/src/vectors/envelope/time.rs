@@ -16,14 +16,12 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     order(scene, file);
 }
 
-fn retained(draft: &Draft) -> Draft {
-    draft.change(|d| d.message.retain = true)
-}
-
 fn future_and_age(scene: &Scene, file: &mut VectorFile) {
     let plain = scene.sent();
+    let value = scene.value();
     let untimed = plain.change(|d| d.message.sent_at = None);
-    let ahead = |by: u64| plain.change(|d| d.message.sent_at = Some(NOW_MS + by));
+    let kept_untimed = value.change(|d| d.message.sent_at = None);
+    let ahead = |draft: &Draft, by: u64| draft.change(|d| d.message.sent_at = Some(NOW_MS + by));
     let sent = |counter: u32, sent_at: u64, properties: Vec<Property>| {
         let draft = plain.change(|d| (d.counter, d.message.sent_at) = (counter, Some(sent_at)));
         draft.change(|d| d.message.properties = properties)
@@ -31,11 +29,11 @@ fn future_and_age(scene: &Scene, file: &mut VectorFile) {
     let last = NOW_MS + 60_000 + SKEW_MS;
     let day = Some(NOW_MS + 86_400_000);
     stories! { Case::of(scene, "§9") => file:
-        "future-last": "The sender's clock is ahead by skew." => .at(Some(NOW_MS)).ok(&ahead(SKEW_MS));
+        "future-last": "The sender's clock is ahead by skew." => .at(Some(NOW_MS)).ok(&ahead(&plain, SKEW_MS));
         "future-over": "The sender's clock is ahead by skew and a millisecond."
-            => .attacks(&["B24"]).at(Some(NOW_MS)).bad(&ahead(SKEW_MS + 1), "Stale");
+            => .attacks(&["B24"]).at(Some(NOW_MS)).bad(&ahead(&plain, SKEW_MS + 1), "Stale");
         "future-retained": "Not retained either."
-            => .retained(true).at(Some(NOW_MS)).bad(&retained(&ahead(SKEW_MS + 1)), "Stale");
+            => .retained(true).at(Some(NOW_MS)).bad(&ahead(&value, SKEW_MS + 1), "Stale");
         "freshness-last": "At most 60 s, and skew, old. The last moment."
             => .with("policy", policy(60, WEEK)).at(Some(last)).ok(&plain);
         "freshness-over": "At most 60 s, and skew, old. Just over."
@@ -45,9 +43,15 @@ fn future_and_age(scene: &Scene, file: &mut VectorFile) {
         "no-freshness-without-time": "The policy asks for no time." => .ok(&untimed);
         "no-freshness-old": "Without a freshness policy a message may have any age." => .ok(&sent(0, 1, vec![]));
         "freshness-retained-old": "Retained values may have any age."
-            => .with("policy", policy(60, WEEK)).retained(true).at(day).ok(&retained(&plain));
+            => .with("policy", policy(60, WEEK)).retained(true).at(day).ok(&value);
         "freshness-retained-without-time": "Retained values may have any age."
-            => .with("policy", policy(60, WEEK)).retained(true).at(day).ok(&retained(&untimed));
+            => .with("policy", policy(60, WEEK)).retained(true).at(day).ok(&kept_untimed);
+        "freshness-value-live": "A retained value that comes live has to be fresh."
+            => .with("policy", policy(60, WEEK)).at(Some(last + 1)).bad(&value, "Stale");
+        "freshness-value-live-last": "A retained value that comes live has to be fresh. The last moment."
+            => .with("policy", policy(60, WEEK)).at(Some(last)).ok(&value);
+        "freshness-value-live-without-time": "Live, a retained value needs a time as events do."
+            => .with("policy", policy(60, WEEK)).bad(&kept_untimed, "Stale");
         "no-clock": "A reader without a clock checks no time."
             => .with("policy", policy(1, 1)).with("not_after", 1_u8).at(None).ok(&untimed)
             .ok(&sent(1, (1 << 42) - 1, vec![])).ok(&sent(2, 1, vec![Property::MessageExpiry(1)]));
@@ -73,47 +77,64 @@ fn future_and_age(scene: &Scene, file: &mut VectorFile) {
 }
 
 fn wills(scene: &Scene, file: &mut VectorFile) {
-    let will = scene.sent().change(|d| d.message.will = true);
+    let will = scene.will(NOW);
+    let passing = will.change(|d| d.message.retain = false);
     let untimed = will.change(|d| d.message.sent_at = None);
     let last = NOW_MS + 600_000 + SKEW_MS;
-    stories! { Case::of(scene, "§9") => file:
+    stories! { Case::of(scene, "§9"), [.attacks(&["A25"])] => file:
         "will-age-last": "A will: at most will_age and skew, whatever the freshness. The last moment."
             => .with("policy", policy(60, 600)).at(Some(last)).ok(&will);
         "will-age-over": "A will: at most will_age and skew, whatever the freshness. Just over."
             => .with("policy", policy(60, 600)).at(Some(last + 1)).bad(&will, "Stale");
-        "will-without-time": "A will has the time at which it was sealed."
-            => .attacks(&["A25"]).at(Some(NOW_MS)).bad(&untimed, "Stale");
-        "will-without-time-no-clock": "A will has the time at which it was sealed."
-            => .attacks(&["A25"]).at(None).bad(&untimed, "Stale");
+        "will-old-live": "The same for one without RETAIN."
+            => .with("policy", policy(60, 600)).at(Some(last + 1)).bad(&passing, "Stale");
+        "will-old-shown": "In retained delivery a will may have any age."
+            => .with("policy", policy(60, 600)).retained(true).at(Some(last + 1)).ok(&will);
+        "will-old-no-clock": "Without a clock, too."
+            => .with("policy", policy(60, 600)).at(None).ok(&will);
+        "will-without-time": "A will has the time at which it was sealed." => .at(Some(NOW_MS)).bad(&untimed, "Stale");
+        "will-without-time-no-clock": "A will has the time at which it was sealed." => .at(None).bad(&untimed, "Stale");
+        "will-no-time-shown": "A will has the time at which it was sealed, however it comes."
+            => .retained(true).at(Some(NOW_MS)).bad(&untimed, "Stale");
         "will-age-zero": "will_age 0 accepts no will."
-            => .attacks(&["A25"]).with("policy", policy(0, 0)).at(Some(NOW_MS)).bad(&will, "Stale");
+            => .with("policy", policy(0, 0)).at(Some(NOW_MS)).bad(&will, "Stale");
         "will-age-zero-no-clock": "will_age 0 accepts no will."
-            => .attacks(&["A25"]).with("policy", policy(0, 0)).at(None).bad(&will, "Stale");
+            => .with("policy", policy(0, 0)).at(None).bad(&will, "Stale");
+        "will-age-0-shown": "will_age 0 accepts no will, however it comes."
+            => .with("policy", policy(0, 0)).retained(true).at(Some(NOW_MS)).bad(&will, "Stale");
         "will-future": "A will from the future." => .at(Some(NOW_MS - SKEW_MS - 1)).bad(&will, "Stale");
     }
 }
 
 fn expiry(scene: &Scene, file: &mut VectorFile) {
-    let expiring = |seconds: u32| {
+    let expiring = |draft: &Draft, seconds: u32| {
         let properties = vec![Property::MessageExpiry(seconds)];
-        retained(&scene.sent()).change(|d| d.message.properties = properties)
+        draft.change(|d| d.message.properties = properties)
     };
-    let (minute, last) = (expiring(60), NOW_MS + 60_000);
-    let will = minute.change(|d| d.message.will = true);
+    let plain = scene.sent();
+    let minute = expiring(&plain, 60);
+    let (value, will) = (expiring(&scene.value(), 60), expiring(&scene.will(NOW), 60));
+    let last = NOW_MS + 60_000;
     stories! { Case::of(scene, "§9") => file:
         "expiry-last": "A message expiry interval of 60 s, counted from sent_at, without skew. The last moment."
             => .at(Some(last)).ok(&minute);
         "expiry-over": "A message expiry interval of 60 s, counted from sent_at, without skew. Just over."
             => .at(Some(last + 1)).bad(&minute, "Stale");
-        "expiry-0-last": "A message expiry interval of 0. The last moment." => .at(Some(NOW_MS)).ok(&expiring(0));
-        "expiry-0-over": "A message expiry interval of 0. Just over." => .at(Some(NOW_MS + 1)).bad(&expiring(0), "Stale");
-        "expiry-retained-last": "It holds for retained values, too. The last moment."
-            => .retained(true).at(Some(last)).ok(&minute);
-        "expiry-retained-over": "It holds for retained values, too. Just over."
-            => .retained(true).at(Some(last + 1)).bad(&minute, "Stale");
+        "expiry-0-last": "A message expiry interval of 0. The last moment."
+            => .at(Some(NOW_MS)).ok(&expiring(&plain, 0));
+        "expiry-0-over": "A message expiry interval of 0. Just over."
+            => .at(Some(NOW_MS + 1)).bad(&expiring(&plain, 0), "Stale");
+        "expiry-value-over": "The same for a retained value that comes live. Just over."
+            => .at(Some(last + 1)).bad(&value, "Stale");
+        "expiry-retained-last": "It holds for retained delivery, too. The last moment."
+            => .retained(true).at(Some(last)).ok(&value);
+        "expiry-retained-over": "It holds for retained delivery, too. Just over."
+            => .retained(true).at(Some(last + 1)).bad(&value, "Stale");
         "expiry-will-last": "And for wills. The last moment." => .at(Some(last)).ok(&will);
         "expiry-will-over": "And for wills. Just over." => .at(Some(last + 1)).bad(&will, "Stale");
-        "expiry-max": "The longest interval does not overflow." => .ok(&expiring(u32::MAX));
+        "expiry-will-shown-over": "And for wills that the broker kept. Just over."
+            => .retained(true).at(Some(last + 1)).bad(&will, "Stale");
+        "expiry-max": "The longest interval does not overflow." => .ok(&expiring(&plain, u32::MAX));
     }
 }
 
@@ -126,9 +147,11 @@ fn keys(scene: &Scene, file: &mut VectorFile) {
         "keys-last": "not_after, grace and skew of the newest announcement. The last moment." => .at(last).ok(&plain);
         "keys-over": "not_after, grace and skew of the newest announcement. Just over." => .at(over).bad(&plain, "Stale");
         "keys-retained-last": "Keys that ran out open no retained values. The last moment."
-            => .retained(true).at(last).ok(&retained(&plain));
+            => .retained(true).at(last).ok(&scene.value());
         "keys-retained-over": "Keys that ran out open no retained values. Just over."
-            => .retained(true).at(over).bad(&retained(&plain), "Stale");
+            => .retained(true).at(over).bad(&scene.value(), "Stale");
+        "order-kept-ran-out": "Kept keys that ran out, and it is forged."
+            => .at(over).raw(&plain.topic, &flipped(&scene.value().envelope(), 60, 1), "Stale");
         "keys-older-epoch-last": "For an epoch of the window the newest announcement counts. The last moment."
             => .at(last).ok(&older);
         "keys-older-epoch-over": "For an epoch of the window the newest announcement counts. Just over."

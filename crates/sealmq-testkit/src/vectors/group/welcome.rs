@@ -2,10 +2,10 @@
 
 use sealmq_core::crypto::IdentityKey;
 use sealmq_core::object::Extensions;
-use sealmq_keys::tree::path_nodes;
-use sealmq_keys::{KeyPackage, VerifiedKeyPackage, WelcomeFields};
+use sealmq_keys::tree::{half_of, path_nodes};
+use sealmq_keys::{KeyPackage, VerifiedKeyPackage, WelcomeFields, WelcomeSecrets};
 
-use super::Group;
+use super::{Group, Held};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
@@ -38,9 +38,16 @@ impl Group {
         }
     }
 
-    /// The plaintext of a welcome: path keys, and no extensions.
-    pub(crate) fn welcome_text(&self, leaf: u32, epoch: u64) -> Vec<u8> {
-        [self.path_bytes(leaf, epoch), body(&NO_EXTENSIONS)].concat()
+    /// The plaintext of a welcome: path keys, kept keys, and no extensions.
+    pub(crate) fn welcome_text(&self, fields: &WelcomeFields) -> Vec<u8> {
+        let path = self.path_bytes(fields.leaf, fields.epoch);
+        [path, self.kept_blob(fields), body(&NO_EXTENSIONS)].concat()
+    }
+
+    /// The kept keys in it, or none.
+    pub(crate) fn kept_blob(&self, fields: &WelcomeFields) -> Vec<u8> {
+        let brought = brought(self, fields);
+        blob(&brought.map_or(vec![], |brought| brought.bytes()))
     }
 
     /// The path keys of a leaf.
@@ -53,7 +60,7 @@ impl Group {
     /// A welcome with these fields, right or wrong, sealed to the package's key.
     pub(crate) fn welcome_with(&self, fields: &WelcomeFields, package: &[u8]) -> Vec<u8> {
         let decoded: KeyPackage<'_> = fields_of(package, Kind::KeyPackage);
-        let plaintext = self.welcome_text(fields.leaf, fields.epoch);
+        let plaintext = self.welcome_text(fields);
         let seed = secret(&format!("welcome of {} to {}", self.label, fields.member));
         let init_key = decoded.init_key.try_into().unwrap();
         let (enc, sealed) = hpke::seal_base(
@@ -80,9 +87,14 @@ impl Group {
         )
         .unwrap();
         let path = self.path(leaf, fields.epoch);
+        let kept = self.kept_key((fields.healing_epoch, fields.healing), path.half());
+        let secrets = WelcomeSecrets {
+            kept: kept.as_ref(),
+            ..WelcomeSecrets::from(&path)
+        };
         let out = &mut [0; 4096];
         let real = fields
-            .seal(&path, &verified, &seed, &controller(self.serial), out)
+            .seal(secrets, &verified, &seed, &controller(self.serial), out)
             .unwrap()
             .0;
         assert_eq!(made, real, "the real authority code makes the same");
@@ -93,7 +105,7 @@ impl Group {
     pub(crate) fn member(&self, leaf: u32, epoch: u64) -> Json {
         let (healing_epoch, healing) = self.healing_before(epoch);
         let keys = path_nodes(self.depth, leaf).map(|node| *self.node_key(node, epoch).expose());
-        object! {
+        let json = object! {
             generation: 1_u8,
             depth: self.depth,
             leaf: leaf,
@@ -102,8 +114,19 @@ impl Group {
             healing_epoch: healing_epoch,
             healing: healing,
             path_keys: keys.collect::<Vec<_>>(),
+        };
+        match self.brought((healing_epoch, healing), half_of(leaf).unwrap()) {
+            Some(held) => json.with("kept_keys", held.brought_json()),
+            None => json,
         }
     }
+}
+
+/// What a welcome with these fields brings.
+pub(crate) fn brought(group: &Group, fields: &WelcomeFields) -> Option<Held> {
+    let healing = (fields.healing_epoch, fields.healing);
+    let held = group.brought(healing, half_of(fields.leaf).unwrap())?;
+    Some(held.under(fields.serial))
 }
 
 /// The object around fields, `enc` and ciphertext, right or wrong.

@@ -35,12 +35,13 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     let of =
         |id: &str, comment, number: u64| plan(id, comment, group.announcement(number).to_vec());
     table! { of => file:
-        "epoch-1": "The first epoch.",                                   1 => valid;
+        "epoch-1": "As an authority begins a group: the first epoch heals.", 1 => valid;
         "epoch-2": "A healing epoch.",                                   2 => valid;
         "epoch-3": "The epoch after a healing one: healing = previous.", 3 => valid;
         "epoch-4": "An ordinary epoch.",                                 4 => valid;
     }
     chain(&group, file);
+    kept_keys(&group, file);
     signers(&group, file);
     generations(&group, file);
     covers(&group, file);
@@ -75,6 +76,42 @@ fn chain(group: &Group, file: &mut VectorFile) {
     table! { plan => file:
         "epoch-kind": "An epoch is ordinary or healing.",
             sign(Kind::Announcement, &kind, &controller(1)) => "field";
+    }
+}
+
+fn kept_keys(group: &Group, file: &mut VectorFile) {
+    let healed = |d: &mut Draft, key: Option<&[u8]>| {
+        (d.kind, d.kept_key) = (1, key.map(<[u8]>::to_vec));
+    };
+    let key = bytes("a kept key");
+    let healing = |id: &str, comment, key: Option<&[u8]>| {
+        plan(id, comment, changed(group, |d| healed(d, key))).attacks(&["A43"])
+    };
+    table! { healing => file:
+        "kept-key": "A healing epoch has a key for state.", None => valid;
+        "kept-key-missing": "A healing epoch without one.", Some(&[]) => "field";
+        "kept-key-31": "31 bytes of kept_key.", Some(&key[1..]) => "field";
+        "kept-key-33": "33 bytes of kept_key.", Some(&trailing(&key)) => "field";
+        "kept-key-low-order-zero": "All zeros.", Some(LOW_ORDER[0]) => "field" ["A43", "C8"];
+        "kept-key-low-order-8": "A point of order 8.", Some(LOW_ORDER[1]) => "field" ["A43", "C8"];
+    }
+    let first = Group::new("announcements", 3);
+    let ordinary = |id: &str, comment, group: &Group, key: &[u8]| {
+        let object = changed(group, |d| d.kept_key = Some(key.to_vec()));
+        plan(id, comment, object).attacks(&["A43"])
+    };
+    table! { ordinary => file:
+        "kept-key-ordinary": "An ordinary epoch with one.", group, &key => "field";
+        "epoch-1-ordinary": "A group that begins with an ordinary epoch: no authority does so, and it has no state.",
+            &first, &[] => valid;
+        "epoch-1-ordinary-key": "The first epoch is as all others: ordinary ones have none.",
+            &first, &key => "field";
+    }
+    let of_first = |id: &str, comment, key: Option<&[u8]>| {
+        plan(id, comment, changed(&first, |d| healed(d, key)))
+    };
+    table! { of_first => file:
+        "epoch-1-healing-no-key": "The first epoch heals, and has no key.", Some(&[]) => "field";
     }
 }
 

@@ -33,6 +33,7 @@ fn policies(group: &Group, file: &mut VectorFile) {
     let lowest = |p: &mut Policy| {
         (p.window, p.grace, p.skew, p.will_age) = (0, 0, 0, 0);
         (p.session_messages, p.session_bytes, p.session_seconds) = (1, 1024, 60);
+        p.kept = 0;
     };
     let highest = |p: &mut Policy| {
         (p.window, p.lease, p.skew) = (16, 0, 86_400);
@@ -40,6 +41,7 @@ fn policies(group: &Group, file: &mut VectorFile) {
         (p.padding, p.bucket) = (2, 65_536);
         (p.session_messages, p.session_bytes, p.session_seconds) =
             ((1 << 21) - 1, 1 << 36, 604_800);
+        p.kept = 64;
     };
     let with = |id: &str, comment: &'static str, change: fn(&mut Policy)| {
         plan(id, comment, changed(group, |d| change(&mut d.policy)))
@@ -68,6 +70,9 @@ fn policies(group: &Group, file: &mut VectorFile) {
         "policy-lease-too-short":        "A lease of 9 seconds.",            |p| p.lease = 9 => "field";
         "policy-lease-too-long":         "A lease above 2^31.",              |p| p.lease = (1 << 31) + 1 => "field";
         "policy-will-age":               "will_age above 2^31.",             |p| p.will_age = (1 << 31) + 1 => "field";
+        "policy-kept-64":                "The most kept epochs.",            |p| p.kept = 64 => valid;
+        "policy-kept-65":                "A kept epoch too many.",           |p| p.kept = 65 => "field";
+        "policy-kept-255":               "The highest number of a byte.",    |p| p.kept = 255 => "field";
     }
     table! { with, [.spec("keys.md §8")] => file:
         "policy-lease-10": "A lease, in seconds.", |p| p.lease = 10 => valid;

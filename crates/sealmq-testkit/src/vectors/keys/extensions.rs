@@ -41,7 +41,7 @@ fn place(expected: &str, group: &Group, body: &[u8]) -> usize {
     match expected {
         "announcement" => group.head(&group.draft_of(1, true)).0.len() - 1,
         // Then enc and sealed, each behind its length.
-        "welcome" => body.len() - (1 + 1 + 32 + 2 + 4 * 32 + 1 + 16),
+        "welcome" => body.len() - (1 + 1 + 32 + 2 + 4 * 32 + 97 + 1 + 16),
         _ => body.len() - 1,
     }
 }
@@ -91,6 +91,7 @@ fn welcomes(file: &mut VectorFile) {
     let package = key_package(NAME, 1);
     let fields = group.welcome_fields(7, 17, group.next_epoch(), &package);
     let path = group.path_bytes(17, fields.epoch);
+    let path = [path, group.kept_blob(&fields)].concat();
     let made = |outer: &[u8], bound: &[u8], inner: &[u8]| {
         let list = |bytes| List::from_encoded(bytes).unwrap();
         let aad = welcome_aad_with(Suite::One, &fields, &list(bound));
@@ -139,7 +140,7 @@ fn welcomes(file: &mut VectorFile) {
         "extension-inside-twice": "The same id twice behind the path keys.",
             &[], &[], &blob(&encoded(&[(7, b""), (7, b"")])) => "field";
         "extension-inside-trailing": "A byte behind them.", &[], &[], &[0, 0] => "encoding";
-        "extension-inside-missing": "No list behind the path keys.", &[], &[], &[] => "field";
+        "extension-inside-missing": "No list behind the kept keys.", &[], &[], &[] => "encoding";
         "extension-inside-too-many": "1025 bytes behind the path keys.",
             &[], &[], &of_length(1025) => "field";
     }

@@ -14,7 +14,7 @@ const REMOVED: u32 = 13;
 const REMOVED_FIRST: u32 = 8;
 const PARTS: [&[u32]; 3] = [&[9, 5], &[12], &[7]];
 
-/// The first epoch is ordinary, the second heals in chunks, the third is ordinary.
+/// The first epoch heals, the second in chunks, the third is ordinary.
 fn group() -> (Group, Vec<Vec<u8>>) {
     let mut group = Group::new("chunked", 3);
     group.rotate();
@@ -100,8 +100,7 @@ fn bad(group: &Group, chunks: &[Vec<u8>], file: &mut VectorFile) {
 
 /// Chunks that the announcement names, and that break the rules for entries.
 fn entries(group: &Group, file: &mut VectorFile) {
-    let mut draft = group.draft_of(2, true);
-    draft.healing = (0, Digest::ZERO);
+    let draft = group.draft_of(2, true);
     let (_, head_hash) = group.head(&draft);
     let nodes = |nodes: &[u32]| group.entries(&draft, &head_hash, nodes);
     let last = nodes(&[7]);

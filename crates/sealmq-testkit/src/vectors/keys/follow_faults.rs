@@ -30,7 +30,7 @@ fn forks(group: &Group, file: &mut VectorFile) {
         "fork-older-epoch": "Another announcement of an epoch of the window."
             =>.through(1..=3).bad_draft(&other(group, 2, |_| {}), "fork");
         "fork-previous": "It names another predecessor."
-            => .ok(1).bad_draft(&other(group, 2, |d| d.previous = digest("another")), "fork");
+            => .ok(1).ok(2).bad_draft(&other(group, 3, |d| d.previous = digest("another")), "fork");
         "fork-next": "Its successor names another predecessor."
             => .ok(1).ok(3).bad_draft(&other(group, 2, |_| {}), "fork").ok(2)
             .bad_draft(&other(group, 2, |_| {}), "fork");

@@ -1,13 +1,15 @@
 //! Building one vector of kind `announcement_follow`.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use sealmq_core::crypto::KemKeyPair;
-use sealmq_keys::WelcomeFields;
 use sealmq_keys::tree::{Half, half_of};
+use sealmq_keys::{ReaderSecret, WelcomeFields};
 
-use crate::vectors::group::{Draft, Group, welcome_aad, welcome_info, welcome_object};
+use crate::vectors::group::{Draft, Epoch, Group, Held, welcome_aad, welcome_info, welcome_object};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
@@ -22,15 +24,21 @@ pub(crate) struct Follower<'a> {
     id: &'a str,
     comment: &'a str,
     attacks: Vec<&'a str>,
-    serial: u32,
+    /// The delegation that it began with, and the one that it holds now.
+    first: Authority,
+    authority: Authority,
     member: Json,
     base: u64,
     current: u64,
     /// Hash and secret of each epoch that it keeps.
     epochs: BTreeMap<u64, (Digest, [u8; 32])>,
+    /// Its kept keys, newest first.
+    kept: Vec<Held>,
+    /// How many of before the newest announcement's policy keeps.
+    kept_before: usize,
     now: Option<u64>,
     chunk: Option<Vec<u8>>,
-    next_authority: Option<Json>,
+    next_authority: Option<Authority>,
     steps: Vec<Json>,
     reason: Option<&'static str>,
 }
@@ -39,6 +47,7 @@ pub(crate) struct Follower<'a> {
 const NAME: &str = "sensor-7";
 
 /// A welcome that comes later than the first.
+#[derive(Clone)]
 pub(crate) struct Welcome<'a> {
     group: &'a Group,
     /// Whose tree it is for.
@@ -46,6 +55,8 @@ pub(crate) struct Welcome<'a> {
     /// Serial of the delegation whose key signs.
     signer: u32,
     package: Vec<u8>,
+    /// Whether it has the kept keys of the epoch before.
+    brings: bool,
     pub(crate) fields: WelcomeFields,
 }
 
@@ -59,6 +70,7 @@ impl<'a> Welcome<'a> {
             keys: group,
             signer: group.serial,
             package,
+            brings: true,
             fields,
         }
     }
@@ -66,6 +78,12 @@ impl<'a> Welcome<'a> {
     /// Signed by a key of another delegation.
     pub(crate) fn signed_under(mut self, serial: u32) -> Self {
         self.signer = serial;
+        self
+    }
+
+    /// Without kept keys.
+    pub(crate) fn bringing_none(mut self) -> Self {
+        self.brings = false;
         self
     }
 
@@ -77,11 +95,17 @@ impl<'a> Welcome<'a> {
 
     fn object(&self) -> Vec<u8> {
         let fields = self.fields;
-        let path = self.keys.welcome_text(fields.leaf, fields.epoch);
+        let path = self.keys.path_bytes(fields.leaf, fields.epoch);
+        let none = body(&NO_EXTENSIONS);
+        let kept = match self.brings {
+            true => self.group.kept_blob(&fields),
+            false => blob(&[]),
+        };
+        let text = [path, kept, none].concat();
         let pair = KemKeyPair::derive(&package_seed(NAME, fields.package_number));
         let (info, aad) = (welcome_info(&fields), welcome_aad(Suite::One, &fields));
         let seed = secret("another welcome");
-        let (enc, sealed) = hpke::seal_base(&pair.public().0, &info, &aad, &seed, &path);
+        let (enc, sealed) = hpke::seal_base(&pair.public().0, &info, &aad, &seed, &text);
         let (fields, signer) = ((&fields, NO_EXTENSIONS), controller(self.signer));
         welcome_object(Suite::One, fields, (&enc, &sealed), &signer)
     }
@@ -101,6 +125,10 @@ impl<'a> Follower<'a> {
         id: &'a str,
         comment: &'a str,
     ) -> Self {
+        let brought = group.brought(group.healing_before(epoch), half_of(leaf).unwrap());
+        let brought = brought.map(|held| held.under(1));
+        let authority = authority(group.serial);
+        let brought = brought.filter(|held| authority.goes_on(held.serial));
         Self {
             group,
             keys: group,
@@ -108,11 +136,14 @@ impl<'a> Follower<'a> {
             id,
             comment,
             attacks: vec![],
-            serial: group.serial,
+            first: authority.clone(),
+            authority,
             member: group.member(leaf, epoch),
             base: epoch,
             current: epoch - 1,
             epochs: BTreeMap::new(),
+            kept: brought.into_iter().collect(),
+            kept_before: 0,
             now: Some(NOW),
             chunk: None,
             next_authority: None,
@@ -132,8 +163,14 @@ impl<'a> Follower<'a> {
     }
 
     /// The delegation that the member holds.
-    pub(crate) fn under(mut self, serial: u32) -> Self {
-        self.serial = serial;
+    pub(crate) fn under(self, serial: u32) -> Self {
+        self.holding(&authority(serial))
+    }
+
+    /// The same, said in full.
+    pub(crate) fn holding(mut self, authority: &Authority) -> Self {
+        self.first = authority.clone();
+        self.end_kept(authority);
         self
     }
 
@@ -145,10 +182,8 @@ impl<'a> Follower<'a> {
 
     /// The group's announcement of this epoch is accepted.
     pub(crate) fn ok(self, epoch: u64) -> Self {
-        let epoch = self.group.epoch(epoch);
-        let window = u64::from(self.group.policy.window);
-        let (number, secret) = (epoch.number, self.secret(&epoch.reader));
-        self.accept(number, &epoch.announcement, secret, window)
+        let group = self.group;
+        self.accept(group.epoch(epoch), group.policy.window)
     }
 
     /// These of the group's announcements, one after the other.
@@ -158,34 +193,48 @@ impl<'a> Follower<'a> {
 
     /// An object that says what a draft says, in another encoding, is accepted.
     pub(crate) fn ok_object(self, draft: &Draft, object: &[u8]) -> Self {
-        let secret = self.secret(&draft.reader);
-        self.accept(draft.epoch, object, secret, draft.policy.window.into())
+        let reader = ReaderSecret::new(draft.reader.secret().duplicate());
+        let epoch = Epoch {
+            number: draft.epoch,
+            serial: draft.serial,
+            healing: draft.heals(),
+            kept: draft.policy.kept,
+            reader,
+            announcement: object.to_vec(),
+            hash: hash(object),
+        };
+        self.accept(&epoch, draft.policy.window)
     }
 
     /// A draft is accepted.
     pub(crate) fn ok_draft(self, draft: &Draft) -> Self {
-        let secret = self.secret(&draft.reader);
         let object = self.group.encode(draft);
-        self.accept(draft.epoch, &object, secret, draft.policy.window.into())
+        self.ok_object(draft, &object)
     }
 
-    fn secret(&self, reader: &sealmq_keys::ReaderSecret) -> [u8; 32] {
-        match half_of(self.leaf) {
-            Some(Half::Readers) => *reader.secret().expose(),
-            _ => *reader.psk().secret().expose(),
+    fn half(&self) -> Half {
+        half_of(self.leaf).unwrap()
+    }
+
+    fn secret(&self, reader: &ReaderSecret) -> [u8; 32] {
+        match self.half() {
+            Half::Readers => *reader.secret().expose(),
+            Half::Publishers => *reader.psk().secret().expose(),
         }
     }
 
-    fn accept(mut self, epoch: u64, object: &[u8], secret: [u8; 32], window: u64) -> Self {
-        self.epochs.insert(epoch, (hash(object), secret));
+    fn accept(mut self, taken: &Epoch, window: u8) -> Self {
+        let (epoch, secret) = (taken.number, self.secret(&taken.reader));
+        self.epochs.insert(epoch, (taken.hash, secret));
+        self.keep(taken);
         if epoch > self.current {
             self.current = epoch;
-            let oldest = epoch.saturating_sub(window);
+            let oldest = epoch.saturating_sub(window.into());
             self.base = self.base.max(oldest);
             self.epochs = self.epochs.split_off(&oldest);
         }
         let mut state = object! {
-            epoch: epoch, hash: hash(object), secret: secret, current: self.current, base: self.base,
+            epoch: epoch, hash: taken.hash, secret: secret, current: self.current, base: self.base,
         };
         // Path keys and slots are stated where all epochs in between are the group's own.
         if self.current < self.group.next_epoch() {
@@ -194,7 +243,8 @@ impl<'a> Follower<'a> {
             state = state.with("path_keys", Json::Array(keys));
             state = state.with("slots", self.slots());
         }
-        self.step(object, object! { accepted: state }, None)
+        let state = state.with("kept", self.kept_json());
+        self.step(&taken.announcement, object! { accepted: state }, None)
     }
 
     /// It was followed before.
@@ -259,12 +309,13 @@ impl<'a> Follower<'a> {
 
     /// The welcome is of this delegation, which the member holds from now on.
     pub(crate) fn now_under(mut self, authority: &Authority) -> Self {
-        self.next_authority = Some(authority_json(authority));
+        self.next_authority = Some(authority.clone());
         self
     }
 
     /// Another welcome, which only moves the member to another leaf, epoch or generation.
     pub(crate) fn moved(mut self, welcome: &Welcome<'a>) -> Self {
+        self.keep_of(welcome, half_of(welcome.fields.leaf) != half_of(self.leaf));
         (self.group, self.keys) = (welcome.group, welcome.keys);
         let before = half_of(self.leaf);
         (self.leaf, self.base) = (welcome.fields.leaf, welcome.fields.epoch);
@@ -285,6 +336,8 @@ impl<'a> Follower<'a> {
 
     /// Another welcome, which replaces everything.
     pub(crate) fn replaced(mut self, welcome: &Welcome<'a>) -> Self {
+        self.kept_before = 0;
+        self.keep_of(welcome, true);
         (self.group, self.keys) = (welcome.group, welcome.keys);
         (self.leaf, self.base) = (welcome.fields.leaf, welcome.fields.epoch);
         self.current = self.base - 1;
@@ -294,7 +347,11 @@ impl<'a> Follower<'a> {
     }
 
     /// Another welcome, which is refused.
-    pub(crate) fn not_installed(self, welcome: &Welcome<'_>, reason: &'static str) -> Self {
+    pub(crate) fn not_installed(mut self, welcome: &Welcome<'_>, reason: &'static str) -> Self {
+        if let Some(authority) = &self.next_authority {
+            let authority = authority.clone();
+            self.end_kept(&authority);
+        }
         self.welcome_step(welcome, object! { reason: reason }, Some(reason))
     }
 
@@ -303,7 +360,7 @@ impl<'a> Follower<'a> {
         object! {
             base: self.base,
             path_keys: Json::Array(keys.chunks(32).map(Json::hex).collect()),
-            slots: self.slots(),
+            slots: self.slots(), kept: self.kept_json(),
         }
     }
 
@@ -327,7 +384,7 @@ impl<'a> Follower<'a> {
             package: Json::hex(package), package_seed: *package_seed(NAME, number).expose(),
         };
         if let Some(authority) = self.next_authority.take() {
-            step = step.with("authority", authority);
+            step = step.with("authority", authority_json(&authority));
         }
         self.steps.push(step.with("expect", expect));
         self
@@ -336,7 +393,7 @@ impl<'a> Follower<'a> {
     /// Puts the vector into the file.
     pub(crate) fn done(self, file: &mut VectorFile) {
         let input = object! {
-            authority: authority_json(&authority(self.serial)), group: self.group.id.0, skew: 300_u16,
+            authority: authority_json(&self.first), group: self.group.id.0, skew: 300_u16,
             member: self.member, steps: Json::Array(self.steps),
         };
         let case = FOLLOW.case(self.id, self.comment, input);

@@ -97,6 +97,11 @@ impl<'a> Plan<'a> {
                 .with("key_id", Json::hex(&hash(&self.object).0[..8]))
                 .with("head_hash", *announcement.head_hash());
         }
+        if self.expected == "delegation"
+            && let Some(continued) = fields::continued(&self.object)
+        {
+            result = result.with("continues", continued);
+        }
         file.push(self.case().result(result));
     }
 
@@ -133,6 +138,7 @@ fn fields_of(expected: &str, object: &[u8]) -> Json {
         "nonce_answer" => fields::nonce_answer(&decoded(object, Kind::NonceAnswer)),
         "confirmation" => fields::confirmation(&decoded(object, Kind::Confirmation)),
         "join_refusal" => fields::join_refusal(&decoded(object, Kind::JoinRefusal)),
+        "kept_keys" => fields::kept_keys(decoded(object, Kind::KeptKeys)),
         _ => fields::refused_list(object),
     }
 }
@@ -228,8 +234,19 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<u8>, Json)> {
         "confirmation": confirmation(&group_entries(), |_| {}), confirmation_context();
         "join_refusal": join_refusal(|_| {}),
             under_authority().with("request", digest("request of sensor-7"));
+        "kept_keys": chained().kept_list().object(), under_authority().with("group", plant().0);
     }
     .into()
+}
+
+/// A group that healed three times: one for which a list of kept keys has something to say.
+pub(crate) fn chained() -> Group {
+    let mut group = Group::new("chained", 4);
+    for leaf in [20, 21, 30] {
+        group.remove(&[leaf]);
+        group.rotate();
+    }
+    group
 }
 
 pub(crate) fn vectors(file: &mut VectorFile) {
@@ -301,6 +318,7 @@ pub(crate) fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityK
         "nonce_answer" => (Kind::NonceAnswer, heart()),
         "confirmation" => (Kind::Confirmation, identity("sensor-7")),
         "join_refusal" => (Kind::JoinRefusal, issuer(1)),
+        "kept_keys" => (Kind::KeptKeys, controller(1)),
         _ => (Kind::RefusedList, controller(1)),
     }
 }

@@ -130,7 +130,7 @@ fn refused(group: &Group, file: &mut VectorFile) {
     let later = Welcome::new(group, 23, 6, 2).with(|f| f.previous = digest("another"));
     stories! { Follower::of(group, READER, 1) => file:
         "welcome-fork-followed": "The newest announcement is of the welcome's own delegation."
-            => .attacks(&["A15"]).under(2).asks(5, 2).ok(2).ok(5).not_installed(&later, "fork");
+            => .attacks(&["A15"]).under(2).asks(5, 2).asks(2, 1).ok(1).ok(2).ok(5).not_installed(&later, "fork");
     }
     let stolen = of_old(Welcome::new(group, 23, 5, 2), 1);
     stories! { Follower::of(group, READER, 1), [.under(1).attacks(&["B5", "A15"]).through(1..=4)] => file:

@@ -31,6 +31,7 @@ pub(crate) fn described(topic: &ReservedTopic) -> Json {
             .with("epoch", *epoch)
             .with("chunk", *chunk),
         ReservedTopic::RefusedList(group) => of_group("refused_list", group),
+        ReservedTopic::KeptKeys(group) => of_group("kept_keys", group),
         ReservedTopic::Heartbeat(group) => of_group("heartbeat", group),
         ReservedTopic::Nonce(group, member) => of_group("nonce", group).with("member", member.0),
         ReservedTopic::Join(of) => what("join").with("fingerprint", of.0),
@@ -47,6 +48,7 @@ const fn at_most(topic: &ReservedTopic) -> u32 {
         ReservedTopic::Packages(_) => 16_384,
         ReservedTopic::Chunk(..) => 8216,
         ReservedTopic::Delegation
+        | ReservedTopic::KeptKeys(_)
         | ReservedTopic::Credential(_)
         | ReservedTopic::Confirm(_)
         | ReservedTopic::Answer(_) => 8192,
@@ -92,6 +94,7 @@ fn good(file: &mut VectorFile) {
         "chunk-large": ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
             format!("g/{hex}/c/18446744073709551615/4294967295") => valid;
         "refused-list": ReservedTopic::RefusedList(group), format!("g/{hex}/r") => valid;
+        "kept-keys": ReservedTopic::KeptKeys(group), format!("g/{hex}/k") => valid;
         "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb") => valid;
         "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7") => valid;
         "join": ReservedTopic::Join(of), format!("join/{of}") => valid;
@@ -150,6 +153,9 @@ fn bad(file: &mut VectorFile) {
         "chunk-large-number": "2^32.", &format!("g/{hex}/c/12/4294967296") => "field";
         "refused-list-below": "A level below.", &format!("g/{hex}/r/1") => "field";
         "refused-list-group": "Not a group.", "g/plant/r" => "field";
+        "kept-keys-longer": "A level below.", &format!("g/{hex}/k/1") => "field";
+        "kept-keys-group": "Not a group.", "g/plant/k" => "field";
+        "kept-keys-letter": "A longer last level.", &format!("g/{hex}/kk") => "field";
         "heartbeat-below": "A level below.", &format!("g/{hex}/hb/1") => "field";
         "nonce-member-0": "No member has the number 0.", &format!("g/{hex}/n/0") => "field";
         "nonce-no-member": "No member.", &format!("g/{hex}/n") => "field";

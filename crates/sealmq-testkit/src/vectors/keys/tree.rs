@@ -27,6 +27,8 @@ fn derivations(file: &mut VectorFile) {
         let secret = Secret::new(value);
         let psk = expand(&secret, &[b"sealmq/1 group psk"]);
         let kem_ikm = expand(&secret, &[b"sealmq/1 group kem"]);
+        let kept_secret = expand(&secret, &[b"sealmq/1 kept"]);
+        let kept_ikm = expand(&kept_secret, &[b"sealmq/1 kept kem"]);
         let reader = ReaderSecret::new(secret.duplicate());
         let result = object! {
             psk: *psk.expose(),
@@ -37,6 +39,11 @@ fn derivations(file: &mut VectorFile) {
             group_key: reader.group_key_pair().public().0,
             heal_r: *expand(&secret, &[b"sealmq/1 heal r"]).expose(),
             heal_w: *expand(&psk, &[b"sealmq/1 heal w"]).expose(),
+            kept_secret: *kept_secret.expose(),
+            kept_psk: *expand(&psk, &[b"sealmq/1 kept psk"]).expose(),
+            kept_ikm: *kept_ikm.expose(),
+            kept_secret_key: hpke::private_key(&kept_ikm),
+            kept_key: reader.kept().key_pair().public().0,
         };
         let case = DERIVE.case(id, comment, object! { reader_secret: value });
         file.push(case.result(result));

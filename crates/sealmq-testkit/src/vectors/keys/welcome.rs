@@ -1,5 +1,6 @@
 //! Welcomes as objects, and kind `welcome_open` (spec/keys.md §6).
 
+mod kept;
 pub(super) mod opening;
 
 use sealmq_keys::WelcomeFields;
@@ -25,6 +26,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     file.fixture("welcome-leaf-17", Json::hex(welcome));
     objects(&group, &package, file);
     opening::vectors(&group, &package, file);
+    kept::vectors(&group, &package, file);
 }
 
 fn plan<'a>(id: &str, comment: &'a str, object: Vec<u8>) -> Plan<'a> {
@@ -38,7 +40,7 @@ fn plan<'a>(id: &str, comment: &'a str, object: Vec<u8>) -> Plan<'a> {
 fn changed(group: &Group, package: &[u8], change: impl FnOnce(&mut WelcomeFields)) -> Vec<u8> {
     let mut fields = group.welcome_fields(7, 17, group.next_epoch(), package);
     change(&mut fields);
-    let sealed = vec![0x5a; usize::from(fields.depth) * 32 + 1 + 16];
+    let sealed = vec![0x5a; usize::from(fields.depth) * 32 + 2 + 16];
     welcome_object(
         Suite::One,
         (&fields, NO_EXTENSIONS),
@@ -98,7 +100,7 @@ fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
         )
     };
     let by = |id: &str, comment: &'static str, fields, signer| {
-        raw(id, comment, fields, signer, &[9; 32], &[0x5a; 145])
+        raw(id, comment, fields, signer, &[9; 32], &[0x5a; 146])
     };
     table! { by => file:
         "issuer": "Signed by a key that has the role `issue` only.",
@@ -111,9 +113,10 @@ fn objects(group: &Group, package: &[u8], file: &mut VectorFile) {
         raw(id, comment, right, controller(1), enc, sealed)
     };
     table! { raw => file:
-        "enc-31":       "31 bytes of enc.",      &[9; 31], &[0x5a; 145]                    => "field";
-        "enc-33":       "33 bytes of enc.",      &[9; 33], &[0x5a; 145]                    => "field";
-        "sealed-short": "One path key too few.", &[9; 32], &[0x5a; 113]                    => "field";
-        "sealed-long":  "A byte too many.",      &[9; 32], &[0x5a; 4 * 32 + 1024 + 16 + 1] => "field";
+        "enc-31":       "31 bytes of enc.",      &[9; 31], &[0x5a; 146]                    => "field";
+        "enc-33":       "33 bytes of enc.",      &[9; 33], &[0x5a; 146]                    => "field";
+        "sealed-short": "One path key too few.", &[9; 32], &[0x5a; 114]                    => "field";
+        "sealed-cut":   "No byte that says that there are no extensions.", &[9; 32], &[0x5a; 4 * 32 + 1 + 16] => "field";
+        "sealed-long":  "A byte too many.",      &[9; 32], &[0x5a; 4 * 32 + 97 + 1024 + 16 + 1] => "field";
     }
 }

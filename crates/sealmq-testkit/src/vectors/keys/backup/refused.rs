@@ -4,6 +4,7 @@ use sealmq_authority::What;
 use sealmq_keys::ReservedTopic;
 
 use super::super::audit::{Log, removed};
+use super::super::continuation;
 use super::super::heartbeat::heartbeat;
 use super::{COPIED_AT, Life, delegation, of_another_root, resume, seen};
 use crate::vectors::prelude::*;
@@ -40,6 +41,10 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
     let renewed = seen(ReservedTopic::Delegation, &delegation(3));
     let right = delegation(2);
     let forged = Json::hex(flipped(&right, right.len() - 1, 0x10));
+    let continuing = |serial: u32, since: u32| {
+        let delegation = continuation::from(&delegation(serial), since);
+        resume(serial, Some(whole)).with("delegation", Json::hex(delegation))
+    };
     let later = || vec![life.announcement(COPIED_AT + 1)];
     let beaten = || vec![life.beat(COPIED_AT, whole)];
     table! { case => file:
@@ -49,6 +54,9 @@ pub(super) fn refused(life: &Life, file: &mut VectorFile) {
         "logged-serial": "The log tells of its serial.", later(), resume(2, Some(&logged)) => "serial";
         "resumed-serial": "The log tells of a resumption under it.",
             later(), resume(2, Some(&resumed)) => "serial";
+        "resume-continuing": "It continues the store's own.", later(), continuing(2, 1) => "field" ["A33", "A43"];
+        "resume-continuing-later": "It continues others than the store's own.",
+            later(), continuing(5, 4) => "field" ["A33", "A43"];
         "log-shorter": "A copy that ends before the store's own log.",
             later(), resume(2, Some(&shorter)) => "shorter";
         "log-cut": "An entry of the copy is missing.", later(), resume(2, Some(&cut)) => "chain";

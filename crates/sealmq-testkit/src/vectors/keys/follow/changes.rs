@@ -23,7 +23,7 @@ pub(super) fn serials(file: &mut VectorFile) {
     };
     stories! { |id, comment, epoch| Follower::new(&group, READER, epoch, id, comment) => file:
         "older-serial-healing": "Under a new delegation: the healing announcement of the old one is named by the newest.",
-            1 => .attacks(&["A16"]).under(2).asks(4, 2).ok(2).ok(4);
+            1 => .attacks(&["A16"]).under(2).asks(4, 2).asks(2, 1).ok(1).ok(2).ok(4);
         "older-serial-previous": "Skipped announcements of the old delegation are named by their successors.",
             2 => .attacks(&["A16"]).under(2).asks(4, 2).ok(2).ok(4).ok(3);
         "older-serial-not-named": "Signed under the old delegation, and named by nothing yet.",

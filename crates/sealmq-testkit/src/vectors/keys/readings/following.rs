@@ -67,7 +67,7 @@ fn claims(ordinary: &Group, healing: &Group, file: &mut VectorFile) {
         "fork-healing-epoch-of-welcome": "The hash of the welcome's last healing epoch, for another epoch.",
             healing, 7 => .attacks(&["B3"])
             .bad_draft(&claiming(healing, 7, (4, healing.epoch(5).hash)), "fork");
-        "fork-healing-none": "It names an ordinary epoch as a healing one, and none has healed.",
+        "fork-healing-none": "It names an ordinary epoch as a healing one, and only the first has healed.",
             ordinary, 1 => .attacks(&["A14"]).through(1..=3)
             .bad_draft(&claiming(ordinary, 4, (2, ordinary.epoch(2).hash)), "fork");
     }

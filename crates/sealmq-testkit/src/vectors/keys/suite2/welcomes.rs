@@ -1,7 +1,7 @@
 //! Welcomes that are sealed with X-Wing.
 
 use sealmq_core::crypto::{KemId, RecipientKey, seal_base};
-use sealmq_keys::{VerifiedKeyPackage, WelcomeFields};
+use sealmq_keys::{VerifiedKeyPackage, WelcomeFields, WelcomeSecrets};
 
 use super::super::objects::{Plan, under_authority};
 use super::super::welcome::opening::{OPEN, input, opens};
@@ -30,7 +30,7 @@ fn sealed(
     aad: &[u8],
     to: &RecipientKey,
 ) -> (Vec<u8>, Vec<u8>) {
-    let mut text = group.welcome_text(leaf, group.next_epoch());
+    let mut text = group.welcome_text(&welcome_fields(group, leaf));
     let (enc, tag) = seal_base(to, info, aad, &sealing_seed(), &mut text).unwrap();
     text.extend_from_slice(&tag);
     (enc.as_bytes().to_vec(), text)
@@ -49,9 +49,14 @@ pub(super) fn welcome(group: &Group, leaf: u32) -> Vec<u8> {
     let of = identity(NAME).verifying_key();
     let package = VerifiedKeyPackage::verify(&package(1), Suite::Two, &domain(), &of).unwrap();
     let path = group.path(leaf, fields.epoch);
+    let kept = group.kept_key((fields.healing_epoch, fields.healing), path.half());
+    let secrets = WelcomeSecrets {
+        kept: kept.as_ref(),
+        ..WelcomeSecrets::from(&path)
+    };
     let out = &mut [0; 4096];
     let real = fields
-        .seal(&path, &package, &sealing_seed(), &controller(1), out)
+        .seal(secrets, &package, &sealing_seed(), &controller(1), out)
         .unwrap()
         .0;
     assert_eq!(made, real, "the real authority code makes the same");
@@ -90,7 +95,7 @@ pub(super) fn opening(group: &Group, right: &[u8], file: &mut VectorFile) {
         let fields = welcome_fields(group, leaf);
         let (aad, text) = (
             welcome_aad(Suite::Two, &fields),
-            group.welcome_text(leaf, fields.epoch),
+            group.welcome_text(&fields),
         );
         let case = case(
             id,

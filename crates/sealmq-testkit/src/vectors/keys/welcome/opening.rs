@@ -2,14 +2,14 @@
 
 use sealmq_core::crypto::{KemId, KemKeyPair};
 use sealmq_keys::WelcomeFields;
-use sealmq_keys::tree::path_nodes;
+use sealmq_keys::tree::{Half, half_of, path_nodes};
 
 use crate::vectors::group::{Group, welcome_aad, welcome_info, welcome_object};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
 pub(crate) const OPEN: Series = Series::new("welcome_open", "welcome-open-", &["keys.md §6"]);
-const NAME: &str = "sensor-7";
+pub(super) const NAME: &str = "sensor-7";
 
 /// A welcome and what member 7 opens it with: its package of this number.
 pub(crate) fn input(suite: Suite, welcome: &[u8], package: &[u8], number: u32) -> Json {
@@ -42,7 +42,22 @@ pub(crate) fn opens(
         aad: Json::hex(aad),
         plaintext: Json::hex(text),
     })
-    .result(object! { path: Json::Array(path.collect()) })
+    .result(object! { path: Json::Array(path.collect()), kept: kept_of(fields, text) })
+}
+
+/// The kept keys in a welcome's plaintext: behind the path keys and their own length.
+fn kept_of(fields: &WelcomeFields, text: &[u8]) -> Option<Json> {
+    let kept = &text[32 * usize::from(fields.depth)..];
+    if kept[0] == 0 {
+        return None;
+    }
+    let thirds: Vec<Json> = kept[1..97].chunks(32).map(Json::hex).collect();
+    let access = match half_of(fields.leaf) {
+        Some(Half::Readers) => "kept_secret",
+        _ => "kept_key",
+    };
+    let json = object! { kept: thirds[0].clone(), kept_psk: thirds[1].clone() };
+    Some(json.with(access, thirds[2].clone()))
 }
 
 pub(super) fn vectors(group: &Group, package: &[u8], file: &mut VectorFile) {
@@ -59,7 +74,7 @@ fn installed(group: &Group, package: &[u8], file: &mut VectorFile) {
         let fields = group.welcome_fields(7, leaf, group.next_epoch(), package);
         let (aad, text) = (
             welcome_aad(Suite::One, &fields),
-            group.welcome_text(leaf, fields.epoch),
+            group.welcome_text(&fields),
         );
         let case = OPEN.case(id, comment, input).attacks(&["A1", "A20"]);
         opens(case, KemId::X25519, &fields, &aad, &text)
@@ -99,7 +114,7 @@ fn sealed(group: &Group, package: &[u8], file: &mut VectorFile) {
     let fields = group.welcome_fields(7, 17, group.next_epoch(), package);
     assert_eq!(hash(package), fields.package);
     let (info, aad) = (welcome_info(&fields), welcome_aad(Suite::One, &fields));
-    let (path, seed) = (group.welcome_text(17, 6), secret("a welcome of its own"));
+    let (path, seed) = (group.welcome_text(&fields), secret("a welcome of its own"));
     let key = |number: u32| KemKeyPair::derive(&package_seed(NAME, number)).public().0;
     let raw = |enc: &[u8], sealed: &[u8]| {
         welcome_object(
@@ -178,7 +193,7 @@ fn sealed(group: &Group, package: &[u8], file: &mut VectorFile) {
         "other-key": "Sealed to another key than the package's.",
             &sealed_for(&info, &aad, &key(2)) => "wrong_secret" ["C6"];
         "altered-tag": "The last bit of the tag, signed.", &altered_tag => "wrong_secret" ["D18"];
-        "low-order-enc": "An enc of low order.", &raw(&[0; 32], &[0x5a; 145]) => "wrong_secret" ["D1"];
+        "low-order-enc": "An enc of low order.", &raw(&[0; 32], &[0x5a; 146]) => "wrong_secret" ["D1"];
         "signature": "A bit of the signature.",
             &flipped(&right, right.len() - 1, 0x10) => "signature" ["B19"];
     }

@@ -1,0 +1,111 @@
+//! Step 6, its first part: the credentials that a message is judged by.
+
+use super::{Directory, Sender, SenderQuery};
+use crate::credential::Credential;
+use crate::object::{Kind, Object};
+
+/// The credentials of a sender, as far as a message is concerned.
+pub(super) struct Found {
+    /// The highest one.
+    pub(super) known: Sender,
+    /// It came inside the message.
+    pub(super) used: bool,
+    /// The one that verifies the message: `known`, or under state an older one.
+    pub(super) sender: Sender,
+}
+
+/// State that no credential stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// The credential inside is none that could be right, or another member's, or another one with
+    /// a known one's numbers.
+    Rejected,
+    /// It would be the highest one, and does not verify: not yet, maybe.
+    Unknown,
+    /// It is below the highest one, and does not count any more.
+    Revoked,
+}
+
+impl Found {
+    const fn known(known: Sender) -> Self {
+        Self {
+            known,
+            used: false,
+            sender: known,
+        }
+    }
+
+    const fn inside(known: Sender) -> Self {
+        Self {
+            known,
+            used: true,
+            sender: known,
+        }
+    }
+
+    /// An event: under the known credential, or a newer one that came inside.
+    pub(super) fn of_event(
+        query: &SenderQuery<'_>,
+        directory: &impl Directory,
+        inside: Option<&[u8]>,
+    ) -> Option<Self> {
+        let known = known_of(query, directory);
+        inside
+            .and_then(|inside| newer(query, directory, known.as_ref(), inside))
+            .map(Self::inside)
+            .or_else(|| known.map(Self::known))
+    }
+
+    /// State: under the credential inside (spec/envelope.md §9, "The sender of state").
+    pub(super) fn of_state(
+        query: &SenderQuery<'_>,
+        directory: &impl Directory,
+        inside: &[u8],
+    ) -> Result<Self, Unfit> {
+        let object = Object::parse(inside, Kind::Credential).map_err(|_| Unfit::Rejected)?;
+        let known = known_of(query, directory);
+        let is_known = |known: &Sender| object.hash() == known.credential_hash;
+        if let Some(known) = known.filter(is_known) {
+            return Ok(Self::known(known));
+        }
+        let claimed = Credential::claimed(&object).map_err(|_| Unfit::Rejected)?;
+        if claimed.member != query.member {
+            return Err(Unfit::Rejected);
+        }
+        let Some(known) = known.filter(|known| claimed.order() <= known.order()) else {
+            return newer(query, directory, known.as_ref(), inside)
+                .map(Self::inside)
+                .ok_or(Unfit::Unknown);
+        };
+        if claimed.order() == known.order() {
+            return Err(Unfit::Rejected);
+        }
+        let older = directory.admit_older(query, inside).filter(|older| {
+            let is_senders = older.member == query.member && older.key == known.key;
+            is_senders && older.order() == claimed.order()
+        });
+        let sender = older.ok_or(Unfit::Revoked)?;
+        Ok(Self {
+            sender,
+            ..Self::known(known)
+        })
+    }
+}
+
+fn known_of(query: &SenderQuery<'_>, directory: &impl Directory) -> Option<Sender> {
+    let known = directory.sender(query);
+    known.filter(|known| known.member == query.member)
+}
+
+/// The credential inside, if it verifies and is above the known one.
+fn newer(
+    query: &SenderQuery<'_>,
+    directory: &impl Directory,
+    known: Option<&Sender>,
+    inside: &[u8],
+) -> Option<Sender> {
+    let newer = directory.admit(query, inside, known.map(Sender::order))?;
+    // A number is bound to its key for life.
+    let is_above = |known: &Sender| newer.key == known.key && newer.order() > known.order();
+    (newer.member == query.member && known.is_none_or(is_above)).then_some(newer)
+}
