@@ -2,15 +2,15 @@ use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealmq_authority::{Authority, GrantSpec, NewGroup, Plan};
-use sealmq_core::MemberNumber;
 use sealmq_core::crypto::{IdentityKey, KemKeyPair, Secret, VerifyingKey, sha256};
 use sealmq_core::object::{Access, List};
 use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{
-    EnrolmentRequest, KEM_X25519, KeyPackage, NO_TOKEN, UNKNOWN_DOMAIN, VerifiedDelegation,
-    VerifiedWelcome,
+    EnrolmentRequest, KEM_X25519, KeyPackage, NO_TOKEN, PackageSet, UNKNOWN_DOMAIN,
+    VerifiedDelegation, VerifiedWelcome,
 };
 
 /// Unix seconds.
@@ -164,6 +164,43 @@ impl Domain {
     }
 }
 
+fn secret(label: &[u8], n: u32, k: u32) -> Secret {
+    Secret::new(sha256(&[label, &n.to_be_bytes(), &k.to_be_bytes()]).0)
+}
+
+fn identity(n: u32) -> IdentityKey {
+    IdentityKey::from_seed(&secret(b"identity", n, 0))
+}
+
+/// The keys of a device's package.
+pub(crate) fn init(n: u32, number: u32) -> KemKeyPair {
+    KemKeyPair::derive(&secret(b"init", n, number))
+}
+
+fn package(n: u32, number: u32, domain: DomainId, now: u64) -> Vec<u8> {
+    let identity = identity(n);
+    let package = KeyPackage {
+        domain,
+        identity: *identity.verifying_key().as_bytes(),
+        number,
+        kem: KEM_X25519,
+        init_key: &init(n, number).public().0,
+        issued_at: now,
+        not_after: now + YEAR,
+    };
+    package.sign(&identity, &mut [0; 256]).unwrap().0.to_vec()
+}
+
+/// What a device publishes when it needs welcomes: one package, number 3.
+pub(crate) fn package_set(n: u32, domain: DomainId, now: u64) -> Vec<u8> {
+    let package = package(n, 3, domain, now);
+    let (mut list, mut out) = ([0; 320], [0; 512]);
+    let list = List::encode(&[package.as_slice()], &mut list).unwrap();
+    let identity = identity(n).verifying_key();
+    let set = PackageSet::encode(&list, &domain, &identity, &mut out);
+    set.unwrap().to_vec()
+}
+
 /// An enrolment request with one key package, and the private key for it.
 fn request(n: u32) -> (KemKeyPair, Vec<u8>) {
     let (mut inits, request) = request_with(n, 1);
@@ -172,26 +209,10 @@ fn request(n: u32) -> (KemKeyPair, Vec<u8>) {
 
 /// An enrolment request with so many key packages, and the private keys for them.
 pub(crate) fn request_with(n: u32, packages: u32) -> (Vec<KemKeyPair>, Vec<u8>) {
-    let secret =
-        |label: &[u8], k: u32| Secret::new(sha256(&[label, &n.to_be_bytes(), &k.to_be_bytes()]).0);
-    let identity = IdentityKey::from_seed(&secret(b"identity", 0));
-    let inits: Vec<_> = (1..=packages)
-        .map(|k| KemKeyPair::derive(&secret(b"init", k)))
-        .collect();
-    let objects: Vec<Vec<u8>> = (1..)
-        .zip(&inits)
-        .map(|(number, init)| {
-            let package = KeyPackage {
-                domain: UNKNOWN_DOMAIN,
-                identity: *identity.verifying_key().as_bytes(),
-                number,
-                kem: KEM_X25519,
-                init_key: &init.public().0,
-                issued_at: NOW,
-                not_after: NOW + YEAR,
-            };
-            package.sign(&identity, &mut [0; 256]).unwrap().0.to_vec()
-        })
+    let identity = identity(n);
+    let inits: Vec<_> = (1..=packages).map(|number| init(n, number)).collect();
+    let objects: Vec<Vec<u8>> = (1..=packages)
+        .map(|number| package(n, number, UNKNOWN_DOMAIN, NOW))
         .collect();
     let objects: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
     let mut list = vec![0; 300 * objects.len()];

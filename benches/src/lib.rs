@@ -14,12 +14,14 @@ mod domain;
 mod floor;
 mod group;
 mod measure;
+mod objects;
 mod scale;
 
 pub use domain::{CountingRng, Domain, NOW};
 pub use floor::Floor;
 pub use group::{Group, HEADROOM, Message, Reader, SenderNumbers};
 pub use measure::{Paired, Stopwatch, paired, per_call};
+pub use objects::ObjectSizes;
 pub use scale::{Change, Fleet, Follower, fan_out};
 
 /// Payload sizes that the table shows.

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sealmq_authority::{Authority, GrantSpec, NewGroup, Plan};
-use sealmq_core::crypto::{
-    IdentityKey, KemKeyPair, RecipientKey, Secret, VerifyingKey, seal_base, sha256,
-};
-use sealmq_core::object::Access;
+use sealmq_core::crypto::{IdentityKey, RecipientKey, Secret, VerifyingKey, seal_base, sha256};
+use sealmq_core::object::{Access, Authorities as _};
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::group::{FollowContext, FollowError, GroupState};
 use sealmq_keys::objects::{VerifiedDelegation, VerifiedWelcome};
 use sealmq_keys::{Changes, ReservedTopic, Store as _};
 use sealmq_store::MemoryStore;
 
-use crate::domain::{CountingRng, GROUP, NOW, YEAR, request_with};
+use crate::domain::{CountingRng, GROUP, NOW, YEAR, init, package_set, request_with};
 use crate::measure::Stopwatch;
 
 /// A domain with one group of many readers, in a store.
@@ -24,8 +22,6 @@ pub struct Fleet {
     group: GroupId,
     prefix: String,
     numbers: Vec<MemberNumber>,
-    /// The keys of the first reader's packages.
-    inits: Vec<KemKeyPair>,
     first: Vec<u8>,
     rng: CountingRng,
 }
@@ -78,7 +74,7 @@ impl Fleet {
         }];
         let (mut numbers, mut kept) = (Vec::new(), None);
         for n in 0..readers {
-            let (inits, request) = request_with(n, 2);
+            let (_, request) = request_with(n, 2);
             let (enrolled, plan) = authority
                 .enrol(&request, &grants, YEAR, NOW, &mut rng)
                 .unwrap();
@@ -87,13 +83,12 @@ impl Fleet {
                 let topic = ReservedTopic::Welcome(enrolled.number, group).name(&prefix);
                 let welcome = plan.publications.iter().find(|p| p.topic == topic).unwrap();
                 let welcome = VerifiedWelcome::verify(&welcome.payload, &delegation).unwrap();
-                let init = KemKeyPair::derive(&init_seed(0, 1));
-                let state = GroupState::install(welcome.open(&init.into()).unwrap());
-                kept = Some((inits, state.to_bytes().unwrap().to_vec()));
+                let state = GroupState::install(welcome.open(&init(0, 1).into()).unwrap());
+                kept = Some(state.to_bytes().unwrap().to_vec());
             }
             numbers.push(enrolled.number);
         }
-        let (inits, first) = kept.unwrap();
+        let first = kept.unwrap();
         let plan = authority.tick(NOW, &mut rng).unwrap();
         commit(&mut records, &plan.changes);
         let mut fleet = Self {
@@ -102,7 +97,6 @@ impl Fleet {
             group,
             prefix,
             numbers,
-            inits,
             first,
             rng,
         };
@@ -160,15 +154,27 @@ impl Fleet {
                 .renew_generation(GROUP, NOW + 3, &mut rng)
                 .unwrap()
         });
-        let mut now = NOW + 4;
-        loop {
-            let step = measured(|| authority.tick(now, &mut rng).unwrap());
-            if step.published.is_empty() {
-                return all;
-            }
-            all.append(step);
-            now += 1;
+        // Its announcement, upon which the members make packages for it.
+        let domain = self.delegation.domain();
+        let (mut now, mut welcomes) = (NOW + 4, 0);
+        all.append(measured(|| authority.tick(now, &mut rng).unwrap()));
+        for (n, number) in (0..).zip(&self.numbers) {
+            let topic = ReservedTopic::Packages(*number).name(&self.prefix);
+            let set = package_set(n, domain, now);
+            let taken = || authority.handle(&topic, &set, now, &mut rng).unwrap();
+            all.append(measured(taken));
         }
+        while welcomes < self.numbers.len() {
+            now += 60;
+            assert!(
+                now < NOW + 86_400,
+                "all members have packages, and are moved"
+            );
+            let step = measured(|| authority.tick(now, &mut rng).unwrap());
+            welcomes += self.sizes(&step, is_welcome).count();
+            all.append(step);
+        }
+        all
     }
 }
 
@@ -186,12 +192,7 @@ impl Follower<'_> {
             self.bytes += welcome.len();
             let watch = Stopwatch::start();
             let welcome = VerifiedWelcome::verify(welcome, &self.fleet.delegation).unwrap();
-            let number = welcome.fields().package_number;
-            let init = KemKeyPair::derive(&init_seed(0, number));
-            assert_eq!(
-                init.public(),
-                self.fleet.inits[number as usize - 1].public()
-            );
+            let init = init(0, welcome.fields().package_number);
             let opened = welcome.open(&init.into()).unwrap();
             self.state.reinstall(opened).unwrap();
             self.time += watch.elapsed();
@@ -209,7 +210,7 @@ impl Follower<'_> {
             let mut context = FollowContext {
                 authorities: &self.fleet.delegation,
                 prefix,
-                now: Some(NOW + 10),
+                now: Some(NOW + 86_400),
                 referenced: None,
                 chunk: None,
             };
@@ -233,7 +234,30 @@ impl Follower<'_> {
     }
 }
 
+impl Fleet {
+    /// Bytes of the largest object of a kind.
+    pub(crate) fn largest(&self, change: &Change, of: fn(ReservedTopic) -> bool) -> usize {
+        self.sizes(change, of).max().unwrap_or(0)
+    }
+
+    fn sizes(&self, change: &Change, of: fn(ReservedTopic) -> bool) -> impl Iterator<Item = usize> {
+        let objects = change.published.iter().filter(move |(topic, _)| {
+            let topic = ReservedTopic::parse(&self.prefix, topic);
+            topic.is_some_and(of)
+        });
+        objects.map(|(_, payload)| payload.len())
+    }
+}
+
+pub(crate) const fn is_welcome(topic: ReservedTopic) -> bool {
+    matches!(topic, ReservedTopic::Welcome(..))
+}
+
 impl Change {
+    pub(crate) fn of_plan(plan: &Plan) -> Self {
+        Self::of(plan, Duration::ZERO)
+    }
+
     fn of(plan: &Plan, time: Duration) -> Self {
         let publications = plan.publications.iter();
         let published: Vec<(String, Vec<u8>)> = publications
@@ -279,7 +303,7 @@ impl Change {
 pub fn fan_out(members: u32) -> (usize, Duration, Duration) {
     let signer = IdentityKey::from_seed(&Secret::new([1; 32]));
     let recipients: Vec<RecipientKey> = (0..members.min(1000))
-        .map(|n| KemKeyPair::derive(&init_seed(n, 1)).public().into())
+        .map(|n| init(n, 1).public().into())
         .collect();
     let mut bytes = 0;
     let mut last = None;
@@ -297,7 +321,7 @@ pub fn fan_out(members: u32) -> (usize, Duration, Duration) {
     }
     let time = watch.elapsed();
     let (n, enc, mut key, tag, digest, signature) = last.unwrap();
-    let pair = KemKeyPair::derive(&init_seed(n % members.min(1000), 1));
+    let pair = init(n % members.min(1000), 1);
     let watch = Stopwatch::start();
     let context = sealmq_core::crypto::SignatureContext::Announcement;
     signer
@@ -321,10 +345,6 @@ fn measured(change: impl FnOnce() -> Plan) -> Change {
     let plan = change();
     let time = watch.elapsed();
     Change::of(&plan, time)
-}
-
-fn init_seed(n: u32, number: u32) -> Secret {
-    Secret::new(sha256(&[b"init", &n.to_be_bytes(), &number.to_be_bytes()]).0)
 }
 
 /// Without the outbox and the log: what they hold stands at the broker or is not read again.

@@ -26,7 +26,7 @@ fn main() {
         "| members | change | authority, CPU | published | largest packet | one member reads | its CPU |"
     );
     println!("|---:|---|---:|---:|---:|---:|---:|");
-    let mut memory = Vec::new();
+    let mut memory = Vec::new(); // and objects
     for (members, depth) in SIZES {
         if members <= most.unwrap_or(u32::MAX) {
             memory.push(size(members, depth));
@@ -35,12 +35,20 @@ fn main() {
     println!();
     println!("| members | authority in memory | loading it, CPU | one member's state, stored |");
     println!("|---:|---:|---:|---:|");
-    for line in memory {
+    for (line, _) in &memory {
+        println!("{line}");
+    }
+    println!();
+    println!(
+        "| members | rotation | healing, nobody removed | welcome | kept keys, 1 entry | kept keys, 16 entries |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|");
+    for (_, line) in memory {
         println!("{line}");
     }
 }
 
-fn size(members: u32, depth: u8) -> String {
+fn size(members: u32, depth: u8) -> (String, String) {
     let fleet = Fleet::new(members, depth);
     let region = Region::new(ALLOCATOR);
     let watch = Stopwatch::start();
@@ -87,12 +95,19 @@ fn size(members: u32, depth: u8) -> String {
         published / members as usize,
         show(own)
     );
-    format!(
+    let memory = format!(
         "| {members} | {:.1} MiB | {} | {} B |",
         bytes as f64 / f64::from(1 << 20),
         show(loading),
         fleet.follower().stored()
-    )
+    );
+    let objects = fleet.objects();
+    let [_, one, full] = objects.kept_keys.map(|(_, size)| size);
+    let objects = format!(
+        "| {members} | {} | {} | {} | {one} | {full} |",
+        objects.rotation, objects.healing, objects.welcome
+    );
+    (memory, objects)
 }
 
 fn row(fleet: &Fleet, members: u32, name: &str, change: &Change) {
