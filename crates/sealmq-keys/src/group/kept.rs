@@ -5,7 +5,7 @@ use sealmq_core::crypto::{Digest, KemKeyPair, KemPublicKey, SessionPsk};
 
 use super::GroupState;
 use super::kept_state::KeptState;
-use crate::kept::{KeptKey, kept_name};
+use crate::kept::KeptKey;
 
 /// The keys that state is sealed under, and opened with.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl GroupState {
         let state = self.kept.as_ref()?;
         Some(KeptView {
             epoch: state.epoch,
-            name: kept_name(&state.key.kept),
+            name: state.name,
             kept_key: state.public(),
             key_pair: state.pair.as_ref(),
             psk: &state.psk,

@@ -4,7 +4,7 @@ use sealmq_core::crypto::{Digest, KemKeyPair, KemPublicKey, SessionPsk};
 
 use crate::announcement::Head;
 use crate::epoch::EpochSecret;
-use crate::kept::{KeptAccess, KeptKey};
+use crate::kept::{KeptAccess, KeptKey, kept_name};
 use crate::welcome::WelcomeFields;
 
 /// The newest kept keys, with what is worth computing once only.
@@ -13,6 +13,8 @@ pub(super) struct KeptState {
     pub(super) epoch: u64,
     /// Serial of the delegation that vouches for them.
     pub(super) serial: u32,
+    /// K'.
+    pub(super) name: Digest,
     pub(super) key: KeptKey,
     /// `None` for a publish-only member.
     pub(super) pair: Option<KemKeyPair>,
@@ -28,6 +30,7 @@ impl KeptState {
         Self {
             epoch,
             serial,
+            name: kept_name(&key.kept),
             psk: key.psk.session(),
             pair,
             key,
