@@ -41,10 +41,8 @@ impl Default for KeptValues {
 
 struct Value {
     draft: Draft,
-    /// Names the kept keys that it was last sealed under, or is queued for.
+    /// Names the kept keys that it was last sealed under; `None` if that does not count any more.
     kept: Option<Digest>,
-    /// The former.
-    sealed: Option<Digest>,
     is_queued: bool,
     /// The broker has what was last sealed.
     has_arrived: bool,
@@ -152,7 +150,7 @@ impl Values {
         };
         value.has_arrived = true;
         if stored && value.until.is_none() {
-            record::put(&value.draft, value.sealed, order, changes);
+            record::put(&value.draft, value.kept, order, changes);
         }
     }
 
@@ -168,7 +166,7 @@ impl Values {
     pub(crate) fn connected(&mut self, has_will: bool) {
         for value in self.by_topic.values_mut() {
             value.is_refused = false;
-            if has_will && !value.has_arrived && !value.is_queued {
+            if has_will && !value.has_arrived {
                 value.kept = None;
             }
         }
@@ -185,7 +183,6 @@ impl Values {
         let value = Value {
             draft,
             kept,
-            sealed: kept,
             is_queued: false,
             has_arrived: true,
             is_refused: false,
@@ -212,8 +209,8 @@ impl Values {
         let mut due = Vec::new();
         for (topic, value) in &mut self.by_topic {
             let current = current(topic);
-            if current.is_some() && current != value.kept && !value.is_refused {
-                value.kept = current;
+            let is_due = current.is_some() && current != value.kept;
+            if is_due && !value.is_queued && !value.is_refused {
                 value.is_queued = true;
                 due.push((value.order, topic.to_owned()));
             }
@@ -225,7 +222,6 @@ impl Values {
     /// It could not be sealed: it is due again with the next change.
     pub(crate) fn put_back(&mut self, topic: &str) {
         if let Some(value) = self.by_topic.get_mut(topic) {
-            value.kept = None;
             value.is_queued = false;
         }
     }

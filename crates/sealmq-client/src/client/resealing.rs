@@ -4,7 +4,6 @@ use rand_core::TryCryptoRng;
 use sealmq_keys::Changes;
 
 use super::Client;
-use super::sending::Packet;
 use crate::draft::Draft;
 use crate::outbox::{Accepted, Content};
 use crate::time::Time;
@@ -30,14 +29,7 @@ impl Client {
             return;
         };
         match self.seal(&draft, time, rng) {
-            Ok(Packet {
-                changes,
-                wire,
-                value,
-            }) => {
-                self.commit(changes);
-                self.outbox.sealed(wire, value);
-            }
+            Ok(packet) => self.sealed(packet),
             Err(_) => {
                 // Said when it was published, or by the events of key management.
                 self.outbox.drop_next();

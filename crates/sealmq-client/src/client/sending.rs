@@ -172,14 +172,7 @@ impl Client {
             Some(Content::Draft(draft)) => {
                 let draft = draft.clone();
                 match self.seal(&draft, time, rng) {
-                    Ok(Packet {
-                        changes,
-                        wire,
-                        value,
-                    }) => {
-                        self.commit(changes);
-                        self.outbox.sealed(wire, value);
-                    }
+                    Ok(packet) => self.sealed(packet),
                     Err(error) => {
                         if let Some(accepted) = self.outbox.drop_next() {
                             self.cannot_seal(draft, &accepted, error, time);
@@ -189,6 +182,12 @@ impl Client {
             }
         }
         true
+    }
+
+    /// The next message of the outbox was sealed.
+    pub(super) fn sealed(&mut self, packet: Packet) {
+        self.commit(packet.changes);
+        self.outbox.sealed(packet.wire, packet.value);
     }
 
     pub(super) const fn may_send(&self) -> bool {
