@@ -38,6 +38,7 @@ mod tokens;
 mod tree;
 mod welcomes;
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,9 +66,10 @@ use extensions::Extended;
 use index::Index;
 use intake::Intake;
 use joining::Joining;
+pub(crate) use record::OUTBOX_PREFIX;
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
-    MemberRecord, OUTBOX_PREFIX, SecretBytes,
+    MemberRecord, SecretBytes,
 };
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
@@ -234,6 +236,22 @@ impl Authority {
                 Some(Publication::retained(topic, payload.to_vec()))
             })
             .collect();
+        all.sort_by_cached_key(|publication| self.order(publication));
+        Ok(all)
+    }
+
+    /// The same of these topics alone.
+    pub(crate) fn outbox_of<S: Store>(
+        &self,
+        store: &S,
+        topics: &BTreeSet<String>,
+    ) -> Result<Vec<Publication>, S::Error> {
+        let mut all = Vec::new();
+        for topic in topics {
+            let payload = store.get(&format!("{OUTBOX_PREFIX}{topic}"))?;
+            let entry = payload.map(|payload| Publication::retained(topic, payload.to_vec()));
+            all.extend(entry);
+        }
         all.sort_by_cached_key(|publication| self.order(publication));
         Ok(all)
     }

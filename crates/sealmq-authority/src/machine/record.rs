@@ -26,7 +26,7 @@ pub(super) const DOMAIN_KEY: &str = "authority/domain";
 pub(super) const HEAD_KEY: &str = "authority/head";
 pub(super) const GROUP_PREFIX: &str = "authority/group/";
 pub(super) const MEMBER_PREFIX: &str = "authority/member/";
-pub(super) const OUTBOX_PREFIX: &str = "outbox/";
+pub(crate) const OUTBOX_PREFIX: &str = "outbox/";
 
 /// 32 secret bytes in a record.
 #[derive(Serialize, Deserialize, Clone, Zeroize, ZeroizeOnDrop)]

@@ -9,7 +9,7 @@ use rand_core::TryCryptoRng;
 use sealmq_keys::{Publication, Store};
 
 use super::event::{OfficeError, Stopped};
-use crate::machine::{Authority, AuthorityEvent, Plan};
+use crate::machine::{Authority, AuthorityEvent, OUTBOX_PREFIX, Plan};
 
 /// A clock that was set back makes things due earlier than was said.
 const ACT_EVERY: u64 = 120;
@@ -52,13 +52,32 @@ pub(super) struct Desk {
     others: Inputs,
     /// Topics that the broker has cleared.
     cleared: BTreeSet<String>,
+    /// What the office knows of the outbox holds, but for what changes from now on. A large outbox
+    /// takes a second to be read.
+    knows_outbox: bool,
+}
+
+/// What should stand at the broker: retained objects, and empty ones for what has to be cleared,
+/// in the order of publishing.
+pub(super) enum Wanted {
+    /// All of it.
+    All(Vec<Publication>),
+    /// What has changed, and topics of which there is nothing to say any more.
+    Changed(Vec<Publication>, Vec<String>),
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::Changed(Vec::new(), Vec::new())
+    }
 }
 
 /// What came of a look at the store.
 #[derive(Default)]
 pub(super) struct Looked {
-    /// Retained objects, and empty ones for what has to be cleared, in the order of publishing.
-    pub(super) publications: Vec<Publication>,
+    pub(super) wanted: Wanted,
+    /// Topics of which something changed in the outbox.
+    touched: BTreeSet<String>,
     /// To be published once, whatever the broker has: answers, repairs, cleared requests.
     pub(super) once: Vec<Publication>,
     /// What was done because it was due, or asked for.
@@ -95,6 +114,11 @@ impl Desk {
     pub(super) fn forget_inputs(&mut self) {
         self.own = Inputs::default();
         self.others = Inputs::default();
+    }
+
+    /// The next look has to tell of everything that should stand at the broker.
+    pub(super) const fn list_all(&mut self) {
+        self.knows_outbox = false;
     }
 
     pub(super) fn inputs(&self) -> usize {
@@ -188,10 +212,10 @@ impl Desk {
             let plan = authority.tick(now, rng)?;
             done(store, plan, looked)?;
             self.acted_at = now;
-            self.forget_cleared(store)?;
+            self.forget_cleared(store, looked)?;
         }
-        let outbox = authority.outbox(store);
-        looked.publications = outbox.map_err(|e| Stopped::Failed(OfficeError::Store(e)))?;
+        let wanted = self.wanted(&authority, store, &looked.touched);
+        looked.wanted = wanted.map_err(|e| Stopped::Failed(OfficeError::Store(e)))?;
         looked.prefix = authority.prefix().into();
         let by_use = authority
             .groups()
@@ -201,6 +225,27 @@ impl Desk {
         self.revision = authority.revision();
         self.authority = Some(authority);
         Ok(())
+    }
+
+    /// What should stand at the broker, as far as the office does not know it.
+    fn wanted<S: Store>(
+        &mut self,
+        authority: &Authority,
+        store: &S,
+        touched: &BTreeSet<String>,
+    ) -> Result<Wanted, S::Error> {
+        let publishes = authority.suspension().is_none() && authority.check_delegation().is_ok();
+        if !self.knows_outbox || !publishes {
+            let all = authority.outbox(store)?;
+            self.knows_outbox = publishes;
+            return Ok(Wanted::All(all));
+        }
+        let changed = authority.outbox_of(store, touched)?;
+        let mut gone = touched.clone();
+        for entry in &changed {
+            gone.remove(&entry.topic);
+        }
+        Ok(Wanted::Changed(changed, gone.into_iter().collect()))
     }
 
     /// What the authority's own objects at the broker tell.
@@ -226,6 +271,8 @@ impl Desk {
         {
             return Ok(authority);
         }
+        // Whoever changed the store may have changed anything there.
+        self.knows_outbox = false;
         let mut authority = Authority::load(store)?;
         authority.set_extensions(&self.extensions)?;
         let before = core::mem::replace(&mut self.revision, authority.revision());
@@ -242,13 +289,17 @@ impl Desk {
     }
 
     /// Forgets topics that the broker has cleared, unless something was put there since.
-    fn forget_cleared<S: Store>(&mut self, store: &mut S) -> Result<(), Stopped<S::Error>> {
+    fn forget_cleared<S: Store>(
+        &mut self,
+        store: &mut S,
+        looked: &mut Looked,
+    ) -> Result<(), Stopped<S::Error>> {
         while let Some(topic) = self.cleared.first() {
             match store.commit(&Authority::cleared(topic)) {
                 Err(error) if !S::is_conflict(&error) => {
                     return Err(Stopped::Failed(OfficeError::Store(error)));
                 }
-                _ => self.cleared.pop_first(),
+                _ => looked.touched.extend(self.cleared.pop_first()),
             };
         }
         Ok(())
@@ -294,6 +345,9 @@ fn done<S: Store>(store: &mut S, plan: Plan, looked: &mut Looked) -> Result<(), 
     if !plan.changes.is_empty() {
         store.commit(&plan.changes).map_err(failed)?;
     }
+    let keys = plan.changes.iter().map(|change| change.key());
+    let topics = keys.filter_map(|key| key.strip_prefix(OUTBOX_PREFIX));
+    looked.touched.extend(topics.map(String::from));
     let again = plan.republications(&*store).map_err(failed)?;
     let changed = !plan.changes.is_empty();
     // What was changed stands in the outbox now, and goes out in its order.

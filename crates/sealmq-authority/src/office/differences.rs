@@ -25,6 +25,8 @@ pub(super) struct Differences {
     /// What the broker has: it was seen there after the connection was made, or was acknowledged.
     confirmed: BTreeMap<String, Digest>,
     refused: BTreeSet<(String, [u8; 32])>,
+    /// Topics on which the broker has what should be there.
+    standing: usize,
 }
 
 struct Sent {
@@ -65,8 +67,27 @@ impl Differences {
     /// What stands on a topic after the connection was made. Only what should be there counts.
     pub(super) fn saw(&mut self, topic: &str, hash: Digest) {
         if self.wanted.contains_key(topic) {
-            self.confirmed.insert(topic.to_owned(), hash);
+            self.confirm(topic.to_owned(), hash);
         }
+    }
+
+    fn confirm(&mut self, topic: String, hash: Digest) {
+        self.recounted(&topic.clone(), |this| {
+            this.confirmed.insert(topic, hash);
+        });
+    }
+
+    fn stands(&self, topic: &str) -> bool {
+        let confirmed = self.confirmed.get(topic);
+        confirmed.is_some_and(|hash| self.is_wanted(topic, hash) && *hash != nothing())
+    }
+
+    /// Changes what is known of one topic.
+    fn recounted(&mut self, topic: &str, change: impl FnOnce(&mut Self)) {
+        let before = usize::from(self.stands(topic));
+        change(self);
+        let after = usize::from(self.stands(topic));
+        self.standing = self.standing.saturating_add(after).saturating_sub(before);
     }
 
     /// Whether this is what should stand on a topic.
@@ -78,37 +99,69 @@ impl Differences {
     pub(super) fn want(&mut self, all: Vec<Publication>) {
         let hashes = all.iter().map(|entry| (entry.topic.clone(), hash(entry)));
         self.wanted = hashes.collect();
-        let Self {
-            wanted,
-            confirmed,
-            on_its_way,
-            refused,
-            ..
-        } = self;
-        confirmed.retain(|topic, _| wanted.contains_key(topic));
-        let on_its_way: BTreeSet<(&str, &[u8; 32])> = on_its_way
+        let wanted = &self.wanted;
+        self.confirmed.retain(|topic, _| wanted.contains_key(topic));
+        let topics = self.confirmed.keys();
+        self.standing = topics.filter(|topic| self.stands(topic)).count();
+        self.queue = self.missing(all).into();
+        self.drop_overtaken();
+    }
+
+    /// As [`Differences::want`], but all other topics are to stay as they are: what it costs does
+    /// not depend on their number.
+    pub(super) fn want_changed(&mut self, changed: Vec<Publication>, gone: &[String]) {
+        if changed.is_empty() && gone.is_empty() {
+            return;
+        }
+        for topic in gone {
+            self.recounted(topic, |this| {
+                this.wanted.remove(topic);
+                this.confirmed.remove(topic);
+            });
+        }
+        for entry in &changed {
+            self.recounted(&entry.topic, |this| {
+                this.wanted.insert(entry.topic.clone(), hash(entry));
+            });
+        }
+        let topics = changed.iter().map(|entry| &entry.topic).chain(gone);
+        let topics: BTreeSet<&String> = topics.collect();
+        self.queue.retain(|entry| !topics.contains(&entry.topic));
+        let missing = self.missing(changed);
+        self.queue.extend(missing);
+        self.drop_overtaken();
+    }
+
+    /// Those of them that the broker does not have, and that nobody is about to send.
+    fn missing(&self, entries: Vec<Publication>) -> Vec<Publication> {
+        let on_its_way: BTreeSet<(&str, &[u8; 32])> = self
+            .on_its_way
             .values()
             .filter(|sent| !sent.passing)
             .map(|sent| (sent.topic.as_str(), &sent.hash.0))
             .collect();
         let missing = |entry: &Publication| {
-            let Some(hash) = wanted.get(&entry.topic) else {
+            let Some(hash) = self.wanted.get(&entry.topic) else {
                 return false;
             };
-            confirmed.get(&entry.topic) != Some(hash)
+            self.confirmed.get(&entry.topic) != Some(hash)
                 && !on_its_way.contains(&(entry.topic.as_str(), &hash.0))
-                && !refused.contains(&(entry.topic.clone(), hash.0))
+                && !self.refused.contains(&(entry.topic.clone(), hash.0))
         };
-        self.queue = all.into_iter().filter(missing).collect();
-        if !self.once.is_empty() {
-            // A repair that is overtaken would put the old object back.
-            let queued: BTreeSet<&str> = self.queue.iter().map(|e| e.topic.as_str()).collect();
-            self.once.retain(|entry| {
-                let now = self.wanted.get(&entry.topic);
-                let is_newest = now.is_none_or(|now| *now == hash(entry));
-                !entry.retain || (is_newest && !queued.contains(entry.topic.as_str()))
-            });
+        entries.into_iter().filter(missing).collect()
+    }
+
+    /// A repair that is overtaken would put the old object back.
+    fn drop_overtaken(&mut self) {
+        if self.once.is_empty() {
+            return;
         }
+        let queued: BTreeSet<&str> = self.queue.iter().map(|e| e.topic.as_str()).collect();
+        self.once.retain(|entry| {
+            let now = self.wanted.get(&entry.topic);
+            let is_newest = now.is_none_or(|now| *now == hash(entry));
+            !entry.retain || (is_newest && !queued.contains(entry.topic.as_str()))
+        });
     }
 
     /// Adds what is sent once.
@@ -153,7 +206,7 @@ impl Differences {
             self.refused.insert((sent.topic.clone(), sent.hash.0));
             return Acknowledged::Refused(sent.topic);
         }
-        self.confirmed.insert(sent.topic.clone(), sent.hash);
+        self.confirm(sent.topic.clone(), sent.hash);
         if sent.clears {
             Acknowledged::Cleared(sent.topic)
         } else {
@@ -172,14 +225,12 @@ impl Differences {
 
     /// How many objects stand at the broker as they should, and how many it refuses.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let nothing = sha256(&[]);
-        let stands =
-            |(topic, hash): &(&String, &Digest)| **hash != nothing && self.is_wanted(topic, hash);
-        (
-            self.confirmed.iter().filter(stands).count(),
-            self.refused.len(),
-        )
+        (self.standing, self.refused.len())
     }
+}
+
+fn nothing() -> Digest {
+    sha256(&[])
 }
 
 fn hash(publication: &Publication) -> Digest {

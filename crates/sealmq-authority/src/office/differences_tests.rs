@@ -111,3 +111,42 @@ fn what_is_refused_is_not_sent_again_at_once() {
     differences.want(vec![publication(1, b"x")]);
     assert!(differences.next().is_some());
 }
+
+/// What changes alone gives the same as all of it.
+#[test]
+fn changes_are_enough() {
+    let mut differences = Differences::default();
+    differences.want((0..4).map(|n| publication(n, b"x")).collect());
+    assert_eq!(drain(&mut differences).len(), 4);
+    let gone = ["t/3".to_owned()];
+    let changed = || vec![publication(1, b"y"), publication(2, b"")];
+    differences.want_changed(changed(), &gone);
+    assert_eq!(differences.counts(), (1, 0));
+    let (first, next) = differences.next().unwrap();
+    assert_eq!(next, publication(1, b"y"));
+    // Said again: neither what is on its way nor what waits is sent twice.
+    differences.want_changed(changed(), &gone);
+    assert_eq!(differences.acknowledged(first, true), Acknowledged::Stands);
+    let (second, next) = differences.next().unwrap();
+    assert_eq!(next, publication(2, b""));
+    assert_eq!(differences.next(), None);
+    let cleared = Acknowledged::Cleared("t/2".to_owned());
+    assert_eq!(differences.acknowledged(second, true), cleared);
+    differences.want_changed(Vec::new(), &["t/2".to_owned()]);
+    assert!(differences.is_idle());
+    assert_eq!(differences.counts(), (2, 0));
+    // A repair that is overtaken.
+    differences.once(vec![publication(0, b"x")]);
+    differences.want_changed(vec![publication(0, b"z")], &[]);
+    assert_eq!(drain_with_repairs(&mut differences), ["t/0"]);
+    assert_eq!(differences.counts(), (2, 0));
+}
+
+fn drain_with_repairs(differences: &mut Differences) -> Vec<String> {
+    let mut sent = Vec::new();
+    while let Some((token, next)) = differences.next() {
+        sent.push(next.topic);
+        let _ = differences.acknowledged(token, true);
+    }
+    sent
+}

@@ -36,7 +36,7 @@ pub use packets::Packets;
 pub use sealmq_keys::{SharedError, SharedStore};
 
 use crate::machine::AuthorityEvent;
-use desk::{Desk, Looked};
+use desk::{Desk, Looked, Wanted};
 use differences::{Acknowledged, Differences};
 use echoes::Echoes;
 
@@ -141,7 +141,7 @@ impl Office {
     /// The connection is over. Nothing is done until the next one.
     pub fn handle_disconnected(&mut self) {
         self.phase = Phase::Offline;
-        self.differences.start_over();
+        self.start_over();
         self.desk.forget_inputs();
         self.subscriptions.clear();
         self.said = false;
@@ -227,6 +227,7 @@ impl Office {
             && silent <= now.elapsed
         {
             self.phase = Phase::Read;
+            self.desk.list_all();
             self.next_look = now.elapsed;
         }
         if self.phase == Phase::Offline || now.elapsed < self.next_look {
@@ -316,7 +317,7 @@ impl Office {
         self.differences.once(looked.once);
         if looked.is_put_back {
             self.events.push_back(OfficeEvent::StorePutBack);
-            self.differences.start_over();
+            self.start_over();
             self.phase = Phase::Connected;
         }
         if !looked.is_whole {
@@ -326,7 +327,10 @@ impl Office {
         self.must_work = false;
         self.echoes.forget_old(now.elapsed);
         self.prefix = looked.prefix;
-        self.differences.want(looked.publications);
+        match looked.wanted {
+            Wanted::All(all) => self.differences.want(all),
+            Wanted::Changed(changed, gone) => self.differences.want_changed(changed, &gone),
+        }
         self.said &= self.differences.is_idle();
         match self.phase {
             Phase::Connected => self.listen(now),
@@ -386,12 +390,19 @@ impl Office {
         }
         self.refused_again = now.elapsed.saturating_add(REFUSED_AGAIN);
         self.differences.forget_refusals();
+        self.desk.list_all();
         self.must_work = true;
         self.said = false;
         if self.deaf {
-            self.differences.start_over();
+            self.start_over();
             self.phase = Phase::Connected;
         }
+    }
+
+    /// What the broker has is unknown.
+    fn start_over(&mut self) {
+        self.differences.start_over();
+        self.desk.list_all();
     }
 
     fn note(&mut self, events: Vec<AuthorityEvent>) {

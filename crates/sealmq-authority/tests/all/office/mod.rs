@@ -6,6 +6,7 @@ mod sabotage;
 mod standby;
 mod store;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::take;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub struct Street {
     pub interferes: Option<fn(&mut Authority, &mut TestRng) -> Plan>,
     /// The store was opened.
     worked: bool,
+    /// How often all of the outbox was read.
+    pub outbox_reads: usize,
 }
 
 impl Street {
@@ -86,6 +89,7 @@ impl Street {
             posts: Vec::new(),
             interferes: None,
             worked: false,
+            outbox_reads: 0,
         };
         street.open();
         street
@@ -227,6 +231,7 @@ impl Street {
                 seen: &mut this.seen,
                 interferes: &mut self.interferes,
                 worked: &mut self.worked,
+                outbox_reads: &mut self.outbox_reads,
                 lazy: this.lazy.then_some(&mut this.late),
             };
             let done = this.office.handle_timeout(now, &mut shared, &mut this.rng);
@@ -331,6 +336,7 @@ struct Cabinet<'a> {
     seen: &'a mut Option<BTreeMap<String, Vec<u8>>>,
     interferes: &'a mut Option<fn(&mut Authority, &mut TestRng) -> Plan>,
     worked: &'a mut bool,
+    outbox_reads: &'a mut usize,
     lazy: Option<&'a mut Option<MemoryStore>>,
 }
 
@@ -346,8 +352,10 @@ impl SharedStore for Cabinet<'_> {
             *self.store = late.take().unwrap_or_else(|| self.store.clone());
         }
         let durable = self.store.clone();
-        let mut store = Interfered(take(self.store), self.interferes.take());
+        let reads = Cell::new(0);
+        let mut store = Interfered(take(self.store), self.interferes.take(), reads);
         let done = work(&mut store);
+        *self.outbox_reads += store.2.get();
         *self.store = store.0;
         *self.interferes = store.1;
         if let Some(late) = &mut self.lazy {
@@ -363,6 +371,7 @@ impl SharedStore for Cabinet<'_> {
 struct Interfered(
     MemoryStore,
     Option<fn(&mut Authority, &mut TestRng) -> Plan>,
+    Cell<usize>,
 );
 
 impl Store for Interfered {
@@ -373,6 +382,7 @@ impl Store for Interfered {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
+        self.2.set(self.2.get() + usize::from(prefix == "outbox/"));
         self.0.list(prefix)
     }
 

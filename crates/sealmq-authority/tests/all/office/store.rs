@@ -158,6 +158,43 @@ fn an_office_whose_looks_take_long_still_publishes() {
     assert_eq!(street.wrong(), [""; 0]);
 }
 
+/// With 100,000 members a look at everything that should stand at the broker takes a second.
+#[test]
+fn what_arrives_and_is_answered_has_nobody_read_all_of_the_outbox() {
+    let mut street = Street::of(Net::with_policy(Policy {
+        window: 0,
+        lease: 60,
+        ..Policy::default()
+    }));
+    street.pass(3000);
+    let alice = street.join("alice", Access::BOTH);
+    street.pass_all(3);
+    street.outbox_reads = 0;
+    let packages = street
+        .net
+        .topic(ReservedTopic::Packages(street.net.number(alice)));
+    let group = street.net.group("plant");
+    let list = street.net.topic(ReservedTopic::KeptKeys(group));
+    for second in 0..600 {
+        if second % 100 == 0 {
+            street.net.publish(Publication::clear(list.as_str()));
+        }
+        street
+            .net
+            .publish(Publication::retained(packages.as_str(), *b"junk"));
+        street.pass_all(1);
+    }
+    assert_eq!(street.outbox_reads, 0);
+    let beats = street.published(0);
+    let beats = beats.iter().filter(|sent| sent.topic.ends_with("/hb"));
+    assert!(beats.count() > 10, "it acts all the time");
+    // Whoever acts beside it may have changed everything.
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    assert_eq!(street.outbox_reads, 1);
+    assert_eq!(street.wrong(), [""; 0]);
+}
+
 /// The process dies between the commit and the socket.
 #[test]
 fn what_was_committed_and_not_sent_is_sent_by_the_next_process() {
