@@ -7,7 +7,7 @@ from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, s
 
 FORM, SUITE = 0x11, 1
 MAX_COUNTER = 2**21 - 1
-SMALLEST = 126
+SMALLEST = 130
 SENT_AT, SEQUENCE, PROPERTIES, CREDENTIAL, PADDED, RETAIN, WILL = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
 LABEL = "sealmq/1 message"
 LIMITS = {"sender": 2**28, "hint": 128, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**21, "connection": 2**35}
@@ -131,12 +131,12 @@ def decode_body(body):
 
 # --- header (§3) ---
 
-def encode_header(key_id, enc, counter):
-    return be(1, FORM) + key_id + enc + varint(counter)
+def encode_header(key_id, enc, mac, counter):
+    return be(1, FORM) + key_id + enc + mac + varint(counter)
 
 
 def decode_header(envelope):
-    """(key_id, enc, counter, length of the header), or Refused with a reason of §10."""
+    """(key_id, enc, mac, counter, length of the header), or Refused with a reason of §10."""
     if envelope[:1] in (b"\x12", b"\x91", b"\x92"):
         raise Refused("Unsupported", "reserved form")
     require(envelope and envelope[0] == FORM, "NotSealed", "empty, or not a form of §3")
@@ -144,11 +144,11 @@ def decode_header(envelope):
     c = Cursor(envelope)
     c.take(1)
     try:
-        key_id, enc, counter = c.take(8), c.take(32), c.varint()
+        key_id, enc, mac, counter = c.take(8), c.take(32), c.take(4), c.varint()
     except Refused as refused:
         raise Refused("Malformed", str(refused)) from None
     require(counter <= MAX_COUNTER, "Malformed", "counter")
-    return key_id, enc, counter, c.at
+    return key_id, enc, mac, counter, c.at
 
 
 # --- sessions (§6) ---
@@ -176,6 +176,11 @@ def session_keys(context):
     return context.export(b"sealmq/1 message key", 32), context.export(b"sealmq/1 base nonce", 12)
 
 
+def session_mac(psk, enc):
+    """Shows that a member made enc; `psk` is that of an epoch, or kept_psk."""
+    return expand(psk, b"sealmq/1 session mac" + enc)[:4]
+
+
 def nonce(base_nonce, counter):
     return bytes(a ^ b for a, b in zip(base_nonce, bytes(4) + be(8, counter)))
 
@@ -195,17 +200,19 @@ def seal(i):
         h, public, psk = kept.name_of(i["kept"]), i["kept_key"], i["kept_psk"]
         named = {"kept_name": h}
     else:
-        h, public, psk = i["announcement_hash"], i["group_key"], tree.session_psk(i["psk"])
-        named = {"session_psk": psk}
-    enc, context = hpke.setup_sender(seed, public, session_info(h), psk, h)
+        h, public, psk = i["announcement_hash"], i["group_key"], i["psk"]
+        named = {}
+    session_psk = tree.session_psk(psk)
+    enc, context = hpke.setup_sender(seed, public, session_info(h), session_psk, h)
+    mac = session_mac(psk, enc)
     message_key, base_nonce = session_keys(context)
-    header = encode_header(h[:8], enc, i["counter"])
+    header = encode_header(h[:8], enc, mac, i["counter"])
     body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
     signed = transcript(h, enc, i["counter"], topic_hash, i["credential_hash"], body)
     signature = sign(i["identity_seed"], LABEL, sha256(signed))
     n, aad = nonce(base_nonce, i["counter"]), header + topic_hash
     out = {
-        "prk": prk, "seed": seed, "next_device_secret": next_secret, **named, "enc": enc, "message_key": message_key, "base_nonce": base_nonce,
+        "prk": prk, "seed": seed, "next_device_secret": next_secret, **named, "session_psk": session_psk, "enc": enc, "mac": mac, "message_key": message_key, "base_nonce": base_nonce,
         "nonce": n, "header": header, "topic_hash": topic_hash, "aad": aad, "body": body, "transcript": signed, "transcript_hash": sha256(signed),
         "signature_input": signed_bytes(LABEL, sha256(signed)), "signature": signature,
         "envelope": header + AESGCM(message_key).encrypt(n, body + signature, aad),

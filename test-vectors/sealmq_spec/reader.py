@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, kept, objects, topics, tree
-from .envelope import LABEL, decode_body, decode_header, is_state, nonce, session_info, session_keys, transcript
+from .envelope import LABEL, decode_body, decode_header, is_state, nonce, session_info, session_keys, session_mac, transcript
 from .places import Marks
 from .wire import Refused, require, sha256, verify
 
@@ -39,7 +39,7 @@ class Keys:
 
 def keys_of_epoch(epoch, hash, reader_secret):
     keys = tree.GroupKeys(reader_secret)
-    return Keys(hash, keys.secret_key, keys.session_psk, False, epoch=epoch)
+    return Keys(hash, keys.secret_key, keys.psk, False, epoch=epoch)
 
 
 def kept_keys(k, kept_secret, kept_psk):
@@ -66,11 +66,12 @@ class Reader:
     def open(self, topic, retained, now_ms, envelope):
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
         # 1 header, 2 key
-        key_id, enc, counter, header_length = decode_header(envelope)
+        key_id, enc, mac, counter, header_length = decode_header(envelope)
         require(key_id in self.keys, "UnknownKey")
         keys = self.keys[key_id]
         self._require_keys_fresh(now_ms)
         # 3 session keys, 4 AEAD, 5 plaintext
+        require(mac == session_mac(keys.psk, enc), "Rejected", "no member made this enc")
         header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
         plaintext = self._decrypt(keys, enc, counter, sealed, header + topic_hash)
         try:
@@ -111,7 +112,7 @@ class Reader:
 
     def _decrypt(self, keys, enc, counter, sealed, aad):
         try:
-            context = hpke.setup_receiver(keys.secret_key, enc, session_info(keys.h), keys.psk, keys.h)
+            context = hpke.setup_receiver(keys.secret_key, enc, session_info(keys.h), tree.session_psk(keys.psk), keys.h)
             message_key, base_nonce = session_keys(context)
             plaintext = AESGCM(message_key).decrypt(nonce(base_nonce, counter), sealed, aad)
         except (Refused, InvalidTag) as fault:

@@ -438,12 +438,12 @@ def test_sizes():
     group.announce()
     _, keys, _, h = group.epochs[0]
     smallest = envelope.seal(seal_input(keys, h, sender=1, session_number=1, payload=b""))["envelope"]
-    same(126, len(smallest))
+    same(130, len(smallest))
     largest = envelope.seal(seal_input(keys, h, counter=2**21 - 1, sender=2**28 - 1, session_number=2**35 - 1, sent_at=2**42 - 1, sequence=2**21 - 1, payload=b""))
-    same(144, len(largest["envelope"]))
+    same(148, len(largest["envelope"]))
     most = {"counter": 2**21 - 1, "sender": 2**28 - 1, "session_number": 2**35 - 1, "sent_at": 2**42 - 1, "sequence": 2**21 - 1, "connection": 2**35 - 1}
     state = state_input(keys, h, payload=b"", **most)
-    same(149, len(envelope.seal(state)["envelope"]) - len(wire.blob(state["credential"])))
+    same(153, len(envelope.seal(state)["envelope"]) - len(wire.blob(state["credential"])))
 
 
 def test_replay_rules():

@@ -329,10 +329,10 @@ def raw(i, body, of_state):
     """Seals any body, under the kept keys or those of the epoch: what `envelope.seal` refuses to make."""
     topic_hash = wire.sha256(i["topic"].encode())
     keys, h = i["keys"], i["h"]
-    h, public, psk = (kept.name_of(h), keys.kept_key, keys.kept_psk) if of_state else (h, keys.group_key, keys.session_psk)
-    enc, context = hpke.setup_sender(bytes_of("ephemeral"), public, envelope.session_info(h), psk, h)
+    h, public, psk = (kept.name_of(h), keys.kept_key, keys.kept_psk) if of_state else (h, keys.group_key, keys.psk)
+    enc, context = hpke.setup_sender(bytes_of("ephemeral"), public, envelope.session_info(h), tree.session_psk(psk), h)
     message_key, base_nonce = envelope.session_keys(context)
-    header = envelope.encode_header(h[:8], enc, i["counter"])
+    header = envelope.encode_header(h[:8], enc, envelope.session_mac(psk, enc), i["counter"])
     signed = envelope.transcript(h, enc, i["counter"], topic_hash, i["credential_hash"], body)
     inside = body + wire.sign(i["identity_seed"], envelope.LABEL, wire.sha256(signed))
     return header + AESGCM(message_key).encrypt(envelope.nonce(base_nonce, i["counter"]), inside, header + topic_hash)

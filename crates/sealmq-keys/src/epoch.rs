@@ -65,7 +65,7 @@ impl Psk {
         *expand(&self.0, &[b"sealmq/1 psk check"]).expose()
     }
 
-    /// The psk of the epoch's sessions: for HPKE.
+    /// The psk of the epoch's sessions.
     #[must_use]
     pub fn session(&self) -> SessionPsk {
         SessionPsk::derive(&self.0)

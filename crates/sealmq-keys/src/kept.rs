@@ -64,10 +64,10 @@ impl KeptPsk {
         Self(secret)
     }
 
-    /// The psk of sessions for state: for HPKE.
+    /// The psk of sessions for state.
     #[must_use]
     pub fn session(&self) -> SessionPsk {
-        SessionPsk::kept(&self.0)
+        SessionPsk::derive(&self.0)
     }
 
     /// The key itself: for welcomes, or for encrypted storage.

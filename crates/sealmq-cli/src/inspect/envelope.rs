@@ -46,11 +46,18 @@ pub(super) fn describe(header: &Header, envelope: &[u8]) -> (String, Vec<Line>) 
             ),
         ),
         (
+            "mac",
+            format!(
+                "{} (4 bytes): by which members see that one of them began the session",
+                hex::encode(header.mac)
+            ),
+        ),
+        (
             "counter",
             format!(
                 "{} ({} bytes): the message's number in its session",
                 header.counter,
-                header.encoded_len().saturating_sub(41)
+                header.encoded_len().saturating_sub(45)
             ),
         ),
         (
@@ -72,7 +79,7 @@ mod tests {
     fn the_sizes_add_up() {
         let mut envelope = vec![7; 300];
         envelope[0] = 0x11;
-        envelope[41] = 5;
+        envelope[45] = 5;
         let header = Header::parse(&envelope).unwrap();
         let (title, lines) = describe(&header, &envelope);
         assert_eq!(title, "sealmq envelope, 300 bytes");
@@ -81,7 +88,7 @@ mod tests {
             .find(|(name, _)| *name == "ciphertext")
             .unwrap()
             .1;
-        assert!(ciphertext.starts_with("242 bytes"), "{ciphertext}");
-        assert!(ciphertext.contains("at most 175 bytes"), "{ciphertext}");
+        assert!(ciphertext.starts_with("238 bytes"), "{ciphertext}");
+        assert!(ciphertext.contains("at most 171 bytes"), "{ciphertext}");
     }
 }

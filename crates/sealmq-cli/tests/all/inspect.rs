@@ -14,7 +14,7 @@ fn inspect_tells_what_is_what() {
     inspect(&[0x11; 100]).complains(1, &["cut off"]);
     inspect(&[0x91; 200]).complains(1, &["0x91"]);
     let mut envelope = vec![0x11; 200];
-    envelope[41] = 3;
+    envelope[45] = 3;
     let shown = inspect(&envelope).expect(0).stdout;
     assert!(
         shown.starts_with("sealmq envelope, 200 bytes") && shown.contains("Hidden"),

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Digest, MessageKey, NONCE_LEN, Secret, backend, expand};
@@ -95,22 +96,44 @@ impl SessionSecrets {
     }
 }
 
-/// The HPKE psk of an epoch's sessions. The psk itself is a key of HKDF and, for HPKE, would be
-/// its input: a type of its own keeps the two apart. Derive it once per epoch.
-pub struct SessionPsk(Secret);
+/// Length of a session's mac in bytes.
+pub const MAC_LEN: usize = 4;
+
+/// What members take the secrets of an epoch's sessions from, or of those for state. The psk
+/// itself is a key of HKDF and, for HPKE, would be its input: a type of its own keeps the two
+/// apart. Derive it once per epoch.
+pub struct SessionPsk {
+    /// A key of HKDF.
+    psk: Secret,
+    /// The psk of HPKE.
+    hpke: Secret,
+}
 
 impl SessionPsk {
+    /// From the psk of an epoch, or from `kept_psk` for state: the psk of HPKE is
     /// `Expand(psk, "sealmq/1 session psk")`.
     #[must_use]
     pub fn derive(psk: &Secret) -> Self {
-        Self(expand(psk, &[b"sealmq/1 session psk"]))
+        Self {
+            psk: psk.duplicate(),
+            hpke: expand(psk, &[b"sealmq/1 session psk"]),
+        }
     }
 
-    /// The psk of sessions for state is `kept_psk` itself, which serves nothing else
-    /// (spec/keys.md §7).
+    /// What stands behind `enc` in a header: the beginning of
+    /// `Expand(psk, "sealmq/1 session mac" ‖ enc)`. Only members can make it, and a reader looks
+    /// at it before it does any public key operation for a stranger (threat model F1).
     #[must_use]
-    pub const fn kept(kept_psk: &Secret) -> Self {
-        Self(kept_psk.duplicate())
+    pub fn mac(&self, enc: &[u8; ENC_LEN]) -> [u8; MAC_LEN] {
+        let all = expand(&self.psk, &[b"sealmq/1 session mac", enc]);
+        let [a, b, c, d, ..] = *all.expose();
+        [a, b, c, d]
+    }
+
+    /// Whether a member made this `enc`, or somebody who copied it.
+    #[must_use]
+    pub fn is_mac(&self, enc: &[u8; ENC_LEN], mac: &[u8; MAC_LEN]) -> bool {
+        self.mac(enc).ct_eq(mac).into()
     }
 }
 
@@ -142,7 +165,7 @@ pub fn session_sender(
 ) -> Result<([u8; ENC_LEN], SessionSecrets), KemError> {
     backend::psk_sender(
         &group_key.0,
-        (psk.0.expose(), &announcement.0),
+        (psk.hpke.expose(), &announcement.0),
         &session_info(announcement),
         seed.expose(),
         SessionSecrets::export,
@@ -162,7 +185,7 @@ pub fn session_receiver(
 ) -> Result<SessionSecrets, KemError> {
     backend::psk_receiver(
         &group.private,
-        (psk.0.expose(), &announcement.0),
+        (psk.hpke.expose(), &announcement.0),
         &session_info(announcement),
         enc,
         SessionSecrets::export,

@@ -1,8 +1,13 @@
 /// Limits the X25519 work that envelopes of unverified sessions can cause (threat model F1).
 ///
-/// With a clock it is a token bucket. Without one, once the bucket is empty, one in
-/// `without_clock` such envelopes is worked on. A session that verifies gives its token back, so
-/// only forgeries use the bucket up.
+/// Strangers cannot use it up: what they make up fails at the session's mac, and what they copy
+/// from members is worked on once, as long as there is a place for its keys. What is left are
+/// members that forge in the name of others. They make a reader check signatures anyway, so a
+/// reader should allow as many as it could open messages: less only lets them stop the honest ones.
+///
+/// With a clock, or the time since the start, it is a token bucket. Without either, once the bucket
+/// is empty, one in `without_clock` such envelopes is worked on. A session that verifies gives its
+/// token back, so only forgeries use the bucket up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecapsulationLimit {
     /// Decapsulations at once.
@@ -14,7 +19,7 @@ pub struct DecapsulationLimit {
 }
 
 impl Default for DecapsulationLimit {
-    /// 200 at once, 100 per second (spec/constants.md §5), 1 in 8.
+    /// For devices: 200 at once, 100 per second (spec/constants.md §5), 1 in 8.
     fn default() -> Self {
         Self {
             burst: 200,
@@ -22,6 +27,15 @@ impl Default for DecapsulationLimit {
             without_clock: 8,
         }
     }
+}
+
+impl DecapsulationLimit {
+    /// For hosts: 8192 at once, 4096 per second, 1 in 8.
+    pub const HOST: Self = Self {
+        burst: 8192,
+        per_second: 4096,
+        without_clock: 8,
+    };
 }
 
 const TOKEN: u64 = 1000;

@@ -1,10 +1,11 @@
 use core::mem;
 
-use crate::crypto::{Digest, ENC_LEN, KemError, SessionSecrets, session_receiver};
+use crate::crypto::{Digest, ENC_LEN, KemError, MAC_LEN, SessionSecrets, session_receiver};
 use crate::open::ReadingEpoch;
 use crate::replay::{Table, probe};
+use crate::wire::Header;
 
-/// A place for the expanded keys of one verified session in a [`Table`].
+/// A place for the expanded keys of one session in a [`Table`].
 #[derive(Debug, Default)]
 pub struct KeySlot(Option<CachedKeys>);
 
@@ -17,28 +18,33 @@ impl KeySlot {
 struct CachedKeys {
     announcement: Digest,
     enc: [u8; ENC_LEN],
+    mac: [u8; MAC_LEN],
     secrets: SessionSecrets,
     used: u64,
+    /// A message of the session was verified. Keys of others are kept because a stranger can copy
+    /// a member's `enc` and mac: to work on each copy anew would cost more than the place. They
+    /// take no place of a verified session.
+    verified: bool,
 }
 
 /// Where the keys of the envelope in hand are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum KeyPlace {
     Cached(usize),
-    /// Derived for this envelope; enters the cache only after verification.
+    /// Derived for this envelope, and no place is free; enters the cache only after verification.
     Scratch,
 }
 
-/// Session keys by (announcement, enc), least recently used out first, so that opening in a known
-/// session does no X25519.
+/// Session keys by (announcement, enc), so that opening in a known session does no X25519: those
+/// that no message verified under out first, then the least recently used.
 #[derive(Debug)]
 pub(crate) struct KeyCache<K> {
     slots: K,
-    /// Keys of a session that is not verified yet: derived in one place and never moved on.
+    /// Keys of a session that is not verified yet, and for which there is no place.
     scratch: KeySlot,
     clock: u64,
-    /// Places that are taken.
-    used: usize,
+    /// Verified sessions.
+    verified: usize,
 }
 
 impl<K: Table<KeySlot>> KeyCache<K> {
@@ -47,20 +53,20 @@ impl<K: Table<KeySlot>> KeyCache<K> {
             slots,
             scratch: KeySlot::EMPTY,
             clock: 0,
-            used: 0,
+            verified: 0,
         }
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.used
+        self.verified
     }
 
-    pub(crate) fn find(&mut self, announcement: &Digest, enc: &[u8; ENC_LEN]) -> Option<KeyPlace> {
+    pub(crate) fn find(&mut self, announcement: &Digest, header: &Header) -> Option<KeyPlace> {
         let slots = self.slots.as_mut();
-        for index in probe(hash(enc), slots.len()) {
+        for index in probe(hash(&header.enc), slots.len()) {
             // Places are freed when an epoch leaves the window, so a free one ends nothing.
             if let Some(keys) = slots.get_mut(index).and_then(|slot| slot.0.as_mut())
-                && keys.enc == *enc
+                && (keys.enc, keys.mac) == (header.enc, header.mac)
                 && keys.announcement == *announcement
             {
                 self.clock = self.clock.saturating_add(1);
@@ -71,21 +77,31 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         None
     }
 
-    /// Decapsulates into the scratch place.
+    /// Decapsulates into a free place, or that of another session which is not verified.
     pub(crate) fn derive(
         &mut self,
         epoch: &ReadingEpoch<'_>,
-        enc: &[u8; ENC_LEN],
+        header: &Header,
     ) -> Result<KeyPlace, KemError> {
+        let enc = &header.enc;
         let secrets = session_receiver(epoch.key_pair, epoch.psk, &epoch.announcement, enc)?;
         let announcement = epoch.announcement;
-        self.scratch.0 = Some(CachedKeys {
+        self.clock = self.clock.saturating_add(1);
+        let keys = CachedKeys {
             announcement,
             enc: *enc,
+            mac: header.mac,
             secrets,
-            used: 0,
-        });
-        Ok(KeyPlace::Scratch)
+            used: self.clock,
+            verified: false,
+        };
+        Ok(match self.insert(keys) {
+            Ok(index) => KeyPlace::Cached(index),
+            Err(keys) => {
+                self.scratch.0 = Some(keys);
+                KeyPlace::Scratch
+            }
+        })
     }
 
     pub(crate) fn get(&self, place: KeyPlace) -> Option<&SessionSecrets> {
@@ -96,35 +112,62 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         slot.0.as_ref().map(|keys| &keys.secrets)
     }
 
-    /// Keeps the scratch keys: their session was verified.
-    pub(crate) fn keep_scratch(&mut self) {
-        let Some(mut keys) = self.scratch.0.take() else {
-            return;
+    /// A message of this session was verified; `true` if none was before.
+    pub(crate) fn verified(&mut self, place: KeyPlace) -> bool {
+        let keys = match place {
+            KeyPlace::Cached(index) => self
+                .slots
+                .as_mut()
+                .get_mut(index)
+                .and_then(|s| s.0.as_mut()),
+            KeyPlace::Scratch => self.scratch.0.as_mut(),
         };
-        self.clock = self.clock.saturating_add(1);
-        keys.used = self.clock;
-        self.insert(keys);
+        let Some(keys) = keys.filter(|keys| !keys.verified) else {
+            return false;
+        };
+        keys.verified = true;
+        match place {
+            KeyPlace::Cached(_) => self.verified = self.verified.saturating_add(1),
+            KeyPlace::Scratch => {
+                if let Some(keys) = self.scratch.0.take() {
+                    // Of a table without places, it is the one that is pushed out.
+                    let _ = self.insert(keys);
+                }
+            }
+        }
+        true
     }
 
-    /// Into a free place, or that of the session which was used longest ago.
-    fn insert(&mut self, keys: CachedKeys) {
+    /// Into a free place, or that of the session which is worth least; not verified keys into none
+    /// of a verified session.
+    fn insert(&mut self, keys: CachedKeys) -> Result<usize, CachedKeys> {
         let slots = self.slots.as_mut();
-        let age = |i: &usize| slots.get(*i).and_then(|s| s.0.as_ref()).map(|k| k.used);
-        let place = probe(hash(&keys.enc), slots.len()).min_by_key(age);
-        if let Some(slot) = place.and_then(|i| slots.get_mut(i))
-            && slot.0.replace(keys).is_none()
-        {
-            self.used = self.used.saturating_add(1);
+        let worth = |i: &usize| {
+            let keys = slots.get(*i).and_then(|s| s.0.as_ref());
+            keys.map(|keys| (keys.verified, keys.used))
+        };
+        let place = probe(hash(&keys.enc), slots.len()).min_by_key(worth);
+        let Some((index, slot)) = place.and_then(|i| Some((i, slots.get_mut(i)?))) else {
+            return Err(keys);
+        };
+        let there = slot.0.as_ref().is_some_and(|there| there.verified);
+        if there && !keys.verified {
+            return Err(keys);
         }
+        if keys.verified && !there {
+            self.verified = self.verified.saturating_add(1);
+        }
+        slot.0 = Some(keys);
+        Ok(index)
     }
 
     /// Moves all keys into another table, all places of which are free.
     pub(crate) fn move_into(&mut self, slots: K) {
         let mut from = mem::replace(&mut self.slots, slots);
-        self.used = 0;
+        self.verified = 0;
         for slot in from.as_mut() {
             if let Some(keys) = slot.0.take() {
-                self.insert(keys);
+                let _ = self.insert(keys);
             }
         }
     }
@@ -136,13 +179,11 @@ impl<K: Table<KeySlot>> KeyCache<K> {
     /// Wipes the keys of all sessions whose announcement `keep` does not name.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Digest) -> bool) {
         for slot in self.slots.as_mut() {
-            if slot
-                .0
-                .as_ref()
-                .is_some_and(|keys| !keep(&keys.announcement))
-            {
-                slot.0 = None;
-                self.used = self.used.saturating_sub(1);
+            let Some(keys) = slot.0.take_if(|keys| !keep(&keys.announcement)) else {
+                continue;
+            };
+            if keys.verified {
+                self.verified = self.verified.saturating_sub(1);
             }
         }
     }

@@ -13,6 +13,9 @@ pub struct Request<'a> {
     pub retained: bool,
     /// The reader's clock, Unix milliseconds. `None` without a clock: times are then not checked.
     pub now: Option<u64>,
+    /// Milliseconds for which the reader has been running, where it has no clock: so much as it
+    /// can know of time measures what it does for unknown sessions.
+    pub uptime: Option<u64>,
     /// The reader's own number, whose messages are dropped as `Own`; `None` to receive them too.
     pub drop_own: Option<MemberNumber>,
     /// Whether to report gaps; off where several readers share a subscription.
@@ -27,6 +30,7 @@ impl<'a> Request<'a> {
             topic,
             retained: false,
             now: None,
+            uptime: None,
             drop_own: None,
             report_gaps: true,
         }

@@ -79,7 +79,7 @@ where
         buf: &'b mut [u8],
     ) -> Result<Opened<'b>, Rejection> {
         let result = self.run(request, epochs, directory, buf);
-        // Keys of a session that did not verify are not kept (threat model F1).
+        // What does not verify takes no place that it could push something out of (threat model F1).
         self.keys.drop_scratch();
         result
     }
@@ -97,13 +97,12 @@ where
             .find(&key_id)
             .ok_or(Rejection::UnknownKey { key_id })?;
         parsed.check_epoch(&epoch, request)?;
-        let place = self.session_keys(&parsed, &epoch, request.now)?;
+        let place = self.session_keys(&parsed, &epoch, request.now.or(request.uptime))?;
         let keyed = parsed.with_keys(&epoch, place);
         let secrets = self.keys.get(keyed.place()).ok_or(Rejection::Rejected)?;
         let decrypted = keyed.decrypt(secrets, request)?;
         let verified = decrypted.verify(request, directory, &self.replay, secrets)?;
-        if matches!(verified.place(), KeyPlace::Scratch) {
-            self.keys.keep_scratch();
+        if self.keys.verified(verified.place()) {
             self.bucket.give_back();
         }
         Ok(verified.release(&mut self.replay))
@@ -115,15 +114,19 @@ where
         epoch: &ReadingEpoch<'_>,
         now: Option<u64>,
     ) -> Result<KeyPlace, Rejection> {
-        let enc = &parsed.header().enc;
-        if let Some(place) = self.keys.find(&epoch.announcement, enc) {
+        let header = parsed.header();
+        if let Some(place) = self.keys.find(&epoch.announcement, header) {
             return Ok(place);
+        }
+        // Strangers stop here: what they make up uses nothing that members need.
+        if !epoch.psk.is_mac(&header.enc, &header.mac) {
+            return Err(Rejection::Rejected);
         }
         if !self.bucket.take(now) {
             return Err(Rejection::Busy);
         }
         self.keys
-            .derive(epoch, enc)
+            .derive(epoch, header)
             .map_err(|_| Rejection::Rejected)
     }
 

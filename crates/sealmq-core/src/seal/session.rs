@@ -4,7 +4,7 @@ use zeroize::Zeroize;
 
 use super::{EndReason, Membership, Outgoing, Publisher, Room, SealError};
 use crate::crypto::{
-    Digest, ENC_LEN, KemPublicKey, SIGNATURE_LEN, Secret, SessionPsk, SessionSecrets,
+    Digest, ENC_LEN, KemPublicKey, MAC_LEN, SIGNATURE_LEN, Secret, SessionPsk, SessionSecrets,
     SignatureContext, TAG_LEN, session_sender,
 };
 use crate::ids::{GroupId, KeyId};
@@ -97,6 +97,7 @@ pub struct SenderSession {
     suite: Suite,
     key_id: KeyId,
     enc: [u8; ENC_LEN],
+    mac: [u8; MAC_LEN],
     secrets: SessionSecrets,
     number: u64,
     /// The next counter; `MAX_COUNTER + 1` when all are used.
@@ -126,6 +127,7 @@ impl SenderSession {
             suite: start.suite,
             key_id: KeyId::of(start.announcement),
             enc,
+            mac: start.psk.mac(&enc),
             secrets,
             number: start.number,
             counter: 0,
@@ -331,6 +333,7 @@ impl SenderSession {
             suite: self.suite,
             key_id: self.key_id,
             enc: self.enc,
+            mac: self.mac,
             counter: self.counter,
         }
     }

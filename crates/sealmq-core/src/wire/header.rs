@@ -1,12 +1,12 @@
 use core::fmt;
 
 use super::{Reader, Writer, varint_len};
-use crate::crypto::ENC_LEN;
+use crate::crypto::{ENC_LEN, MAC_LEN};
 use crate::ids::KeyId;
 use crate::suite::Suite;
 
 /// Fewest bytes of an envelope (spec/envelope.md §3).
-pub const MIN_ENVELOPE_LEN: usize = 126;
+pub const MIN_ENVELOPE_LEN: usize = 130;
 
 /// Highest counter of a session: 2^21 − 1, three bytes on the wire.
 pub const MAX_COUNTER: u32 = (1 << 21) - 1;
@@ -15,7 +15,7 @@ pub const MAX_COUNTER: u32 = (1 << 21) - 1;
 pub const MAX_SESSION_NUMBER: u64 = (1 << 35) - 1;
 
 /// Most bytes of a header.
-pub const MAX_HEADER_LEN: usize = 44;
+pub const MAX_HEADER_LEN: usize = 48;
 
 /// The bytes are no full-form envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Header {
     pub key_id: KeyId,
     /// The session's encapsulated key.
     pub enc: [u8; ENC_LEN],
+    /// By which members see that one of them made `enc`.
+    pub mac: [u8; MAC_LEN],
     /// Number of the message in its session.
     pub counter: u32,
 }
@@ -77,6 +79,7 @@ impl Header {
         let _form = reader.u8().map_err(malformed)?;
         let key_id = KeyId(reader.array().map_err(malformed)?);
         let enc = reader.array().map_err(malformed)?;
+        let mac = reader.array().map_err(malformed)?;
         let counter = reader.varint().map_err(malformed)?;
         let counter = u32::try_from(counter).map_err(|_| HeaderError::Malformed)?;
         if counter > MAX_COUNTER {
@@ -86,14 +89,15 @@ impl Header {
             suite,
             key_id,
             enc,
+            mac,
             counter,
         })
     }
 
-    /// Length in bytes, 42 to 44.
+    /// Length in bytes, 46 to 48.
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
-        varint_len(self.counter as u64).saturating_add(41)
+        varint_len(self.counter as u64).saturating_add(45)
     }
 
     /// Writes the header.
@@ -104,6 +108,7 @@ impl Header {
         out.put(&[self.suite.form()])?;
         out.put(&self.key_id.0)?;
         out.put(&self.enc)?;
+        out.put(&self.mac)?;
         out.varint(u64::from(self.counter))
     }
 }
@@ -117,6 +122,7 @@ mod tests {
             suite: Suite::One,
             key_id: KeyId([7; 8]),
             enc: [9; 32],
+            mac: [3; 4],
             counter,
         };
         let mut out = [0; 200];
@@ -158,7 +164,7 @@ mod tests {
         assert!(Header::parse(&bytes[..MIN_ENVELOPE_LEN]).is_ok());
         for counter in [&[0x80, 0x80, 0x80, 1][..], &[0x85, 0], &[0xff; 12]] {
             let mut bytes = bytes.clone();
-            bytes[41..41 + counter.len()].copy_from_slice(counter);
+            bytes[45..45 + counter.len()].copy_from_slice(counter);
             assert_eq!(Header::parse(&bytes), Err(HeaderError::Malformed));
         }
     }

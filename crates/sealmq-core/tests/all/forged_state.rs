@@ -20,6 +20,7 @@ fn state_and_events_open_under_their_own_keys_only() {
         suite: group.suite,
         key_id: sealmq_core::KeyId::of(&keys.name),
         enc: *enc,
+        mac: keys.psk.mac(enc),
         counter,
     };
     let attempt = |keys: &Keys, header: &Header, body: &[u8], retained_delivery: bool| {
@@ -233,6 +234,7 @@ fn session_number_zero_leaves_nothing_broken() {
             suite: group.suite,
             key_id: sealmq_core::KeyId::of(&keys.name),
             enc,
+            mac: keys.psk.mac(&enc),
             counter: 0,
         };
         let hash = renewed.credential_hash();

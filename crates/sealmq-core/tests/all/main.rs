@@ -11,6 +11,7 @@
 
 mod delegations;
 mod durability;
+mod flood;
 mod forged_state;
 mod insiders;
 mod nonces;

@@ -244,6 +244,7 @@ impl Member {
             topic,
             retained,
             now,
+            uptime: self.uptime,
             drop_own: (!self.options.accept_own).then_some(self.own.member),
             report_gaps: self.options.report_gaps,
         };

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::open::{DecapsulationLimit, KeySlot, Receiver};
+use sealmq_core::open::{KeySlot, Receiver};
 use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, RecordError, SenderSlot, TopicSlot};
 
 use super::MemberError;
@@ -27,7 +27,7 @@ pub(super) type HostReceiver =
 const FIRST_ROOM: Room = Room {
     senders: 4,
     topics: 8,
-    sessions: 4,
+    sessions: 16,
 };
 
 /// Opens envelopes, and says when the replay state has to be stored.
@@ -95,7 +95,7 @@ impl Reader {
                 table(room.senders, || SenderSlot::EMPTY),
                 table(room.topics, || TopicSlot::EMPTY),
                 table(room.sessions, || KeySlot::EMPTY),
-                DecapsulationLimit::default(),
+                options.decapsulations,
             ),
             room,
             most,

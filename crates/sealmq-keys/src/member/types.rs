@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use sealmq_core::object::Access;
-use sealmq_core::open::Rejection;
+use sealmq_core::open::{DecapsulationLimit, Rejection};
 use sealmq_core::replay::Gap;
 use sealmq_core::{GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,10 @@ pub struct MemberOptions {
     /// Sessions whose expanded keys are kept, about 1 KiB each: more cost one X25519 computation
     /// whenever they come back.
     pub max_sessions: usize,
+    /// What is done at most for sessions of which no message was verified yet: the default is that
+    /// of hosts. Below what other members of the group can send, one of them can keep new sessions
+    /// of honest ones waiting.
+    pub decapsulations: DecapsulationLimit,
     /// Number the messages of each topic, so that readers notice drops (1–4 bytes per message).
     pub sequence: bool,
     /// Report drops. Turn it off where several readers share a subscription.
@@ -66,6 +70,7 @@ impl Default for MemberOptions {
             max_senders: 65_536,
             max_topics: 65_536,
             max_sessions: 1024,
+            decapsulations: DecapsulationLimit::HOST,
             sequence: true,
             report_gaps: true,
             extensions: Vec::new(),

@@ -45,7 +45,7 @@ pub fn envelope_header(data: &[u8]) -> bool {
             return false;
         }
     }
-    let counter = data.get(41..).and_then(naive_varint);
+    let counter = data.get(45..).and_then(naive_varint);
     let legal = counter.filter(|(counter, _)| *counter <= u64::from(MAX_COUNTER));
     let Some((counter, len)) = legal.filter(|_| data.len() >= MIN_ENVELOPE_LEN) else {
         // 0x12 may be refused as unsupported before anything else is looked at.
@@ -57,11 +57,12 @@ pub fn envelope_header(data: &[u8]) -> bool {
             assert_eq!(u64::from(header.counter), counter);
             assert_eq!(header.key_id.0, data[1..9]);
             assert_eq!(header.enc, data[9..41]);
-            assert_eq!(header.encoded_len(), 41 + len);
+            assert_eq!(header.mac, data[41..45]);
+            assert_eq!(header.encoded_len(), 45 + len);
             let mut out = [0; MAX_HEADER_LEN];
             let mut writer = Writer::new(&mut out);
             header.emit(&mut writer).unwrap();
-            assert_eq!(writer.finish(), &data[..41 + len]);
+            assert_eq!(writer.finish(), &data[..45 + len]);
         }
         Err(error) => assert_eq!(error, HeaderError::Unsupported { form: 0x12 }),
     }

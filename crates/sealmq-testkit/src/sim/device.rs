@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealmq_client::{Client, PublishId};
 use sealmq_core::object::{Access, Kind, Object};
+use sealmq_core::open::DecapsulationLimit;
 use sealmq_core::{Credential, KeyId, MemberNumber};
 use sealmq_keys::member::{MemberOptions, Now};
 use sealmq_keys::{Change, Changes, Delegation, GroupState, Publication};
@@ -101,8 +102,9 @@ pub(super) fn options(settings: &Settings) -> MemberOptions {
         ..MemberOptions::default()
     };
     if settings.hostile {
-        // A flood does not fit.
+        // A flood does not fit, nor is all of it worked on.
         options.pending_messages = 64;
+        options.decapsulations = DecapsulationLimit::default();
     }
     options
 }

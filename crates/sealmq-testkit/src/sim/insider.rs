@@ -1,12 +1,12 @@
 //! Members that run other software: what they can do with the keys that their store holds.
 
 use rand_core::TryRng as _;
-use sealmq_core::Credential;
 use sealmq_core::crypto::{IdentityKey, Secret};
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::seal::{Outgoing, Publisher, SenderSession, SessionLimits, SessionStart};
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
+use sealmq_core::{Credential, KeyId};
 use sealmq_keys::Publication;
 
 use super::sealed::Message;
@@ -96,7 +96,8 @@ impl World {
         Some((out, epoch.epoch))
     }
 
-    /// A reader gets more envelopes of sessions that nobody began than it can decapsulate.
+    /// A reader gets more envelopes of sessions that nobody began than it decapsulates: from a
+    /// member, because a stranger cannot make the mac.
     pub(super) fn flood(&mut self, device: usize) {
         let this = &self.devices[device];
         let known = |m: &&Message| {
@@ -110,11 +111,20 @@ impl World {
             return;
         };
         let (topic, mut envelope) = (message.topic.clone(), message.envelope.clone());
+        let state = this.state();
+        let key_id = KeyId(envelope[1..9].try_into().unwrap());
+        let psk = state.as_ref().and_then(|state| state.by_key_id(&key_id));
+        let Some(psk) = psk.map(|view| view.psk.session()) else {
+            return;
+        };
         self.trace.note(&format!("{device} is flooded"));
         self.seen.fault("flood");
         for _ in 0..FLOOD {
-            // Behind version and key id: the encapsulated key.
-            let Ok(()) = self.rng.try_fill_bytes(&mut envelope[9..41]);
+            // Behind version and key id: the encapsulated key and its mac.
+            let mut enc = [0; 32];
+            let Ok(()) = self.rng.try_fill_bytes(&mut enc);
+            envelope[9..41].copy_from_slice(&enc);
+            envelope[41..45].copy_from_slice(&psk.mac(&enc));
             self.broker.inject(client, &topic, &envelope, false);
         }
     }

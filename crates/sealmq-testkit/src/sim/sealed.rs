@@ -59,9 +59,9 @@ pub(super) struct Session {
     announcement: Vec<u8>,
 }
 
-/// Version, key id, encapsulated key, and the counter's varint.
+/// Version, key id, encapsulated key, its mac, and the counter's varint.
 fn header(envelope: &[u8]) -> (&[u8], KeyId, [u8; 32], u64) {
-    let mut rest = &envelope[1 + 8 + 32..];
+    let mut rest = &envelope[1 + 8 + 32 + 4..];
     let counter = varint(&mut rest);
     let header = &envelope[..envelope.len() - rest.len()];
     let key = KeyId(envelope[1..9].try_into().unwrap());

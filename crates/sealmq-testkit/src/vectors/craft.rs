@@ -7,7 +7,7 @@ use sealmq_core::object::Kind;
 use sealmq_keys::kept_name;
 
 use super::group::Epoch;
-use super::hpke::{self, Psk};
+use super::hpke;
 use super::json::{Json, object};
 use super::world::{CredentialPlan, NOW, NOW_MS, fields_of, hash, identity, secret};
 
@@ -96,6 +96,7 @@ pub(crate) struct Session {
     /// H; K' for state.
     pub(crate) announcement: Digest,
     pub(crate) enc: [u8; 32],
+    pub(crate) mac: [u8; 4],
     pub(crate) message_key: [u8; 32],
     pub(crate) base_nonce: [u8; 12],
 }
@@ -106,8 +107,7 @@ impl Session {
         let seed = secret(&format!("seed of session {label}"));
         let group_key = epoch.reader.group_key_pair().public();
         let psk = epoch.reader.psk();
-        let psk = Psk::Epoch(psk.secret());
-        Self::with_seed(&group_key.0, psk, &epoch.hash, &seed).unwrap()
+        Self::with_seed(&group_key.0, psk.secret(), &epoch.hash, &seed).unwrap()
     }
 
     /// A session for state, under the kept keys of a healing epoch.
@@ -115,14 +115,14 @@ impl Session {
         let seed = secret(&format!("seed of state session {label}"));
         let kept_key = epoch.reader.kept().key_pair().public();
         let psk = epoch.reader.psk().kept();
-        let (psk, name) = (Psk::Kept(psk.secret()), kept_name(&epoch.hash));
-        Self::with_seed(&kept_key.0, psk, &name, &seed).unwrap()
+        let name = kept_name(&epoch.hash);
+        Self::with_seed(&kept_key.0, psk.secret(), &name, &seed).unwrap()
     }
 
     /// `None` for a group key of low order.
     pub(crate) fn with_seed(
         group_key: &[u8; 32],
-        psk: Psk<'_>,
+        psk: &Secret,
         announcement: &Digest,
         seed: &Secret,
     ) -> Option<Self> {
@@ -131,6 +131,7 @@ impl Session {
             form: 0x11,
             announcement: *announcement,
             enc: values.enc,
+            mac: values.mac,
             message_key: values.message_key,
             base_nonce: values.base_nonce,
         })
@@ -138,7 +139,8 @@ impl Session {
 
     pub(crate) fn header(&self, counter: u32) -> Vec<u8> {
         let key_id = &self.announcement.0[..8];
-        [&[self.form], key_id, &self.enc, &varint(counter.into())].concat()
+        let counter = varint(counter.into());
+        [&[self.form], key_id, &self.enc, &self.mac, &counter].concat()
     }
 
     pub(crate) fn nonce(&self, counter: u32) -> [u8; 12] {

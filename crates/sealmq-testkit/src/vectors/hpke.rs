@@ -8,7 +8,6 @@ use hpke::{Deserializable, OpModeS, PskBundle, Serializable};
 use sealmq_core::crypto::{
     Digest, KemId, KemKeyPair, KemPublicKey, Secret, SessionPsk, expand, extract,
 };
-use sealmq_keys::KeptPsk;
 
 use crate::stand_ins::Once;
 
@@ -17,46 +16,23 @@ pub(crate) struct SessionValues {
     pub(crate) enc: [u8; 32],
     pub(crate) message_key: [u8; 32],
     pub(crate) base_nonce: [u8; 12],
+    pub(crate) mac: [u8; 4],
 }
 
-/// What sessions take the psk of HPKE from.
-#[derive(Clone, Copy)]
-pub(crate) enum Psk<'a> {
-    /// The psk of an epoch: for events.
-    Epoch(&'a Secret),
-    /// The kept psk, which it is already: for state.
-    Kept(&'a Secret),
-}
-
-impl Psk<'_> {
-    fn bytes(self) -> [u8; 32] {
-        match self {
-            Self::Epoch(psk) => session_psk(psk),
-            Self::Kept(psk) => *psk.expose(),
-        }
-    }
-
-    fn real(self) -> SessionPsk {
-        match self {
-            Self::Epoch(psk) => SessionPsk::derive(psk),
-            Self::Kept(psk) => KeptPsk::new(Secret::new(*psk.expose())).session(),
-        }
-    }
-}
-
-/// SetupPSKS and the two exports (spec/envelope.md §6); `name` is H, or K' for state. `None` for a
-/// group key of low order.
+/// SetupPSKS, the two exports and the mac (spec/envelope.md §6); `psk` is that of an epoch, or the
+/// kept psk for state, `name` H or K'. `None` for a group key of low order.
 pub(crate) fn session(
     group_key: &[u8; 32],
-    psk: Psk<'_>,
+    psk: &Secret,
     name: &Digest,
     seed: &Secret,
 ) -> Option<SessionValues> {
+    let real_psk = SessionPsk::derive(psk);
     let real =
-        sealmq_core::crypto::session_sender(&KemPublicKey(*group_key), &psk.real(), name, seed);
+        sealmq_core::crypto::session_sender(&KemPublicKey(*group_key), &real_psk, name, seed);
     let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(group_key).unwrap();
-    let psk = psk.bytes();
-    let mode = OpModeS::Psk(PskBundle::new(&psk, &name.0).unwrap());
+    let for_hpke = session_psk(psk);
+    let mode = OpModeS::Psk(PskBundle::new(&for_hpke, &name.0).unwrap());
     let info = [&b"sealmq/1 session"[..], &name.0].concat();
     let made = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
         &mode,
@@ -75,14 +51,17 @@ pub(crate) fn session(
     context
         .export(b"sealmq/1 base nonce", &mut base_nonce)
         .unwrap();
+    let enc = enc.to_bytes().into();
     let values = SessionValues {
-        enc: enc.to_bytes().into(),
+        enc,
         message_key,
         base_nonce,
+        mac: session_mac(psk, &enc),
     };
 
     let (real_enc, real) = real.unwrap();
     assert_eq!((values.enc, values.base_nonce), (real_enc, real.nonce(0)));
+    assert_eq!(values.mac, real_psk.mac(&real_enc));
     let mut text = *b"the same message key";
     let tag = real
         .key
@@ -92,6 +71,12 @@ pub(crate) fn session(
     own.open_in_place(&real.nonce(5), b"aad", &mut text, &tag)
         .unwrap();
     Some(values)
+}
+
+/// What shows that a member made `enc`.
+pub(crate) fn session_mac(psk: &Secret, enc: &[u8; 32]) -> [u8; 4] {
+    let mac = expand(psk, &[b"sealmq/1 session mac", enc]);
+    mac.expose()[..4].try_into().unwrap()
 }
 
 /// What HPKE takes as the psk.

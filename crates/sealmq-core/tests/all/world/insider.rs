@@ -17,7 +17,7 @@ pub fn session_keys(keys: &Keys, enc: &[u8; 32]) -> SessionSecrets {
 }
 
 fn aad(header: &Header, name: &str) -> Vec<u8> {
-    let mut out = [0; 44];
+    let mut out = [0; 48];
     let mut writer = Writer::new(&mut out);
     header.emit(&mut writer).unwrap();
     [writer.finish(), &topic(name).hash().0].concat()
@@ -55,10 +55,18 @@ pub fn put_together(
         .key
         .seal_in_place(&nonce, &aad(header, name), &mut text)
         .unwrap();
-    let mut out = [0; 44];
+    let mut out = [0; 48];
     let mut writer = Writer::new(&mut out);
     header.emit(&mut writer).unwrap();
     [writer.finish(), &text, &tag].concat()
+}
+
+/// The same message with a signature that its sender did not make.
+pub fn with_other_signature(keys: &Keys, name: &str, envelope: &[u8]) -> Vec<u8> {
+    let mut parts = take_apart(keys, name, envelope);
+    parts.signature[0] ^= 1;
+    let secrets = session_keys(keys, &parts.header.enc);
+    put_together(&secrets, name, &parts.header, &parts.body, &parts.signature)
 }
 
 /// The signature over a body, from the spec's formula and not from the library's code.

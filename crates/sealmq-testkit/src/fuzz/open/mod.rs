@@ -178,6 +178,7 @@ impl Run {
         let header = Header {
             key_id: KeyId::of(&to.name),
             enc,
+            mac: to.psk.mac(&enc),
             ..Header::parse(&sent.bytes).unwrap()
         };
         let forged = encrypt(&header, &secrets, sent.topic, plain);

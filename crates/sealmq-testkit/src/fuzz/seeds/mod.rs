@@ -67,6 +67,7 @@ fn wire(add: Add<'_>) {
             suite: Suite::One,
             key_id: KeyId([7; 8]),
             enc: [9; 32],
+            mac: [3; 4],
             counter,
         };
         let mut out = [0; 160];

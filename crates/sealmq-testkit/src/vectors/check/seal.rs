@@ -13,13 +13,13 @@ use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
     Header, MAX_COUNTER, PropertiesBuilder, PropertiesError, Property, PropertyList, Writer,
 };
-use sealmq_keys::{KeptPsk, kept_name};
+use sealmq_keys::kept_name;
 
 use super::basics::padding_of;
 use super::{Checked, Input, No, broken, require};
 use crate::stand_ins::AnyMember;
 use crate::vectors::craft::Session;
-use crate::vectors::hpke::{self, Psk};
+use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
 const GROUP: GroupId = GroupId([7; 16]);
@@ -63,17 +63,16 @@ pub(crate) fn seal(input: Input<'_>) -> Checked {
     let hedged = DeviceSecret::new(device_secret).hedge(&entropy, Purpose::Session, number);
     let keys = Keys::of(input);
     let envelope = seal_with(input, &keys, &hedged.seed)?;
-    let named = if keys.kept {
-        ("kept_name", keys.name.0)
-    } else {
-        ("session_psk", hpke::session_psk(&keys.psk))
-    };
-    Ok(intermediate(input, &keys, &envelope, &hedged.seed)?
+    let mut all = intermediate(input, &keys, &envelope, &hedged.seed)?
         .with("seed", *hedged.seed.expose())
         .with("next_device_secret", *hedged.next.expose())
-        .with(named.0, named.1)
+        .with("session_psk", hpke::session_psk(&keys.psk))
         .with("prk", *prk.expose())
-        .with("envelope", Json::hex(&envelope)))
+        .with("envelope", Json::hex(&envelope));
+    if keys.kept {
+        all = all.with("kept_name", keys.name.0);
+    }
+    Ok(all)
 }
 
 /// What a session is made from: an epoch's keys, or kept keys.
@@ -103,11 +102,7 @@ impl Keys {
     }
 
     fn session(&self, seed: &Secret) -> Session {
-        let psk = match self.kept {
-            true => Psk::Kept(&self.psk),
-            false => Psk::Epoch(&self.psk),
-        };
-        Session::with_seed(&self.public, psk, &self.name, seed).unwrap()
+        Session::with_seed(&self.public, &self.psk, &self.name, seed).unwrap()
     }
 }
 
@@ -119,11 +114,7 @@ enum Sealing {
 
 impl Sealing {
     fn start(keys: &Keys, number: u64, seed: &Secret) -> Result<Self, SealError> {
-        let kept_psk = || KeptPsk::new(Secret::new(*keys.psk.expose())).session();
-        let psk = match keys.kept {
-            true => kept_psk(),
-            false => SessionPsk::derive(&keys.psk),
-        };
+        let psk = SessionPsk::derive(&keys.psk);
         let start = SessionStart {
             group: GROUP,
             announcement: &keys.name,
@@ -292,7 +283,7 @@ fn properties<'b>(
 fn intermediate(input: Input<'_>, keys: &Keys, envelope: &[u8], seed: &Secret) -> Checked {
     let (session, topic) = (keys.session(seed), input.text("topic"));
     let header = Header::parse(envelope).map_err(broken)?;
-    let mut written = [0; 44];
+    let mut written = [0; 48];
     let mut writer = Writer::new(&mut written);
     header.emit(&mut writer).unwrap();
     assert_eq!(header.key_id, KeyId::of(&session.announcement));
@@ -307,7 +298,7 @@ fn intermediate(input: Input<'_>, keys: &Keys, envelope: &[u8], seed: &Secret) -
     let mut buffer = vec![0; 1 << 17];
     let properties = properties(input, &mut buffer).unwrap();
     let values = object! {
-        enc: header.enc, message_key: session.message_key, base_nonce: Json::hex(session.base_nonce),
+        enc: header.enc, mac: Json::hex(header.mac), message_key: session.message_key, base_nonce: Json::hex(session.base_nonce),
         nonce: Json::hex(session.nonce(header.counter)), header: Json::hex(writer.finish()),
         topic_hash: sha256(&[&topic]), aad: Json::hex(session.aad(header.counter, &topic)),
         body: Json::hex(body), transcript: Json::hex(&transcript), transcript_hash: digest,

@@ -4,6 +4,7 @@
 use super::case::Case;
 use super::scene::Scene;
 use crate::vectors::craft::Draft;
+use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
@@ -36,18 +37,18 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         "form-12-consistent": "Sealed and signed for suite 2 throughout.",
             "§9" => .attacks(&["D15"]).bad(&consistent, "Unsupported");
         "form-12-short": "Reserved and too short.",
-            "§3" => .raw(topic, &with_form(0x12)[..125], "Unsupported");
+            "§3" => .raw(topic, &with_form(0x12)[..129], "Unsupported");
     }
 
-    let with_counter = |counter: &[u8]| [&envelope[..41], counter, &envelope[42..]].concat();
+    let with_counter = |counter: &[u8]| [&envelope[..45], counter, &envelope[46..]].concat();
     let mut malformed = |id: &str, comment: &str, bytes: &[u8]| {
         let case = Case::new(scene, id, comment, "§3").attacks(&["E1"]);
         case.raw(topic, bytes, "Malformed").done(file);
     };
     table! { malformed:
         "one-byte": "The form alone.", &envelope[..1];
-        "header-only": "Cut off behind the header.", &envelope[..42];
-        "too-short": "125 bytes: one below the smallest envelope.", &envelope[..125];
+        "header-only": "Cut off behind the header.", &envelope[..46];
+        "too-short": "129 bytes: one below the smallest envelope.", &envelope[..129];
         "counter-overlong": "0 spelled with two bytes.", &with_counter(&[0x80, 0]);
         "counter-too-large": "The counter 2^21.", &with_counter(&varint(1 << 21));
         "counter-2-to-the-32": "A counter that is 0 modulo 2^32.", &with_counter(&varint(1 << 32));
@@ -67,8 +68,10 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         "flip-enc-last": "A bit of the last byte of enc.", 40, 0x10 => "Rejected";
         "flip-enc-high-bit": "The bit of enc that X25519 ignores: enc is in the KEM context, too.",
             40, 0x80 => "Rejected";
-        "flip-counter": "Another counter is another nonce.", 41, 0x01 => "Rejected";
-        "flip-flags": "The first byte of the ciphertext: the flags.", 42, 0x20 => "Rejected";
+        "flip-mac-first": "The first bit of the session's mac.", 41, 0x80 => "Rejected";
+        "flip-mac-last": "The last bit of the session's mac.", 44, 0x01 => "Rejected";
+        "flip-counter": "Another counter is another nonce.", 45, 0x01 => "Rejected";
+        "flip-flags": "The first byte of the ciphertext: the flags.", 46, 0x20 => "Rejected";
         "flip-payload": "The last byte of the payload.", payload, 0x01 => "Rejected";
         "flip-signature": "A bit of the signature's ciphertext.", payload + 1, 0x01 => "Rejected";
         "flip-tag-first": "The first bit of the tag.", envelope.len() - 16, 0x80 => "Rejected";
@@ -92,7 +95,9 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
     }
     let mut low_order = |id: &str, point: &str| {
         let point = hex::decode(point).unwrap();
-        let bytes = [&envelope[..9], &point, &envelope[41..]].concat();
+        let psk = scene.epoch().reader.psk();
+        let mac = hpke::session_mac(psk.secret(), point.as_slice().try_into().unwrap());
+        let bytes = [&envelope[..9], &point, &mac, &envelope[45..]].concat();
         let comment = "An enc of low order gives an all-zero X25519 result.";
         let case = Case::new(scene, id, comment, "§9").attacks(&["D1"]);
         case.raw(topic, &bytes, "Rejected").done(file);
@@ -104,6 +109,20 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         "enc-low-order-non-canonical": "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f";
     }
 
+    // Sealed under a header with another mac: only a look at the mac itself notices.
+    let mac = plain.change(|d| d.session.mac[3] ^= 1);
+    let of_session_psk = plain.change(|d| {
+        let psk = scene.epoch().reader.psk();
+        let psk = Secret::new(hpke::session_psk(psk.secret()));
+        d.session.mac = hpke::session_mac(&psk, &d.session.enc);
+    });
+    stories! { |id, comment, spec| Case::new(scene, id, comment, spec).attacks(&["F1"]) => file:
+        "mac-other": "Not the mac of this enc.", "§6" => .bad(&mac, "Rejected").ok(&plain);
+        "mac-other-known-session": "Not in a session that is known, either.",
+            "§9" => .ok(&plain).bad(&mac.change(|d| d.counter = 1), "Rejected");
+        "mac-of-session-psk": "The key is psk, and not what HPKE gets of it.",
+            "§6" => .bad(&of_session_psk, "Rejected");
+    }
     let outside = Draft::new(scene.group.epoch(1), &sensor(), "a");
     let mixed = plain.change(|d| {
         let other = Draft::new(scene.group.epoch(2), &sensor(), "a");
