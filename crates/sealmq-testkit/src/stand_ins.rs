@@ -18,8 +18,8 @@ use sealmq_keys::{Change, Changes, Conflict, Store};
 use zeroize::Zeroizing;
 
 /// A store that can be copied and looked into.
-#[derive(Default, Clone)]
-pub(crate) struct MemoryStore(pub(crate) BTreeMap<String, Vec<u8>>);
+#[derive(Debug, Default, Clone)]
+pub struct MemoryStore(pub BTreeMap<String, Vec<u8>>);
 
 impl Store for MemoryStore {
     type Error = Conflict;
@@ -56,7 +56,8 @@ impl Store for MemoryStore {
 }
 
 /// SHA-256 in counter mode: the same numbers at every run.
-pub(crate) struct CountingRng(pub(crate) u64);
+#[derive(Debug)]
+pub struct CountingRng(pub u64);
 
 impl TryRng for CountingRng {
     type Error = Infallible;
@@ -106,13 +107,18 @@ impl TryRng for Once {
 impl TryCryptoRng for Once {}
 
 /// Says of itself that it may do everything.
-#[derive(Clone, Copy)]
-pub(crate) struct AnyMember {
-    pub(crate) group: GroupId,
-    pub(crate) member: MemberNumber,
-    pub(crate) key: VerifyingKey,
-    pub(crate) credential_hash: Digest,
-    pub(crate) serial: u32,
+#[derive(Debug, Clone, Copy)]
+pub struct AnyMember {
+    /// Its group.
+    pub group: GroupId,
+    /// Its number.
+    pub member: MemberNumber,
+    /// Its key.
+    pub key: VerifyingKey,
+    /// Hash of its credential.
+    pub credential_hash: Digest,
+    /// Of its credential.
+    pub serial: u32,
 }
 
 impl Membership for AnyMember {

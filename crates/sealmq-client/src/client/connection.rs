@@ -6,7 +6,6 @@ use rand_core::TryCryptoRng;
 
 use super::{Client, Connection, FILTERS_PER_PACKET, Life};
 use crate::event::Event;
-use crate::isolation::Ending;
 use crate::limits::Limits;
 use crate::outbox::Session;
 use crate::output::Output;
@@ -38,9 +37,8 @@ impl Client {
             number: self.connections,
             limits,
         });
-        let given_up = self.outbox.connected(session, limits.receive_maximum);
+        self.outbox.connected(session, limits.receive_maximum);
         self.event(Event::Connected { session_present });
-        self.give_up_suspects(given_up, time);
         self.restore_subscriptions(session_present, time);
         let actions = self.member.connected();
         self.carry_out(actions);
@@ -64,18 +62,7 @@ impl Client {
 
     /// The connection broke, or could not be made. When to [`connect`](Self::connect) again; `None`
     /// if that was planned: at once, and it is no news for the application.
-    ///
-    /// How it ended says whether a message that was on its way may be the reason: one that ends
-    /// connection after connection is given up ([`Event::PublishRefused`]), so that the others get
-    /// through.
-    pub fn handle_disconnected(
-        &mut self,
-        ending: Ending,
-        time: Time,
-        rng: &mut impl TryCryptoRng,
-    ) -> Option<Duration> {
-        self.set_time(time);
-        self.look_for_reason(ending);
+    pub fn handle_disconnected(&mut self, rng: &mut impl TryCryptoRng) -> Option<Duration> {
         self.nothing_follows();
         if self.closing.is_some() {
             self.end();
@@ -84,7 +71,7 @@ impl Client {
         if self.renewing.take().is_some() {
             return None;
         }
-        Some(self.backoff.take(time.uptime, rng))
+        Some(self.backoff.take(rng))
     }
 
     /// DISCONNECT was written: nothing may follow it. The broker closes the connection.
@@ -208,7 +195,6 @@ impl Client {
             patience,
             self.resume_until,
             self.will_until.filter(|_| self.may_send()),
-            self.quiet_until(),
             self.renewing,
             self.closing,
         ]

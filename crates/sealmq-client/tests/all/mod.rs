@@ -9,7 +9,6 @@
     reason = "tests"
 )]
 
-mod isolation;
 mod joining;
 mod node;
 mod order;

@@ -16,8 +16,6 @@ mod delivery;
 mod examples;
 mod flow;
 mod hostile;
-mod isolation;
-mod one_task;
 mod protocol;
 mod refusals;
 mod restart;

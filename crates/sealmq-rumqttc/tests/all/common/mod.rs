@@ -3,7 +3,6 @@
 mod node;
 pub mod proxy;
 pub mod script;
-pub mod sink;
 
 pub use node::Node;
 
