@@ -87,7 +87,8 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
                 }
             };
             note(format_args!("sealmq: {lost}; connecting again"));
-            sleep(device.backoff.take(&mut SysRng)).await;
+            let uptime = device.time().uptime;
+            sleep(device.backoff.take(uptime, &mut SysRng)).await;
         }
     };
     let joined = tokio::select! {
@@ -157,7 +158,7 @@ impl Device<'_> {
             let wait = Duration::from_millis(wait.saturating_sub(uptime));
             let heard = timeout(wait, link.next()).await;
             if matches!(heard, Ok(Ok(_))) {
-                self.backoff.useful();
+                self.backoff.useful(self.time().uptime);
             }
             match heard {
                 Ok(Ok(Heard::Publish(message))) => {

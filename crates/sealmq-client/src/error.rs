@@ -26,6 +26,8 @@ pub enum OpenError {
     WillInClear,
     /// The Last Will's topic is no valid topic name.
     WillTopic(TopicError),
+    /// The certificates or the key for TLS cannot be used.
+    Tls(String),
 }
 
 impl fmt::Display for OpenError {
@@ -38,6 +40,7 @@ impl fmt::Display for OpenError {
             Self::WillInClear => f.write_str(
                 "a Last Will in the MQTT options would be sent in clear: give it to SealOptions::last_will instead",
             ),
+            Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
             Self::WillTopic(error) => write!(f, "the Last Will cannot be sent: {error}"),
         }
     }

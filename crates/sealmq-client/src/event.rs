@@ -72,7 +72,8 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
         /// The filter.
         filter: String,
     },
-    /// The broker refused a publish that had been accepted here, and it was given up.
+    /// The broker refused a publish that had been accepted here, or ended the connection each time
+    /// it was sent, three times: it was given up.
     PublishRefused {
         /// Its topic.
         topic: String,
@@ -91,6 +92,12 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
     NoWill {
         /// Why.
         error: ClientError,
+    },
+    /// Nobody took events for so long that some were thrown away: messages of QoS 0, and reports of
+    /// things that were refused. Messages of QoS 1 and 2 are never among them.
+    Overflow {
+        /// How many.
+        lost: u64,
     },
     /// After a `disconnect`: the last event.
     Disconnected,
@@ -131,6 +138,7 @@ impl Event {
             Self::PublishRefused { topic, reason } => Event::PublishRefused { topic, reason },
             Self::NotPublished { topic, error } => Event::NotPublished { topic, error },
             Self::NoWill { error } => Event::NoWill { error },
+            Self::Overflow { lost } => Event::Overflow { lost },
             Self::Disconnected => Event::Disconnected,
             Self::Mqtt(never) => match never {},
         }

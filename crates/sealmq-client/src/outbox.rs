@@ -3,6 +3,8 @@
 //! flight when the broker comes back without the session; here it is kept and sent again: readers
 //! drop the duplicate by its counter.
 
+mod suspects;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,6 +13,7 @@ use crate::draft::Draft;
 use crate::output::{PublishId, Resume};
 use crate::window::{Identifiers, Window};
 use crate::wire::{Qos, Wire};
+use suspects::{Suspects, Verdict};
 
 /// A message on its way out.
 #[derive(Debug)]
@@ -28,6 +31,14 @@ impl Content {
             Self::Draft(draft) => &draft.topic,
             Self::Value(topic) => topic,
             Self::Wire(wire) => &wire.topic,
+        }
+    }
+
+    const fn retain(&self) -> bool {
+        match self {
+            Self::Draft(draft) => draft.retain,
+            Self::Value(_) => true,
+            Self::Wire(wire) => wire.retain,
         }
     }
 
@@ -93,8 +104,10 @@ pub(crate) struct Outbox {
     /// Identifiers that have to be settled before anything new is sent on a resumed session.
     resuming: BTreeSet<u16>,
     resume: VecDeque<Resume>,
-    /// QoS 2 identifiers that an earlier process may have left half-way at the broker.
+    /// QoS 2 identifiers that an earlier process, or a message that was given up, may have left
+    /// half-way at the broker.
     orphans: BTreeSet<u16>,
+    suspects: Suspects,
 }
 
 /// Given to the driver and not written: bounds what a lost connection has to give back.
@@ -129,11 +142,30 @@ impl Outbox {
         }
         self.resume.clear();
         self.resuming.clear();
+        self.suspects.disconnected();
     }
 
-    /// A connection begins. At most `limit` publishes may be on their way.
-    pub(crate) fn connected(&mut self, session: Session, limit: u16) {
+    /// Before [`Outbox::disconnected`]: the connection ended, and what was on its way may be the
+    /// reason; with a complaint it certainly is. Whether there was anything.
+    pub(crate) fn accuse(&mut self, complaint: bool) -> bool {
+        let any = self.suspects.accuse(complaint);
+        if !any {
+            // It ends without them, too.
+            self.queued.extend(self.suspects.clear());
+        }
+        any
+    }
+
+    /// The broker was away: that ended the connection before.
+    pub(crate) fn acquit(&mut self) {
+        self.suspects.acquit();
+    }
+
+    /// A connection begins. At most `limit` publishes may be on their way. What is given up,
+    /// because it ended the connection again and again.
+    pub(crate) fn connected(&mut self, session: Session, limit: u16) -> Vec<Accepted> {
         self.window.connected(limit);
+        let given_up = self.judge();
         match session {
             Session::New => {
                 self.orphans.clear();
@@ -163,23 +195,99 @@ impl Outbox {
             self.resuming.insert(id);
             self.resume.push_back(resume);
         }
+        given_up
+    }
+
+    /// What becomes of those that were on their way when the connection before ended.
+    fn judge(&mut self) -> Vec<Accepted> {
+        let entries = &self.entries;
+        // A newer retained value must not be overtaken by an older one, and what the broker has
+        // already (PUBREC) keeps its identifier.
+        let holdable = |order| {
+            let entry: Option<&Entry> = entries.get(&order);
+            entry.is_some_and(|entry| {
+                !entry.message.content.retain() && !matches!(entry.state, State::Released(_))
+            })
+        };
+        let mut given_up = Vec::new();
+        for (order, verdict) in self.suspects.judge(self.next, holdable) {
+            if verdict == Verdict::Spare {
+                continue;
+            }
+            self.free_identifier(order);
+            self.queued.remove(&order);
+            if verdict == Verdict::Hold {
+                self.requeue(order);
+            } else {
+                given_up.extend(self.finish(order));
+            }
+        }
+        given_up
+    }
+
+    /// A message leaves its identifier; what the broker may have of it is released, or the next
+    /// message under it would be taken for a repetition.
+    fn free_identifier(&mut self, order: u64) {
+        let Some(entry) = self.entries.get(&order) else {
+            return;
+        };
+        if let State::Sent(packet) | State::Released(packet) = entry.state {
+            self.packets.remove(&packet);
+            let exactly_once = entry.message.content.qos() == Qos::ExactlyOnce;
+            if exactly_once && matches!(entry.state, State::Sent(_)) {
+                self.orphans.insert(packet);
+            }
+        }
     }
 
     /// The next packet of a resumed session, if the broker has room for it.
     pub(crate) fn next_resume(&mut self) -> Option<Resume> {
         let sent = self.resuming.len().saturating_sub(self.resume.len());
-        if sent < usize::from(self.window.limit()) {
-            self.resume.pop_front()
+        let most = if self.sends_alone() {
+            1
         } else {
-            None
+            usize::from(self.window.limit())
+        };
+        if sent >= most {
+            return None;
         }
+        let resume = self.resume.pop_front()?;
+        let (Resume::Publish(packet, _) | Resume::Release(packet)) = &resume;
+        if let Some(order) = self.packets.get(packet) {
+            self.suspects.written(*order);
+        }
+        Some(resume)
+    }
+
+    /// One of the next is sent alone, because connections have ended while it was on its way.
+    pub(crate) fn sends_alone(&self) -> bool {
+        self.suspects.first_alone().is_some()
+    }
+
+    /// A connection has ended while one of them was on its way.
+    pub(crate) fn blames(&self) -> bool {
+        self.suspects.blames()
+    }
+
+    /// Queues what was held back, if its turn has come. Before [`Outbox::next`].
+    pub(crate) fn recall(&mut self) {
+        let first = self.queued.first().copied();
+        self.queued.extend(self.suspects.recall(first));
+    }
+
+    /// Whose turn it is.
+    fn turn(&self) -> Option<u64> {
+        let Some(suspect) = self.suspects.first_alone() else {
+            return self.queued.first().copied();
+        };
+        let idle = self.handed.is_empty() && self.window.is_idle();
+        (idle && self.queued.contains(&suspect)).then_some(suspect)
     }
 
     /// The next message, if it may be handed over now. Then call [`Outbox::sealed`],
     /// [`Outbox::hand`] or [`Outbox::drop_next`].
     pub(crate) fn next(&self) -> Option<&Content> {
-        let order = self.queued.first()?;
-        let content = &self.entries.get(order)?.message.content;
+        let content = &self.entries.get(&self.turn()?)?.message.content;
         if !self.resuming.is_empty() || self.handed.len() >= MAX_HANDED {
             return None;
         }
@@ -188,8 +296,8 @@ impl Outbox {
 
     /// The next message was sealed; `value` names it among the values that are kept.
     pub(crate) fn sealed(&mut self, wire: Wire, value: Option<u64>) {
-        let order = self.queued.first();
-        if let Some(entry) = order.and_then(|order| self.entries.get_mut(order)) {
+        let order = self.turn();
+        if let Some(entry) = order.and_then(|order| self.entries.get_mut(&order)) {
             entry.message.content = Content::Wire(wire);
             entry.message.value = value;
         }
@@ -197,9 +305,10 @@ impl Outbox {
 
     /// The next message was handed to the driver.
     pub(crate) fn hand(&mut self) {
-        let Some(order) = self.queued.pop_first() else {
+        let Some(order) = self.turn() else {
             return;
         };
+        self.queued.remove(&order);
         let Some(entry) = self.entries.get_mut(&order) else {
             return;
         };
@@ -212,8 +321,9 @@ impl Outbox {
 
     /// The next message cannot be sent, ever.
     pub(crate) fn drop_next(&mut self) -> Option<Accepted> {
-        let order = self.queued.pop_first()?;
-        self.entries.remove(&order).map(|entry| entry.message)
+        let order = self.turn()?;
+        self.queued.remove(&order);
+        self.finish(order)
     }
 
     /// A subscription takes an identifier, too.
@@ -232,6 +342,7 @@ impl Outbox {
         }
         self.entries.get_mut(&order)?.state = State::Sent(packet);
         self.packets.insert(packet, order);
+        self.suspects.written(order);
         None
     }
 
@@ -239,6 +350,8 @@ impl Outbox {
     pub(crate) fn unwritten(&mut self) {
         if let Some(order) = self.handed.pop_front() {
             self.requeue(order);
+            // A part of it may have left, and ended the connection.
+            self.suspects.written(order);
         }
     }
 
@@ -286,6 +399,7 @@ impl Outbox {
 
     fn finish(&mut self, order: u64) -> Option<Accepted> {
         self.window.give_back(order);
+        self.suspects.forget(order);
         self.entries.remove(&order).map(|entry| entry.message)
     }
 
@@ -293,7 +407,9 @@ impl Outbox {
         self.window.give_back(order);
         if let Some(entry) = self.entries.get_mut(&order) {
             entry.state = State::Queued;
-            self.queued.insert(order);
+            if !self.suspects.is_held(order) {
+                self.queued.insert(order);
+            }
         }
     }
 }

@@ -64,6 +64,11 @@ impl Window {
         self.identifiers == Identifiers::Ring && distance >= u64::from(self.limit)
     }
 
+    /// Nothing is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
     pub(crate) fn take(&mut self, order: u64) {
         self.active.insert(order, self.next);
         self.use_identifier();

@@ -5,6 +5,7 @@ use sealmq_client::{ClientError, Draft, Subscription, check_filter};
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use crate::calls::{Command, Request};
+use crate::start::Start;
 
 /// What clients of every version of MQTT hold: the way to the driver.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Handle {
     pub(crate) outstanding: Arc<AtomicUsize>,
     /// Of the reserved topics.
     pub(crate) prefix: Arc<str>,
+    pub(crate) start: Arc<Start>,
 }
 
 impl Handle {
@@ -23,6 +25,7 @@ impl Handle {
         let room = Arc::clone(&self.room).acquire_owned().await;
         let room = room.map_err(|_| ClientError::Closed)?;
         let (reply, result) = oneshot::channel();
+        self.start.now();
         self.command(Command::Publish(Request {
             draft,
             room,
@@ -62,12 +65,14 @@ impl Handle {
 
     pub(crate) async fn flush(&self) -> Result<(), ClientError> {
         let (reply, flushed) = oneshot::channel();
+        self.start.now();
         self.command(Command::Flush(reply))?;
         flushed.await.map_err(|_| ClientError::Closed)
     }
 
     pub(crate) async fn disconnect(&self) -> Result<(), ClientError> {
         let (reply, done) = oneshot::channel();
+        self.start.now();
         self.command(Command::Disconnect(reply))?;
         done.await.map_err(|_| ClientError::Closed)
     }

@@ -1,14 +1,13 @@
 //! What a driver on tokio does whatever its library: the client's outputs, the store's thread, the
 //! calls that wait, and serving everybody while the library works.
 
-use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use getrandom::SysRng;
-use sealmq_client::{Client, DeliveryId, OpenError, Output, PollError, StoreFailure, Time};
+use sealmq_client::{Client, DeliveryId, Event, OpenError, Output, PollError, StoreFailure, Time};
 use sealmq_keys::Store;
 use sealmq_keys::member::{Member, MemberError};
 use tokio::sync::mpsc::Permit;
@@ -19,15 +18,20 @@ use crate::calls::{Calls, Command};
 use crate::clock::Clock;
 use crate::options::SealOptions;
 use crate::store::CommitThread;
+use crate::waiting::{Waiting, weigh};
 
 /// A library that talks to the broker.
-pub(crate) trait Library {
+pub(crate) trait Library: Sized {
     /// What the application is told, in the library's types.
     type Event;
     /// Why a connection broke.
     type Failure;
 
-    fn event(event: sealmq_client::Event) -> Self::Event;
+    fn event(event: Event) -> Self::Event;
+    /// So many reports were lost.
+    fn overflow(lost: u64) -> Report<Self> {
+        Ok(Self::event(Event::Overflow { lost }))
+    }
     fn log(event: &Result<Self::Event, PollError<Self::Failure>>);
     /// Takes a packet, or what is said of the next connection. A connection that is lost meanwhile
     /// shows up as the library's next result.
@@ -52,8 +56,8 @@ pub(crate) struct Host<L: Library> {
     store: CommitThread,
     clock: Arc<dyn Clock>,
     started: Instant,
-    /// For the application, each with what is acknowledged when it was handed over.
-    out: VecDeque<(Report<L>, Option<DeliveryId>)>,
+    /// For the application.
+    waiting: Waiting<Report<L>>,
     hang_up: bool,
     pub(crate) closed: bool,
 }
@@ -87,7 +91,7 @@ impl<L: Library> Host<L> {
             store: CommitThread::new(store),
             clock: Arc::clone(&options.clock),
             started: Instant::now(),
-            out: VecDeque::new(),
+            waiting: Waiting::new(),
             hang_up: false,
             closed: false,
         })
@@ -101,8 +105,29 @@ impl<L: Library> Host<L> {
         }
     }
 
+    /// For the application, of the library.
     pub(crate) fn report(&mut self, report: Report<L>) {
-        self.out.push_back((report, None));
+        self.waiting.push_report(report, 0);
+    }
+
+    /// For the application: why it is over.
+    pub(crate) fn report_end(&mut self, report: Report<L>) {
+        self.waiting.push(report, None, 0);
+    }
+
+    /// Whether a message of QoS 0 that has just come is lost, because the application takes none.
+    pub(crate) const fn loses(&mut self) -> bool {
+        self.waiting.loses()
+    }
+
+    fn event(&mut self, event: Event, delivery: Option<DeliveryId>) {
+        let (bytes, is_report) = weigh(&event);
+        let report = Ok(L::event(event));
+        if is_report && delivery.is_none() {
+            self.waiting.push_report(report, bytes);
+        } else {
+            self.waiting.push(report, delivery, bytes);
+        }
     }
 
     /// Does what the client wants done.
@@ -117,14 +142,11 @@ impl<L: Library> Host<L> {
                         return Err(error);
                     }
                 },
-                Output::Event(event, delivery) => {
-                    self.out.push_back((Ok(L::event(event)), delivery))
-                }
+                Output::Event(event, delivery) => self.event(event, delivery),
                 Output::Accepted(id) => self.calls.accepted(id),
                 Output::Refused { id, topic, error } => {
                     if let Some(error) = self.calls.refused(id, error) {
-                        let event = sealmq_client::Event::NotPublished { topic, error };
-                        self.report(Ok(L::event(event)));
+                        self.event(Event::NotPublished { topic, error }, None);
                     }
                 }
                 Output::Done(id) => self.calls.done(id),
@@ -157,12 +179,14 @@ impl<L: Library> Host<L> {
             }
             let timeout = self.client.poll_timeout().map(Duration::from_millis);
             let timeout = timeout.and_then(|uptime| self.started.checked_add(uptime));
+            // While the application does not take events, the network has to wait; but not while
+            // something is outstanding, for which the application itself may be waiting.
+            let open = self.waiting.has_room()
+                || self.client.outstanding() > 0
+                || self.calls.goodbye.is_some();
             tokio::select! {
-                // While the application does not take events, the network has to wait.
-                done = &mut wait, if self.out.is_empty() || self.calls.goodbye.is_some() => {
-                    return Ok(Step::Done(done));
-                }
-                permit = events.reserve(), if !self.out.is_empty() => match permit {
+                done = &mut wait, if open => return Ok(Step::Done(done)),
+                permit = events.reserve(), if !self.waiting.is_empty() => match permit {
                     Ok(permit) => self.deliver(permit),
                     Err(_) => return Ok(Step::Left),
                 },
@@ -182,7 +206,7 @@ impl<L: Library> Host<L> {
 
     /// Hands the next event to the application, and acknowledges it to the broker.
     fn deliver(&mut self, permit: Permit<'_, Report<L>>) {
-        if let Some((report, delivery)) = self.out.pop_front() {
+        if let Some((report, delivery)) = self.waiting.pop(L::overflow) {
             L::log(&report);
             permit.send(report);
             if let Some(delivery) = delivery {
@@ -200,7 +224,7 @@ impl<L: Library> Host<L> {
         callers.room.close();
         callers.commands.close();
         while callers.commands.try_recv().is_ok() {}
-        while !self.out.is_empty() {
+        while !self.waiting.is_empty() {
             let Ok(permit) = callers.events.reserve().await else {
                 return;
             };

@@ -45,6 +45,13 @@
 //! * Keys, credentials and announcements arrive on reserved topics that are subscribed after every
 //!   connect and never surface as messages.
 //!
+//! * Acknowledgements are handled whether or not `poll` is called, so that a task may publish and
+//!   poll in turn. What waits for `poll` is bounded: messages of QoS 1 and 2 by the receive maximum
+//!   (100, or what the options say), because they are not acknowledged; of QoS 0 and of reports 8 MiB:
+//!   beyond, they are lost, and [`Event::Overflow`] says how many.
+//! * A message that ends the connection again and again, because the broker does not take it and
+//!   does not say so, is given up after three times: [`Event::PublishRefused`] names it, and the
+//!   others go on. What is on its way at that time is sent one by one.
 //! * A device that slept does not seal for an epoch of yesterday: after a connect, publishes are held
 //!   back until the retained announcements have arrived (two round trips of silence, 5 s at most).
 //!
@@ -59,8 +66,10 @@ mod handle;
 mod host;
 mod log;
 mod options;
+mod start;
 mod store;
 pub mod v5;
+mod waiting;
 
 pub use clock::{Clock, SystemClock};
 pub use options::SealOptions;

@@ -40,6 +40,9 @@ pub(crate) fn log<Q: Debug, R: Debug, X, E: Display>(event: &Result<Event<Q, R, 
             warn!(target: TARGET, topic, %error, "not published")
         }
         Ok(Event::NoWill { error }) => warn!(target: TARGET, %error, "no Last Will"),
+        Ok(Event::Overflow { lost }) => {
+            warn!(target: TARGET, lost, "reports and QoS 0 messages lost: nobody polls")
+        }
         Ok(Event::Disconnected) => info!(target: TARGET, "disconnected"),
         Ok(_) => {}
         Err(PollError::Connection(error)) => warn!(target: TARGET, %error, "connection lost"),

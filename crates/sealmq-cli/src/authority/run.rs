@@ -60,7 +60,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
         if args.once {
             return Err(Failure::network(reason));
         }
-        let pause = keeper.backoff.take(&mut SysRng);
+        let pause = keeper.backoff.take(keeper.uptime(), &mut SysRng);
         let seconds = pause.as_secs_f32();
         warn!(target: BROKER, event = "disconnected", address, pause = seconds, "{reason}; trying again in {seconds:.1} s");
         tokio::select! {
@@ -108,6 +108,11 @@ impl Keeper {
             elapsed: self.started.elapsed(),
             unix: clock::seconds(),
         }
+    }
+
+    /// Milliseconds.
+    fn uptime(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// One connection, until it breaks or nothing is left to do. Tells when the office is at work.
@@ -192,6 +197,6 @@ impl Keeper {
                 }
             }
         }
-        self.backoff.useful();
+        self.backoff.useful(self.uptime());
     }
 }

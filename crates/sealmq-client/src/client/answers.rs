@@ -28,28 +28,32 @@ impl Client {
     /// The driver wrote a publish under this packet identifier; 0 at QoS 0, which is done with it.
     /// Publishes are written in the order in which they came out.
     pub fn handle_publish_written(&mut self, packet: u16) {
+        self.isolation.publish_written(self.uptime);
         let written = self.outbox.written(packet);
         self.arrived(written);
     }
 
     /// A QoS 0 publish may not have left, because the connection broke while it was written.
     pub fn handle_publish_unwritten(&mut self) {
+        self.isolation.publish_written(self.uptime);
         self.outbox.unwritten();
     }
 
     /// The driver wrote a SUBSCRIBE.
     pub fn handle_subscribe_written(&mut self, packet: u16) {
+        self.isolation.subscribe_written();
         self.subscriptions.written(packet);
     }
 
     /// The driver wrote an UNSUBSCRIBE.
     pub fn handle_unsubscribe_written(&mut self, packet: u16) {
+        self.isolation.subscribe_written();
         self.subscriptions.end_written(packet);
     }
 
     /// PUBACK, PUBREC or PUBCOMP.
     pub fn handle_acknowledged(&mut self, packet: u16, acknowledged: Acknowledged) {
-        self.backoff.useful();
+        self.backoff.useful(self.uptime);
         match acknowledged {
             Acknowledged::Received => self.outbox.received(packet),
             Acknowledged::Complete => {
@@ -83,6 +87,8 @@ impl Client {
 
     /// SUBACK: what each filter got, the granted quality of service or a reason code.
     pub fn handle_subscribed(&mut self, packet: u16, answers: &[Result<Qos, u8>], time: Time) {
+        self.set_time(time);
+        self.isolation.subscribe_answered();
         let answers: Vec<_> = self.subscriptions.answered(packet, answers);
         let of_keys = |(filter, _): &(String, _)| self.member.is_reserved(filter);
         if answers.iter().any(of_keys)
@@ -93,7 +99,7 @@ impl Client {
         for (filter, answer) in answers {
             match answer {
                 Ok(qos) => {
-                    self.backoff.useful();
+                    self.backoff.useful(self.uptime);
                     if !self.member.is_reserved(&filter) {
                         self.event(Event::Subscribed { filter, qos });
                     }
@@ -105,6 +111,7 @@ impl Client {
 
     /// UNSUBACK.
     pub fn handle_unsubscribed(&mut self, packet: u16) {
+        self.isolation.subscribe_answered();
         let ended = self.subscriptions.end_answered(packet);
         if let Some(filter) = ended.filter(|filter| !self.member.is_reserved(filter)) {
             self.event(Event::Unsubscribed { filter });

@@ -6,6 +6,7 @@ use rand_core::TryCryptoRng;
 
 use super::{Client, Connection, FILTERS_PER_PACKET, Life};
 use crate::event::Event;
+use crate::isolation::Ending;
 use crate::limits::Limits;
 use crate::outbox::Session;
 use crate::output::Output;
@@ -37,8 +38,9 @@ impl Client {
             number: self.connections,
             limits,
         });
-        self.outbox.connected(session, limits.receive_maximum);
+        let given_up = self.outbox.connected(session, limits.receive_maximum);
         self.event(Event::Connected { session_present });
+        self.give_up_suspects(given_up, time);
         self.restore_subscriptions(session_present, time);
         let actions = self.member.connected();
         self.carry_out(actions);
@@ -62,7 +64,18 @@ impl Client {
 
     /// The connection broke, or could not be made. When to [`connect`](Self::connect) again; `None`
     /// if that was planned: at once, and it is no news for the application.
-    pub fn handle_disconnected(&mut self, rng: &mut impl TryCryptoRng) -> Option<Duration> {
+    ///
+    /// How it ended says whether a message that was on its way may be the reason: one that ends
+    /// connection after connection is given up ([`Event::PublishRefused`]), so that the others get
+    /// through.
+    pub fn handle_disconnected(
+        &mut self,
+        ending: Ending,
+        time: Time,
+        rng: &mut impl TryCryptoRng,
+    ) -> Option<Duration> {
+        self.set_time(time);
+        self.look_for_reason(ending);
         self.nothing_follows();
         if self.closing.is_some() {
             self.end();
@@ -71,7 +84,7 @@ impl Client {
         if self.renewing.take().is_some() {
             return None;
         }
-        Some(self.backoff.take(rng))
+        Some(self.backoff.take(time.uptime, rng))
     }
 
     /// DISCONNECT was written: nothing may follow it. The broker closes the connection.
@@ -195,6 +208,7 @@ impl Client {
             patience,
             self.resume_until,
             self.will_until.filter(|_| self.may_send()),
+            self.quiet_until(),
             self.renewing,
             self.closing,
         ]

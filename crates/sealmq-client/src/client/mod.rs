@@ -2,6 +2,7 @@
 
 mod answers;
 mod connection;
+mod isolating;
 mod parked;
 mod receiving;
 mod resealing;
@@ -23,6 +24,7 @@ use crate::backoff::Backoff;
 use crate::draft::Draft;
 use crate::error::OpenError;
 use crate::event::Event;
+use crate::isolation::Isolation;
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::options::Options;
@@ -32,7 +34,7 @@ use crate::settle::Settling;
 use crate::subscriptions::{Subscription, Subscriptions};
 use crate::time::Time;
 use crate::values::Values;
-use crate::wire::Qos;
+use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
@@ -70,6 +72,9 @@ pub struct Client {
     values: Values,
     connection: Option<Connection>,
     connections: u64,
+    /// The newest uptime.
+    uptime: u64,
+    isolation: Isolation,
     /// Publishes are held back.
     settling: Option<Settling>,
     /// When waiting for what an earlier process left behind ends.
@@ -151,6 +156,8 @@ impl Client {
             values,
             connection: None,
             connections: 0,
+            uptime: 0,
+            isolation: Isolation::default(),
             settling: None,
             resume_until: None,
             renewing: None,
@@ -290,6 +297,7 @@ impl Client {
 
     /// Without a clock the member counts how long the program has been running.
     fn set_time(&mut self, time: Time) {
+        self.uptime = self.uptime.max(time.uptime);
         if time.clock.is_none() {
             self.member.set_uptime(time.uptime);
         }
@@ -304,12 +312,17 @@ impl Client {
                     self.send_subscribe(vec![Subscription::new(filter, Qos::AtLeastOnce)]);
                 }
                 Action::Unsubscribe(filter) => self.send_unsubscribe(filter),
-                Action::Publish(publication) => self.outbox.push(Accepted {
-                    content: Content::Wire(publication.into()),
-                    id: None,
-                    until: None,
-                    value: None,
-                }),
+                Action::Publish(publication) => {
+                    let wire = Wire::from(publication);
+                    if !self.isolation.ends_connections(&wire) {
+                        self.outbox.push(Accepted {
+                            content: Content::Wire(wire),
+                            id: None,
+                            until: None,
+                            value: None,
+                        });
+                    }
+                }
                 Action::Message(ticket, received) => {
                     let delivery = self.waiting.remove(&ticket).flatten();
                     self.opened(*received, delivery);

@@ -39,7 +39,7 @@ impl Client {
             return; // not acknowledged: a session that survives delivers it again
         }
         self.set_time(time);
-        self.backoff.useful();
+        self.backoff.useful(self.uptime);
         self.stirred();
         let connection = self.connection.as_ref().map_or(0, |c| c.number);
         let delivery = (message.qos != Qos::AtMostOnce).then_some(DeliveryId {

@@ -16,6 +16,22 @@ use crate::settle::Settling;
 use crate::time::Time;
 use crate::wire::{Qos, Wire};
 
+/// How long an accepted message waits, at least, for keys or a lease that ran out after all.
+const ACCEPTED_WAITS: u64 = 60_000;
+
+/// What key management may bring.
+const fn may_pass(error: &SealError) -> bool {
+    matches!(
+        error,
+        SealError::NoKeysYet { .. }
+            | SealError::AwaitsAnnouncement { .. }
+            | SealError::AwaitsCredential { .. }
+            | SealError::NoLease { uptime: true, .. }
+            | SealError::KeysExpired { .. }
+            | SealError::LeaseExpired { .. }
+    )
+}
+
 /// A message that was sealed, and what has to be durable before it goes out.
 pub(super) struct Packet {
     pub(super) changes: Changes,
@@ -39,13 +55,14 @@ impl Client {
     /// keys have arrived, if the options say so. It is sealed when its turn comes, which after a
     /// connect is when the announcements that were missed have arrived.
     pub fn publish(&mut self, draft: Draft, time: Time) -> PublishId {
+        self.set_time(time);
         let id = self.ledger.accept();
         if self.closing.is_some() {
             self.refuse(id, draft, ClientError::Closed);
             return id;
         }
         match self.check(&draft, time) {
-            Err(error) if self.worth_waiting(&error) => {
+            Err(error) if self.wait_for_keys > 0 && may_pass(&error) => {
                 let until = time.after(self.wait_for_keys);
                 self.parked.push_back(Parked { draft, id, until });
             }
@@ -82,19 +99,6 @@ impl Client {
             .check(&draft.outgoing(self.announce_credential), time.clock)
     }
 
-    const fn worth_waiting(&self, error: &SealError) -> bool {
-        self.wait_for_keys > 0
-            && matches!(
-                error,
-                SealError::NoKeysYet { .. }
-                    | SealError::AwaitsAnnouncement { .. }
-                    | SealError::AwaitsCredential { .. }
-                    | SealError::NoLease { uptime: true, .. }
-                    | SealError::KeysExpired { .. }
-                    | SealError::LeaseExpired { .. }
-            )
-    }
-
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
         if let Err(error) = self.check_limits(draft.smallest_size(), draft.qos, draft.retain) {
             self.refuse(id, draft, error);
@@ -114,7 +118,7 @@ impl Client {
         for parked in core::mem::take(&mut self.parked) {
             match self.check(&parked.draft, time) {
                 Ok(()) => self.accept(parked.draft, parked.id, Some(parked.until)),
-                Err(error) if self.worth_waiting(&error) && parked.until > time.uptime => {
+                Err(error) if may_pass(&error) && parked.until > time.uptime => {
                     self.parked.push_back(parked);
                 }
                 Err(error) => self.refuse(parked.id, parked.draft, error.into()),
@@ -141,6 +145,10 @@ impl Client {
             self.settling = None;
         }
         if !self.may_send() {
+            return false;
+        }
+        self.outbox.recall();
+        if self.keeps_suspects_back(time) {
             return false;
         }
         if let Some(resume) = self.outbox.next_resume() {
@@ -202,6 +210,7 @@ impl Client {
             self.give_up(dropped, error.to_string());
             return;
         }
+        self.isolation.publish_written(self.uptime);
         self.push(Output::Resume(resume));
     }
 
@@ -236,11 +245,14 @@ impl Client {
     }
 
     /// The keys were there when the message was accepted: they expired since, or a recovery from a
-    /// stolen authority key replaced them, and the new ones are on their way.
+    /// stolen authority key replaced them, and the new ones are on their way; or a device without a
+    /// clock has not heard the authority's answer on this connection yet. It was promised, so it
+    /// waits, whatever the options say of messages that were not.
     fn cannot_seal(&mut self, draft: Draft, accepted: &Accepted, error: SealError, time: Time) {
         let Some(id) = accepted.id else { return };
-        let until = accepted.until.unwrap_or(time.after(self.wait_for_keys));
-        if self.worth_waiting(&error) && until > time.uptime {
+        let patience = self.wait_for_keys.max(ACCEPTED_WAITS);
+        let until = accepted.until.unwrap_or(time.after(patience));
+        if may_pass(&error) && until > time.uptime {
             self.parked.push_back(Parked { draft, id, until });
         } else {
             self.refuse(id, draft, error.into());

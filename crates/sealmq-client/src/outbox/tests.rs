@@ -6,6 +6,8 @@ use sealmq_keys::member::Properties;
 
 use super::*;
 
+mod isolating;
+
 fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
     let wire = Wire {
         topic: id.to_string(),

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod isolation;
 mod joining;
 mod node;
 mod order;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_core::TryCryptoRng;
 use sealmq_client::{
-    Acknowledged, Client, ClientError, DeliveryId, Draft, Event, FlushId, Incoming, Limits,
+    Acknowledged, Client, ClientError, DeliveryId, Draft, Ending, Event, FlushId, Incoming, Limits,
     Options, Output, Properties, PublishId, Qos, Resume, SealedWill, Subscription, Time, Wire,
 };
 use sealmq_keys::Store as _;
@@ -29,6 +29,8 @@ pub struct Node {
     pub has_clock: bool,
     pub online: bool,
     pub connect_at: Option<u64>,
+    /// How connections end.
+    pub ending: Ending,
     pub limits: Limits,
     /// The broker keeps the session when the connection breaks.
     pub keeps_session: bool,
@@ -36,6 +38,8 @@ pub struct Node {
     pub reachable: bool,
     /// The broker answers at all.
     pub answers: bool,
+    /// A publish on this topic ends the connection.
+    pub poison: Option<String>,
     /// The broker takes the application's publishes.
     pub takes: bool,
     /// The broker closes the connection after DISCONNECT.
@@ -74,10 +78,12 @@ impl Node {
             has_clock: true,
             online: false,
             connect_at: None,
+            ending: Ending::Silent("cut".into()),
             limits: Limits::default(),
             keeps_session: false,
             reachable: true,
             answers: true,
+            poison: None,
             takes: true,
             hangs_up: true,
             writes_goodbye: true,
@@ -132,7 +138,9 @@ impl Node {
         if !self.keeps_session {
             self.filters.clear();
         }
-        let pause = self.client.handle_disconnected(rng);
+        let pause = self
+            .client
+            .handle_disconnected(self.ending.clone(), time, rng);
         self.pauses.extend(pause);
         let pause = u64::try_from(pause.unwrap_or_default().as_millis()).unwrap();
         self.connect_at = (!self.closed).then_some(time.uptime + pause);
@@ -241,11 +249,17 @@ impl Node {
                     self.identifier
                 };
                 self.client.handle_publish_written(packet);
+                if self.poison.as_ref() == Some(&wire.topic) {
+                    return self.cut(time, rng);
+                }
                 self.take(packet, wire, published);
             }
             Output::Resume(resume) => {
                 self.resumed.push(resume.clone());
                 match resume {
+                    Resume::Publish(_, wire) if self.poison.as_ref() == Some(&wire.topic) => {
+                        self.cut(time, rng);
+                    }
                     Resume::Publish(packet, wire) => self.take(packet, wire, published),
                     Resume::Release(packet) => self
                         .client

@@ -1,8 +1,11 @@
 //! What is asked before sealing is what sealing says.
 
-use sealmq_client::{Options, SealError};
+use std::time::Duration;
+
+use sealmq_client::{ClientError, Options, SealError};
 use sealmq_core::object::Access;
 use sealmq_keys::member::{Member, MemberOptions, OutgoingMessage};
+use sealmq_keys::objects::Policy;
 use sealmq_store::MemoryStore;
 
 use crate::all::world::World;
@@ -108,4 +111,55 @@ fn an_idle_client_is_looked_at_once_a_minute_and_a_stirred_one_soon() {
     let new = world.start(store, &Options::default());
     world.run(5_000);
     assert!(world.nodes[new].client.poll_timeout().unwrap() <= world.uptime + 60_000);
+}
+
+/// A device without a clock waits for the authority's answer to its nonce, on every connection.
+#[test]
+fn without_a_clock_an_accepted_message_waits_for_the_lease() {
+    let mut world = World::with_policy(Policy {
+        lease: 600,
+        ..Policy::default()
+    });
+    let reader = world.member("reader", Access::SUBSCRIBE, &["plant/#"]);
+    let store = world.enrol_only("sensor", Access::PUBLISH);
+    world.tick();
+    // Nothing is known yet, not even the uptime.
+    let options = Options {
+        wait_for_keys: Duration::from_secs(120),
+        ..Options::default()
+    };
+    let sensor = world.start(store, &options);
+    world.nodes[sensor].has_clock = false;
+    world.publish(sensor, "plant/a", "first");
+    world.run(30_000);
+    assert_eq!(world.nodes[sensor].refused, []);
+    assert_eq!(world.nodes[reader].texts(), ["first"]);
+
+    // A new process, which has the keys; the options say not to wait.
+    let store = std::mem::take(&mut world.nodes[sensor].store);
+    world.nodes[sensor].closed = true;
+    let sensor = world.start(store, &Options::default());
+    world.nodes[sensor].has_clock = false;
+    world.publish(sensor, "plant/a", "refused");
+    world.run(30_000);
+    assert_eq!(world.nodes[sensor].accepted.len(), 0);
+    assert!(matches!(
+        world.nodes[sensor].refused[..],
+        [ClientError::Seal(SealError::NoLease { uptime: true, .. })]
+    ));
+    world.publish(sensor, "plant/a", "second");
+    world.run(1_000);
+    assert_eq!(world.nodes[reader].texts(), ["first", "second"]);
+
+    // Accepted while the lease ran; it runs out before there is a connection.
+    world.nodes[sensor].reachable = false;
+    world.cut(sensor);
+    world.publish(sensor, "plant/a", "third");
+    world.settle();
+    assert_eq!(world.nodes[sensor].accepted.len(), 2);
+    world.run(700_000);
+    world.nodes[sensor].reachable = true;
+    world.run(90_000);
+    assert_eq!(world.nodes[sensor].refused.len(), 1);
+    assert_eq!(world.nodes[reader].texts(), ["first", "second", "third"]);
 }

@@ -242,7 +242,7 @@ impl World {
                 .authority
                 .handle(&wire.topic, &wire.payload, now, &mut self.rng);
             let plan = handled.unwrap();
-            if !plan.changes.is_empty() {
+            if !plan.changes.is_empty() || !plan.publications.is_empty() {
                 self.carry_out(plan);
             }
         }

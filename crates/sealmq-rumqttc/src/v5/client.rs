@@ -13,8 +13,9 @@ use crate::options::SealOptions;
 /// Publishes and subscribes, like [`rumqttc::v5::AsyncClient`], sealed. Clones share one
 /// connection; any number of tasks may use them.
 ///
-/// Nothing moves until [`EventLoop::poll`] was called for the first time, so call `publish` in
-/// another task than `poll`, as with rumqttc.
+/// The connection begins with the first `publish`, `flush`, `disconnect` or [`EventLoop::poll`] in a
+/// tokio runtime. `publish` may be called in the task that polls, unlike with rumqttc: it waits for
+/// the broker, never for events to be taken.
 #[derive(Debug, Clone)]
 pub struct AsyncClient(pub(super) Handle);
 
@@ -28,7 +29,8 @@ impl AsyncClient {
     /// [`SealOptions::last_will`].
     ///
     /// # Errors
-    /// [`OpenError`]: the store holds no enrolled member, or an option makes no sense.
+    /// [`OpenError`]: the store holds no enrolled member, an option makes no sense, or the
+    /// certificates for TLS cannot be used.
     pub fn new<S>(
         mqtt: MqttOptions,
         store: S,

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
-use sealmq_client::{OpenError, StoreFailure};
+use sealmq_client::{Ending, OpenError, StoreFailure};
 use sealmq_keys::Store;
 use tokio::time::sleep;
 
 use super::PollError;
+use super::ending::ending;
 use super::library::V5;
 use super::state::States;
 use crate::host::{Callers, Host, Step};
@@ -66,7 +67,7 @@ impl Driver {
 
     pub(super) async fn run(mut self: Box<Self>) {
         if let Err(error) = self.drive().await {
-            self.host.report(Err(PollError::Store(error)));
+            self.host.report_end(Err(PollError::Store(error)));
         }
         let Self {
             host,
@@ -97,7 +98,8 @@ impl Driver {
                 Step::Done(Ok(event)) => host.on_event(event, eventloop).await?,
                 Step::Done(Err(error)) => {
                     host.drain(eventloop);
-                    let again = host.client.handle_disconnected(&mut SysRng);
+                    let (ending, time) = (ending(&error), host.time());
+                    let again = host.client.handle_disconnected(ending, time, &mut SysRng);
                     if again.is_some() {
                         host.report(Err(PollError::Connection(error)));
                     }
@@ -106,7 +108,8 @@ impl Driver {
                 Step::HangUp => {
                     eventloop.clean();
                     host.drain(eventloop);
-                    let again = host.client.handle_disconnected(&mut SysRng);
+                    let (ending, time) = (Ending::Unrelated, host.time());
+                    let again = host.client.handle_disconnected(ending, time, &mut SysRng);
                     pause = Some(again.unwrap_or_default());
                 }
                 Step::Left => host.client.leave(),

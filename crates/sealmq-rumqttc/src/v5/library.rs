@@ -1,6 +1,7 @@
 //! Between rumqttc's events and the client's inputs, and back.
 
 use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, LastWill, Packet, PubAck, PubAckReason, PubCompReason, PubRec, PubRecReason, PubRel,
     Publish,
@@ -123,10 +124,21 @@ impl Host<V5> {
         self.library.resume.clear();
     }
 
+    /// Of QoS 0, and nobody takes it. Key management goes on all the same.
+    fn is_lost(&mut self, publish: &Publish) -> bool {
+        let topic = core::str::from_utf8(&publish.topic);
+        let reserved = topic.is_ok_and(|topic| self.client.member().is_reserved(topic));
+        !reserved && self.loses()
+    }
+
     fn on_packet(&mut self, event: v5::Event) {
-        let (time, client) = (self.time(), &mut self.client);
+        let client = &mut self.client;
         match &event {
             v5::Event::Incoming(Packet::Publish(publish)) => {
+                if publish.qos == QoS::AtMostOnce && self.is_lost(publish) {
+                    return;
+                }
+                let (time, client) = (self.time(), &mut self.client);
                 return client.handle_publish(convert::incoming(publish), time);
             }
             v5::Event::Incoming(packet) => self.on_answer(packet),

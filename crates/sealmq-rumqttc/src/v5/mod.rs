@@ -3,9 +3,11 @@
 mod client;
 mod convert;
 mod driver;
+mod ending;
 mod eventloop;
 mod library;
 mod state;
+mod tls;
 
 use rumqttc::v5::ConnectionError;
 use rumqttc::v5::mqttbytes::QoS;

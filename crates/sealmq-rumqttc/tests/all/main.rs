@@ -16,6 +16,8 @@ mod delivery;
 mod examples;
 mod flow;
 mod hostile;
+mod isolation;
+mod one_task;
 mod protocol;
 mod refusals;
 mod restart;

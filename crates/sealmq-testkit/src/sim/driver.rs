@@ -1,7 +1,7 @@
 //! What a driver does for a device's client: connects, commits, sends, and brings what arrives.
 
 use sealmq_client::{
-    Acknowledged, Client, Event, Incoming, Limits, Options, Output, Qos, Subscription, Time,
+    Acknowledged, Client, Ending, Event, Incoming, Limits, Options, Output, Qos, Subscription, Time,
 };
 use sealmq_core::open::Rejection;
 use sealmq_keys::member::Properties;
@@ -64,9 +64,11 @@ impl World {
 
     /// The network fails.
     pub(super) fn disconnect(&mut self, device: usize) {
+        let time = self.time_of(device);
         let this = &mut self.devices[device];
         if self.broker.clients[this.client].online {
-            this.engine.handle_disconnected(&mut this.rng);
+            this.engine
+                .handle_disconnected(Ending::Unrelated, time, &mut this.rng);
         }
         self.broker.disconnect(this.client);
     }

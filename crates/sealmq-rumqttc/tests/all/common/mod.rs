@@ -3,6 +3,7 @@
 mod node;
 pub mod proxy;
 pub mod script;
+pub mod sink;
 
 pub use node::Node;
 
