@@ -5,8 +5,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::broker::Broker;
+use crate::descriptors;
+use crate::door::Room;
 use crate::error::BrokerError;
 use crate::login::{Login, Users};
+use crate::sessions::SessionRoom;
+use crate::shelf::ShelfRoom;
 use crate::tls::TlsSettings;
 
 /// 16 MiB: payloads of megabytes pass, and a stranger cannot make the broker buffer more per connection.
@@ -16,6 +20,20 @@ const LARGEST_MQTT_PACKET: usize = 268_435_460;
 const SMALLEST_MAX_PACKET_SIZE: usize = 1024;
 const MAX_CONNECTIONS: usize = 10_000;
 const MAX_QUEUED_MESSAGES: usize = 10_000;
+const LOGIN_TIME: Duration = Duration::from_secs(10);
+/// Each may hold a CONNECT of 96 KiB.
+const MAX_STRANGERS: usize = 1024;
+const MAX_STRANGERS_PER_SOURCE: usize = 256;
+const MAX_SUBSCRIPTIONS: usize = 500;
+const MAX_RETAINED: ShelfRoom = ShelfRoom {
+    messages: 250_000,
+    bytes: 128 * 1024 * 1024,
+};
+const MAX_SESSIONS: SessionRoom = SessionRoom {
+    sessions: 10_000,
+    bytes: 256 * 1024 * 1024,
+};
+const MAX_SESSION_EXPIRY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Settings of a [`Broker`] that does not run yet; made by [`Broker::builder`].
 #[must_use = "a builder does nothing until start is called"]
@@ -34,8 +52,32 @@ pub(crate) struct Limits {
     /// Bytes, fixed header included.
     pub(crate) packet_size: usize,
     pub(crate) connections: usize,
+    /// `None`: half of all.
+    pub(crate) connections_per_source: Option<usize>,
+    pub(crate) login_time: Duration,
+    pub(crate) subscriptions: usize,
+    pub(crate) retained: ShelfRoom,
     pub(crate) queued_messages: usize,
+    pub(crate) sessions: SessionRoom,
     pub(crate) session_expiry: Duration,
+}
+
+impl Limits {
+    /// As many connections as the process may have files for, and strangers in proportion.
+    pub(crate) fn room(&self) -> Room {
+        let connections = self
+            .connections
+            .min(descriptors::connections().unwrap_or(usize::MAX));
+        let strangers = MAX_STRANGERS.min(connections.div_ceil(4));
+        Room {
+            connections,
+            connections_per_source: self
+                .connections_per_source
+                .unwrap_or(connections.div_ceil(2)),
+            strangers,
+            strangers_per_source: MAX_STRANGERS_PER_SOURCE.min(strangers.div_ceil(2)),
+        }
+    }
 }
 
 /// Checked, and ready for the broker's own threads.
@@ -59,8 +101,13 @@ impl BrokerBuilder {
             limits: Limits {
                 packet_size: MAX_PACKET_SIZE,
                 connections: MAX_CONNECTIONS,
+                connections_per_source: None,
+                login_time: LOGIN_TIME,
+                subscriptions: MAX_SUBSCRIPTIONS,
+                retained: MAX_RETAINED,
                 queued_messages: MAX_QUEUED_MESSAGES,
-                session_expiry: Duration::from_secs(u64::from(u32::MAX)),
+                sessions: MAX_SESSIONS,
+                session_expiry: MAX_SESSION_EXPIRY,
             },
         }
     }
@@ -120,9 +167,49 @@ impl BrokerBuilder {
         self
     }
 
-    /// Connections at the same time, those that did not log in yet included. Default: 10,000.
+    /// Connections at the same time, those that did not log in yet included. Default: 10,000; not
+    /// more than the process may open files for, two each.
+    ///
+    /// At most a quarter of them, and 1024, are connections that have not logged in yet; when there
+    /// are more, the one that has waited longest ends.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.connections = connections;
+        self
+    }
+
+    /// Connections from one IPv4 address, or one /64 of IPv6. Default: half of
+    /// [`max_connections`](Self::max_connections).
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.limits.connections_per_source = Some(connections);
+        self
+    }
+
+    /// How long a client may take to connect, TLS and login included. Default: 10 s.
+    pub fn login_time(mut self, time: Duration) -> Self {
+        self.limits.login_time = time;
+        self
+    }
+
+    /// Subscriptions of one client. Default: 500. Topic filters have at most 1024 bytes.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.limits.subscriptions = subscriptions;
+        self
+    }
+
+    /// Retained messages: how many, and how many bytes together, each with its topic and 512 more.
+    /// Beyond that MQTT 5 clients are told `Quota exceeded`, and messages are delivered and not kept.
+    /// The last eighth is for new values of topics that have one. Memory: twice as much. Default:
+    /// 250,000 and 128 MiB.
+    pub fn max_retained(mut self, messages: usize, bytes: usize) -> Self {
+        self.limits.retained = ShelfRoom { messages, bytes };
+        self
+    }
+
+    /// Sessions of clients that are not connected: how many, and how many bytes of messages wait in
+    /// all sessions together. Beyond that sessions end: of the address (of IPv6: the /64) with most,
+    /// the one that was left first. Default: 10,000 and 256 MiB.
+    pub fn max_sessions(mut self, sessions: usize, bytes: usize) -> Self {
+        self.limits.sessions = SessionRoom { sessions, bytes };
         self
     }
 
@@ -134,8 +221,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// How long a disconnected client's session is kept at most, in whole seconds. Default: for ever, as
-    /// MQTT 3.1.1 has it; MQTT 5 clients ask for a time themselves (none if they say nothing).
+    /// How long a disconnected client's session is kept at most, in whole seconds. Default: 30 days.
+    /// MQTT 5 clients ask for a time themselves (none if they say nothing), and are told what they get.
     pub fn max_session_expiry(mut self, duration: Duration) -> Self {
         self.limits.session_expiry = duration;
         self
@@ -156,9 +243,17 @@ impl BrokerBuilder {
                 reason: "the largest packet must be 1024 to 268435460 bytes",
             });
         }
-        if limits.connections == 0 || limits.queued_messages == 0 {
+        let counts = [
+            limits.connections,
+            limits.connections_per_source.unwrap_or(1),
+            limits.subscriptions,
+            limits.queued_messages,
+            limits.retained.messages,
+            limits.sessions.sessions,
+        ];
+        if counts.contains(&0) {
             return Err(BrokerError::Settings {
-                reason: "at least one connection and one queued message must be allowed",
+                reason: "at least one connection, subscription, retained and queued message and session must be allowed",
             });
         }
         let mut users = Users::default();

@@ -31,6 +31,11 @@
 //!
 //! # Limits to know
 //!
+//! * Strangers are bounded before they log in: the size of a CONNECT (96 KiB), the time for it, the
+//!   number of connections per address (per /64 of IPv6) and in all. Who has waited longest makes room
+//!   for who comes next, so that silent connections keep nobody out.
+//! * Retained messages, and the sessions of absent clients, are bounded in number and bytes; a session
+//!   also in time. Of too many sessions those of the address with the most of them end first.
 //! * Topic access lists are not offered: sealmq's protection does not lean on them.
 //! * Deliveries to MQTT 5 subscribers carry the publisher's client identifier, and the user name if
 //!   it logged in, as the user properties `x-mqtt-client-id` and `x-mqtt-sender`; `mqtt5` cannot turn
@@ -44,9 +49,15 @@
 
 mod broker;
 mod builder;
+mod descriptors;
+mod door;
 mod error;
+mod greeting;
 mod login;
+mod porter;
 mod server;
+mod sessions;
+mod shelf;
 mod storage;
 mod tls;
 

@@ -1,14 +1,11 @@
-use core::future::Future;
-use core::pin::Pin;
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use mqtt5::MqttError;
 use mqtt5::broker::PasswordAuthProvider;
-use mqtt5::broker::auth::{AuthProvider, AuthRateLimiter, AuthResult};
+use mqtt5::broker::auth::{AuthRateLimiter, AuthResult};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 use tokio::sync::Semaphore;
@@ -86,7 +83,7 @@ fn users(reason: String) -> BrokerError {
     BrokerError::Users { reason }
 }
 
-/// Checks names and passwords. Every authenticated client may use every topic.
+/// Checks names and passwords.
 pub(crate) struct Login {
     hashes: HashMap<String, String>,
     anonymous: bool,
@@ -132,7 +129,7 @@ impl Login {
         known.is_some() && matches!(verified, Ok(true))
     }
 
-    async fn decide(&self, connect: &ConnectPacket, address: SocketAddr) -> AuthResult {
+    pub(crate) async fn decide(&self, connect: &ConnectPacket, address: SocketAddr) -> AuthResult {
         if self.hashes.is_empty() && self.anonymous {
             return AuthResult::success();
         }
@@ -156,34 +153,6 @@ impl Login {
             self.failures.cleanup_expired();
             AuthResult::fail(ReasonCode::BadUsernameOrPassword)
         }
-    }
-}
-
-impl AuthProvider for Login {
-    fn authenticate<'a>(
-        &'a self,
-        connect: &'a ConnectPacket,
-        client_addr: SocketAddr,
-    ) -> Pin<Box<dyn Future<Output = Result<AuthResult, MqttError>> + Send + 'a>> {
-        Box::pin(async move { Ok(self.decide(connect, client_addr).await) })
-    }
-
-    fn authorize_publish<'a>(
-        &'a self,
-        _client_id: &str,
-        _user_id: Option<&'a str>,
-        _topic: &'a str,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(core::future::ready(true))
-    }
-
-    fn authorize_subscribe<'a>(
-        &'a self,
-        _client_id: &str,
-        _user_id: Option<&'a str>,
-        _topic_filter: &'a str,
-    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
-        Box::pin(core::future::ready(true))
     }
 }
 

@@ -13,26 +13,32 @@ use mqtt5::broker::tls_acceptor::TlsStreamWrapper;
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::{BrokerConfig, DynamicStorage, ResourceLimits, ResourceMonitor};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::broker::Addresses;
 use crate::builder::Settings;
+use crate::door::{Door, Visit};
 use crate::error::BrokerError;
-use crate::storage;
+use crate::porter::Porter;
+use crate::sessions::Sessions;
+use crate::shelf::Shelf;
+use crate::{greeting, storage};
 
-const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// After a failed accept (no file descriptors left, say): retrying at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const SESSION_SWEEP: Duration = Duration::from_secs(60);
-const SWEEPS_PER_STORAGE_CLEANUP: u32 = 60;
+const SESSION_SWEEP: Duration = Duration::from_secs(20);
+const SWEEPS_PER_STORAGE_CLEANUP: u32 = 180;
 /// How long connections may take to say goodbye before their sockets are closed under them.
 const GOODBYE: Duration = Duration::from_secs(1);
 const CLOSED: Duration = Duration::from_secs(2);
-const SESSION_QUEUE_BYTES: usize = 64 * 1024 * 1024;
+/// Or one packet, if that is more.
+const SESSION_QUEUE_BYTES: usize = 8 * 1024 * 1024;
+/// Messages of QoS 2 of one client that were begun and not ended are kept.
+const RECEIVE_MAXIMUM: u16 = 64;
 
 /// Runs until `stop` is sent or dropped; `ready` is told once clients can connect.
 pub(crate) async fn run(
@@ -54,7 +60,6 @@ pub(crate) async fn run(
 struct Server {
     plain: Option<TcpListener>,
     tls: Option<(TcpListener, TlsAcceptor)>,
-    slots: Arc<Semaphore>,
     shared: Shared,
 }
 
@@ -63,8 +68,11 @@ struct Server {
 struct Shared {
     config: Arc<BrokerConfig>,
     router: Arc<MessageRouter>,
-    login: Arc<dyn AuthProvider>,
+    porter: Arc<dyn AuthProvider>,
+    door: Arc<Door>,
+    login_time: Duration,
     storage: Arc<DynamicStorage>,
+    sessions: Arc<Sessions>,
     stats: Arc<BrokerStats>,
     monitor: Arc<ResourceMonitor>,
     goodbye: broadcast::Sender<()>,
@@ -100,21 +108,16 @@ impl Server {
             });
         };
 
-        let config = BrokerConfig {
-            max_clients: limits.connections,
-            max_packet_size: limits.packet_size,
-            session_expiry_interval: limits.session_expiry,
-            client_channel_capacity: limits.queued_messages,
-            ..BrokerConfig::default()
-        };
         let queue = QueueLimits {
             max_messages: limits.queued_messages,
             max_bytes: SESSION_QUEUE_BYTES.max(limits.packet_size),
         };
         let storage = Arc::new(storage::open(data_folder.as_deref(), queue).await?);
-        let router = Arc::new(
-            MessageRouter::with_storage(Arc::clone(&storage)).with_fallback_queue_limits(queue),
-        );
+        let shelf = Shelf::new(limits.retained);
+        let router = MessageRouter::with_storage(Arc::clone(&storage))
+            .with_fallback_queue_limits(queue)
+            .with_event_handler(Arc::<Shelf>::clone(&shelf));
+        let router = Arc::new(router);
         let session_expiry = u32::try_from(limits.session_expiry.as_secs()).unwrap_or(u32::MAX);
         restore(&router, &storage, session_expiry)
             .await
@@ -122,27 +125,48 @@ impl Server {
                 folder: data_folder.unwrap_or_default(),
                 reason: error.to_string(),
             })?;
+        shelf.attach(&router).await;
+        let sessions = Sessions::new(limits.sessions, Arc::clone(&router), Arc::clone(&storage));
+        sessions.look(true).await;
 
+        let room = limits.room();
+        if room.connections < limits.connections {
+            warn!(
+                connections = room.connections,
+                "fewer connections than allowed fit the limit of open files: raise it (ulimit -n)"
+            );
+        }
+        let door = Door::new(room);
+        let config = BrokerConfig {
+            max_clients: room.connections,
+            max_packet_size: limits.packet_size,
+            session_expiry_interval: limits.session_expiry,
+            client_channel_capacity: limits.queued_messages,
+            max_subscriptions_per_client: limits.subscriptions,
+            server_receive_maximum: Some(RECEIVE_MAXIMUM),
+            event_handler: Some(Arc::<Sessions>::clone(&sessions)),
+            ..BrokerConfig::default()
+        };
+        let porter = Porter {
+            login,
+            door: Arc::clone(&door),
+            sessions: Arc::clone(&sessions),
+        };
         let shared = Shared {
             config: Arc::new(config),
             router,
-            login: Arc::new(login),
+            porter: Arc::new(porter),
+            door,
+            login_time: limits.login_time,
             storage,
+            sessions,
             stats: Arc::new(BrokerStats::new()),
             monitor: Arc::new(ResourceMonitor::new(unlimited())),
             goodbye: broadcast::Sender::new(1),
             close: watch::Sender::new(false),
         };
-        let slots = Arc::new(Semaphore::new(
-            limits.connections.min(Semaphore::MAX_PERMITS),
-        ));
         Ok((
-            Self {
-                plain,
-                tls,
-                slots,
-                shared,
-            },
+            Self { plain, tls, shared },
             Addresses {
                 main,
                 tls: tls_address,
@@ -151,12 +175,7 @@ impl Server {
     }
 
     async fn serve(self, mut stop: oneshot::Receiver<()>) {
-        let Self {
-            plain,
-            tls,
-            slots,
-            shared,
-        } = self;
+        let Self { plain, tls, shared } = self;
         let acceptor = tls.as_ref().map(|(_, acceptor)| acceptor.clone());
         let tls = tls.map(|(listener, _)| listener);
         let mut tasks = JoinSet::new();
@@ -169,11 +188,11 @@ impl Server {
                 Some(_) = tasks.join_next() => continue,
             };
             match accepted {
-                Ok((stream, peer)) => match Arc::clone(&slots).try_acquire_owned() {
-                    Ok(slot) => {
-                        tasks.spawn(shared.clone().connection(stream, peer, acceptor, slot));
+                Ok((stream, peer)) => match shared.door.enter(peer) {
+                    Some(visit) => {
+                        tasks.spawn(shared.clone().connection(stream, peer, acceptor, visit));
                     }
-                    Err(_) => warn!(%peer, "refused: as many connections as allowed are open"),
+                    None => debug!(%peer, "refused: as many connections as allowed are open"),
                 },
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -192,45 +211,35 @@ impl Shared {
         stream: TcpStream,
         peer: SocketAddr,
         acceptor: Option<TlsAcceptor>,
-        slot: OwnedSemaphorePermit,
+        mut visit: Visit,
     ) {
         // Subscribed before the handshake, so that a goodbye meanwhile is not missed.
         let goodbye = self.goodbye.subscribe();
         let mut close = self.close.subscribe();
-        let (stream, socket) = match second_handle(stream) {
-            Ok(both) => both,
-            Err(error) => {
-                warn!(%peer, %error, "cannot set up a connection");
+        let deadline = Instant::now()
+            .checked_add(self.login_time)
+            .unwrap_or_else(Instant::now);
+        let mut leaving = self.goodbye.subscribe();
+        let greeted = tokio::select! {
+            greeted = timeout_at(deadline, greeted(stream, acceptor)) => greeted,
+            () = visit.turned_away(deadline) => return,
+            _ = leaving.recv() => return,
+        };
+        drop(leaving);
+        let (transport, socket) = match greeted {
+            Ok(Ok(both)) => both,
+            Ok(Err(error)) => {
+                debug!(%peer, %error, "not let in");
                 return;
             }
-        };
-        let transport = match acceptor {
-            None => BrokerTransport::tcp(stream),
-            Some(acceptor) => {
-                let mut goodbye = self.goodbye.subscribe();
-                let handshake = tokio::select! {
-                    handshake = timeout(TLS_HANDSHAKE, acceptor.accept(stream)) => handshake,
-                    _ = goodbye.recv() => return,
-                };
-                match handshake {
-                    Ok(Ok(stream)) => BrokerTransport::tls(TlsStreamWrapper::new(stream)),
-                    Ok(Err(error)) => {
-                        debug!(%peer, %error, "TLS handshake failed");
-                        return;
-                    }
-                    Err(_) => {
-                        debug!(%peer, "TLS handshake took too long");
-                        return;
-                    }
-                }
-            }
+            Err(_) => return,
         };
         let handler = ClientHandler::new(
             transport,
             peer,
             self.config,
             self.router,
-            self.login,
+            self.porter,
             Some(self.storage),
             self.stats,
             self.monitor,
@@ -238,8 +247,11 @@ impl Shared {
         );
         let mut run = pin!(handler.run());
         let told_to_close = async {
-            // An error cannot happen: this task holds a sender.
-            let _closing = close.wait_for(|close| *close).await.is_ok();
+            tokio::select! {
+                // An error cannot happen: this task holds a sender.
+                _ = close.wait_for(|close| *close) => {}
+                () = visit.turned_away(deadline) => {}
+            }
         };
         let outcome = tokio::select! {
             outcome = &mut run => outcome,
@@ -255,7 +267,6 @@ impl Shared {
         if let Err(error) = outcome {
             debug!(%peer, %error, "connection ended");
         }
-        drop(slot);
     }
 
     async fn maintain(self) {
@@ -270,6 +281,7 @@ impl Shared {
                 _ = goodbye.recv() => return,
             }
             self.router.sweep_sessions().await;
+            self.sessions.look(true).await;
             sweeps = sweeps.wrapping_add(1);
             // Reads every retained message, hence rarely.
             if sweeps.checked_rem(SWEEPS_PER_STORAGE_CLEANUP) == Some(0)
@@ -315,12 +327,31 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, S
     }
 }
 
-/// A stream that does not delay small packets, and a handle that can close it from outside.
-fn second_handle(stream: TcpStream) -> std::io::Result<(TcpStream, StdTcpStream)> {
+/// Waits until a client has begun to say who it is.
+async fn greeted(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+) -> std::io::Result<(BrokerTransport, StdTcpStream)> {
     stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
-    let handle = stream.try_clone()?;
-    Ok((TcpStream::from_std(stream)?, handle))
+    let Some(acceptor) = acceptor else {
+        greeting::plain(&stream).await?;
+        let socket = second_handle(&stream)?;
+        return Ok((BrokerTransport::tcp(stream), socket));
+    };
+    let mut stream = acceptor.accept(stream).await?;
+    greeting::tls(&mut stream).await?;
+    let socket = second_handle(stream.get_ref().0)?;
+    let transport = BrokerTransport::tls(TlsStreamWrapper::new(stream));
+    Ok((transport, socket))
+}
+
+/// A handle that can close a stream from outside.
+fn second_handle(stream: &TcpStream) -> std::io::Result<StdTcpStream> {
+    #[cfg(unix)]
+    let handle = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let handle = std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned()?;
+    Ok(handle.into())
 }
 
 async fn restore(

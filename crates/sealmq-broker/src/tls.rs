@@ -8,7 +8,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::error::BrokerError;
@@ -63,6 +63,9 @@ impl TlsSettings {
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, BrokerError> {
         let chain = certificates(&self.certificates, "certificate chain")?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
+            if String::from_utf8_lossy(&self.key).contains("ENCRYPTED") {
+                return tls("the private key is encrypted: take the passphrase off with `openssl pkey -in FILE -out plain.key`, and keep that file to the broker (chmod 600)".to_owned());
+            }
             tls(format!("the private key is not usable PEM ({error}): give the key that belongs to the certificate"))
         })?;
         // The provider is named, because two linked ones would make rustls panic on its default.
@@ -74,10 +77,17 @@ impl TlsSettings {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(authority, "client authority")? {
-                    roots.add(certificate).map_err(|error| {
-                        tls(format!("the client authority is refused: {error}"))
-                    })?;
+                // One of them that is not understood does not spoil the others.
+                let (good, bad) =
+                    roots.add_parsable_certificates(certificates(authority, "client authority")?);
+                if good == 0 {
+                    return Err(tls(
+                        "no certificate of the client authority can be used: X.509 version 3 is needed"
+                            .to_owned(),
+                    ));
+                }
+                if bad > 0 {
+                    tracing::warn!(bad, "certificates of the client authority are left out");
                 }
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -88,11 +98,16 @@ impl TlsSettings {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(|error| {
-            tls(format!(
-                "certificate and private key do not work together: {error}"
-            ))
-        })?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| match error {
+                Error::InvalidCertificate(why) => tls(format!(
+                    "the certificate cannot be used ({why}): X.509 version 3 with subjectAltName is needed; `openssl x509 -req` makes version 1 unless it gets -extfile"
+                )),
+                error => tls(format!(
+                    "certificate and private key do not work together: {error}"
+                )),
+            })?;
         config.alpn_protocols = vec![b"mqtt".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

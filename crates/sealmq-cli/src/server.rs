@@ -1,6 +1,7 @@
 //! `sealmq broker` and `sealmq passwd`.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use sealmq_broker::{Broker, TlsSettings, hash_password};
 use zeroize::Zeroizing;
@@ -10,9 +11,44 @@ use crate::failure::Failure;
 use crate::output::{note, say};
 use crate::signals::Stop;
 
+const MAX_RETAINED: usize = 250_000;
+const MAX_SESSIONS: usize = 10_000;
+
+/// Many systems let a process open 1024 files unless it asks for more.
+fn open_files(connections: usize) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let wanted = connections.saturating_mul(2).saturating_add(64);
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+        let limit = getrlimit(Resource::Nofile);
+        if limit.current.is_some_and(|current| current < wanted) {
+            let current = limit.maximum.map_or(wanted, |most| most.min(wanted));
+            let raised = Rlimit {
+                current: Some(current),
+                ..limit
+            };
+            // If not, the broker takes fewer connections.
+            let _raised = setrlimit(Resource::Nofile, raised);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = connections;
+}
+
 pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
-    let mut builder = Broker::builder().max_packet_size(args.max_packet_size);
+    open_files(args.max_connections);
+    let mut builder = Broker::builder()
+        .max_packet_size(args.max_packet_size)
+        .max_connections(args.max_connections)
+        .max_subscriptions(args.max_subscriptions)
+        .max_retained(MAX_RETAINED, args.max_retained_bytes)
+        .max_sessions(MAX_SESSIONS, args.max_session_bytes)
+        .max_session_expiry(Duration::from_secs(args.max_session_expiry.into()));
+    if let Some(connections) = args.max_connections_per_address {
+        builder = builder.max_connections_per_address(connections);
+    }
     builder = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             let mut settings = TlsSettings::from_files(certificate, key)?;

@@ -13,5 +13,6 @@ mod access;
 mod common;
 mod delivery;
 mod lifecycle;
+mod limits;
 mod mosquitto;
 mod persistence;

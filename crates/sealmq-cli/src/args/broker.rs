@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::duration::seconds_u32;
+
 #[derive(Args)]
 pub(crate) struct BrokerArgs {
     /// Address and port to listen on; port 0 takes a free one. With --tls-cert this is the TLS listener
@@ -26,6 +28,24 @@ pub(crate) struct BrokerArgs {
     /// Largest packet in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
     pub(crate) max_packet_size: usize,
+    /// Most connections; two open files each
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) max_connections: usize,
+    /// Most connections from one IPv4 address or one /64 of IPv6; half of all if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections_per_address: Option<usize>,
+    /// Most subscriptions of one client
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) max_subscriptions: usize,
+    /// Most bytes of retained messages, each with its topic and 512 more; memory: twice as much
+    #[arg(long, value_name = "BYTES", default_value_t = 134_217_728)]
+    pub(crate) max_retained_bytes: usize,
+    /// Most bytes of messages that wait in sessions, all together
+    #[arg(long, value_name = "BYTES", default_value_t = 268_435_456)]
+    pub(crate) max_session_bytes: usize,
+    /// How long the session of a client that is away is kept at most
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = seconds_u32)]
+    pub(crate) max_session_expiry: u32,
 }
 
 #[derive(Args)]
