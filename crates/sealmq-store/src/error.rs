@@ -93,7 +93,7 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
-    /// Group or others can access the key file.
+    /// Others can access the key file: more than its owner, and one group of this user for reading.
     KeyFilePermissions {
         /// The key file.
         path: PathBuf,
@@ -278,8 +278,8 @@ impl fmt::Display for StoreError {
             ),
             Self::KeyFilePermissions { path, mode } => write!(
                 f,
-                "others can access key file {} (mode {mode:04o}): run chmod 600 on it, and make a \
-                 new key if they may have read it",
+                "others can access key file {} (mode {mode:04o}): run chmod 600 on it (or 640, for a \
+                 group of yours), and make a new key if they may have read it",
                 path.display()
             ),
             Self::KeyFileFormat { path } => write!(

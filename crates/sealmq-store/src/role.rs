@@ -1,4 +1,5 @@
 use core::fmt;
+use std::path::{Path, PathBuf};
 
 /// What a store is for. It is bound to every value, so that one kind never passes for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,25 @@ impl StoreRole {
             Self::Root => "root",
             Self::Authority => "authority",
             Self::Member => "member",
+        }
+    }
+
+    /// The name of the store's file in a folder.
+    #[must_use]
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Root => "root.store",
+            Self::Authority => "authority.store",
+            Self::Member => "member.store",
+        }
+    }
+
+    /// The store that `path` names: a file, or in a folder the file of this role.
+    pub(crate) fn find(self, path: &Path) -> PathBuf {
+        if path.is_dir() {
+            path.join(self.file_name())
+        } else {
+            path.to_path_buf()
         }
     }
 

@@ -24,12 +24,14 @@ pub struct Vault {
 
 impl Vault {
     /// Creates an empty store under a new key, complete or not at all, with mode 0600. Missing
-    /// folders are made with mode 0700.
+    /// folders are made with mode 0700. In a folder that is there, its name is that of its
+    /// [role](StoreRole::file_name).
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`], [`StoreError::EmptyPassphrase`], those of reading the key
     /// file, [`StoreError::Io`].
     pub fn create(path: &Path, role: StoreRole, unlock: &Unlock) -> Result<Self, StoreError> {
+        let path = &role.find(path);
         let shared = Shared::new(path, StoreKey::new(random_secret()?, role));
         // Before anything is made, and before the seconds of Argon2id.
         if path.symlink_metadata().is_ok() {
@@ -46,7 +48,8 @@ impl Vault {
         Ok(Self { shared })
     }
 
-    /// Unlocks a store. This is what takes Argon2id's time (about 0.15 s) and memory (64 MiB).
+    /// Unlocks a store: a file, or the one of this role in a folder. This is what takes Argon2id's
+    /// time (about 0.15 s) and memory (64 MiB).
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Busy`], [`StoreError::WrongRole`],
@@ -66,6 +69,7 @@ impl Vault {
         unlock: &Unlock,
         timeout: Duration,
     ) -> Result<Self, StoreError> {
+        let path = &role.find(path);
         let meta = retry(timeout, || redb::read_meta(path))?;
         let key = Header::parse(path, &meta.header, role)?.unlock(path, unlock)?;
         Ok(Self {

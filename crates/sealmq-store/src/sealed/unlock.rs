@@ -159,6 +159,18 @@ pub fn create_key_file(path: &Path) -> Result<(), StoreError> {
     files::sync_folder_of(path)
 }
 
+/// What service managers and orchestrators give to one service (0440, 0640): its owner, who is root
+/// or this user, and one group, which this user is in, may read it, and nobody else anything.
+#[cfg(unix)]
+fn is_mounted_secret(mode: u32, owner: u32, group: u32) -> bool {
+    use rustix::process::{getegid, geteuid, getgroups};
+    let own_group = || {
+        getegid().as_raw() == group
+            || getgroups().is_ok_and(|groups| groups.iter().any(|own| own.as_raw() == group))
+    };
+    mode & 0o037 == 0 && (owner == 0 || owner == geteuid().as_raw()) && own_group()
+}
+
 fn read_key_file(path: &Path) -> Result<Secret, StoreError> {
     let format = || StoreError::KeyFileFormat {
         path: path.to_path_buf(),
@@ -183,9 +195,9 @@ fn read_key_file(path: &Path) -> Result<Secret, StoreError> {
     }
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        use std::os::unix::fs::MetadataExt as _;
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 && !is_mounted_secret(mode, metadata.uid(), metadata.gid()) {
             return Err(StoreError::KeyFilePermissions {
                 path: path.to_path_buf(),
                 mode,

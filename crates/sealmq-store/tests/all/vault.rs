@@ -378,15 +378,41 @@ mod unix {
     fn a_key_file_that_others_can_access_is_refused() {
         let fixture = Fixture::new();
         let key = fixture.folder.path().join("key");
-        for bits in [0o640, 0o604, 0o620, 0o601] {
+        for bits in [0o604, 0o620, 0o601, 0o644, 0o660, 0o650, 0o444] {
             fs::set_permissions(&key, fs::Permissions::from_mode(bits)).unwrap();
             let error =
                 Vault::unlock(&fixture.store(), StoreRole::Member, &fixture.unlock()).unwrap_err();
             assert!(matches!(&error, StoreError::KeyFilePermissions { mode, .. } if *mode == bits));
             assert!(error.to_string().contains("chmod 600"), "{error}");
         }
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
-        Vault::unlock(&fixture.store(), StoreRole::Member, &fixture.unlock()).unwrap();
+        // The last two: as secrets are mounted, for a group that this user is in.
+        for bits in [0o400, 0o440, 0o640] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(bits)).unwrap();
+            Vault::unlock(&fixture.store(), StoreRole::Member, &fixture.unlock()).unwrap();
+        }
+        // Another group: only root can give a file away.
+        if std::os::unix::fs::chown(&key, None, Some(54_321)).is_ok() {
+            let error =
+                Vault::unlock(&fixture.store(), StoreRole::Member, &fixture.unlock()).unwrap_err();
+            assert!(matches!(error, StoreError::KeyFilePermissions { .. }));
+        }
+    }
+
+    #[test]
+    fn a_folder_stands_for_the_store_in_it() {
+        let fixture = Fixture::new();
+        let folder = fixture.folder.path().join("device");
+        fs::create_dir(&folder).unwrap();
+        let unlock = fixture.unlock();
+        let vault = Vault::create(&folder, StoreRole::Member, &unlock).unwrap();
+        assert_eq!(vault.path(), folder.join("member.store"));
+        let opened = Vault::unlock(&folder, StoreRole::Member, &unlock).unwrap();
+        assert_eq!(opened.path(), vault.path());
+        // Of another role there is none.
+        assert!(matches!(
+            Vault::unlock(&folder, StoreRole::Authority, &unlock),
+            Err(StoreError::NotFound { .. })
+        ));
     }
 
     #[test]
