@@ -253,6 +253,48 @@ fn a_renewed_delegation_interrupts_nobody() {
     assert!(net.epoch(alice) > Some(5));
 }
 
+/// They were told to wait for a newer delegation, by the one that had replaced the objects.
+#[test]
+fn what_is_retained_from_before_a_renewal_is_no_fault() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let carol = net.join("carol", Access::BOTH);
+    let group = net.group("plant");
+    let topics = [
+        ReservedTopic::Credential(net.number(alice)),
+        ReservedTopic::Welcome(net.number(alice), group),
+        ReservedTopic::Credential(net.number(carol)),
+    ];
+    let topics = topics.map(|topic| net.topic(topic));
+    let old: Vec<(String, Vec<u8>)> = topics
+        .into_iter()
+        .filter_map(|topic| Some((topic.clone(), net.retained.get(&topic)?.clone())))
+        .collect();
+    assert!(old.len() >= 2);
+    net.remove(carol);
+    renew(&mut net, 2, YEAR, true, false);
+    for (topic, object) in &old {
+        net.deliver(alice, topic, object, true);
+        // Altered, it says the same and is as old.
+        let mut altered = object.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        net.deliver(alice, topic, &altered, true);
+    }
+    let faults = |net: &Net| {
+        let events = net.devices[alice].events.iter();
+        events
+            .filter(|event| matches!(event, MemberEvent::BadReserved { .. }))
+            .count()
+    };
+    assert_eq!(faults(&net), 0, "{:?}", net.devices[alice].events);
+    // Of the delegation in force, the same is one.
+    let credential = net.topic(ReservedTopic::Credential(net.number(alice)));
+    let mut altered = net.retained[&credential].clone();
+    *altered.last_mut().unwrap() ^= 1;
+    net.deliver(alice, &credential, &altered, true);
+    assert_eq!(faults(&net), 1);
+}
+
 #[test]
 fn delegations_that_are_old_or_of_another_root_are_refused() {
     let mut net = Net::new();

@@ -24,6 +24,7 @@ use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
 use crate::group::{GroupState, InstallError, Installed};
+use crate::objects::signed::named_serial;
 use crate::refused::RefusedList;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -55,6 +56,11 @@ impl Member {
                 stats.reserved_installed = stats.reserved_installed.saturating_add(1);
                 // What this epoch or welcome ends does not wait for the next tick.
                 self.end_stale_packages(now, &mut actions);
+            }
+            // What a broker keeps of before a renewal: of removed members, of groups that were left, and
+            // what is replaced in a moment. Whoever signed it has no say any more, and nobody waits for it.
+            Err(error) if error.is_role() && is_replaced(parsed, payload, &self.delegation) => {
+                stats.reserved_ignored = stats.reserved_ignored.saturating_add(1);
             }
             Err(error) => {
                 stats.reserved_refused = stats.reserved_refused.saturating_add(1);
@@ -436,4 +442,10 @@ impl Member {
             });
         }
     }
+}
+
+/// Whether a credential or welcome says that it is of an older delegation.
+fn is_replaced(topic: ReservedTopic, object: &[u8], current: &VerifiedDelegation) -> bool {
+    matches!(topic, ReservedTopic::Credential(_) | ReservedTopic::Welcome(..))
+        && named_serial(object).is_some_and(|serial| serial < current.serial())
 }

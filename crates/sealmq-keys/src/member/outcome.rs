@@ -17,6 +17,13 @@ pub(super) enum BadObject {
     Package,
 }
 
+impl BadObject {
+    /// The signer has no say, under the delegation that is in force.
+    pub(super) const fn is_role(&self) -> bool {
+        matches!(self, Self::Object(ObjectError::Role))
+    }
+}
+
 impl fmt::Display for BadObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

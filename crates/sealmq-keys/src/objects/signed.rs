@@ -3,7 +3,19 @@
 use sealmq_core::DomainId;
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role};
+#[cfg(feature = "alloc")]
+use sealmq_core::object::decode_prefix;
 use serde::{Deserialize, Serialize};
+
+/// The delegation serial that an object of the authority names: each begins with the domain and that.
+/// Nothing is verified.
+#[cfg(feature = "alloc")]
+pub(crate) fn named_serial(object: &[u8]) -> Option<u32> {
+    // After form and kind.
+    let (_, body) = object.split_at_checked(2)?;
+    let ((_, serial), _) = decode_prefix::<(DomainId, u32)>(body).ok()?;
+    Some(serial)
+}
 
 /// Size, form, domain, role and signature of an object whose body is a `T`; returns the body and
 /// the object's hash. `origin` says which domain, delegation serial and key index the body names;
