@@ -203,10 +203,14 @@ impl Device<'_> {
                 JoinOutput::Publish(wire) => {
                     let _lost = link.publish(wire.topic, wire.retain, wire.payload.into());
                 }
-                JoinOutput::Waiting(device) => note(format_args!(
-                    "waiting for an operator, who compares this fingerprint: {device}\n\
-                     at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
-                )),
+                JoinOutput::Waiting(device) => {
+                    note(format_args!(
+                        "waiting for an operator, who compares this fingerprint: {device}"
+                    ));
+                    note(format_args!(
+                        "at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
+                    ));
+                }
                 JoinOutput::Ignored { topic, error } => {
                     note(format_args!("sealmq: {topic}: refused: {error}"));
                 }

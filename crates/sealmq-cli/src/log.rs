@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{LogArgs, LogFormat};
+use crate::output::LogLines;
 
 /// The authority's progress and events.
 pub(crate) const AUTHORITY: &str = "sealmq::authority";
@@ -41,9 +42,17 @@ pub(crate) fn start(args: &LogArgs, foreground: bool) {
     let filter = args.log.clone().unwrap_or_else(own);
     let output = match args.log_format {
         LogFormat::Text => {
-            let progress = io::stdout.with_filter(|event| event.target() == AUTHORITY);
+            let progress = || LogLines {
+                to: io::stdout(),
+                json: false,
+            };
+            let rest = || LogLines {
+                to: io::stderr(),
+                json: false,
+            };
+            let progress = progress.with_filter(|event| event.target() == AUTHORITY);
             layer()
-                .with_writer(progress.or_else(io::stderr))
+                .with_writer(progress.or_else(rest))
                 .event_format(Lines)
                 .log_internal_errors(false)
                 .boxed()
@@ -51,7 +60,10 @@ pub(crate) fn start(args: &LogArgs, foreground: bool) {
         LogFormat::Json => layer()
             .json()
             .flatten_event(true)
-            .with_writer(io::stderr)
+            .with_writer(|| LogLines {
+                to: io::stderr(),
+                json: true,
+            })
             .log_internal_errors(false)
             .boxed(),
     };
@@ -96,7 +108,7 @@ where
 #[derive(Default)]
 struct Line {
     message: String,
-    /// Each with a space before it. Texts are quoted and escaped: they may come from strangers.
+    /// Each with a space before it.
     fields: String,
 }
 

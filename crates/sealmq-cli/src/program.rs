@@ -11,7 +11,7 @@ use crate::args::{
 };
 use crate::failure::{Exit, Failure};
 use crate::log::{self, PROGRAM};
-use crate::output::note;
+use crate::output::{note, note_all};
 use crate::{authority, demo, device, inspect, join, publish, root, server, subscribe};
 
 /// How long to wait, after the work is done, for threads that hang in a system call.
@@ -22,7 +22,11 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            let _closed = error.print();
+            if error.use_stderr() {
+                note_all(error.to_string().trim_end().lines());
+            } else {
+                let _closed = error.print();
+            }
             let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
             return ExitCode::from(code);
         }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 println!("{} [{} epoch {}] {text}", m.topic, m.sender_name, m.epoch);
                 left = left.saturating_sub(1);
             }
-            Ok(Event::Rejected { topic, reason }) => eprintln!("{topic}: rejected: {reason}"),
+            Ok(Event::Rejected { topic, reason }) => eprintln!("{topic:?}: rejected: {reason}"),
             Ok(event) => eprintln!("{event:?}"),
             Err(error) if error.is_temporary() => eprintln!("{error}"),
             Err(error) => return Err(error.into()),

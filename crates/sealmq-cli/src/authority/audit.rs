@@ -9,7 +9,7 @@ use super::folder::{AUTHORITY_STORE, open, vault};
 use crate::args::{AuditExport, AuditVerify, AuthorityArgs};
 use crate::failure::{Exit, Failure};
 use crate::files;
-use crate::output::{note, say};
+use crate::output::{note, say, say_all};
 
 type Entries = Vec<Vec<u8>>;
 
@@ -106,11 +106,11 @@ fn own(args: &AuthorityArgs) -> Result<(Entries, AuditLog), Failure> {
 }
 
 fn say_log(about: &str, log: AuditLog) -> Result<(), Failure> {
-    say(format_args!(
-        "{about}\nentries  {}\nhead     {}",
-        log.size,
-        hex::encode(log.head.0)
-    ))
+    say_all([
+        about.to_owned(),
+        format!("entries  {}", log.size),
+        format!("head     {}", hex::encode(log.head.0)),
+    ])
 }
 
 fn slices(entries: &Entries) -> impl Iterator<Item = &[u8]> {

@@ -12,7 +12,7 @@ use super::events::describe;
 use super::folder::{commit, open, vault};
 use crate::args::{InstallDelegation, RequestDelegation};
 use crate::failure::Failure;
-use crate::output::{note, say};
+use crate::output::{note_all, say, say_all};
 use crate::root::names;
 use crate::{clock, files};
 
@@ -56,16 +56,15 @@ pub(crate) fn request(args: &RequestDelegation) -> Result<(), Failure> {
     store.close()?;
     files::write_new(&args.output, &encode_delegation_request(&request)?)?;
     let domain = format!("domain             {}", request.domain);
-    say_request(&args.output, &domain, &request)
+    say_request(&args.output, vec![domain], &request)
 }
 
 /// What the operator compares with what the root shows.
 pub(super) fn say_request(
     file: &Path,
-    about: &str,
+    mut lines: Vec<String>,
     request: &DelegationRequest,
 ) -> Result<(), Failure> {
-    let mut lines = vec![about.to_owned()];
     for key in &request.keys {
         let roles = names(key.roles);
         lines.push(format!(
@@ -74,10 +73,10 @@ pub(super) fn say_request(
         ));
     }
     if files::is_dash(file) {
-        note(lines.join("\n"));
+        note_all(lines);
         return Ok(());
     }
-    say(lines.join("\n"))?;
+    say_all(lines)?;
     say(format_args!(
         "request file       {}, for `sealmq root delegate` (it holds no secret)",
         file.display()

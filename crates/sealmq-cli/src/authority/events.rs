@@ -208,12 +208,9 @@ pub(crate) fn describe(event: &AuthorityEvent) -> String {
             device,
             name,
             reason,
-        } => format!(
-            "device {device} {}: not let in: {reason}",
-            name.escape_debug()
-        ),
+        } => format!("device {device} {name}: not let in: {reason}"),
         AuthorityEvent::Refused { topic, why } => {
-            format!("refused what came on {}: {why}", topic.escape_debug())
+            format!("refused what came on {topic}: {why}")
         }
         other => format!("{other:?}"),
     }

@@ -119,14 +119,13 @@ fn prepare(args: &InitArgs, root: &Path, request: &Path, path: &Path) -> Result<
     let secret = Secret::for_new(&args.authority.unlock, &path.display().to_string())?;
     write(path, &secret, &plan)?;
     files::write_new(request, &text)?;
-    let lines = format!(
-        "domain             {}\nroot fingerprint   {}\nreserved topics    {}/#\nauthority's store  {}",
-        prepared.domain(),
-        fingerprint(&root.key),
-        root.prefix,
-        path.display()
-    );
-    say_request(request, &lines, &asked)
+    let lines = vec![
+        format!("domain             {}", prepared.domain()),
+        format!("root fingerprint   {}", fingerprint(&root.key)),
+        format!("reserved topics    {}/#", root.prefix),
+        format!("authority's store  {}", path.display()),
+    ];
+    say_request(request, lines, &asked)
 }
 
 fn check_absent(path: &Path) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use super::members::{DAY, describe_grant, membership};
 use crate::args::{ApproveArgs, AuthorityArgs, RejectArgs, Role, TokenCreate, TokenRevoke};
 use crate::clock;
 use crate::failure::Failure;
-use crate::output::{note, say};
+use crate::output::{note, note_all, say};
 
 pub(crate) fn token_create(args: &TokenCreate) -> Result<(), Failure> {
     let access = match args.role {
@@ -69,7 +69,8 @@ pub(crate) fn token_create(args: &TokenCreate) -> Result<(), Failure> {
                 "the token cannot be drawn as a QR code: {error}"
             ))
         })?;
-        note(code.render::<qrcode::render::unicode::Dense1x2>().build());
+        let drawn = code.render::<qrcode::render::unicode::Dense1x2>().build();
+        note_all(drawn.lines());
     }
     say(uri.as_str())
 }

@@ -9,7 +9,7 @@ use crate::args::{
     AuthorityArgs, MemberAdd, MemberExport, MemberRemove, MemberRenew, MembershipArgs,
 };
 use crate::failure::Failure;
-use crate::output::{note, say};
+use crate::output::{note_all, say, say_all};
 use crate::{clock, device, files};
 
 pub(super) const DAY: u64 = 86_400;
@@ -43,17 +43,15 @@ pub(crate) fn member_add(args: &MemberAdd) -> Result<(), Failure> {
             ),
         )
     })?;
-    let line = format!(
-        "member {} {}: enrolled\nkey fingerprint  {}",
-        enrolled.number,
-        enrolled.name,
-        fingerprint(&key)
-    );
+    let lines = [
+        format!("member {} {}: enrolled", enrolled.number, enrolled.name),
+        format!("key fingerprint  {}", fingerprint(&key)),
+    ];
     if files::is_dash(&args.output) {
-        note(line);
+        note_all(lines);
         return Ok(());
     }
-    say(line)?;
+    say_all(lines)?;
     say(format_args!(
         "credential file  {}, for the device (it holds no secret)",
         args.output.display()
@@ -123,7 +121,7 @@ pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
     if lines.is_empty() {
         return say("no members yet: sealmq member request, then sealmq member add");
     }
-    say(lines.join("\n"))
+    say_all(lines)
 }
 
 fn number(member: MemberNumber) -> u32 {

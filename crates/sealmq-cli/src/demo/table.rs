@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::output::acts;
+
 /// Bytes as printable text of at most `width` characters.
 pub(super) fn text(bytes: &[u8], width: usize) -> String {
     // More than enough for the width, and never megabytes.
@@ -11,7 +13,7 @@ pub(super) fn text(bytes: &[u8], width: usize) -> String {
         match character {
             '\t' => shown.push_str("\\t"),
             '\r' => shown.push_str("\\r"),
-            c if c.is_control() => {
+            c if acts(c) => {
                 let _infallible = write!(shown, "\\u{{{:x}}}", u32::from(c));
             }
             c => shown.push(c),

@@ -10,7 +10,7 @@ use sealmq_core::wire::{Header, HeaderError};
 
 use crate::args::InspectArgs;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{say, say_all};
 
 /// A name and what stands there.
 type Line = (&'static str, String);
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             let (title, lines) = envelope::describe(&header, &bytes);
             print(&title, &lines)?;
             say("")?;
-            say(envelope::REMARKS)
+            say_all(envelope::REMARKS.lines())
         }
         Err(HeaderError::NotSealed) => Err(Failure::refused(format_args!(
             "no sealmq envelope or object (first byte {:02x}, {} bytes): whoever published this did not use sealmq",

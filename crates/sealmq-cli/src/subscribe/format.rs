@@ -1,17 +1,20 @@
 //! Turns messages into lines.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use super::json;
 use super::message::Shown;
 use crate::args::SubArgs;
 use crate::clock;
 use crate::failure::Failure;
+use crate::output::{Escaped, write_for_people};
 
 /// How messages are printed.
 pub(super) struct Format {
     pieces: Vec<Piece>,
     newline: bool,
+    /// Standard output is a terminal.
+    for_people: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +39,7 @@ impl Format {
         Ok(Self {
             pieces,
             newline: !args.no_newline,
+            for_people: io::stdout().is_terminal(),
         })
     }
 
@@ -44,7 +48,7 @@ impl Format {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.write_all(text)?,
-                Piece::Field(field) => write_field(*field, message, out)?,
+                Piece::Field(field) => write_field(*field, message, self.for_people, out)?,
             }
         }
         if self.newline {
@@ -104,16 +108,21 @@ fn parse(format: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-fn write_field(field: char, message: &Shown<'_>, out: &mut impl Write) -> io::Result<()> {
+fn write_field(
+    field: char,
+    message: &Shown<'_>,
+    for_people: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let properties = message.properties;
     match field {
-        't' => out.write_all(message.topic.as_bytes()),
-        'p' => out.write_all(message.payload),
+        't' => text(out, message.topic),
+        'p' => bytes(out, message.payload, for_people),
         'x' => out.write_all(hex::encode(message.payload).as_bytes()),
         'X' => out.write_all(hex::encode_upper(message.payload).as_bytes()),
-        's' => out.write_all(message.sender_name.as_bytes()),
+        's' => text(out, message.sender_name),
         'n' => write!(out, "{}", message.sender),
-        'g' => out.write_all(message.group.as_bytes()),
+        'g' => text(out, message.group),
         'e' => write!(out, "{}", message.epoch),
         'a' => out.write_all(
             message
@@ -140,9 +149,15 @@ fn write_field(field: char, message: &Shown<'_>, out: &mut impl Write) -> io::Re
         'G' => message
             .missed
             .map_or(Ok(()), |missed| write!(out, "{missed}")),
-        'C' => optional(out, properties.content_type.as_deref().map(str::as_bytes)),
-        'R' => optional(out, properties.response_topic.as_deref().map(str::as_bytes)),
-        'D' => optional(out, properties.correlation_data.as_deref()),
+        'C' => text(out, properties.content_type.as_deref().unwrap_or_default()),
+        'R' => text(
+            out,
+            properties.response_topic.as_deref().unwrap_or_default(),
+        ),
+        'D' => {
+            let data = properties.correlation_data.as_deref();
+            bytes(out, data.unwrap_or_default(), for_people)
+        }
         'E' => properties
             .expiry
             .map_or(Ok(()), |seconds| write!(out, "{seconds}")),
@@ -155,18 +170,29 @@ fn write_field(field: char, message: &Shown<'_>, out: &mut impl Write) -> io::Re
                 .iter()
                 .map(|(name, value)| format!("{name}:{value}"))
                 .collect();
-            out.write_all(user.join(" ").as_bytes())
+            text(out, &user.join(" "))
         }
     }
 }
 
-fn optional(out: &mut impl Write, bytes: Option<&[u8]>) -> io::Result<()> {
-    out.write_all(bytes.unwrap_or_default())
+/// Text from others never acts on a terminal, nor on what reads the pipe line by line.
+fn text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    write!(out, "{}", Escaped(text))
+}
+
+/// What members send is theirs: bytes as they are for programs, harmless for people.
+fn bytes(out: &mut impl Write, bytes: &[u8], for_people: bool) -> io::Result<()> {
+    if for_people {
+        write_for_people(bytes, out)
+    } else {
+        out.write_all(bytes)
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::output::acts;
     use sealmq_keys::member::Properties;
 
     pub(in super::super) fn shown<'a>(payload: &'a [u8], properties: &'a Properties) -> Shown<'a> {
@@ -189,6 +215,10 @@ pub(super) mod tests {
     }
 
     fn render(format: &str, payload: &[u8]) -> Vec<u8> {
+        render_for(false, format, payload)
+    }
+
+    fn render_for(for_people: bool, format: &str, payload: &[u8]) -> Vec<u8> {
         let properties = Properties {
             content_type: Some("text/plain".to_owned()),
             correlation_data: Some(vec![0xff]),
@@ -202,6 +232,7 @@ pub(super) mod tests {
         let format = Format {
             pieces: parse(format).unwrap(),
             newline: false,
+            for_people,
         };
         let mut out = Vec::new();
         format
@@ -234,6 +265,43 @@ pub(super) mod tests {
         }
         let value: serde_json::Value = serde_json::from_slice(&render("%j", b"x")).unwrap();
         assert_eq!(value["payload"], "x");
+    }
+
+    /// A pipe gets the bytes that a member sent; nothing else brings control characters along.
+    #[test]
+    fn only_payloads_are_raw_and_only_for_programs() {
+        let hostile = "\x1b]52;c;eA==\x07\n\u{9b}\u{202e}";
+        let properties = Properties {
+            content_type: Some(hostile.to_owned()),
+            response_topic: Some(hostile.to_owned()),
+            user: vec![(hostile.to_owned(), hostile.to_owned())],
+            ..Properties::default()
+        };
+        let message = Shown {
+            topic: hostile,
+            sender_name: hostile,
+            group: hostile,
+            ..shown(b"", &properties)
+        };
+        for for_people in [false, true] {
+            for field in FIELDS.chars() {
+                let format = Format {
+                    pieces: vec![Piece::Field(field)],
+                    newline: false,
+                    for_people,
+                };
+                let mut out = Vec::new();
+                format.write(&message, &mut out).unwrap();
+                let out = String::from_utf8(out).unwrap();
+                assert!(!out.chars().any(acts), "%{field}: {out:?}");
+            }
+        }
+        let payload = b"1\n\x1b[2J\xff";
+        assert_eq!(render_for(false, "%p", payload), payload);
+        assert_eq!(
+            render_for(true, "%p|%D", payload),
+            b"1\n\\u{1b}[2J\\xff|\\xff"
+        );
     }
 
     #[test]

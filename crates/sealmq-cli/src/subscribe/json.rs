@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::message::Shown;
 use crate::clock;
+use crate::output::escape_json;
 
 /// One line, without the newline.
 pub(super) fn line(message: &Shown<'_>) -> String {
@@ -43,7 +44,7 @@ pub(super) fn line(message: &Shown<'_>) -> String {
         Ok(text) => put("payload", json!(text)),
         Err(_) => put("payload_hex", json!(hex::encode(message.payload))),
     }
-    Value::Object(fields).to_string()
+    escape_json(&Value::Object(fields).to_string())
 }
 
 fn properties(message: &Shown<'_>) -> Map<String, Value> {
