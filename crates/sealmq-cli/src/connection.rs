@@ -1,25 +1,22 @@
 //! The way to the broker: options for rumqttc, TLS, and errors in plain words.
 
-use std::fs;
-use std::path::Path;
+use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::args::{ConnectionArgs, Mqtt5};
 use crate::failure::Failure;
+use crate::tls::{self, Trust};
 
 /// Largest packet accepted from the broker: larger than the bundled broker's own limit.
 const MAX_PACKET_SIZE: u32 = 64 * 1024 * 1024;
 /// Seconds until a broker that does not answer counts as unreachable.
 const CONNECT_SECONDS: u64 = 10;
+const PASSWORD_VARIABLE: &str = "SEALMQ_MQTT_PASSWORD";
 
 /// Options for a clean session.
 pub(crate) fn options(args: &ConnectionArgs) -> Result<MqttOptions, Failure> {
@@ -32,16 +29,35 @@ pub(crate) fn options(args: &ConnectionArgs) -> Result<MqttOptions, Failure> {
     let mut options = plain_options(&id, args.host(), args.port());
     options.set_keep_alive(Duration::from_secs(u64::from(args.keepalive)));
     if let Some(user) = &args.username {
-        options.set_credentials(user, args.password.as_deref().unwrap_or_default());
+        options.set_credentials(user, password(args)?);
     }
-    if let Some(authorities) = &args.cafile {
+    if args.uses_tls() {
+        let trust = args.cafile.as_deref().map_or(Trust::System, Trust::File);
         let client = args.cert.as_deref().zip(args.key.as_deref());
-        let config = tls(authorities, client)?;
+        let config = tls::config(trust, client)?;
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
             Arc::new(config),
         )));
+    } else if args.cert.is_some() {
+        return Err(Failure::usage(
+            "--cert is for TLS: give --cafile, --tls-use-os-certs or -p 8883, too",
+        ));
     }
     Ok(options)
+}
+
+/// The one of the environment is there for every command; it only counts for a user who is named.
+fn password(args: &ConnectionArgs) -> Result<String, Failure> {
+    if let Some(password) = &args.password {
+        return Ok(password.clone());
+    }
+    match env::var(PASSWORD_VARIABLE) {
+        Ok(password) => Ok(password),
+        Err(env::VarError::NotPresent) => Ok(String::new()),
+        Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format_args!(
+            "{PASSWORD_VARIABLE} is not valid UTF-8"
+        ))),
+    }
 }
 
 /// Options without login and TLS.
@@ -66,59 +82,17 @@ pub(crate) fn random_id() -> Result<String, Failure> {
     Ok(format!("sealmq-{}", hex::encode(bytes)))
 }
 
-fn tls(authorities: &Path, client: Option<(&Path, &Path)>) -> Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(authorities)? {
-        roots
-            .add(certificate)
-            .map_err(|error| Failure::usage(format_args!("{}: {error}", authorities.display())))?;
-    }
-    let failed = |error: tokio_rustls::rustls::Error| {
-        Failure::usage(format_args!("cannot set up TLS: {error}"))
-    };
-    // The provider is named, because two linked ones would make rustls panic on its default.
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .with_root_certificates(roots);
-    let Some((chain, key)) = client else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let key_der =
-        PrivateKeyDer::from_pem_slice(&zeroize::Zeroizing::new(read(key)?)).map_err(|error| {
-            Failure::usage(format_args!(
-                "{} holds no usable private key: {error}",
-                key.display()
-            ))
-        })?;
-    builder
-        .with_client_auth_cert(certificates(chain)?, key_der)
-        .map_err(failed)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let certificates = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| {
-            Failure::usage(format_args!("{} is not valid PEM: {error}", path.display()))
-        })?;
-    if certificates.is_empty() {
-        return Err(Failure::usage(format_args!(
-            "{} holds no certificate: give a PEM file with BEGIN CERTIFICATE",
-            path.display()
-        )));
-    }
-    Ok(certificates)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path)
-        .map_err(|error| Failure::usage(format_args!("{} cannot be read: {error}", path.display())))
-}
-
 /// What went wrong with the connection, and what to do.
 pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    // Also of a connection that stood: with TLS 1.3 the broker looks at a client's certificate later.
+    if let Some(reason) = tls::explain(error, host) {
+        return format!("no TLS connection to {address}: {reason}");
+    }
     match error {
+        ConnectionError::MqttState(StateError::Deserialization(error)) => format!(
+            "{address} answers something else than MQTT ({error}): if this is its TLS port, give --cafile or --tls-use-os-certs"
+        ),
         ConnectionError::Io(error) => {
             format!(
                 "no connection to {address}: {error}; is a broker running there? check -h and -p"
@@ -134,7 +108,9 @@ pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
         ),
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) => format!("{address} refuses the login: check -u and -P, or the certificate of --cert"),
+        ) => format!(
+            "{address} refuses the login: check -u and -P (SEALMQ_MQTT_PASSWORD counts with -u only), or the certificate of --cert"
+        ),
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::UnsupportedProtocolVersion
             | ConnectReturnCode::RefusedProtocolVersion,

@@ -22,10 +22,12 @@ mod program;
 mod publish;
 mod root;
 mod rootfile;
+mod seldom;
 mod server;
 mod session;
 mod signals;
 mod subscribe;
+mod tls;
 mod unlock;
 
 pub use program::run;

@@ -21,27 +21,28 @@ pub(crate) struct ConnectionArgs {
     /// User name for the broker
     #[arg(short, long, value_name = "USER")]
     pub(crate) username: Option<String>,
-    /// Password for the broker; better in the environment variable, where other users do not see it
+    /// Password for the broker; better in the environment variable SEALMQ_MQTT_PASSWORD, where other
+    /// users do not see it
     #[arg(
         short = 'P',
         long = "pw",
         visible_alias = "password",
         value_name = "PASSWORD",
-        env = "SEALMQ_MQTT_PASSWORD",
-        hide_env_values = true,
         requires = "username"
     )]
     pub(crate) password: Option<String>,
     /// Keep-alive in seconds, at least 5
     #[arg(short, long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(5..))]
     pub(crate) keepalive: u16,
-    /// PEM file with the authorities that may vouch for the broker; turns TLS on
-    ///
-    /// For a broker with a public certificate: /etc/ssl/certs/ca-certificates.crt on most systems.
+    /// PEM file with the authorities that may vouch for the broker, or with its own certificate if that is
+    /// self-signed; turns TLS on
     #[arg(long, value_name = "FILE")]
     pub(crate) cafile: Option<PathBuf>,
+    /// Trust the authorities that the system trusts; turns TLS on. Not needed with -p 8883
+    #[arg(long, conflicts_with = "cafile")]
+    pub(crate) tls_use_os_certs: bool,
     /// PEM file with this client's certificate, for brokers that ask for one
-    #[arg(long, value_name = "FILE", requires = "cafile", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// PEM file with the key of --cert
     #[arg(long, value_name = "FILE", requires = "cert")]
@@ -50,6 +51,9 @@ pub(crate) struct ConnectionArgs {
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "mqttv5", value_parser = protocol)]
     pub(crate) protocol_version: Mqtt5,
 }
+
+/// The port that is registered for MQTT over TLS.
+const TLS_PORT: u16 = 8883;
 
 /// The one version so far.
 #[derive(Clone, Copy)]
@@ -65,7 +69,12 @@ fn protocol(text: &str) -> Result<Mqtt5, String> {
 impl ConnectionArgs {
     pub(crate) fn port(&self) -> u16 {
         self.port
-            .unwrap_or(if self.cafile.is_some() { 8883 } else { 1883 })
+            .unwrap_or(if self.uses_tls() { TLS_PORT } else { 1883 })
+    }
+
+    /// As with mosquitto_sub, the port for TLS turns it on.
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.cafile.is_some() || self.tls_use_os_certs || self.port == Some(TLS_PORT)
     }
 
     pub(crate) fn host(&self) -> &str {
