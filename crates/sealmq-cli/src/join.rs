@@ -115,9 +115,9 @@ fn follow_token(broker: &str, args: &mut ConnectionArgs) -> Result<(), Failure> 
         args.host = Some(host.trim_matches(['[', ']']).to_owned());
         args.port = args.port.or(port.parse().ok());
     }
-    if tls && args.cafile.is_none() {
+    if tls && !args.uses_tls() {
         return Err(Failure::usage(
-            "the token's broker wants TLS: give --cafile with the authorities that may vouch for it",
+            "the token's broker wants TLS: give --cafile with the authorities that may vouch for it, or --tls-use-os-certs",
         ));
     }
     Ok(())

@@ -7,7 +7,9 @@ use super::pinned::is_authority;
 
 /// What is wrong with TLS, and what to do, if that is in this error.
 pub(crate) fn explain(error: &(dyn StdError + 'static), host: &str) -> Option<String> {
-    let error = find(error)?;
+    let Some(error) = find(error) else {
+        return late(&error.to_string());
+    };
     Some(match error {
         Error::InvalidCertificate(why) => certificate(why, host),
         Error::AlertReceived(alert) => alerted(*alert),
@@ -16,6 +18,27 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), host: &str) -> Option<St
         }
         other => other.to_string(),
     })
+}
+
+/// With TLS 1.3 the broker looks at a client's certificate when the connection stands already, and what
+/// rumqttc then reports is text.
+fn late(text: &str) -> Option<String> {
+    use AlertDescription as Alert;
+    let alerts = [
+        Alert::CertificateRequired,
+        Alert::CertificateExpired,
+        Alert::UnknownCA,
+        Alert::BadCertificate,
+        Alert::UnsupportedCertificate,
+        Alert::CertificateUnknown,
+        Alert::CertificateRevoked,
+        Alert::DecodeError,
+        Alert::DecryptError,
+        Alert::AccessDenied,
+    ];
+    let mut alerts = alerts.into_iter();
+    let alert = alerts.find(|alert| text.contains(&Error::AlertReceived(*alert).to_string()))?;
+    Some(alerted(alert))
 }
 
 /// The error of rustls somewhere inside.
@@ -105,6 +128,7 @@ fn alerted(alert: AlertDescription) -> String {
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRevoked
         | AlertDescription::DecodeError
+        | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => format!(
             "the broker refuses the certificate of --cert ({alert:?}): it has to come from an authority that the broker knows, for clients (extendedKeyUsage clientAuth, or none), and for many brokers of X.509 version 3 (`openssl x509 -req` makes version 1 unless it gets -extfile)"
         ),
