@@ -1,5 +1,7 @@
 //! The device's side of enrolment.
 
+use std::time::Duration;
+
 use getrandom::SysRng;
 use sealmq_core::object::suite_of;
 use sealmq_core::wire::Suite;
@@ -14,25 +16,36 @@ use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::{DeviceArgs, MemberInstall, MemberRequest};
 use crate::failure::Failure;
-use crate::output::{note, say};
+use crate::output::{note, note_all, say, say_all};
 use crate::rootfile::RootFile;
 use crate::unlock::{PATIENCE, Secret, open_vault};
 use crate::{clock, files};
 
 /// The device's store in its folder.
-pub(crate) const MEMBER_STORE: &str = "member.store";
+pub(crate) const MEMBER_STORE: &str = StoreRole::Member.file_name();
 
 pub(crate) fn vault(args: &DeviceArgs) -> Result<Vault, Failure> {
+    vault_within(args, PATIENCE)
+}
+
+/// As [`vault`], while others have the store open for at most this long.
+pub(crate) fn vault_within(args: &DeviceArgs, patience: Duration) -> Result<Vault, Failure> {
     open_vault(
         &args.dir.join(MEMBER_STORE),
         StoreRole::Member,
         &args.unlock,
+        patience,
     )
 }
 
 /// Opens the store, and brings one that an earlier version wrote forward.
 pub(crate) fn open(vault: &Vault) -> Result<FileStore, Failure> {
-    let mut store = vault.open_wait(PATIENCE)?;
+    open_within(vault, PATIENCE)
+}
+
+/// As [`open`], while others have the store open for at most this long.
+pub(crate) fn open_within(vault: &Vault, patience: Duration) -> Result<FileStore, Failure> {
+    let mut store = vault.open_wait(patience)?;
     if let Some(changes) = Member::migration(&store)? {
         store.commit(&changes)?;
         note(format_args!(
@@ -77,16 +90,15 @@ pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
     files::write_new(&args.output, &file)?;
 
     let key = own_key(&file, &domain)?;
-    let lines = format!(
-        "device keys      {}\nkey fingerprint  {}",
-        path.display(),
-        fingerprint(&key)
-    );
+    let lines = [
+        format!("device keys      {}", path.display()),
+        format!("key fingerprint  {}", fingerprint(&key)),
+    ];
     if files::is_dash(&args.output) {
-        note(lines);
+        note_all(lines);
         return Ok(());
     }
-    say(lines)?;
+    say_all(lines)?;
     say(format_args!(
         "request file     {}, for `sealmq member add` (it holds no secret)",
         args.output.display()

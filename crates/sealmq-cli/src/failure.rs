@@ -73,13 +73,9 @@ impl Failure {
         Self::new(Exit::Network, message.to_string())
     }
 
-    /// Standard output cannot be written. Silent when its reader left (`sealmq sub | head`).
+    /// Standard output cannot be written. That its reader left (`sealmq sub | head`) is no failure.
     pub(crate) fn output(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self::new(Exit::Refused, "")
-        } else {
-            Self::refused(format_args!("standard output cannot be written: {error}"))
-        }
+        Self::refused(format_args!("standard output cannot be written: {error}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The root's commands, for a machine that is never connected.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::PathBuf;
 
 use getrandom::SysRng;
 use sealmq_authority::{
@@ -15,16 +16,18 @@ use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::{RootArgs, RootDelegate, RootInit};
 use crate::failure::{Exit, Failure};
-use crate::output::{note, say};
+use crate::output::{note, note_all, say, say_all};
 use crate::rootfile::RootFile;
 use crate::unlock::{PATIENCE, Secret, open_vault};
 use crate::{clock, files};
 
 /// The root key's store in its folder.
-pub(crate) const ROOT_STORE: &str = "root.store";
+pub(crate) const ROOT_STORE: &str = StoreRole::Root.file_name();
 const DEFAULT_FOLDER: &str = "sealmq-root";
 /// Where `sealmq init` puts a root key that it makes itself.
 const AUTHORITY_FOLDER: &str = "sealmq-authority";
+/// What names another folder for the authority.
+const AUTHORITY_VARIABLE: &str = "SEALMQ_AUTHORITY_DIR";
 
 /// Version of these records, one byte. Stores that have none are of version 1.
 const VERSION: &str = "root/version";
@@ -78,17 +81,16 @@ pub(crate) fn init(args: &RootInit) -> Result<(), Failure> {
     store.commit(&records(&root.seed(), &file, 0, None)?)?;
     store.close()?;
     files::write_new(&args.output, &file.text())?;
-    let lines = format!(
-        "domain             {}\nroot fingerprint   {}\nroot key's store   {}",
-        file.domain(),
-        fingerprint(&file.key),
-        path.display()
-    );
+    let lines = [
+        format!("domain             {}", file.domain()),
+        format!("root fingerprint   {}", fingerprint(&file.key)),
+        format!("root key's store   {}", path.display()),
+    ];
     if files::is_dash(&args.output) {
-        note(lines);
+        note_all(lines);
         return Ok(());
     }
-    say(lines)?;
+    say_all(lines)?;
     say(format_args!(
         "public key file    {}, for `sealmq init --root` and for devices (it holds no secret)",
         args.output.display()
@@ -110,7 +112,7 @@ pub(crate) fn show(args: &RootArgs) -> Result<(), Failure> {
         "root fingerprint   {}",
         fingerprint(&file.key)
     ));
-    say(file.text().trim_end())
+    say_all(file.text().trim_end().lines())
 }
 
 pub(crate) fn delegate(args: &RootDelegate) -> Result<(), Failure> {
@@ -156,14 +158,17 @@ pub(crate) fn delegate(args: &RootDelegate) -> Result<(), Failure> {
     store.close()?;
     files::write_new(&args.output, &text)?;
     let mut lines = describe(&request, args.roles, serial, not_after);
-    lines.push_str(match args.continues {
-        true => "\ncontinues          the delegations before: no key of theirs was stolen",
-        false => "\ncontinues          nothing: retained values and wills of before have to be published again",
-    });
+    let continues = match args.continues {
+        true => "continues          the delegations before: no key of theirs was stolen",
+        false => {
+            "continues          nothing: retained values and wills of before have to be published again"
+        }
+    };
+    lines.push(continues.to_owned());
     if files::is_dash(&args.output) {
-        note(lines);
+        note_all(lines);
     } else {
-        say(lines)?;
+        say_all(lines)?;
         say(format_args!(
             "delegation file    {}, for `sealmq authority install-delegation` (it holds no secret)",
             args.output.display()
@@ -179,7 +184,12 @@ pub(crate) fn delegate(args: &RootDelegate) -> Result<(), Failure> {
     Ok(())
 }
 
-fn describe(request: &DelegationRequest, allowed: Roles, serial: u32, not_after: u64) -> String {
+fn describe(
+    request: &DelegationRequest,
+    allowed: Roles,
+    serial: u32,
+    not_after: u64,
+) -> Vec<String> {
     let mut lines = vec![
         format!("domain             {}", request.domain),
         format!("serial             {serial}"),
@@ -198,7 +208,7 @@ fn describe(request: &DelegationRequest, allowed: Roles, serial: u32, not_after:
         ));
     }
     lines.push(format!("join request keys  {}", request.kem_keys.len()));
-    lines.join("\n")
+    lines
 }
 
 /// The names of roles, for people.
@@ -218,15 +228,17 @@ fn open(args: &RootArgs) -> Result<FileStore, Failure> {
         .clone()
         .unwrap_or_else(default_folder)
         .join(ROOT_STORE);
-    let vault = open_vault(&path, StoreRole::Root, &args.unlock)?;
+    let vault = open_vault(&path, StoreRole::Root, &args.unlock, PATIENCE)?;
     Ok(vault.open_wait(PATIENCE)?)
 }
 
 fn default_folder() -> PathBuf {
-    let found = [DEFAULT_FOLDER, AUTHORITY_FOLDER]
+    let authority = env::var_os(AUTHORITY_VARIABLE).unwrap_or_else(|| AUTHORITY_FOLDER.into());
+    let found = [DEFAULT_FOLDER.into(), authority]
+        .map(PathBuf::from)
         .into_iter()
-        .find(|folder| Path::new(folder).join(ROOT_STORE).exists());
-    found.unwrap_or(DEFAULT_FOLDER).into()
+        .find(|folder| folder.join(ROOT_STORE).exists());
+    found.unwrap_or_else(|| DEFAULT_FOLDER.into())
 }
 
 /// What a root's store holds.

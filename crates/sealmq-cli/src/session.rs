@@ -13,6 +13,7 @@ use crate::args::ConnectionArgs;
 use crate::connection;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::seldom::Seldom;
 
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -63,7 +64,7 @@ pub(crate) fn refused_subscription(filter: &str, reason: SubscribeReasonCode) ->
 }
 
 /// Events of key management: those that the user should know of, and with `debug` the usual ones.
-pub(crate) fn tell(event: &MemberEvent, debug: bool) {
+pub(crate) fn tell(event: &MemberEvent, debug: bool, seldom: &mut Seldom) {
     match event {
         MemberEvent::Removed { .. } => note(
             "sealmq: this member was removed from a group: what is sent there from now on stays closed to it",
@@ -79,9 +80,11 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool) {
             "sealmq: ALARM: the keys of group {group} were replaced from epoch {epoch} on: a stolen key had signed \
              the old ones, and the domain has recovered"
         )),
-        MemberEvent::Rollback { topic, .. } => note(format_args!(
-            "sealmq: {topic}: the broker delivered an older object than the one in force, which stays"
-        )),
+        MemberEvent::Rollback { topic, .. } => seldom.note("rollback", || {
+            format!(
+                "sealmq: {topic}: the broker delivered an older object than the one in force, which stays"
+            )
+        }),
         MemberEvent::RandomFailed => {
             note("sealmq: the random number generator fails: key packages and nonces have to wait");
         }
@@ -90,7 +93,7 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool) {
              members different keys; ask the authority's operator"
         )),
         MemberEvent::BadReserved { topic, error } => {
-            note(format_args!("sealmq: {topic}: refused: {error}"));
+            seldom.note("reserved", || format!("sealmq: {topic}: refused: {error}"));
         }
         MemberEvent::Epoch {
             name,

@@ -75,10 +75,11 @@ pub(crate) fn open_vault(
     path: &Path,
     role: StoreRole,
     args: &UnlockArgs,
+    patience: Duration,
 ) -> Result<Vault, Failure> {
     check_there(path, role)?;
     let secret = Secret::for_existing(args, &path.display().to_string())?;
-    Ok(Vault::unlock_wait(path, role, &secret.unlock(), PATIENCE)?)
+    Ok(Vault::unlock_wait(path, role, &secret.unlock(), patience)?)
 }
 
 /// Before somebody types a passphrase in vain.

@@ -95,7 +95,8 @@ const FORMATS: &str = "Format (-F): text in which these are replaced
   %C content type        %R response topic      %D correlation data
   %E expiry in seconds   %F payload format      %P user properties, NAME:VALUE
   %% a percent sign      \\n \\t \\r \\0 \\\\ \\a \\e as usual
-A newline follows each message unless -N is given.";
+A newline follows each message unless -N is given. Control characters of topics, names and properties
+are shown as \\u{1b}, those of payloads (%p, %D) on a terminal only: files and pipes get the bytes.";
 
 #[derive(Args)]
 #[command(after_help = format!("{FORMATS}\n\nThe options are those of mosquitto_sub, as far as they apply; the default \
@@ -145,7 +146,10 @@ pub(crate) struct SubArgs {
     #[arg(short = 'c', long = "disable-clean-session", requires = "id")]
     pub(crate) keep_session: bool,
     /// How long the broker keeps the session of -c
-    #[arg(short = 'x', long, value_name = "TIME", default_value = "7d", requires = "keep_session", value_parser = seconds_u32)]
+    ///
+    /// As long as a group's keys open what was queued, by default: the window of two epochs, with a
+    /// rotation a day. A longer time needs a larger `group add --window`.
+    #[arg(short = 'x', long, value_name = "TIME", default_value = "2d", requires = "keep_session", value_parser = seconds_u32)]
     pub(crate) session_expiry_interval: u32,
     /// Also print messages that this member published itself
     #[arg(long)]

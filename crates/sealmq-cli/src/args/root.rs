@@ -25,8 +25,8 @@ pub(crate) enum RootCommand {
 pub(crate) struct RootArgs {
     /// The root's folder: its key, encrypted
     ///
-    /// Without it: sealmq-root, or if there is no root in it, the authority's folder, where `sealmq
-    /// init` puts the root key that it makes.
+    /// Without it: sealmq-root, or if there is no root in it, the authority's folder (SEALMQ_AUTHORITY_DIR
+    /// or sealmq-authority), where `sealmq init` puts the root key that it makes.
     #[arg(long, value_name = "FOLDER", env = "SEALMQ_ROOT_DIR")]
     pub(crate) dir: Option<PathBuf>,
     #[command(flatten)]

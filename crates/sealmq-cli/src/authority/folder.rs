@@ -9,13 +9,14 @@ use crate::output::note;
 use crate::unlock::{PATIENCE, open_vault};
 
 /// The authority's store in its folder.
-pub(crate) const AUTHORITY_STORE: &str = "authority.store";
+pub(crate) const AUTHORITY_STORE: &str = StoreRole::Authority.file_name();
 
 pub(super) fn vault(args: &AuthorityArgs) -> Result<Vault, Failure> {
     open_vault(
         &args.dir.join(AUTHORITY_STORE),
         StoreRole::Authority,
         &args.unlock,
+        PATIENCE,
     )
 }
 

@@ -7,7 +7,7 @@ use super::members::describe_grant;
 use crate::args::{AuthorityArgs, GroupAdd, GroupShow, RotateArgs};
 use crate::clock;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{say, say_all};
 
 /// What `group add` makes of its options.
 pub(crate) fn new_group(args: &GroupAdd) -> NewGroup {
@@ -56,7 +56,18 @@ pub(crate) fn group_add(args: &GroupAdd) -> Result<(), Failure> {
         "group {} covers {}",
         args.name,
         args.topics.join(" ")
+    ))?;
+    say(format_args!(
+        "readers that were away open what the broker queued for {}, less if members join or leave often (--window {} epochs, --rotate-every {}); sessions longer than that (sub -c -x) bring messages that nobody opens",
+        time(queue_time(&new)),
+        new.policy.window,
+        time(new.schedule.rotate_every)
     ))
+}
+
+/// How long a queued message opens when keys change on schedule only.
+pub(crate) fn queue_time(group: &NewGroup) -> u64 {
+    u64::from(group.policy.window).saturating_mul(group.schedule.rotate_every)
 }
 
 pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
@@ -92,7 +103,7 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
     if lines.is_empty() {
         return say("no groups yet: sealmq group add NAME --topic FILTER");
     }
-    say(lines.join("\n"))
+    say_all(lines)
 }
 
 pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
@@ -118,7 +129,7 @@ pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
             member.number.0, member.name
         ));
     }
-    say(lines.join("\n"))
+    say_all(lines)
 }
 
 /// What operators need to know of a group, line by line.
@@ -283,6 +294,25 @@ fn time(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is queued for longer than its keys live is of no use to anybody.
+    #[test]
+    fn a_session_by_default_lives_as_long_as_what_it_queues_opens() {
+        use crate::args::{Cli, Command, GroupCommand};
+        use clap::Parser as _;
+        let parsed = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command;
+        let Command::Group(GroupCommand::Add(group)) = parsed("sealmq group add g --topic t")
+        else {
+            panic!("another command")
+        };
+        let Command::Sub(sub) = parsed("sealmq sub -t t -c -i x") else {
+            panic!("another command")
+        };
+        assert_eq!(
+            u64::from(sub.session_expiry_interval),
+            queue_time(&new_group(&group))
+        );
+    }
 
     #[test]
     fn times() {

@@ -10,11 +10,13 @@ use sealmq_core::topic::Topic;
 use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::args::PubArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::seldom::Seldom;
 use crate::session;
 use crate::signals::Stop;
 use crate::{connection, device};
@@ -35,11 +37,22 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     Topic::new(&args.topic)
         .map_err(|error| Failure::usage(format_args!("-t {}: {error}", args.topic)))?;
     let payloads = Payloads::new(&args.input)?;
+    if let Payloads::One(payload) = &payloads {
+        check_clearing(&args, payload)?;
+    }
     let mqtt = connection::options(&args.connection)?;
-    let vault = device::vault(&args.device)?;
+    // Others that publish with this identity take their turns.
+    let patience = Duration::from_secs(args.patience);
+    let vault = device::vault_within(&args.device, patience)?;
     // From here on: while a passphrase or standard input is read, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
-    let store = device::open(&vault)?;
+    let opening = spawn_blocking(move || device::open_within(&vault, patience));
+    let store = tokio::select! {
+        opened = opening => opened.map_err(Failure::refused)??,
+        () = stop.requested() => {
+            return Err(Failure::new(Exit::Interrupted, "stopped: nothing was published"));
+        }
+    };
     let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
     let (client, mut events) =
         AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;
@@ -73,6 +86,17 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     }
 }
 
+/// An empty message with retain clears the retained one, which is final: a command before the pipe that
+/// failed, or a variable that is not set, must not do that.
+fn check_clearing(args: &PubArgs, payload: &[u8]) -> Result<(), Failure> {
+    if args.retain && payload.is_empty() && !args.input.null_message {
+        return Err(Failure::usage(
+            "the message is empty, and with -r that clears the retained one: give -n if it is what you want",
+        ));
+    }
+    Ok(())
+}
+
 /// Publishes everything and waits for the acknowledgements.
 async fn send(client: &AsyncClient, args: &PubArgs, payloads: Payloads) -> Result<(), Failure> {
     match payloads {
@@ -86,7 +110,9 @@ async fn send(client: &AsyncClient, args: &PubArgs, payloads: Payloads) -> Resul
         }
         Payloads::Lines(mut lines) => {
             while let Some(line) = lines.recv().await {
-                publish(client, args, line?).await?;
+                let line = line?;
+                check_clearing(args, &line)?;
+                publish(client, args, line).await?;
             }
         }
     }
@@ -129,6 +155,7 @@ fn properties(args: &PubArgs) -> Option<PublishProperties> {
 /// Follows the connection; returns when it makes no sense to go on.
 async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Failure {
     let mut was_connected = false;
+    let mut seldom = Seldom::default();
     loop {
         match events.poll().await {
             Ok(Event::Connected { .. }) => {
@@ -157,7 +184,7 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Fai
                 if matches!(event, MemberEvent::Removed { .. }) {
                     outcome.removed.store(true, Ordering::Relaxed);
                 }
-                session::tell(&event, args.debug);
+                session::tell(&event, args.debug, &mut seldom);
             }
             Ok(Event::Disconnected) => return Failure::network(""),
             Ok(_) => {}

@@ -8,6 +8,7 @@ mod tally;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use sealmq_core::open::Rejection;
 use sealmq_core::replay::Gap;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::MemberOptions;
@@ -18,11 +19,15 @@ use tokio::time::sleep;
 use crate::args::SubArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::seldom::Seldom;
 use crate::signals::Stop;
 use crate::{clock, connection, device, session};
 use format::Format;
 use message::Shown;
 use tally::Tally;
+
+/// How often it is looked whether somebody reads the output.
+const LOOK_AT_OUTPUT: Duration = Duration::from_millis(250);
 
 pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     let format = Format::new(&args)?;
@@ -70,6 +75,7 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     };
     let result = tokio::select! {
         result = receive(&mut events, &args, &format, &mut tally) => result,
+        () = nobody_reads() => Ok(()),
         () = time_is_over => Err(Failure::new(Exit::TimedOut, "")),
         () = stop.requested() => Ok(()),
     };
@@ -93,6 +99,7 @@ async fn receive(
     tally: &mut Tally,
 ) -> Result<(), Failure> {
     let mut was_connected = false;
+    let mut seldom = Seldom::default();
     loop {
         match events.poll().await {
             Ok(Event::Connected { .. }) => {
@@ -110,7 +117,10 @@ async fn receive(
                     return Ok(());
                 }
                 if is_wanted(&message, args) {
-                    print(&message, format)?;
+                    match print(&message, format) {
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                        printed => printed.map_err(|error| Failure::output(&error))?,
+                    }
                     if args.count == Some(tally.printed()) {
                         return Ok(());
                     }
@@ -118,14 +128,16 @@ async fn receive(
             }
             Ok(Event::Rejected { topic, reason }) => {
                 if tally.rejected(&reason) && !args.quiet {
-                    note(format_args!("sealmq: {topic}: not accepted: {reason}"));
+                    seldom.note(reason.name(), || {
+                        format!("sealmq: {topic}: not accepted: {reason}{}", hint(&reason))
+                    });
                 }
             }
-            Ok(Event::Cleared { topic }) if !args.quiet => {
-                note(format_args!(
+            Ok(Event::Cleared { topic }) if !args.quiet => seldom.note("cleared", || {
+                format!(
                     "sealmq: {topic}: somebody cleared the retained message (not authenticated)"
-                ));
-            }
+                )
+            }),
             Ok(Event::SubscribeRefused { filter, reason }) => {
                 let text = session::refused_subscription(&filter, reason);
                 if args.topic.contains(&filter) {
@@ -133,12 +145,48 @@ async fn receive(
                 }
                 note(format_args!("sealmq: {text}"));
             }
-            Ok(Event::Key(event)) => session::tell(&event, args.debug),
+            Ok(Event::Key(event)) => session::tell(&event, args.debug, &mut seldom),
             Ok(Event::Disconnected) => return Ok(()),
             Ok(_) => {}
             Err(error) => session::after(&error, was_connected, &args.connection)?,
         }
     }
+}
+
+/// What may be behind it that only whoever runs the brokers can see.
+fn hint(reason: &Rejection) -> &'static str {
+    match reason {
+        Rejection::Rejected | Rejection::NotAllowed { .. } => {
+            " (a bridge between brokers that renames topics does that, too: sealed messages keep the topic on which they were published)"
+        }
+        _ => "",
+    }
+}
+
+/// Returns when whatever read standard output has left (`sealmq sub | head`), also if nothing is
+/// printed.
+async fn nobody_reads() {
+    #[cfg(unix)]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let out = io::stdout();
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        loop {
+            sleep(LOOK_AT_OUTPUT).await;
+            // Errors are told without being asked for.
+            let mut out = [PollFd::new(&out, PollFlags::empty())];
+            let told = poll(&mut out, Some(&at_once)).is_ok();
+            let left = PollFlags::ERR.union(PollFlags::HUP);
+            if told && out.iter().any(|out| out.revents().intersects(left)) {
+                return;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    std::future::pending().await
 }
 
 fn is_wanted(message: &Message, args: &SubArgs) -> bool {
@@ -151,7 +199,7 @@ fn is_wanted(message: &Message, args: &SubArgs) -> bool {
     !filtered_out && !too_old
 }
 
-fn print(message: &Message, format: &Format) -> Result<(), Failure> {
+fn print(message: &Message, format: &Format) -> io::Result<()> {
     let shown = Shown {
         topic: &message.topic,
         payload: &message.payload,
@@ -172,8 +220,5 @@ fn print(message: &Message, format: &Format) -> Result<(), Failure> {
         properties: &message.properties,
     };
     let mut out = io::stdout().lock();
-    format
-        .write(&shown, &mut out)
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::output(&error))
+    format.write(&shown, &mut out).and_then(|()| out.flush())
 }

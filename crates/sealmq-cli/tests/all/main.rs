@@ -21,5 +21,6 @@ mod kill;
 mod large_removal;
 mod log;
 mod messages;
+mod practice;
 mod runbooks;
 mod stores;

@@ -446,6 +446,8 @@ impl Member {
 
 /// Whether a credential or welcome says that it is of an older delegation.
 fn is_replaced(topic: ReservedTopic, object: &[u8], current: &VerifiedDelegation) -> bool {
-    matches!(topic, ReservedTopic::Credential(_) | ReservedTopic::Welcome(..))
-        && named_serial(object).is_some_and(|serial| serial < current.serial())
+    matches!(
+        topic,
+        ReservedTopic::Credential(_) | ReservedTopic::Welcome(..)
+    ) && named_serial(object).is_some_and(|serial| serial < current.serial())
 }

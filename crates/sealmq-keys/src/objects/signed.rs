@@ -2,9 +2,9 @@
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role};
 #[cfg(feature = "alloc")]
 use sealmq_core::object::decode_prefix;
+use sealmq_core::object::{Authorities, Kind, Object, ObjectError, Role};
 use serde::{Deserialize, Serialize};
 
 /// The delegation serial that an object of the authority names: each begins with the domain and that.
