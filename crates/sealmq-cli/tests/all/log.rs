@@ -53,8 +53,11 @@ impl Secrets {
             for text in runs(&value, |byte| byte.is_ascii_graphic()) {
                 let text = std::str::from_utf8(text).unwrap();
                 if let Some((_, topic)) = text.split_once("_sealmq/") {
-                    self.public
-                        .extend(decoded(topic).iter().flat_map(|run| pieces(run)));
+                    // With what follows it in a line: the same byte may follow it in the record.
+                    for end in ["", "\n", " "] {
+                        let shown = decoded(&format!("{topic}{end}"));
+                        self.public.extend(shown.iter().flat_map(|run| pieces(run)));
+                    }
                 }
             }
         }
