@@ -29,8 +29,9 @@ const FLEET: u64 = 60;
 const STRAGGLERS: u64 = 5;
 /// One more asks for an operator.
 const ASKING: u64 = 30;
-/// The operator sits down every so many seconds, and removes so many members.
-const OPERATOR: (u64, usize) = (90, 3);
+/// From when on the operator sits down, every how many seconds, and how many members go then. Each
+/// time the authority is loaded twice, and all of its outbox read: most of a run's work.
+const OPERATOR: (u64, u64, usize) = (90, 180, 5);
 /// Every member says something every so many seconds.
 const TALK: u64 = 10;
 /// Seconds at which the authority's connection breaks.
@@ -221,10 +222,11 @@ impl Crowd<'_> {
         if second > 10 && second.is_multiple_of(ASKING) {
             self.newcomer(true);
         }
-        if second.is_multiple_of(OPERATOR.0) {
+        let (from, every, removals) = OPERATOR;
+        if second % every == from {
             let (street, newcomers) = (&mut self.street, &mut self.newcomers);
             self.operator
-                .sit_down(OPERATOR.1, &mut self.desk, newcomers, street);
+                .sit_down(removals, &mut self.desk, newcomers, street);
         }
         for at in 0..self.residents.len() {
             if second < 10 || !(second + at as u64).is_multiple_of(TALK) {
