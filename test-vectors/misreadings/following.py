@@ -69,7 +69,7 @@ MISREADINGS = [
     M("base-forgets-previous", "keys.md §7", "the hash of the announcement before the base", "that of its welcome", "tree", "        self.before_base = slot.hash if slot else None\n", "        pass\n"),
     M("base-keeps-path", "keys.md §7", "path keys are ratcheted to the new base", "older keys stay", "tree", "        self.path = self._path_at(base)\n        for", "        for"),
     # other welcomes
-    M("install-epoch", "keys.md §6", "(serial, generation, epoch)", "(serial, epoch)", "tree", "require(order > (self.serial, *self.installed),", 'require((f["serial"], f["epoch"]) > (self.serial, self.installed[1]),'),
+    M("install-epoch", "keys.md §6", "(serial, generation, epoch, package number)", "(serial, epoch, package number)", "tree", "require(order > (self.serial, *self.installed),", 'require((f["serial"], *order[2:]) > (self.serial, *self.installed[1:]),'),
     M("replaces-equal-serial", "keys.md §7", "a serial above that of the installed welcome", "or equal", "tree", SUPERSEDES, SUPERSEDES.replace('f["serial"] > max', 'f["serial"] >= max')),
     M("replaces-welcome-serial", "keys.md §7", "and of the newest announcement followed", "of the welcome only", "tree", SUPERSEDES, SUPERSEDES.replace("max(self.serial, self.newest_serial)", "self.serial")),
     M("replaces-always", "keys.md §7", "and that contradicts the chain", "whenever its serial is higher", "tree", REPLACES, "replaces = supersedes"),
@@ -108,7 +108,8 @@ MISREADINGS = [
     M("healing-before-base-hash", "keys.md §7", "the epoch and hash of the last healing announcement", "the hash", "tree", 'require((healing_epoch, f["healing"]) == self.last_healing, "fork"', 'require(f["healing"] == self.last_healing[1], "fork"'),
     M("healing-slot-ordinary", "keys.md §7", "the slot of healing_epoch MUST be one that healed", "any", "tree", 'require(slot.healed and slot.hash == f["healing"], "fork"', 'require(slot.hash == f["healing"], "fork"'),
     M("install-same", "keys.md §6", "not above the installed one is ignored", "the same again is installed", "tree", "require(order > (self.serial, *self.installed),", "require(order >= (self.serial, *self.installed),"),
-    M("install-no-serial", "keys.md §3", "(serial, generation, epoch)", "(generation, epoch)", "tree", "require(order > (self.serial, *self.installed),", "require(order[1:] > self.installed,"),
+    M("install-no-package", "keys.md §6", "(serial, generation, epoch, package number)", "(serial, generation, epoch)", "tree", "require(order > (self.serial, *self.installed),", "require(order[:3] > (self.serial, *self.installed[:2]),"),
+    M("install-no-serial", "keys.md §3", "(serial, generation, epoch, package number)", "(generation, epoch, package number)", "tree", "require(order > (self.serial, *self.installed),", "require(order[1:] > self.installed,"),
     M("replaces-announcement-serial", "keys.md §7", "above that of the installed welcome and of the newest announcement", "of the announcement only", "tree", SUPERSEDES, SUPERSEDES.replace("max(self.serial, self.newest_serial)", "self.newest_serial")),
     M("replaced-serial-stays", "keys.md §7", "replaces the newest announcement", "its serial is remembered", "tree", "self.slots, self.newest_serial, self.named = {}, 0, set()", "self.slots, self.named = {}, set()",
       unobservable="the serial of the welcome that replaces is above it"),

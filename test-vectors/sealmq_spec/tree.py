@@ -107,7 +107,8 @@ def check_welcome(authority, member, welcome, package, installed=None, suite=1):
     package = objects.check("key_package", package, suite=suite)
     require((f["package_number"], f["package"]) == (package.fields["number"], package.hash), "package")
     if installed:
-        require((f["generation"], f["epoch"]) > (installed["generation"], installed["epoch"]), "too_old", "already installed")
+        order = lambda of: (of["generation"], of["epoch"], of["package_number"])
+        require(order(f) > order(installed), "too_old", "already installed")
     return f, package
 
 
@@ -155,7 +156,7 @@ class Member:
         self.last_healing = (healing_epoch, healing)    # the last one before base
         self.path = dict(zip(path_of(leaf), path_keys))  # at epoch base
         self.slots = {}
-        self.serial, self.installed = 1, (generation, base)  # of the welcome; the first one is of serial 1
+        self.serial, self.installed = 1, (generation, base, 1)  # of the welcome; the first one is of serial 1
         self.newest_serial = 0                          # of the newest announcement
         self.kept = kept.Ring(authority, self.is_reader)
         self.kept.bring(healing_epoch, self.serial, kept_keys)  # the kept epoch of the epoch before
@@ -210,7 +211,7 @@ class Member:
 
     def install(self, f, path_keys, kept_keys=None):
         """Takes another welcome, verified and opened (§6, §7 "Replacing"); returns whether it replaced everything."""
-        order = (f["serial"], f["generation"], f["epoch"])
+        order = (f["serial"], f["generation"], f["epoch"], f["package_number"])
         require(order > (self.serial, *self.installed), "too_old", "not above the installed welcome")
         contradicts = self._contradicts(f)
         supersedes = f["serial"] > max(self.serial, self.newest_serial)
@@ -233,7 +234,7 @@ class Member:
         if moves:  # the slots from its epoch on hold secrets of the other half
             self.slots = {e: slot for e, slot in self.slots.items() if e < f["epoch"]}
             self.current = max(self.slots, default=f["epoch"] - 1)
-        self.serial, self.installed = f["serial"], (f["generation"], f["epoch"])
+        self.serial, self.installed = f["serial"], order[1:]
         self.generation, self.depth, self.leaf = f["generation"], f["depth"], f["leaf"]
         self.base, self.before_base = f["epoch"], f["previous"]
         self.last_healing = (f["healing_epoch"], f["healing"])

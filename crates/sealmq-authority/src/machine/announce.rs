@@ -6,6 +6,7 @@ use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, KemPublicKey};
 use sealmq_core::object::{List, Role, Signer};
 
+use super::current::Before;
 use super::record::{self, GroupRecord, Healing, Retained, SecretBytes};
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan, draw, draw_public};
 use sealmq_keys::Publication;
@@ -125,6 +126,13 @@ impl Authority {
         }
         plan.publish(Publication::retained(topic, object));
         let group = self.groups.get_mut(&id).ok_or_else(missing)?;
+        let before = Before {
+            announcement: hash,
+            previous: group.announcement,
+            healing_epoch: group.healing_epoch,
+            healing: group.healing,
+        };
+        self.before.insert(id, before);
         group.epoch = epoch;
         group.announcement = hash;
         group.issued_at = now;

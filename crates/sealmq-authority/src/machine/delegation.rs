@@ -9,11 +9,11 @@ use sealmq_core::object::{Role, kem_of, suite_of_number};
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
 
+use super::current::Entry;
 use super::log::Decision;
 use super::record::{
     self, DOMAIN_KEY, DomainRecord, KeyRecord, KeysRecord, Place, PreviousKem, SecretBytes,
 };
-use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, GenerationReason, Plan};
 use crate::armour::DelegationRequest;
 use sealmq_keys::Publication;
@@ -247,7 +247,7 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let missing = || AuthorityError::NoSuchGroup(format!("{group}"));
         let record = self.groups.get(&group).ok_or_else(missing)?;
-        let keys = NodeKeys::at(record.newest()?, record.epoch.saturating_add(1));
+        let entry = Entry::next(record, &self.delegation)?;
         let active: Vec<MemberNumber> = self.index.active(&group).collect();
         for number in active {
             let member = self.members.get(&number).ok_or(AuthorityError::Record)?;
@@ -265,7 +265,7 @@ impl Authority {
             let place = Place {
                 at: open.at,
                 again: open.again,
-                ..self.welcome_from(&keys, member, record, open.leaf, package, plan, rng)?
+                ..self.welcome(&entry, member, record, open.leaf, package, plan, rng)?
             };
             let member = self
                 .members

@@ -11,6 +11,7 @@ use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::limits::Bucket;
+use super::pace::Paces;
 use super::record::MemberRecord;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use sealmq_keys::Publication;
@@ -22,6 +23,9 @@ use sealmq_keys::objects::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFie
 const NONCE_INTERVAL: u64 = 5;
 /// Seconds for which one sign of life of a member is enough.
 const ALIVE_INTERVAL: u64 = 60;
+/// Sets of packages that are taken of one member at once, and after how many seconds one more.
+const SETS_AT_ONCE: u64 = 8;
+const SET_INTERVAL: u64 = 60;
 /// Longest part of a topic that an event shows, in characters.
 const SHOWN_TOPIC_LEN: usize = 200;
 
@@ -30,6 +34,8 @@ pub(super) struct Intake {
     /// Decapsulations of join requests.
     pub(super) join_opens: Bucket,
     nonce_answers: Bucket,
+    /// Sets of packages with something new in them.
+    pub(super) sets: Paces<MemberNumber>,
     /// When a nonce was last answered; entries older than the interval are dropped in time.
     nonces: BTreeMap<(GroupId, MemberNumber), u64>,
     /// When a member last showed that it is there.
@@ -42,6 +48,7 @@ impl Default for Intake {
         Self {
             join_opens: Bucket::new(50, 10),
             nonce_answers: Bucket::new(200, 100),
+            sets: Paces::new(SETS_AT_ONCE, SET_INTERVAL),
             nonces: BTreeMap::new(),
             alive: BTreeMap::new(),
             refused: 0,

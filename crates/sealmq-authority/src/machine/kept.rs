@@ -24,6 +24,18 @@ impl KeptRecord {
             psk: KeptPsk::new(self.psk.secret()),
         }
     }
+
+    /// What a welcome brings to a member of this half.
+    pub(super) fn key(&self, half: Half) -> KeptKey {
+        let KeptSet {
+            kept, secret, psk, ..
+        } = self.set();
+        let access = match half {
+            Half::Readers => KeptAccess::Reader(secret),
+            Half::Publishers => KeptAccess::Publisher(secret.key_pair().public()),
+        };
+        KeptKey { kept, psk, access }
+    }
 }
 
 impl GroupRecord {
@@ -64,18 +76,6 @@ impl GroupRecord {
     pub(super) fn kept_counts(&self, delegation: &VerifiedDelegation) -> bool {
         let mut newest = self.kept.iter().take(1);
         newest.all(|kept| delegation.continues(kept.serial))
-    }
-
-    /// What a welcome brings to a member of this half.
-    pub(super) fn kept_key(&self, half: Half) -> Option<KeptKey> {
-        let KeptSet {
-            kept, secret, psk, ..
-        } = self.kept.first()?.set();
-        let access = match half {
-            Half::Readers => KeptAccess::Reader(secret),
-            Half::Publishers => KeptAccess::Publisher(secret.key_pair().public()),
-        };
-        Some(KeptKey { kept, psk, access })
     }
 }
 

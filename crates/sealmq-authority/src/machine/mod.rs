@@ -3,6 +3,7 @@
 
 mod announce;
 mod applicant;
+mod current;
 mod delegation;
 mod domain;
 mod draft;
@@ -24,6 +25,7 @@ mod log;
 mod members;
 mod migrate;
 mod observe;
+mod pace;
 mod packages;
 mod pending;
 mod plan;
@@ -60,6 +62,7 @@ pub use schedule::{DEFAULT_VALIDITY, Schedule};
 pub use suspended::{Evidence, EvidenceKind, Suspension};
 pub use tokens::{TokenInfo, TokenSpec};
 
+use current::Before;
 use draft::{Set, Slot, Table};
 use draws::HEDGE_KEY;
 use extensions::Extended;
@@ -89,6 +92,8 @@ pub struct Authority {
     signing_keys: Slot<Vec<IdentityKey>>,
     delegation: Slot<VerifiedDelegation>,
     groups: Table<GroupId, GroupRecord>,
+    /// What the newest announcement of each names as coming before it.
+    before: Table<GroupId, Before>,
     members: Table<MemberNumber, MemberRecord>,
     index: Index,
     joining: Joining,
@@ -140,6 +145,7 @@ impl Authority {
         let suspended = suspended.map(|value| record::read(&value)).transpose();
         authority.suspended = Slot::new(suspended.map_err(LoadError::Authority)?);
         authority.joining = Joining::load(store)?;
+        authority.load_before(store)?;
         Ok(authority)
     }
 
@@ -163,6 +169,7 @@ impl Authority {
             index: Index::of(&groups, &members),
             cache: KeyCache::default(),
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
+            before: Table::default(),
             joining: Joining::default(),
             intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
@@ -336,6 +343,7 @@ impl Authority {
         self.signing_keys.keep();
         self.delegation.keep();
         self.groups.keep();
+        self.before.keep();
         self.members.keep();
         self.index.keep();
         self.joining.keep();
@@ -355,6 +363,7 @@ impl Authority {
             // It may know trees that there never were.
             self.cache = KeyCache::default();
         }
+        self.before.undo();
         self.members.undo();
         self.index.undo();
         self.joining.undo();

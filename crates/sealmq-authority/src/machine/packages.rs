@@ -95,13 +95,17 @@ impl Authority {
     ) -> Result<Plan, Refused> {
         let (member, key) = self.writer(number)?;
         let suite = self.delegation.suite();
-        let set = PackageSet::verify(payload, suite, &self.domain.domain, &key)?;
+        let known = member.last_package;
+        let set = PackageSet::verify_above(known, payload, suite, &self.domain.domain, &key)?;
         let fresh: Vec<PackageRecord> = set
             .packages()
             .map(|(_, package)| package)
             .filter(|package| package.number() > member.last_package && package.not_after() >= now)
             .map(|package| PackageRecord::of(&package))
             .collect();
+        if !fresh.is_empty() && !self.intake.sets.take(number, now) {
+            return Err(Refused::Content("too many sets of this member at once"));
+        }
         let mut plan = Plan::default();
         if !fresh.is_empty() {
             let record = self.members.get_mut(&number);

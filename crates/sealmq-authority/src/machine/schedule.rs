@@ -29,8 +29,9 @@ pub struct Schedule {
     /// How long members have to move to a new generation before the old one ends.
     pub migration: u64,
     /// Members that make packages for it one after the other are moved together, once in this
-    /// time; all that are left at once. A welcome that is not confirmed is issued again after it,
-    /// if packages came, then after twice the time, and so on: no member drives the epochs.
+    /// time; all that are left at once. A welcome that is not confirmed is issued again, for the
+    /// same epoch, if packages came: after 10 seconds, then after this time, twice this time, and
+    /// so on. Rotations after so many messages are as far apart as this, too.
     pub move_every: u64,
 }
 
@@ -86,7 +87,7 @@ impl GroupRecord {
         if now >= self.rotation_at() {
             return Some(EpochReason::Scheduled);
         }
-        if self.is_used_up() {
+        if self.used_up_at().is_some_and(|at| now >= at) {
             return Some(EpochReason::Use);
         }
         let joined = self.joins_at().is_some_and(|at| now >= at);
@@ -95,9 +96,13 @@ impl GroupRecord {
 
     /// When the next epoch is due by what is known now.
     pub(super) fn epoch_due_at(&self) -> u64 {
-        let at_once = self.is_used_up() || self.begins() || self.lacks_kept();
-        let used_up = at_once.then_some(self.issued_at);
-        let times = [self.healing_at(), self.joins_at(), used_up];
+        let at_once = (self.begins() || self.lacks_kept()).then_some(self.issued_at);
+        let times = [
+            self.healing_at(),
+            self.joins_at(),
+            self.used_up_at(),
+            at_once,
+        ];
         let times = times.into_iter().flatten();
         times.fold(self.rotation_at(), u64::min)
     }
@@ -129,9 +134,12 @@ impl GroupRecord {
         Some(self.joins_since?.saturating_add(self.schedule.coalesce))
     }
 
-    fn is_used_up(&self) -> bool {
+    /// When the messages that were counted make an epoch due. Anybody can send some: so epochs are
+    /// due by use only so often.
+    fn used_up_at(&self) -> Option<u64> {
         let most = self.schedule.rotate_after_messages;
-        most != 0 && self.messages >= most
+        let used_up = most != 0 && self.messages >= most;
+        used_up.then(|| self.issued_at.saturating_add(self.schedule.move_every))
     }
 
     /// The latest time that is not from the future for anybody.

@@ -96,9 +96,6 @@ impl Authority {
         }
         let (welcomed, more) = self.welcome_waiting(id, *welcomes, now, plan, rng)?;
         *welcomes = welcomes.saturating_sub(welcomed);
-        if welcomed > 0 {
-            self.report_move(id, plan);
-        }
         let group = self.groups.get(&id).ok_or_else(missing)?;
         let due = group.epoch_due(now, more);
         // A healing epoch serves for everything else.
@@ -148,7 +145,7 @@ impl Authority {
     pub fn next_due(&self) -> Option<u64> {
         let groups = self.groups.values().filter_map(|group| {
             let epoch = self.signer(Role::Groups).ok().map(|_| {
-                let waiting = self.welcomes_due_at(group).map(|(_, at)| at).min();
+                let waiting = self.welcomes_due_at(group);
                 let ended = self.generation_end(group, 0).is_some();
                 let times = [
                     Some(group.epoch_due_at()),

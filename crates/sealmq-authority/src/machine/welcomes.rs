@@ -5,8 +5,8 @@ use rand_core::TryCryptoRng;
 use sealmq_core::object::Role;
 use sealmq_core::{GroupId, MemberNumber};
 
+use super::current::{Before, Entry};
 use super::record::{self, GrantRecord, GroupRecord, Issued, MemberRecord, PackageRecord, Place};
-use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, Plan, draw};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
@@ -15,6 +15,9 @@ use sealmq_keys::{MAX_WELCOME_LEN, WelcomeFields};
 
 /// How often the time between two welcomes to the same leaf doubles at most.
 const MAX_DOUBLINGS: u8 = 7;
+/// Seconds until a welcome is issued again for the first time: whoever lost what it needs for the
+/// first one is back soon.
+const AGAIN_AFTER: u64 = 10;
 
 /// The generation that members are welcomed to, as far as it says which packages serve.
 #[derive(Clone, Copy, Default)]
@@ -38,14 +41,33 @@ impl Target {
     }
 }
 
+/// A member that waits for a welcome.
+pub(super) struct Due {
+    pub(super) member: MemberNumber,
+    /// Unix seconds.
+    pub(super) at: u64,
+    /// It has a leaf of the newest generation already.
+    again: bool,
+}
+
+impl Place {
+    /// From when on the leaf's welcome is issued again, Unix seconds.
+    fn again_at(&self, every: u64) -> u64 {
+        let wait = match self.again.checked_sub(1) {
+            None => every.min(AGAIN_AFTER),
+            Some(times) => {
+                every.saturating_mul(2_u64.saturating_pow(times.min(MAX_DOUBLINGS).into()))
+            }
+        };
+        self.at.saturating_add(wait)
+    }
+}
+
 impl Authority {
-    /// When each waiting member gets a welcome, if no epoch begins before. Unix seconds. Without
-    /// those whose last welcome is for an epoch that has not begun: two for one epoch could not be
-    /// told apart by their confirmations.
-    pub(super) fn welcomes_due_at(
-        &self,
-        group: &GroupRecord,
-    ) -> impl Iterator<Item = (MemberNumber, u64)> {
+    /// When each waiting member gets a welcome, if no epoch begins before. Without those whose
+    /// last welcome is for an epoch that has not begun: two for one epoch could not be told apart
+    /// by their confirmations.
+    pub(super) fn welcomes_due(&self, group: &GroupRecord) -> impl Iterator<Item = Due> {
         let target = Target::of(group);
         let every = group.schedule.move_every;
         // Nobody is left who could share the epoch, or all have waited for it long enough.
@@ -59,13 +81,21 @@ impl Authority {
             let member = self.members.get(&number);
             let grant = member.and_then(|member| member.grant(&group.id));
             let place = grant.and_then(|grant| grant.place(target.generation));
-            let due = place.map_or(moves_at, |place| {
-                let times = 2_u64.saturating_pow(place.again.min(MAX_DOUBLINGS).into());
-                place.at.saturating_add(every.saturating_mul(times))
-            });
             let pending = place.is_some_and(|place| place.issued.epoch > group.epoch);
-            (!pending).then_some((number, due))
+            (!pending).then_some(Due {
+                member: number,
+                at: place.map_or(moves_at, |place| place.again_at(every)),
+                again: place.is_some(),
+            })
         })
+    }
+
+    /// The earliest time at which [`Authority::welcome_waiting`] has something to do.
+    pub(super) fn welcomes_due_at(&self, group: &GroupRecord) -> Option<u64> {
+        // Without it welcomes are issued again with the next epoch.
+        let again = self.before_current(group).is_some();
+        let due = self.welcomes_due(group).filter(|due| again || !due.again);
+        due.map(|due| due.at).min()
     }
 
     /// A welcome for each grant of a new member, for the next epoch of its group.
@@ -86,7 +116,8 @@ impl Authority {
             let Some(package) = member.first_package_for(grant, target).cloned() else {
                 return Err(AuthorityError::Packages { needed });
             };
-            let mut place = self.welcome(member, group, *leaf, &package, plan, rng)?;
+            let entry = Entry::next(group, &self.delegation)?;
+            let mut place = self.welcome(&entry, member, group, *leaf, &package, plan, rng)?;
             place.at = now;
             if let Some(grant) = member.grants.get_mut(at) {
                 grant.since = place.generation;
@@ -96,25 +127,11 @@ impl Authority {
         Ok(())
     }
 
-    /// A welcome for one leaf of a group's newest generation, for the group's next epoch.
+    /// A welcome for one leaf of a group's newest generation.
+    #[allow(clippy::too_many_arguments, reason = "everything that a welcome binds")]
     pub(super) fn welcome(
         &self,
-        member: &MemberRecord,
-        group: &GroupRecord,
-        leaf: u32,
-        package: &PackageRecord,
-        plan: &mut Plan,
-        rng: &mut impl TryCryptoRng,
-    ) -> Result<Place, AuthorityError> {
-        let keys = NodeKeys::at(group.newest()?, group.epoch.saturating_add(1));
-        self.welcome_from(&keys, member, group, leaf, package, plan, rng)
-    }
-
-    /// As [`Authority::welcome`], for many at once: the keys are those of the next epoch.
-    #[allow(clippy::too_many_arguments, reason = "everything that a welcome binds")]
-    pub(super) fn welcome_from(
-        &self,
-        keys: &NodeKeys<'_>,
+        entry: &Entry<'_>,
         member: &MemberRecord,
         group: &GroupRecord,
         leaf: u32,
@@ -124,8 +141,7 @@ impl Authority {
     ) -> Result<Place, AuthorityError> {
         let generation = group.newest()?;
         let (signer, key) = self.signer(Role::Groups)?;
-        let epoch = group.epoch.saturating_add(1);
-        let path = keys.path(leaf);
+        let path = entry.keys.path(leaf);
         let fields = WelcomeFields {
             domain: self.domain.domain,
             serial: self.delegation.serial(),
@@ -135,10 +151,10 @@ impl Authority {
             generation: generation.number,
             depth: generation.depth,
             leaf,
-            epoch,
-            previous: group.announcement,
-            healing_epoch: group.healing_epoch,
-            healing: group.healing,
+            epoch: entry.epoch,
+            previous: entry.previous,
+            healing_epoch: entry.healing_epoch,
+            healing: entry.healing,
             package_number: package.number,
             package: package.hash,
         };
@@ -151,8 +167,7 @@ impl Authority {
             &package.init_key,
         )?;
         let (object, hash) = {
-            let kept = group.kept_key(path.half());
-            let kept = kept.filter(|_| group.kept_counts(&self.delegation));
+            let kept = entry.kept.map(|kept| kept.key(path.half()));
             let secrets = sealmq_keys::WelcomeSecrets {
                 path: &path,
                 kept: kept.as_ref(),
@@ -170,7 +185,7 @@ impl Authority {
             again: 0,
             issued: Issued {
                 package_number: package.number,
-                epoch,
+                epoch: entry.epoch,
                 hash,
                 confirmed: false,
             },
@@ -180,9 +195,12 @@ impl Authority {
 
 impl Authority {
     /// Welcomes members that wait for a leaf of the group's newest generation, `most` of them at
-    /// the most, for the group's next epoch. Also those that have a leaf there, but that published
+    /// the most, for the group's next epoch; also those that have a leaf there, but that published
     /// packages since instead of confirming it. Returns how many got a welcome, and whether others
     /// still wait.
+    ///
+    /// Who has a leaf already is no reason for an epoch: it gets a welcome for the current one, so
+    /// that no member drives the epochs of the others.
     pub(super) fn welcome_waiting(
         &mut self,
         id: GroupId,
@@ -194,13 +212,15 @@ impl Authority {
         let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
         let group = self.groups.get(&id).ok_or_else(missing)?;
         // An epoch that begins anyway, or for one of them, serves for everyone.
-        let due = group.epoch_due(now, true).is_some()
+        let begins = group.epoch_due(now, true).is_some()
             || group.joins_since.is_some()
-            || self.welcomes_due_at(group).any(|(_, at)| now >= at);
-        if !due {
-            return Ok((0, false));
-        }
-        let waiting = self.welcomes_due_at(group).map(|(number, _)| number);
+            || self
+                .welcomes_due(group)
+                .any(|due| !due.again && now >= due.at);
+        let before = self.before_current(group).copied();
+        let ready = |due: &Due| begins || (due.again && now >= due.at && before.is_some());
+        let waiting = self.welcomes_due(group).filter(ready);
+        let waiting = waiting.map(|due| due.member);
         let mut waiting: Vec<MemberNumber> = waiting.take(most.saturating_add(1)).collect();
         let others = waiting.len() > most;
         waiting.truncate(most);
@@ -208,8 +228,9 @@ impl Authority {
             return Ok((0, others));
         }
         let mut group = self.groups.remove(&id).ok_or_else(missing)?;
-        let result = self.welcome_into(&group, &waiting, now, plan, rng);
-        if matches!(result, Ok(1..)) {
+        let before = before.filter(|_| !begins);
+        let result = self.welcome_into(&group, before, &waiting, now, plan, rng);
+        if begins && matches!(result, Ok(1..)) {
             group.joins_since.get_or_insert(now);
             // The members of one step share an epoch, in as many ticks as it takes.
             if !others {
@@ -218,24 +239,33 @@ impl Authority {
             record::put(&mut plan.changes, group.key(), &group)?;
         }
         self.groups.insert(id, group);
-        Ok((result?, others))
+        let welcomed = result?;
+        if begins && welcomed > 0 {
+            self.report_move(id, plan);
+        }
+        Ok((welcomed, others))
     }
 
     fn welcome_into(
         &mut self,
         group: &GroupRecord,
+        before: Option<Before>,
         waiting: &[MemberNumber],
         now: u64,
         plan: &mut Plan,
         rng: &mut impl TryCryptoRng,
     ) -> Result<usize, AuthorityError> {
-        let keys = NodeKeys::at(group.newest()?, group.epoch.saturating_add(1));
         let mut welcomed = 0_usize;
         for number in waiting {
             let missing = || AuthorityError::NoSuchMember(alloc::format!("{number}"));
             let mut record = self.members.remove(number).ok_or_else(missing)?;
             self.index.take_out(&record);
-            let placed = self.place(&keys, &mut record, group, now, plan, rng);
+            let entry = match &before {
+                Some(before) => Entry::current(group, before, &self.delegation),
+                None => Entry::next(group, &self.delegation),
+            };
+            let placed =
+                entry.and_then(|entry| self.place(&entry, &mut record, group, now, plan, rng));
             let put = record::put(&mut plan.changes, record.key(), &record);
             self.index.add(&record);
             self.members.insert(*number, record);
@@ -253,7 +283,7 @@ impl Authority {
     /// full, or if its last welcome is for an epoch that has not begun.
     fn place(
         &self,
-        keys: &NodeKeys<'_>,
+        entry: &Entry<'_>,
         member: &mut MemberRecord,
         group: &GroupRecord,
         now: u64,
@@ -262,11 +292,17 @@ impl Authority {
     ) -> Result<bool, AuthorityError> {
         let grant = member.grant(&group.id).ok_or(AuthorityError::Record)?;
         let current = grant.place(group.newest_number());
-        if current.is_some_and(|place| place.issued.epoch > group.epoch) {
+        // Nobody comes in without an epoch of its own (threat model A20).
+        let begins = entry.epoch > group.epoch;
+        let may = |place: &Place| place.issued.epoch <= group.epoch;
+        if !current.map_or(begins, may) {
             return Ok(false);
         }
         let target = Target::of(group);
-        let Some(package) = member.package_for(grant, target, now).cloned() else {
+        // Of two welcomes for one epoch the one to the later package is the newer one.
+        let above = current.filter(|place| place.issued.epoch == entry.epoch);
+        let above = above.map_or(0, |place| place.issued.package_number);
+        let Some(package) = member.package_for(grant, target, above, now).cloned() else {
             return Ok(false);
         };
         let leaf = match current {
@@ -279,7 +315,7 @@ impl Authority {
             },
         };
         let again = current.map_or(0, |place| place.again.saturating_add(1));
-        let mut place = self.welcome_from(keys, member, group, leaf, &package, plan, rng)?;
+        let mut place = self.welcome(entry, member, group, leaf, &package, plan, rng)?;
         (place.at, place.again) = (now, again);
         let grants = member.grants.iter_mut();
         for grant in grants.filter(|grant| grant.group == group.id) {
@@ -335,10 +371,17 @@ impl MemberRecord {
 
     /// The package for a later welcome: one of the set that came last, because the keys of older
     /// sets may be deleted, yet one that leaves packages above it for the member's other groups.
-    fn package_for(&self, grant: &GrantRecord, target: Target, now: u64) -> Option<&PackageRecord> {
-        let last = self.packages_for(grant, target, now).count();
-        let at = last.saturating_sub(self.grants.len().max(1));
-        self.packages_for(grant, target, now).nth(at)
+    fn package_for(
+        &self,
+        grant: &GrantRecord,
+        target: Target,
+        above: u32,
+        now: u64,
+    ) -> Option<&PackageRecord> {
+        let all = || self.packages_for(grant, target, now);
+        let usable = || all().filter(move |package| package.number > above);
+        let at = usable().count().saturating_sub(self.grants.len().max(1));
+        usable().nth(at)
     }
 
     /// Whether there is such a package, expired or not.

@@ -11,6 +11,7 @@
 
 mod authority;
 mod authority_delegation;
+mod authority_driving;
 mod authority_extremes;
 mod authority_generations;
 mod authority_intake;

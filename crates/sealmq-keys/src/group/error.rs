@@ -100,7 +100,7 @@ impl From<ObjectError> for FollowError {
 pub enum InstallError {
     /// It is for another group or domain.
     OtherGroup,
-    /// Serial, generation and epoch are not above those of the installed welcome: ignore it.
+    /// Serial, generation, epoch and package are not above those of the installed welcome: ignore it.
     NotNewer,
     /// The group has moved on further than its window since.
     TooOld,

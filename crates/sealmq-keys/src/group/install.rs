@@ -49,12 +49,13 @@ impl GroupState {
         }
     }
 
-    /// Whether a welcome's (serial, generation, epoch) is above the installed one's. One that is
-    /// not is ignored: check it before the package's key is touched.
+    /// Whether a welcome's (serial, generation, epoch, package number) is above the installed
+    /// one's. One that is not is ignored: check it before the package's key is touched.
     #[must_use]
     pub fn is_newer(&self, welcome: &WelcomeFields) -> bool {
-        (welcome.serial, welcome.generation, welcome.epoch)
-            > (self.serial, self.generation, self.installed)
+        let of = (welcome.serial, welcome.generation, welcome.epoch);
+        let installed = (self.serial, self.generation, self.installed);
+        (of, welcome.package_number) > (installed, self.package_number)
     }
 
     /// Takes leaf and path keys from a newer welcome. The epochs of the window stay, so that what

@@ -69,13 +69,40 @@ impl<'a> PackageSet<'a> {
         domain: &DomainId,
         identity: &VerifyingKey,
     ) -> Result<Self, ObjectError> {
+        Self::verify_above(0, bytes, suite, domain, identity)
+    }
+
+    /// As [`PackageSet::verify`], but of the packages up to a number that are known no signature is
+    /// verified, unless it is the last of the set: whoever plays back what the member published
+    /// makes no work, and nobody else can make a set that passes.
+    ///
+    /// # Errors
+    /// As [`PackageSet::verify`].
+    pub fn verify_above(
+        known: u32,
+        bytes: &'a [u8],
+        suite: Suite,
+        domain: &DomainId,
+        identity: &VerifyingKey,
+    ) -> Result<Self, ObjectError> {
         if bytes.len() > MAX_PACKAGE_SET_LEN {
             return Err(ObjectError::TooLarge);
         }
         let Body { packages } = decode(bytes)?;
         // Cheap checks of all before the first signature.
         check(&packages, |bytes| unsigned(bytes, suite, domain, identity))?;
+        let numbers = packages
+            .iter()
+            .map(|bytes| unsigned(bytes, suite, domain, identity));
+        let newest = numbers
+            .last()
+            .transpose()?
+            .map_or(0, |newest| newest.number());
         for package in &packages {
+            let number = unsigned(package, suite, domain, identity)?.number();
+            if number <= known && number != newest {
+                continue;
+            }
             let object = Object::parse_as(package, suite, Kind::KeyPackage)?;
             let (_, extensions) = object.decode::<KeyPackage<'_>>()?;
             object.verify(identity, &extensions, &[])?;

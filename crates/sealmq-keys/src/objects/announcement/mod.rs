@@ -87,6 +87,18 @@ impl<'a> UnverifiedAnnouncement<'a> {
         &self.hash
     }
 
+    /// The hash that it names as that of the epoch before.
+    #[must_use]
+    pub const fn previous(&self) -> &Digest {
+        &self.head.previous
+    }
+
+    /// The epoch and the hash that it names as those of the last healing epoch before it.
+    #[must_use]
+    pub const fn healing(&self) -> (u64, Digest) {
+        (self.head.healing_epoch, self.head.healing)
+    }
+
     /// Everything that it claims.
     #[cfg(feature = "alloc")]
     pub(crate) const fn head(&self) -> &Head<'a> {

@@ -85,6 +85,7 @@ pub(crate) fn kept_key(kept: Input<'_>) -> KeptKey {
 fn installed(fields: &WelcomeFields, installed: Input<'_>) -> GroupState {
     let (generation, epoch) = (installed.number("generation"), installed.u64("epoch"));
     let mut fields = *fields;
+    fields.package_number = installed.number("package_number");
     (fields.generation, fields.epoch) = (generation, epoch);
     fields.previous = Digest([u8::from(epoch > 1); 32]);
     (fields.healing_epoch, fields.healing) = (0, Digest::ZERO);
@@ -98,7 +99,8 @@ pub(crate) fn state(
     kept: Option<&KeptKey>,
     key: impl FnMut(u32) -> NodeKey,
 ) -> GroupState {
-    let package = key_package_with("anybody", 1, |package| {
+    let number = fields.package_number;
+    let package = key_package_with("anybody", number, |package| {
         package.domain = fields.domain;
         package.kem = KEM_X25519;
     });
@@ -109,7 +111,6 @@ pub(crate) fn state(
     let fields = WelcomeFields {
         serial: 1,
         signer: 1,
-        package_number: 1,
         package: *verified.hash(),
         ..*fields
     };
@@ -123,7 +124,7 @@ pub(crate) fn state(
     let trusted = altered(&authority(1), |authority| authority.domain = fields.domain);
     assert_eq!(trusted.domain(), fields.domain);
     let welcome = VerifiedWelcome::verify(sealed.unwrap().0, &trusted).unwrap();
-    let pair = KemKeyPair::derive(&package_seed("anybody", 1)).into();
+    let pair = KemKeyPair::derive(&package_seed("anybody", number)).into();
     GroupState::install(welcome.open(&pair).unwrap())
 }
 

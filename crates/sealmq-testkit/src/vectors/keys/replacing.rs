@@ -134,8 +134,8 @@ fn refused(group: &Group, file: &mut VectorFile) {
     }
     let stolen = of_old(Welcome::new(group, 23, 5, 2), 1);
     stories! { Follower::of(group, READER, 1), [.under(1).attacks(&["B5", "A15"]).through(1..=4)] => file:
-        "welcome-again": "Serial, generation and epoch of the installed one."
-            => .not_installed(&welcome(1, 1), "too_old");
+        "welcome-again": "Serial, generation, epoch and package of the installed one."
+            => .not_installed(&of_old(Welcome::new(group, 23, 1, 1), 1), "too_old");
         "welcome-older-generation": "An older generation, whatever the epoch."
             => .not_installed(&welcome(5, 0), "too_old");
         "welcome-below-base": "A newer generation, for an epoch that has left the window."

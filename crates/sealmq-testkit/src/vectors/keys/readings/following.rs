@@ -83,8 +83,12 @@ fn orders(ordinary: &Group, recovered: &Group, file: &mut VectorFile) {
         (f.generation, f.previous) = (2, digest("another predecessor"));
     });
     stories! { |id, comment, group, epoch| Follower::new(group, READER, epoch, id, comment) => file:
-        "welcome-same": "Serial, generation and epoch of the installed one, to another package.",
-            ordinary, 1 => .attacks(&["B5"]).not_installed(&Welcome::new(ordinary, 23, 1, 2), "too_old");
+        "welcome-same": "Serial, generation, epoch and package of the installed one.",
+            ordinary, 1 => .attacks(&["B5"]).not_installed(&Welcome::new(ordinary, 23, 1, 1), "too_old");
+        "welcome-same-epoch": "Serial, generation and epoch of the installed one, to a later package; then to one between.",
+            ordinary, 1 => .attacks(&["B5"]).through(1..=2)
+            .moved(&Welcome::new(ordinary, 23, 1, 3)).known(2)
+            .not_installed(&Welcome::new(ordinary, 23, 1, 2), "too_old");
         "welcome-serial-alone": "Generation and epoch of the installed one, under a higher serial.",
             recovered, 5 => .attacks(&["A15"]).under(1).now_under(&authority(2))
             .moved(&Welcome::new(recovered, 23, 5, 2)).ok(5);

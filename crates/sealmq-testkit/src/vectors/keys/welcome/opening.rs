@@ -37,7 +37,7 @@ pub(crate) fn opens(
     let path = path_nodes(fields.depth, fields.leaf).zip(text.chunks(32));
     let path = path.map(|(node, key)| object! { node: node, key: Json::hex(key) });
     case.intermediate(object! {
-        secret_key: hpke::private_key_of(kem, &package_seed(NAME, 1)),
+        secret_key: hpke::private_key_of(kem, &package_seed(NAME, fields.package_number)),
         info: Json::hex(welcome_info(fields)),
         aad: Json::hex(aad),
         plaintext: Json::hex(text),
@@ -79,27 +79,44 @@ fn installed(group: &Group, package: &[u8], file: &mut VectorFile) {
         let case = OPEN.case(id, comment, input).attacks(&["A1", "A20"]);
         opens(case, KemId::X25519, &fields, &aad, &text)
     };
-    let after = |generation: u8, epoch: u8| {
-        let installed = object! { generation: generation, epoch: epoch };
-        input(&right, package, 1).with("installed", installed)
+    let third = key_package(NAME, 3);
+    let again = group.welcome(7, NAME, 17, &third);
+    let after = |generation: u8, epoch: u8, package_number: u32| {
+        let installed =
+            object! { generation: generation, epoch: epoch, package_number: package_number };
+        input(&again, &third, 3).with("installed", installed)
+    };
+    let repeated = |id: &str, comment: &str, leaf: u32, input: Json| {
+        let fields = group.welcome_fields(7, leaf, group.next_epoch(), &third);
+        let (aad, text) = (
+            welcome_aad(Suite::One, &fields),
+            group.welcome_text(&fields),
+        );
+        let case = OPEN.case(id, comment, input).attacks(&["A1", "A20"]);
+        opens(case, KemId::X25519, &fields, &aad, &text)
     };
     table! { good => file:
         "reader": "A reader's welcome.", 17, input(&right, package, 1) => valid;
         "publisher": "A publish-only member's welcome: the path ends in node 3.",
             31, input(&group.welcome(7, NAME, 31, package), package, 1) => valid;
-        "newer-epoch": "An older welcome is installed.", 17, after(1, 5) => valid;
-        "newer-generation": "An older welcome is installed.", 17, after(0, 9) => valid;
+    }
+    table! { repeated => file:
+        "newer-epoch": "An older welcome is installed.", 17, after(1, 5, 9) => valid;
+        "newer-generation": "An older welcome is installed.", 17, after(0, 9, 9) => valid;
+        "newer-package": "One for the same epoch, to an older package, is installed.",
+            17, after(1, 6, 2) => valid;
     }
     let second = key_package(NAME, 2);
     let renumbered = key_package_with(NAME, 1, |p| p.issued_at += 1);
     let case = |id: &str, comment: &str, input: Json| OPEN.case(id, comment, input);
     table! { case => file:
-        "installed-same": "Generation and epoch are not above the installed ones.",
-            after(1, 6) => "too_old" ["B5"];
+        "installed-same": "It is the installed one.", after(1, 6, 3) => "too_old" ["B5"];
+        "installed-older-package": "The installed one is for the same epoch, to a later package.",
+            after(1, 6, 4) => "too_old" ["B5"];
         "installed-older-epoch": "Generation and epoch are not above the installed ones.",
-            after(1, 7) => "too_old" ["B5"];
+            after(1, 7, 1) => "too_old" ["B5"];
         "installed-older-generation": "Generation and epoch are not above the installed ones.",
-            after(2, 1) => "too_old" ["B5"];
+            after(2, 1, 1) => "too_old" ["B5"];
         "other-member": "The welcome of member 8.",
             input(&group.welcome(8, NAME, 17, package), package, 1) => "recipient" ["C6"];
         "other-package": "Sealed to another package than the unused one.",
