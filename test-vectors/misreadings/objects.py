@@ -14,7 +14,7 @@ def size(kind, limit, text):
 
 MISREADINGS = [
     *size("delegation", 8192, "8 KiB"), *size("credential", 8192, "8 KiB"), *size("welcome", 4096, "4 KiB"), *size("announcement", 65536, "64 KiB"),
-    *size("refused_list", 65536, "64 KiB"), *size("heartbeat", 1024, "1 KiB"), *size("nonce_answer", 1024, "1 KiB"), *size("confirmation", 8192, "8 KiB"),
+    *size("refused_list", 65536, "64 KiB"), *size("heartbeat", 1024, "1 KiB"), *size("nonce_answer", 1024, "1 KiB"), *size("nonce", 256, "256 B"), *size("confirmation", 8192, "8 KiB"),
     *size("join_refusal", 1024, "1 KiB"),
     M("extension-critical-ignored", "keys.md §1", "an unknown critical extension refuses the object", "is ignored like any other", "objects", '    require(not any(number & 0x8000 for number in ids), "unsupported", "a critical extension")\n', ""),
     M("extension-critical-bit-14", "keys.md §1", "bit 15 is critical", "bit 14, counted from 1", "objects", "number & 0x8000", "number & 0x4000"),
@@ -144,6 +144,12 @@ MISREADINGS = [
     M("heartbeat-log-head-zeros", "keys.md §8", "and only then", "zeros, too", "objects", 'require((f["log_size"] == 0) == (f["log_head"] == NOBODY), "field", "log_head")', 'require(f["log_size"] > 0 or f["log_head"] == NOBODY, "field", "log_head")'),
     M("heartbeat-log-size-0", "keys.md §8", "zeros if log_size is 0", "any head then", "objects", 'require((f["log_size"] == 0) == (f["log_head"] == NOBODY), "field", "log_head")', 'require(f["log_size"] == 0 or f["log_head"] != NOBODY, "field", "log_head")'),
     M("heartbeat-group", "keys.md §8", "of this group", "the announcement's hash is enough", "objects", 'require(group is None or f["group"] == group, "group")', 'require(group is None or expected in ("heartbeat", "nonce_answer") or f["group"] == group, "group")'),
+    M("nonce-unsigned", "keys.md §8", "signed by the member's identity key", "whoever asks is answered", "objects", '''        require(group is None or f["group"] == group, "group", "of another group")
+        if identity:
+            obj.require_signed(identity)''', '''        require(group is None or f["group"] == group, "group", "of another group")'''),
+    M("nonce-group", "keys.md §8", "member and group of the topic", "the member is enough", "objects", '        require(group is None or f["group"] == group, "group", "of another group")\n', ""),
+    M("nonce-number-0", "keys.md §8", "number from 1", "any", "objects", 'require(f["number"] != 0, "field", "nonces are numbered from 1")', "pass"),
+    M("nonce-member", "keys.md §8", "member and group of the topic", "the group is enough", "objects", 'require(member is None or f["member"] == member, "field", "another member asks")', "pass"),
     M("answer-member", "keys.md §8", "nonce, member and group are right", "the nonce is enough", "objects", 'require(member is None or f["member"] == member, "recipient")', 'require(member is None or expected == "nonce_answer" or f["member"] == member, "recipient")'),
     M("answer-nonce", "keys.md §8", "nonce, member and group are right", "the topic is the member's", "objects", 'require(nonce is None or f["nonce"] == nonce, "nonce", "another nonce")', "pass"),
     M("answer-member-number", "keys.md §1", "1 to 2^28 − 1 in every object", "not here", "objects", '    require(_is_member(f["member"]), "field", "member number")\n\n\ndef _confirmation', "\n\ndef _confirmation"),

@@ -4,7 +4,7 @@ import base64
 
 from . import audit, envelope, files, hpke, joining, kept, objects, tree, wire
 from .wire import Refused
-from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, confirmation, continuation, credential,
+from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, asked, audit_log, bytes_of, confirmation, continuation, credential,
                     delegation, enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set,
                     reader_input, refused_list, seal_input, state_input, successor, will_input)
 
@@ -124,6 +124,7 @@ def live_objects(h, welcome, state):
     request = bytes_of("request")
     return [("heartbeat", heartbeat(h, 1, NOW, log=(3, bytes_of("log"))), {"authority": "@live", "group": GROUP, "now": NOW, "skew": 0}),
             ("nonce_answer", nonce_answer(h, 1, 7, nonce), {"authority": "@live", "group": GROUP, "member": 7, "nonce": nonce}),
+            ("nonce", asked("sensor", 7, 9, nonce), {"domain": DOMAIN, "member": 7, "group": GROUP, "identity": identity_key}),
             ("confirmation", confirmation("sensor", 7, 1, 1, proof), {"domain": DOMAIN, "member": 7, "identity": identity_key, "proves": proves}),
             ("join_refusal", join_refusal(request, 2), {"authority": "@authority", "request": request})]
 

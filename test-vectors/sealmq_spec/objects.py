@@ -12,11 +12,11 @@ KEM = {1: (0x0020, 32, 32), 2: (0x647A, 1216, 1120)}                      # suit
 ISSUE, GROUPS, HEARTBEAT = 1, 2, 4
 ROLES = {"credential": ISSUE, "join_refusal": ISSUE, "heartbeat": HEARTBEAT, "nonce_answer": HEARTBEAT}  # the others: GROUPS
 KINDS = {"delegation": 1, "credential": 2, "key_package": 3, "welcome": 4, "announcement": 5, "refused_list": 6,
-         "heartbeat": 7, "nonce_answer": 8, "enrolment_request": 9, "confirmation": 11, "join_refusal": 12, "kept_keys": 13}
+         "heartbeat": 7, "nonce_answer": 8, "enrolment_request": 9, "confirmation": 11, "join_refusal": 12, "kept_keys": 13, "nonce": 14}
 LABELS = {kind: "sealmq/1 " + kind.replace("_", " ") for kind in KINDS}
 MAX_SIZE = {"delegation": 8192, "credential": 8192, "welcome": 4096, "announcement": 65536, "refused_list": 65536,
-            "heartbeat": 1024, "nonce_answer": 1024, "confirmation": 8192, "join_refusal": 1024, "kept_keys": 8192}
-SIZE_FIRST = {"heartbeat", "nonce_answer", "confirmation", "join_refusal"}
+            "heartbeat": 1024, "nonce_answer": 1024, "confirmation": 8192, "join_refusal": 1024, "kept_keys": 8192, "nonce": 256}
+SIZE_FIRST = {"heartbeat", "nonce_answer", "nonce", "confirmation", "join_refusal"}
 MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384
 MAX_NUMBER = 2**28 - 1
 REMOVED = 0xFFFFFFFF
@@ -199,6 +199,10 @@ def _nonce_answer(c, _):
     }
 
 
+def _nonce(c, _):
+    return {"domain": c.take(16), "member": c.u32(), "number": c.u64(), "group": c.take(16), "nonce": c.take(16)}
+
+
 def _confirmation(c, _):
     return {
         "domain": c.take(16), "member": c.u32(),
@@ -216,7 +220,7 @@ def _join_refusal(c, _):
 
 
 DECODERS = {
-    "heartbeat": _heartbeat, "nonce_answer": _nonce_answer, "confirmation": _confirmation, "join_refusal": _join_refusal,
+    "heartbeat": _heartbeat, "nonce": _nonce, "nonce_answer": _nonce_answer, "confirmation": _confirmation, "join_refusal": _join_refusal,
     "kept_keys": _kept_keys, "delegation": _delegation, "credential": _credential, "key_package": _key_package, "enrolment_request": _enrolment_request,
     "welcome": _welcome, "announcement": _announcement, "refused_list": _refused_list,
 }
@@ -388,6 +392,11 @@ def _heartbeat_rules(f):
     require((f["log_size"] == 0) == (f["log_head"] == NOBODY), "field", "log_head")
 
 
+def _nonce_rules(f):
+    require(_is_member(f["member"]), "field", "the member that asks")
+    require(f["number"] != 0, "field", "nonces are numbered from 1")
+
+
 def _nonce_answer_rules(f):
     _renewal_rules(f)
     require(_is_member(f["member"]), "field", "member number")
@@ -413,7 +422,7 @@ def _join_refusal_rules(f):
 
 
 RULES = {
-    "heartbeat": _heartbeat_rules, "nonce_answer": _nonce_answer_rules, "confirmation": _confirmation_rules, "join_refusal": _join_refusal_rules, "kept_keys": _kept_keys_rules,
+    "heartbeat": _heartbeat_rules, "nonce": _nonce_rules, "nonce_answer": _nonce_answer_rules, "confirmation": _confirmation_rules, "join_refusal": _join_refusal_rules, "kept_keys": _kept_keys_rules,
     "delegation": _delegation_rules, "credential": _credential_rules, "key_package": _key_package_rules,
     "enrolment_request": _enrolment_request_rules, "welcome": _welcome_rules, "announcement": _announcement_rules,
     "refused_list": _refused_list_rules,
@@ -457,6 +466,11 @@ def check(expected, data, root_key=None, pinned=None, held=None, authority=None,
         obj.require_signed(f["key"])
         _check_packages(f, suite)
         require(not file or not any(f["token"]), "token", "a file with the grants of a token")
+    elif expected == "nonce":
+        require(member is None or f["member"] == member, "field", "another member asks")
+        require(group is None or f["group"] == group, "group", "of another group")
+        if identity:
+            obj.require_signed(identity)
     elif expected == "confirmation":
         require(member is None or f["member"] == member, "field", "of another member")
         if identity:

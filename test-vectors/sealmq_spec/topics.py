@@ -96,7 +96,7 @@ _FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome":
           "nonce": "g/G/n/M", "join": "join/F", "answer": "answer/F"}
 # bytes of the content (keys.md §9)
 AT_MOST = {"delegation": 8192, "credential": 8192, "welcome": 4096, "confirmation": 8192, "packages": 16384, "nonce_answer": 1024, "announcement": 65536,
-           "chunk": 8216, "refused_list": 65536, "kept_keys": 8192, "heartbeat": 1024, "nonce": 16, "join": 65536, "answer": 8192}
+           "chunk": 8216, "refused_list": 65536, "kept_keys": 8192, "heartbeat": 1024, "nonce": 256, "join": 65536, "answer": 8192}
 _LIMITS = {"member": 2**28, "epoch": 2**64, "chunk": 2**32}
 
 

@@ -258,6 +258,10 @@ def nonce_answer(announcement, epoch, member, nonce, lease=600):
     return encode("nonce_answer", LEAD_LIVE + GROUP + varint(member) + nonce + varint(epoch) + announcement + varint(lease), bytes_of("live"))
 
 
+def asked(name, member, number, nonce):
+    return encode("nonce", DOMAIN + varint(member) + varint(number) + GROUP + nonce, identity(name))
+
+
 def confirmation(name, member, epoch, package_number, proof):
     entry = GROUP + varint(1) + varint(epoch) + varint(package_number) + proof
     return encode("confirmation", DOMAIN + varint(member) + items([entry]), identity(name))

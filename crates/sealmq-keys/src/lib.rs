@@ -36,8 +36,8 @@ mod store;
 
 // Inside of the crate they go by their own names.
 use objects::{
-    announcement, chain, confirmation, cursor, heartbeat, key_package, nonce_answer, package_set,
-    signed, welcome,
+    announcement, chain, confirmation, cursor, heartbeat, key_package, nonce, nonce_answer,
+    package_set, signed, welcome,
 };
 #[cfg(feature = "alloc")]
 use objects::{armour, delegation, enrolment, join_refusal, join_request, refused, token};

@@ -13,7 +13,8 @@ use sealmq_core::{GroupId, MemberNumber};
 use crate::announcement::MAX_CHUNK_LEN;
 use crate::confirmation::MAX_CONFIRMATION_LEN;
 use crate::heartbeat::MAX_HEARTBEAT_LEN;
-use crate::nonce_answer::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN};
+use crate::nonce::MAX_NONCE_LEN;
+use crate::nonce_answer::MAX_NONCE_ANSWER_LEN;
 use crate::objects::fingerprint::Fingerprint;
 use crate::objects::kept_keys::MAX_KEPT_KEYS_LEN;
 use crate::package_set::MAX_PACKAGE_SET_LEN;
@@ -199,7 +200,7 @@ impl ReservedTopic {
             Self::Chunk(..) => MAX_CHUNK_LEN,
             Self::KeptKeys(_) => MAX_KEPT_KEYS_LEN,
             Self::Heartbeat(_) => MAX_HEARTBEAT_LEN,
-            Self::Nonce(..) => LEASE_NONCE_LEN,
+            Self::Nonce(..) => MAX_NONCE_LEN,
             Self::Announcement(..) | Self::RefusedList(_) | Self::Join(_) => 64 * 1024,
         }
     }
@@ -336,7 +337,7 @@ mod tests {
             (ReservedTopic::RefusedList(GROUP), "g/HEX/r", 65536),
             (ReservedTopic::KeptKeys(GROUP), "g/HEX/k", 8192),
             (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
-            (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 16),
+            (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 256),
             (ReservedTopic::Join(device), "join/HEX", 65536),
             (ReservedTopic::Answer(device), "answer/HEX", 8192),
         ] {

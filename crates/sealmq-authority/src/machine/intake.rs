@@ -3,24 +3,21 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
-use alloc::vec;
 
 use rand_core::TryCryptoRng;
+use sealmq_core::MemberNumber;
 use sealmq_core::crypto::VerifyingKey;
-use sealmq_core::object::{ObjectError, Role};
-use sealmq_core::{GroupId, MemberNumber};
+use sealmq_core::object::ObjectError;
 
 use super::limits::Bucket;
+use super::nonces::Nonces;
 use super::pace::Paces;
 use super::record::MemberRecord;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::Fingerprint;
-use sealmq_keys::objects::{LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields};
 
-/// Seconds between two nonce answers for one member and group (spec/keys.md §8).
-const NONCE_INTERVAL: u64 = 5;
 /// Seconds for which one sign of life of a member is enough.
 const ALIVE_INTERVAL: u64 = 60;
 /// Sets of packages that are taken of one member at once, and after how many seconds one more.
@@ -33,11 +30,9 @@ const SHOWN_TOPIC_LEN: usize = 200;
 pub(super) struct Intake {
     /// Decapsulations of join requests.
     pub(super) join_opens: Bucket,
-    nonce_answers: Bucket,
+    pub(super) nonces: Nonces,
     /// Sets of packages with something new in them.
     pub(super) sets: Paces<MemberNumber>,
-    /// When a nonce was last answered; entries older than the interval are dropped in time.
-    nonces: BTreeMap<(GroupId, MemberNumber), u64>,
     /// When a member last showed that it is there.
     alive: BTreeMap<MemberNumber, u64>,
     refused: u64,
@@ -47,9 +42,8 @@ impl Default for Intake {
     fn default() -> Self {
         Self {
             join_opens: Bucket::new(50, 10),
-            nonce_answers: Bucket::new(200, 100),
+            nonces: Nonces::default(),
             sets: Paces::new(SETS_AT_ONCE, SET_INTERVAL),
-            nonces: BTreeMap::new(),
             alive: BTreeMap::new(),
             refused: 0,
         }
@@ -116,7 +110,7 @@ impl Authority {
                 ReservedTopic::Confirm(member) => this.take_confirmation(member, payload, now)?,
                 ReservedTopic::Packages(member) => this.take_packages(member, payload, now)?,
                 ReservedTopic::Nonce(group, member) => {
-                    this.answer_nonce(group, member, payload, now)?
+                    this.take_nonce(group, member, payload, now)?
                 }
                 ReservedTopic::Join(device) => this.take_join(device, payload, now, drawn)?,
                 // What only the authority itself writes: for `Authority::observe`.
@@ -202,59 +196,5 @@ impl Authority {
             .chain(welcomes)
             .map(|topic| topic.name(&self.domain.prefix))
             .collect()
-    }
-
-    /// A lease for a member without a clock. It is not retained, and nothing of it is kept.
-    fn answer_nonce(
-        &mut self,
-        group: GroupId,
-        member: MemberNumber,
-        payload: &[u8],
-        now: u64,
-    ) -> Result<Plan, Refused> {
-        let nonce: [u8; LEASE_NONCE_LEN] = payload
-            .try_into()
-            .map_err(|_| Refused::Content("a nonce has 16 bytes"))?;
-        let (record, _) = self.writer(member)?;
-        let granted = record.grant(&group).and(self.groups.get(&group));
-        let granted = granted.ok_or(Refused::Content("not a member of this group"))?;
-        let valid = now <= granted.not_after && self.delegation.is_valid_at(now, 0);
-        if granted.policy.lease == 0 || !valid {
-            return Ok(Plan::default());
-        }
-        let last = self.intake.nonces.get(&(group, member));
-        if last.is_some_and(|last| last.abs_diff(now) < NONCE_INTERVAL) {
-            return Ok(Plan::default());
-        }
-        if !self.intake.nonce_answers.take(now) {
-            return Err(Refused::Content("too many nonces at once"));
-        }
-        let (signer, key) = self.signer(Role::Heartbeat)?;
-        let fields = NonceAnswerFields {
-            domain: self.domain.domain,
-            serial: self.delegation.serial(),
-            signer,
-            group,
-            member,
-            nonce,
-            epoch: granted.epoch,
-            announcement: granted.announcement,
-            lease: granted.policy.lease,
-        };
-        let mut buffer = vec![0; MAX_NONCE_ANSWER_LEN];
-        let (object, _) = fields
-            .sign(key, &mut buffer)
-            .map_err(AuthorityError::from)?;
-        let mut plan = Plan::default();
-        plan.publications.push(Publication {
-            topic: ReservedTopic::NonceAnswer(member, group).name(&self.domain.prefix),
-            payload: object.to_vec(),
-            retain: false,
-        });
-        // The bucket bounds how many are younger than the interval.
-        let nonces = &mut self.intake.nonces;
-        nonces.retain(|_, at| at.abs_diff(now) < NONCE_INTERVAL);
-        nonces.insert((group, member), now);
-        Ok(plan)
     }
 }

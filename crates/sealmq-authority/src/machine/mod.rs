@@ -24,6 +24,7 @@ mod limits;
 mod log;
 mod members;
 mod migrate;
+mod nonces;
 mod observe;
 mod pace;
 mod packages;

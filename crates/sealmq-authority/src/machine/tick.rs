@@ -59,6 +59,7 @@ impl Authority {
                 }
             }
         }
+        self.answer_nonces(now, plan)?;
         self.expire_joining(now, plan);
         self.repair_owed(now, plan);
         Ok(())
@@ -161,6 +162,8 @@ impl Authority {
         });
         let renewal = self.index.first_renewal().map(|(at, _)| at);
         let renewal = renewal.filter(|_| self.signer(Role::Issue).is_ok());
-        groups.chain(renewal).chain(self.owed_at()).min()
+        let nonces = self.intake.nonces.due_at();
+        let others = renewal.into_iter().chain(self.owed_at()).chain(nonces);
+        groups.chain(others).min()
     }
 }

@@ -1,13 +1,15 @@
 //! What the authority makes of what members write: confirmations, key packages, nonces.
 
+use std::collections::BTreeSet;
+
 use crate::common::desk::{Desk, NOW, YEAR, grants};
 use crate::common::device::Device;
 use sealmq_authority::{AuthorityError, AuthorityEvent, NewGroup};
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::{ConfirmationEntry, Policy, VerifiedNonceAnswer};
+use sealmq_keys::{Publication, ReservedTopic};
 
 const SUITES: [Suite; 2] = [Suite::One, Suite::Two];
 
@@ -215,7 +217,7 @@ fn a_sign_of_life_asks_for_what_may_be_lost() {
 }
 
 /// A group with a lease, one member of it and one that is not.
-fn leased() -> (Desk, GroupId, MemberNumber, MemberNumber) {
+fn leased() -> (Desk, GroupId, Device, MemberNumber, MemberNumber) {
     let mut desk = Desk::with_groups(Suite::One);
     let mut new = NewGroup::new("leased", ["leased/#"]);
     new.policy = Policy {
@@ -223,23 +225,16 @@ fn leased() -> (Desk, GroupId, MemberNumber, MemberNumber) {
         ..Policy::default()
     };
     desk.add_group(&new);
-    let (_, member) = enrol(&mut desk, 1, &["leased"]);
+    let (device, member) = enrol(&mut desk, 1, &["leased"]);
     let (_, stranger) = enrol(&mut desk, 2, &["plant"]);
     let id = group(&desk, "leased");
-    (desk, id, member, stranger)
+    (desk, id, device, member, stranger)
 }
 
 #[test]
 fn a_nonce_gets_a_lease_that_is_not_kept() {
-    let (mut desk, id, member, stranger) = leased();
-    let ask = |desk: &mut Desk, member, group, payload: &[u8], now| {
-        let topic = desk.name(ReservedTopic::Nonce(group, member));
-        let plan = desk.authority.handle(&topic, payload, now, &mut desk.rng);
-        let plan = plan.unwrap();
-        assert!(plan.changes.is_empty());
-        plan.publications
-    };
-    let answers = ask(&mut desk, member, id, &[7; 16], NOW);
+    let (mut desk, id, device, member, stranger) = leased();
+    let answers = ask(&mut desk, member, id, &device.nonce(member, id, 1), NOW);
     assert_eq!(answers.len(), 1);
     assert!(!answers[0].retain);
     let topic = desk.name(ReservedTopic::NonceAnswer(member, id));
@@ -247,26 +242,148 @@ fn a_nonce_gets_a_lease_that_is_not_kept() {
     let answer = VerifiedNonceAnswer::verify(&answers[0].payload, &desk.delegation()).unwrap();
     let fields = answer.fields();
     let current = desk.authority.groups().find(|g| g.id == id).unwrap();
-    assert_eq!((fields.nonce, fields.lease), ([7; 16], 600));
+    assert_eq!((fields.nonce, fields.lease), ([1; 16], 600));
     assert_eq!(
         (fields.epoch, fields.announcement),
         (current.epoch, current.announcement)
     );
 
-    // Each at most once in 5 s; members of the group only; 16 bytes only; no lease, no answer.
+    // Each at most once in 5 s; members of the group only; no lease, no answer.
     let plant = group(&desk, "plant");
-    assert!(ask(&mut desk, member, id, &[8; 16], NOW + 4).is_empty());
-    assert_eq!(ask(&mut desk, member, id, &[8; 16], NOW + 5).len(), 1);
-    assert!(ask(&mut desk, stranger, id, &[8; 16], NOW + 9).is_empty());
-    assert!(ask(&mut desk, stranger, plant, &[8; 16], NOW + 9).is_empty());
-    for size in [1, 15, 17, 5000] {
-        assert!(ask(&mut desk, member, id, &vec![1; size], NOW + 20).is_empty());
+    assert!(ask(&mut desk, member, id, &device.nonce(member, id, 2), NOW + 4).is_empty());
+    assert!(desk.authority.next_due().unwrap() <= NOW + 5);
+    assert_eq!(answered(&mut desk, NOW + 5), [[2; 16]]);
+    let other = Device::new(2, Suite::One, desk.authority.domain());
+    for of in [id, plant] {
+        assert!(
+            ask(
+                &mut desk,
+                stranger,
+                of,
+                &other.nonce(stranger, of, 3),
+                NOW + 9
+            )
+            .is_empty()
+        );
     }
+    for payload in [vec![1; 16], vec![1; 88], vec![1; 5000]] {
+        assert!(ask(&mut desk, member, id, &payload, NOW + 20).is_empty());
+    }
+    assert!(
+        ask(
+            &mut desk,
+            member,
+            plant,
+            &device.nonce(member, id, 9),
+            NOW + 20
+        )
+        .is_empty()
+    );
     let plan = desk.authority.remove(member, NOW, &mut desk.rng).unwrap();
     desk.commit(plan);
-    assert!(ask(&mut desk, member, id, &[8; 16], NOW + 30).is_empty());
-    let late = NOW + 2 * YEAR;
-    assert!(ask(&mut desk, stranger, id, &[8; 16], late).is_empty());
+    assert!(
+        ask(
+            &mut desk,
+            member,
+            id,
+            &device.nonce(member, id, 9),
+            NOW + 30
+        )
+        .is_empty()
+    );
+}
+
+/// Two, or a hundred, nonces a second by somebody else take nothing from the member: neither made
+/// up, nor another member's, nor what it had published itself.
+#[test]
+fn a_stranger_takes_no_answer_from_anybody() {
+    let (mut desk, id, device, member, stranger) = leased();
+    let insider = Device::new(2, Suite::One, desk.authority.domain());
+    let mut captured = Vec::new();
+    let mut answers = Vec::new();
+    for second in 0..3600_u64 {
+        let now = NOW + second;
+        for n in 0..100 {
+            let forged = match (second + n) % 4 {
+                0 => vec![second as u8; 16],
+                1 => {
+                    let mut forged = device.nonce(member, id, second + 1);
+                    *forged.last_mut().unwrap() ^= 1;
+                    forged
+                }
+                2 if n < 50 => insider.nonce(member, id, 1 << 40),
+                _ => captured
+                    .get(n as usize % captured.len().max(1))
+                    .cloned()
+                    .unwrap_or_default(),
+            };
+            if n < 2 || second % 600 == 0 {
+                answers.extend(ask(&mut desk, member, id, &forged, now));
+            }
+        }
+        if second % 10 == 3 {
+            let nonce = device.nonce(member, id, second);
+            answers.extend(ask(&mut desk, member, id, &nonce, now));
+            captured.push(nonce);
+        }
+        if second == 1800 {
+            // It remembers nothing of before: what was captured comes in order.
+            desk.reload();
+        }
+        answers.extend(given(&mut desk, now));
+    }
+    let numbers: BTreeSet<[u8; 16]> = answers.iter().map(|a| nonce_of(&desk, a)).collect();
+    let asked = (0..3600_u64).filter(|s| s % 10 == 3);
+    let missed = asked.filter(|s| !numbers.contains(&[*s as u8; 16])).count();
+    assert_eq!(missed, 0, "of 360");
+    assert!(answers.len() <= 360 + 3600 / 60, "{}", answers.len());
+    assert!(answers.iter().all(|answer| !answer.retain));
+    let _ = stranger;
+}
+
+fn ask(
+    desk: &mut Desk,
+    member: MemberNumber,
+    group: GroupId,
+    payload: &[u8],
+    now: u64,
+) -> Vec<Publication> {
+    let topic = desk.name(ReservedTopic::Nonce(group, member));
+    let plan = desk.authority.handle(&topic, payload, now, &mut desk.rng);
+    let plan = plan.unwrap();
+    assert!(plan.changes.is_empty());
+    plan.publications
+}
+
+/// The answers of one tick.
+fn given(desk: &mut Desk, now: u64) -> Vec<Publication> {
+    let plan = desk.authority.tick(now, &mut desk.rng).unwrap();
+    let prefix = desk.authority.prefix().to_owned();
+    let is_answer = |p: &&Publication| {
+        let topic = ReservedTopic::parse(&prefix, &p.topic);
+        matches!(topic, Some(ReservedTopic::NonceAnswer(..)))
+    };
+    let answers = plan
+        .publications
+        .iter()
+        .filter(is_answer)
+        .cloned()
+        .collect();
+    desk.commit(plan);
+    answers
+}
+
+fn nonce_of(desk: &Desk, answer: &Publication) -> [u8; 16] {
+    let answer = VerifiedNonceAnswer::verify(&answer.payload, &desk.delegation());
+    answer.unwrap().fields().nonce
+}
+
+fn answered(desk: &mut Desk, now: u64) -> Vec<[u8; 16]> {
+    let answers = given(desk, now);
+    answers
+        .iter()
+        .map(|answer| nonce_of(desk, answer))
+        .collect()
 }
 
 #[test]

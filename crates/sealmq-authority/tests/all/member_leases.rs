@@ -262,20 +262,28 @@ fn without_a_clock_only_an_answer_to_the_own_nonce_gives_a_lease() {
     let others = nonces(&mut net, other, 0);
     let for_other = answer(&mut net, &others[0]);
     assert!(!give(&mut net, device, &for_other));
+    let right = answer(&mut net, nonce);
     let moved = Publication {
-        topic: answer(&mut net, nonce).topic,
+        topic: right.topic.clone(),
         ..for_other
     };
     assert!(!give(&mut net, device, &moved));
-    let made_up = Publication {
-        payload: vec![7; 16],
-        ..nonce.clone()
-    };
-    let made_up = answer(&mut net, &made_up);
-    assert!(!give(&mut net, device, &made_up));
+    // The authority answers nothing that the device has not signed, and nothing twice.
+    for payload in [
+        vec![7; 16],
+        others[0].payload.clone(),
+        nonce.payload.clone(),
+    ] {
+        net.now += 6_000;
+        let now = net.now / 1000;
+        let topic = &nonce.topic;
+        let plan = net
+            .authority
+            .handle(topic, &payload, now, &mut TestRng::new(7));
+        assert!(net.withhold(plan.unwrap()).is_empty());
+    }
     assert!(seal(&mut net, device).is_err());
 
-    let right = answer(&mut net, nonce);
     assert!(give(&mut net, device, &right));
     assert_eq!(net.texts(device), ["x"]);
     assert!(!give(&mut net, device, &right), "each nonce serves once");

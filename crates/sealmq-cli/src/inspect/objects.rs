@@ -43,7 +43,7 @@ fn with_all<'a>(
 
 /// Describes an object, if the bytes are one.
 pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
-    let kinds: [(Kind, Describe); 12] = [
+    let kinds: [(Kind, Describe); 13] = [
         (Kind::Delegation, delegation),
         (Kind::Credential, credential),
         (Kind::KeyPackage, key_package),
@@ -55,6 +55,7 @@ pub(super) fn describe(bytes: &[u8]) -> Option<(String, Vec<Line>)> {
         (Kind::Confirmation, small::confirmation),
         (Kind::Heartbeat, small::heartbeat),
         (Kind::NonceAnswer, small::nonce_answer),
+        (Kind::Nonce, small::nonce),
         (Kind::JoinRefusal, small::join_refusal),
     ];
     let signed = kinds.into_iter().find_map(|(kind, describe)| {

@@ -2,7 +2,7 @@
 
 use sealmq_core::object::{Extensions, Kind, List, Object, decode, suite_of};
 use sealmq_keys::objects::{
-    Confirmation, HeartbeatFields, JoinRefusalReason, KeyPackage, NonceAnswerFields,
+    Confirmation, HeartbeatFields, JoinRefusalReason, KeyPackage, NonceAnswerFields, NonceFields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,19 @@ pub(super) fn heartbeat(body: &[u8], _: &[u8]) -> Option<Described> {
         signer(object.serial, object.signer),
     ];
     Some(("heartbeat: keeps an epoch in use", with(lines, &extensions)))
+}
+
+pub(super) fn nonce(body: &[u8], _: &[u8]) -> Option<Described> {
+    let (object, extensions): (NonceFields, Extensions<'_>) = decode(body).ok()?;
+    let lines = vec![
+        domain(object.domain),
+        ("group", object.group.to_string()),
+        ("member", object.member.to_string()),
+        ("number", object.number.to_string()),
+        ("nonce", hex::encode(object.nonce)),
+    ];
+    let what = "nonce: a member without a clock asks for a lease";
+    Some((what, with(lines, &extensions)))
 }
 
 pub(super) fn nonce_answer(body: &[u8], _: &[u8]) -> Option<Described> {

@@ -35,11 +35,13 @@ pub enum SignatureContext {
     JoinRefusal,
     /// Keys of kept epochs.
     KeptKeys,
+    /// The nonce of a device without a clock.
+    Nonce,
 }
 
 impl SignatureContext {
     /// Every context, for tests that check that no two share a label.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Message,
         Self::Delegation,
         Self::Credential,
@@ -53,6 +55,7 @@ impl SignatureContext {
         Self::Confirmation,
         Self::JoinRefusal,
         Self::KeptKeys,
+        Self::Nonce,
     ];
 
     /// The label as it stands in the spec.
@@ -72,6 +75,7 @@ impl SignatureContext {
             Self::Confirmation => b"sealmq/1 confirmation",
             Self::JoinRefusal => b"sealmq/1 join refusal",
             Self::KeptKeys => b"sealmq/1 kept keys",
+            Self::Nonce => b"sealmq/1 nonce",
         }
     }
 

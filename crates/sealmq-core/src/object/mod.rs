@@ -55,6 +55,8 @@ pub enum Kind {
     JoinRefusal = 12,
     /// Keys of kept epochs, for readers that came later.
     KeptKeys = 13,
+    /// What a member without a clock asks for a lease with.
+    Nonce = 14,
 }
 
 impl Kind {
@@ -72,6 +74,7 @@ impl Kind {
             Self::Confirmation => SignatureContext::Confirmation,
             Self::JoinRefusal => SignatureContext::JoinRefusal,
             Self::KeptKeys => SignatureContext::KeptKeys,
+            Self::Nonce => SignatureContext::Nonce,
         }
     }
 }

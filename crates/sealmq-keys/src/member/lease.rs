@@ -18,7 +18,8 @@ use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::group::{LeaseClaim, Renewal};
 use crate::heartbeat::VerifiedHeartbeat;
-use crate::nonce_answer::VerifiedNonceAnswer;
+use crate::nonce::{MAX_NONCE_LEN, NonceFields};
+use crate::nonce_answer::{LEASE_NONCE_LEN, VerifiedNonceAnswer};
 use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
@@ -262,6 +263,7 @@ impl Member {
             };
             self.device = hedged.next;
             self.session_number = number;
+            let payload = self.sign_nonce(id, number, nonce)?;
             let changes = self.put_device()?;
             if let Some(group) = self.groups.get_mut(&id) {
                 let leases = &mut group.leases;
@@ -274,10 +276,31 @@ impl Member {
             actions.push(Action::Commit(changes));
             actions.push(Action::Publish(Publication {
                 topic: ReservedTopic::Nonce(id, self.own.member).name(&self.prefix),
-                payload: nonce.to_vec(),
+                payload,
                 retain: false,
             }));
         }
         Ok(())
+    }
+
+    /// The nonce as it travels: signed, so that nobody else uses up the member's answers.
+    fn sign_nonce(
+        &self,
+        group: GroupId,
+        number: u64,
+        nonce: [u8; LEASE_NONCE_LEN],
+    ) -> Result<Vec<u8>, super::MemberError> {
+        let fields = NonceFields {
+            domain: self.domain(),
+            member: self.own.member,
+            number,
+            group,
+            nonce,
+        };
+        let mut out = [0; MAX_NONCE_LEN];
+        let signer = self.signer().map_err(super::MemberError::Object)?;
+        let signed = fields.sign(signer, &mut out);
+        let (object, _) = signed.map_err(super::MemberError::Object)?;
+        Ok(object.to_vec())
     }
 }

@@ -303,7 +303,7 @@ impl Member {
     }
 
     /// What the member signs with.
-    fn signer(&self) -> Result<Signer<'_>, ObjectError> {
+    pub(super) fn signer(&self) -> Result<Signer<'_>, ObjectError> {
         Signer::with_encoded(&self.identity, &self.options.extensions)
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod join_refusal;
 pub(crate) mod kept_keys;
 pub(crate) mod key_package;
+pub(crate) mod nonce;
 pub(crate) mod nonce_answer;
 pub(crate) mod package_set;
 pub(crate) mod refused;
@@ -52,6 +53,7 @@ pub use kept_keys::{KeptKeys, KeptKeysFields, MAX_KEPT, MAX_KEPT_KEYS_LEN};
 pub use key_package::{
     KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN, VerifiedKeyPackage,
 };
+pub use nonce::{MAX_NONCE_LEN, NonceFields, UnverifiedNonce};
 pub use nonce_answer::{
     LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
 };

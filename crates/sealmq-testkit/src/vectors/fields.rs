@@ -7,7 +7,8 @@ use sealmq_core::object::decode_prefix;
 use sealmq_core::{Credential, DomainId, GroupId};
 use sealmq_keys::{
     Announcement, Confirmation, Delegation, EnrolmentRequest, Head, HeartbeatFields,
-    KeptKeysFields, KeyPackage, NonceAnswerFields, Policy, VerifiedDelegation, WelcomeFields,
+    KeptKeysFields, KeyPackage, NonceAnswerFields, NonceFields, Policy, VerifiedDelegation,
+    WelcomeFields,
 };
 
 use super::json::{Json, object};
@@ -121,6 +122,12 @@ pub(crate) fn heartbeat(f: &HeartbeatFields) -> Json {
     }
 }
 
+pub(crate) fn nonce(f: &NonceFields) -> Json {
+    object! {
+        domain: f.domain.0, member: f.member.0, number: f.number, group: f.group.0, nonce: f.nonce,
+    }
+}
+
 pub(crate) fn nonce_answer(f: &NonceAnswerFields) -> Json {
     object! {
         domain: f.domain.0, serial: f.serial, signer: f.signer, group: f.group.0, member: f.member.0,
@@ -195,6 +202,7 @@ pub(crate) fn extensions(bytes: &[u8]) -> Json {
         9 => behind::<EnrolmentRequest<'_>>(body),
         11 => behind::<Confirmation<'_>>(body),
         13 => behind::<KeptKeysBody<'_>>(body),
+        14 => behind::<NonceFields>(body),
         _ => behind::<RefusalBody>(body),
     };
     let list = list

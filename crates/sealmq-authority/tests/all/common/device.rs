@@ -4,10 +4,10 @@
 use sealmq_core::crypto::{IdentityKey, RecipientKeyPair, Secret};
 use sealmq_core::object::{Kind, List, encode, kem_of, sign_object_as};
 use sealmq_core::wire::Suite;
-use sealmq_core::{DomainId, MemberNumber};
+use sealmq_core::{DomainId, GroupId, MemberNumber};
 use sealmq_keys::objects::{
-    Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage, Token,
-    VerifiedDelegation, VerifiedWelcome,
+    Confirmation, ConfirmationEntry, EnrolmentRequest, Fingerprint, JoinRequest, KeyPackage,
+    NonceFields, Token, VerifiedDelegation, VerifiedWelcome,
 };
 
 pub struct Device {
@@ -154,6 +154,19 @@ impl Device {
             package_number: fields.package_number,
             proof: *opened.proof(),
         }
+    }
+
+    /// A nonce object whose nonce repeats the last byte of its number.
+    pub fn nonce(&self, member: MemberNumber, group: GroupId, number: u64) -> Vec<u8> {
+        let fields = NonceFields {
+            domain: self.domain,
+            member,
+            number: number.max(1),
+            group,
+            nonce: [number as u8; 16],
+        };
+        let mut out = [0; 256];
+        fields.sign(&self.identity, &mut out).unwrap().0.to_vec()
     }
 
     pub fn confirmation(&self, member: MemberNumber, entries: &[ConfirmationEntry]) -> Vec<u8> {

@@ -5,12 +5,12 @@ use sealmq_core::object::{Object, ObjectError, decode};
 use sealmq_core::{Credential, VerifiedCredential};
 use sealmq_keys::tree::NodeKey;
 use sealmq_keys::{
-    Announcement, Delegation, EnrolmentRequest, KeptKeys, KeyPackage, RefusedList,
+    Announcement, Delegation, EnrolmentRequest, KeptKeys, KeyPackage, RefusedList, UnverifiedNonce,
     VerifiedConfirmation, VerifiedDelegation, VerifiedEnrolment, VerifiedHeartbeat,
     VerifiedJoinRefusal, VerifiedKeyPackage, VerifiedNonceAnswer, VerifiedWelcome,
 };
 
-use super::{Checked, Input, broken, require};
+use super::{Checked, Input, No, broken, require};
 use crate::vectors::fields;
 use crate::vectors::prelude::*;
 
@@ -24,6 +24,7 @@ pub(crate) fn object(input: Input<'_>) -> Checked {
         "announcement" => announcement,
         "refused_list" => refused_list,
         "heartbeat" => heartbeat,
+        "nonce" => nonce,
         "nonce_answer" => nonce_answer,
         "confirmation" => confirmation,
         "join_refusal" => join_refusal,
@@ -192,6 +193,21 @@ fn heartbeat(bytes: &[u8], context: Input<'_>) -> Checked {
     same_group(context, fields.group)?;
     not_before(context, fields.issued_at)?;
     stated(bytes, verified.hash(), fields::heartbeat(fields))
+}
+
+fn nonce(bytes: &[u8], context: Input<'_>) -> Checked {
+    let (identity, domain) = (context.key("identity"), context.domain("domain"));
+    let (member, group) = (
+        MemberNumber(context.number("member")),
+        context.group("group"),
+    );
+    let fields = UnverifiedNonce::decode(bytes, &domain, member, &group);
+    let fields = fields.map_err(|error| match error {
+        ObjectError::Field("group") => No::from("group"),
+        error => error.into(),
+    })?;
+    let fields = fields.verify(&identity)?;
+    stated(bytes, &hash(bytes), fields::nonce(&fields))
 }
 
 fn nonce_answer(bytes: &[u8], context: Input<'_>) -> Checked {

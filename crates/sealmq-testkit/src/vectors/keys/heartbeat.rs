@@ -1,7 +1,7 @@
 //! Kind `object`: heartbeats and nonce answers (spec/keys.md §8).
 
 use sealmq_core::crypto::IdentityKey;
-use sealmq_keys::{HeartbeatFields, NonceAnswerFields};
+use sealmq_keys::{HeartbeatFields, NonceAnswerFields, NonceFields};
 
 use super::objects::Plan;
 use crate::vectors::prelude::*;
@@ -38,6 +38,44 @@ pub(crate) fn nonce_answer(change: impl FnOnce(&mut NonceAnswerFields)) -> Vec<u
     answer_by(&heart(), change)
 }
 
+/// What sensor-7 asks with.
+pub(crate) fn asked(change: impl FnOnce(&mut NonceFields)) -> Vec<u8> {
+    asked_by(&identity("sensor-7"), change)
+}
+
+fn asked_by(signer: &IdentityKey, change: impl FnOnce(&mut NonceFields)) -> Vec<u8> {
+    let mut fields = NonceFields {
+        domain: domain(),
+        member: MemberNumber(7),
+        number: 9,
+        group: plant(),
+        nonce: nonce(),
+    };
+    change(&mut fields);
+    sign(Kind::Nonce, &fields_body(&fields), signer)
+}
+
+pub(crate) fn asked_context() -> Json {
+    object! { domain: domain().0, member: 7_u8, identity: public("sensor-7"), group: plant().0 }
+}
+
+fn questions(file: &mut VectorFile) {
+    let with = |id: &str, comment, change: fn(&mut NonceFields)| {
+        Plan::new("nonce", id, comment, asked(change), asked_context()).attacks(&["A30", "F11"])
+    };
+    table! { with => file:
+        "number-1": "The first one.", |f| f.number = 1 => valid;
+        "number-0": "Numbers begin with 1.", |f| f.number = 0 => "field";
+        "other-member": "It names another member than the topic.", |f| f.member = MemberNumber(8) => "field";
+        "other-group": "It names another group than the topic.", |f| f.group = office() => "group";
+        "domain": "Of another domain.", |f| f.domain = DomainId([1; 16]) => "domain";
+    }
+    table! { Plan::of("nonce", asked_context()), [.attacks(&["F11"])] => file:
+        "insider": "Another member asks for this one.", asked_by(&identity("insider-8"), |_| {}) => "signature";
+        "bare": "The nonce alone.", nonce().to_vec() => "form";
+    }
+}
+
 fn answer_by(signer: &IdentityKey, change: impl FnOnce(&mut NonceAnswerFields)) -> Vec<u8> {
     let mut fields = NonceAnswerFields {
         domain: domain(),
@@ -67,6 +105,7 @@ pub(crate) fn answer_context() -> Json {
 pub(crate) fn vectors(file: &mut VectorFile) {
     heartbeats(file);
     answers(file);
+    questions(file);
 }
 
 fn heartbeats(file: &mut VectorFile) {

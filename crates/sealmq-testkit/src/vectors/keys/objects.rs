@@ -3,7 +3,9 @@
 use sealmq_keys::{Announcement, EnrolmentRequest};
 
 use super::confirmation::{confirmation, confirmation_context, group_entries, join_refusal};
-use super::heartbeat::{answer_context, heartbeat, heartbeat_context, nonce_answer};
+use super::heartbeat::{
+    answer_context, asked, asked_context, heartbeat, heartbeat_context, nonce_answer,
+};
 use crate::vectors::fields;
 use crate::vectors::group::Group;
 use crate::vectors::prelude::*;
@@ -35,7 +37,7 @@ impl<'a> Plan<'a> {
             "credential" | "key_package" | "enrolment_request" => "keys.md §4",
             "announcement" => "keys.md §5",
             "welcome" => "keys.md §6",
-            "heartbeat" | "nonce_answer" => "keys.md §8",
+            "heartbeat" | "nonce" | "nonce_answer" => "keys.md §8",
             "confirmation" => "keys.md §4",
             "join_refusal" => "keys.md §12",
             _ => "keys.md §7",
@@ -135,6 +137,7 @@ fn fields_of(expected: &str, object: &[u8]) -> Json {
         }
         "announcement" => fields::announcement(&verified(object)),
         "heartbeat" => fields::heartbeat(&decoded(object, Kind::Heartbeat)),
+        "nonce" => fields::nonce(&decoded(object, Kind::Nonce)),
         "nonce_answer" => fields::nonce_answer(&decoded(object, Kind::NonceAnswer)),
         "confirmation" => fields::confirmation(&decoded(object, Kind::Confirmation)),
         "join_refusal" => fields::join_refusal(&decoded(object, Kind::JoinRefusal)),
@@ -231,6 +234,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Vec<u8>, Json)> {
             under_authority().with("group", plant().0);
         "heartbeat": heartbeat(|_| {}), heartbeat_context();
         "nonce_answer": nonce_answer(|_| {}), answer_context();
+        "nonce": asked(|_| {}), asked_context();
         "confirmation": confirmation(&group_entries(), |_| {}), confirmation_context();
         "join_refusal": join_refusal(|_| {}),
             under_authority().with("request", digest("request of sensor-7"));
@@ -316,6 +320,7 @@ pub(crate) fn signer_of(expected: &str) -> (Kind, sealmq_core::crypto::IdentityK
         "announcement" => (Kind::Announcement, controller(1)),
         "heartbeat" => (Kind::Heartbeat, heart()),
         "nonce_answer" => (Kind::NonceAnswer, heart()),
+        "nonce" => (Kind::Nonce, identity("sensor-7")),
         "confirmation" => (Kind::Confirmation, identity("sensor-7")),
         "join_refusal" => (Kind::JoinRefusal, issuer(1)),
         "kept_keys" => (Kind::KeptKeys, controller(1)),

@@ -54,7 +54,7 @@ const fn at_most(topic: &ReservedTopic) -> u32 {
         | ReservedTopic::Answer(_) => 8192,
         ReservedTopic::Welcome(..) => 4096,
         ReservedTopic::NonceAnswer(..) | ReservedTopic::Heartbeat(_) => 1024,
-        ReservedTopic::Nonce(..) => 16,
+        ReservedTopic::Nonce(..) => 256,
     }
 }
 

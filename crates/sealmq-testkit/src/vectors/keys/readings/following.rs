@@ -89,9 +89,9 @@ fn orders(ordinary: &Group, recovered: &Group, file: &mut VectorFile) {
             ordinary, 1 => .attacks(&["B5"]).through(1..=2)
             .moved(&Welcome::new(ordinary, 23, 1, 3)).known(2)
             .not_installed(&Welcome::new(ordinary, 23, 1, 2), "too_old");
-        "welcome-serial-alone": "Generation and epoch of the installed one, under a higher serial.",
+        "welcome-serial-alone": "Generation, epoch and package of the installed one, under a higher serial.",
             recovered, 5 => .attacks(&["A15"]).under(1).now_under(&authority(2))
-            .moved(&Welcome::new(recovered, 23, 5, 2)).ok(5);
+            .moved(&Welcome::new(recovered, 23, 5, 1)).ok(5);
         "welcome-fork-installed": "It contradicts a welcome of the same serial, after which nothing was followed.",
             recovered, 1 => .attacks(&["A15"]).under(1).ok(1).ok(2)
             .ok_draft(&forged(recovered, 1, 6, Some(digest("before the thief")))).now_under(&authority(2))

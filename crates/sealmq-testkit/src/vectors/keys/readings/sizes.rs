@@ -14,6 +14,7 @@ fn limit(expected: &str) -> Option<(Kind, usize, IdentityKey)> {
         "announcement" => (Kind::Announcement, 65_536, controller(1)),
         "refused_list" => (Kind::RefusedList, 65_536, controller(1)),
         "heartbeat" => (Kind::Heartbeat, 1024, heart()),
+        "nonce" => (Kind::Nonce, 256, identity("sensor-7")),
         "nonce_answer" => (Kind::NonceAnswer, 1024, heart()),
         "confirmation" => (Kind::Confirmation, 8192, identity("sensor-7")),
         "join_refusal" => (Kind::JoinRefusal, 1024, issuer(1)),
