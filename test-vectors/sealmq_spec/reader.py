@@ -23,11 +23,13 @@ def order(credential):
 
 
 class SenderState:
-    """Replay state of one sender in one group. It belongs to one credential: `order` is (delegation's serial, credential_serial)."""
+    """Replay state of one sender in one group. It belongs to one credential: `order` is (delegation's serial, credential_serial). `older` is that of one
+    credential below it, for what was under way when the credential was renewed."""
 
     def __init__(self, order, floor=0):
         self.order, self.floor = order, floor
         self.sessions = {}       # enc → Session
+        self.older = None
 
 
 class Keys:
@@ -55,6 +57,7 @@ class Reader:
         self.keys = {keys.h[:8]: keys for keys in there}
         known = [objects.check("credential", data, authority=authority) for data in credentials]
         self.credentials = {credential.fields["member"]: credential for credential in known}
+        self.before = {}         # the credential that was known before that one
         self.number, self.own_messages, self.capacity = number, own_messages, sessions
         self.lowest_serial = None if refused is None else {entry["member"]: entry["lowest_serial"] for entry in refused}
         self.states = {}
@@ -84,12 +87,14 @@ class Reader:
         # 6 sender
         known, credential = self._of_state(m) if is_state(m) else [self._of_event(m)] * 2
         require(self.lowest_serial is not None, "UnknownList")
-        state = None if is_state(m) else self._state(credential)
-        if state:
-            self._require_made_under(credential, m)
-            require(order(credential) >= state.order, "Revoked", "below the credential of the replay state")
+        state = None
+        if not is_state(m):
+            credential = self._made_under(credential, m)
+            state = self._state(known, credential)
         self._require_not_refused(credential, known)
         self._require_valid(known, now_ms)
+        if state:
+            self._require_valid(credential, now_ms)
         self._require_granted(topic, credential, known)
         # 7 freshness
         self._require_fresh(m, retained, now_ms)
@@ -99,10 +104,12 @@ class Reader:
         signed = transcript(keys.h, enc, counter, topic_hash, credential.hash, plaintext[:-64])
         require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
         # 10 commit
+        if self.credentials.get(m["sender"], known) is not known:
+            self.before[m["sender"]] = self.credentials[m["sender"]]
         self.credentials[m["sender"]] = known
         if state:
-            self.states[m["sender"]] = state
-            self._mark(state, m["session_number"], enc, counter)
+            self._keep(m["sender"], state)
+            self._mark(self.states[m["sender"]], state, m["session_number"], enc, counter)
         else:
             self.marks.commit(credential, m, counter, topic, retained)
         message = {**keys.told, "name": credential.fields["name"], "credential_serial": credential.fields["credential_serial"], "counter": counter, **m}
@@ -158,15 +165,49 @@ class Reader:
         except Refused as refused:
             raise Refused(reason, str(refused)) from None
 
-    def _state(self, credential):
-        """The sender's replay state, a fresh one for a higher credential."""
+    def _state(self, known, credential):
+        """The replay state that belongs to the credential, a fresh one for a higher one, and for one below it that is above the older one."""
         state = self.states.get(credential.fields["member"])
-        return state if state and state.order >= order(credential) else SenderState(order(credential))
+        if state is None or order(credential) > state.order:
+            return SenderState(order(credential))
+        require(order(known) >= state.order, "Revoked", "the known one is below the credential of the replay state")
+        if order(credential) == state.order:
+            return state
+        if state.older is None or order(credential) > state.older.order:
+            return SenderState(order(credential))
+        require(order(credential) == state.older.order, "Revoked", "below both credentials of the replay state")
+        return state.older
 
-    def _require_made_under(self, credential, m):
+    def _keep(self, sender, state):
+        """`state` is that of an event which was accepted: it takes its place among the sender's two."""
+        newest = self.states.get(sender)
+        if newest is None or state.order > newest.order:
+            if newest:
+                newest.older = None
+            state.older = newest
+            self.states[sender] = state
+        elif state is not newest:
+            newest.older = state
+
+    def _made_under(self, credential, m):
+        """The credential under which an event was made, by its hint: the known one, or an older one that counts."""
         ahead = (m["hint"] - credential.fields["credential_serial"]) % 128
         require(not 1 <= ahead < 64, "UnknownSender", "made under a newer credential")
-        require(ahead < 64, "Revoked", "made under an older credential")
+        return credential if ahead < 64 else self._older(credential, m)
+
+    def _older(self, known, m):
+        inside = None
+        if "credential" in m:
+            try:
+                inside = objects.Object("credential", m["credential"])
+                inside.require_issued(self.authority)
+                require(inside.fields["member"] == m["sender"], "field", "the credential of another member")
+            except Refused:
+                inside = None
+        for older in (inside, self.before.get(m["sender"])):
+            if older and order(older) < order(known) and older.fields["key"] == known.fields["key"] and older.fields["credential_serial"] % 128 == m["hint"]:
+                return older
+        raise Refused("Revoked", "made under an older credential that does not count")
 
     def _require_not_refused(self, *credentials):
         for f in (credential.fields for credential in credentials):
@@ -210,9 +251,16 @@ class Reader:
             require(number > state.floor, "Replay", "at or below the floor")
             require(all(session.number != number for session in state.sessions.values()), "Replay", "a session number twice")
 
-    def _mark(self, state, number, enc, counter):
+    def _mark(self, newest, state, number, enc, counter):
         if enc not in state.sessions:
-            if len(state.sessions) == self.capacity:
+            older = newest.older
+            if older and older.sessions and len(newest.sessions) + len(older.sessions) == self.capacity:
+                lowest = min(older.sessions, key=lambda known: older.sessions[known].number)
+                older.floor = max(older.floor, older.sessions.pop(lowest).number)
+            elif state is older and len(newest.sessions) == self.capacity:
+                older.floor = max(older.floor, number)
+                return
+            elif len(state.sessions) == self.capacity:
                 lowest = min(state.sessions, key=lambda known: state.sessions[known].number)
                 state.floor = max(state.floor, state.sessions.pop(lowest).number)
             state.sessions[enc] = Session(number)

@@ -149,6 +149,14 @@ pub trait Directory {
     /// The highest credential known of this member, under the current delegation.
     fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender>;
 
+    /// The highest credential below that one that this reader has had, if it verifies under the
+    /// current delegation or one that this continues: events that were under way when the sender's
+    /// credential was renewed are judged by it (spec/envelope.md §9, "Older credentials").
+    fn sender_before(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        let _ = query;
+        None
+    }
+
     /// Judges a credential object that came inside a message. It counts only if it verifies under
     /// the current delegation, and only above the one already `known`, so that its signature
     /// need not be checked otherwise. Nothing may be stored here: the message is not verified
@@ -160,16 +168,20 @@ pub trait Directory {
         known: Option<CredentialOrder>,
     ) -> Option<Sender>;
 
-    /// Judges the credential that came inside state, and that is not above the one `known`. It
-    /// counts if it verifies under the current delegation or one that this continues; its times
-    /// are not looked at (spec/envelope.md §9, "State under an older credential"). What it says of
-    /// the topic counts beside what the known one says.
+    /// Judges a credential that came inside a message, and that is not above the known one. It
+    /// counts if it verifies under the current delegation or one that this continues
+    /// (spec/envelope.md §9, "Older credentials"). What it says of the topic counts beside what the
+    /// known one says.
     fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender>;
 }
 
 impl<D: Directory + ?Sized> Directory for &D {
     fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
         (**self).sender(query)
+    }
+
+    fn sender_before(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        (**self).sender_before(query)
     }
 
     fn admit(

@@ -3,6 +3,7 @@
 use super::{Directory, Sender, SenderQuery};
 use crate::credential::Credential;
 use crate::object::{Kind, Object};
+use crate::wire::hint_of;
 
 /// The credentials of a sender, as far as a message is concerned.
 pub(super) struct Found {
@@ -10,7 +11,7 @@ pub(super) struct Found {
     pub(super) known: Sender,
     /// It came inside the message.
     pub(super) used: bool,
-    /// The one that verifies the message: `known`, or under state an older one.
+    /// The one that verifies the message: `known`, or an older one.
     pub(super) sender: Sender,
 }
 
@@ -80,16 +81,49 @@ impl Found {
         if claimed.order() == known.order() {
             return Err(Unfit::Rejected);
         }
-        let older = directory.admit_older(query, inside).filter(|older| {
-            let is_senders = older.member == query.member && older.key == known.key;
-            is_senders && older.order() == claimed.order()
-        });
+        let older = older(query, directory, &known, inside);
+        let older = older.filter(|older| older.order() == claimed.order());
         let sender = older.ok_or(Unfit::Revoked)?;
         Ok(Self {
             sender,
             ..Self::known(known)
         })
     }
+
+    /// An event that says by its hint that it was made under an older credential than the known
+    /// one: the one inside, or the one that was known before.
+    pub(super) fn older_of_event(
+        &self,
+        query: &SenderQuery<'_>,
+        directory: &impl Directory,
+        inside: Option<&[u8]>,
+        hint: u8,
+    ) -> Option<Sender> {
+        let before = || {
+            let before = directory.sender_before(query)?;
+            counts(&before, query, &self.known).then_some(before)
+        };
+        let is_meant = |sender: &Sender| hint_of(sender.serial) == hint;
+        let inside = inside.and_then(|inside| older(query, directory, &self.known, inside));
+        let inside = inside.filter(is_meant);
+        inside.or_else(|| before().filter(is_meant))
+    }
+}
+
+/// A credential inside that is below the known one and counts: of the same key, because a number
+/// is bound to its key for life.
+fn older(
+    query: &SenderQuery<'_>,
+    directory: &impl Directory,
+    known: &Sender,
+    inside: &[u8],
+) -> Option<Sender> {
+    let older = directory.admit_older(query, inside)?;
+    counts(&older, query, known).then_some(older)
+}
+
+fn counts(older: &Sender, query: &SenderQuery<'_>, known: &Sender) -> bool {
+    older.member == query.member && older.key == known.key && older.order() < known.order()
 }
 
 fn known_of(query: &SenderQuery<'_>, directory: &impl Directory) -> Option<Sender> {

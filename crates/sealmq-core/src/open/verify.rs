@@ -30,7 +30,7 @@ pub struct Decrypted<'b> {
 pub struct Verified<'b> {
     message: Decrypted<'b>,
     sender: Sender,
-    is_older: bool,
+    known: CredentialOrder,
     credential_used: bool,
     class: Class,
     report_gaps: bool,
@@ -59,32 +59,39 @@ impl<'b> Decrypted<'b> {
             member,
             topic: request.topic,
         };
-        let Found {
-            known,
-            used,
-            sender,
-        } = match self.find_sender(&query, directory) {
+        let found = match self.find_sender(&query, directory) {
             Ok(found) => found,
             Err(Unfit::Unknown) => return Err(self.wait_for(Missing::Credential, secrets)),
             Err(Unfit::Revoked) => return Err(Rejection::Revoked { member }),
             Err(Unfit::Rejected) => return Err(Rejection::Rejected),
         };
+        let known = found.known;
         let Some(lowest_serial) = known.lowest_serial else {
             return Err(self.wait_for(Missing::RefusedList, secrets));
         };
         // State says by the credential inside under which one it was made.
-        if !self.fields.is_state() {
-            match credential_age(self.fields.hint, known.serial) {
-                CredentialAge::Known => {}
-                CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
-                CredentialAge::Older => return Err(Rejection::Revoked { member }),
-            }
-        }
+        let is_state = self.fields.is_state();
+        let age = credential_age(self.fields.hint, known.serial);
+        let sender = match age {
+            _ if is_state => found.sender,
+            CredentialAge::Known => found.sender,
+            CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
+            CredentialAge::Older => found
+                .older_of_event(&query, directory, self.inside(), self.fields.hint)
+                .ok_or(Rejection::Revoked { member })?,
+        };
+        // Events count as long as their credential does; state goes by the known one's times.
+        let own_lowest = sender.lowest_serial.filter(|_| !is_state).unwrap_or(0);
+        let lowest_serial = lowest_serial.max(own_lowest);
         if known.serial < lowest_serial || sender.serial < lowest_serial {
             return Err(Rejection::Revoked { member });
         }
-        if let Err(stale) = time::check_credential(request.now, &known, &self.context.policy) {
-            if !self.fields.is_state() {
+        let policy = &self.context.policy;
+        let of_sender = || time::check_credential(request.now, &sender, policy);
+        if let Err(stale) = time::check_credential(request.now, &known, policy)
+            .and_then(|()| if is_state { Ok(()) } else { of_sender() })
+        {
+            if !is_state {
                 return Err(Rejection::Stale(stale));
             }
             // It stays with the broker for longer than a credential is valid.
@@ -99,8 +106,7 @@ impl<'b> Decrypted<'b> {
             .class(request.retained)
             .ok_or(Rejection::Replay { member })?;
         // The replay state belongs to a credential, so it is asked when that is known.
-        let is_older = sender.order() < known.order();
-        match replay.check(&self.message(class, sender.order(), is_older, None)) {
+        match replay.check(&self.message(class, sender.order(), known.order(), None)) {
             Verdict::New => {}
             Verdict::Replay => return Err(Rejection::Replay { member }),
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
@@ -110,8 +116,8 @@ impl<'b> Decrypted<'b> {
         Ok(Verified {
             message: self,
             sender,
-            is_older,
-            credential_used: used,
+            known: known.order(),
+            credential_used: found.used,
             class,
             report_gaps,
         })
@@ -122,12 +128,16 @@ impl<'b> Decrypted<'b> {
         query: &SenderQuery<'_>,
         directory: &impl Directory,
     ) -> Result<Found, Unfit> {
-        let inside = self.fields.credential.clone();
-        let inside = inside.and_then(|range| self.plain.body()?.get(range));
+        let inside = self.inside();
         match inside {
             Some(inside) if self.fields.is_state() => Found::of_state(query, directory, inside),
             _ => Found::of_event(query, directory, inside).ok_or(Unfit::Unknown),
         }
+    }
+
+    fn inside(&self) -> Option<&[u8]> {
+        let range = self.fields.credential.clone()?;
+        self.plain.body()?.get(range)
     }
 
     fn wait_for(self, missing: Missing, secrets: &SessionSecrets) -> Rejection {
@@ -165,13 +175,13 @@ impl<'b> Decrypted<'b> {
         &self,
         class: Class,
         serial: CredentialOrder,
-        is_older: bool,
+        known: CredentialOrder,
         sequence: Option<u32>,
     ) -> Message<'_> {
         Message {
             topic: TopicKey::new(self.context.group, self.fields.sender, &self.topic_hash),
             serial,
-            is_older,
+            known,
             enc: &self.context.header.enc,
             number: self.fields.session_number,
             counter: self.context.header.counter,
@@ -227,7 +237,7 @@ impl<'b> Verified<'b> {
         let sequence = message.fields.sequence.filter(|_| self.report_gaps);
         let serial = self.sender.order();
         let gap: Option<Gap> =
-            replay.commit(&message.message(self.class, serial, self.is_older, sequence));
+            replay.commit(&message.message(self.class, serial, self.known, sequence));
         let facts = Facts {
             group: message.context.group,
             epoch: message.context.epoch,

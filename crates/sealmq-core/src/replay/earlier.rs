@@ -2,7 +2,7 @@
 
 use super::floors::Floors;
 use super::record::{Record, RecordError, counter, number, serial};
-use super::sender::SenderRecord;
+use super::sender::{RECENT_SESSIONS, SenderRecord};
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::Reader;
 
@@ -58,7 +58,7 @@ impl<const W: usize> Record<W> {
             serial: Some(credential),
             floor,
             will: (will > 0).then_some((credential, will)),
-            recent: Self::decode_recent(input)?,
+            recent: Self::decode_recent(input, RECENT_SESSIONS)?,
             ..SenderRecord::new(group, member)
         })
     }
@@ -108,6 +108,7 @@ mod tests {
             number: 9,
             enc: [10; 32],
             window: Window::from_parts(11, [1, 0]).unwrap(),
+            is_older: false,
         });
         let found = Record::decode_earlier(&sender());
         assert_eq!(found, Ok(Some(Record::Sender(expected))));

@@ -70,9 +70,15 @@ impl Floors {
         }
     }
 
-    /// Events are of the highest known credential always.
-    pub(super) fn refuse_session(&self, serial: CredentialOrder, number: u64) -> bool {
-        serial.delegation < self.delegation || number <= self.under(serial).session
+    pub(super) fn refuse_session(
+        &self,
+        serial: CredentialOrder,
+        is_older: bool,
+        number: u64,
+    ) -> bool {
+        let floor = self.under(serial).session;
+        let beyond_compare = is_older && floor > 0;
+        serial.delegation < self.delegation || number <= floor || beyond_compare
     }
 
     pub(super) fn refuse_will(&self, serial: CredentialOrder, is_older: bool, number: u64) -> bool {
@@ -140,7 +146,7 @@ mod tests {
             (3, 0, true),
         ] {
             let serial = order(delegation, 1);
-            assert_eq!(floors.refuse_session(serial, number), refused);
+            assert_eq!(floors.refuse_session(serial, false, number), refused);
             assert_eq!(
                 floors.refuse_will(serial, false, number + 10),
                 refused && number > 0

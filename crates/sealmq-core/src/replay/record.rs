@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::floors::Floors;
 use super::place::{Place, PlaceFloor};
-use super::sender::{RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
+use super::sender::{NO_CREDENTIAL, RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::credential::CredentialOrder;
@@ -20,6 +20,8 @@ pub const RECORD_KEY_LEN: usize = 37;
 const FLOORS: u8 = 8;
 const SENDER: u8 = 9;
 const TOPIC: u8 = 10;
+/// As `SENDER`, with what is known of the credential before.
+const SENDER_OLDER: u8 = 11;
 
 /// A durable piece of replay state. Put it into the store under [`Record::key`]; a newer one of
 /// the same key takes the place of the older. The bytes are this implementation's own.
@@ -56,7 +58,7 @@ impl From<Truncated> for RecordError {
 
 impl<const W: usize> Record<W> {
     const SENDER_LEN: usize =
-        1 + 20 + 9 + 8 + 17 + 30 + FLOORS_LEN + RECENT_SESSIONS * Self::RECENT_LEN;
+        1 + 20 + 9 + 8 + 17 + 17 + 30 + FLOORS_LEN + RECENT_SESSIONS * Self::RECENT_LEN;
     const RECENT_LEN: usize = 8 + 32 + 4 + 8 * W;
 
     /// Bytes of the longest record.
@@ -84,7 +86,15 @@ impl<const W: usize> Record<W> {
                 put_floors(&mut out, floors)?;
             }
             Self::Sender(record) => {
-                out.put(&[SENDER])?;
+                let (older, floor) = record.older;
+                let has_older = older > NO_CREDENTIAL;
+                out.put(&[if has_older { SENDER_OLDER } else { SENDER }])?;
+                if has_older {
+                    put_serial(&mut out, older)?;
+                    out.put(&floor.to_be_bytes())?;
+                    let own = record.recent.iter().flatten().filter(|r| !r.is_older);
+                    out.put(&[u8::try_from(own.count()).map_err(|_| Truncated)?])?;
+                }
                 put_sender(&mut out, &record.group, record.member)?;
                 out.put(&[u8::from(record.serial.is_some())])?;
                 put_serial(&mut out, record.serial.unwrap_or_default())?;
@@ -127,7 +137,18 @@ impl<const W: usize> Record<W> {
         let mut input = Reader::new(bytes);
         let record = match input.u8()? {
             FLOORS => Self::Floors(floors(&mut input)?),
-            SENDER => Self::Sender(Self::decode_sender(&mut input)?),
+            SENDER => {
+                let own = RECENT_SESSIONS;
+                Self::Sender(Self::decode_sender(&mut input, (NO_CREDENTIAL, 0), own)?)
+            }
+            SENDER_OLDER => {
+                let older = (serial(&mut input)?, number(&mut input)?);
+                let own = usize::from(input.u8()?);
+                if older.0 == NO_CREDENTIAL || own > RECENT_SESSIONS {
+                    return Err(RecordError);
+                }
+                Self::Sender(Self::decode_sender(&mut input, older, own)?)
+            }
             TOPIC => Self::Topic(TopicRecord {
                 group: GroupId(input.array()?),
                 member: MemberNumber(u32::from_be_bytes(input.array()?)),
@@ -144,8 +165,14 @@ impl<const W: usize> Record<W> {
         }
     }
 
-    fn decode_sender(input: &mut Reader<'_>) -> Result<SenderRecord<W>, RecordError> {
+    /// `own`: how many sessions are of the record's credential.
+    fn decode_sender(
+        input: &mut Reader<'_>,
+        older: (CredentialOrder, u64),
+        own: usize,
+    ) -> Result<SenderRecord<W>, RecordError> {
         let record = SenderRecord {
+            older,
             group: GroupId(input.array()?),
             member: MemberNumber(u32::from_be_bytes(input.array()?)),
             serial: optional(input, serial)?,
@@ -153,10 +180,12 @@ impl<const W: usize> Record<W> {
             will: optional(input, |input| Ok((serial(input)?, number(input)?)))?,
             forgotten: place(input)?,
             before: floors(input)?,
-            recent: Self::decode_recent(input)?,
+            recent: Self::decode_recent(input, own)?,
         };
         // Windows belong to a credential.
-        let has_windows = record.floor > 0 || record.recent.iter().any(Option::is_some);
+        let has_windows = record.floor > 0
+            || older.0 > NO_CREDENTIAL
+            || record.recent.iter().any(Option::is_some);
         if has_windows && record.serial.is_none() {
             return Err(RecordError);
         }
@@ -166,14 +195,22 @@ impl<const W: usize> Record<W> {
     /// The sessions at the end of a sender's record.
     pub(super) fn decode_recent(
         input: &mut Reader<'_>,
+        own: usize,
     ) -> Result<[Option<Recent<W>>; RECENT_SESSIONS], RecordError> {
         let mut all = [const { None }; RECENT_SESSIONS];
         let mut above = MAX_SESSION_NUMBER.saturating_add(1);
-        for place in &mut all {
+        for (index, place) in all.iter_mut().enumerate() {
+            let is_older = index >= own;
+            if index == own {
+                above = MAX_SESSION_NUMBER.saturating_add(1);
+            }
             let bytes = input.take(Self::RECENT_LEN)?;
             let mut recent = Reader::new(bytes);
             let number = number(&mut recent)?;
             if number == 0 {
+                if index < own && own < RECENT_SESSIONS {
+                    return Err(RecordError);
+                }
                 above = 0;
                 if bytes.iter().any(|b| *b != 0) {
                     return Err(RecordError);
@@ -196,6 +233,7 @@ impl<const W: usize> Record<W> {
                 number,
                 enc,
                 window,
+                is_older,
             });
         }
         Ok(all)
@@ -390,6 +428,7 @@ mod tests {
             number: 9,
             enc: [10; ENC_LEN],
             window: Window::from_parts(11, [1, 0]).unwrap(),
+            is_older: false,
         });
         let topic = TopicRecord {
             group,
@@ -418,6 +457,43 @@ mod tests {
         let floor = ["0100000001", &u64_of(7), "01", &u64_of(8), "00000009"].concat();
         let of_floors = ["00000001", &u64_of(2), &u64_of(3), &floor].concat();
         let empty = "00".repeat((RECENT_SESSIONS - 1) * (8 + 32 + 4 + 16));
+        let mut with_older = sender;
+        with_older.older = (
+            CredentialOrder {
+                delegation: 1,
+                credential: 1,
+            },
+            4,
+        );
+        with_older.recent[1] = Some(Recent {
+            number: 10,
+            is_older: true,
+            ..sender.recent[0].unwrap()
+        });
+        let mut bytes = [0; Record::<2>::MAX_LEN];
+        let len = Record::Sender(with_older).encode(&mut bytes).unwrap();
+        assert_eq!(
+            bytes[..18],
+            [
+                &[11, 0, 0, 0, 1, 0, 0, 0, 1][..],
+                &4_u64.to_be_bytes(),
+                &[1]
+            ]
+            .concat()
+        );
+        assert_eq!(
+            Record::decode(&bytes[..len]),
+            Ok(Record::Sender(with_older))
+        );
+        assert_eq!(Record::<2>::decode(&bytes[..len - 1]), Err(RecordError));
+        for own in [0, 2, 3, 5] {
+            bytes[17] = own;
+            assert_eq!(
+                Record::<2>::decode(&bytes[..len]),
+                Err(RecordError),
+                "{own}"
+            );
+        }
         let kept = [
             (Record::Floors(floors), ["08", &of_floors].concat()),
             (

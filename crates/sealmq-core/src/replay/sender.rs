@@ -4,6 +4,7 @@ use super::debt::Debt;
 use super::floors::Floors;
 use super::place::Place;
 use super::probe::mix;
+use super::state::Message;
 use super::window::Window;
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
@@ -13,6 +14,12 @@ use crate::wire::MAX_SESSION_NUMBER;
 /// Sessions of one sender and group that are remembered with a window.
 pub const RECENT_SESSIONS: usize = 4;
 
+/// Below every credential.
+pub(crate) const NO_CREDENTIAL: CredentialOrder = CredentialOrder {
+    delegation: 0,
+    credential: 0,
+};
+
 /// Credential and session number: the order of a sender's wills.
 pub(crate) type WillOrder = (CredentialOrder, u64);
 
@@ -21,6 +28,8 @@ pub(crate) struct Recent<const W: usize> {
     pub(crate) number: u64,
     pub(crate) enc: [u8; ENC_LEN],
     pub(crate) window: Window<W>,
+    /// It is of the credential before ([`SenderRecord::older`]).
+    pub(crate) is_older: bool,
 }
 
 /// Everything remembered of one sender in one group. `W` is the window's length in 64-bit words.
@@ -33,6 +42,9 @@ pub struct SenderRecord<const W: usize> {
     pub(crate) serial: Option<CredentialOrder>,
     /// Sessions up to here are refused unless they are in `recent`.
     pub(crate) floor: u64,
+    /// The credential before, as far as events under it were accepted, and its floor. What is below
+    /// it is refused. Messages that were under way when a credential was renewed come late.
+    pub(crate) older: (CredentialOrder, u64),
     /// Credential and session number of the newest will that came live.
     pub(crate) will: Option<WillOrder>,
     /// Stands for the marks of topics without a record: state at it or below is refused.
@@ -40,7 +52,7 @@ pub struct SenderRecord<const W: usize> {
     /// What stood for all senders when this one got its record, as far as nothing of its own
     /// stands for it: that this sender has a place again does not tell which part of it was its.
     pub(crate) before: Floors,
-    /// Descending by number, then empty.
+    /// Those of the credential, then those of the one before; each descending by number. Then empty.
     pub(crate) recent: [Option<Recent<W>>; RECENT_SESSIONS],
 }
 
@@ -51,6 +63,7 @@ impl<const W: usize> SenderRecord<W> {
             member,
             serial: None,
             floor: 0,
+            older: (NO_CREDENTIAL, 0),
             will: None,
             forgotten: None,
             before: Floors::NONE,
@@ -85,15 +98,19 @@ impl<const W: usize> SenderRecord<W> {
     /// The highest session number that must never be accepted again once this record is gone.
     #[must_use]
     pub fn highest(&self) -> u64 {
-        self.recent
-            .iter()
-            .flatten()
+        self.sessions(false)
             .map(|r| r.number)
             .fold(self.floor, u64::max)
     }
 
-    /// An event under this credential is to be recorded: with a newer one, sessions start anew and
-    /// state goes on.
+    /// Sessions of the credential, or of the one before.
+    fn sessions(&self, is_older: bool) -> impl Iterator<Item = &Recent<W>> {
+        let all = self.recent.iter().flatten();
+        all.filter(move |recent| recent.is_older == is_older)
+    }
+
+    /// An event under this credential is to be recorded: with a newer one, sessions start anew, and
+    /// those of the one before are kept beside them; state goes on.
     pub(crate) fn advance(&mut self, serial: CredentialOrder) {
         match self.serial {
             None => {
@@ -101,12 +118,32 @@ impl<const W: usize> SenderRecord<W> {
                 self.fold(serial);
             }
             Some(older) if older < serial => {
+                self.keep(|recent| !recent.is_older);
+                for recent in self.recent.iter_mut().flatten() {
+                    recent.is_older = true;
+                }
+                self.older = (older, self.floor);
                 self.serial = Some(serial);
                 self.floor = 0;
-                self.recent = [const { None }; RECENT_SESSIONS];
+            }
+            Some(newer) if serial < newer && self.older.0 < serial => {
+                self.keep(|recent| !recent.is_older);
+                self.older = (serial, 0);
             }
             Some(_) => {}
         }
+    }
+
+    fn keep(&mut self, keep: impl Fn(&Recent<W>) -> bool) {
+        for place in &mut self.recent {
+            *place = place.filter(&keep);
+        }
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.recent
+            .sort_unstable_by_key(|r| Reverse(r.as_ref().map(|r| (!r.is_older, r.number))));
     }
 
     pub(crate) const fn key(&self) -> SenderKey {
@@ -157,12 +194,22 @@ impl<const W: usize> SenderRecord<W> {
     pub(crate) fn merged(&self, stored: &Self) -> Self {
         let (mut merged, other) = match self.serial < stored.serial {
             true => (*stored, self),
-            // Sessions of an older credential are refused as a whole.
             false => (*self, stored),
         };
         if self.serial == stored.serial {
             // What was stored counts as seen as a whole.
             merged.floor = merged.floor.max(stored.highest());
+        }
+        // So does what either has of credentials before, where they do not have the same one.
+        let lower = other.serial.filter(|lower| Some(*lower) < merged.serial);
+        let below = merged
+            .older
+            .0
+            .max(other.older.0)
+            .max(lower.unwrap_or(NO_CREDENTIAL));
+        if below > NO_CREDENTIAL {
+            merged.keep(|recent| !recent.is_older);
+            merged.older = (below, MAX_SESSION_NUMBER);
         }
         merged.will = merged.will.max(other.will);
         merged.forgotten = merged.forgotten.max(other.forgotten);
@@ -193,8 +240,14 @@ impl<const W: usize> SenderRecord<W> {
         }
         let session = floors.under(serial).session;
         self.floor = self.floor.max(session);
-        for place in &mut self.recent {
-            *place = place.filter(|recent| recent.number > session);
+        self.keep(|recent| recent.is_older || recent.number > session);
+        if floors.delegation > 0 && (floors.session > 0 || floors.delegation < serial.delegation) {
+            // Which of the credentials before it was is not known.
+            let below = of_delegation(u32::MAX);
+            if self.older.0 < below {
+                self.keep(|recent| !recent.is_older);
+                self.older = (below, MAX_SESSION_NUMBER);
+            }
         }
         self.before = Floors {
             state: floors.state,
@@ -202,56 +255,80 @@ impl<const W: usize> SenderRecord<W> {
         };
     }
 
-    /// Whether an event under a credential that is not below the record's is to be accepted.
-    pub(crate) fn is_new(
-        &self,
-        serial: CredentialOrder,
-        enc: &[u8; ENC_LEN],
-        number: u64,
-        counter: u32,
-    ) -> bool {
+    /// Whether an event's credential is below those whose sessions are remembered, or the highest
+    /// one known is.
+    pub(crate) fn is_beyond(&self, event: &Message<'_>) -> bool {
+        self.serial.is_some_and(|own| {
+            let is_below = event.serial < own && event.serial < self.older.0;
+            is_below || event.known < own
+        })
+    }
+
+    /// Whether an event is to be accepted that is not beyond what is remembered.
+    pub(crate) fn is_new(&self, event: &Message<'_>) -> bool {
+        let (serial, number) = (event.serial, event.number);
         match self.serial {
-            Some(own) if own == serial => self.is_unseen(enc, number, counter),
-            // A higher serial starts with nothing seen.
+            Some(own) if own == serial => self.is_unseen(false, event),
+            Some(_) if self.older.0 == serial => self.is_unseen(true, event),
+            // A credential of which nothing was recorded.
             Some(_) => number > 0,
-            None => !self.before.refuse_session(serial, number),
+            None => !self.before.refuse_session(serial, event.is_older(), number),
         }
     }
 
-    fn is_unseen(&self, enc: &[u8; ENC_LEN], number: u64, counter: u32) -> bool {
-        for recent in self.recent.iter().flatten() {
-            if recent.enc == *enc {
-                return recent.number == number && recent.window.is_new(counter);
+    fn is_unseen(&self, is_older: bool, event: &Message<'_>) -> bool {
+        let number = event.number;
+        for recent in self.sessions(is_older) {
+            if recent.enc == *event.enc {
+                return recent.number == number && recent.window.is_new(event.counter);
             }
             // Two sessions of one sender never share a number.
             if recent.number == number {
                 return false;
             }
         }
-        number > self.floor
+        number > if is_older { self.older.1 } else { self.floor }
     }
 
-    /// Marks a counter. A new session takes the place of the one with the lowest number, and the
-    /// floor rises to that (threat model A11).
-    pub(crate) fn mark(&mut self, enc: &[u8; ENC_LEN], number: u64, counter: u32) {
-        if let Some(recent) = self.recent.iter_mut().flatten().find(|r| r.enc == *enc) {
+    /// Marks a counter of a session under the credential of the record, or the one before. A new
+    /// session takes the place of the one with the lowest number, of the credential before if there
+    /// is one, and that floor rises to it (threat model A11).
+    pub(crate) fn mark(
+        &mut self,
+        serial: CredentialOrder,
+        enc: &[u8; ENC_LEN],
+        number: u64,
+        counter: u32,
+    ) {
+        let is_older = Some(serial) < self.serial;
+        let mut all = self.recent.iter_mut().flatten();
+        if let Some(recent) = all.find(|r| r.is_older == is_older && r.enc == *enc) {
             recent.window.mark(counter);
             return;
         }
-        // Descending order, so the lowest stands last.
-        if let Some(place) = self.recent.last_mut() {
-            if let Some(out) = place.as_ref() {
-                self.floor = self.floor.max(out.number);
-            }
-            let window = Window::starting_at(counter);
-            *place = Some(Recent {
-                number,
-                enc: *enc,
-                window,
-            });
+        // The lowest stands last.
+        let Some(place) = self.recent.last_mut() else {
+            return;
+        };
+        if let Some(out) = place.as_ref() {
+            let floor = match out.is_older {
+                true => &mut self.older.1,
+                false if is_older => {
+                    // No place that one of the credential itself needs.
+                    self.older.1 = self.older.1.max(number);
+                    return;
+                }
+                false => &mut self.floor,
+            };
+            *floor = (*floor).max(out.number);
         }
-        self.recent
-            .sort_unstable_by_key(|r| Reverse(r.as_ref().map(|r| r.number)));
+        *place = Some(Recent {
+            number,
+            enc: *enc,
+            window: Window::starting_at(counter),
+            is_older,
+        });
+        self.sort();
     }
 }
 
@@ -290,7 +367,10 @@ impl<const W: usize> Default for SenderSlot<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::Class;
+    use super::super::topic::TopicKey;
     use super::*;
+    use crate::crypto::Digest;
 
     fn record() -> SenderRecord<2> {
         let mut record = SenderRecord::new(GroupId([1; 16]), MemberNumber(7));
@@ -298,27 +378,54 @@ mod tests {
         record
     }
 
+    fn event(serial: CredentialOrder, enc: u8, number: u64, counter: u32) -> Message<'static> {
+        const ENCS: [[u8; ENC_LEN]; 64] = {
+            let mut all = [[0; ENC_LEN]; 64];
+            let mut i = 0;
+            while i < 64 {
+                all[i] = [i as u8; ENC_LEN];
+                i += 1;
+            }
+            all
+        };
+        Message {
+            topic: TopicKey::new(GroupId([1; 16]), MemberNumber(7), &Digest([0; 32])),
+            serial,
+            known: serial,
+            enc: &ENCS[usize::from(enc)],
+            number,
+            counter,
+            class: Class::Event,
+            connection: 0,
+            sequence: None,
+        }
+    }
+
+    impl SenderRecord<2> {
+        fn unseen(&self, enc: u8, number: u64, counter: u32) -> bool {
+            self.is_unseen(
+                false,
+                &event(CredentialOrder::default(), enc, number, counter),
+            )
+        }
+
+        fn see(&mut self, enc: u8, number: u64, counter: u32) {
+            self.mark(CredentialOrder::default(), &[enc; ENC_LEN], number, counter);
+        }
+    }
+
     #[test]
     fn numbers_and_encs_belong_together() {
         let mut record = record();
+        assert!(!record.unseen(1, 0, 0), "session numbers start at 1");
+        assert!(record.unseen(1, 10, 0));
+        record.see(1, 10, 0);
+        assert!(!record.unseen(1, 10, 0));
+        assert!(record.unseen(1, 10, 1));
+        assert!(!record.unseen(1, 11, 1), "another number for the same enc");
+        assert!(!record.unseen(2, 10, 1), "another enc for the same number");
         assert!(
-            !record.is_unseen(&[1; 32], 0, 0),
-            "session numbers start at 1"
-        );
-        assert!(record.is_unseen(&[1; 32], 10, 0));
-        record.mark(&[1; 32], 10, 0);
-        assert!(!record.is_unseen(&[1; 32], 10, 0));
-        assert!(record.is_unseen(&[1; 32], 10, 1));
-        assert!(
-            !record.is_unseen(&[1; 32], 11, 1),
-            "another number for the same enc"
-        );
-        assert!(
-            !record.is_unseen(&[2; 32], 10, 1),
-            "another enc for the same number"
-        );
-        assert!(
-            record.is_unseen(&[2; 32], 9, 1),
+            record.unseen(2, 9, 1),
             "an older session that is not below the floor"
         );
     }
@@ -327,20 +434,20 @@ mod tests {
     fn the_lowest_session_is_pushed_out() {
         let mut record = record();
         for number in [30, 10, 40, 20] {
-            record.mark(&[number as u8; 32], number, 0);
+            record.see(number as u8, number, 0);
         }
         assert_eq!(record.floor, 0);
-        record.mark(&[50; 32], 50, 0);
+        record.see(50, 50, 0);
         assert_eq!(record.floor, 10);
-        assert!(!record.is_unseen(&[10; 32], 10, 1));
-        assert!(record.is_unseen(&[20; 32], 20, 1));
+        assert!(!record.unseen(10, 10, 1));
+        assert!(record.unseen(20, 20, 1));
         // A late session below all others stays, and the floor rises above it.
-        assert!(record.is_unseen(&[15; 32], 15, 0));
-        record.mark(&[15; 32], 15, 0);
+        assert!(record.unseen(15, 15, 0));
+        record.see(15, 15, 0);
         assert_eq!(record.floor, 20);
-        assert!(!record.is_unseen(&[15; 32], 15, 0));
-        assert!(record.is_unseen(&[15; 32], 15, 1));
-        assert!(!record.is_unseen(&[20; 32], 20, 1));
+        assert!(!record.unseen(15, 15, 0));
+        assert!(record.unseen(15, 15, 1));
+        assert!(!record.unseen(20, 20, 1));
         assert_eq!(record.highest(), 50);
         let numbers: Vec<_> = record.recent.iter().flatten().map(|r| r.number).collect();
         assert_eq!(numbers, [50, 40, 30, 15]);
@@ -349,10 +456,10 @@ mod tests {
     #[test]
     fn a_session_in_memory_outlives_the_floor() {
         let mut record = record();
-        record.mark(&[5; 32], 5, 0);
+        record.see(5, 5, 0);
         record.floor = 9;
-        assert!(record.is_unseen(&[5; 32], 5, 1));
-        assert!(!record.is_unseen(&[6; 32], 9, 0));
+        assert!(record.unseen(5, 5, 1));
+        assert!(!record.unseen(6, 9, 0));
     }
 
     #[test]
@@ -366,14 +473,14 @@ mod tests {
         let mut made_by_state = SenderRecord::<2>::new(GroupId([1; 16]), MemberNumber(7));
         made_by_state.raise(&floors);
         assert_eq!(made_by_state.floors(), floors);
-        assert!(!made_by_state.is_new(order(2, 3), &[1; 32], 50, 0));
-        assert!(made_by_state.is_new(order(2, 3), &[1; 32], 51, 0));
+        assert!(!made_by_state.is_new(&event(order(2, 3), 1, 50, 0)));
+        assert!(made_by_state.is_new(&event(order(2, 3), 1, 51, 0)));
         let mut record = made_by_state;
         record.advance(order(2, 3));
         assert_eq!(record.floors(), floors);
         assert_eq!((record.floor, record.will), (50, Some((order(2, 3), 60))));
         record.advance(order(2, 4));
-        assert!(record.is_new(order(2, 4), &[1; 32], 1, 0));
+        assert!(record.is_new(&event(order(2, 4), 1, 1, 0)));
         assert!(record.will < Some((order(2, 4), 1)));
         // Under the next delegation, wills of the one before are all refused.
         let mut record = made_by_state;
@@ -381,5 +488,56 @@ mod tests {
         assert_eq!(record.floor, 0);
         assert!(record.will > Some((order(2, 900), 900)));
         assert!(record.will < Some((order(3, 0), 1)));
+    }
+
+    #[test]
+    fn sessions_of_the_credential_before_are_remembered_beside_its_own() {
+        let order = |credential| CredentialOrder {
+            delegation: 2,
+            credential,
+        };
+        let mut record = SenderRecord::<2>::new(GroupId([1; 16]), MemberNumber(7));
+        let late = |credential, enc, number, counter| Message {
+            known: order(9),
+            ..event(order(credential), enc, number, counter)
+        };
+        let accept = |record: &mut SenderRecord<2>, event: &Message<'_>| {
+            let new = !record.is_beyond(event) && record.is_new(event);
+            if new {
+                record.advance(event.serial);
+                record.mark(event.serial, event.enc, event.number, event.counter);
+                assert!(record.is_beyond(event) || !record.is_new(event));
+            }
+            new
+        };
+        assert!(accept(&mut record, &event(order(3), 1, 50, 5)));
+        // The same session goes on under the next credential.
+        assert!(accept(&mut record, &event(order(4), 1, 50, 6)));
+        assert!(accept(&mut record, &event(order(4), 2, 3, 0)), "floor 0");
+        assert!(accept(&mut record, &late(3, 1, 50, 4)));
+        assert!(!accept(&mut record, &late(3, 1, 50, 5)), "a replay");
+        assert!(accept(&mut record, &late(3, 3, 20, 0)), "a session of then");
+        assert!(
+            !accept(&mut record, &late(2, 4, 60, 0)),
+            "the one before that"
+        );
+        // Where there is no place, what comes late is accepted once.
+        for number in 4..8 {
+            assert!(accept(
+                &mut record,
+                &event(order(4), number as u8, number, 0)
+            ));
+        }
+        assert!(!accept(&mut record, &late(3, 1, 50, 3)));
+        assert!(!accept(&mut record, &late(3, 3, 20, 1)));
+        assert!(accept(&mut record, &late(3, 9, 51, 0)));
+        assert!(!accept(&mut record, &late(3, 9, 51, 1)));
+        // A credential in between begins with nothing, and ends the one below it.
+        assert!(accept(&mut record, &event(order(6), 20, 8, 0)));
+        assert!(accept(&mut record, &late(5, 21, 1, 0)));
+        assert!(!accept(&mut record, &late(4, 22, 90, 0)));
+        assert!(!accept(&mut record, &late(5, 21, 1, 0)));
+        // The highest one known is below what was recorded.
+        assert!(record.is_beyond(&event(order(5), 23, 99, 0)));
     }
 }

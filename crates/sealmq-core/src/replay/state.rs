@@ -32,8 +32,8 @@ pub(crate) enum Class {
 pub(crate) struct Message<'a> {
     pub(crate) topic: TopicKey,
     pub(crate) serial: CredentialOrder,
-    /// Whether a higher credential of the sender is known.
-    pub(crate) is_older: bool,
+    /// The highest credential that is known of the sender.
+    pub(crate) known: CredentialOrder,
     pub(crate) enc: &'a [u8; ENC_LEN],
     pub(crate) number: u64,
     pub(crate) counter: u32,
@@ -45,6 +45,10 @@ pub(crate) struct Message<'a> {
 }
 
 impl Message<'_> {
+    pub(super) fn is_older(&self) -> bool {
+        self.serial < self.known
+    }
+
     const fn is_will(&self) -> bool {
         matches!(self.class, Class::Will(_) | Class::PassingWill)
     }
@@ -109,16 +113,18 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let is_new = match message.class {
             Class::Event => {
                 let sender = self.sender(&message.topic.group, message.topic.member);
-                // Nothing of an older delegation is ever right again (spec/keys.md §3).
+                // What was forgotten of a delegation refuses those before it.
                 let outdated = message.serial.delegation < self.floors.delegation;
-                if outdated || sender.is_some_and(|s| Some(message.serial) < s.serial) {
+                if outdated || sender.is_some_and(|s| s.is_beyond(message)) {
                     return Verdict::OldCredential;
                 }
                 match sender {
-                    Some(s) => {
-                        s.is_new(message.serial, message.enc, message.number, message.counter)
-                    }
-                    None => !self.floors.refuse_session(message.serial, message.number),
+                    Some(s) => s.is_new(message),
+                    None => !self.floors.refuse_session(
+                        message.serial,
+                        message.is_older(),
+                        message.number,
+                    ),
                 }
             }
             Class::State(_) => self.is_in_order(message),
@@ -149,9 +155,9 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         match self.sender(&message.topic.group, message.topic.member) {
             Some(sender) => {
                 sender.forgotten < Some(place)
-                    && !sender.before.refuse_state(&place, message.is_older)
+                    && !sender.before.refuse_state(&place, message.is_older())
             }
-            None => !self.floors.refuse_state(&place, message.is_older),
+            None => !self.floors.refuse_state(&place, message.is_older()),
         }
     }
 
@@ -160,7 +166,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         let sender = self.sender(&message.topic.group, message.topic.member);
         let floors = sender.map_or(&self.floors, |sender| &sender.before);
         sender.is_none_or(|sender| sender.will < Some((serial, number)))
-            && !floors.refuse_will(serial, message.is_older, number)
+            && !floors.refuse_will(serial, message.is_older(), number)
     }
 
     /// Records a verified message.
@@ -205,7 +211,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         if message.is_will() {
             record.will = record.will.max(Some((serial, number)));
         } else {
-            record.mark(message.enc, number, message.counter);
+            record.mark(serial, message.enc, number, message.counter);
         }
         slot.debt.change(&mut self.sender_tally, index);
     }
@@ -255,7 +261,7 @@ mod tests {
                 let message = Message {
                     topic: TopicKey::new(group, MemberNumber(member), &hash),
                     serial: CredentialOrder::default(),
-                    is_older: false,
+                    known: CredentialOrder::default(),
                     enc: &hash.0,
                     number: u64::from(member),
                     counter,

@@ -5,6 +5,7 @@ use sealmq_core::object::Access;
 
 use super::case::Case;
 use super::open::{known, refused, serial};
+use super::replay::at;
 use super::scene::{Scene, gateway, renewed};
 use crate::vectors::craft::Draft;
 use crate::vectors::prelude::*;
@@ -99,15 +100,52 @@ fn serials(scene: &Scene, file: &mut VectorFile) {
         "hint-older": "One serial behind." => .bad(&scene.sent_by(&serial(0)), "Revoked");
     }
     let floor = object! { sender: 7_u8, credential_serial: 2_u8, floor: 0_u8 };
+    let carrying = |plan: &CredentialPlan| scene.sent_by(plan).under(plan.object());
+    let over = CredentialPlan {
+        issued_at: NOW - 10,
+        not_after: NOW,
+        ..sensor()
+    };
+    let narrow = CredentialPlan {
+        publish_filter: "plant/b/#",
+        ..sensor()
+    };
+    let with_other_key = CredentialPlan {
+        name: "insider-8",
+        ..sensor()
+    };
+    let other_key = carrying(&with_other_key);
     stories! { Case::of(scene, "§9") => file:
         "hint-same-modulo-128": "The hint of serial 129 is the one of 1: the credential hash tells them apart."
             => .attacks(&["C12"]).bad(&scene.sent_by(&serial(129)), "Rejected");
         "hint-lies": "The hint says another serial than the credential that was signed."
             => .bad(&plain.change(|d| d.message.hint = 3), "UnknownSender");
-        "superseded": "After the first message under serial 2, serial 1 is refused."
-            => .attacks(&["C12"])
-            .ok(&scene.sent_by(&renewed()).change(|d| d.message.credential = Some(renewed().object())))
-            .bad(&plain.change(|d| d.counter = 5), "Revoked");
+        "superseded": "After the first message under serial 2, what was under way under serial 1 is accepted once."
+            => .attacks(&["C12"]).ok(&plain).ok(&carrying(&renewed()))
+            .ok(&at(&plain, 5)).bad(&at(&plain, 5), "Replay").bad(&plain, "Replay").ok(&at(&plain, 4));
+        "superseded-unseen": "Nothing was seen under serial 1 before."
+            => .ok(&carrying(&renewed())).ok(&at(&plain, 5)).bad(&at(&plain, 5), "Replay");
+        "superseded-twice": "The credential before the one before is refused."
+            => .attacks(&["C12"]).ok(&plain).ok(&carrying(&renewed())).ok(&carrying(&serial(3)))
+            .bad(&at(&plain, 5), "Revoked").ok(&at(&scene.sent_by(&renewed()), 6));
+        "superseded-between": "A credential between the two ends the lower one."
+            => .ok(&plain).ok(&carrying(&serial(3))).ok(&at(&plain, 1)).ok(&carrying(&renewed()))
+            .bad(&at(&plain, 5), "Revoked").ok(&at(&scene.sent_by(&serial(3)), 6));
+        "older-inside": "The older one inside, which the reader has never had."
+            => .with("credentials", known(&[&renewed()])).ok(&carrying(&sensor()))
+            .bad(&at(&plain, 5), "Revoked");
+        "older-inside-refused": "It is below the lowest that the list accepts."
+            => .with("credentials", known(&[&renewed()])).with("refused", refused(&[(7, 2)]))
+            .attacks(&["A29"]).bad(&carrying(&sensor()), "Revoked");
+        "older-inside-expired": "Its time is over."
+            => .with("credentials", known(&[&renewed()])).bad(&carrying(&over), "Stale");
+        "older-inside-narrower": "It does not grant the topic."
+            => .with("credentials", known(&[&renewed()])).attacks(&["C2"]).bad(&carrying(&narrow), "NotAllowed");
+        "older-inside-other-hint": "It has another hint than the message."
+            => .with("credentials", known(&[&serial(3)]))
+            .bad(&carrying(&sensor()).change(|d| d.message.hint = 2), "Revoked");
+        "older-inside-other-key": "It gives the number another key."
+            => .with("credentials", known(&[&renewed()])).attacks(&["C12"]).bad(&other_key, "Revoked");
         "floor-of-newer-serial": "The replay state knows a higher serial than the credential."
             => .with("floors", Json::Array(vec![floor])).attacks(&["C12"]).bad(&plain, "Revoked");
     }

@@ -112,7 +112,10 @@ fn deliver(
         Ok(opened) => {
             if let Some(fresh) = opened.credential() {
                 let fresh = VerifiedCredential::verify(fresh.to_vec(), &reader.authority).unwrap();
-                reader.credentials.insert(fresh.fields().member.0, fresh);
+                let member = fresh.fields().member.0;
+                if let Some(before) = reader.credentials.insert(member, fresh) {
+                    reader.before.insert(member, before);
+                }
             }
             if opened.is_retained_delivery() != request.retained {
                 return Err("not marked as retained".to_owned());

@@ -26,6 +26,8 @@ pub(super) struct Reader {
     pub(super) no_clock: bool,
     keys: Vec<Keys>,
     pub(super) credentials: BTreeMap<u32, VerifiedCredential<Vec<u8>>>,
+    /// Those that were known before.
+    pub(super) before: BTreeMap<u32, VerifiedCredential<Vec<u8>>>,
     /// `None`: the refused list is not there.
     refused: Option<BTreeMap<u32, u32>>,
     pub(super) drop_own: Option<MemberNumber>,
@@ -79,6 +81,7 @@ impl Reader {
         Self {
             group: input.group("group"),
             credentials: credentials.collect(),
+            before: BTreeMap::new(),
             keys: epochs.chain(kept).collect(),
             authority,
             filters: input.list("filters").iter().map(text).collect(),
@@ -156,6 +159,10 @@ impl Epochs for Reader {
 impl Directory for Reader {
     fn sender(&self, query: &SenderQuery<'_>) -> Option<Sender> {
         Some(self.judge(self.credentials.get(&query.member.0)?, query.topic))
+    }
+
+    fn sender_before(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        Some(self.judge(self.before.get(&query.member.0)?, query.topic))
     }
 
     fn admit(

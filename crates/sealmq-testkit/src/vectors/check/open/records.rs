@@ -76,8 +76,8 @@ pub(super) fn records(reader: &Input<'_>) -> Vec<Record<16>> {
     let senders = senders.iter().map(|(number, sender)| {
         let name = [&[SENDER][..], &group.0, &number.to_be_bytes()].concat();
         let mut stored = [name, sender.bytes(&all)].concat();
-        // No session is remembered.
-        stored.resize(Record::<16>::MAX_LEN, 0);
+        // No session is remembered, and nothing of a credential before.
+        stored.resize(Record::<16>::MAX_LEN - (4 + 4 + 8 + 1), 0);
         stored
     });
     let stored = std::iter::once(floors).chain(senders).chain(topics);

@@ -138,8 +138,8 @@ fn events(scene: &Scene, file: &mut VectorFile) {
             => .ok(&scene.value_in(most)).ok(&plain);
         "event-moves-no-mark": "Events raise no mark."
             => .ok(&at(&plain, 9)).ok(&value).ok(&at(&plain, 8));
-        "state-ends-events-below": "A newer credential that came with state ends events under the older one."
+        "state-renews": "A newer credential that came with state leaves events under the older one their windows."
             => .attacks(&["C12"]).ok(&plain).ok(&value.under(renewed().object()))
-            .bad(&at(&plain, 1), "Revoked").ok(&scene.sent_by(&renewed()));
+            .bad(&plain, "Replay").ok(&at(&plain, 1)).ok(&scene.sent_by(&renewed())).ok(&at(&plain, 2));
     }
 }

@@ -128,7 +128,7 @@ fn above(scene: &Scene, file: &mut VectorFile) {
     };
     stories! { case => file:
         "used": "A newer credential inside takes the place of the known one."
-            => .ok(&newer).bad(&event, "Revoked").ok(&scene.sent_by(&renewed()));
+            => .ok(&newer).ok(&scene.sent_by(&renewed())).ok(&event).bad(&event, "Replay");
         "far": "It is not the hint that tells newer ones: 64 to 127 serials ahead."
             => .ok(&under(&serial(65))).ok(&under(&serial(128)).change(|d| d.message.number = 1));
         "forged": "A newer one that the insider signed." => .bad(&value.under(forged(&renewed())), "UnknownSender");
