@@ -1,5 +1,7 @@
 //! Members that lie, and issuing keys that were stolen and replaced.
 
+use std::ops::Range;
+
 use crate::net::{Net, START, YEAR};
 use sealmq_core::crypto::{Digest, IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Access, Kind, List, sign_object};
@@ -100,6 +102,16 @@ impl Insider {
         out.truncate(len);
         out
     }
+}
+
+/// Messages that a member seals in the names of others, one for each number.
+pub fn in_the_name_of(net: &Net, device: usize, numbers: Range<u32>) -> Vec<Vec<u8>> {
+    let mut insider = Insider::new(net, device);
+    let mut forge = |number| {
+        insider.claims = MemberNumber(number);
+        insider.seal("plant/a", b"forged")
+    };
+    numbers.map(&mut forge).collect()
 }
 
 #[test]

@@ -87,6 +87,78 @@ fn a_credential_inside_saves_the_fetch() {
     assert_eq!(net.texts(alice), ["after a restart"]);
 }
 
+/// What came before the message with the credential inside comes before it, whatever it waited for.
+#[test]
+fn a_credential_inside_ends_the_wait_of_what_came_before_it() {
+    let mut net = Net::new();
+    let (alice, bob) = (
+        net.join("alice", Access::BOTH),
+        net.join("bob", Access::BOTH),
+    );
+    hide_credential(&mut net, bob);
+    let seal = |net: &mut Net, text: &[u8], announce_credential| {
+        let message = OutgoingMessage {
+            announce_credential,
+            ..OutgoingMessage::new("plant/a", text)
+        };
+        net.seal(bob, &message).unwrap()
+    };
+    let mut sealed: Vec<Vec<u8>> = Vec::new();
+    for (text, inside) in [("w1", false), ("w2", false), ("w3", true), ("w4", false)] {
+        sealed.push(seal(&mut net, text.as_bytes(), inside));
+    }
+    for envelope in &sealed {
+        net.deliver(alice, "plant/a", envelope, false);
+    }
+    assert_eq!(net.texts(alice), ["w1", "w2", "w3", "w4"]);
+    let gaps: Vec<_> = net.devices[alice].rejected.clone();
+    assert_eq!(gaps, []);
+    net.now += 40_000;
+    net.tick(alice);
+    assert_eq!(net.rejections(alice), [""; 0]);
+
+    // The same where all of them waited for the announcement before.
+    let carol = net.join("carol", Access::BOTH);
+    let plan = net.authority.rotate("plant", START, &mut net.rng).unwrap();
+    let announced = net.withhold(plan);
+    for publication in &announced {
+        net.deliver(bob, &publication.topic, &publication.payload, false);
+    }
+    let texts = ["v1", "v2", "v3", "v4"];
+    for (n, text) in texts.iter().enumerate() {
+        let envelope = seal(&mut net, text.as_bytes(), n == 2);
+        net.deliver(carol, "plant/a", &envelope, false);
+    }
+    assert_eq!(net.devices[carol].member.stats().waiting, 4);
+    announced
+        .into_iter()
+        .for_each(|publication| net.publish(publication));
+    assert_eq!(net.texts(carol), texts);
+}
+
+/// A member makes up sender numbers, and uses another one's: what waits of others stays.
+#[test]
+fn made_up_senders_displace_nobody() {
+    let mut net = Net::new();
+    let (alice, bob, eve) = (
+        net.join("alice", Access::BOTH),
+        net.join("bob", Access::BOTH),
+        net.join("eve", Access::BOTH),
+    );
+    let credential = hide_credential(&mut net, bob);
+    for text in ["one", "two", "three"] {
+        net.send(bob, "plant/a", text.as_bytes());
+    }
+    let forged = crate::member_insiders::in_the_name_of(&net, eve, 1_000..3_500);
+    for envelope in forged {
+        net.deliver(alice, "plant/a", &envelope, false);
+    }
+    let stats = net.devices[alice].member.stats();
+    assert!(stats.waiting <= 1024 && stats.waited > 2_000, "{stats:?}");
+    net.publish(credential);
+    assert_eq!(net.texts(alice), ["one", "two", "three"]);
+}
+
 #[test]
 fn a_message_of_an_epoch_to_come_waits_for_its_announcement() {
     let mut net = Net::new();

@@ -95,9 +95,13 @@ impl<K: Table<KeySlot>> KeyCache<K> {
             used: self.clock,
             verified: false,
         };
-        Ok(match self.insert(keys) {
-            Ok(index) => KeyPlace::Cached(index),
-            Err(keys) => {
+        let place = self.place_for(enc, false);
+        Ok(match place {
+            Some(index) => {
+                self.put(index, keys);
+                KeyPlace::Cached(index)
+            }
+            None => {
                 self.scratch.0 = Some(keys);
                 KeyPlace::Scratch
             }
@@ -129,36 +133,39 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         match place {
             KeyPlace::Cached(_) => self.verified = self.verified.saturating_add(1),
             KeyPlace::Scratch => {
-                if let Some(keys) = self.scratch.0.take() {
-                    // Of a table without places, it is the one that is pushed out.
-                    let _ = self.insert(keys);
+                // In a table without places, it is the one that is pushed out.
+                if let Some(keys) = self.scratch.0.take()
+                    && let Some(place) = self.place_for(&keys.enc, true)
+                {
+                    self.put(place, keys);
                 }
             }
         }
         true
     }
 
-    /// Into a free place, or that of the session which is worth least; not verified keys into none
+    /// A free place, or that of the session which is worth least; for keys that are not verified none
     /// of a verified session.
-    fn insert(&mut self, keys: CachedKeys) -> Result<usize, CachedKeys> {
-        let slots = self.slots.as_mut();
+    fn place_for(&self, enc: &[u8; ENC_LEN], verified: bool) -> Option<usize> {
+        let slots = self.slots.as_ref();
         let worth = |i: &usize| {
             let keys = slots.get(*i).and_then(|s| s.0.as_ref());
             keys.map(|keys| (keys.verified, keys.used))
         };
-        let place = probe(hash(&keys.enc), slots.len()).min_by_key(worth);
-        let Some((index, slot)) = place.and_then(|i| Some((i, slots.get_mut(i)?))) else {
-            return Err(keys);
+        let place = probe(hash(enc), slots.len()).min_by_key(worth)?;
+        let is_verified = worth(&place).is_some_and(|(verified, _)| verified);
+        (verified || !is_verified).then_some(place)
+    }
+
+    fn put(&mut self, place: usize, keys: CachedKeys) {
+        let Some(slot) = self.slots.as_mut().get_mut(place) else {
+            return;
         };
-        let there = slot.0.as_ref().is_some_and(|there| there.verified);
-        if there && !keys.verified {
-            return Err(keys);
-        }
-        if keys.verified && !there {
+        let before = slot.0.as_ref().is_some_and(|there| there.verified);
+        if keys.verified && !before {
             self.verified = self.verified.saturating_add(1);
         }
         slot.0 = Some(keys);
-        Ok(index)
     }
 
     /// Moves all keys into another table, all places of which are free.
@@ -166,8 +173,10 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         let mut from = mem::replace(&mut self.slots, slots);
         self.verified = 0;
         for slot in from.as_mut() {
-            if let Some(keys) = slot.0.take() {
-                let _ = self.insert(keys);
+            if let Some(keys) = slot.0.take()
+                && let Some(place) = self.place_for(&keys.enc, keys.verified)
+            {
+                self.put(place, keys);
             }
         }
     }

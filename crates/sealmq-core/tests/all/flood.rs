@@ -78,7 +78,7 @@ fn made_up(_: &Group, count: u64, first: &[u8]) -> Vec<u8> {
     let mut forged = first.to_vec();
     let enc = sha256(&[&count.to_be_bytes()]).0;
     forged[9..41].copy_from_slice(&enc);
-    if count % 2 == 0 {
+    if count.is_multiple_of(2) {
         forged[41..45].copy_from_slice(&enc[..4]);
     }
     forged
@@ -132,7 +132,7 @@ fn insiders_stop_nobody_on_hosts() {
     let forge = |group: &Group, count: u64, _: &[u8]| {
         let mut session = group.session(100_000 + count);
         let mut forged = Member::new(9, group).seal(&mut session, &plain(), b"forged");
-        if count % 2 == 0 {
+        if count.is_multiple_of(2) {
             forged[60] ^= 1;
         } else {
             // A reader: the right keys, and not the signature of the sender that it names.

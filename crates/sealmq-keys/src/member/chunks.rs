@@ -118,7 +118,7 @@ impl Member {
             return;
         };
         let candidates = &group.candidates;
-        let ended = group.chunks.keep(|epoch| candidates.contains_key(&epoch));
+        let ended = group.chunks.keep(|epoch| candidates.contains(epoch));
         let topic = |(epoch, n)| ReservedTopic::Chunk(id, epoch, n).name(&self.prefix);
         actions.extend(ended.into_iter().map(topic).map(Action::Unsubscribe));
     }

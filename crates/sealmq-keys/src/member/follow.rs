@@ -7,8 +7,8 @@ use sealmq_core::GroupId;
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::ObjectError;
 
+use super::candidates::{Waits, Wanted};
 use super::event::MemberEvent;
-use super::groups::Wanted;
 use super::older::Before;
 use super::outcome::{BadObject, Handled};
 use super::pending::waits_for_keys;
@@ -26,8 +26,8 @@ enum Step {
     Known,
     /// Kept, for a reason that only time can change.
     Kept,
-    /// Kept until this healing announcement was followed.
-    Needs(Wanted),
+    /// Kept until a healing announcement was followed, which it names.
+    Needs,
 }
 
 impl Member {
@@ -51,11 +51,17 @@ impl Member {
             return Err(ObjectError::Field("epoch").into());
         }
         let group = self.groups.entry(id).or_default();
+        if group.candidates.bytes(epoch) == Some(payload) {
+            // Whatever lets a kept one be followed looks for it.
+            return Ok(Handled::Kept);
+        }
         let Some(state) = &group.state else {
             // The welcome has not come yet. Verified before it is kept (threat model F4).
+            let hash = *unverified.hash();
+            self.stats.announcements_verified = self.stats.announcements_verified.saturating_add(1);
             let announcement = unverified.verify(&self.delegation, &self.prefix)?;
             group.list(announcement.head());
-            group.keep_candidate(epoch, payload, true);
+            group.candidates.keep(epoch, &hash, payload, Waits::Nothing);
             return Ok(Handled::Kept);
         };
         let hash = *unverified.hash();
@@ -66,18 +72,13 @@ impl Member {
             // Followed before, and published again with each heartbeat.
             return Ok(Handled::Ignored);
         }
-        if group.candidate(epoch).is_some_and(|kept| kept == payload) {
-            // Whatever lets a kept one be followed looks for it.
-            return Ok(Handled::Kept);
-        }
         let referenced = group
             .wanted
             .filter(|w| *w == Wanted { epoch, hash })
             .map(|w| w.hash);
         match self.follow_one(id, epoch, payload, referenced, now, actions)? {
             Step::Known => Ok(Handled::Ignored),
-            Step::Kept => Ok(Handled::Kept),
-            Step::Needs(_) => {
+            Step::Kept | Step::Needs => {
                 self.follow_candidates(id, now, actions);
                 Ok(Handled::Kept)
             }
@@ -112,10 +113,22 @@ impl Member {
             chunk: group.chunks.get(epoch),
         };
         let before = Before::of(Some(state.as_ref()));
-        let kept = group.candidates.get(&epoch);
-        let verified = kept.is_some_and(|kept| kept.verified && kept.bytes == bytes);
+        let verified = group.candidates.has_verified(epoch, bytes);
         let result = state.follow_kept(bytes, &context, verified);
         let skipped = state.missing().any(|missing| missing == epoch);
+        let stats = &mut self.stats;
+        if !verified && !matches!(result, Err(FollowError::Object(ObjectError::Role))) {
+            stats.announcements_verified = stats.announcements_verified.saturating_add(1);
+        }
+        if matches!(
+            result,
+            Ok(Followed::Filled { .. } | Followed::Current { .. }) | Err(FollowError::WrongSecret)
+        ) {
+            stats.announcements_unwrapped = stats.announcements_unwrapped.saturating_add(1);
+        }
+        let Ok(hash) = UnverifiedAnnouncement::decode(bytes).map(|known| *known.hash()) else {
+            return Ok(Step::Known);
+        };
         match &result {
             Ok(_)
             | Err(
@@ -132,14 +145,14 @@ impl Member {
         }
         match result {
             Ok(Followed::AlreadyKnown) => {
-                group.drop_candidate(epoch);
+                group.candidates.drop(epoch);
                 Ok(Step::Known)
             }
             Ok(followed) => {
                 let mut changes = Changes::new();
-                group.drop_candidate(epoch);
-                group.prune_candidates();
+                group.candidates.drop(epoch);
                 if let Some(state) = &group.state {
+                    group.candidates.prune(state.base_epoch());
                     group.evidence.followed(state, epoch, bytes, &mut changes);
                 }
                 group.settle_leases(now);
@@ -168,21 +181,23 @@ impl Member {
             }
             Err(FollowError::NeedsHealing {
                 epoch: wanted,
-                hash,
+                hash: named,
             }) => {
-                group.keep_candidate(epoch, bytes, true);
-                Ok(Step::Needs(Wanted {
+                let wanted = Wanted {
                     epoch: wanted,
-                    hash,
-                }))
+                    hash: named,
+                };
+                let waits = Waits::Healing(wanted);
+                group.candidates.keep(epoch, &hash, bytes, waits);
+                Ok(Step::Needs)
             }
             Err(FollowError::NeedsChunk {
                 epoch,
                 number,
-                hash,
+                hash: of_chunk,
             }) => {
-                group.keep_candidate(epoch, bytes, true);
-                if group.chunks.want(epoch, number, hash) {
+                group.candidates.keep(epoch, &hash, bytes, Waits::Chunk);
+                if group.chunks.want(epoch, number, of_chunk) {
                     let topic = ReservedTopic::Chunk(id, epoch, number).name(&self.prefix);
                     actions.push(Action::Subscribe(topic));
                 }
@@ -190,19 +205,19 @@ impl Member {
             }
             Err(FollowError::NotCovered) => {
                 // A new welcome may follow that makes use of it.
-                group.keep_candidate(epoch, bytes, true);
+                group.candidates.keep(epoch, &hash, bytes, Waits::Welcome);
                 self.left_out(id, epoch, bytes, actions);
                 Ok(Step::Kept)
             }
             Err(FollowError::Object(ObjectError::Role))
-                if skipped && group.candidate(epoch).is_none() =>
+                if skipped && !group.candidates.contains(epoch) =>
             {
                 // Perhaps of an older delegation: the epoch after it may vouch for it later.
-                group.keep_candidate(epoch, bytes, false);
+                group.candidates.keep(epoch, &hash, bytes, Waits::Voucher);
                 Ok(Step::Kept)
             }
             Err(error) => {
-                group.drop_candidate(epoch);
+                group.candidates.drop(epoch);
                 if let FollowError::Fork(fork) = &error {
                     actions.push(group.fork_event(id, fork, bytes));
                 }
@@ -211,24 +226,46 @@ impl Member {
         }
     }
 
-    /// Follows kept announcements as long as that leads on. From the newest to the oldest, because
-    /// a later one says which healing epochs have to come first, and vouches for the one before it.
+    /// Follows kept announcements as long as that leads on: the oldest first, each when what it
+    /// waits for is there.
     pub(super) fn follow_candidates(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
-        let mut progress = true;
-        while progress {
-            progress = false;
-            let mut missing = None;
-            let epochs = self
-                .groups
-                .get(&id)
-                .map(|g| g.candidate_epochs())
-                .unwrap_or_default();
-            for epoch in epochs.into_iter().rev() {
-                progress |= self.follow_chain(id, epoch, &mut missing, now, actions);
+        loop {
+            let kept = self.groups.get(&id);
+            let kept = kept.map(|group| group.candidates.epochs());
+            let mut progress = false;
+            for epoch in kept.unwrap_or_default() {
+                progress |= self.follow_kept(id, epoch, now, actions);
             }
-            self.want(id, missing, now, actions);
+            // One that was followed vouches for the one before it, and one that needs another for
+            // that.
+            if !progress {
+                break;
+            }
         }
+        let missing = self.groups.get(&id);
+        let missing = missing.and_then(|group| group.candidates.missing(group.wanted));
+        self.want(id, missing, now, actions);
         self.end_chunks(id, actions);
+    }
+
+    /// Tries one kept announcement, if it may be followed. `true` if that leads on.
+    fn follow_kept(
+        &mut self,
+        id: GroupId,
+        epoch: u64,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let ready = self.groups.get(&id).and_then(|group| {
+            let referenced = group.is_ready(epoch)?;
+            Some((group.candidates.bytes(epoch)?.to_vec(), referenced))
+        });
+        let Some((bytes, referenced)) = ready else {
+            return false;
+        };
+        // BadObjects were counted when the object came in.
+        let step = self.follow_one(id, epoch, &bytes, referenced, now, actions);
+        matches!(step, Ok(Step::Followed | Step::Needs))
     }
 
     /// Another healing announcement is needed before all others. If it was asked for one of them
@@ -250,59 +287,6 @@ impl Member {
             actions.push(Action::Subscribe(topic(next.epoch)));
             group.asking_wanted.asked(now);
         }
-    }
-
-    /// Follows one kept announcement after the healing ones that it needs. `true` if any was
-    /// followed; the first one that is needed and not here goes into `missing`.
-    fn follow_chain(
-        &mut self,
-        id: GroupId,
-        epoch: u64,
-        missing: &mut Option<Wanted>,
-        now: Now,
-        actions: &mut Vec<Action>,
-    ) -> bool {
-        let mut progress = false;
-        let mut chain = alloc::vec![(epoch, None)];
-        while let Some((epoch, referenced)) = chain.last().copied() {
-            let kept = self
-                .groups
-                .get(&id)
-                .and_then(|group| group.candidate(epoch))
-                .cloned();
-            let Some(bytes) = kept else {
-                // Needed, and not here; or followed on the way, and the next one is due.
-                if let Some(hash) = referenced {
-                    missing.get_or_insert(Wanted { epoch, hash });
-                    return progress;
-                }
-                chain.pop();
-                continue;
-            };
-            // BadObjects were counted when the object came in.
-            match self.follow_one(id, epoch, &bytes, referenced, now, actions) {
-                Ok(Step::Followed) => {
-                    progress = true;
-                    chain.pop();
-                }
-                Ok(Step::Needs(wanted)) if wanted.epoch < epoch => {
-                    chain.push((wanted.epoch, Some(wanted.hash)));
-                }
-                Err(_) if referenced.is_some() => {
-                    // The one that was kept is another one than the one referred to.
-                    missing.get_or_insert_with(|| Wanted {
-                        epoch,
-                        hash: referenced.unwrap_or_default(),
-                    });
-                    return progress;
-                }
-                Ok(Step::Known) => {
-                    chain.pop();
-                }
-                _ => return progress,
-            }
-        }
-        progress
     }
 
     /// After an epoch was installed: what was asked for, old session keys, waiting messages.

@@ -134,6 +134,10 @@ fn the_records_of_this_version_have_the_same_keys_as_ever() {
             format!("group/{name}/announcement/5"),
         ),
         (records::peer_key(MemberNumber(3)), "peer/3".into()),
+        (
+            records::peer_before_key(MemberNumber(3)),
+            "peer-before/3".into(),
+        ),
     ];
     for (key, expected) in keys {
         assert_eq!(key, expected);

@@ -12,6 +12,7 @@ use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
 
 use super::MemberError;
 use super::asking::Asking;
+use super::candidates::{Candidates, Wanted};
 use super::chunks::Chunks;
 use super::event::MemberEvent;
 use super::evidence::Evidence;
@@ -26,25 +27,8 @@ use crate::group::{EpochView, Fork, GroupState};
 use crate::refused::{Refusal, RefusedList};
 use crate::store::{Changes, Store};
 
-/// Most announcements that wait for a welcome or for an older one, and their bytes in all. Only
-/// verified ones are kept; what does not fit is fetched again when it is needed.
-const MAX_CANDIDATES: usize = 1024;
-const MAX_CANDIDATE_BYTES: usize = 4 << 20;
 /// Most refused lists that wait for the announcement that names them.
 const MAX_LISTS: usize = 4;
-/// An announcement that others refer to, and that has not come yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) epoch: u64,
-    pub(super) hash: Digest,
-}
-
-/// An announcement that waits.
-pub(super) struct Candidate {
-    pub(super) bytes: Vec<u8>,
-    /// Whether its signature was verified under the current delegation.
-    pub(super) verified: bool,
-}
 
 #[derive(Default)]
 pub(super) struct Group {
@@ -61,8 +45,7 @@ pub(super) struct Group {
     pub(super) leases: Leases,
     pub(super) chunks: Chunks,
     psks: Vec<(Digest, SessionPsk)>,
-    pub(super) candidates: BTreeMap<u64, Candidate>,
-    candidate_bytes: usize,
+    pub(super) candidates: Candidates,
     pub(super) wanted: Option<Wanted>,
     pub(super) asking_wanted: Asking,
     // Boxed, because a map has room for eleven groups.
@@ -169,7 +152,6 @@ impl Group {
     pub(super) fn forget_unfollowed(&mut self) -> bool {
         let some = !self.candidates.is_empty() || self.left_out.is_some();
         self.candidates.clear();
-        self.candidate_bytes = 0;
         self.wanted = None;
         self.asking_wanted.reset();
         self.lists.clear();
@@ -309,44 +291,14 @@ impl Group {
         }
     }
 
-    /// Keeps a verified announcement that cannot be followed yet.
-    pub(super) fn keep_candidate(&mut self, epoch: u64, bytes: &[u8], verified: bool) {
-        self.drop_candidate(epoch);
-        self.candidate_bytes = self.candidate_bytes.saturating_add(bytes.len());
-        let bytes = bytes.to_vec();
-        self.candidates.insert(epoch, Candidate { bytes, verified });
-        while self.candidates.len() > MAX_CANDIDATES || self.candidate_bytes > MAX_CANDIDATE_BYTES {
-            // The newest says what is needed, and the oldest is needed first.
-            let Some((&epoch, _)) = self.candidates.iter().nth_back(1) else {
-                break;
-            };
-            self.drop_candidate(epoch);
-        }
-    }
-
-    pub(super) fn drop_candidate(&mut self, epoch: u64) {
-        if let Some(kept) = self.candidates.remove(&epoch) {
-            self.candidate_bytes = self.candidate_bytes.saturating_sub(kept.bytes.len());
-        }
-    }
-
-    pub(super) fn candidate(&self, epoch: u64) -> Option<&Vec<u8>> {
-        self.candidates.get(&epoch).map(|kept| &kept.bytes)
-    }
-
-    pub(super) fn candidate_epochs(&self) -> Vec<u64> {
-        self.candidates.keys().copied().collect()
-    }
-
-    /// Forgets candidates that are too old to be followed.
-    pub(super) fn prune_candidates(&mut self) {
-        let base = self.state.as_ref().map_or(0, |state| state.base_epoch());
-        while let Some((&epoch, _)) = self.candidates.first_key_value() {
-            if epoch >= base {
-                break;
-            }
-            self.drop_candidate(epoch);
-        }
+    /// Whether a kept announcement may be followed now ([`Candidates::is_ready`]).
+    pub(super) fn is_ready(&self, epoch: u64) -> Option<Option<Digest>> {
+        let state = self.state.as_ref()?;
+        let base = state.base_epoch();
+        let followed = |epoch| epoch < base || state.announcement_hash(epoch).is_some();
+        let has_chunk = |epoch| self.chunks.get(epoch).is_some();
+        self.candidates
+            .is_ready(epoch, self.wanted, followed, has_chunk)
     }
 
     pub(super) fn put_state(&self, changes: &mut Changes) {
@@ -416,30 +368,6 @@ pub(super) fn load<S: Store>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
-
-    #[test]
-    fn candidates_are_bounded_by_count_and_bytes() {
-        let mut group = Group::default();
-        for epoch in (1..=MAX_CANDIDATES as u64 + 1).rev() {
-            group.keep_candidate(epoch, &[0; 10], true);
-        }
-        assert_eq!(group.candidates.len(), MAX_CANDIDATES);
-        // The newest and the oldest are there.
-        assert!(group.candidate(1).is_some());
-        assert!(group.candidate(MAX_CANDIDATES as u64 + 1).is_some());
-        assert!(group.candidate(MAX_CANDIDATES as u64).is_none());
-        assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10);
-        group.keep_candidate(1, &[0; 20], true);
-        assert_eq!(group.candidate_bytes, MAX_CANDIDATES * 10 + 10);
-
-        let mut group = Group::default();
-        for epoch in 1..=65 {
-            group.keep_candidate(epoch, &vec![0; 65536], true);
-        }
-        assert_eq!(group.candidates.len(), 64);
-        assert_eq!(group.candidate_bytes, MAX_CANDIDATE_BYTES);
-    }
 
     #[test]
     fn lists_are_bounded() {

@@ -379,6 +379,7 @@ impl Member {
             group.settle_kept(&id, before, &mut changes);
         }
         group.refresh();
+        group.candidates.try_again();
         group.put_state(&mut changes);
         changes.delete(records::package_key(fields.package_number));
         self.packages.remove(&fields.package_number);

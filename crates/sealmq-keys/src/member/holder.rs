@@ -2,7 +2,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use sealmq_core::object::{Access, Authorities, ObjectError};
-use sealmq_core::{GroupId, MemberNumber, VerifiedCredential};
+use sealmq_core::{CredentialOrder, GroupId, MemberNumber, VerifiedCredential};
 
 use crate::standing::Holding;
 
@@ -87,6 +87,13 @@ impl Holder {
             hash: self.credential.hash(),
             grant: grant.map(|grant| (grant.access, grant.publish_filter.as_str())),
             end,
+        }
+    }
+
+    pub(super) const fn order(&self) -> CredentialOrder {
+        CredentialOrder {
+            delegation: self.delegation_serial,
+            credential: self.serial,
         }
     }
 

@@ -14,7 +14,9 @@
 //! 5. without a clock, tells [`Member::set_uptime`] how long the device has been running.
 
 mod asking;
+mod candidates;
 mod chunks;
+mod continued;
 mod draw;
 mod due;
 mod enrol;
@@ -47,6 +49,7 @@ mod replay;
 mod seal_error;
 mod send;
 mod sequences;
+mod shares;
 mod state;
 mod succession;
 mod types;
@@ -171,8 +174,12 @@ impl Member {
             packages.insert(number, package);
         }
         let mut peers = Peers::default();
+        let object = domain.delegation.bytes();
         for (key, value) in records::list(store, records::PEER_PREFIX)? {
-            peers.load(&key, &value, &delegation)?;
+            peers.load(&key, &value, &delegation, object)?;
+        }
+        for (key, value) in records::list(store, records::PEER_BEFORE_PREFIX)? {
+            peers.load_before(records::body(&key, &value)?, &delegation, object);
         }
         let groups = groups::load(store, delegation.serial())?;
         let reader = Reader::load(store, &options)?;

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
@@ -32,13 +33,10 @@ impl Member {
     ) -> (Delivery, Vec<Action>) {
         let mut actions = Vec::new();
         let mut buffer = envelope.to_vec();
-        let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions) {
+        let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions, u64::MAX)
+        {
             Ok(opened) => {
-                let learned = opened.1;
                 let received = opened.with_buffer(topic, buffer);
-                if let Some(member) = learned {
-                    self.retry_sender(member, now, &mut actions);
-                }
                 return (Delivery::Message(Box::new(received)), actions);
             }
             Err(rejection) if self.is_worth_waiting(&rejection, now) => rejection,
@@ -53,6 +51,7 @@ impl Member {
             retain,
             since: now.or(self.uptime),
             cause,
+            is_known: self.is_of_known(&cause),
         };
         let (ticket, dropped) = self.pending.push(waiting);
         if ticket.is_some() {
@@ -154,8 +153,12 @@ impl Member {
         actions: &mut Vec<Action>,
         fits: impl Fn(&Rejection) -> bool,
     ) {
-        let mut learned = Vec::new();
-        for ticket in self.pending.waiting_for(fits) {
+        let tickets = self.pending.waiting_for(fits);
+        self.retry_tickets(tickets, now, actions);
+    }
+
+    fn retry_tickets(&mut self, tickets: Vec<u64>, now: Now, actions: &mut Vec<Action>) {
+        for ticket in tickets {
             let Some(mut waiting) = self.pending.take(ticket) else {
                 continue;
             };
@@ -165,9 +168,8 @@ impl Member {
                 retain,
                 ..
             } = &mut waiting;
-            match self.open_buffer(topic, envelope, *retain, now, actions) {
+            match self.open_buffer(topic, envelope, *retain, now, actions, ticket) {
                 Ok(opened) => {
-                    learned.extend(opened.1);
                     let received = opened.with_buffer(&waiting.topic, waiting.envelope);
                     actions.push(Action::Message(ticket, Box::new(received)));
                 }
@@ -176,6 +178,7 @@ impl Member {
                         self.ask_for(&rejection, actions);
                     }
                     waiting.cause = rejection;
+                    waiting.is_known = self.is_of_known(&rejection);
                     self.pending.insert(ticket, waiting);
                 }
                 Err(rejection) => {
@@ -185,10 +188,6 @@ impl Member {
             }
         }
         self.count_waiting();
-        // Ends, because a credential is learned once.
-        for member in learned {
-            self.retry_sender(member, now, actions);
-        }
     }
 
     /// Drops the keys of epochs that left the window: forward secrecy ends with them.
@@ -219,6 +218,7 @@ impl Member {
         self.reader.receiver.retain_epochs(in_window);
     }
 
+    /// Opens a message that came after all that wait with tickets below `ticket`.
     fn open_buffer(
         &mut self,
         topic: &str,
@@ -226,6 +226,60 @@ impl Member {
         retained: bool,
         now: Now,
         actions: &mut Vec<Action>,
+        ticket: u64,
+    ) -> Result<OpenedParts, Rejection> {
+        let mut inside = None;
+        let opened = self.try_open(topic, buffer, retained, now, actions, &mut inside);
+        let Some((member, credential)) = inside else {
+            return opened;
+        };
+        // It has the credential that others wait for, and an authority vouches for that, as it does
+        // on the credential's topic. What came before is opened before.
+        self.heard(member, &credential, actions);
+        self.retry_before(member, ticket, now, actions);
+        self.try_open(topic, buffer, retained, now, actions, &mut None)
+    }
+
+    /// Takes the credential of a member that messages wait for.
+    fn heard(&mut self, member: MemberNumber, credential: &[u8], actions: &mut Vec<Action>) {
+        let mut changes = Changes::new();
+        let learned = self.learn(member, credential, &mut changes);
+        if !changes.is_empty() {
+            actions.push(Action::Commit(changes));
+        }
+        self.tell_learned(member, learned, actions);
+    }
+
+    fn tell_learned(&self, member: MemberNumber, learned: Option<bool>, actions: &mut Vec<Action>) {
+        if learned == Some(true) {
+            actions.push(self.sender_known(member));
+            let topic = ReservedTopic::Credential(member).name(&self.prefix);
+            actions.push(Action::Subscribe(topic));
+        }
+    }
+
+    /// Tries what waits for a credential of this sender and came before a ticket was given.
+    fn retry_before(
+        &mut self,
+        member: MemberNumber,
+        ticket: u64,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        let fits = |cause: &Rejection| cause.awaited_credential() == Some(member);
+        let waiting = self.pending.waiting_for(fits);
+        let waiting: Vec<u64> = waiting.into_iter().filter(|this| *this < ticket).collect();
+        self.retry_tickets(waiting, now, actions);
+    }
+
+    fn try_open(
+        &mut self,
+        topic: &str,
+        buffer: &mut [u8],
+        retained: bool,
+        now: Now,
+        actions: &mut Vec<Action>,
+        inside: &mut Option<(MemberNumber, Vec<u8>)>,
     ) -> Result<OpenedParts, Rejection> {
         // A broker that delivers on a name that is none has made it up.
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
@@ -239,6 +293,8 @@ impl Member {
             own_end: self.own_end(),
             now,
             uptime: self.uptime,
+            pending: &self.pending,
+            inside: RefCell::new(None),
         };
         let request = Request {
             topic,
@@ -249,7 +305,10 @@ impl Member {
             report_gaps: self.options.report_gaps,
         };
         let opened = self.reader.receiver.open(&request, &view, &view, buffer);
-        let opened = opened.map_err(|rejection| view.explain(rejection))?;
+        let opened = opened.map_err(|rejection| {
+            *inside = view.inside.take();
+            view.explain(rejection)
+        })?;
         let member = opened.sender();
         let credential = opened.credential().map(<[u8]>::to_vec);
         let group = opened.group();
@@ -280,14 +339,10 @@ impl Member {
         if !changes.is_empty() {
             actions.push(Action::Commit(changes));
         }
-        if learned == Some(true) {
-            actions.push(self.sender_known(member));
-            let topic = ReservedTopic::Credential(member).name(&self.prefix);
-            actions.push(Action::Subscribe(topic));
-        }
+        self.tell_learned(member, learned, actions);
         received.sender_name = self.name_of(member);
         self.stats.opened = self.stats.opened.saturating_add(1);
-        Ok(OpenedParts(received, learned.map(|_| member)))
+        Ok(OpenedParts(received))
     }
 
     /// Keeps a credential that came inside a message which verified under it, if it is a new one:
@@ -344,6 +399,16 @@ impl Member {
         }
     }
 
+    /// Whether a message that decrypted names a sender that there is.
+    fn is_of_known(&self, cause: &Rejection) -> bool {
+        let member = match cause {
+            Rejection::UnknownSender { member, .. }
+            | Rejection::Stale(Staleness::CredentialOfState { member }) => *member,
+            _ => return false,
+        };
+        member == self.number() || self.peers.is_known(member)
+    }
+
     fn ask_for(&mut self, cause: &Rejection, actions: &mut Vec<Action>) {
         if let Some(member) = cause.awaited_credential()
             && self.peers.want(member)
@@ -378,8 +443,8 @@ impl Member {
     }
 }
 
-/// A message without its topic and buffer, and its sender if a credential of it was learned.
-struct OpenedParts(Received, Option<MemberNumber>);
+/// A message without its topic and buffer.
+struct OpenedParts(Received);
 
 impl OpenedParts {
     fn with_buffer(self, topic: &str, buffer: Vec<u8>) -> Received {

@@ -6,6 +6,7 @@ use sealmq_core::object::{Kind, Object, ObjectError};
 use sealmq_core::{Credential, MemberNumber};
 
 use super::MemberError;
+use super::continued::older_holder;
 use super::holder::Holder;
 use super::records;
 use crate::delegation::VerifiedDelegation;
@@ -31,6 +32,9 @@ pub(super) struct Peers {
     /// `None` once a new delegation made it void: a thief of the old issuing key may have made
     /// it, so neither its key nor its serial bind the member any more.
     known: BTreeMap<MemberNumber, Option<Holder>>,
+    /// The credential before that one, as long as the current delegation continues it: messages
+    /// that were under way when it was renewed are judged by it.
+    before: BTreeMap<MemberNumber, Holder>,
     wanted: BTreeSet<MemberNumber>,
 }
 
@@ -40,18 +44,49 @@ impl Peers {
         key: &str,
         value: &[u8],
         delegation: &VerifiedDelegation,
+        delegation_object: &[u8],
     ) -> Result<(), MemberError> {
         let damaged = || MemberError::Record(key.into());
         let bytes = records::body(key, value)?;
         let object = Object::parse(bytes, Kind::Credential).map_err(|_| damaged())?;
         let (fields, _) = object.decode::<Credential<'_>>().map_err(|_| damaged())?;
         let credential = Holder::verify(bytes.to_vec(), delegation).ok();
+        if credential.is_none() {
+            // It was known when the current delegation came.
+            self.load_before(bytes, delegation, delegation_object);
+        }
         self.known.insert(fields.member, credential);
         Ok(())
     }
 
+    /// What a store has of the one before. It does not count any more if it does not verify.
+    pub(super) fn load_before(
+        &mut self,
+        bytes: &[u8],
+        delegation: &VerifiedDelegation,
+        object: &[u8],
+    ) {
+        let Some(before) = older_holder(bytes, delegation, object) else {
+            return;
+        };
+        let known = self.before.get(&before.member);
+        if known.is_none_or(|known| known.order() < before.order()) {
+            self.before.insert(before.member, before);
+        }
+    }
+
+    /// The credential that was known before.
+    pub(super) fn before(&self, member: MemberNumber) -> Option<&Holder> {
+        self.before.get(&member)
+    }
+
     pub(super) fn get(&self, member: MemberNumber) -> Option<&Holder> {
         self.known.get(&member)?.as_ref()
+    }
+
+    /// Whether a credential of this member was ever seen, so that its number is none made up.
+    pub(super) fn is_known(&self, member: MemberNumber) -> bool {
+        self.known.contains_key(&member)
     }
 
     /// Everyone whose credential topic is worth a subscription, in ascending order.
@@ -116,21 +151,27 @@ impl Peers {
             }
         }
         records::put_bytes(changes, records::peer_key(member), bytes);
-        self.known.insert(member, Some(credential));
+        if let Some(before) = self.known.insert(member, Some(credential)).flatten() {
+            self.before.insert(member, before);
+        }
+        if let Some(before) = self.before.get(&member) {
+            records::put_bytes(changes, records::peer_before_key(member), before.bytes());
+        }
         self.wanted.remove(&member);
         Ok(PeerUpdate::Installed { first })
     }
 
-    /// Under a new delegation only what it signs counts (spec/keys.md §3).
+    /// Under a new delegation only what it signs counts (spec/keys.md §3), and beside that what was
+    /// under way under one that it continues.
     pub(super) fn delegation_changed(&mut self, delegation: &VerifiedDelegation) {
-        for known in self.known.values_mut() {
-            let serial = known
-                .as_ref()
-                .map(|credential| credential.delegation_serial);
-            if serial.is_some_and(|serial| serial != delegation.serial()) {
-                *known = None;
+        for (member, known) in &mut self.known {
+            let is_void = |known: &mut Holder| known.delegation_serial != delegation.serial();
+            if let Some(before) = known.take_if(is_void) {
+                self.before.insert(*member, before);
             }
         }
+        self.before
+            .retain(|_, before| delegation.continues(before.delegation_serial));
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) const LEFT_OUT_SUFFIX: &str = "/left-out";
 pub(super) const KEPT_SUFFIX: &str = "/kept";
 pub(super) const ANNOUNCEMENT_PART: &str = "/announcement/";
 pub(super) const PEER_PREFIX: &str = "peer/";
+pub(super) const PEER_BEFORE_PREFIX: &str = "peer-before/";
 pub(super) const REPLAY_PREFIX: &str = "replay/";
 
 pub(super) fn package_key(number: u32) -> String {
@@ -73,6 +74,11 @@ pub(super) fn parse_announcement_key(key: &str) -> Option<(&str, u64)> {
 
 pub(super) fn peer_key(member: MemberNumber) -> String {
     format!("{PEER_PREFIX}{member}")
+}
+
+/// The credential that was known of a member before.
+pub(super) fn peer_before_key(member: MemberNumber) -> String {
+    format!("{PEER_BEFORE_PREFIX}{member}")
 }
 
 /// 32 secret bytes in a record.

@@ -326,4 +326,8 @@ pub struct Stats {
     pub reserved_refused: u64,
     /// Cleared reserved topics and copies of what is known: no reason to act.
     pub reserved_ignored: u64,
+    /// Signatures of announcements that were checked: one for each, in whatever order they come.
+    pub announcements_verified: u64,
+    /// Covers from which the secret of an epoch was taken: one for each that is followed.
+    pub announcements_unwrapped: u64,
 }

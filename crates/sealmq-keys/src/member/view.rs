@@ -1,17 +1,19 @@
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
-use sealmq_core::crypto::VerifyingKey;
-use sealmq_core::object::{Authorities, Kind, Object, Role};
+use sealmq_core::object::{Kind, Object};
 use sealmq_core::open::{
     Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
 };
 use sealmq_core::seal::Membership;
-use sealmq_core::wire::Suite;
-use sealmq_core::{Credential, CredentialOrder, DomainId, GroupId, KeyId, MemberNumber};
+use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
+use super::continued::older_holder;
 use super::groups::Group;
 use super::holder::Holder;
 use super::peers::Peers;
+use super::pending::Pending;
 use super::seconds;
 use super::succession::Past;
 use super::types::Now;
@@ -31,6 +33,10 @@ pub(super) struct View<'a> {
     pub(super) own_end: Option<u64>,
     pub(super) now: Now,
     pub(super) uptime: Option<u64>,
+    pub(super) pending: &'a Pending,
+    /// A credential that came inside the message, and that others wait for: it goes before the
+    /// message.
+    pub(super) inside: RefCell<Option<(MemberNumber, Vec<u8>)>>,
 }
 
 impl Epochs for View<'_> {
@@ -149,6 +155,10 @@ impl Directory for View<'_> {
         self.judge(query, self.known(query.member)?)
     }
 
+    fn sender_before(&self, query: &SenderQuery<'_>) -> Option<Sender> {
+        self.judge(query, self.peers.before(query.member)?)
+    }
+
     fn admit(
         &self,
         query: &SenderQuery<'_>,
@@ -174,6 +184,11 @@ impl Directory for View<'_> {
         if !same_key {
             return None;
         }
+        if self.own.member != query.member && self.pending.awaits(query.member) {
+            self.inside
+                .replace(Some((query.member, credential.to_vec())));
+            return None;
+        }
         self.judge(query, &verified)
     }
 
@@ -183,47 +198,7 @@ impl Directory for View<'_> {
         if fields.member != query.member {
             return None;
         }
-        let (serial, signer) = (fields.serial, fields.signer);
-        let verified = match self.delegation.authority_key(serial, signer, Role::Issue) {
-            Some(_) => Holder::verify(credential.to_vec(), self.delegation).ok()?,
-            None => {
-                let issuer = self.delegation.continuation(self.delegation_object)?;
-                let continued = Continued {
-                    current: self.delegation,
-                    serial,
-                    signer,
-                    key: issuer.issuer(serial, signer)?,
-                };
-                Holder::verify(credential.to_vec(), &continued).ok()?
-            }
-        };
+        let verified = older_holder(credential, self.delegation, self.delegation_object)?;
         self.judge(query, &verified)
-    }
-}
-
-/// A delegation that the current one continues, as far as one credential needs it.
-struct Continued<'a> {
-    current: &'a VerifiedDelegation,
-    serial: u32,
-    signer: u8,
-    key: VerifyingKey,
-}
-
-impl Authorities for Continued<'_> {
-    fn domain(&self) -> DomainId {
-        self.current.domain()
-    }
-
-    fn suite(&self) -> Suite {
-        self.current.suite()
-    }
-
-    fn serial(&self) -> u32 {
-        self.serial
-    }
-
-    fn authority_key(&self, serial: u32, signer: u8, role: Role) -> Option<&VerifyingKey> {
-        let is_it = (serial, signer) == (self.serial, self.signer) && role == Role::Issue;
-        is_it.then_some(&self.key)
     }
 }
