@@ -8,8 +8,8 @@ use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, MemberNumber};
 use sealmq_keys::{
-    EnrolmentRequest, Fingerprint, GroupState, JoinRequest, KEM_X25519, KeyPackage, NO_TOKEN,
-    PackageSet, ReservedTopic,
+    EnrolmentRequest, Fingerprint, GroupState, JoinRequest, KEM_X25519, KeyPackage,
+    LEASE_NONCE_LEN, MAX_NONCE_LEN, NO_TOKEN, NonceFields, PackageSet, ReservedTopic,
 };
 
 use super::members::Resident;
@@ -72,6 +72,24 @@ pub(super) fn package_set(town: &Town, member: usize, number: u32) -> (String, V
     let set = PackageSet::encode(&list, &domain, &key, &mut out).unwrap();
     let topic = ReservedTopic::Packages(outlaw.number);
     (topic.name(&town.prefix), set.to_vec())
+}
+
+/// A nonce of a hostile member, as it may publish it.
+pub(super) fn nonce(town: &Town, member: usize, number: u64) -> (String, Vec<u8>) {
+    let outlaw = &town.outlaws[member];
+    let mut nonce = [0; LEASE_NONCE_LEN];
+    nonce[..8].copy_from_slice(&number.to_be_bytes());
+    let fields = NonceFields {
+        domain: town.delegation.domain(),
+        member: outlaw.number,
+        number,
+        group: town.group,
+        nonce,
+    };
+    let mut out = [0; MAX_NONCE_LEN];
+    let signed = fields.sign(&outlaw.identity, &mut out).unwrap().0.to_vec();
+    let topic = ReservedTopic::Nonce(town.group, outlaw.number);
+    (topic.name(&town.prefix), signed)
 }
 
 /// What a member with the group's keys can seal under a number that is not its own. `reader` is

@@ -270,11 +270,8 @@ impl Mob {
     }
 
     fn own_nonce(&mut self, scene: &Scene<'_>, street: &mut Street, n: u64) {
-        let outlaw = &scene.town.outlaws[n as usize % HOSTILE];
-        let topic = ReservedTopic::Nonce(scene.town.group, outlaw.number);
-        let nonce: [u8; 16] = self.bytes();
-        let topic = topic.name(&scene.town.prefix);
-        street.broker.publish(&topic, nonce.as_slice(), false);
+        let (topic, nonce) = forge::nonce(scene.town, n as usize % HOSTILE, START + n);
+        street.broker.publish(&topic, nonce, false);
     }
 
     fn packages(&mut self, scene: &Scene<'_>, street: &mut Street, n: u64) {

@@ -15,7 +15,7 @@ use super::office::Desk;
 use super::operator::Operator;
 use super::outcome::{Outcome, Sample};
 use super::store::Heap;
-use super::town::{START, Town};
+use super::town::{COALESCE, START, Town};
 
 /// Strangers, and hostile members: so many of each.
 pub(super) const HOSTILE: usize = 10;
@@ -122,7 +122,7 @@ pub fn play(town: &Town, settings: &Settings, heap: Heap) -> Outcome {
         broker.retained.insert(topic.into(), object.clone());
     }
     let mut street = Street {
-        now: (START + 1) * 1000,
+        now: (START + COALESCE + 1) * 1000,
         broker,
         ledger: Ledger::default(),
         prefix: town.prefix.clone(),

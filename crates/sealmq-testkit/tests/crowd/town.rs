@@ -24,6 +24,8 @@ pub(super) const YEAR: u64 = 365 * 86_400;
 pub(super) const GROUP: &str = "plant";
 /// Seconds that a device without a clock may go on without an answer.
 pub(super) const LEASE: u32 = 60;
+/// Seconds that joiners wait for others.
+pub(super) const COALESCE: u64 = 2;
 /// Members that run, of each kind.
 const WITH_CLOCK: usize = 6;
 const WITHOUT_CLOCK: usize = 10;
@@ -93,7 +95,7 @@ impl Town {
             ..NewGroup::new(GROUP, ["plant/#"])
         };
         // Joiners of the same moment share an epoch.
-        group.schedule.coalesce = 2;
+        group.schedule.coalesce = COALESCE;
         let plan = authority.add_group(&group, START, &mut rng).unwrap();
         vault.commit(&plan.changes).unwrap();
         let root_key = *authority.root_key();
@@ -137,7 +139,8 @@ impl Town {
         let (token, plan) = authority.create_token(&spec, START, &mut rng).unwrap();
         town.vault.commit(&plan.changes).unwrap();
         town.token = token.to_uri().unwrap().to_string();
-        let plan = authority.tick(START, &mut rng).unwrap();
+        // Joiners have waited for each other: all of them are in.
+        let plan = authority.tick(START + COALESCE, &mut rng).unwrap();
         town.vault.commit(&plan.changes).unwrap();
         town
     }
