@@ -122,6 +122,31 @@ impl Changes {
         self.0.append(&mut later.0);
     }
 
+    /// Adds changes that were made from the state after these, as if each were committed by itself:
+    /// what they expect of a record that these set or remove is met by that.
+    pub fn follow(&mut self, later: Self) {
+        for change in later.0 {
+            if !self.meets(&change) {
+                self.0.push(change);
+            }
+        }
+    }
+
+    /// Whether this is an expectation that holds after these changes.
+    fn meets(&self, change: &Change) -> bool {
+        let Change::Expect { key, value } = change else {
+            return false;
+        };
+        let mut of_key = self.0.iter().rev().filter(|known| known.key() == key);
+        match of_key.find(|known| !matches!(known, Change::Expect { .. })) {
+            Some(Change::Put { value: found, .. }) => value
+                .as_ref()
+                .is_some_and(|value| bool::from(found.ct_eq(value))),
+            Some(Change::Delete { .. }) => value.is_none(),
+            _ => false,
+        }
+    }
+
     /// In the order in which they apply.
     pub fn iter(&self) -> core::slice::Iter<'_, Change> {
         self.0.iter()
@@ -223,4 +248,46 @@ pub trait SharedStore {
         &mut self,
         work: impl FnOnce(&mut Self::Store) -> T,
     ) -> Result<Option<T>, SharedError<Self>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is expected of the state before both.
+    fn expected(changes: &Changes) -> Vec<&str> {
+        let expected = changes.iter().filter_map(|change| match change {
+            Change::Expect { key, .. } => Some(key.as_str()),
+            _ => None,
+        });
+        expected.collect()
+    }
+
+    #[test]
+    fn what_follows_is_met_by_what_was_before() {
+        let later = |value: Option<&[u8]>| {
+            let mut later = Changes::new();
+            later.expect("a", value);
+            later.put("a", b"3".to_vec());
+            later
+        };
+        let mut changes = Changes::new();
+        changes.expect("a", Some(b"1".to_vec()));
+        changes.put("a", b"2".to_vec());
+        changes.follow(later(Some(b"2")));
+        assert_eq!(expected(&changes), ["a"]);
+        changes.follow(later(Some(b"3")));
+        assert_eq!(expected(&changes), ["a"]);
+        // Not what these make of it, or nothing that they touch: the commit decides.
+        changes.follow(later(Some(b"1")));
+        changes.follow(later(None));
+        assert_eq!(expected(&changes), ["a", "a", "a"]);
+        changes.delete("a");
+        changes.follow(later(None));
+        assert_eq!(expected(&changes), ["a", "a", "a"]);
+        let mut other = Changes::new();
+        other.expect("b", None::<Vec<u8>>);
+        changes.follow(other);
+        assert_eq!(expected(&changes), ["a", "a", "a", "b"]);
+    }
 }
