@@ -22,6 +22,11 @@ use crate::wire::{Qos, Wire};
 /// for others, keeps nobody waiting for longer.
 const KEYS_WITHIN: u64 = 5_000;
 
+/// A request that was not answered is published again after this time, then after twice as long,
+/// and so on, less a random half.
+const FIRST_PAUSE: u64 = 10_000;
+const LONGEST_PAUSE: u64 = 60_000;
+
 /// What a driver has to do for a device that joins, in this order.
 #[derive(Debug)]
 #[must_use]
@@ -56,6 +61,14 @@ pub struct Joined {
 }
 
 impl Joined {
+    const fn new(enrolled: EnrolledAs) -> Self {
+        Self {
+            enrolled,
+            titles: BTreeMap::new(),
+            first: BTreeMap::new(),
+        }
+    }
+
     /// What a group is called, as far as the broker told: credentials name groups by id only.
     #[must_use]
     pub fn title(&self, group: &GroupId) -> Option<&GroupTitle> {
@@ -134,8 +147,13 @@ pub struct Joining {
     expires: Option<u64>,
     /// That the request waits for an operator.
     told: bool,
-    /// From when it is a member, and until when it waits for its groups' titles and keys.
-    joined: Option<(Joined, u64)>,
+    /// From when it is a member, and until when it waits for its groups' titles and keys: from a
+    /// moment on that is not known yet if it was one before.
+    joined: Option<(Joined, Option<u64>)>,
+    /// When the request goes out once more, and after which pause.
+    again: Option<u64>,
+    pause: u64,
+    random: u32,
     queue: VecDeque<JoinOutput>,
     committing: bool,
 }
@@ -144,7 +162,8 @@ impl Joining {
     /// Begins, or goes on with what the store has of an earlier attempt.
     ///
     /// # Errors
-    /// The options make no sense, the store cannot be read, or holds a member already.
+    /// The options make no sense, the store cannot be read, or holds a member that did not join
+    /// with them.
     pub fn begin<S: Store>(
         store: &S,
         options: JoinOptions,
@@ -154,11 +173,17 @@ impl Joining {
             JoinWay::Token(token) => Some(token.expires),
             _ => None,
         };
+        let joiner = Member::join(store, options, rng)?;
+        let joined = joiner.enrolled().cloned().map(Joined::new);
+        let [first, second, third, fourth, ..] = joiner.fingerprint().0;
         Ok(Self {
-            joiner: Member::join(store, options, rng)?,
+            joiner,
             expires,
             told: false,
-            joined: None,
+            joined: joined.map(|joined| (joined, None)),
+            again: None,
+            pause: FIRST_PAUSE,
+            random: u32::from_be_bytes([first, second, third, fourth]) | 1,
             queue: VecDeque::new(),
             committing: false,
         })
@@ -166,9 +191,15 @@ impl Joining {
 
     /// The broker accepted a connection.
     pub fn handle_connected(&mut self) {
-        if self.joined.is_none() {
-            let filters = self.joiner.subscriptions();
-            self.subscribe(filters);
+        match &self.joined {
+            Some((joined, _)) => {
+                let filters = self.titles(joined);
+                self.subscribe(filters);
+            }
+            None => {
+                let filters = self.joiner.subscriptions();
+                self.subscribe(filters);
+            }
         }
     }
 
@@ -178,6 +209,7 @@ impl Joining {
             matches!(output, JoinOutput::Subscribe(_) | JoinOutput::Publish(_))
         };
         self.queue.retain(|output| !of_connection(output));
+        self.again = None;
         self.finish(|_| true);
     }
 
@@ -218,6 +250,9 @@ impl Joining {
             match action {
                 JoinAction::Commit(changes) => self.queue.push_back(JoinOutput::Commit(changes)),
                 JoinAction::Publish(publication) => {
+                    self.pause = FIRST_PAUSE;
+                    let asks = !publication.payload.is_empty();
+                    self.again = asks.then(|| self.next_pause(time));
                     self.queue
                         .push_back(JoinOutput::Publish(publication.into()));
                 }
@@ -241,13 +276,23 @@ impl Joining {
 
     /// Time has passed: call it at [`Joining::poll_timeout`].
     pub fn handle_timeout(&mut self, time: Time) {
-        self.finish(|until| until <= time.uptime);
+        if let Some((_, until @ None)) = &mut self.joined {
+            *until = Some(time.after(KEYS_WITHIN));
+        }
+        self.finish(|until| until.is_some_and(|until| until <= time.uptime));
+        if self.again.is_some_and(|at| at <= time.uptime) {
+            let request = self.joiner.again();
+            self.again = request.is_some().then(|| self.next_pause(time));
+            let request = request.map(|request| JoinOutput::Publish(request.into()));
+            self.queue.extend(request);
+        }
     }
 
     /// The uptime of the next [`Joining::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
-        self.joined.as_ref().map(|(_, until)| *until)
+        let until = self.joined.as_ref().map(|(_, until)| until.unwrap_or(0));
+        until.into_iter().chain(self.again).min()
     }
 
     /// What to do next; until `None`.
@@ -268,21 +313,38 @@ impl Joining {
     /// Asks what the groups are called. Waits until the device's keys are in use, so that nothing
     /// that is sent from now on passes it by.
     fn joined(&mut self, enrolled: EnrolledAs, time: Time) {
-        let groups: Vec<GroupId> = enrolled.grants.iter().map(|(group, ..)| *group).collect();
-        let filters = self.joiner.title_subscriptions(enrolled.number, &groups);
-        let joined = Joined {
-            enrolled,
-            titles: BTreeMap::new(),
-            first: BTreeMap::new(),
-        };
-        self.joined = Some((joined, time.after(KEYS_WITHIN)));
+        let joined = Joined::new(enrolled);
+        let filters = self.titles(&joined);
+        self.joined = Some((joined, Some(time.after(KEYS_WITHIN))));
+        self.again = None;
         self.subscribe(filters);
         self.finish(|_| false);
     }
 
+    fn titles(&self, joined: &Joined) -> Vec<String> {
+        let grants = joined.enrolled.grants.iter();
+        let groups: Vec<GroupId> = grants.map(|(group, ..)| *group).collect();
+        let number = joined.enrolled.number;
+        self.joiner.title_subscriptions(number, &groups)
+    }
+
+    /// When the pause is over that comes now. Devices that were switched on together do not ask
+    /// together again: their keys differ, so nothing has to be drawn.
+    fn next_pause(&mut self, time: Time) -> u64 {
+        // Marsaglia's xorshift; nothing secret follows from it.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        let half = self.pause / 2;
+        let part = u64::from(self.random % 1024);
+        let pause = half.saturating_add(half.saturating_mul(part) / 1024);
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        time.after(pause)
+    }
+
     /// Says that it is over when every group's keys are in use, or when `late` says so of the
     /// patience.
-    fn finish(&mut self, late: impl FnOnce(u64) -> bool) {
+    fn finish(&mut self, late: impl FnOnce(Option<u64>) -> bool) {
         let over = self.joined.as_ref().is_some_and(|(joined, until)| {
             let mut groups = joined.enrolled.grants.iter().map(|(group, ..)| group);
             late(*until) || groups.all(|group| joined.is_ready(group))

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use sealmq_authority::TokenSpec;
-use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Options};
+use sealmq_client::{JoinError, JoinOutput, Joined, Joining, Options, Time};
 use sealmq_core::object::Access;
 use sealmq_keys::Store as _;
 use sealmq_keys::member::{JoinOptions, JoinWay};
@@ -77,8 +78,12 @@ fn play(
             }
         }
         let matching = |topic: &&String| filters.iter().any(|filter| matches(filter, topic));
-        let retained = world.retained.clone();
-        for (topic, payload) in retained.iter().filter(|(topic, _)| matching(topic)) {
+        let (retained, passed) = (world.retained.clone(), world.passed.clone());
+        for (topic, payload) in retained
+            .iter()
+            .chain(&passed)
+            .filter(|(topic, _)| matching(topic))
+        {
             if seen.insert((topic.clone(), payload.clone())) {
                 let time = world.time(true);
                 joining.handle_publish(topic, payload, time, &mut world.rng)?;
@@ -120,6 +125,111 @@ fn a_token_makes_a_member_that_reads_from_its_first_epoch_on() {
     world.publish(sensor, "plant/a", "hello");
     world.settle();
     assert_eq!(world.nodes[device].texts(), ["hello"]);
+}
+
+const fn unset(uptime: u64) -> Time {
+    Time {
+        uptime,
+        clock: None,
+    }
+}
+
+/// The next time at which the request goes out again, and that it is the same.
+fn repeated(joining: &mut Joining, uptime: &mut u64) -> Bytes {
+    let due = joining.poll_timeout().expect("it asks again");
+    assert!(due > *uptime);
+    *uptime = due;
+    joining.handle_timeout(unset(*uptime));
+    let Some(JoinOutput::Publish(wire)) = joining.poll_output() else {
+        panic!("nothing is published");
+    };
+    assert!(wire.retain && wire.topic.contains("/join/"));
+    wire.payload
+}
+
+#[test]
+fn a_request_that_is_not_answered_is_repeated_and_not_by_all_at_once() {
+    let mut world = World::new();
+    let uri = token(&mut world);
+    let delegation = world.retained.iter();
+    let mut delegation = delegation.filter(|(topic, _)| topic.ends_with("/delegation"));
+    let (topic, delegation) = delegation.next().unwrap();
+    let (topic, delegation) = (topic.clone(), delegation.clone());
+    let mut pauses = Vec::new();
+    for _ in 0..20 {
+        let mut joining = begin(&mut world, &MemoryStore::new(), &uri);
+        assert_eq!(joining.poll_timeout(), None);
+        joining.handle_connected();
+        let (mut uptime, mut request) = (1000, None);
+        let ask = |joining: &mut Joining, uptime: u64, rng: &mut _| {
+            let time = unset(uptime);
+            joining
+                .handle_publish(&topic, &delegation, time, rng)
+                .unwrap();
+            let mut sent = None;
+            while let Some(output) = joining.poll_output() {
+                match output {
+                    JoinOutput::Commit(_) => joining.committed(),
+                    JoinOutput::Publish(wire) => sent = Some(wire.payload),
+                    _ => {}
+                }
+            }
+            sent.unwrap()
+        };
+        request.get_or_insert(ask(&mut joining, uptime, &mut world.rng));
+        let mut last = uptime;
+        for most in [10_000, 20_000, 40_000, 60_000, 60_000] {
+            assert_eq!(Some(repeated(&mut joining, &mut uptime)), request);
+            assert!(
+                (most / 2..=most).contains(&(uptime - last)),
+                "{}",
+                uptime - last
+            );
+            pauses.push(uptime - last);
+            last = uptime;
+        }
+        // A connection asks by itself, and begins with short pauses again.
+        joining.handle_disconnected();
+        assert_eq!(joining.poll_timeout(), None);
+        joining.handle_connected();
+        assert_eq!(Some(ask(&mut joining, uptime, &mut world.rng)), request);
+        assert!(
+            joining
+                .poll_timeout()
+                .is_some_and(|due| due <= uptime + 10_000)
+        );
+    }
+    let different: BTreeSet<u64> = pauses.iter().copied().collect();
+    assert!(
+        different.len() > 60,
+        "{} of {}",
+        different.len(),
+        pauses.len()
+    );
+}
+
+#[test]
+fn who_has_joined_is_told_so_once_more() {
+    let mut world = World::new();
+    let uri = token(&mut world);
+    let mut store = MemoryStore::new();
+    let mut joining = begin(&mut world, &store, &uri);
+    let first = play(&mut world, &mut joining, &mut store, 10)
+        .unwrap()
+        .unwrap();
+    // With a broker, and with one that ends the connection at once.
+    let mut joining = begin(&mut world, &store, &uri);
+    let again = play(&mut world, &mut joining, &mut store, 0)
+        .unwrap()
+        .unwrap();
+    let (group, ..) = first.enrolled.grants[0];
+    assert_eq!(again.enrolled, first.enrolled);
+    assert_eq!(again.title(&group), first.title(&group));
+    assert!(again.is_ready(&group));
+    let mut joining = begin(&mut world, &store, &uri);
+    joining.handle_connected();
+    joining.handle_disconnected();
+    assert!(matches!(joining.poll_output(), Some(JoinOutput::Joined(_))));
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct World {
     pub root: RootKey,
     pub store: MemoryStore,
     pub retained: BTreeMap<String, Vec<u8>>,
+    /// What went out last on other topics without being retained.
+    pub passed: BTreeMap<String, Vec<u8>>,
     pub nodes: Vec<Node>,
     pub rng: Rng,
 }
@@ -74,6 +76,7 @@ impl World {
             root: RootKey::from_seed(&domain.root_seed),
             store,
             retained: BTreeMap::new(),
+            passed: BTreeMap::new(),
             nodes: Vec::new(),
             rng,
         };
@@ -241,10 +244,11 @@ impl World {
             let handled = self
                 .authority
                 .handle(&wire.topic, &wire.payload, now, &mut self.rng);
-            let plan = handled.unwrap();
-            if !plan.changes.is_empty() || !plan.publications.is_empty() {
-                self.carry_out(plan);
-            }
+            self.carry_out(handled.unwrap());
+        }
+        if !wire.retain {
+            self.passed
+                .insert(wire.topic.clone(), wire.payload.to_vec());
         }
         if wire.retain && wire.payload.is_empty() {
             self.retained.remove(&wire.topic);

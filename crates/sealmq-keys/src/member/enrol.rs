@@ -53,6 +53,29 @@ pub struct EnrolledAs {
     pub grants: Vec<(GroupId, Access, String)>,
 }
 
+impl EnrolledAs {
+    pub(super) fn of<B: AsRef<[u8]>>(
+        credential: &VerifiedCredential<B>,
+        prefix: String,
+        root_key: [u8; 32],
+    ) -> Self {
+        let fields = credential.fields();
+        let grants = fields.grants.iter();
+        Self {
+            number: fields.member,
+            name: fields.name.to_string(),
+            domain: fields.domain,
+            prefix,
+            root_key,
+            credential_serial: fields.credential_serial,
+            not_after: fields.not_after,
+            grants: grants
+                .map(|g| (g.group, g.access, g.publish_filter.to_string()))
+                .collect(),
+        }
+    }
+}
+
 impl Member {
     /// [`Member::request_in`] for a domain that the device does not know, of suite 1.
     ///
@@ -232,20 +255,7 @@ impl Asked {
         if let Some(known) = known {
             check_newer(&known.credential, &credential)?;
         }
-        let enrolled = EnrolledAs {
-            number: fields.member,
-            name: fields.name.to_string(),
-            domain: fields.domain,
-            prefix: file.prefix.clone(),
-            root_key: file.root_key,
-            credential_serial: fields.credential_serial,
-            not_after: fields.not_after,
-            grants: fields
-                .grants
-                .iter()
-                .map(|g| (g.group, g.access, g.publish_filter.to_string()))
-                .collect(),
-        };
+        let enrolled = EnrolledAs::of(&credential, file.prefix.clone(), file.root_key);
         let mut changes = Changes::new();
         let domain = DomainRecord {
             root_key: file.root_key,

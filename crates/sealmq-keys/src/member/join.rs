@@ -1,6 +1,7 @@
 //! Joining over MQTT, the device's side (spec/keys.md §12). Sans-IO: time and randomness are
 //! arguments, what to commit and to publish comes back.
 
+mod again;
 mod keys;
 mod titles;
 
@@ -113,12 +114,15 @@ pub struct Joiner {
     /// The sealed request, for the current delegation.
     sealed: Option<Vec<u8>>,
     ended: bool,
+    /// It had joined before.
+    enrolled: Option<EnrolledAs>,
 }
 
 impl Member {
     /// Begins to join a domain over MQTT: do what [`Joiner`] says. Keys and an unanswered request
     /// that the store holds are used again, so that a device which was interrupted just begins
-    /// anew. New keys are stored when the domain's delegation has come, with the request.
+    /// anew. New keys are stored when the domain's delegation has come, with the request. If the
+    /// device joined with these options before, nothing is left to do ([`Joiner::enrolled`]).
     ///
     /// # Errors
     /// The name or number of packages is not allowed, the token does not admit the name, the root
@@ -160,9 +164,7 @@ impl Member {
         let prefix = prefix.unwrap_or_else(|| default_prefix(&domain));
         check_prefix(&prefix).map_err(MemberError::Prefix)?;
 
-        if records::get(store, records::CREDENTIAL)?.is_some() {
-            return Err(MemberError::AlreadyEnrolled);
-        }
+        let enrolled = again::enrolled(store)?;
         let mut delegation = None;
         if let Some(value) = records::get(store, records::DOMAIN)? {
             migrate::check_version(store)?;
@@ -179,9 +181,16 @@ impl Member {
             }
         }
         let keys = match records::get(store, records::IDENTITY)? {
+            Some(_) if enrolled.is_some() => {
+                let keys = Keys::load(store, &domain);
+                keys.map_err(|_| MemberError::AlreadyEnrolled)?
+            }
             Some(_) => Keys::load(store, &domain)?,
             None => Keys::new(rng)?,
         };
+        if enrolled.is_some() {
+            again::check_same(&keys, &options.name, token.as_deref())?;
+        }
         Ok(Joiner {
             name: options.name,
             packages: options.packages,
@@ -195,7 +204,8 @@ impl Member {
             keys,
             delegation,
             sealed: None,
-            ended: false,
+            ended: enrolled.is_some(),
+            enrolled,
         })
     }
 }

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base};
+use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base};
 use sealmq_core::object::{
     Authorities, Extensions, Kind, List, Object, ObjectError, check_extensions, decode, encode,
     kem_of, suite_of,
@@ -120,6 +120,16 @@ impl JoinRequest {
         Ok(out)
     }
 
+    /// Form and sizes of what may be a join request, and the serial and index of the key that it
+    /// says it was sealed to. Cheap: nothing is decrypted.
+    ///
+    /// # Errors
+    /// As [`JoinRequest::open`], as far as that does not depend on the key.
+    pub fn peek(bytes: &[u8]) -> Result<(Suite, u32, u8), ObjectError> {
+        let sealed = Sealed::parse(bytes)?;
+        Ok((sealed.suite, sealed.body.serial, sealed.body.key))
+    }
+
     /// Opens a join request of the domain. `key_pair` gives the authority's key pair for a serial
     /// and the index of a KEM key in that delegation, if it still has it. Nothing is decrypted
     /// before form, sizes and key were checked.
@@ -136,26 +146,13 @@ impl JoinRequest {
         domain: &DomainId,
         key_pair: impl FnOnce(u32, u8) -> Option<&'k RecipientKeyPair>,
     ) -> Result<OpenedJoinRequest, ObjectError> {
-        if bytes.len() > MAX_JOIN_REQUEST_LEN {
-            return Err(ObjectError::TooLarge);
-        }
-        let suite = suite_of(bytes)?;
-        let kem = kem_of(suite)?;
-        let body: Body<'_> = match bytes {
-            [_, KIND, body @ ..] => decode(body)?,
-            [_, _, ..] => return Err(ObjectError::Kind),
-            _ => return Err(ObjectError::Form),
-        };
-        if body.enc.len() != kem.enc_len() {
-            return Err(ObjectError::Field("enc"));
-        }
-        let (text, tag) = body
-            .sealed
-            .split_last_chunk::<TAG_LEN>()
-            .ok_or(ObjectError::Field("sealed"))?;
-        if text.len() <= MAC_LEN {
-            return Err(ObjectError::Field("sealed"));
-        }
+        let Sealed {
+            suite,
+            kem,
+            body,
+            text,
+            tag,
+        } = Sealed::parse(bytes)?;
         let key_pair = key_pair(body.serial, body.key).ok_or(ObjectError::Role)?;
         if key_pair.kem() != kem {
             return Err(ObjectError::Form);
@@ -181,6 +178,47 @@ impl JoinRequest {
             mac: Secret::new(*mac),
             hash: object.hash(),
             request: request.to_vec(),
+        })
+    }
+}
+
+/// A join request whose form and sizes were checked.
+struct Sealed<'a> {
+    suite: Suite,
+    kem: KemId,
+    body: Body<'a>,
+    text: &'a [u8],
+    tag: &'a [u8; TAG_LEN],
+}
+
+impl<'a> Sealed<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, ObjectError> {
+        if bytes.len() > MAX_JOIN_REQUEST_LEN {
+            return Err(ObjectError::TooLarge);
+        }
+        let suite = suite_of(bytes)?;
+        let kem = kem_of(suite)?;
+        let body: Body<'_> = match bytes {
+            [_, KIND, body @ ..] => decode(body)?,
+            [_, _, ..] => return Err(ObjectError::Kind),
+            _ => return Err(ObjectError::Form),
+        };
+        if body.enc.len() != kem.enc_len() {
+            return Err(ObjectError::Field("enc"));
+        }
+        let (text, tag) = body
+            .sealed
+            .split_last_chunk::<TAG_LEN>()
+            .ok_or(ObjectError::Field("sealed"))?;
+        if text.len() <= MAC_LEN {
+            return Err(ObjectError::Field("sealed"));
+        }
+        Ok(Self {
+            suite,
+            kem,
+            body,
+            text,
+            tag,
         })
     }
 }

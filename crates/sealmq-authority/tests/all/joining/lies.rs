@@ -86,10 +86,7 @@ fn a_broker_that_lies_gets_nothing_accepted() {
     let stranger = Device::new(7, Suite::One, desk.authority.domain());
     let asked = stranger.join(&desk.delegation(), Some(&none), "stranger", 1, NOW);
     desk.handle(ReservedTopic::Join(stranger.fingerprint()), &asked, NOW);
-    let others = desk
-        .at(ReservedTopic::Answer(stranger.fingerprint()))
-        .unwrap()
-        .to_vec();
+    let others = desk.answer(stranger.fingerprint()).unwrap().to_vec();
     for bad in [forgery, others] {
         victim.answer(&mut desk, &bad);
         assert!(victim.ignored.pop().is_some());

@@ -103,7 +103,8 @@ impl Client {
     /// A new connection: the broker delivers what it has retained.
     fn connect(&mut self, desk: &mut Desk) {
         for topic in self.joiner.subscriptions() {
-            if let Some(payload) = desk.retained.get(&topic).cloned() {
+            let told = desk.passed.get(&topic).or(desk.retained.get(&topic));
+            if let Some(payload) = told.cloned() {
                 self.deliver(desk, &topic, &payload);
             }
         }
@@ -152,13 +153,18 @@ fn a_device_joins_by_token() {
             }
         }
         assert_eq!((welcomed, member.packages_left()), (vec![group.id], 1));
-        // It does not join twice.
-        let again = Member::join(
-            &client.store,
-            options("pump-1", by_token(&token)),
-            &mut client.rng,
-        );
-        assert!(matches!(again, Err(MemberError::AlreadyEnrolled)));
+        // It does not join twice: the same options find what came of them, others do not fit.
+        let mut again =
+            |name, way| Member::join(&client.store, options(name, way), &mut client.rng);
+        let done = again("pump-1", by_token(&token)).unwrap();
+        assert_eq!(done.enrolled(), client.joined.as_ref());
+        assert!(done.again().is_none());
+        for (name, way) in [("pump-2", by_token(&token)), ("pump-1", by_root(&desk))] {
+            assert!(matches!(
+                again(name, way),
+                Err(MemberError::AlreadyEnrolled)
+            ));
+        }
     }
 }
 
@@ -211,7 +217,7 @@ fn after_a_refusal_the_next_token_lets_it_in() {
     client.connect(&mut desk);
     assert_eq!(client.refused, Some(Reason::Token));
     let old = client.joiner.fingerprint();
-    let refusal = desk.at(ReservedTopic::Answer(old)).unwrap().to_vec();
+    let refusal = desk.answer(old).unwrap().to_vec();
 
     let token = desk.token("", 9);
     let mut client = client.restart("x", by_token(&token));
