@@ -1,14 +1,16 @@
 //! `sealmq join`: a device becomes a member over MQTT.
 
+use std::env;
 use std::time::{Duration, Instant};
 
 use getrandom::SysRng;
-use sealmq_client::{Backoff, JoinError, JoinOutput, Joined, Joining, Time};
+use sealmq_client::{Backoff, JoinError, JoinOutput, Joined, Joining, Time, Wire};
 use sealmq_keys::Store as _;
 use sealmq_keys::member::{JoinOptions, JoinWay};
 use sealmq_keys::objects::{Token, fingerprint};
 use sealmq_store::{FileStore, StoreRole, Vault};
 use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
 
 use crate::args::{ConnectionArgs, JoinArgs};
 use crate::device::{MEMBER_STORE, open, vault};
@@ -19,28 +21,31 @@ use crate::rootfile::RootFile;
 use crate::session::refused_subscription;
 use crate::signals::Stop;
 use crate::unlock::Secret;
-use crate::{clock, connection};
+use crate::{clock, connection, files};
 
+const TOKEN_VARIABLE: &str = "SEALMQ_JOIN_TOKEN";
+/// Longest file of a token in bytes: it may stand among empty lines.
+const MAX_TOKEN_FILE: usize = 16 * 1024;
+/// Type, length, the topic's length, identifier and properties of PUBLISH, at most.
+const PUBLISH_HEADER: usize = 1 + 4 + 2 + 2 + 1;
+/// Bytes of the packets that an authority needs to be able to send.
+const ENOUGH: u32 = 16 * 1024;
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
-    let way = match (&args.token, &args.root) {
-        (Some(text), _) => {
-            let token = Token::parse(text).map_err(Failure::usage)?;
-            follow_token(&token.broker, &mut way_to)?;
-            JoinWay::Token(token.into())
+    let way = if let Some(path) = &args.root {
+        let file = RootFile::read(path)?;
+        JoinWay::Root {
+            root_key: file.key,
+            prefix: Some(file.prefix),
+            suite: Some(file.suite),
+            serial: args.serial,
         }
-        (None, Some(path)) => {
-            let file = RootFile::read(path)?;
-            JoinWay::Root {
-                root_key: file.key,
-                prefix: Some(file.prefix),
-                suite: Some(file.suite),
-                serial: args.serial,
-            }
-        }
-        (None, None) => return Err(Failure::usage("give a token, or --root FILE")),
+    } else {
+        let token = Token::parse(token(&args)?.trim()).map_err(Failure::usage)?;
+        follow_token(&token.broker, &mut way_to)?;
+        JoinWay::Token(token.into())
     };
     let options = JoinOptions {
         name: args.name.clone(),
@@ -60,12 +65,14 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
     };
     let wait = Duration::from_secs(args.timeout.into());
     let address = way_to.address();
+    let mut largest = None;
     let work = async {
         let mut was_connected = false;
         loop {
             let lost = match Link::connect(mqtt.clone()).await {
                 Ok(mut link) => {
                     was_connected = true;
+                    largest = link.largest;
                     match device.serve(&mut link).await {
                         Ok(Some(joined)) => {
                             link.disconnect().await;
@@ -92,14 +99,43 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         }
     };
     let joined = tokio::select! {
-        done = timeout(wait, work) => done.map_err(|_| Failure::new(
-            Exit::TimedOut,
-            "no answer in time: is `sealmq authority run` connected to this broker? The same command again goes on with the same request",
-        ))??,
+        done = timeout(wait, work) => done,
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
     };
+    let joined = joined.map_err(|_| no_answer(largest))??;
     store.close()?;
     tell(&joined)
+}
+
+/// What the command was given as a token, from wherever.
+fn token(args: &JoinArgs) -> Result<Zeroizing<String>, Failure> {
+    if let Some(text) = &args.token {
+        return Ok(Zeroizing::new(text.clone()));
+    }
+    if let Some(path) = &args.token_file {
+        return files::read_text(path, MAX_TOKEN_FILE).map(Zeroizing::new);
+    }
+    let text = env::var(TOKEN_VARIABLE).map_err(|error| match error {
+        env::VarError::NotPresent => Failure::usage(format_args!(
+            "give a token: its file with --token-file, or the variable {TOKEN_VARIABLE}; or --root FILE"
+        )),
+        env::VarError::NotUnicode(_) => {
+            Failure::usage(format_args!("{TOKEN_VARIABLE} is not valid UTF-8"))
+        }
+    });
+    text.map(Zeroizing::new)
+}
+
+/// Why nothing came, as far as a device can know.
+fn no_answer(largest: Option<u32>) -> Failure {
+    let small = largest.filter(|largest| *largest < ENOUGH);
+    let why = small.map_or_else(
+        || "is `sealmq authority run` connected to this broker?".to_owned(),
+        |largest| format!("this broker takes packets of at most {largest} bytes, and those of an authority are up to {ENOUGH} bytes long and more: raise its limit (max_packet_size)"),
+    );
+    let text =
+        format!("no answer in time: {why} The same command again goes on with the same request");
+    Failure::new(Exit::TimedOut, text)
 }
 
 /// The broker that the token names, unless another one was given.
@@ -201,6 +237,7 @@ impl Device<'_> {
                     }
                 }
                 JoinOutput::Publish(wire) => {
+                    check_size(&wire, link.largest)?;
                     let _lost = link.publish(wire.topic, wire.retain, wire.payload.into());
                 }
                 JoinOutput::Waiting(device) => {
@@ -219,6 +256,21 @@ impl Device<'_> {
         }
         Ok(None)
     }
+}
+
+/// The broker would end the connection, each time.
+fn check_size(wire: &Wire, largest: Option<u32>) -> Result<(), Failure> {
+    let Some(largest) = largest else {
+        return Ok(());
+    };
+    let size = [wire.payload.len(), wire.topic.len(), PUBLISH_HEADER];
+    let size = size.into_iter().fold(0, usize::saturating_add);
+    if u64::try_from(size).is_ok_and(|size| size <= largest.into()) {
+        return Ok(());
+    }
+    Err(Failure::network(format_args!(
+        "this broker takes packets of at most {largest} bytes, and the request has {size}: raise its limit (max_packet_size), or ask with fewer --packages"
+    )))
 }
 
 fn failure(error: JoinError) -> Failure {

@@ -20,6 +20,8 @@ pub(crate) struct Link {
     events: mpsc::UnboundedReceiver<Result<Event, ConnectionError>>,
     /// rumqttc's poll must not be cancelled halfway, so it has a task of its own.
     task: JoinHandle<()>,
+    /// The largest packet that the broker takes, if it says so.
+    pub(crate) largest: Option<u32>,
     /// Since when nothing can be sent any more: what ended the connection is among the next events.
     over: Option<Instant>,
 }
@@ -59,10 +61,12 @@ impl Link {
             client,
             events,
             task,
+            largest: None,
             over: None,
         };
         loop {
-            if let Event::Incoming(Packet::ConnAck(_)) = link.event().await? {
+            if let Event::Incoming(Packet::ConnAck(ack)) = link.event().await? {
+                link.largest = ack.properties.and_then(|said| said.max_packet_size);
                 return Ok(link);
             }
         }

@@ -110,13 +110,15 @@ pub(crate) struct RejectArgs {
 
 #[derive(Args)]
 pub(crate) struct JoinArgs {
-    /// The token: sealmq:join/...
+    /// The token: sealmq:join/...; everybody on this machine can see it here while the command runs
     #[arg(
         value_name = "TOKEN",
-        required_unless_present = "root",
-        conflicts_with = "root"
+        conflicts_with_all = ["root", "token_file"]
     )]
     pub(crate) token: Option<String>,
+    /// A file with the token; - for standard input. Without either the variable SEALMQ_JOIN_TOKEN counts
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Without a token: the file that `sealmq root show` printed; an operator then decides
     #[arg(long, value_name = "FILE")]
     pub(crate) root: Option<PathBuf>,

@@ -17,6 +17,7 @@ mod errors;
 mod flow;
 mod inspect;
 mod joining;
+mod joining_crowd;
 mod kill;
 mod large_removal;
 mod log;

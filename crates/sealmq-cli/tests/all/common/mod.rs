@@ -30,6 +30,7 @@ pub(crate) fn sealmq(folder: &Path, args: &[&str]) -> Command {
         "SEALMQ_MQTT_PASSWORD",
         "SEALMQ_LOG",
         "SEALMQ_LOG_FORMAT",
+        "SEALMQ_JOIN_TOKEN",
     ] {
         command.env_remove(name);
     }
