@@ -9,12 +9,11 @@ use sealmq_core::MemberNumber;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::ObjectError;
 
-use super::limits::Bucket;
+use super::arrivals::Arrivals;
 use super::nonces::Nonces;
 use super::pace::Paces;
 use super::record::MemberRecord;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
-use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::Fingerprint;
 
@@ -28,8 +27,7 @@ const SHOWN_TOPIC_LEN: usize = 200;
 
 /// What bounds the work that writers of reserved topics cause; in memory only.
 pub(super) struct Intake {
-    /// Decapsulations of join requests.
-    pub(super) join_opens: Bucket,
+    pub(super) arrivals: Arrivals,
     pub(super) nonces: Nonces,
     /// Sets of packages with something new in them.
     pub(super) sets: Paces<MemberNumber>,
@@ -41,7 +39,7 @@ pub(super) struct Intake {
 impl Default for Intake {
     fn default() -> Self {
         Self {
-            join_opens: Bucket::new(50, 10),
+            arrivals: Arrivals::default(),
             nonces: Nonces::default(),
             sets: Paces::new(SETS_AT_ONCE, SET_INTERVAL),
             alive: BTreeMap::new(),
@@ -84,6 +82,8 @@ impl Authority {
     ///
     /// Everything may arrive twice, late, or forged. What cannot be used gives
     /// [`AuthorityEvent::Refused`] and is counted, never an error; empty content does nothing.
+    /// Join requests that are too many for now wait, and are taken with one of the next calls or
+    /// with [`Authority::tick`], which [`Authority::next_due`] asks for.
     ///
     /// # Errors
     /// The authority itself cannot act: its randomness, its records or its keys.
@@ -104,6 +104,11 @@ impl Authority {
         if payload.len() > reserved.max_len() {
             return Ok(self.refuse(topic, "longer than this topic allows".into()));
         }
+        if let ReservedTopic::Join(device) = reserved {
+            let mut plan = self.queue_join(device, payload, now);
+            plan.follow(self.work_off(now, rng)?);
+            return Ok(plan);
+        }
         let result = self.attempt(|this| {
             let drawn = &mut this.draws(this.delegation.serial(), now, rng);
             let plan = match reserved {
@@ -112,26 +117,22 @@ impl Authority {
                 ReservedTopic::Nonce(group, member) => {
                     this.take_nonce(group, member, payload, now)?
                 }
-                ReservedTopic::Join(device) => this.take_join(device, payload, now, drawn)?,
                 // What only the authority itself writes: for `Authority::observe`.
                 _ => Plan::default(),
             };
             Ok(this.settle_drawn(plan, drawn, now)?)
         });
-        match result {
-            Ok(plan) => Ok(plan),
-            Err(Refused::Content(why)) => Ok(self.refuse(topic, why.into())),
-            Err(Refused::Object(error)) => {
-                let mut plan = self.refuse(topic, error.to_string());
-                if matches!(reserved, ReservedTopic::Join(_)) {
-                    // Otherwise it came again with each connection.
-                    plan.publications.push(Publication::clear(topic));
-                }
-                Ok(plan)
-            }
-            Err(Refused::Fault(error)) if is_own_fault(&error) => Err(error),
+        result.or_else(|refused| self.tell(topic, refused))
+    }
+
+    /// Tells why an input changed nothing, unless the authority cannot go on.
+    pub(super) fn tell(&mut self, topic: &str, refused: Refused) -> Result<Plan, AuthorityError> {
+        match refused {
+            Refused::Content(why) => Ok(self.refuse(topic, why.into())),
+            Refused::Object(error) => Ok(self.refuse(topic, error.to_string())),
+            Refused::Fault(error) if is_own_fault(&error) => Err(error),
             // The device or member can try again when an operator has seen to it.
-            Err(Refused::Fault(error)) => Ok(self.refuse(topic, error.to_string())),
+            Refused::Fault(error) => Ok(self.refuse(topic, error.to_string())),
         }
     }
 
@@ -141,7 +142,7 @@ impl Authority {
         self.intake.refused
     }
 
-    fn refuse(&mut self, topic: &str, why: String) -> Plan {
+    pub(super) fn refuse(&mut self, topic: &str, why: String) -> Plan {
         self.intake.refused = self.intake.refused.saturating_add(1);
         let mut plan = Plan::default();
         plan.events.push(AuthorityEvent::Refused {

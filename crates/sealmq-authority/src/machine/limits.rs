@@ -29,6 +29,11 @@ impl Bucket {
         self.tokens = left.unwrap_or(0);
         left.is_some()
     }
+
+    /// What was taken turned out to cost so much more.
+    pub(super) const fn charge(&mut self, more: u32) {
+        self.tokens = self.tokens.saturating_sub(more);
+    }
 }
 
 #[cfg(test)]

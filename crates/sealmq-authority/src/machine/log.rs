@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{Digest, SIGNATURE_LEN, sha256};
+use sealmq_core::object::{Kind, Object};
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::record::{HeadRecord, OUTBOX_PREFIX};
@@ -98,10 +99,16 @@ fn signed<'a>(change: &'a Change, prefix: &str) -> Option<What<'a>> {
     let hash = match ReservedTopic::parse(prefix, topic) {
         _ if value.is_empty() => return None,
         Some(ReservedTopic::Heartbeat(_)) => return None,
+        // A refusal gives nothing to anybody, and strangers cause them.
+        Some(ReservedTopic::Answer(_)) if is_refusal(value) => return None,
         Some(ReservedTopic::Chunk(..)) => sha256(&[value]),
         _ => object_hash(value)?,
     };
     Some(What::Signed { topic, hash })
+}
+
+fn is_refusal(object: &[u8]) -> bool {
+    Object::parse(object, Kind::JoinRefusal).is_ok()
 }
 
 /// What names an object: the hash of everything but its signature (spec/keys.md §1).

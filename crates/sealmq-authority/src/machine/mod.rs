@@ -2,7 +2,9 @@
 //! what to publish. Sans-IO: time and randomness are arguments.
 
 mod announce;
+mod answers;
 mod applicant;
+mod arrivals;
 mod current;
 mod delegation;
 mod domain;
@@ -10,6 +12,7 @@ mod draft;
 mod draws;
 mod error;
 mod extensions;
+mod fair;
 mod generation;
 #[cfg(test)]
 mod golden;

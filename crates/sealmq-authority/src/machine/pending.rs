@@ -1,5 +1,6 @@
 //! Requests that wait for an operator (spec/keys.md §12).
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -26,6 +27,8 @@ pub const MAX_PENDING: usize = 256;
 const MAX_PENDING_LEN: usize = 32 * 1024;
 /// Seconds that a request waits.
 pub(super) const PENDING_SECONDS: u64 = 7 * 86_400;
+/// In seconds.
+const HOUR: u64 = 3600;
 
 /// A request that waits for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,14 +72,11 @@ impl Authority {
             return Ok(());
         }
         if applicant.sealed.request().len() > MAX_PENDING_LEN {
-            self.answer_refusal(applicant, JoinRefusalReason::Request, now, plan)?;
+            self.refuse_stranger(applicant, JoinRefusalReason::Request, plan)?;
             return Ok(());
         }
-        let pending = &mut self.joining.pending;
-        if pending.len() >= MAX_PENDING && !pending.contains_key(&applicant.device) {
-            return Err(Refused::Content(
-                "as many requests as possible wait for an operator already",
-            ));
+        if !self.joining.pending.contains_key(&applicant.device) {
+            self.make_room(plan);
         }
         let record = PendingRecord {
             device: applicant.device.0,
@@ -89,9 +89,33 @@ impl Authority {
             at: now,
         };
         record::put(&mut plan.changes, pending_key(applicant.device), &record)?;
-        pending.insert(applicant.device, record);
+        self.joining.pending.insert(applicant.device, record);
         self.answer_refusal(applicant, JoinRefusalReason::Waiting, now, plan)?;
         Ok(())
+    }
+
+    /// Lets one more wait: the hour in which most of them came in loses its oldest. Keys cost
+    /// nothing, so that requests have no source but their time: a flood pushes out what came with
+    /// it, and nothing that waited before.
+    fn make_room(&mut self, plan: &mut Plan) {
+        if self.joining.pending.len() < MAX_PENDING {
+            return;
+        }
+        let hour = |pending: &PendingRecord| pending.at.checked_div(HOUR).unwrap_or_default();
+        let mut hours = BTreeMap::<u64, usize>::new();
+        for pending in self.joining.pending.values() {
+            let count = hours.entry(hour(pending)).or_default();
+            *count = count.saturating_add(1);
+        }
+        let crowded = hours.iter().max_by_key(|(_, count)| **count);
+        let crowded = crowded.map(|(hour, _)| *hour);
+        let of_hour = self.joining.pending.iter();
+        let of_hour = of_hour.filter(|(_, pending)| Some(hour(pending)) == crowded);
+        let oldest = of_hour.min_by_key(|(_, pending)| pending.at);
+        if let Some(device) = oldest.map(|(device, _)| *device) {
+            self.forget_pending(device, plan);
+            self.forget_answer(device, plan);
+        }
     }
 
     /// The requests that wait for an operator.

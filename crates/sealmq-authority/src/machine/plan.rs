@@ -293,6 +293,14 @@ impl Plan {
         Ok(all)
     }
 
+    /// Adds what a later call decided, for the same commit. Both are settled.
+    pub(super) fn follow(&mut self, later: Self) {
+        self.changes.follow(later.changes);
+        self.publications.extend(later.publications);
+        self.republish.extend(later.republish);
+        self.events.extend(later.events);
+    }
+
     /// Adds what a later step decided.
     pub(super) fn append(&mut self, later: Self) {
         self.changes.append(later.changes);

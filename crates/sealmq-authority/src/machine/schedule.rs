@@ -6,6 +6,9 @@ use super::{Authority, AuthorityError, EpochReason};
 /// Seconds that an announcement is valid unless configured otherwise: 7 days.
 pub const DEFAULT_VALIDITY: u64 = 7 * 86_400;
 
+/// Seconds that joiners wait at most, besides [`Schedule::coalesce`], while others are admitted.
+const LONGEST_WAIT: u64 = 10;
+
 /// When a group changes its keys by itself. Times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -132,6 +135,12 @@ impl GroupRecord {
     /// When joiners have waited for others.
     fn joins_at(&self) -> Option<u64> {
         Some(self.joins_since?.saturating_add(self.schedule.coalesce))
+    }
+
+    /// Whether joiners may wait for others that are being admitted.
+    pub(super) fn may_wait(&self, now: u64) -> bool {
+        let at = self.joins_at();
+        at.is_some_and(|at| now < at.saturating_add(LONGEST_WAIT))
     }
 
     /// When the messages that were counted make an epoch due. Anybody can send some: so epochs are

@@ -25,13 +25,21 @@ impl Authority {
     /// Nothing was changed.
     pub fn tick(&mut self, now: u64, rng: &mut impl TryCryptoRng) -> Result<Plan, AuthorityError> {
         self.check_usable()?;
-        self.attempt(|this| {
+        let mut plan = self.work_off(now, rng)?;
+        let ticked = self.attempt(|this| {
             let mut plan = Plan::default();
             let drawn = &mut this.draws(this.delegation.serial(), now, rng);
             this.tick_all(now, &mut plan, drawn)?;
             this.in_order(&mut plan);
             this.settle_drawn(plan, drawn, now)
-        })
+        });
+        match ticked {
+            Ok(ticked) => plan.follow(ticked),
+            // What was done before must not be lost. It fails again next time.
+            Err(error) if plan.changes.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        Ok(plan)
     }
 
     fn tick_all(
@@ -98,6 +106,8 @@ impl Authority {
         let (welcomed, more) = self.welcome_waiting(id, *welcomes, now, plan, rng)?;
         *welcomes = welcomes.saturating_sub(welcomed);
         let group = self.groups.get(&id).ok_or_else(missing)?;
+        // Those that join together share an epoch, also if there are many of them.
+        let more = more || (self.intake.arrivals.admits() && group.may_wait(now));
         let due = group.epoch_due(now, more);
         // A healing epoch serves for everything else.
         let heals = due.filter(|due| due.heals());
@@ -162,8 +172,9 @@ impl Authority {
         });
         let renewal = self.index.first_renewal().map(|(at, _)| at);
         let renewal = renewal.filter(|_| self.signer(Role::Issue).is_ok());
-        let nonces = self.intake.nonces.due_at();
-        let others = renewal.into_iter().chain(self.owed_at()).chain(nonces);
+        let due = [self.intake.nonces.due_at(), self.intake.arrivals.due()];
+        let due = due.into_iter().flatten();
+        let others = renewal.into_iter().chain(self.owed_at()).chain(due);
         groups.chain(others).min()
     }
 }

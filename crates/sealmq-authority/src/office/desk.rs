@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
-use sealmq_keys::{Publication, Store};
+use sealmq_keys::{Changes, Fingerprint, Publication, ReservedTopic, Store};
 
 use super::event::{OfficeError, Stopped};
 use crate::machine::{Authority, AuthorityEvent, OUTBOX_PREFIX, Plan};
@@ -19,7 +19,10 @@ const ATTEMPTS: usize = 3;
 const MOST_WAITING: usize = 16_384;
 /// Own objects that wait to be judged together.
 const MOST_OWN: usize = 16_384;
-/// Bytes of either.
+/// Join requests that wait for the authority to take them in: anybody can make them up, so that
+/// they must not be in the way of the others.
+const MOST_JOINS: usize = 16_384;
+/// Bytes of each of them.
 const MOST_BYTES: usize = 64 << 20;
 
 /// What arrived on a reserved topic.
@@ -40,6 +43,8 @@ struct Inputs {
 #[derive(Default)]
 pub(super) struct Desk {
     authority: Option<Authority>,
+    /// It is not as the store any more, but limits still.
+    outdated: Option<Authority>,
     /// Of what it signs.
     pub(super) extensions: Vec<u8>,
     /// The highest revision of the store that was seen.
@@ -50,6 +55,8 @@ pub(super) struct Desk {
     counted: BTreeMap<String, (u64, u64)>,
     own: Inputs,
     others: Inputs,
+    joins: VecDeque<(Fingerprint, Vec<u8>)>,
+    join_bytes: usize,
     /// Topics that the broker has cleared.
     cleared: BTreeSet<String>,
     /// What the office knows of the outbox holds, but for what changes from now on. A large outbox
@@ -94,7 +101,17 @@ pub(super) struct Looked {
 
 impl Desk {
     /// Something that others wrote. What is retained comes again with the next connection.
-    pub(super) fn push(&mut self, topic: &str, payload: &[u8]) {
+    pub(super) fn push(&mut self, topic: &str, reserved: Option<ReservedTopic>, payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
+        if let Some(ReservedTopic::Join(device)) = reserved {
+            if self.joins.len() < MOST_JOINS && self.join_bytes < MOST_BYTES {
+                self.join_bytes = self.join_bytes.saturating_add(payload.len());
+                self.joins.push_back((device, payload.into()));
+            }
+            return;
+        }
         if self.others.all.len() < MOST_WAITING && self.others.bytes < MOST_BYTES {
             self.others.push(topic, payload, false);
         }
@@ -114,6 +131,8 @@ impl Desk {
     pub(super) fn forget_inputs(&mut self) {
         self.own = Inputs::default();
         self.others = Inputs::default();
+        self.joins.clear();
+        self.join_bytes = 0;
     }
 
     /// The next look has to tell of everything that should stand at the broker.
@@ -122,7 +141,8 @@ impl Desk {
     }
 
     pub(super) fn inputs(&self) -> usize {
-        self.own.all.len().saturating_add(self.others.all.len())
+        let all = [self.own.all.len(), self.others.all.len(), self.joins.len()];
+        all.into_iter().fold(0, usize::saturating_add)
     }
 
     pub(super) fn is_overfull(&self) -> bool {
@@ -192,10 +212,27 @@ impl Desk {
         rng: &mut impl TryCryptoRng,
         looked: &mut Looked,
     ) -> Result<(), Stopped<S::Error>> {
-        // Not put back unless all goes well: memory may be ahead of the store.
         let mut authority = self.newest(store)?;
+        let passed = self.act(&mut authority, store, may_act, now, rng, looked);
+        // Unless all went well, memory may be ahead of the store.
+        match passed {
+            Ok(()) => self.authority = Some(authority),
+            Err(_) => self.outdated = Some(authority),
+        }
+        passed
+    }
+
+    fn act<S: Store>(
+        &mut self,
+        authority: &mut Authority,
+        store: &mut S,
+        may_act: bool,
+        now: u64,
+        rng: &mut impl TryCryptoRng,
+        looked: &mut Looked,
+    ) -> Result<(), Stopped<S::Error>> {
         if may_act || self.is_overfull() {
-            self.observe(&mut authority, store, now, looked)?;
+            self.observe(authority, store, now, looked)?;
         }
         if may_act {
             // A suspended one reads the broker first: it notes what that proves.
@@ -204,6 +241,11 @@ impl Desk {
                     suspension,
                 ))));
             }
+            while let Some((device, payload)) = self.joins.pop_front() {
+                let plan = authority.queue_join(device, &payload, now);
+                done(store, plan, looked)?;
+            }
+            self.join_bytes = 0;
             while let Some(Input { topic, payload }) = self.others.all.front() {
                 let plan = authority.handle(topic, payload, now, rng)?;
                 done(store, plan, looked)?;
@@ -214,7 +256,7 @@ impl Desk {
             self.acted_at = now;
             self.forget_cleared(store, looked)?;
         }
-        let wanted = self.wanted(&authority, store, &looked.touched);
+        let wanted = self.wanted(authority, store, &looked.touched);
         looked.wanted = wanted.map_err(|e| Stopped::Failed(OfficeError::Store(e)))?;
         looked.prefix = authority.prefix().into();
         let by_use = authority
@@ -223,7 +265,6 @@ impl Desk {
         looked.counts = by_use.flat_map(|group| group.filters).collect();
         self.next_due = authority.next_due();
         self.revision = authority.revision();
-        self.authority = Some(authority);
         Ok(())
     }
 
@@ -266,14 +307,18 @@ impl Desk {
 
     /// The authority as the store has it.
     fn newest<S: Store>(&mut self, store: &S) -> Result<Authority, Stopped<S::Error>> {
-        if let Some(authority) = self.authority.take()
-            && authority.is_current(store)?
-        {
-            return Ok(authority);
+        if let Some(authority) = self.authority.take() {
+            if authority.is_current(store)? {
+                return Ok(authority);
+            }
+            self.outdated = Some(authority);
         }
         // Whoever changed the store may have changed anything there.
         self.knows_outbox = false;
         let mut authority = Authority::load(store)?;
+        if let Some(outdated) = self.outdated.take() {
+            authority.take_over(outdated);
+        }
         authority.set_extensions(&self.extensions)?;
         let before = core::mem::replace(&mut self.revision, authority.revision());
         if authority.revision() < before {
@@ -294,6 +339,14 @@ impl Desk {
         store: &mut S,
         looked: &mut Looked,
     ) -> Result<(), Stopped<S::Error>> {
+        // Together, unless something was put on one of them since: strangers cause many.
+        let mut all = Changes::new();
+        for topic in &self.cleared {
+            all.append(Authority::cleared(topic));
+        }
+        if self.cleared.len() > 1 && store.commit(&all).is_ok() {
+            looked.touched.append(&mut self.cleared);
+        }
         while let Some(topic) = self.cleared.first() {
             match store.commit(&Authority::cleared(topic)) {
                 Err(error) if !S::is_conflict(&error) => {

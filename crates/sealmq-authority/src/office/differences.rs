@@ -11,6 +11,9 @@ use sealmq_keys::Publication;
 /// Publications on their way at the same time; brokers take at least 20 as a rule.
 const MOST_IN_FLIGHT: usize = 16;
 
+/// Clears and answers that wait to be sent once.
+const MOST_ONCE: usize = 4096;
+
 /// Publishes differences in order, for one connection.
 #[derive(Default)]
 pub(super) struct Differences {
@@ -164,9 +167,15 @@ impl Differences {
         });
     }
 
-    /// Adds what is sent once.
+    /// Adds what is sent once. Strangers cause clears and answers that are not retained: if too
+    /// many wait already, they are left out, and come again with what caused them.
     pub(super) fn once(&mut self, all: Vec<Publication>) {
-        self.once.extend(all);
+        for entry in all {
+            let repairs = entry.retain && !entry.payload.is_empty();
+            if repairs || self.once.len() < MOST_ONCE {
+                self.once.push_back(entry);
+            }
+        }
     }
 
     /// The next one to send, with a token for its acknowledgement.

@@ -171,7 +171,7 @@ impl Office {
         }
         let reserved = ReservedTopic::parse(&self.prefix, topic);
         let Some(own) = reserved.filter(ReservedTopic::is_of_authority) else {
-            self.desk.push(topic, payload);
+            self.desk.push(topic, reserved, payload);
             self.hurry(now);
             return;
         };
@@ -408,7 +408,11 @@ impl Office {
     fn note(&mut self, events: Vec<AuthorityEvent>) {
         let mut refused = 0_usize;
         for event in events {
-            if matches!(event, AuthorityEvent::Refused { .. }) {
+            let of_strangers = matches!(
+                event,
+                AuthorityEvent::Refused { .. } | AuthorityEvent::JoinRefused { .. }
+            );
+            if of_strangers {
                 refused = refused.saturating_add(1);
                 if refused > REFUSED_EVENTS {
                     continue;

@@ -25,13 +25,15 @@ pub fn bring(desk: &mut Desk, device: &Device, payload: &[u8], now: u64) -> usiz
 }
 
 pub fn join(desk: &mut Desk, device: &Device, token: Option<&Token>, name: &str) -> Vec<u8> {
-    let request = device.join(&desk.delegation(), token, name, 1, NOW);
+    // The same bytes again would be taken for an echo.
+    let seed = u8::try_from(desk.store.0.len() % 251).unwrap();
+    let request = device.join(&desk.delegation(), token, name, seed, NOW);
     bring(desk, device, &request, NOW);
     request
 }
 
 pub fn refusal(desk: &Desk, device: &Device) -> Option<Reason> {
-    let answer = desk.at(ReservedTopic::Answer(device.fingerprint()))?;
+    let answer = desk.answer(device.fingerprint())?;
     let refusal = VerifiedJoinRefusal::verify(answer, &desk.delegation()).ok()?;
     Some(refusal.fields().reason)
 }

@@ -2,7 +2,7 @@
 
 use crate::common::desk::{Desk, NOW, YEAR, grants};
 use crate::common::device::Device;
-use sealmq_authority::{AuthorityError, AuthorityEvent, MAX_PENDING};
+use sealmq_authority::AuthorityError;
 use sealmq_core::crypto::{Secret, seal_base, sha256};
 use sealmq_core::object::{Kind, Object, ObjectError, encode};
 use sealmq_core::wire::Suite;
@@ -102,70 +102,6 @@ fn an_eavesdropper_cannot_use_what_it_sees() {
     join(&mut desk, &thief, Some(&guess), "thief");
     assert_eq!((refusal(&desk, &thief), desk.refusals()), (None, 1));
     assert_eq!(members(&desk), 0);
-}
-
-#[test]
-fn floods_are_bounded() {
-    let mut desk = Desk::with_groups(Suite::One);
-    let delegation = desk.delegation();
-    let busy = |desk: &Desk| {
-        desk.events
-            .iter()
-            .any(|e| matches!(e, AuthorityEvent::Refused { why, .. } if why.contains("too many")))
-    };
-    // 50 at once, 10 in each second after: what is above is not even opened, and not cleared.
-    let flooder = Device::new(9, Suite::One, desk.authority.domain());
-    let request = flooder.join(&delegation, None, "flood", 1, NOW);
-    let mut junk = request.clone();
-    *junk.last_mut().unwrap() ^= 1;
-    let opened = |desk: &mut Desk, now| {
-        let mut count = 0;
-        for _ in 0..70 {
-            bring(desk, &flooder, &junk, now);
-            let kept = desk
-                .at(ReservedTopic::Join(flooder.fingerprint()))
-                .is_some();
-            assert_eq!(kept, busy(desk));
-            count += usize::from(!busy(desk));
-        }
-        count
-    };
-    assert_eq!(opened(&mut desk, NOW), 50);
-    assert_eq!(opened(&mut desk, NOW + 1), 10);
-    assert_eq!(opened(&mut desk, NOW + 100), 50);
-
-    // However many devices ask, so many wait, and what is stored stays bounded.
-    let mut now = NOW + 1000;
-    let domain = desk.authority.domain();
-    let mut shown = 0;
-    for n in 0..MAX_PENDING as u32 + 10 {
-        let device = crate::common::device::numbered(n, domain);
-        let request = device.join(&delegation, None, "x", 1, NOW);
-        now += 1;
-        bring(&mut desk, &device, &request, now);
-        shown += usize::from(refusal(&desk, &device) == Some(Reason::Waiting));
-    }
-    assert_eq!(desk.authority.pending().count(), MAX_PENDING);
-    assert_eq!(shown, MAX_PENDING);
-
-    // Refusals too: the oldest make room.
-    let none = Token {
-        id: [5; 8],
-        ..desk.token("", 1)
-    };
-    for n in 1000..1000 + 300 {
-        let device = crate::common::device::numbered(n, domain);
-        let request = device.join(&delegation, Some(&none), "x", 1, NOW);
-        now += 1;
-        bring(&mut desk, &device, &request, now);
-        assert_eq!(refusal(&desk, &device), Some(Reason::Token));
-    }
-    let stored = desk
-        .store
-        .0
-        .keys()
-        .filter(|k| k.starts_with("authority/answer/"));
-    assert_eq!(stored.count(), MAX_PENDING + 256);
 }
 
 /// Threat model A42: somebody who saw a device's request, as a file or with a stolen KEM key,

@@ -17,6 +17,7 @@ mod authority_generations;
 mod authority_intake;
 mod authority_joining;
 mod authority_joining_attacks;
+mod authority_joining_floods;
 mod authority_resume;
 mod authority_rng;
 mod authority_schedule;

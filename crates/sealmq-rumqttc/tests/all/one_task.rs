@@ -7,12 +7,8 @@ use crate::common::{Domain, Node, PUBLISH, SharedStore, options, qos, within};
 use sealmq_broker::Broker;
 use sealmq_rumqttc::{AsyncClient, Event, EventLoop, SealOptions};
 
-/// For each quality of service and capacity. `SEALMQ_ONE_TASK_MESSAGES` sets it: CI plays 65,536, as
-/// many packet identifiers as there are and one.
-fn messages() -> usize {
-    let set = std::env::var("SEALMQ_ONE_TASK_MESSAGES");
-    set.map_or(8_192, |number| number.parse().unwrap())
-}
+/// As many packet identifiers as there are, and one.
+const MESSAGES: usize = 65_536;
 
 /// A sensor that has its keys.
 pub(crate) async fn sensor() -> SharedStore {
@@ -28,7 +24,6 @@ pub(crate) async fn sensor() -> SharedStore {
 }
 
 async fn through(level: u8, capacity: usize, store: SharedStore) {
-    let messages = messages();
     let sink = Sink::start(false, |_| Treatment::Take).await;
     // Every packet is an event as well, so that events pile up faster than they are taken.
     let sealed = SealOptions::new().capacity(capacity).mqtt_events(true);
@@ -36,7 +31,7 @@ async fn through(level: u8, capacity: usize, store: SharedStore) {
     let (client, mut eventloop) = AsyncClient::with_options(mqtt, store, sealed).unwrap();
     let began = Instant::now();
     let publishing = async {
-        for number in 0..messages {
+        for number in 0..MESSAGES {
             client
                 .publish("plant/x", qos(level), false, number.to_string())
                 .await
@@ -51,7 +46,7 @@ async fn through(level: u8, capacity: usize, store: SharedStore) {
     let done = tokio::time::timeout(Duration::from_secs(900), publishing).await;
     // QoS 0 is done when it was written.
     for _ in 0..1_000 {
-        if sink.publishes() < messages && level == 0 {
+        if sink.publishes() < MESSAGES && level == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -60,7 +55,7 @@ async fn through(level: u8, capacity: usize, store: SharedStore) {
         done.is_ok(),
         "QoS {level}, capacity {capacity}: {published}"
     );
-    assert_eq!((published, connections), (messages, 1));
+    assert_eq!((published, connections), (MESSAGES, 1));
     assert_eq!(client.outstanding(), 0);
     println!("QoS {level}, capacity {capacity}: {:?}", began.elapsed());
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::v4::GroupV4;
 use super::{Kind, Record};
 use crate::machine::AuthorityError;
-use crate::machine::joining::ANSWER_PREFIX;
+use crate::machine::answers::ANSWER_PREFIX;
 use crate::machine::pending::PENDING_PREFIX;
 use crate::machine::record::{DOMAIN_KEY, DomainRecord, GROUP_PREFIX, KeysRecord, PreviousKem};
 

@@ -8,7 +8,7 @@ use sealmq_authority::{
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Access;
 use sealmq_core::wire::Suite;
-use sealmq_keys::objects::{NamePattern, Roles, Token, VerifiedDelegation};
+use sealmq_keys::objects::{Fingerprint, NamePattern, Roles, Token, VerifiedDelegation};
 use sealmq_keys::{ReservedTopic, Store};
 
 use super::{MemoryStore, TestRng};
@@ -24,6 +24,8 @@ pub struct Desk {
     pub events: Vec<AuthorityEvent>,
     /// What the broker has retained.
     pub retained: BTreeMap<String, Vec<u8>>,
+    /// What went out without being retained, until something was.
+    pub passed: BTreeMap<String, Vec<u8>>,
     pub republished: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl Desk {
             rng,
             events: Vec::new(),
             retained: BTreeMap::new(),
+            passed: BTreeMap::new(),
             republished: Vec::new(),
         };
         desk.commit(new.plan);
@@ -68,7 +71,12 @@ impl Desk {
         self.store.commit(&plan.changes).unwrap();
         self.events = plan.events;
         self.republished = plan.republish;
-        for publication in plan.publications.into_iter().filter(|p| p.retain) {
+        for publication in plan.publications {
+            if !publication.retain {
+                self.passed.insert(publication.topic, publication.payload);
+                continue;
+            }
+            self.passed.remove(&publication.topic);
             if publication.payload.is_empty() {
                 self.retained.remove(&publication.topic);
             } else {
@@ -98,6 +106,13 @@ impl Desk {
 
     pub fn name(&self, topic: ReservedTopic) -> String {
         topic.name(self.authority.prefix())
+    }
+
+    /// What a device was told last.
+    pub fn answer(&self, device: Fingerprint) -> Option<&[u8]> {
+        let topic = self.name(ReservedTopic::Answer(device));
+        let told = self.passed.get(&topic).or(self.retained.get(&topic));
+        told.map(Vec::as_slice)
     }
 
     pub fn at(&self, topic: ReservedTopic) -> Option<&[u8]> {
