@@ -241,6 +241,12 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/a/+")
 }
 
+/// Filter for everybody's credential.
+#[cfg(feature = "alloc")]
+pub(crate) fn credentials_filter(prefix: &str) -> String {
+    format!("{prefix}/m/+/credential")
+}
+
 /// What the authority subscribes: first what it has published itself, so that one whose store was
 /// put back finds out (spec/keys.md §13), and one that takes over puts right what another one
 /// publishes late; then what members and devices write.

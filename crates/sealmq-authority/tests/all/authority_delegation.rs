@@ -379,8 +379,9 @@ fn split_keys_sign_only_what_their_role_allows() {
     for signer in [1, 2] {
         net.now += 60_000;
         net.devices[alice].events.clear();
+        // Only a reader that lacks a credential subscribes one.
         let forged = thief.credential(&net, net.number(bob), signer);
-        net.publish(forged);
+        net.deliver(alice, &forged.topic, &forged.payload, true);
         let refused = |e: &MemberEvent| matches!(e, MemberEvent::BadReserved { .. });
         assert!(net.devices[alice].events.iter().any(refused));
     }

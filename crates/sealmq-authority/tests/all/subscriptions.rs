@@ -48,12 +48,46 @@ fn members_subscribe_what_the_spec_lists() {
                 rest.replace(&group, "<group>")
             })
             .collect();
-        // No chunk is missing here.
+        // No chunk and no credential is missing here.
         let mut listed = of("member");
         listed.retain(|filter| !filter.contains("/c/"));
-        listed.extend(of(who));
         assert_eq!(said, listed, "{who}");
     }
+}
+
+#[test]
+fn readers_subscribe_the_credentials_that_they_lack() {
+    let mut net = Net::new();
+    let reader = net.join("reader", Access::SUBSCRIBE);
+    let senders: Vec<_> = (0..40)
+        .map(|n| net.join(&format!("sensor-{n}"), Access::PUBLISH))
+        .collect();
+    let prefix = net.authority.prefix().to_owned();
+    let ends = |topic: &String| topic.ends_with("/credential");
+    let hidden: Vec<_> = net
+        .retained
+        .extract_if(.., |topic, _| ends(topic))
+        .collect();
+    let mut subscribed = Vec::new();
+    for sender in senders {
+        net.send(sender, "plant/a", b"one");
+        net.now += 20;
+        net.tick(reader);
+        let now = net.devices[reader].member.reserved_subscriptions();
+        subscribed.push(now.iter().filter(|filter| ends(filter)).count());
+    }
+    assert_eq!(subscribed[..8], [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(subscribed.last(), Some(&9), "{subscribed:?}");
+    let all = net.devices[reader].member.reserved_subscriptions();
+    assert_eq!(all.last(), Some(&format!("{prefix}/m/+/credential")));
+    let rows = of("reader");
+    assert_eq!(rows, ["/m/<sender>/credential", "/m/+/credential"]);
+    for (topic, payload) in hidden {
+        net.deliver(reader, &topic, &payload, true);
+    }
+    assert_eq!(net.texts(reader).len(), 40);
+    let none = net.devices[reader].member.reserved_subscriptions();
+    assert!(!none.iter().any(|filter| ends(filter)));
 }
 
 #[test]

@@ -279,6 +279,7 @@ impl Member {
                 if first {
                     actions.push(self.sender_known(member));
                 }
+                self.ask_peers(actions);
                 self.retry_sender(member, now, actions);
                 Ok(Handled::Installed)
             }

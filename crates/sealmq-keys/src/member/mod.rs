@@ -23,6 +23,7 @@ mod enrol;
 mod error;
 mod event;
 mod evidence;
+mod fetching;
 mod follow;
 mod freshness;
 #[cfg(test)]
@@ -79,10 +80,13 @@ pub use types::{
 
 use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
-use crate::reserved::{ReservedTopic, announcements_filter, is_reserved, member_filter};
+use crate::reserved::{
+    ReservedTopic, announcements_filter, credentials_filter, is_reserved, member_filter,
+};
 use crate::store::{Changes, Store};
 use asking::Asking;
 use evidence::Reported;
+use fetching::Whose;
 use groups::Group;
 use holder::Holder;
 use kept::Kept;
@@ -339,14 +343,25 @@ impl Member {
             let topic = |(epoch, n)| ReservedTopic::Chunk(group, epoch, n).name(&self.prefix);
             filters.extend(chunks.map(topic));
         }
-        let credential = |m| ReservedTopic::Credential(m).name(&self.prefix);
-        filters.extend(
-            self.peers
-                .subscribed()
-                .filter(|m| *m != self.number())
-                .map(credential),
-        );
+        let credentials = self.peers.subscribed();
+        filters.extend(credentials.map(|whose| self.credential_filter(whose)));
         filters
+    }
+
+    /// Filters that this member may have subscribed before, at a broker that kept the session, and
+    /// has no use for now.
+    #[must_use]
+    pub fn ended_subscriptions(&self) -> Vec<String> {
+        let in_use = self.peers.subscribed().any(|whose| whose == Whose::All);
+        let ended = (!in_use).then(|| self.credential_filter(Whose::All));
+        ended.into_iter().collect()
+    }
+
+    fn credential_filter(&self, whose: Whose) -> String {
+        match whose {
+            Whose::One(member) => ReservedTopic::Credential(member).name(&self.prefix),
+            Whose::All => credentials_filter(&self.prefix),
+        }
     }
 
     /// The refused list first, which says what an announcement without a key means, and the

@@ -12,6 +12,7 @@ use sealmq_core::topic::Topic;
 
 use super::Member;
 use super::event::MemberEvent;
+use super::fetching::Ask;
 use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
@@ -83,6 +84,8 @@ impl Member {
         if let Some(changes) = self.reader.tick(now) {
             actions.push(Action::Commit(changes));
         }
+        self.peers.tick(now.or(self.uptime));
+        self.ask_peers(&mut actions);
         self.ask_for_awaited(now, &mut actions);
         self.report_no_leases(now, &mut actions);
         let serial = self.delegation.serial();
@@ -250,12 +253,16 @@ impl Member {
         self.tell_learned(member, learned, actions);
     }
 
-    fn tell_learned(&self, member: MemberNumber, learned: Option<bool>, actions: &mut Vec<Action>) {
+    fn tell_learned(
+        &mut self,
+        member: MemberNumber,
+        learned: Option<bool>,
+        actions: &mut Vec<Action>,
+    ) {
         if learned == Some(true) {
             actions.push(self.sender_known(member));
-            let topic = ReservedTopic::Credential(member).name(&self.prefix);
-            actions.push(Action::Subscribe(topic));
         }
+        self.ask_peers(actions);
     }
 
     /// Tries what waits for a credential of this sender and came before a ticket was given.
@@ -410,11 +417,19 @@ impl Member {
     }
 
     fn ask_for(&mut self, cause: &Rejection, actions: &mut Vec<Action>) {
-        if let Some(member) = cause.awaited_credential()
-            && self.peers.want(member)
-        {
-            let topic = ReservedTopic::Credential(member).name(&self.prefix);
-            actions.push(Action::Subscribe(topic));
+        if let Some(member) = cause.awaited_credential() {
+            self.peers.want(member);
+            self.ask_peers(actions);
+        }
+    }
+
+    /// Carries out what is to be subscribed for credentials.
+    pub(super) fn ask_peers(&mut self, actions: &mut Vec<Action>) {
+        for ask in self.peers.take_asks() {
+            actions.push(match ask {
+                Ask::Begin(whose) => Action::Subscribe(self.credential_filter(whose)),
+                Ask::End(whose) => Action::Unsubscribe(self.credential_filter(whose)),
+            });
         }
     }
 
@@ -425,9 +440,9 @@ impl Member {
         if let Some(member) = cause.awaited_credential() {
             let same = |other: &Rejection| other.awaited_credential() == Some(member);
             // An insider can make up senders: nobody waits for this one any more.
-            if self.pending.waiting_for(same).is_empty() && self.peers.forget_want(member) {
-                let topic = ReservedTopic::Credential(member).name(&self.prefix);
-                actions.push(Action::Unsubscribe(topic));
+            if self.pending.waiting_for(same).is_empty() {
+                self.peers.forget_want(member);
+                self.ask_peers(actions);
             }
         }
     }

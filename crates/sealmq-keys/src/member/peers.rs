@@ -1,14 +1,17 @@
 //! Credentials of other members: what is known, and what is being asked for.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use sealmq_core::object::{Kind, Object, ObjectError};
 use sealmq_core::{Credential, MemberNumber};
 
 use super::MemberError;
 use super::continued::older_holder;
+use super::fetching::{Ask, Fetching, Whose};
 use super::holder::Holder;
 use super::records;
+use super::types::Now;
 use crate::delegation::VerifiedDelegation;
 use crate::store::Changes;
 
@@ -36,6 +39,7 @@ pub(super) struct Peers {
     /// that were under way when it was renewed are judged by it.
     before: BTreeMap<MemberNumber, Holder>,
     wanted: BTreeSet<MemberNumber>,
+    fetching: Fetching,
 }
 
 impl Peers {
@@ -89,21 +93,38 @@ impl Peers {
         self.known.contains_key(&member)
     }
 
-    /// Everyone whose credential topic is worth a subscription, in ascending order.
-    pub(super) fn subscribed(&self) -> impl Iterator<Item = MemberNumber> + '_ {
-        let unknown = self.wanted.iter().filter(|m| !self.known.contains_key(m));
-        self.known.keys().chain(unknown).copied()
+    /// The credential topics that are subscribed.
+    pub(super) fn subscribed(&self) -> impl Iterator<Item = Whose> {
+        self.fetching.subscribed()
     }
 
-    /// Asks for a credential; `true` if a subscription is needed for it.
-    pub(super) fn want(&mut self, member: MemberNumber) -> bool {
+    /// What to subscribe, and what not any more.
+    pub(super) fn take_asks(&mut self) -> Vec<Ask> {
+        self.fetching.take_asks()
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: Now) {
+        self.fetching.tick(now);
+    }
+
+    /// A message waits for a credential, or for a newer one.
+    pub(super) fn want(&mut self, member: MemberNumber) {
         let room = self.wanted.len() < MAX_WANTED;
-        member.is_valid() && room && self.wanted.insert(member) && !self.known.contains_key(&member)
+        if member.is_valid() && room && self.wanted.insert(member) {
+            self.fetching.begin(member);
+        }
     }
 
-    /// Gives up asking; `true` if the subscription is to end.
-    pub(super) fn forget_want(&mut self, member: MemberNumber) -> bool {
-        self.wanted.remove(&member) && !self.known.contains_key(&member)
+    /// Nothing waits for it any more.
+    pub(super) fn forget_want(&mut self, member: MemberNumber) {
+        self.over(member, false);
+    }
+
+    fn over(&mut self, member: MemberNumber, came: bool) {
+        if self.wanted.remove(&member) {
+            self.fetching.end(member, came);
+        }
     }
 
     /// A credential from inside a message that verified under it.
@@ -114,13 +135,11 @@ impl Peers {
         delegation: &VerifiedDelegation,
         changes: &mut Changes,
     ) -> Result<PeerUpdate, ObjectError> {
-        self.wanted.insert(member);
-        let update = self.offer(member, bytes, delegation, changes);
-        self.wanted.remove(&member);
-        update
+        self.take(member, bytes, delegation, changes)
     }
 
-    /// A credential from the member's topic; taken if somebody asked for it.
+    /// A credential from the member's topic. Of all that a subscription brings, only that of a
+    /// sender that is known or wanted is looked at.
     pub(super) fn offer(
         &mut self,
         member: MemberNumber,
@@ -128,10 +147,20 @@ impl Peers {
         delegation: &VerifiedDelegation,
         changes: &mut Changes,
     ) -> Result<PeerUpdate, ObjectError> {
-        let known = self.known.get(&member);
-        if known.is_none() && !self.wanted.contains(&member) {
+        if !self.known.contains_key(&member) && !self.wanted.contains(&member) {
             return Ok(PeerUpdate::Ignored);
         }
+        self.take(member, bytes, delegation, changes)
+    }
+
+    fn take(
+        &mut self,
+        member: MemberNumber,
+        bytes: &[u8],
+        delegation: &VerifiedDelegation,
+        changes: &mut Changes,
+    ) -> Result<PeerUpdate, ObjectError> {
+        let known = self.known.get(&member);
         let first = known.is_none();
         let current = known.and_then(Option::as_ref);
         if current.is_some_and(|current| current.bytes() == bytes) {
@@ -157,7 +186,7 @@ impl Peers {
         if let Some(before) = self.before.get(&member) {
             records::put_bytes(changes, records::peer_before_key(member), before.bytes());
         }
-        self.wanted.remove(&member);
+        self.over(member, true);
         Ok(PeerUpdate::Installed { first })
     }
 
@@ -182,14 +211,17 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_bounded() {
         let mut peers = Peers::default();
-        let most = MAX_WANTED as u32;
-        assert!((1..=most).all(|number| peers.want(MemberNumber(number))));
-        assert!(!peers.want(MemberNumber(1)), "once each");
-        assert!(!peers.want(MemberNumber(most + 1)));
-        assert!(!peers.want(MemberNumber(0)));
-        assert_eq!(peers.subscribed().count(), MAX_WANTED);
-        assert!(peers.forget_want(MemberNumber(7)));
-        assert!(!peers.forget_want(MemberNumber(7)));
-        assert!(peers.want(MemberNumber(most + 1)));
+        for number in 0..=MAX_WANTED as u32 + 1 {
+            peers.want(MemberNumber(number));
+            peers.want(MemberNumber(number));
+        }
+        assert_eq!(peers.wanted.len(), MAX_WANTED);
+        peers.forget_want(MemberNumber(7));
+        peers.want(MemberNumber(1_000_000));
+        assert!(peers.wanted.contains(&MemberNumber(1_000_000)));
+        for number in 0..=1_000_000 {
+            peers.forget_want(MemberNumber(number));
+        }
+        assert_eq!(peers.subscribed().count(), 0);
     }
 }

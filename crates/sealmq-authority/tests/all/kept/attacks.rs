@@ -183,10 +183,13 @@ fn without_a_clock_a_value_outlives_its_credential() {
     net.prove_lease(alice);
     let open = |net: &mut Net, retained| {
         let member = &mut net.devices[alice].member;
-        let (opened, _) = member.open("plant/s", &value, retained, None);
+        let (opened, actions) = member.open("plant/s", &value, retained, None);
+        net.act(alice, actions);
         matches!(opened, sealmq_keys::member::Delivery::Message(_))
     };
-    assert!(open(&mut net, true));
+    // Its sender's newer credential is asked for.
+    assert!(!open(&mut net, true));
+    assert_eq!(net.texts(alice), ["old"]);
     assert!(!open(&mut net, false), "it was shown");
     // Its sender is removed: nothing of it opens, whichever credential it is under.
     net.remove(pump);
