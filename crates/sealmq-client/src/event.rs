@@ -6,6 +6,7 @@ use sealmq_core::open::Rejection;
 use sealmq_keys::member::{MemberEvent, Properties};
 
 use crate::error::ClientError;
+use crate::limits::BrokerLimit;
 use crate::message::Message;
 use crate::wire::Qos;
 
@@ -99,6 +100,8 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
         /// How many.
         lost: u64,
     },
+    /// Something about the broker keeps this client from working, in part or at all; said once.
+    BrokerLimit(BrokerLimit),
     /// After a `disconnect`: the last event.
     Disconnected,
     /// One of the library's own, if the driver was told to pass them on.
@@ -139,6 +142,7 @@ impl Event {
             Self::NotPublished { topic, error } => Event::NotPublished { topic, error },
             Self::NoWill { error } => Event::NoWill { error },
             Self::Overflow { lost } => Event::Overflow { lost },
+            Self::BrokerLimit(limit) => Event::BrokerLimit(limit),
             Self::Disconnected => Event::Disconnected,
             Self::Mqtt(never) => match never {},
         }

@@ -16,6 +16,7 @@ use sealmq_keys::{Changes, Store};
 
 use crate::subscriptions::Subscription;
 use crate::time::Time;
+use crate::trials::FILTERS_PER_PACKET;
 use crate::wire::{Qos, Wire};
 
 /// A broker that does not say what the groups are called, or an authority that lets joiners wait
@@ -368,8 +369,8 @@ impl Joining {
         let wanted: Vec<_> = filters
             .map(|filter| Subscription::new(filter, Qos::AtLeastOnce))
             .collect();
-        if !wanted.is_empty() {
-            self.queue.push_back(JoinOutput::Subscribe(wanted));
+        for packet in wanted.chunks(FILTERS_PER_PACKET) {
+            self.queue.push_back(JoinOutput::Subscribe(packet.to_vec()));
         }
     }
 }

@@ -1,3 +1,7 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
 use crate::error::ClientError;
 use crate::wire::Qos;
 
@@ -13,6 +17,10 @@ pub struct Limits {
     pub maximum_qos: Qos,
     /// Whether it keeps retained messages. Without them it cannot carry keys.
     pub retain_available: bool,
+    /// Whether it takes filters with wildcards. Without them it cannot carry keys.
+    pub wildcards_available: bool,
+    /// Whether it takes shared subscriptions.
+    pub shared_available: bool,
 }
 
 impl Default for Limits {
@@ -22,6 +30,8 @@ impl Default for Limits {
             maximum_packet_size: None,
             maximum_qos: Qos::ExactlyOnce,
             retain_available: true,
+            wildcards_available: true,
+            shared_available: true,
         }
     }
 }
@@ -42,4 +52,99 @@ impl Limits {
         }
         Ok(())
     }
+
+    /// The reason code with which this broker would refuse a subscription.
+    pub(crate) fn check_filter(&self, filter: &str) -> Result<(), u8> {
+        let shared = filter.starts_with("$share/");
+        if shared && !self.shared_available {
+            return Err(SHARED_NOT_SUPPORTED);
+        }
+        if filter.contains(['+', '#']) && !self.wildcards_available {
+            return Err(WILDCARDS_NOT_SUPPORTED);
+        }
+        Ok(())
+    }
+
+    /// What of this broker keeps key management from working.
+    pub(crate) fn in_the_way(&self) -> impl Iterator<Item = BrokerLimit> {
+        let retained = (!self.retain_available).then_some(BrokerLimit::NoRetained);
+        let wildcards = (!self.wildcards_available).then_some(BrokerLimit::NoWildcards);
+        retained.into_iter().chain(wildcards)
+    }
 }
+
+const SHARED_NOT_SUPPORTED: u8 = 0x9e;
+const WILDCARDS_NOT_SUPPORTED: u8 = 0xa2;
+
+/// What about a broker keeps a client from working, whatever it tries: another broker, or another
+/// use of it, is needed. Said once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BrokerLimit {
+    /// It keeps no retained messages.
+    NoRetained,
+    /// It takes no filters with wildcards.
+    NoWildcards,
+    /// It ends the connection whenever one of these filters is subscribed, which is not done any
+    /// more.
+    Subscriptions {
+        /// The filters.
+        filters: Vec<String>,
+        /// Subscriptions that it had granted before on the same connection.
+        granted: usize,
+    },
+    /// It met CONNECT as brokers do that do not know MQTT 5.
+    NoMqtt5(NoConnack),
+}
+
+/// How a broker met CONNECT, instead of accepting or refusing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoConnack {
+    /// It closed the connection.
+    Closed,
+    /// It did not answer.
+    Silent,
+    /// It said that it does not speak this version.
+    Version,
+}
+
+impl fmt::Display for BrokerLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRetained => f.write_str(
+                "the broker keeps no retained messages, and keys are such messages: new keys will not arrive; switch them on there, or use another broker",
+            ),
+            Self::NoWildcards => f.write_str(
+                "the broker takes no filters with wildcards, and keys come by such filters: new keys will not arrive; switch them on there, or use another broker",
+            ),
+            Self::Subscriptions { filters, granted } => {
+                f.write_str("the broker ends the connection whenever this is subscribed:")?;
+                for filter in filters.iter().take(SHOWN) {
+                    write!(f, " `{filter}`")?;
+                }
+                if let Some(more) = filters.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+                    write!(f, " and {more} more")?;
+                }
+                write!(
+                    f,
+                    " (it had granted {granted} subscriptions before): it may allow no more of them, or not such topics; they are left out: subscribe fewer, or shorter ones"
+                )
+            }
+            Self::NoMqtt5(how) => {
+                f.write_str(match how {
+                    NoConnack::Closed => "the broker closes the connection instead of answering CONNECT",
+                    NoConnack::Silent => "nothing answers CONNECT",
+                    NoConnack::Version => "the broker does not speak MQTT 5",
+                })?;
+                f.write_str(match how {
+                    NoConnack::Version => "",
+                    _ => ": it probably speaks MQTT 3.1.1 only, or expects TLS on this port, or does not let this client in",
+                })?;
+                f.write_str("; sealmq needs MQTT 5: check the port, and use a broker or version that speaks it (Mosquitto from 1.6, EMQX, HiveMQ, RabbitMQ from 3.13, or `sealmq broker`)")
+            }
+        }
+    }
+}
+
+/// Most filters that a text names.
+const SHOWN: usize = 3;

@@ -303,6 +303,17 @@ impl Outbox {
         }
     }
 
+    /// Key management's own goes out at the highest quality of service that the broker has.
+    pub(crate) fn lower_next(&mut self, most: Qos) {
+        let order = self.queued.first();
+        if let Some(entry) = order.and_then(|order| self.entries.get_mut(order))
+            && entry.message.id.is_none()
+            && let Content::Wire(wire) = &mut entry.message.content
+        {
+            wire.qos = wire.qos.min(most);
+        }
+    }
+
     /// The next message was handed to the driver.
     pub(crate) fn hand(&mut self) {
         let Some(order) = self.turn() else {

@@ -7,6 +7,7 @@ use sealmq_core::topic::{self, TopicError};
 use sealmq_keys::is_reserved;
 
 use crate::error::ClientError;
+use crate::trials::{GivenUp, Trials};
 use crate::wire::Qos;
 
 /// A topic filter with its options.
@@ -80,30 +81,46 @@ pub(crate) struct Subscriptions {
     handed_ends: VecDeque<String>,
     sent: BTreeMap<u16, Vec<String>>,
     sent_ends: BTreeMap<u16, String>,
+    trials: Trials,
 }
 
 struct Wanted {
     subscription: Subscription,
     confirmed: bool,
+    /// The application knows that it was refused.
+    told: bool,
 }
 
 impl Subscriptions {
     pub(crate) fn add(&mut self, subscription: Subscription) {
-        self.ended.retain(|ended| *ended != subscription.filter);
+        self.begin(&subscription.filter);
+        self.trials.forgive(&subscription.filter);
         self.wanted.insert(
             subscription.filter.clone(),
             Wanted {
                 subscription,
                 confirmed: false,
+                told: false,
             },
         );
     }
 
     pub(crate) fn remove(&mut self, filter: &str) {
         self.wanted.remove(filter);
+        self.end(filter);
+    }
+
+    /// It is to end, on this connection or on a later one.
+    pub(crate) fn end(&mut self, filter: &str) {
+        self.trials.forgive(filter);
         if !self.ended.iter().any(|ended| ended == filter) {
             self.ended.push(filter.to_owned());
         }
+    }
+
+    /// It is subscribed again.
+    pub(crate) fn begin(&mut self, filter: &str) {
+        self.ended.retain(|ended| ended != filter);
     }
 
     /// Topic filters of the shared subscriptions, without `$share/<name>/`.
@@ -112,11 +129,34 @@ impl Subscriptions {
         self.wanted.keys().filter_map(|path| rest(path)).collect()
     }
 
-    pub(crate) fn disconnected(&mut self) {
-        self.handed.clear();
+    /// The connection is gone. What the broker will not take, if it `broke` and that is clear now.
+    pub(crate) fn disconnected(&mut self, broke: bool) -> Option<GivenUp> {
+        let handed = core::mem::take(&mut self.handed).into_iter();
+        let sent = core::mem::take(&mut self.sent).into_values();
+        let unanswered = sent.chain(handed).flatten();
+        let unanswered = unanswered.filter(|_| broke).collect();
         self.handed_ends.clear();
-        self.sent.clear();
         self.sent_ends.clear();
+        self.trials.ended(unanswered)
+    }
+
+    /// The packets for these filters that may be sent now, and how many will be sent in all.
+    pub(crate) fn packets(
+        &mut self,
+        filters: Vec<Subscription>,
+    ) -> (Vec<Vec<Subscription>>, usize) {
+        self.trials.packets(filters)
+    }
+
+    /// The next packet of those that wait for answers to others.
+    pub(crate) fn next_packet(&mut self) -> Option<Vec<Subscription>> {
+        self.trials.next().map(|wanted| alloc::vec![wanted])
+    }
+
+    /// Whether the application does not know yet that this was refused.
+    pub(crate) fn tell_refused(&mut self, filter: &str) -> bool {
+        let wanted = self.wanted.get_mut(filter);
+        wanted.is_none_or(|wanted| !core::mem::replace(&mut wanted.told, true))
     }
 
     /// What has to be sent when a connection begins: subscriptions, and ends of subscriptions. A
@@ -128,6 +168,8 @@ impl Subscriptions {
                 .values_mut()
                 .for_each(|wanted| wanted.confirmed = false);
         }
+        let confirmed = self.wanted.values().filter(|wanted| wanted.confirmed);
+        self.trials.kept(confirmed.count());
         let missing = self.wanted.values().filter(|wanted| !wanted.confirmed);
         (
             missing.map(|wanted| wanted.subscription.clone()).collect(),
@@ -159,10 +201,14 @@ impl Subscriptions {
         packet: u16,
         answers: &[Result<Qos, u8>],
     ) -> Vec<(String, Result<Qos, u8>)> {
-        let filters = self.sent.remove(&packet).unwrap_or_default();
+        let Some(filters) = self.sent.remove(&packet) else {
+            return Vec::new();
+        };
+        self.trials.answered(&filters, answers);
         for (filter, answer) in filters.iter().zip(answers) {
             if let Some(wanted) = self.wanted.get_mut(filter) {
                 wanted.confirmed = answer.is_ok();
+                wanted.told &= answer.is_err();
             }
         }
         filters.into_iter().zip(answers.iter().copied()).collect()

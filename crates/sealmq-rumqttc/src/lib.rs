@@ -77,6 +77,6 @@ pub use v5::{AsyncClient, Event, EventLoop, PollError, Will};
 
 /// What appears in this crate's types.
 pub use sealmq_client::{
-    ClientError, Gap, KeptValues, MemberEvent, MemberOptions, Message, OpenError, Properties,
-    Rejection, SealError, Stats, StoreFailure,
+    BrokerLimit, ClientError, Gap, KeptValues, MemberEvent, MemberOptions, Message, OpenError,
+    Properties, Rejection, SealError, Stats, StoreFailure,
 };

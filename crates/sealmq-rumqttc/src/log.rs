@@ -43,6 +43,7 @@ pub(crate) fn log<Q: Debug, R: Debug, X, E: Display>(event: &Result<Event<Q, R, 
         Ok(Event::Overflow { lost }) => {
             warn!(target: TARGET, lost, "reports and QoS 0 messages lost: nobody polls")
         }
+        Ok(Event::BrokerLimit(limit)) => error!(target: TARGET, %limit, "broker unsuitable"),
         Ok(Event::Disconnected) => info!(target: TARGET, "disconnected"),
         Ok(_) => {}
         Err(PollError::Connection(error)) => warn!(target: TARGET, %error, "connection lost"),

@@ -186,6 +186,7 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Fai
                 }
                 session::tell(&event, args.debug, &mut seldom);
             }
+            Ok(Event::BrokerLimit(limit)) => note(format_args!("sealmq: {limit}")),
             Ok(Event::Disconnected) => return Failure::network(""),
             Ok(_) => {}
             Err(error) => {

@@ -146,6 +146,7 @@ async fn receive(
                 note(format_args!("sealmq: {text}"));
             }
             Ok(Event::Key(event)) => session::tell(&event, args.debug, &mut seldom),
+            Ok(Event::BrokerLimit(limit)) => note(format_args!("sealmq: {limit}")),
             Ok(Event::Disconnected) => return Ok(()),
             Ok(_) => {}
             Err(error) => session::after(&error, was_connected, &args.connection)?,

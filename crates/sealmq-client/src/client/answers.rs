@@ -104,9 +104,10 @@ impl Client {
                         self.event(Event::Subscribed { filter, qos });
                     }
                 }
-                Err(reason) => self.event(Event::SubscribeRefused { filter, reason }),
+                Err(reason) => self.refuse_subscription(filter, reason),
             }
         }
+        self.try_next_filter();
     }
 
     /// UNSUBACK.

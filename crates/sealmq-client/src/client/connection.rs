@@ -4,15 +4,16 @@ use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 
-use super::{Client, Connection, FILTERS_PER_PACKET, Life};
+use super::{Client, Connection, Life};
 use crate::event::Event;
 use crate::isolation::Ending;
-use crate::limits::Limits;
+use crate::limits::{BrokerLimit, Limits, NoConnack};
 use crate::outbox::Session;
 use crate::output::Output;
 use crate::settle::Settling;
 use crate::subscriptions::Subscription;
 use crate::time::Time;
+use crate::trials::GivenUp;
 use crate::wire::Qos;
 
 /// The longest until something that came is looked at again.
@@ -41,6 +42,10 @@ impl Client {
         let given_up = self.outbox.connected(session, limits.receive_maximum);
         self.event(Event::Connected { session_present });
         self.give_up_suspects(given_up, time);
+        self.unanswered = 0;
+        for limit in limits.in_the_way() {
+            self.tell_limit(limit);
+        }
         self.restore_subscriptions(session_present, time);
         let actions = self.member.connected();
         self.carry_out(actions);
@@ -50,11 +55,13 @@ impl Client {
 
     /// Key management first, so that keys arrive before messages.
     fn restore_subscriptions(&mut self, session_present: bool, time: Time) {
+        for filter in self.member.ended_subscriptions() {
+            self.subscriptions.end(&filter);
+        }
         let reserved = self.member.reserved_subscriptions().into_iter();
         let reserved = reserved.map(|filter| Subscription::new(filter, Qos::AtLeastOnce));
-        let packets = reserved.len().div_ceil(FILTERS_PER_PACKET);
+        let packets = self.send_subscribe(reserved.collect());
         self.settling = Some(Settling::begin(packets, time));
-        self.send_subscribe(reserved.collect());
         let (missing, ended) = self.subscriptions.connected(session_present);
         self.send_subscribe(missing);
         for filter in ended {
@@ -76,7 +83,8 @@ impl Client {
     ) -> Option<Duration> {
         self.set_time(time);
         self.look_for_reason(ending);
-        self.nothing_follows();
+        let planned = self.closing.is_some() || self.renewing.is_some();
+        self.nothing_follows(!planned);
         if self.closing.is_some() {
             self.end();
             return None;
@@ -92,19 +100,37 @@ impl Client {
         if self.closing.is_some() {
             self.end();
         } else if self.renewing.is_some() {
-            self.nothing_follows();
+            self.nothing_follows(false);
+        }
+    }
+
+    /// The broker did not answer CONNECT as one of MQTT 5 does: say it before
+    /// [`handle_disconnected`](Self::handle_disconnected). Of a connection that was accepted it
+    /// means nothing.
+    pub fn handle_no_connack(&mut self, how: NoConnack) {
+        if self.connection.is_some() {
+            return;
+        }
+        self.unanswered = self.unanswered.saturating_add(1);
+        let is_clear = how == NoConnack::Version || self.unanswered > 1;
+        let told = |limit: &BrokerLimit| matches!(limit, BrokerLimit::NoMqtt5(_));
+        // One that accepted a connection before has other troubles.
+        if self.connections == 0 && is_clear && !self.limits_told.iter().any(told) {
+            self.tell_limit(BrokerLimit::NoMqtt5(how));
         }
     }
 
     /// Nothing that came over this connection can be acknowledged, and nothing be sent any more.
-    fn nothing_follows(&mut self) {
+    fn nothing_follows(&mut self, broke: bool) {
         self.connection = None;
         self.settling = None;
         self.waiting
             .values_mut()
             .for_each(|delivery| *delivery = None);
         self.outbox.disconnected();
-        self.subscriptions.disconnected();
+        if let Some(GivenUp { filters, granted }) = self.subscriptions.disconnected(broke) {
+            self.tell_limit(BrokerLimit::Subscriptions { filters, granted });
+        }
         self.queue.retain(|output| {
             let of_connection = matches!(
                 output,

@@ -26,7 +26,7 @@ use crate::error::OpenError;
 use crate::event::Event;
 use crate::isolation::Isolation;
 use crate::ledger::Ledger;
-use crate::limits::Limits;
+use crate::limits::{BrokerLimit, Limits};
 use crate::options::Options;
 use crate::outbox::{Accepted, Content, Outbox};
 use crate::output::{DeliveryId, FlushId, Output};
@@ -39,8 +39,8 @@ pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
 
-/// Filters per SUBSCRIBE: keeps the packet below every broker's limit.
-const FILTERS_PER_PACKET: usize = 16;
+/// Most refused topics of key management that are remembered.
+const MOST_TOLD: usize = 1024;
 
 /// A member that talks to a broker, without the talking. Methods come in families: `handle_*` are
 /// what happened, `poll_*` what to do, and when to come back; all others are the application's.
@@ -61,6 +61,10 @@ pub struct Client {
     /// Own topics of key management of which was told that the broker refuses them: as many as a
     /// member has groups, and a few.
     told: BTreeSet<String>,
+    /// What was said of the broker.
+    limits_told: Vec<BrokerLimit>,
+    /// How often in a row it did not answer CONNECT.
+    unanswered: u8,
     /// And seconds that the broker waits before it publishes it.
     will: Option<(Draft, Option<u32>)>,
     /// What the Will of this connection was sealed under.
@@ -149,6 +153,8 @@ impl Client {
             ledger: Ledger::default(),
             parked: VecDeque::new(),
             told: BTreeSet::new(),
+            limits_told: Vec::new(),
+            unanswered: 0,
             will,
             will_under: None,
             will_until: None,
@@ -309,9 +315,13 @@ impl Client {
             match action {
                 Action::Commit(changes) => self.commit(changes),
                 Action::Subscribe(filter) => {
+                    self.subscriptions.begin(&filter);
                     self.send_subscribe(vec![Subscription::new(filter, Qos::AtLeastOnce)]);
                 }
-                Action::Unsubscribe(filter) => self.send_unsubscribe(filter),
+                Action::Unsubscribe(filter) => {
+                    self.subscriptions.end(&filter);
+                    self.send_unsubscribe(filter);
+                }
                 Action::Publish(publication) => {
                     let wire = Wire::from(publication);
                     if !self.isolation.ends_connections(&wire) {
@@ -338,12 +348,53 @@ impl Client {
         }
     }
 
-    fn send_subscribe(&mut self, filters: Vec<Subscription>) {
-        if self.connection.is_none() {
-            return; // it is done when there is one
+    /// Subscribes what the broker takes; how many packets that are, now and later.
+    fn send_subscribe(&mut self, mut filters: Vec<Subscription>) -> usize {
+        let Some(connection) = &self.connection else {
+            return 0; // it is done when there is one
+        };
+        let limits = connection.limits;
+        let refused = filters.extract_if(.., |wanted| limits.check_filter(&wanted.filter).is_err());
+        for Subscription { filter, .. } in refused.collect::<Vec<_>>() {
+            if let Err(reason) = limits.check_filter(&filter)
+                && !self.member.is_reserved(&filter)
+            {
+                self.refuse_subscription(filter, reason);
+            }
         }
-        for chunk in filters.chunks(FILTERS_PER_PACKET) {
-            self.push(Output::Subscribe(chunk.to_vec()));
+        let (packets, all) = self.subscriptions.packets(filters);
+        for packet in packets {
+            self.push(Output::Subscribe(packet));
+        }
+        self.try_next_filter();
+        all
+    }
+
+    /// One of the filters at which the broker may have ended the connection before.
+    fn try_next_filter(&mut self) {
+        if self.connection.is_some()
+            && let Some(packet) = self.subscriptions.next_packet()
+        {
+            self.push(Output::Subscribe(packet));
+        }
+    }
+
+    /// The broker does not take a subscription: that is said once.
+    fn refuse_subscription(&mut self, filter: String, reason: u8) {
+        let is_news = match self.member.is_reserved(&filter) {
+            true => self.told.len() < MOST_TOLD && self.told.insert(filter.clone()),
+            false => self.subscriptions.tell_refused(&filter),
+        };
+        if is_news {
+            self.event(Event::SubscribeRefused { filter, reason });
+        }
+    }
+
+    /// Something about the broker is in the way: that is said once.
+    fn tell_limit(&mut self, limit: BrokerLimit) {
+        if !self.limits_told.contains(&limit) {
+            self.limits_told.push(limit.clone());
+            self.event(Event::BrokerLimit(limit));
         }
     }
 

@@ -158,6 +158,9 @@ impl Client {
         if self.settling.is_some() {
             return false;
         }
+        if let Some(connection) = &self.connection {
+            self.outbox.lower_next(connection.limits.maximum_qos);
+        }
         match self.outbox.next() {
             None => return false,
             Some(Content::Wire(wire)) => {
@@ -169,7 +172,11 @@ impl Client {
                     }
                     Err(error) => {
                         let dropped = self.outbox.drop_next();
-                        self.give_up(dropped, error.to_string());
+                        // Of key management it was said when the connection began.
+                        let own = dropped.as_ref().is_some_and(|own| own.id.is_none());
+                        if !(own && error == ClientError::RetainNotSupported) {
+                            self.give_up(dropped, error.to_string());
+                        }
                     }
                 }
             }

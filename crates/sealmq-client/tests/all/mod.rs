@@ -11,6 +11,7 @@
 
 mod isolation;
 mod joining;
+mod limits;
 mod node;
 mod order;
 mod sessions;

@@ -1,12 +1,17 @@
 //! Between rumqttc's types and those of the client.
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
+use rumqttc::v5::ConnectionError;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, LastWillProperties, Publish, PublishProperties, RetainForwardRule,
-    SubscribeReasonCode,
+    ConnAck, ConnectReturnCode, Filter, LastWill, LastWillProperties, Publish, PublishProperties,
+    RetainForwardRule, SubscribeReasonCode,
 };
-use sealmq_client::{Incoming, Limits, Properties, Qos, Retained, SealedWill, Subscription, Wire};
+use sealmq_client::{
+    Incoming, Limits, NoConnack, Properties, Qos, Retained, SealedWill, Subscription, Wire,
+};
 
 /// Reason codes of SUBACK.
 const REFUSALS: [(u8, SubscribeReasonCode); 9] = [
@@ -133,6 +138,31 @@ pub(super) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
             _ => Qos::ExactlyOnce,
         },
         retain_available: told.and_then(|told| told.retain_available) != Some(0),
+        wildcards_available: told.and_then(|told| told.wildcard_subscription_available) != Some(0),
+        shared_available: told.and_then(|told| told.shared_subscription_available) != Some(0),
+    }
+}
+
+/// What an error says of a broker that has not accepted the connection.
+pub(super) fn no_connack(error: &ConnectionError) -> Option<NoConnack> {
+    use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
+    match error {
+        ConnectionError::ConnectionRefused(UnsupportedProtocolVersion | RefusedProtocolVersion) => {
+            Some(NoConnack::Version)
+        }
+        ConnectionError::MqttState(_) | ConnectionError::NotConnAck(_) => Some(NoConnack::Closed),
+        ConnectionError::Io(error) => {
+            use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+            let closed = [
+                BrokenPipe,
+                ConnectionAborted,
+                ConnectionReset,
+                UnexpectedEof,
+            ];
+            closed.contains(&error.kind()).then_some(NoConnack::Closed)
+        }
+        ConnectionError::Timeout(_) => Some(NoConnack::Silent),
+        _ => None,
     }
 }
 

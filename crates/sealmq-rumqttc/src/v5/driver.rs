@@ -11,10 +11,10 @@ use sealmq_client::{Ending, OpenError, StoreFailure};
 use sealmq_keys::Store;
 use tokio::time::sleep;
 
-use super::PollError;
 use super::ending::ending;
 use super::library::V5;
 use super::state::States;
+use super::{PollError, convert};
 use crate::host::{Callers, Host, Step};
 use crate::options::SealOptions;
 
@@ -98,6 +98,9 @@ impl Driver {
                 Step::Done(Ok(event)) => host.on_event(event, eventloop).await?,
                 Step::Done(Err(error)) => {
                     host.drain(eventloop);
+                    if let Some(how) = convert::no_connack(&error) {
+                        host.client.handle_no_connack(how);
+                    }
                     let (ending, time) = (ending(&error), host.time());
                     let again = host.client.handle_disconnected(ending, time, &mut SysRng);
                     if again.is_some() {
