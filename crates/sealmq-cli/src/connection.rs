@@ -1,12 +1,14 @@
 //! The way to the broker: options for rumqttc, TLS, and errors in plain words.
 
 use std::env;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
+use sealmq_client::BrokerLimit;
 
 use crate::args::{ConnectionArgs, Mqtt5};
 use crate::failure::Failure;
@@ -82,6 +84,46 @@ pub(crate) fn random_id() -> Result<String, Failure> {
     Ok(format!("sealmq-{}", hex::encode(bytes)))
 }
 
+const NEEDS_5: &str = "sealmq needs MQTT 5: check the port, or use a broker or version that speaks it (Mosquitto from \
+     1.6, EMQX, HiveMQ, RabbitMQ from 3.13, `sealmq broker`)";
+
+/// The broker closed a connection that it had not accepted, or sent what is none of MQTT 5.
+fn is_hang_up(error: &ConnectionError) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match error {
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => [
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionReset,
+            UnexpectedEof,
+        ]
+        .contains(&error.kind()),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
+        _ => false,
+    }
+}
+
+/// A broker that cannot carry keys, however often it is tried.
+pub(crate) const fn is_final(error: &ConnectionError) -> bool {
+    use ConnectReturnCode::{QoSNotSupported, RetainNotSupported};
+    matches!(
+        error,
+        ConnectionError::ConnectionRefused(QoSNotSupported | RetainNotSupported)
+    )
+}
+
+/// What went wrong with a connection that was not accepted.
+pub(crate) fn describe_first(error: &ConnectionError, address: &str) -> String {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    if is_hang_up(error) && tls::explain(error, host).is_none() {
+        return format!(
+            "{address} closed the connection instead of answering: it probably speaks MQTT 3.1.1 only, or expects TLS \
+             on this port (--cafile), or does not let this client in; {NEEDS_5}"
+        );
+    }
+    describe(error, address)
+}
+
 /// What went wrong with the connection, and what to do.
 pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -100,7 +142,8 @@ pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
         }
         ConnectionError::Timeout(_) => {
             format!(
-                "no answer from {address} within {CONNECT_SECONDS} s: check -h and -p, and the network"
+                "no answer from {address} within {CONNECT_SECONDS} s: check -h and -p, and the network; it may also \
+                 speak MQTT 3.1.1 only, and {NEEDS_5}"
             )
         }
         ConnectionError::Tls(error) => format!(
@@ -114,7 +157,14 @@ pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
         ConnectionError::ConnectionRefused(
             ConnectReturnCode::UnsupportedProtocolVersion
             | ConnectReturnCode::RefusedProtocolVersion,
-        ) => format!("{address} does not speak MQTT 5: sealmq needs a broker that does"),
+        ) => format!("{address} does not speak MQTT 5: {NEEDS_5}"),
+        ConnectionError::ConnectionRefused(ConnectReturnCode::RetainNotSupported) => {
+            format!("{address}: {}", BrokerLimit::NoRetained)
+        }
+        ConnectionError::ConnectionRefused(ConnectReturnCode::QoSNotSupported) => format!(
+            "{address} takes messages of QoS 0 only, and enrolment and keys need QoS 1: switch it on there, or use \
+             another broker"
+        ),
         ConnectionError::ConnectionRefused(code) => {
             format!("{address} refuses the connection: {code:?}")
         }

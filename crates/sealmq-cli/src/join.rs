@@ -86,11 +86,12 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
                     }
                 }
                 Err(error) => {
-                    let reason = connection::describe(&error, &address);
-                    if !was_connected {
-                        return Err(Failure::network(reason));
+                    if !was_connected || connection::is_final(&error) {
+                        return Err(Failure::network(connection::describe_first(
+                            &error, &address,
+                        )));
                     }
-                    reason
+                    connection::describe(&error, &address)
                 }
             };
             note(format_args!("sealmq: {lost}; connecting again"));

@@ -3,7 +3,9 @@
 
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAckReason, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectReturnCode, Filter, Packet, PubAckReason, Publish, SubscribeReasonCode,
+};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -44,7 +46,8 @@ pub(crate) enum Heard {
 }
 
 impl Link {
-    /// Connects and waits for the broker's answer.
+    /// Connects and waits for the broker's answer. One that says that it cannot carry keys counts as
+    /// a refusal.
     pub(crate) async fn connect(options: MqttOptions) -> Result<Self, ConnectionError> {
         let (client, mut event_loop) = AsyncClient::new(options, REQUESTS);
         let (sender, events) = mpsc::unbounded_channel();
@@ -66,6 +69,9 @@ impl Link {
         };
         loop {
             if let Event::Incoming(Packet::ConnAck(ack)) = link.event().await? {
+                if let Some(code) = unsuitable(&ack) {
+                    return Err(ConnectionError::ConnectionRefused(code));
+                }
                 link.largest = ack.properties.and_then(|said| said.max_packet_size);
                 return Ok(link);
             }
@@ -136,6 +142,16 @@ impl Link {
             let _gone = timeout(GOODBYE, async { while self.event().await.is_ok() {} }).await;
         }
     }
+}
+
+/// Why a broker that accepts the connection cannot carry keys: it would end the connection at the
+/// first of them.
+fn unsuitable(connack: &ConnAck) -> Option<ConnectReturnCode> {
+    let told = connack.properties.as_ref()?;
+    if told.retain_available == Some(0) {
+        return Some(ConnectReturnCode::RetainNotSupported);
+    }
+    (told.max_qos == Some(0)).then_some(ConnectReturnCode::QoSNotSupported)
 }
 
 fn heard(event: Event) -> Option<Heard> {

@@ -42,10 +42,13 @@ pub(crate) fn after(
 ) -> Result<(), Failure> {
     match error {
         PollError::Connection(error) => {
-            let reason = connection::describe(error, &args.address());
             if !was_connected {
-                return Err(Failure::network(reason));
+                return Err(Failure::network(connection::describe_first(
+                    error,
+                    &args.address(),
+                )));
             }
+            let reason = connection::describe(error, &args.address());
             note(format_args!("sealmq: {reason}; connecting again"));
             Ok(())
         }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sealmq_store::{StoreError, StoreRole, Unlock, Vault, create_key_file};
+use sealmq_store::{StoreError, StoreRole, Unlock, UnlockMethod, Vault, create_key_file};
 use zeroize::Zeroizing;
 
 use crate::args::UnlockArgs;
@@ -39,8 +39,22 @@ impl Secret {
     }
 
     /// For a store that exists.
-    pub(crate) fn for_existing(args: &UnlockArgs, store: &str) -> Result<Self, Failure> {
-        Self::given(args)?.map_or_else(|| ask(store, "Passphrase"), Ok)
+    pub(crate) fn for_existing(
+        args: &UnlockArgs,
+        path: &Path,
+        role: StoreRole,
+    ) -> Result<Self, Failure> {
+        let store = path.display().to_string();
+        if let Some(given) = Self::given(args)? {
+            return Ok(given);
+        }
+        // A passphrase would be typed in vain.
+        match Vault::method(path, role, PATIENCE)? {
+            UnlockMethod::KeyFile => Err(Failure::usage(format_args!(
+                "{store} was made with a key file: give --key-file, or set {KEY_FILE_VARIABLE}"
+            ))),
+            _ => ask(&store, "Passphrase"),
+        }
     }
 
     pub(crate) fn unlock(&self) -> Unlock {
@@ -78,7 +92,7 @@ pub(crate) fn open_vault(
     patience: Duration,
 ) -> Result<Vault, Failure> {
     check_there(path, role)?;
-    let secret = Secret::for_existing(args, &path.display().to_string())?;
+    let secret = Secret::for_existing(args, path, role)?;
     Ok(Vault::unlock_wait(path, role, &secret.unlock(), patience)?)
 }
 

@@ -12,7 +12,7 @@ use crate::sealed::Shared;
 use crate::sealed::header::Header;
 use crate::sealed::manifest::{Manifest, Stamp};
 use crate::sealed::seal::{StoreKey, random_secret};
-use crate::{FileStore, Stamps, StoreError, StoreRole, Unlock};
+use crate::{FileStore, Stamps, StoreError, StoreRole, Unlock, UnlockMethod};
 
 /// An unlocked store: keeps the store's key (wiped on drop), so that Argon2id runs once, and
 /// opens the file only for as long as it is needed. Cheap to share by reference between threads.
@@ -75,6 +75,20 @@ impl Vault {
         Ok(Self {
             shared: Shared::new(path, key),
         })
+    }
+
+    /// What unlocks a store: whoever asks for it need not guess. Nothing vouches for it before the
+    /// store is unlocked.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock_wait`], without those of the key.
+    pub fn method(
+        path: &Path,
+        role: StoreRole,
+        timeout: Duration,
+    ) -> Result<UnlockMethod, StoreError> {
+        let meta = retry(timeout, || redb::read_meta(path))?;
+        Ok(Header::parse(path, &meta.header, role)?.method())
     }
 
     /// The store's path.

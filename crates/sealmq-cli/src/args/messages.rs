@@ -118,8 +118,8 @@ pub(crate) struct SubArgs {
     /// End after this many seconds, with code 27 unless -C was reached
     #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
-    /// Print the topic before each payload
-    #[arg(short, long, conflicts_with_all = ["format", "json"])]
+    /// Print the topic before each payload; -F says it all
+    #[arg(short, long, conflicts_with = "json")]
     pub(crate) verbose: bool,
     /// Print no newline after a message
     #[arg(short = 'N', long)]

@@ -23,7 +23,7 @@ use crate::{clock, files};
 pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let source = args.authority.dir.join(AUTHORITY_STORE);
     check_there(&source, StoreRole::Authority)?;
-    let secret = Secret::for_existing(&args.authority.unlock, &source.display().to_string())?;
+    let secret = Secret::for_existing(&args.authority.unlock, &source, StoreRole::Authority)?;
     let vault = Vault::unlock_wait(&source, StoreRole::Authority, &secret.unlock(), PATIENCE)?;
     let target = args.folder.join(AUTHORITY_STORE);
     let store = open(&vault)?;

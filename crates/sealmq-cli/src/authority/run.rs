@@ -39,8 +39,15 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
             link = Link::connect(options.clone()) => link,
             () = stop.requested() => return Ok(()),
         };
+        let mut describe: fn(&ConnectionError, &str) -> String = connection::describe;
         let lost = match link {
-            Err(error) => error,
+            Err(error) if connection::is_final(&error) => {
+                return Err(Failure::network(connection::describe(&error, &address)));
+            }
+            Err(error) => {
+                describe = connection::describe_first;
+                error
+            }
             Ok(mut link) => {
                 let ended = tokio::select! {
                     ended = keeper.serve(&mut link, connected) => ended,
@@ -56,7 +63,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
                 }
             }
         };
-        let reason = connection::describe(&lost, &address);
+        let reason = describe(&lost, &address);
         if args.once {
             return Err(Failure::network(reason));
         }

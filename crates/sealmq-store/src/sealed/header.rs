@@ -24,6 +24,11 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// What unlocks the store.
+    pub(crate) const fn method(&self) -> UnlockMethod {
+        self.method
+    }
+
     /// Wraps `key`.
     pub(crate) fn new(key: &StoreKey, unlock: &Unlock) -> Result<Self, StoreError> {
         if unlock.is_empty() {
