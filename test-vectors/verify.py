@@ -233,6 +233,15 @@ def join_request(i):
     return {**inside, "token": inside["token"] if any(inside["token"]) else None, "hash": request.hash, "name": request.fields["name"]}
 
 
+def refused_chunk(i):
+    f = objects.check("refused_list", i["list"], authority=i["authority"]).fields
+    lowest = lambda entries: next((e["lowest_serial"] for e in entries if e["member"] == i["member"]), 0)
+    index = objects.refused_chunk_for(f["chunks"], i["member"])
+    if index is None:
+        return {"lowest_serial": lowest(f["entries"])}
+    return {"first": f["chunks"][index]["first"], "lowest_serial": lowest(objects.read_refused_chunk(f["chunks"], index, i["chunk"]))}
+
+
 def chunk(i):
     announcement = objects.check("announcement", i["announcement"], authority=i["authority"])
     f, before = announcement.fields, 0
@@ -313,7 +322,7 @@ KINDS = {
         "cover": lambda i: {"nodes": tree.healing_cover(i["depth"], i["removed"])},
         "topic_match": topic_match, "filter_overlap": filter_overlap, "name": name, "varint": varint,
         "padding": lambda i: {"padded": envelope.padded_length(i["length"], i["mode"], i["bucket"])},
-        "package_set": package_set, "package_life": lambda i: packages.life(**i), "token": token, "join_request": join_request, "chunk": chunk, "lease": lease, "audit_log": audit_log, "backup": backup_,
+        "package_set": package_set, "package_life": lambda i: packages.life(**i), "token": token, "join_request": join_request, "chunk": chunk, "refused_chunk": refused_chunk, "lease": lease, "audit_log": audit_log, "backup": backup_,
         "reserved_topic": reserved_topic, "armour": armour,
     },
 }

@@ -41,6 +41,8 @@ MISREADINGS = [
     M("backup-heartbeat-newest-head", "keys.md §13", "or that its own contradicts", "another head than its newest", "backup", FOREIGN, 'foreign = size > own or self.heads[-1] != f["log_head"]'),
     M("backup-heartbeat-epoch", "keys.md §13", "an announcement or heartbeat of an epoch above its own", "only the log counts", "backup", HEARTBEAT, "return foreign"),
     M("backup-refused-not", "keys.md §13", "a refused list is evidence", "is not looked at", "backup", 'if kind in ("announcement", "heartbeat", "refused_list"):', 'if kind in ("announcement", "heartbeat"):'),
+    M("backup-refused-chunk", "keys.md §13", "so does a chunk that a list names", "it has no signature", "backup", "return self._refused_chunk(place, data)", "return False"),
+    M("backup-refused-any-chunk", "keys.md §13", "a chunk that a list names which counted", "any chunk", "backup", 'and chunks[n]["hash"] == sha256(data):\n                return self._removed(objects.read_refused_chunk(chunks, n, data))', ':\n                return self._removed(objects.refusals(data))'),
     M("backup-refused-number", "keys.md §13", "or for a number that it has not given out", "a member only", "backup", "return bool(removed & self.members) or max(removed) >= self.next_member", "return bool(removed & self.members)"),
     M("backup-refused-member", "keys.md §13", "for a member that it has not removed", "a new number only", "backup", "return bool(removed & self.members) or max(removed) >= self.next_member", "return max(removed) >= self.next_member"),
     M("backup-reach", "keys.md §13", "more than 2^20 above is ignored", "2^20 too", "backup", "REACH = 2**20", "REACH = 2**20 - 1"),

@@ -1,7 +1,7 @@
 """An authority whose store was put back: what tells it so, and where its numbers go on (keys.md §13, "Backups")."""
 
 from . import audit, objects, topics
-from .wire import Refused, require
+from .wire import Refused, require, sha256
 
 GAP = 1024
 REACH = 2**20
@@ -40,6 +40,7 @@ class Restored:
         self.seen = {group: _far() for group in self.own}
         self.signers = {}
         self.beats, self.proven, self.refused, self.member = False, set(), set(), 0
+        self.chunks = []  # of refused lists that counted
 
     def _note(self, group, epoch, generation=0, announcement=None, signer=None):
         seen = self.seen.get(group)  # groups that were made since have to be made again
@@ -59,6 +60,8 @@ class Restored:
             if place["what"] == "delegation":
                 return self._delegation(objects.check("delegation", data, root_key=self.root_key))
             kind = place["what"]
+            if kind == "refused_chunk":
+                return self._refused_chunk(place, data)
             if kind in ("announcement", "heartbeat", "refused_list"):
                 return getattr(self, "_" + kind)(place, objects.check(kind, data, authority=self.authority, group=place["group"]))
         except Refused:
@@ -97,8 +100,19 @@ class Restored:
             self.proven.add((size, f["log_head"]))
         return self._contradicts(f["group"], f["epoch"], f["announcement"]) or foreign
 
-    def _refused_list(self, _, seen):
-        removed = {e["member"] for e in seen.fields["entries"] if e["lowest_serial"] == REMOVED}
+    def _refused_list(self, place, seen):
+        f = seen.fields
+        self.chunks += [(place["group"], chunk["first"], f["chunks"], n) for n, chunk in enumerate(f["chunks"])]
+        return self._removed(f["entries"])
+
+    def _refused_chunk(self, place, data):
+        for group, first, chunks, n in self.chunks:
+            if (group, first) == (place["group"], place["member"]) and chunks[n]["hash"] == sha256(data):
+                return self._removed(objects.read_refused_chunk(chunks, n, data))
+        return False
+
+    def _removed(self, entries):
+        removed = {e["member"] for e in entries if e["lowest_serial"] == REMOVED}
         if not removed or max(removed) > self.next_member + REACH:
             return False
         self.member = max(self.member, *removed)

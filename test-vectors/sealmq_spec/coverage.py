@@ -29,7 +29,7 @@ def wanted(schema):
     for label in schema["$defs"]["label"]["enum"]:
         yield from (f"armour {label}, {v}" for v in both)
     yield from (f"reason {reason}" for name in ("reason", "openReason") for reason in schema["$defs"][name]["enum"])
-    yield from (f"{kind}, {v}" for kind in ("token", "chunk", "lease", "audit_log", "backup", "announcement_follow") for v in both)
+    yield from (f"{kind}, {v}" for kind in ("token", "chunk", "refused_chunk", "lease", "audit_log", "backup", "announcement_follow") for v in both)
     yield from (f"purpose {purpose}" for purpose in (1, 2, 3, 4))
     yield from (f"join refusal {reason}" for reason in range(1, 7))
     yield from (f"entry {what}, {v}" for what in ("signed", "enrolled", "removed", "delegation", "generation", "resumed") for v in ("valid",))

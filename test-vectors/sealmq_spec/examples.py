@@ -6,7 +6,7 @@ from . import audit, envelope, files, hpke, joining, kept, objects, tree, wire
 from .wire import Refused
 from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, asked, audit_log, bytes_of, confirmation, continuation, credential,
                     delegation, enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set,
-                    reader_input, refused_list, seal_input, state_input, successor, will_input)
+                    reader_input, refused_list, refused_run, seal_input, state_input, successor, will_input)
 
 
 def examples():
@@ -100,7 +100,7 @@ def examples():
         vector("welcome_open", {"authority": "@authority", "member": 7, "welcome": welcome, "package": package, "package_seed": package_seed},
                {"path": [{"node": node, "key": key} for node, key in path.items()], "kept": brought}, {"secret_key": secret_key, "info": info, "aad": aad, "plaintext": plaintext}),
         vector("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": welcomed, "steps": steps}),
-        *(vector(*each) for each in kept_vectors(group)), *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
+        *(vector(*each) for each in kept_vectors(group)), *(vector(*each) for each in chunk_vectors()), *(vector(*each) for each in refused_chunk_vectors()), *(vector(*each) for each in lease_vectors()), *(vector(*each) for each in join_vectors()),
         vector("cover", {"depth": 3, "removed": [9, 12]}, {"nodes": tree.healing_cover(3, [9, 12])}),
         vector("topic_match", {"filter": "a/#", "topic": "a"}, {"matches": True}), vector("filter_overlap", {"a": "a/+", "b": "+/b"}, {"overlap": True}),
         vector("name", {"name": "sensor-7"}), vector("varint", {"type": "u64", "bytes": bytes.fromhex("8001")}, {"value": 128}),
@@ -146,6 +146,12 @@ def kept_vectors(group):
     return [("kept_chain", i, {"opened": [opened]}, {"chain_keys": [kept.chain_key(keys.kept_secret, newest, older)]}),
             ("kept_chain", {**i, "known": [{"epoch": 2, **group.brought(17, 3), "kept": bytes_of("another")}]}, None, None, "ahead", 2),
             ("announcement_follow", {"authority": "@authority", "group": GROUP, "skew": 300, "member": state, "steps": steps}, None, None, None, 3)]
+
+
+def refused_chunk_vectors():
+    chunks = [(1, refused_run([3, 9])), (100, refused_run([120]))]
+    i = {"authority": "@authority", "list": refused_list(chunks=chunks), "member": 9, "chunk": chunks[0][1]}
+    return [("refused_chunk", i, {"first": 1, "lowest_serial": 0xFFFFFFFF}), ("refused_chunk", {**i, "chunk": chunks[1][1]}, None, None, "serial", 2)]
 
 
 def chunk_vectors():

@@ -178,12 +178,17 @@ def _announcement(c, obj):
 
 
 def _refused_list(c, _):
-    fields = {**_lead(c), "group": c.take(16)}
-    entries, out = Cursor(c.blob()), []
+    fields = {**_lead(c), "group": c.take(16), "entries": refusals(c.blob())}
+    return {**fields, "chunks": c.list(lambda e: {"first": e.u32(), "hash": e.take(32)})}
+
+
+def refusals(data):
+    """The records of a refused list, or of a chunk of one."""
+    entries, out = Cursor(data), []
     require(entries.left() % 8 == 0, "field", "length of the entries")
     while entries.left():
         out.append({"member": entries.be(4), "lowest_serial": entries.be(4)})
-    return {**fields, "entries": out}
+    return out
 
 
 def _heartbeat(c, _):
@@ -376,9 +381,21 @@ def cover_rules(entries, depth, first_leaf=0, end=None):
 
 
 def _refused_list_rules(f):
-    require(f["entries"], "field", "empty list")
-    _ascending([entry["member"] for entry in f["entries"]], "members ascending, each once")
-    require(all(_is_member(entry["member"]) for entry in f["entries"]), "field", "member number")
+    require(bool(f["entries"]) != bool(f["chunks"]), "field", "entries or chunks")
+    if f["entries"]:
+        refusal_rules(f["entries"])
+    else:
+        require(len(f["chunks"]) >= 2, "field", "at least 2 chunks")
+        firsts = [chunk["first"] for chunk in f["chunks"]]
+        require(all(_is_member(first) for first in firsts), "field", "first is no member number")
+        _ascending(firsts, "chunks ascending by first")
+
+
+def refusal_rules(entries, first=1, end=MAX_NUMBER + 1):
+    require(1 <= len(entries) <= 1027, "field", "1 to 1027 records")
+    members = [entry["member"] for entry in entries]
+    _ascending(members, "members ascending, each once")
+    require(first <= members[0] and members[-1] < end, "field", "no member number, or a record outside of the chunk's bounds")
 
 
 def _renewal_rules(f):
@@ -536,6 +553,20 @@ def package_set(data, identity=None, domain=None, suite=1):
 def chunk_for(chunks, leaf):
     """Index of the chunk that a leaf reads, or None: the last one whose first_leaf is not above it (keys.md §5)."""
     return max((n for n, chunk in enumerate(chunks) if chunk["first_leaf"] <= leaf), default=None)
+
+
+def refused_chunk_for(chunks, member):
+    """Index of the chunk that would name a member, or None: the last one whose first is not above it (keys.md §7)."""
+    return max((n for n, named in enumerate(chunks) if named["first"] <= member), default=None)
+
+
+def read_refused_chunk(chunks, index, data):
+    """The records of a chunk of a refused list that was fetched from its topic."""
+    require(sha256(data) == chunks[index]["hash"] and len(data) <= MAX_CHUNK, "serial", "not the chunk that the list names")
+    entries = refusals(data)
+    end = chunks[index + 1]["first"] if index + 1 < len(chunks) else MAX_NUMBER + 1
+    refusal_rules(entries, chunks[index]["first"], end)
+    return entries
 
 
 def read_chunk(chunks, index, depth, data):

@@ -11,7 +11,7 @@ from .examples import examples, live_objects
 from .reader import Reader
 from .wire import Refused
 from .world import (AUTHORITY, CONTROLLER, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, continuation, credential,
-                    delegation, enrolment_request, identity, join_request, key_package, outcome, package_set, reader_input, refused_list, seal_input,
+                    delegation, enrolment_request, identity, join_request, key_package, outcome, package_set, reader_input, refused_list, refused_run, seal_input,
                     state_input, successor)
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -237,6 +237,27 @@ def test_chunks():
                 moved = [{**chunk, "hash": wire.sha256(data)} for chunk in chunks]
                 same("ok" if other == n else "field", reason_of(objects.read_chunk, moved, other, depth, data))
     same(None, objects.chunk_for([{"first_leaf": 9}, {"first_leaf": 12}], 8))
+
+
+def test_refused_chunks():
+    """Whatever the cuts, each member is found in the chunk that has its record, and a chunk cannot be put elsewhere."""
+    for _ in range(60):
+        removed = sorted(RANDOM.sample(range(2, 200), RANDOM.randint(3, 40)))
+        cuts = [0, *sorted(RANDOM.sample(range(1, len(removed)), 2)), len(removed)]
+        parts = [removed[a:b] for a, b in zip(cuts, cuts[1:])]
+        firsts = [RANDOM.randint((parts[n - 1][-1] if n else 0) + 1, part[0]) for n, part in enumerate(parts)]
+        contents = [refused_run(part) for part in parts]
+        data = refused_list(chunks=list(zip(firsts, contents)))
+        chunks = objects.check("refused_list", data, authority=AUTHORITY).fields["chunks"]
+        for member in range(1, 210):
+            index = objects.refused_chunk_for(chunks, member)
+            entries = objects.read_refused_chunk(chunks, index, contents[index]) if index is not None else []
+            same(member in removed, any(entry["member"] == member for entry in entries))
+        for n, data in enumerate(contents):
+            same("serial", reason_of(objects.read_refused_chunk, chunks, n, data + bytes(8)))
+            for other in range(len(contents)):
+                moved = [{**chunk, "hash": wire.sha256(data)} for chunk in chunks]
+                same("ok" if other == n else "field", reason_of(objects.read_refused_chunk, moved, other, data))
 
 
 def test_chunks_are_followed():

@@ -77,6 +77,7 @@ def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chu
         "welcome": lambda: f"/m/{member}/w/{group.hex()}",
         "announcement": lambda: f"/g/{group.hex()}/a/{epoch}",
         "refused_list": lambda: f"/g/{group.hex()}/r",
+        "refused_chunk": lambda: f"/g/{group.hex()}/r/{member}",
         "confirmation": lambda: f"/m/{member}/confirm",
         "packages": lambda: f"/m/{member}/packages",
         "nonce_answer": lambda: f"/m/{member}/n/{group.hex()}",
@@ -91,12 +92,12 @@ def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chu
 
 _LEVELS = {"M": r"(?P<member>[1-9][0-9]*)", "G": r"(?P<group>[0-9a-f]{32})", "E": r"(?P<epoch>0|[1-9][0-9]*)", "N": r"(?P<chunk>0|[1-9][0-9]*)",
            "F": r"(?P<fingerprint>[0-9a-f]{32})"}
-_FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome": "m/M/w/G", "announcement": "g/G/a/E", "refused_list": "g/G/r",
+_FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome": "m/M/w/G", "announcement": "g/G/a/E", "refused_list": "g/G/r", "refused_chunk": "g/G/r/M",
           "confirmation": "m/M/confirm", "packages": "m/M/packages", "nonce_answer": "m/M/n/G", "chunk": "g/G/c/E/N", "kept_keys": "g/G/k", "heartbeat": "g/G/hb",
           "nonce": "g/G/n/M", "join": "join/F", "answer": "answer/F"}
 # bytes of the content (keys.md §9)
 AT_MOST = {"delegation": 8192, "credential": 8192, "welcome": 4096, "confirmation": 8192, "packages": 16384, "nonce_answer": 1024, "announcement": 65536,
-           "chunk": 8216, "refused_list": 65536, "kept_keys": 8192, "heartbeat": 1024, "nonce": 256, "join": 65536, "answer": 8192}
+           "chunk": 8216, "refused_list": 65536, "refused_chunk": 8216, "kept_keys": 8192, "heartbeat": 1024, "nonce": 256, "join": 65536, "answer": 8192}
 _LIMITS = {"member": 2**28, "epoch": 2**64, "chunk": 2**32}
 
 

@@ -93,8 +93,14 @@ def enrolment_request(name, token=bytes(8)):
     return encode("enrolment_request", body, identity(name))
 
 
-def refused_list(members):
-    return encode("refused_list", LEAD_CONTROLLER + GROUP + blob(b"".join(be(4, m) + be(4, objects.REMOVED) for m in members)), CONTROLLER)
+def refused_run(members):
+    return b"".join(be(4, m) + be(4, objects.REMOVED) for m in members)
+
+
+def refused_list(members=(), chunks=()):
+    """Records, or chunks as (first, bytes)."""
+    named = items(varint(first) + sha256(data) for first, data in chunks)
+    return encode("refused_list", LEAD_CONTROLLER + GROUP + blob(refused_run(members)) + named, CONTROLLER)
 
 
 class Group:

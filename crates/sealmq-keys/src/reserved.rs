@@ -18,6 +18,7 @@ use crate::nonce_answer::MAX_NONCE_ANSWER_LEN;
 use crate::objects::fingerprint::Fingerprint;
 use crate::objects::kept_keys::MAX_KEPT_KEYS_LEN;
 use crate::package_set::MAX_PACKAGE_SET_LEN;
+use crate::refused::MAX_REFUSED_RUN_LEN;
 use crate::welcome::MAX_WELCOME_LEN;
 
 /// Longest topic prefix in bytes: leaves room for the longest reserved topic name.
@@ -87,6 +88,8 @@ pub enum ReservedTopic {
     Chunk(GroupId, u64, u32),
     /// A group's refused list.
     RefusedList(GroupId),
+    /// A chunk of that list, by the lowest member number that it can name.
+    RefusedChunk(GroupId, MemberNumber),
     /// A group's kept keys, for readers that came later.
     KeptKeys(GroupId),
     /// A group's heartbeat.
@@ -146,6 +149,7 @@ impl ReservedTopic {
                         Self::Chunk(group, number(epoch)?, chunk)
                     }
                     ("r", None) => Self::RefusedList(group),
+                    ("r", Some(first)) => Self::RefusedChunk(group, member(first)?),
                     ("k", None) => Self::KeptKeys(group),
                     ("hb", None) => Self::Heartbeat(group),
                     ("n", Some(of)) => Self::Nonce(group, member(of)?),
@@ -167,6 +171,7 @@ impl ReservedTopic {
             | Self::Announcement(..)
             | Self::Chunk(..)
             | Self::RefusedList(_)
+            | Self::RefusedChunk(..)
             | Self::KeptKeys(_)
             | Self::Heartbeat(_)
             | Self::Answer(_) => true,
@@ -184,7 +189,11 @@ impl ReservedTopic {
     pub const fn is_evidence(&self) -> bool {
         matches!(
             self,
-            Self::Delegation | Self::Announcement(..) | Self::RefusedList(_) | Self::Heartbeat(_)
+            Self::Delegation
+                | Self::Announcement(..)
+                | Self::RefusedList(_)
+                | Self::RefusedChunk(..)
+                | Self::Heartbeat(_)
         )
     }
 
@@ -198,6 +207,7 @@ impl ReservedTopic {
             Self::Packages(_) => MAX_PACKAGE_SET_LEN,
             Self::NonceAnswer(..) => MAX_NONCE_ANSWER_LEN,
             Self::Chunk(..) => MAX_CHUNK_LEN,
+            Self::RefusedChunk(..) => MAX_REFUSED_RUN_LEN,
             Self::KeptKeys(_) => MAX_KEPT_KEYS_LEN,
             Self::Heartbeat(_) => MAX_HEARTBEAT_LEN,
             Self::Nonce(..) => MAX_NONCE_LEN,
@@ -225,6 +235,7 @@ impl fmt::Display for Name<'_> {
             T::Announcement(group, epoch) => write!(f, "{prefix}/g/{group}/a/{epoch}"),
             T::Chunk(group, epoch, n) => write!(f, "{prefix}/g/{group}/c/{epoch}/{n}"),
             T::RefusedList(group) => write!(f, "{prefix}/g/{group}/r"),
+            T::RefusedChunk(group, first) => write!(f, "{prefix}/g/{group}/r/{first}"),
             T::KeptKeys(group) => write!(f, "{prefix}/g/{group}/k"),
             T::Heartbeat(group) => write!(f, "{prefix}/g/{group}/hb"),
             T::Nonce(group, member) => write!(f, "{prefix}/g/{group}/n/{member}"),
@@ -258,6 +269,7 @@ pub fn authority_filters(prefix: &str) -> Vec<String> {
         "g/+/a/+",
         "g/+/hb",
         "g/+/r",
+        "g/+/r/+",
         "g/+/k",
         "g/+/c/+/+",
         "m/+/credential",
@@ -341,6 +353,11 @@ mod tests {
                 8216,
             ),
             (ReservedTopic::RefusedList(GROUP), "g/HEX/r", 65536),
+            (
+                ReservedTopic::RefusedChunk(GROUP, member),
+                "g/HEX/r/7",
+                8216,
+            ),
             (ReservedTopic::KeptKeys(GROUP), "g/HEX/k", 8192),
             (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
             (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 256),
@@ -383,6 +400,8 @@ mod tests {
             &format!("p/q/g/{hex}/c/1/01"),
             &format!("p/q/g/{hex}/c/1/4294967296"),
             &format!("p/q/g/{hex}/n/0"),
+            &format!("p/q/g/{hex}/r/0"),
+            &format!("p/q/g/{hex}/r/268435456"),
             &format!("p/q/g/{hex}/s/7/0011223344556677"),
             "p/q/join",
             "p/q/join/",
@@ -414,6 +433,7 @@ mod tests {
             ReservedTopic::Delegation,
             ReservedTopic::Announcement(GROUP, 9),
             ReservedTopic::Heartbeat(GROUP),
+            ReservedTopic::RefusedChunk(GROUP, member),
             // Its own, to find out what another one publishes late.
             ReservedTopic::Welcome(member, GROUP),
             ReservedTopic::Answer(device),

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
-use sealmq_core::crypto::{Digest, KemPublicKey};
+use sealmq_core::crypto::KemPublicKey;
 use sealmq_core::object::{List, Role, Signer};
 
 use super::current::Before;
@@ -17,7 +17,6 @@ use sealmq_keys::{
     ChunkSink, CoverKey, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN,
     MAX_FILTERS_LEN,
 };
-use sealmq_keys::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
 
 impl Authority {
     /// Starts the next epoch of a group: draws its secret, wraps it for everyone who may have it,
@@ -92,7 +91,7 @@ impl Authority {
             group_key: KemPublicKey([0; 32]),
             psk_check: [0; 32],
             kept_key: &[],
-            refused,
+            refused: refused.hash,
             generations,
         };
         let covers: Vec<&[CoverKey]> = covers.iter().map(Vec::as_slice).collect();
@@ -136,7 +135,7 @@ impl Authority {
         group.epoch = epoch;
         group.announcement = hash;
         group.issued_at = now;
-        group.refused = refused;
+        (group.refused, group.refused_chunks) = (refused.hash, refused.chunks);
         group.not_after = not_after;
         group.joins_since = None;
         group.messages = 0;
@@ -161,59 +160,6 @@ impl Authority {
         let group = self.groups.get(&id).ok_or_else(missing)?;
         record::put(&mut plan.changes, group.key(), group)?;
         Ok(plan)
-    }
-
-    /// Publishes the refused list when it changed; returns the hash that the announcement names.
-    ///
-    /// The list is made anew from the members' records each time, so that a clock that was wrong
-    /// for a while has forgotten nobody for good.
-    fn publish_refused(
-        &self,
-        id: GroupId,
-        now: u64,
-        plan: &mut Plan,
-    ) -> Result<Digest, AuthorityError> {
-        let missing = || AuthorityError::NoSuchGroup(alloc::format!("{id}"));
-        let group = self.groups.get(&id).ok_or_else(missing)?;
-        let refusals = self.refusals(group, now);
-        let topic = ReservedTopic::RefusedList(id).name(&self.domain.prefix);
-        if refusals.is_empty() {
-            if group.refused != Digest::ZERO {
-                plan.publish(Publication::clear(topic));
-            }
-            return Ok(Digest::ZERO);
-        }
-        let (signer, key) = self.signer(Role::Groups)?;
-        let mut buffer = vec![0; MAX_REFUSED_LEN];
-        let (object, hash) = RefusedList::sign(
-            self.domain.domain,
-            self.delegation.serial(),
-            signer,
-            id,
-            &refusals,
-            key,
-            &mut buffer,
-        )?;
-        if hash != group.refused {
-            plan.publish(Publication::retained(topic, object));
-        }
-        Ok(hash)
-    }
-
-    /// Whom a group refuses: everyone removed, until no reader accepts the credential any more,
-    /// whose clock may be behind by the policy's skew.
-    pub(super) fn refusals(&self, group: &GroupRecord, now: u64) -> Vec<Refusal> {
-        let skew = u64::from(group.policy.skew);
-        self.index
-            .removed()
-            .filter_map(|number| self.members.get(&number))
-            .filter(|m| m.latest_expiry.saturating_add(skew) >= now)
-            .filter(|m| m.grant(&group.id).is_some())
-            .map(|m| Refusal {
-                member: m.number,
-                lowest_serial: REMOVED,
-            })
-            .collect()
     }
 }
 

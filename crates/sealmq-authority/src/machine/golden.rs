@@ -12,8 +12,8 @@ use sealmq_keys::{Policy, Roles};
 use super::Schedule;
 use super::record::{
     DomainRecord, GenerationRecord, GrantRecord, GroupRecord, HeadRecord, Healing, Issued,
-    KeptRecord, KeyRecord, KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem, Retained,
-    SecretBytes, VERSION, encode,
+    KeptRecord, KeyRecord, KeysRecord, MemberRecord, PackageRecord, Place, PreviousKem,
+    RefusedChunkRecord, Retained, SecretBytes, VERSION, encode,
 };
 use super::suspended::SuspendedRecord;
 
@@ -32,7 +32,7 @@ fn x(byte: &str, count: usize) -> String {
 
 #[test]
 fn domain_and_head_are_encoded_as_ever() {
-    assert_eq!(VERSION, 5);
+    assert_eq!(VERSION, 6);
     let keys = KeysRecord {
         signing: vec![KeyRecord {
             seed: secret(1),
@@ -56,7 +56,7 @@ fn domain_and_head_are_encoded_as_ever() {
         is_old: false,
     };
     let expected = [
-        "05".into(),
+        "06".into(),
         x("03", 16),
         x("04", 32),
         "01700101".into(),
@@ -73,8 +73,8 @@ fn domain_and_head_are_encoded_as_ever() {
         log_size: 2,
         log_head: Digest([3; 32]),
     };
-    assert_eq!(stored(&head), format!("050102{}", x("03", 32)));
-    assert_eq!(stored(&SuspendedRecord::default()), "05000000000000000000");
+    assert_eq!(stored(&head), format!("060102{}", x("03", 32)));
+    assert_eq!(stored(&SuspendedRecord::default()), "06000000000000000000");
 }
 
 #[test]
@@ -148,9 +148,13 @@ fn groups_are_encoded_as_ever() {
         }],
         kept_under: Some(11),
         heals_next: true,
+        refused_chunks: vec![RefusedChunkRecord {
+            first: 12,
+            hash: Digest([13; 32]),
+        }],
     };
     let expected = [
-        "05".into(),
+        "06".into(),
         x("01", 16),
         "0167010161".into(),
         "0102030405060708090a0b0c".into(),
@@ -172,6 +176,8 @@ fn groups_are_encoded_as_ever() {
         x("08", 32),
         x("09", 32),
         "0a010b01".into(),
+        "010c".into(),
+        x("0d", 32),
     ];
     assert_eq!(stored(&group), expected.concat());
 }
@@ -221,7 +227,7 @@ fn members_are_encoded_as_ever() {
         removed_at: None,
     };
     let expected = [
-        "0501016d".into(),
+        "0601016d".into(),
         x("02", 32),
         x("03", 32),
         "040506070801".into(),

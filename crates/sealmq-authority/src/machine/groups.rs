@@ -218,6 +218,7 @@ impl Authority {
                 kept: Vec::new(),
                 kept_under: None,
                 heals_next: false,
+                refused_chunks: Vec::new(),
             };
             this.index.set_newest(&group);
             this.groups.insert(id, group);

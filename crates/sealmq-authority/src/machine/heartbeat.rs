@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use sealmq_core::GroupId;
 use sealmq_core::object::Role;
+use sealmq_core::{GroupId, MemberNumber};
 
 use super::announce::topics_of;
 use super::record::{self, GroupRecord, Retained};
@@ -26,15 +26,17 @@ impl GroupRecord {
         let oldest = self.epoch.saturating_sub(u64::from(self.policy.window));
         let split = self.retained.partition_point(|old| old.epoch < oldest);
         let (healing, window) = self.retained.split_at_checked(split).unwrap_or_default();
+        let turn = self.turn_of(healing);
+        turn.into_iter().chain(window).copied().collect()
+    }
+
+    /// Of many things one after the other, with each heartbeat.
+    fn turn_of<'t, T>(&self, all: &'t [T]) -> Option<&'t T> {
         let beat = self
             .heartbeat_at
-            .checked_div((u64::from(self.policy.lease) / 3).max(1));
-        let turn = u64::try_from(healing.len())
-            .ok()
-            .and_then(|count| beat?.checked_rem(count))
-            .and_then(|turn| usize::try_from(turn).ok());
-        let turn = turn.and_then(|turn| healing.get(turn));
-        turn.into_iter().chain(window).copied().collect()
+            .checked_div((u64::from(self.policy.lease) / 3).max(1))?;
+        let turn = beat.checked_rem(u64::try_from(all.len()).ok()?)?;
+        all.get(usize::try_from(turn).ok()?)
     }
 }
 
@@ -112,6 +114,10 @@ impl Authority {
             .to_repeat()
             .into_iter()
             .flat_map(|of| topics_of(id, of));
+        let refused = group.turn_of(&group.refused_chunks);
+        let refused =
+            refused.map(|chunk| ReservedTopic::RefusedChunk(id, MemberNumber(chunk.first)));
+        let lasting = lasting.chain(refused);
         plan.republish.extend(lasting.chain(announced).map(name));
         record::put(&mut plan.changes, group.key(), group)
     }

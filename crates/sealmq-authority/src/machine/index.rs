@@ -16,7 +16,6 @@ pub(super) struct Index {
     names: Table<String, MemberNumber>,
     /// Every key ever enrolled.
     keys: Table<[u8; 32], MemberNumber>,
-    removed: Set<MemberNumber>,
     /// Active members by the time at which their credential is to be renewed.
     renewals: Set<(u64, MemberNumber)>,
     /// Active members by the time at which their credential was issued.
@@ -30,6 +29,8 @@ struct GroupIndex {
     newest: Slot<Target>,
     /// Leaves that were ever assigned, by generation.
     leaves: Tree<u32, Leaves>,
+    /// Removed members, by the latest expiry of any of their credentials.
+    removed: Table<MemberNumber, u64>,
     /// Active members.
     active: Set<MemberNumber>,
     /// Active members without a leaf in the newest generation.
@@ -82,7 +83,6 @@ impl Index {
     pub(super) fn keep(&mut self) {
         self.names.keep();
         self.keys.keep();
-        self.removed.keep();
         self.renewals.keep();
         self.issued.keep();
         self.groups.keep();
@@ -91,7 +91,6 @@ impl Index {
     pub(super) fn undo(&mut self) {
         self.names.undo();
         self.keys.undo();
-        self.removed.undo();
         self.renewals.undo();
         self.issued.undo();
         self.groups.undo();
@@ -105,8 +104,6 @@ impl Index {
             if let Some(at) = renewal_at(member) {
                 self.renewals.insert((at, member.number));
             }
-        } else {
-            self.removed.insert(member.number);
         }
         for grant in &member.grants {
             let group = self.groups.entry(grant.group);
@@ -116,6 +113,8 @@ impl Index {
             }
             if member.is_active() {
                 group.add(member, grant);
+            } else {
+                group.removed.insert(member.number, member.latest_expiry);
             }
         }
     }
@@ -183,8 +182,15 @@ impl Index {
         self.groups.get(group)?.leaves.get(&generation)
     }
 
-    pub(super) fn removed(&self) -> impl Iterator<Item = MemberNumber> + '_ {
-        self.removed.iter().copied()
+    /// Members that were removed from a group, ascending, with the latest expiry of any of their
+    /// credentials.
+    pub(super) fn removed(
+        &self,
+        group: &GroupId,
+    ) -> impl Iterator<Item = (MemberNumber, u64)> + '_ {
+        let groups = self.groups.get(group).into_iter();
+        let removed = groups.flat_map(|group| group.removed.iter());
+        removed.map(|(member, latest_expiry)| (*member, *latest_expiry))
     }
 
     /// The active member whose credential is to be renewed first, and when.
@@ -281,6 +287,7 @@ impl Draft for GroupIndex {
     fn keep(&mut self) {
         self.newest.keep();
         self.leaves.keep();
+        self.removed.keep();
         self.active.keep();
         self.unplaced.keep();
         self.unconfirmed.keep();
@@ -290,6 +297,7 @@ impl Draft for GroupIndex {
     fn undo(&mut self) {
         self.newest.undo();
         self.leaves.undo();
+        self.removed.undo();
         self.active.undo();
         self.unplaced.undo();
         self.unconfirmed.undo();

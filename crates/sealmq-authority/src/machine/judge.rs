@@ -1,8 +1,9 @@
 //! What one object at the broker says about the store (spec/keys.md §13).
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
-use sealmq_core::crypto::VerifyingKey;
+use sealmq_core::crypto::{Digest, VerifyingKey, sha256};
 use sealmq_core::object::{Authorities as _, ObjectError, Role};
 use sealmq_core::{GroupId, MemberNumber};
 
@@ -15,7 +16,7 @@ use sealmq_keys::Store;
 use sealmq_keys::objects::Announcement;
 use sealmq_keys::objects::VerifiedDelegation;
 use sealmq_keys::objects::{HeartbeatFields, VerifiedHeartbeat};
-use sealmq_keys::objects::{REMOVED, RefusedList};
+use sealmq_keys::objects::{REMOVED, RefusedChunk, RefusedList, RefusedRun};
 
 /// What an object with a valid signature tells.
 pub(super) enum Judged {
@@ -186,17 +187,49 @@ impl Authority {
         Ok(AuditLog::head_after(&entry) != seen.log_head)
     }
 
-    /// A list names whom the authority has removed: nobody of them comes back.
-    pub(super) fn judge_refused(&self, group: GroupId, payload: &[u8]) -> Option<Judged> {
-        let (serial, members) = self
+    /// A list names whom the authority has removed: nobody of them comes back. Of one in chunks
+    /// those tell, which have no signature of their own.
+    pub(super) fn judge_refused(&mut self, group: GroupId, payload: &[u8]) -> Option<Judged> {
+        let (serial, members, chunks) = self
             .verified(|by| {
                 let list = RefusedList::verify(payload, by)?;
-                let removed = list.iter().filter(|one| one.lowest_serial == REMOVED);
-                let members: BTreeSet<MemberNumber> = removed.map(|one| one.member).collect();
-                let is_here = *list.group() == group;
-                Ok((by.serial(), if is_here { members } else { BTreeSet::new() }))
+                if *list.group() != group {
+                    return Err(ObjectError::Field("group"));
+                }
+                let chunks: Vec<RefusedChunk> = list.chunks().collect();
+                Ok((
+                    by.serial(),
+                    list.run().map(removed).unwrap_or_default(),
+                    chunks,
+                ))
             })?
             .0;
+        if !chunks.is_empty() {
+            self.listed.note(group, serial, &chunks);
+            return None;
+        }
+        self.judge_removed(ReservedTopic::RefusedList(group), serial, members)
+    }
+
+    /// A chunk that a list names which was seen before.
+    pub(super) fn judge_refused_chunk(
+        &self,
+        group: GroupId,
+        first: MemberNumber,
+        payload: &[u8],
+    ) -> Option<Judged> {
+        let (serial, chunk) = self.listed.find(group, first, payload)?;
+        let members = removed(chunk.run(payload).ok()?);
+        let at = ReservedTopic::RefusedChunk(group, first);
+        self.judge_removed(at, serial, members)
+    }
+
+    fn judge_removed(
+        &self,
+        at: ReservedTopic,
+        serial: u32,
+        members: BTreeSet<MemberNumber>,
+    ) -> Option<Judged> {
         let next = self.domain.next_member;
         let member = members.last()?.0;
         if is_beyond(member, next) {
@@ -213,11 +246,43 @@ impl Authority {
             member,
             ..Seen::default()
         };
-        let at = ReservedTopic::RefusedList(group);
         Some(if is_unknown {
             Judged::Against(EvidenceKind::Removal, at, seen)
         } else {
             Judged::Seen(seen)
         })
+    }
+}
+
+fn removed(run: RefusedRun<'_>) -> BTreeSet<MemberNumber> {
+    let removed = run.iter().filter(|one| one.lowest_serial == REMOVED);
+    removed.map(|one| one.member).collect()
+}
+
+/// Chunks that refused lists name which were seen and are not the store's: an object of the
+/// authority's own that came with its list only.
+#[derive(Default)]
+pub(super) struct SeenChunks(BTreeMap<(GroupId, Digest), (u32, RefusedChunk)>);
+
+/// As many as two of the longest lists name.
+const MAX_SEEN_CHUNKS: usize = 4096;
+
+impl SeenChunks {
+    fn note(&mut self, group: GroupId, serial: u32, chunks: &[RefusedChunk]) {
+        if self.0.len().saturating_add(chunks.len()) > MAX_SEEN_CHUNKS {
+            self.0.clear();
+        }
+        let chunks = chunks.iter().map(|one| ((group, one.hash), (serial, *one)));
+        self.0.extend(chunks);
+    }
+
+    fn find(
+        &self,
+        group: GroupId,
+        first: MemberNumber,
+        payload: &[u8],
+    ) -> Option<(u32, RefusedChunk)> {
+        let found = self.0.get(&(group, sha256(&[payload]))).copied();
+        found.filter(|(_, chunk)| chunk.first == first)
     }
 }

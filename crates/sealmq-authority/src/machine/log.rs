@@ -101,7 +101,7 @@ fn signed<'a>(change: &'a Change, prefix: &str) -> Option<What<'a>> {
         Some(ReservedTopic::Heartbeat(_)) => return None,
         // A refusal gives nothing to anybody, and strangers cause them.
         Some(ReservedTopic::Answer(_)) if is_refusal(value) => return None,
-        Some(ReservedTopic::Chunk(..)) => sha256(&[value]),
+        Some(ReservedTopic::Chunk(..) | ReservedTopic::RefusedChunk(..)) => sha256(&[value]),
         _ => object_hash(value)?,
     };
     Some(What::Signed { topic, hash })

@@ -2,6 +2,7 @@
 
 mod v3;
 mod v4;
+mod v5;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,6 +20,8 @@ use crate::audit::AuditLog;
 const V3: u8 = 3;
 /// Events and state had the same keys.
 const V4: u8 = 4;
+/// Refused lists had no chunks.
+const V5: u8 = 5;
 
 impl Authority {
     /// What to commit before anything else is done with a store that an earlier version wrote:
@@ -35,12 +38,15 @@ impl Authority {
     /// group, which heals and brings its first kept keys, and a generation, by which members come
     /// along that missed an epoch of before.
     ///
+    /// Version 5 (refused lists of 64 KiB at most) → 6: everything stays. Groups that refuse
+    /// somebody begin an epoch with the next [`Authority::tick`], which names a list as it is now.
+    ///
     /// # Errors
     /// The store cannot be read, is damaged, or of a later version.
     pub fn migration<S: Store>(store: &S) -> Result<Option<Changes>, LoadError<S::Error>> {
         let of = match version(store)? {
             None | Some(VERSION) => return Ok(None),
-            Some(of @ (V3 | V4)) => of,
+            Some(of @ (V3 | V4 | V5)) => of,
             Some(other) if other > VERSION => {
                 return Err(LoadError::Authority(AuthorityError::NewerStore));
             }
@@ -102,7 +108,10 @@ fn bring(of: u8, all: Vec<StoredRecord>) -> Result<Changes, AuthorityError> {
     if of == V3 {
         v3::bring(&mut records, &mut changes)?;
     }
-    v4::bring(&mut records)?;
+    if of <= V4 {
+        v4::bring(&mut records)?;
+    }
+    v5::bring(&mut records)?;
     for Record { key, kind, body } in records {
         let mut value = Vec::with_capacity(body.len().saturating_add(1));
         if matches!(kind, Kind::Own) {

@@ -34,6 +34,7 @@ mod packages;
 mod pending;
 mod plan;
 mod record;
+mod refusals;
 mod removal;
 mod replay;
 mod resume;
@@ -73,6 +74,7 @@ use extensions::Extended;
 use index::Index;
 use intake::Intake;
 use joining::Joining;
+use judge::SeenChunks;
 pub(crate) use record::OUTBOX_PREFIX;
 use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
@@ -119,6 +121,8 @@ pub struct Authority {
     repaired: Table<String, u64>,
     /// Topics that were seen wrong again too soon after that.
     owed: Set<String>,
+    /// Memory only: what was seen of refused lists that the store does not have.
+    listed: SeenChunks,
 }
 
 impl Authority {
@@ -184,6 +188,7 @@ impl Authority {
             extensions: Extended::default(),
             repaired: Table::default(),
             owed: Set::default(),
+            listed: SeenChunks::default(),
         })
     }
 
@@ -294,6 +299,7 @@ impl Authority {
             Some(ReservedTopic::Answer(_)) => (2, 0),
             Some(ReservedTopic::Welcome(..)) => (3, 0),
             Some(ReservedTopic::RefusedList(_)) => (4, 0),
+            Some(ReservedTopic::RefusedChunk(..)) => (4, 1),
             Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch),
             Some(ReservedTopic::Announcement(_, epoch)) => (6, epoch),
             Some(ReservedTopic::KeptKeys(_)) => (7, 0),

@@ -64,6 +64,9 @@ impl Authority {
             }
             ReservedTopic::Heartbeat(group) => self.judge_heartbeat(store, group, payload)?,
             ReservedTopic::RefusedList(group) => self.judge_refused(group, payload),
+            ReservedTopic::RefusedChunk(group, first) => {
+                self.judge_refused_chunk(group, first, payload)
+            }
             ReservedTopic::Delegation => self.judge_delegation(payload),
             _ => None,
         };

@@ -20,7 +20,7 @@ use sealmq_keys::{Changes, Store};
 
 /// Version of the records of a store: the first byte of each, but of the outbox and the log, which
 /// hold what is published. A change of any of them is a new version, with a step in `migrate.rs`.
-pub(super) const VERSION: u8 = 5;
+pub(super) const VERSION: u8 = 6;
 
 pub(super) const DOMAIN_KEY: &str = "authority/domain";
 pub(super) const HEAD_KEY: &str = "authority/head";
@@ -148,6 +148,14 @@ pub(super) struct Retained {
     pub(super) chunks: u32,
 }
 
+/// A chunk of a refused list that stands at the broker.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq)]
+pub(super) struct RefusedChunkRecord {
+    /// The lowest member number that it can name.
+    pub(super) first: u32,
+    pub(super) hash: Digest,
+}
+
 /// A policy in a record: a field more in announcements is a new version here.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Policy")]
@@ -214,6 +222,8 @@ pub(super) struct GroupRecord {
     pub(super) kept_under: Option<u32>,
     /// A tree that was covered has ended: the next epoch heals, whatever its reason is.
     pub(super) heals_next: bool,
+    /// The chunks of the refused list, ascending; none if its records are in it.
+    pub(super) refused_chunks: Vec<RefusedChunkRecord>,
 }
 
 /// A welcome that was issued for a leaf.

@@ -2,7 +2,7 @@
 //! §13).
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -118,6 +118,8 @@ pub(super) struct Replay {
     pub(super) retained: BTreeMap<(GroupId, u64), Retained>,
     /// Retained objects of members that this authority does not know.
     pub(super) strangers: Vec<(MemberNumber, String)>,
+    /// Chunks of refused lists.
+    pub(super) refused: BTreeSet<(GroupId, MemberNumber)>,
     /// What was ignored.
     pub(super) too_high: Option<&'static str>,
 }
@@ -140,6 +142,7 @@ impl Authority {
             groups: groups.collect(),
             retained: BTreeMap::new(),
             strangers: Vec::new(),
+            refused: BTreeSet::new(),
             too_high: None,
         };
         for entry in entries {
@@ -212,6 +215,9 @@ impl Replay {
                     return;
                 }
                 self.note(group, epoch, number.saturating_add(1));
+            }
+            Some(ReservedTopic::RefusedChunk(group, first)) => {
+                self.refused.insert((group, first));
             }
             Some(ReservedTopic::Credential(member) | ReservedTopic::Welcome(member, _))
                 if self.counts(member) =>

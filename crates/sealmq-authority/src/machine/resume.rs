@@ -98,6 +98,7 @@ impl Authority {
             this.take_delegation(delegation, now, &mut plan)?;
             this.revoke_all_tokens(&mut plan);
             this.begin_anew(now, &mut plan, drawn)?;
+            this.clear_refused(&replay, &mut plan);
             let serial = this.delegation.serial();
             plan.decisions.push(Decision::Resumed { serial, backup });
             if let Some(what) = replay.too_high {
@@ -129,6 +130,18 @@ impl Authority {
             if !replay.removed.contains(member) && !options.keep.contains(member) {
                 replay.removed.push(*member);
                 plan.decisions.push(Decision::Removed { member: *member });
+            }
+        }
+    }
+
+    /// Chunks of refused lists that were published after the backup was made.
+    fn clear_refused(&self, replay: &Replay, plan: &mut Plan) {
+        for (id, first) in &replay.refused {
+            let group = self.groups.get(id);
+            let mut chunks = group.into_iter().flat_map(|group| &group.refused_chunks);
+            if !chunks.any(|chunk| chunk.first == first.0) {
+                let topic = ReservedTopic::RefusedChunk(*id, *first);
+                plan.publish(Publication::clear(topic.name(&self.domain.prefix)));
             }
         }
     }

@@ -27,6 +27,8 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// What arrived on a reserved topic.
 struct Input {
+    /// Those with a lower one come first.
+    turn: u8,
     topic: String,
     payload: Vec<u8>,
 }
@@ -113,14 +115,20 @@ impl Desk {
             return;
         }
         if self.others.all.len() < MOST_WAITING && self.others.bytes < MOST_BYTES {
-            self.others.push(topic, payload, false);
+            self.others.push(topic, payload, 0);
         }
     }
 
-    /// Something on a topic that only the authority writes. What a later delegation signed can be
-    /// told after that one was seen.
-    pub(super) fn push_own(&mut self, topic: &str, payload: &[u8], is_delegation: bool) {
-        self.own.push(topic, payload, is_delegation);
+    /// Something on a topic that only the authority writes.
+    pub(super) fn push_own(&mut self, reserved: &ReservedTopic, topic: &str, payload: &[u8]) {
+        // What a later delegation signed can be told after that one was seen, and what a chunk
+        // says after its list.
+        let turn = match reserved {
+            ReservedTopic::Delegation => 0,
+            ReservedTopic::RefusedChunk(..) => 2,
+            _ => 1,
+        };
+        self.own.push(topic, payload, turn);
     }
 
     pub(super) fn cleared(&mut self, topic: String) {
@@ -246,7 +254,7 @@ impl Desk {
                 done(store, plan, looked)?;
             }
             self.join_bytes = 0;
-            while let Some(Input { topic, payload }) = self.others.all.front() {
+            while let Some(Input { topic, payload, .. }) = self.others.all.front() {
                 let plan = authority.handle(topic, payload, now, rng)?;
                 done(store, plan, looked)?;
                 self.others.pop();
@@ -297,7 +305,9 @@ impl Desk {
         now: u64,
         looked: &mut Looked,
     ) -> Result<(), Stopped<S::Error>> {
-        while let Some(Input { topic, payload }) = self.own.all.front() {
+        let own = self.own.all.make_contiguous();
+        own.sort_by_key(|input| input.turn);
+        while let Some(Input { topic, payload, .. }) = self.own.all.front() {
             let plan = authority.observe(&*store, topic, payload, now)?;
             done(store, plan, looked)?;
             self.own.pop();
@@ -360,17 +370,14 @@ impl Desk {
 }
 
 impl Inputs {
-    fn push(&mut self, topic: &str, payload: &[u8], first: bool) {
+    fn push(&mut self, topic: &str, payload: &[u8], turn: u8) {
         let input = Input {
+            turn,
             topic: topic.into(),
             payload: payload.into(),
         };
         self.bytes = self.bytes.saturating_add(payload.len());
-        if first {
-            self.all.push_front(input);
-        } else {
-            self.all.push_back(input);
-        }
+        self.all.push_back(input);
     }
 
     fn pop(&mut self) {

@@ -192,8 +192,7 @@ impl Office {
             // Too long for anything but to be put right.
             let is_usable = payload.len() <= own.max_len();
             let payload = if is_usable { payload } else { &[] };
-            let is_delegation = own == ReservedTopic::Delegation;
-            self.desk.push_own(topic, payload, is_delegation);
+            self.desk.push_own(&own, topic, payload);
             self.hurry(now);
         }
     }

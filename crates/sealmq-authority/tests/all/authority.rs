@@ -7,7 +7,7 @@ use sealmq_core::{MemberNumber, VerifiedCredential};
 
 use sealmq_authority::{Authority, AuthorityError, GrantSpec, NewGroup, Plan};
 
-use sealmq_keys::objects::{Announcement, REMOVED, RefusedList, VerifiedDelegation};
+use sealmq_keys::objects::{Announcement, Lowest, REMOVED, RefusedList, VerifiedDelegation};
 use sealmq_keys::{Publication, ReservedTopic, Store};
 
 const NOW: u64 = 1_764_000_000;
@@ -254,8 +254,9 @@ fn the_refused_list_names_removed_members() {
         .filter_map(|p| RefusedList::verify(&p.payload, &delegation).ok())
         .collect();
     assert_eq!(lists.len(), 1);
-    assert_eq!(lists[0].lowest_serial(member), Some(REMOVED));
-    assert!(!lists[0].accepts(member, 1) && lists[0].accepts(MemberNumber(99), 1));
+    assert_eq!(lists[0].lowest_serial(member), Lowest::Serial(REMOVED));
+    let run = lists[0].run().unwrap();
+    assert!(!run.accepts(member, 1) && run.accepts(MemberNumber(99), 1));
     let announced = publications
         .iter()
         .find_map(|p| Announcement::verify(&p.payload, &delegation, world.authority.prefix()).ok());

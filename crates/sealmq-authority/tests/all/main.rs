@@ -45,6 +45,7 @@ mod member_welcomes;
 mod net;
 mod office;
 mod recovery;
+mod refused_lists;
 mod renewals;
 mod restored;
 mod stolen_controller;

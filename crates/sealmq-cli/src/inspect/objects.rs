@@ -1,7 +1,8 @@
 //! Key objects (spec/keys.md). They are public; what is secret in them is encrypted.
 
+use sealmq_core::crypto::Digest;
 use sealmq_core::object::{
-    Access, CRITICAL, Extension, Extensions, Kind, Object, decode, decode_prefix, suite_of,
+    Access, CRITICAL, Extension, Extensions, Kind, List, Object, decode, decode_prefix, suite_of,
 };
 use sealmq_core::{Credential, DomainId, GroupId, KeyId};
 use sealmq_keys::objects::{
@@ -253,6 +254,8 @@ struct RefusedBody<'a> {
     signer: u8,
     group: GroupId,
     entries: &'a [u8],
+    #[serde(borrow)]
+    chunks: List<'a, (u32, Digest)>,
 }
 
 fn refused(body: &[u8], _: &[u8]) -> Option<Described> {
@@ -273,6 +276,9 @@ fn refused(body: &[u8], _: &[u8]) -> Option<Described> {
             lowest => format!("member {member} with a credential serial below {lowest}"),
         };
         lines.push(("refused", text));
+    }
+    for (first, _) in object.chunks.iter() {
+        lines.push(("chunk", format!("members from {first} on")));
     }
     Some((
         "refused list: whom a group no longer accepts",

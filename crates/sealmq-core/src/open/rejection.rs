@@ -122,6 +122,19 @@ impl Rejection {
         }
     }
 
+    /// The sender for which the refused list of a group, or a part of it, is missing.
+    #[must_use]
+    pub const fn awaited_list(&self) -> Option<(GroupId, MemberNumber)> {
+        match self {
+            Self::UnknownSender {
+                group,
+                member,
+                missing: Missing::RefusedList,
+            } => Some((*group, *member)),
+            _ => None,
+        }
+    }
+
     /// Whether the same envelope may be accepted later, so that it is worth keeping. The buffer
     /// then holds it unchanged; after every other rejection it must be thrown away.
     #[must_use]

@@ -31,6 +31,7 @@ impl Member {
             group.wanted.is_some()
                 || group.leases.behind.is_some()
                 || group.chunks.missing().next().is_some()
+                || group.refusals.misses_chunks()
                 || group.left_out.as_ref().is_some_and(undecided)
                 || (group.current().is_some() && !group.refused_is_known())
                 || group.lacks_welcome(self.delegation.serial())

@@ -165,7 +165,7 @@ impl Member {
                 group.put_state(&mut changes);
                 let mut event = None;
                 if let Followed::Current { epoch, healed } = followed {
-                    group.settle_lists(&id, &mut changes);
+                    group.settle_lists(&mut changes);
                     let name = group.name().to_owned();
                     event = Some(MemberEvent::Epoch {
                         group: id,

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use sealmq_core::crypto::{Digest, SessionPsk};
 use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::topic::Topic;
-use sealmq_core::{DomainId, GroupId, KeyId, MemberNumber};
+use sealmq_core::{GroupId, KeyId};
 
 use super::MemberError;
 use super::asking::Asking;
@@ -21,26 +21,17 @@ use super::left_out::LeftOut;
 use super::listed::Listed;
 use super::older::{Older, OlderRecord};
 use super::records;
+use super::refusals::{Named, Refusals};
 use super::types::Action;
 use crate::announcement::{MAX_WINDOW, Policy};
 use crate::group::{EpochView, Fork, GroupState};
-use crate::refused::{Refusal, RefusedList};
 use crate::store::{Changes, Store};
-
-/// Most refused lists that wait for the announcement that names them.
-const MAX_LISTS: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Group {
     /// `None` until a welcome was installed.
     pub(super) state: Option<Box<GroupState>>,
-    /// The refused list that the newest announcement names, ascending by member; `None` while it
-    /// is missing.
-    refused: Option<Vec<Refusal>>,
-    refused_hash: Digest,
-    /// Verified lists that no announcement names yet.
-    lists: Vec<(Digest, Vec<u8>)>,
-    pub(super) asking_refused: Asking,
+    pub(super) refusals: Refusals,
     pub(super) evidence: Evidence,
     pub(super) leases: Leases,
     pub(super) chunks: Chunks,
@@ -114,25 +105,9 @@ impl Group {
             .filter(|_| left_out.epoch > self.current_epoch())
     }
 
-    /// The lowest credential serial that a refused list accepts of a member; `None` while the
-    /// list is missing.
-    pub(super) fn lowest_serial_in(
-        &self,
-        id: &GroupId,
-        list: &Digest,
-        member: MemberNumber,
-    ) -> Option<u32> {
-        if *list == Digest::ZERO {
-            return Some(0);
-        }
-        if *list == self.refused_hash && self.refused_is_known() {
-            return self.lowest_serial(member);
-        }
-        let (_, bytes) = self.lists.iter().find(|(known, _)| known == list)?;
-        let domain = *self.state.as_ref()?.domain();
-        let list = RefusedList::named(bytes, &domain, id, list).ok()?;
-        let named = list.iter().find(|refusal| refusal.member == member);
-        Some(named.map_or(0, |refusal| refusal.lowest_serial))
+    /// A refused list by the hash that an announcement of this group names.
+    pub(super) fn list_named(&self, id: &GroupId, list: &Digest) -> Option<Named> {
+        Some((*self.state.as_ref()?.domain(), *id, *list))
     }
 
     /// A fork with both objects.
@@ -154,97 +129,27 @@ impl Group {
         self.candidates.clear();
         self.wanted = None;
         self.asking_wanted.reset();
-        self.lists.clear();
+        self.refusals.forget_waiting();
         self.leases.forget_claims();
         self.left_out = None;
         self.list_followed();
         some
     }
 
-    fn named(&self) -> Option<(DomainId, GroupId, Digest)> {
+    /// The refused list that the newest announcement names.
+    pub(super) fn named(&self) -> Option<Named> {
         let state = self.state.as_ref()?;
         Some((*state.domain(), *state.group(), *state.refused()?))
     }
 
-    /// The lowest credential serial that is accepted of a member: 0 if the refused list does not
-    /// name it, `None` while the list that the newest announcement names is missing.
-    pub(super) fn lowest_serial(&self, member: MemberNumber) -> Option<u32> {
-        if !self.refused_is_known() {
-            return None;
-        }
-        let at = self
-            .refused
-            .as_ref()?
-            .binary_search_by_key(&member, |r| r.member);
-        Some(
-            at.ok()
-                .and_then(|at| self.refused.as_ref()?.get(at))
-                .map_or(0, |r| r.lowest_serial),
-        )
+    pub(super) const fn refused_is_known(&self) -> bool {
+        self.refusals.is_known()
     }
 
-    pub(super) fn refused_is_known(&self) -> bool {
-        self.refused.is_some()
-    }
-
-    /// Installs the list that the newest announcement names, if it is missing and this is it.
-    pub(super) fn take_missing_list(
-        &mut self,
-        id: &GroupId,
-        bytes: &[u8],
-        changes: &mut Changes,
-    ) -> bool {
-        if self.refused.is_some() {
-            return false;
-        }
-        let list = self
-            .named()
-            .and_then(|(d, g, h)| RefusedList::named(bytes, &d, &g, &h).ok());
-        let Some(list) = list else { return false };
-        self.refused = Some(list.iter().collect());
-        self.asking_refused.reset();
-        records::put_bytes(changes, records::group_refused_key(id), bytes);
-        true
-    }
-
-    /// Whether this is the list that is in force: it is published again with each heartbeat.
-    pub(super) fn has_list(&self, id: &GroupId, bytes: &[u8]) -> bool {
-        self.refused.as_ref().is_some_and(|list| !list.is_empty())
-            && self
-                .named()
-                .is_some_and(|(d, g, h)| g == *id && RefusedList::named(bytes, &d, &g, &h).is_ok())
-    }
-
-    /// Keeps a verified list for the announcement that will name it.
-    pub(super) fn keep_list(&mut self, hash: Digest, bytes: &[u8]) {
-        if self.lists.iter().all(|(known, _)| *known != hash) {
-            if self.lists.len() >= MAX_LISTS {
-                self.lists.remove(0);
-            }
-            self.lists.push((hash, bytes.to_vec()));
-        }
-    }
-
-    /// After a new epoch: keeps the list if it is still the one that the announcement names, or
-    /// takes it from those waiting.
-    pub(super) fn settle_lists(&mut self, id: &GroupId, changes: &mut Changes) {
-        let Some((_, _, hash)) = self.named() else {
-            return;
-        };
-        if self.refused_hash == hash && self.refused.is_some() {
-            return;
-        }
-        self.refused_hash = hash;
-        self.refused = None;
-        self.asking_refused.reset();
-        if hash == Digest::ZERO {
-            // Nobody is refused: there is no list.
-            self.refused = Some(Vec::new());
-            changes.delete(records::group_refused_key(id));
-        } else if let Some(at) = self.lists.iter().position(|(known, _)| *known == hash) {
-            let (_, bytes) = self.lists.remove(at);
-            self.take_missing_list(id, &bytes, changes);
-        }
+    /// After a new epoch: its refused list is the one that counts.
+    pub(super) fn settle_lists(&mut self, changes: &mut Changes) {
+        let named = self.named();
+        self.refusals.settle(named, changes);
     }
 
     /// The psk of the sessions of an epoch that this member can read.
@@ -266,9 +171,7 @@ impl Group {
 
     /// After a welcome replaced the state: nothing of the old one is left.
     pub(super) fn started_again(&mut self, id: &GroupId, changes: &mut Changes) {
-        self.refused = None;
-        self.refused_hash = Digest::ZERO;
-        changes.delete(records::group_refused_key(id));
+        self.refusals.forget(id, changes);
         changes.delete(records::left_out_key(id));
         self.evidence.heartbeat.clear();
         self.session = None;
@@ -354,29 +257,19 @@ pub(super) fn load<S: Store>(
         group.refresh();
         group.list_followed();
         let mut scratch = Changes::new();
-        group.settle_lists(id, &mut scratch);
+        group.settle_lists(&mut scratch);
         // A list that the newest announcement does not name is of no use; the right one is
         // retained at the broker.
         let key = records::group_refused_key(id);
         if let Some((_, list)) = others.iter().find(|(list, _)| *list == key) {
-            group.take_missing_list(id, list, &mut scratch);
+            let named = group.named();
+            group.refusals.take_missing(named, list, &mut scratch);
+        }
+        for (key, chunk) in &others {
+            if records::parse_refused_chunk_key(key) == Some(name.as_str()) {
+                group.refusals.load_chunk(chunk);
+            }
         }
     }
     Ok(groups)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_are_bounded() {
-        let mut group = Group::default();
-        for i in 0..=MAX_LISTS {
-            group.keep_list(Digest([i as u8; 32]), &[i as u8]);
-            group.keep_list(Digest([i as u8; 32]), &[i as u8]);
-        }
-        let kept: Vec<u8> = group.lists.iter().map(|(_, bytes)| bytes[0]).collect();
-        assert_eq!(kept, [1, 2, 3, 4]);
-    }
 }

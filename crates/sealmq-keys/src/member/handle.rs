@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use sealmq_core::crypto::RecipientKeyPair;
 use sealmq_core::object::{ObjectError, kem_of};
-use sealmq_core::open::{Missing, Rejection};
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::enrol::DEFAULT_SKEW;
@@ -117,6 +116,9 @@ impl Member {
             }
             ReservedTopic::RefusedList(group) => {
                 self.handle_refused_list(group, payload, now, actions)
+            }
+            ReservedTopic::RefusedChunk(group, first) => {
+                self.handle_refused_chunk(group, first, payload, now, actions)
             }
             ReservedTopic::KeptKeys(group) => self.handle_kept_keys(group, payload, now, actions),
             ReservedTopic::Heartbeat(group) => self.handle_heartbeat(group, payload, now, actions),
@@ -409,12 +411,13 @@ impl Member {
             return Ok(Handled::Ignored);
         };
         let mut changes = Changes::new();
-        if group.take_missing_list(&id, payload, &mut changes) {
+        let named = group.named();
+        if group.refusals.take_missing(named, payload, &mut changes) {
             actions.push(Action::Commit(changes));
             self.retry_refused(id, now, actions);
             return Ok(Handled::Installed);
         }
-        if group.has_list(&id, payload) {
+        if group.refusals.has_list(named, &id, payload) {
             return Ok(Handled::Ignored);
         }
         let list = RefusedList::verify(payload, &self.delegation)?;
@@ -427,20 +430,45 @@ impl Member {
             self.report_rollback(topic, &newest, payload, now, actions);
             return Ok(Handled::Ignored);
         }
-        group.keep_list(*list.hash(), payload);
+        group.refusals.keep_list(*list.hash(), payload);
         self.judge_left_out(id, actions);
+        self.fetch_refused(id, now, actions);
         Ok(Handled::Kept)
     }
 
+    fn handle_refused_chunk(
+        &mut self,
+        id: GroupId,
+        first: MemberNumber,
+        payload: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Handled, BadObject> {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return Ok(Handled::Ignored);
+        };
+        let mut changes = Changes::new();
+        match group.refusals.offer(&id, first, payload, &mut changes) {
+            None => Ok(Handled::Ignored),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(())) => {
+                actions.push(Action::Commit(changes));
+                self.judge_left_out(id, actions);
+                self.retry_refused(id, now, actions);
+                Ok(Handled::Installed)
+            }
+        }
+    }
+
     pub(super) fn retry_refused(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        self.fetch_refused(id, now, actions);
         if self
             .groups
             .get(&id)
             .is_some_and(super::Group::refused_is_known)
         {
             self.retry(now, actions, |cause| {
-                matches!(cause, Rejection::UnknownSender { group, missing: Missing::RefusedList, .. }
-                    if *group == id)
+                cause.awaited_list().is_some_and(|(group, _)| group == id)
             });
         }
     }

@@ -100,7 +100,11 @@ impl Member {
         let Some(left_out) = group.left_out.as_ref().filter(|l| l.removed.is_none()) else {
             return;
         };
-        let Some(lowest) = group.lowest_serial_in(&id, &left_out.list, member) else {
+        let Some(named) = group.list_named(&id, &left_out.list) else {
+            return;
+        };
+        let Some(lowest) = group.refusals.lowest_serial_in(&named, member) else {
+            group.refusals.want_in(&named, member);
             return;
         };
         let removed = lowest > serial;

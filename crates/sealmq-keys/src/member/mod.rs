@@ -46,6 +46,7 @@ mod peers;
 mod pending;
 mod properties;
 mod records;
+mod refusals;
 mod replay;
 mod seal_error;
 mod send;
@@ -342,6 +343,10 @@ impl Member {
             let chunks = chunks.flat_map(|group| group.chunks.missing());
             let topic = |(epoch, n)| ReservedTopic::Chunk(group, epoch, n).name(&self.prefix);
             filters.extend(chunks.map(topic));
+            let refused = self.groups.get(&group).into_iter();
+            let refused = refused.flat_map(|group| group.refusals.fetched());
+            let topic = |first| ReservedTopic::RefusedChunk(group, first).name(&self.prefix);
+            filters.extend(refused.map(topic));
         }
         let credentials = self.peers.subscribed();
         filters.extend(credentials.map(|whose| self.credential_filter(whose)));

@@ -6,9 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
 use sealmq_core::topic::Topic;
+use sealmq_core::{GroupId, MemberNumber};
 
 use super::Member;
 use super::event::MemberEvent;
@@ -16,6 +16,7 @@ use super::fetching::Ask;
 use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
+use super::refusals::Refusals;
 use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
 use crate::reserved::ReservedTopic;
@@ -57,7 +58,7 @@ impl Member {
         let (ticket, dropped) = self.pending.push(waiting);
         if ticket.is_some() {
             self.stats.waited = self.stats.waited.saturating_add(1);
-            self.ask_for(&cause, &mut actions);
+            self.ask_for(&cause, now, &mut actions);
         }
         for (ticket, waiting) in dropped {
             self.give_up(ticket, waiting, &mut actions);
@@ -116,9 +117,10 @@ impl Member {
                 let topic = ReservedTopic::Announcement(*id, epoch).name(&self.prefix);
                 actions.push(Action::Subscribe(topic));
             }
+            fetch_refused(&self.prefix, *id, &mut group.refusals, now, &mut actions);
             let undecided = |left_out: &LeftOut| left_out.removed.is_none();
             let list = group.current().is_some() && !group.refused_is_known();
-            if (list && group.asking_refused.is_due(now))
+            if (list && group.refusals.asking.is_due(now))
                 || (group.left_out.as_ref().is_some_and(undecided)
                     && group
                         .left_out
@@ -177,8 +179,8 @@ impl Member {
                     actions.push(Action::Message(ticket, Box::new(received)));
                 }
                 Err(rejection) if self.is_worth_waiting(&rejection, now) => {
-                    if rejection != waiting.cause {
-                        self.ask_for(&rejection, actions);
+                    if rejection != waiting.cause || rejection.awaited_list().is_some() {
+                        self.ask_for(&rejection, now, actions);
                     }
                     waiting.cause = rejection;
                     waiting.is_known = self.is_of_known(&rejection);
@@ -416,10 +418,16 @@ impl Member {
         member == self.number() || self.peers.is_known(member)
     }
 
-    fn ask_for(&mut self, cause: &Rejection, actions: &mut Vec<Action>) {
+    fn ask_for(&mut self, cause: &Rejection, now: Now, actions: &mut Vec<Action>) {
         if let Some(member) = cause.awaited_credential() {
             self.peers.want(member);
             self.ask_peers(actions);
+        }
+        if let Some((id, member)) = cause.awaited_list()
+            && let Some(group) = self.groups.get_mut(&id)
+        {
+            group.refusals.want(member);
+            self.fetch_refused(id, now, actions);
         }
     }
 
@@ -447,6 +455,12 @@ impl Member {
         }
     }
 
+    pub(super) fn fetch_refused(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            fetch_refused(&self.prefix, id, &mut group.refusals, now, actions);
+        }
+    }
+
     fn count_rejection(&mut self, rejection: &Rejection) {
         let count = self.stats.rejected.entry(rejection.name()).or_default();
         *count = count.saturating_add(1);
@@ -456,6 +470,21 @@ impl Member {
         self.stats.waiting = self.pending.len();
         self.stats.waiting_bytes = self.pending.bytes();
     }
+}
+
+/// Subscribes the chunks of a refused list that are missing, and no others.
+fn fetch_refused(
+    prefix: &str,
+    id: GroupId,
+    refusals: &mut Refusals,
+    now: Now,
+    actions: &mut Vec<Action>,
+) {
+    let topic = |first| ReservedTopic::RefusedChunk(id, first).name(prefix);
+    let ended = refusals.take_ended().into_iter().map(topic);
+    actions.extend(ended.map(Action::Unsubscribe));
+    let missing = refusals.to_fetch(now).into_iter().map(topic);
+    actions.extend(missing.map(Action::Subscribe));
 }
 
 /// A message without its topic and buffer.

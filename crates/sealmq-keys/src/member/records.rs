@@ -29,6 +29,7 @@ pub(super) const PACKAGE_PREFIX: &str = "member/package/";
 pub(super) const GROUP_PREFIX: &str = "group/";
 pub(super) const STATE_SUFFIX: &str = "/state";
 pub(super) const REFUSED_SUFFIX: &str = "/refused";
+pub(super) const REFUSED_CHUNK_PART: &str = "/refused/";
 pub(super) const WELCOME_SUFFIX: &str = "/welcome";
 pub(super) const LEFT_OUT_SUFFIX: &str = "/left-out";
 pub(super) const KEPT_SUFFIX: &str = "/kept";
@@ -47,6 +48,17 @@ pub(super) fn group_state_key(group: &GroupId) -> String {
 
 pub(super) fn group_refused_key(group: &GroupId) -> String {
     format!("{GROUP_PREFIX}{group}{REFUSED_SUFFIX}")
+}
+
+/// A chunk of that list, by its hash.
+pub(super) fn refused_chunk_key(group: &GroupId, hash: &Digest) -> String {
+    format!("{GROUP_PREFIX}{group}{REFUSED_CHUNK_PART}{hash}")
+}
+
+/// Group of such a key.
+pub(super) fn parse_refused_chunk_key(key: &str) -> Option<&str> {
+    let (group, _) = key.split_once(REFUSED_CHUNK_PART)?;
+    group.strip_prefix(GROUP_PREFIX)
 }
 
 pub(super) fn group_welcome_key(group: &GroupId) -> String {

@@ -137,7 +137,7 @@ impl View<'_> {
             lowest_serial: if standing.is_over(self.at(), holder.not_after) {
                 Some(REMOVED)
             } else {
-                group.lowest_serial(holder.member)
+                group.refusals.lowest_serial(holder.member)
             },
         })
     }

@@ -58,7 +58,10 @@ pub use nonce_answer::{
     LEASE_NONCE_LEN, MAX_NONCE_ANSWER_LEN, NonceAnswerFields, VerifiedNonceAnswer,
 };
 pub use package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
-pub use refused::{MAX_REFUSED_LEN, REMOVED, Refusal, RefusedList};
+pub use refused::{
+    Lowest, MAX_REFUSED_LEN, MAX_REFUSED_RUN, MAX_REFUSED_RUN_LEN, REMOVED, Refusal, RefusedChunk,
+    RefusedList, RefusedRun,
+};
 pub use welcome::{
     MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
 };

@@ -1,28 +1,21 @@
+mod chunk;
+mod run;
+
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::{
-    Authorities, Extensions, FORM_SUITE_1, Kind, Object, ObjectError, Role, Signer,
+    Authorities, Extensions, FORM_SUITE_1, Kind, List, Object, ObjectError, Role, Signer,
     check_extensions, sign_encoded,
 };
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
+use chunk::EncodedChunk;
+pub use chunk::{Lowest, RefusedChunk};
+pub use run::{MAX_REFUSED_RUN, MAX_REFUSED_RUN_LEN, REMOVED, Refusal, RefusedRun};
 
 /// Longest refused list in bytes.
 pub const MAX_REFUSED_LEN: usize = 65536;
-/// Lowest acceptable serial of a member that was removed: no credential has it.
-pub const REMOVED: u32 = u32::MAX;
-
-const RECORD_LEN: usize = 8;
-
-/// One member that a group refuses, wholly or with older credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// The member.
-    pub member: MemberNumber,
-    /// Credentials with a lower serial are refused; [`REMOVED`] refuses all.
-    pub lowest_serial: u32,
-}
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Head {
@@ -36,38 +29,18 @@ struct Head {
 struct Body<'a> {
     head: Head,
     entries: &'a [u8],
+    #[serde(borrow)]
+    chunks: List<'a, EncodedChunk>,
 }
 
-/// A verified refused list (spec/keys.md §7): whose messages a group no longer accepts.
+/// A verified refused list (spec/keys.md §7): whose messages a group no longer accepts. A short
+/// one has its records in it, a long one says in which chunk the record of a member would be.
 #[derive(Clone, Copy)]
 pub struct RefusedList<'a> {
     head: Head,
-    entries: &'a [u8],
+    run: Option<RefusedRun<'a>>,
+    chunks: List<'a, EncodedChunk>,
     hash: Digest,
-}
-
-fn record(bytes: &[u8]) -> Option<Refusal> {
-    let (member, rest) = bytes.split_first_chunk()?;
-    let (lowest_serial, _) = rest.split_first_chunk()?;
-    Some(Refusal {
-        member: MemberNumber(u32::from_be_bytes(*member)),
-        lowest_serial: u32::from_be_bytes(*lowest_serial),
-    })
-}
-
-fn check_entries(entries: &[u8]) -> Result<(), ObjectError> {
-    let error = ObjectError::Field("entries");
-    if entries.is_empty() || !entries.chunks_exact(RECORD_LEN).remainder().is_empty() {
-        return Err(error);
-    }
-    let mut last = MemberNumber(0);
-    for refusal in entries.chunks_exact(RECORD_LEN).filter_map(record) {
-        if refusal.member <= last || !refusal.member.is_valid() {
-            return Err(error);
-        }
-        last = refusal.member;
-    }
-    Ok(())
 }
 
 impl<'a> RefusedList<'a> {
@@ -81,10 +54,18 @@ impl<'a> RefusedList<'a> {
     }
 
     fn checked(body: Body<'a>, hash: Digest) -> Result<Self, ObjectError> {
-        check_entries(body.entries)?;
+        let run = if body.chunks.is_empty() {
+            Some(RefusedRun::check(body.entries)?)
+        } else if body.entries.is_empty() {
+            chunk::check(&body.chunks)?;
+            None
+        } else {
+            return Err(run::ERROR);
+        };
         Ok(Self {
             head: body.head,
-            entries: body.entries,
+            run,
+            chunks: body.chunks,
             hash,
         })
     }
@@ -143,37 +124,31 @@ impl<'a> RefusedList<'a> {
         &self.hash
     }
 
-    /// The refusals, ascending by member.
-    pub fn iter(&self) -> impl Iterator<Item = Refusal> {
-        self.entries.chunks_exact(RECORD_LEN).filter_map(record)
+    /// Its records, if it has them in it.
+    #[must_use]
+    pub const fn run(&self) -> Option<RefusedRun<'a>> {
+        self.run
     }
 
-    /// The lowest acceptable credential serial of a member, if the list has one.
+    /// Its chunks, ascending; none if it has its records in it.
+    pub fn chunks(&self) -> impl Iterator<Item = RefusedChunk> + 'a {
+        chunk::refs(self.chunks)
+    }
+
+    /// What it says of a member, or where that stands.
     #[must_use]
-    pub fn lowest_serial(&self, member: MemberNumber) -> Option<u32> {
-        let mut records = self.entries;
-        while !records.is_empty() {
-            let half = (records.len() / RECORD_LEN / 2).saturating_mul(RECORD_LEN);
-            let (before, rest) = records.split_at_checked(half)?;
-            let (middle, after) = rest.split_at_checked(RECORD_LEN)?;
-            let refusal = record(middle)?;
-            records = match member.cmp(&refusal.member) {
-                core::cmp::Ordering::Equal => return Some(refusal.lowest_serial),
-                core::cmp::Ordering::Less => before,
-                core::cmp::Ordering::Greater => after,
-            };
+    pub fn lowest_serial(&self, member: MemberNumber) -> Lowest {
+        match self.run {
+            Some(run) => Lowest::Serial(run.lowest_serial(member)),
+            None => self
+                .chunks()
+                .find(|chunk| chunk.holds(member))
+                .map_or(Lowest::Serial(0), Lowest::InChunk),
         }
-        None
     }
 
-    /// Whether a credential of the member with this serial is still accepted.
-    #[must_use]
-    pub fn accepts(&self, member: MemberNumber, credential_serial: u32) -> bool {
-        self.lowest_serial(member)
-            .is_none_or(|lowest| lowest != REMOVED && credential_serial >= lowest)
-    }
-
-    /// Signs a list. `refusals` ascend by member, at least one.
+    /// Signs a list with its records in it. `refusals` ascend by member, at least one, at most
+    /// [`MAX_REFUSED_RUN`].
     ///
     /// # Errors
     /// `Field("entries")` if they do not, or [`ObjectError::TooLarge`].
@@ -186,24 +161,70 @@ impl<'a> RefusedList<'a> {
         signing: impl Into<Signer<'s>>,
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
-        let signing = signing.into();
-        let mut cursor = Cursor::new(out);
-        cursor.put(&[FORM_SUITE_1, Kind::RefusedList as u8])?;
-        cursor.encode(&Head {
+        let head = Head {
             domain,
             serial,
             signer,
             group,
-        })?;
-        let len = u32::try_from(refusals.len().saturating_mul(RECORD_LEN))
+        };
+        Self::sign_body(head, refusals, &[], &signing.into(), out)
+    }
+
+    /// Signs a list of chunks: ascending, at least two.
+    ///
+    /// # Errors
+    /// `Field("chunks")` if they do not, or [`ObjectError::TooLarge`].
+    pub fn sign_chunks<'o, 's>(
+        domain: DomainId,
+        serial: u32,
+        signer: u8,
+        group: GroupId,
+        chunks: &[RefusedChunk],
+        signing: impl Into<Signer<'s>>,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let head = Head {
+            domain,
+            serial,
+            signer,
+            group,
+        };
+        Self::sign_body(head, &[], chunks, &signing.into(), out)
+    }
+
+    fn sign_body<'o>(
+        head: Head,
+        refusals: &[Refusal],
+        chunks: &[RefusedChunk],
+        signing: &Signer<'_>,
+        out: &'o mut [u8],
+    ) -> Result<(&'o [u8], Digest), ObjectError> {
+        let mut cursor = Cursor::new(out);
+        cursor.put(&[FORM_SUITE_1, Kind::RefusedList as u8])?;
+        cursor.encode(&head)?;
+        let len = u32::try_from(refusals.len().saturating_mul(run::RECORD_LEN))
             .map_err(|_| ObjectError::TooLarge)?;
         cursor.encode(&len)?;
         let start = cursor.written().len();
         for refusal in refusals {
-            cursor.put(&refusal.member.0.to_be_bytes())?;
-            cursor.put(&refusal.lowest_serial.to_be_bytes())?;
+            cursor.put(&refusal.encode())?;
         }
-        check_entries(cursor.written().get(start..).unwrap_or_default())?;
+        let entries = cursor.written().get(start..).unwrap_or_default();
+        if chunks.is_empty() {
+            RefusedRun::check(entries)?;
+        }
+        let len = chunks.iter().map(|chunk| chunk.encoded().len());
+        let len = u32::try_from(len.sum::<usize>()).map_err(|_| ObjectError::TooLarge)?;
+        cursor.encode(&len)?;
+        let start = cursor.written().len();
+        for chunk in chunks {
+            cursor.encode(&chunk.encoded())?;
+        }
+        let encoded = cursor.written().get(start..).unwrap_or_default();
+        let encoded = List::from_encoded(encoded).map_err(|_| ObjectError::Encoding)?;
+        if !chunks.is_empty() {
+            chunk::check(&encoded)?;
+        }
         cursor.encode(signing.extensions())?;
         let body_len = cursor.written().len().saturating_sub(2);
         let signed = sign_encoded(Kind::RefusedList, body_len, signing.key(), out)?;

@@ -12,9 +12,9 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId};
 use sealmq_keys::{
     Announcement, Cover, CoverChunks, CoverEntries, CoverEntry, DelegatedKemKey, DelegatedKey,
-    Delegation, Generation, Head, KEM_X25519, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES,
-    MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedList, Roles, UnverifiedAnnouncement,
-    VerifiedDelegation, VerifiedWelcome, WelcomeFields,
+    Delegation, Generation, Head, KEM_X25519, Lowest, MAX_ANNOUNCEMENT_LEN, MAX_INLINE_ENTRIES,
+    MAX_REFUSED_LEN, MAX_WELCOME_LEN, Refusal, RefusedChunk, RefusedList, RefusedRun, Roles,
+    UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome, WelcomeFields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -185,7 +185,8 @@ pub fn welcome(data: &[u8]) -> bool {
 
 /// Refused lists (kind 6): what is accepted is what signing the same entries gives.
 pub fn refused_list(data: &[u8]) -> bool {
-    type Body<'a> = Fields<'a, (DomainId, u32, u8, GroupId, &'a [u8])>;
+    type Chunks<'a> = List<'a, (u32, Digest)>;
+    type Body<'a> = Fields<'a, (DomainId, u32, u8, GroupId, &'a [u8], Chunks<'a>)>;
     let (signer, serial) = (Signer::get(), Signer::SERIAL);
     let accepts = |bytes: &[u8]| Some(*RefusedList::verify(bytes, &signer.delegation).ok()?.hash());
     let own = |((domain, of_serial, index, ..), _): &mut Body<'_>| {
@@ -194,22 +195,33 @@ pub fn refused_list(data: &[u8]) -> bool {
     let Some(made) = framed(data, (Kind::RefusedList, &signer.key), own, accepts) else {
         return false;
     };
-    let ((.., group, entries), extensions) = made.fields;
+    let ((.., group, entries, chunks), extensions) = made.fields;
     let Ok(list) = RefusedList::verify(&made.object, &signer.delegation) else {
         return false;
     };
-    let refusals: Vec<Refusal> = list.iter().collect();
+    let refusals: Vec<Refusal> = list.run().iter().flat_map(RefusedRun::iter).collect();
     assert_eq!(refusals.len() * 8, entries.len());
     assert!(refusals.is_sorted_by(|one, next| one.member < next.member));
     for refusal in refusals.iter().take(64) {
         let lowest = refusal.lowest_serial;
         assert!(refusal.member.is_valid());
-        assert_eq!(list.lowest_serial(refusal.member), Some(lowest));
-        assert!(lowest == 0 || !list.accepts(refusal.member, lowest - 1));
+        assert_eq!(list.lowest_serial(refusal.member), Lowest::Serial(lowest));
+        let run = list.run().unwrap();
+        assert!(lowest == 0 || !run.accepts(refusal.member, lowest - 1));
+    }
+    let named: Vec<RefusedChunk> = list.chunks().collect();
+    assert_eq!(named.len(), chunks.iter().count());
+    for chunk in named.iter().take(64) {
+        assert_eq!(list.lowest_serial(chunk.first), Lowest::InChunk(*chunk));
+        assert!(chunk.first < chunk.end);
     }
     let mut out = vec![0; MAX_REFUSED_LEN];
     let by = Extended::extended(&signer.key, extensions).unwrap();
-    let again = RefusedList::sign(signer.domain, serial, 0, group, &refusals, by, &mut out);
+    let again = if named.is_empty() {
+        RefusedList::sign(signer.domain, serial, 0, group, &refusals, by, &mut out)
+    } else {
+        RefusedList::sign_chunks(signer.domain, serial, 0, group, &named, by, &mut out)
+    };
     let (again, hash) = again.unwrap();
     assert_eq!(again, made.object);
     assert!(RefusedList::named(&made.object, &signer.domain, &group, &hash).is_ok());

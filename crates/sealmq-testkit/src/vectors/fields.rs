@@ -3,6 +3,7 @@
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::Extensions;
 use sealmq_core::object::Kind;
+use sealmq_core::object::List;
 use sealmq_core::object::decode_prefix;
 use sealmq_core::{Credential, DomainId, GroupId};
 use sealmq_keys::{
@@ -103,14 +104,22 @@ pub(crate) fn announcement(announcement: &Announcement<'_>) -> Json {
 
 /// Of a whole refused list: its fields before the entries are not public in the real code.
 pub(crate) fn refused_list(object: &[u8]) -> Json {
-    let (domain, serial, signer, group, entries): (DomainId, u32, u8, GroupId, &[u8]) =
-        fields_of(object, Kind::RefusedList);
+    type Chunks<'a> = List<'a, (u32, Digest)>;
+    let (domain, serial, signer, group, entries, chunks): (
+        DomainId,
+        u32,
+        u8,
+        GroupId,
+        &[u8],
+        Chunks<'_>,
+    ) = fields_of(object, Kind::RefusedList);
     let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
     let entries = entries.chunks(8).map(|entry| {
         object! { member: number(&entry[..4]), lowest_serial: number(&entry[4..]) }
     });
     object! {
         domain: domain.0, serial: serial, signer: signer, group: group.0, entries: Json::Array(entries.collect()),
+        chunks: Json::Array(chunks.iter().map(|(first, hash)| object! { first: first, hash: hash }).collect()),
     }
 }
 
@@ -196,7 +205,7 @@ pub(crate) fn extensions(bytes: &[u8]) -> Json {
         3 => behind::<KeyPackage<'_>>(body),
         4 => behind::<WelcomeFields>(body),
         5 => behind::<Head<'_>>(body),
-        6 => behind::<(DomainId, u32, u8, GroupId, &[u8])>(body),
+        6 => behind::<(DomainId, u32, u8, GroupId, &[u8], &[u8])>(body),
         7 => behind::<HeartbeatFields>(body),
         8 => behind::<NonceAnswerFields>(body),
         9 => behind::<EnrolmentRequest<'_>>(body),

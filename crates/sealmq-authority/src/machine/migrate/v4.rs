@@ -9,10 +9,9 @@ use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::Policy;
 use serde::{Deserialize, Serialize};
 
+use super::v5::{GroupV5, PolicyV5};
 use super::{Kind, Record};
-use crate::machine::record::{
-    DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GenerationRecord, GroupRecord, Retained,
-};
+use crate::machine::record::{DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GenerationRecord, Retained};
 use crate::machine::{AuthorityError, Schedule};
 
 #[derive(Serialize, Deserialize)]
@@ -55,8 +54,8 @@ pub(super) struct PolicyV4 {
 
 impl PolicyV4 {
     /// With as many kept epochs as by default.
-    fn policy(&self) -> Policy {
-        Policy {
+    fn later(&self) -> PolicyV5 {
+        PolicyV5 {
             window: self.window,
             lease: self.lease,
             grace: self.grace,
@@ -74,14 +73,14 @@ impl PolicyV4 {
 }
 
 impl GroupV4 {
-    fn record(mut self) -> GroupRecord {
+    fn record(mut self) -> GroupV5 {
         if let [only] = self.generations.as_mut_slice() {
             // Who missed an epoch that healed cannot follow, because nobody reads its announcement
             // any more, but can be welcomed to another tree: it is due at once.
             only.started_at = 0;
         }
-        GroupRecord {
-            policy: self.policy.policy(),
+        GroupV5 {
+            policy: self.policy.later(),
             id: self.id,
             name: self.name,
             filters: self.filters,

@@ -61,7 +61,7 @@ fn old_authority(store: &MemoryStore, prefix: &str) -> MemoryStore {
             value.clone()
         } else if key.starts_with("authority/group/") {
             [&[4], &old_group(&value[1..])[..]].concat()
-        } else if value[0] == 5 && key.starts_with("authority/") {
+        } else if value[0] == 6 && key.starts_with("authority/") {
             [&[4], &value[1..]].concat()
         } else {
             value.clone()

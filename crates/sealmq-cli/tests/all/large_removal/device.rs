@@ -12,7 +12,7 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
 use sealmq_keys::group::{FollowContext, FollowError, GroupState, MAX_STATE_LEN};
 use sealmq_keys::objects::{
-    EnrolmentRequest, KEM_X25519, KeyPackage, MAX_CHUNK_LEN, RefusedList, UNKNOWN_DOMAIN,
+    EnrolmentRequest, KEM_X25519, KeyPackage, Lowest, MAX_CHUNK_LEN, RefusedList, UNKNOWN_DOMAIN,
     VerifiedDelegation, VerifiedWelcome,
 };
 
@@ -159,7 +159,9 @@ impl SmallDevice {
         let (domain, group) = (self.state.domain(), self.state.group());
         let list = RefusedList::named(self.second.get(), domain, group, named).unwrap();
         let member = self.sender.as_ref().unwrap().member;
-        let lowest = list.lowest_serial(member).unwrap_or(0);
+        let Lowest::Serial(lowest) = list.lowest_serial(member) else {
+            panic!("a short list has its records in it");
+        };
         self.judge(Some(lowest));
     }
 

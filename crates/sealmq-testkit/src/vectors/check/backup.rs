@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealmq_authority::{AuditLog, What};
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::Role;
+use sealmq_keys::objects::{RefusedChunk, RefusedRun};
 use sealmq_keys::{
     Announcement, REMOVED, RefusedList, ReservedTopic, VerifiedDelegation, VerifiedHeartbeat,
     default_prefix,
@@ -53,6 +54,8 @@ struct Restored {
     serial: u32,
     next_member: u32,
     members: BTreeSet<u32>,
+    /// Of refused lists that counted.
+    chunks: Vec<(GroupId, RefusedChunk)>,
     seen: Seen,
 }
 
@@ -88,6 +91,7 @@ pub(crate) fn backup(input: Input<'_>) -> Checked {
         groups: BTreeMap::new(),
         next_member: own.number("next_member"),
         members: own.numbers("members"),
+        chunks: Vec::new(),
         seen: Seen::default(),
     };
     for object in own.hexes("announcements") {
@@ -123,6 +127,9 @@ impl Restored {
             }
             Some(ReservedTopic::Heartbeat(group)) => self.heartbeat(group, bytes),
             Some(ReservedTopic::RefusedList(group)) => self.refused_list(group, bytes),
+            Some(ReservedTopic::RefusedChunk(group, first)) => {
+                self.refused_chunk(group, first, bytes)
+            }
             _ => None,
         };
         speaks.unwrap_or(false)
@@ -188,10 +195,26 @@ impl Restored {
 
     fn refused_list(&mut self, group: GroupId, bytes: &[u8]) -> Option<bool> {
         let list = RefusedList::verify(bytes, &self.authority).ok()?;
-        let removed = list.iter().filter(|one| one.lowest_serial == REMOVED);
+        if *list.group() != group {
+            return None;
+        }
+        self.chunks
+            .extend(list.chunks().map(|chunk| (group, chunk)));
+        self.removed(list.run()?)
+    }
+
+    fn refused_chunk(&mut self, group: GroupId, first: MemberNumber, bytes: &[u8]) -> Option<bool> {
+        let named = self.chunks.iter();
+        let mut named = named.filter(|(of, chunk)| *of == group && chunk.first == first);
+        let run = named.find_map(|(_, chunk)| chunk.run(bytes).ok())?;
+        self.removed(run)
+    }
+
+    fn removed(&mut self, run: RefusedRun<'_>) -> Option<bool> {
+        let removed = run.iter().filter(|one| one.lowest_serial == REMOVED);
         let removed: BTreeSet<u32> = removed.map(|one| one.member.0).collect();
         let last = removed.last().copied()?;
-        if *list.group() != group || last > self.next_member + REACH {
+        if last > self.next_member + REACH {
             return None;
         }
         let here: BTreeSet<u32> = removed.intersection(&self.members).copied().collect();

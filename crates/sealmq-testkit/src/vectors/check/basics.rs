@@ -103,6 +103,7 @@ pub(crate) fn reserved_topic(input: Input<'_>) -> Checked {
         "announcement" => ReservedTopic::Announcement(group(), input.u64("epoch")),
         "chunk" => ReservedTopic::Chunk(group(), input.u64("epoch"), input.number("chunk")),
         "refused_list" => ReservedTopic::RefusedList(group()),
+        "refused_chunk" => ReservedTopic::RefusedChunk(group(), member()),
         "kept_keys" => ReservedTopic::KeptKeys(group()),
         "heartbeat" => ReservedTopic::Heartbeat(group()),
         "nonce" => ReservedTopic::Nonce(group(), member()),

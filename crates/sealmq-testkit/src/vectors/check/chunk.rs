@@ -1,5 +1,6 @@
 //! Kind `chunk` (spec/keys.md §5): one chunk of a cover, and a member's entry in it.
 
+use sealmq_keys::objects::{Lowest, RefusedList};
 use sealmq_keys::tree::{NodeKey, path_nodes};
 use sealmq_keys::{Announcement, default_prefix};
 
@@ -28,5 +29,24 @@ pub(crate) fn chunk(input: Input<'_>) -> Checked {
     let nodes: Vec<u32> = entries.iter().map(|entry| entry.node).collect();
     Ok(object! {
         number: chunk.number, first_leaf: chunk.first_leaf, nodes: nodes, secret: *secret.expose(),
+    })
+}
+
+/// Kind `refused_chunk` (spec/keys.md §7): what a refused list, with one of its chunks, says of a
+/// member.
+pub(crate) fn refused_chunk(input: Input<'_>) -> Checked {
+    let (authority, member) = (
+        input.authority("authority"),
+        MemberNumber(input.number("member")),
+    );
+    let bytes = input.hex("list");
+    let list = RefusedList::verify(&bytes, &authority)?;
+    Ok(match list.lowest_serial(member) {
+        Lowest::Serial(lowest) => object! { lowest_serial: lowest },
+        Lowest::InChunk(chunk) => {
+            let bytes = input.hex("chunk");
+            let run = chunk.run(&bytes)?;
+            object! { first: chunk.first.0, lowest_serial: run.lowest_serial(member) }
+        }
     })
 }

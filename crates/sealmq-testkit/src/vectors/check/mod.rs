@@ -138,6 +138,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "token" => joining::token(input),
         "join_request" => joining::join_request(input),
         "chunk" => chunk::chunk(input),
+        "refused_chunk" => chunk::refused_chunk(input),
         "lease" => lease::lease(input),
         "audit_log" => audit::audit_log(input),
         "backup" => backup::backup(input),

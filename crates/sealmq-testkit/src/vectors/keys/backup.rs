@@ -10,7 +10,7 @@ use self::refused::refused;
 use super::audit::{Log, delegated_in, enrolled, generation, removed, signed};
 use super::follower::fixtures;
 use super::heartbeat::heartbeat;
-use super::objects::refused_list_of;
+use super::objects::{records, refused_chunks, refused_list_of, refused_list_with};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::prelude::*;
 
@@ -211,6 +211,24 @@ fn evidence(life: &Life, file: &mut VectorFile) {
         let list = refused_list_of(life.group.id, &entries);
         seen(ReservedTopic::RefusedList(life.group.id), &list)
     };
+    let (gone, known) = (records(&[(5, u32::MAX)]), records(&[(NEXT_MEMBER + 1, 3)]));
+    let chunked = refused_chunks(&[(1, &gone), (NEXT_MEMBER.into(), &known)]);
+    let chunked = refused_list_with(life.group.id, &[], &chunked);
+    let chunk = |first: u32, bytes: &[u8]| {
+        seen(
+            ReservedTopic::RefusedChunk(life.group.id, MemberNumber(first)),
+            bytes,
+        )
+    };
+    table! { case => file:
+        "refused-chunk": "A chunk counts once a list that names it was seen, on its topic.",
+            &[
+                (chunk(1, &gone), false),
+                (seen(ReservedTopic::RefusedList(life.group.id), &chunked), false),
+                (chunk(1, &records(&[(5, u32::MAX), (6, u32::MAX)])), false), (chunk(2, &gone), false),
+                (chunk(1, &gone), true),
+            ] => valid;
+    }
     let new_group = life.other(1, |d| d.group = office());
     table! { case => file:
         "extreme": "Numbers that are too far above the own ones are ignored, those at the limit are not.",

@@ -1,6 +1,6 @@
 //! Kind `chunk`: covers in chunks (spec/keys.md §5).
 
-use super::objects::{Plan, under_authority};
+use super::objects::{Plan, records, refused_chunks, refused_list_with, under_authority};
 use crate::vectors::group::{Draft, Group};
 use crate::vectors::prelude::*;
 
@@ -44,6 +44,97 @@ pub(super) fn input(
 pub(crate) fn vectors(file: &mut VectorFile) {
     announced(file);
     read(file);
+    refused(file);
+}
+
+/// Kind `refused_chunk`: what a refused list in chunks says of a member (spec/keys.md §7).
+fn refused(file: &mut VectorFile) {
+    const REFUSED: Series =
+        Series::new("refused_chunk", "refused-chunk-", &["keys.md §7"]).attacks(&["A29"]);
+    let (removed, first) = (u32::MAX, 5);
+    let runs = [
+        records(&[(5, removed), (99, 4)]),
+        records(&[(120, 2)]),
+        records(&[(400, removed), ((1 << 28) - 1, removed)]),
+    ];
+    let list_of = |runs: &[Vec<u8>], firsts: [u64; 3]| {
+        let chunks: Vec<(u64, &[u8])> = firsts
+            .into_iter()
+            .zip(runs.iter().map(|r| &r[..]))
+            .collect();
+        refused_list_with(plant(), &[], &refused_chunks(&chunks))
+    };
+    let list = list_of(&runs, [first, 100, 400]);
+    let input = |list: &[u8], member: u32, chunk: &[u8]| {
+        object! {
+            authority: authority_json(&authority(1)), list: Json::hex(list), member: member,
+            chunk: Json::hex(chunk),
+        }
+    };
+    let good = |id: &str, member: u32, n: usize, lowest: u32| {
+        let result = object! { first: [first, 100, 400][n], lowest_serial: lowest };
+        let input = input(&list, member, &runs[n]);
+        REFUSED
+            .case(id, "The one chunk that tells of a member.", input)
+            .result(result)
+    };
+    table! { good => file:
+        "first":   5,             0, removed => valid;
+        "above":   6,             0, 0       => valid;
+        "lowest":  99,            0, 4       => valid;
+        "next":    100,           1, 0       => valid;
+        "between": 399,           1, 0       => valid;
+        "third":   400,           2, removed => valid;
+        "last":    (1 << 28) - 1, 2, removed => valid;
+    }
+    let nobody = |id: &str, comment: &str, member: u32| {
+        let result = object! { lowest_serial: 0_u8 };
+        REFUSED
+            .case(id, comment, input(&list, member, &runs[0]))
+            .result(result)
+    };
+    table! { nobody => file:
+        "below": "Below all chunks nobody is refused.", 4 => valid;
+    }
+    let bad = |id: &str, comment: &str, member: u32, chunk: &[u8]| {
+        REFUSED.case(id, comment, input(&list, member, chunk))
+    };
+    table! { bad => file:
+        "other": "Another chunk than the member's.", 120, &runs[0] => "serial";
+        "altered": "A bit was changed.", 5, &flipped(&runs[0], 9, 1) => "serial";
+        "cleared": "A cleared topic.", 5, &[] => "serial";
+        "truncated": "Cut off after a record.", 99, &runs[0][..8] => "serial";
+    }
+    // Chunks that the list names, and that break the rules for records.
+    let named = |id: &str, comment: &str, chunk: Vec<u8>| {
+        let named = [runs[0].clone(), chunk.clone(), runs[2].clone()];
+        let list = list_of(&named, [first, 100, 400]);
+        REFUSED.case(id, comment, input(&list, 120, &chunk))
+    };
+    table! { named => file:
+        "early":      "A record below its first member.",    records(&[(99, 1), (120, 2)]) => "field";
+        "late":       "A record of the next chunk.",         records(&[(120, 2), (400, 1)]) => "field";
+        "descending": "Members descend.",                    records(&[(121, 1), (120, 1)]) => "field";
+        "twice":      "A member twice.",                     records(&[(120, 1), (120, 2)]) => "field";
+        "empty":      "No record.",                          vec![] => "field";
+        "7-bytes":    "Not whole records.",                  records(&[(120, 1)])[..7].to_vec() => "field";
+    }
+    let many: Vec<(u32, u32)> = (100..1128).map(|member| (member, 1)).collect();
+    let named = |id: &str, comment: &str, chunk: Vec<u8>| {
+        let named = [runs[0].clone(), chunk.clone(), records(&[(5000, 1)])];
+        let list = list_of(&named, [first, 100, 5000]);
+        REFUSED.case(id, comment, input(&list, 100, &chunk))
+    };
+    table! { named => file:
+        "1028": "A record too many: no chunk is as long.", records(&many) => "serial";
+    }
+    let longest = |id: &str, comment: &str, chunk: Vec<u8>| {
+        let result = object! { first: 100_u8, lowest_serial: 1_u8 };
+        named(id, comment, chunk).result(result)
+    };
+    table! { longest => file:
+        "1027": "As many records as a chunk has.", records(&many[..1027]) => valid;
+    }
 }
 
 /// Kind `object`: announcements whose covers come in chunks. Of a chunk they have the hash only.

@@ -2,7 +2,10 @@
 
 use sealmq_keys::{DelegatedKemKey, DelegatedKey, Delegation, KEM_X25519, Roles};
 
-use super::objects::{Plan, records, refused_list, refused_list_of, under_authority, under_root};
+use super::objects::{
+    Plan, records, refused_chunks, refused_list, refused_list_of, refused_list_with,
+    under_authority, under_root,
+};
 use crate::vectors::prelude::*;
 
 pub(crate) fn vectors(file: &mut VectorFile) {
@@ -164,9 +167,24 @@ fn refused_lists(file: &mut VectorFile) {
     let context = || under_authority().with("group", plant().0);
     let named = |hash: Digest| Plan::of("refused_list", context().with("hash", hash));
     let list = |entries: &[(u32, u32)]| refused_list(&records(entries));
+    let chunked = |chunks: &[(u64, &str)]| {
+        let chunks: Vec<(u64, &[u8])> = chunks.iter().map(|(n, of)| (*n, of.as_bytes())).collect();
+        refused_list_with(plant(), &[], &refused_chunks(&chunks))
+    };
+    let spelled = [
+        &[0x81, 0][..],
+        &refused_chunks(&[(1, b"a"), (9, b"b")])[1..],
+    ]
+    .concat();
+    let overlong = refused_list_with(plant(), &[], &spelled);
     let good = list(&[(3, u32::MAX), (9, 4)]);
     table! { Plan::of("refused_list", context()) => file:
         "one": "One removed member.", list(&[(7, u32::MAX)]) => valid ["A17"];
+        "1027": "As many records as one list has in it.",
+            list(&(1..=1027).map(|n| (n, 1)).collect::<Vec<_>>()) => valid;
+        "2-chunks": "The fewest chunks.", chunked(&[(1, "a"), (2, "b")]) => valid;
+        "last-chunk": "A chunk may begin with the highest member, the first one need not with 1.",
+            chunked(&[(7, "a"), ((1 << 28) - 1, "b")]) => valid;
         "edges": "The lowest and the highest member, the lowest serial.",
             list(&[(1, 0), ((1 << 28) - 1, u32::MAX)]) => valid;
     }
@@ -188,6 +206,16 @@ fn refused_lists(file: &mut VectorFile) {
         "descending": "Members descend.", list(&[(9, 1), (3, 1)]) => "field";
         "twice": "A member twice.", list(&[(9, 1), (9, 2)]) => "field";
         "member-0": "No member has the number 0.", list(&[(0, 1)]) => "field";
+        "1028": "A record too many.",
+            list(&(1..=1028).map(|n| (n, 1)).collect::<Vec<_>>()) => "field" ["F4"];
+        "one-chunk": "One chunk: it would have its records in it.", chunked(&[(1, "a")]) => "field";
+        "chunks-descend": "Chunks descend.", chunked(&[(9, "a"), (5, "b")]) => "field";
+        "chunk-twice": "Two chunks begin with one member.", chunked(&[(9, "a"), (9, "b")]) => "field";
+        "chunk-0": "No member has the number 0.", chunked(&[(0, "a"), (9, "b")]) => "field";
+        "chunk-too-large": "No member has the number 2^28.", chunked(&[(9, "a"), (1 << 28, "b")]) => "field";
+        "entries-and-chunks": "Records, and chunks besides.",
+            refused_list_with(plant(), &one, &refused_chunks(&[(1, b"a"), (9, b"b")])) => "field";
+        "chunk-overlong": "A number of two bytes.", overlong => "encoding" ["E1"];
         "member-too-large": "Member 2^28.", list(&[(1 << 28, 1)]) => "field";
         "other-group": "The list of another group.", refused_list_of(office(), &one) => "group";
         "domain": "The list of another domain.", signed(&of_domain, controller(1)) => "domain";

@@ -204,9 +204,21 @@ pub(crate) fn refused_list(entries: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn refused_list_of(group: GroupId, entries: &[u8]) -> Vec<u8> {
+    refused_list_with(group, entries, &[])
+}
+
+/// The same with chunks as they are.
+pub(crate) fn refused_list_with(group: GroupId, entries: &[u8], chunks: &[u8]) -> Vec<u8> {
     // A sequence of bytes is encoded like `bytes`: its length, then the bytes.
-    let body = fields_body(&(domain(), 1_u32, CONTROLLER, group, entries));
+    let body = fields_body(&(domain(), 1_u32, CONTROLLER, group, entries, chunks));
     sign(Kind::RefusedList, &body, &controller(1))
+}
+
+/// Chunks as a list names them.
+pub(crate) fn refused_chunks(chunks: &[(u64, &[u8])]) -> Vec<u8> {
+    let chunks = chunks.iter();
+    let chunks = chunks.map(|(first, of)| [varint(*first), sha256(&[*of]).0.to_vec()].concat());
+    chunks.collect::<Vec<_>>().concat()
 }
 
 pub(crate) fn records(list: &[(u32, u32)]) -> Vec<u8> {

@@ -31,6 +31,9 @@ pub(crate) fn described(topic: &ReservedTopic) -> Json {
             .with("epoch", *epoch)
             .with("chunk", *chunk),
         ReservedTopic::RefusedList(group) => of_group("refused_list", group),
+        ReservedTopic::RefusedChunk(group, first) => {
+            of_group("refused_chunk", group).with("member", first.0)
+        }
         ReservedTopic::KeptKeys(group) => of_group("kept_keys", group),
         ReservedTopic::Heartbeat(group) => of_group("heartbeat", group),
         ReservedTopic::Nonce(group, member) => of_group("nonce", group).with("member", member.0),
@@ -46,7 +49,7 @@ const fn at_most(topic: &ReservedTopic) -> u32 {
         | ReservedTopic::RefusedList(_)
         | ReservedTopic::Join(_) => 65_536,
         ReservedTopic::Packages(_) => 16_384,
-        ReservedTopic::Chunk(..) => 8216,
+        ReservedTopic::Chunk(..) | ReservedTopic::RefusedChunk(..) => 8216,
         ReservedTopic::Delegation
         | ReservedTopic::KeptKeys(_)
         | ReservedTopic::Credential(_)
@@ -94,6 +97,9 @@ fn good(file: &mut VectorFile) {
         "chunk-large": ReservedTopic::Chunk(group, u64::MAX, u32::MAX),
             format!("g/{hex}/c/18446744073709551615/4294967295") => valid;
         "refused-list": ReservedTopic::RefusedList(group), format!("g/{hex}/r") => valid;
+        "refused-chunk": ReservedTopic::RefusedChunk(group, MEMBER), format!("g/{hex}/r/7") => valid;
+        "refused-chunk-last": ReservedTopic::RefusedChunk(group, LAST_MEMBER),
+            format!("g/{hex}/r/268435455") => valid;
         "kept-keys": ReservedTopic::KeptKeys(group), format!("g/{hex}/k") => valid;
         "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb") => valid;
         "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7") => valid;
@@ -151,7 +157,11 @@ fn bad(file: &mut VectorFile) {
         "chunk-no-number": "No number.", &format!("g/{hex}/c/12") => "field";
         "chunk-zero": "A leading zero.", &format!("g/{hex}/c/12/00") => "field";
         "chunk-large-number": "2^32.", &format!("g/{hex}/c/12/4294967296") => "field";
-        "refused-list-below": "A level below.", &format!("g/{hex}/r/1") => "field";
+        "refused-list-below": "A level below, empty.", &format!("g/{hex}/r/") => "field";
+        "refused-chunk-0": "No member has the number 0.", &format!("g/{hex}/r/0") => "field";
+        "refused-chunk-zero": "A leading zero.", &format!("g/{hex}/r/07") => "field";
+        "refused-chunk-large": "Above 2^28 - 1.", &format!("g/{hex}/r/268435456") => "field";
+        "refused-chunk-below": "A level below.", &format!("g/{hex}/r/7/1") => "field";
         "refused-list-group": "Not a group.", "g/plant/r" => "field";
         "kept-keys-longer": "A level below.", &format!("g/{hex}/k/1") => "field";
         "kept-keys-group": "Not a group.", "g/plant/k" => "field";
