@@ -36,6 +36,7 @@ mod plan;
 mod record;
 mod refusals;
 mod removal;
+mod repairs;
 mod replay;
 mod resume;
 mod schedule;
@@ -68,7 +69,7 @@ pub use suspended::{Evidence, EvidenceKind, Suspension};
 pub use tokens::{TokenInfo, TokenSpec};
 
 use current::Before;
-use draft::{Set, Slot, Table};
+use draft::{Slot, Table};
 use draws::HEDGE_KEY;
 use extensions::Extended;
 use index::Index;
@@ -80,6 +81,7 @@ use record::{
     DOMAIN_KEY, DomainRecord, GROUP_PREFIX, GroupRecord, HEAD_KEY, HeadRecord, MEMBER_PREFIX,
     MemberRecord, SecretBytes,
 };
+use repairs::Repairs;
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::VerifiedDelegation;
@@ -117,10 +119,8 @@ pub struct Authority {
     warned_at: Slot<Option<u64>>,
     /// Of what it signs.
     extensions: Extended,
-    /// When a topic was last published again because of what the broker had.
-    repaired: Table<String, u64>,
-    /// Topics that were seen wrong again too soon after that.
-    owed: Set<String>,
+    /// What was published again because of what the broker had.
+    repairs: Repairs,
     /// Memory only: what was seen of refused lists that the store does not have.
     listed: SeenChunks,
 }
@@ -186,8 +186,7 @@ impl Authority {
             suspended: Slot::default(),
             warned_at: Slot::default(),
             extensions: Extended::default(),
-            repaired: Table::default(),
-            owed: Set::default(),
+            repairs: Repairs::default(),
             listed: SeenChunks::default(),
         })
     }
@@ -270,6 +269,20 @@ impl Authority {
         }
         all.sort_by_cached_key(|publication| self.order(publication));
         Ok(all)
+    }
+
+    /// Whether [`Authority::handle`] would look at what arrives there: members and groups that
+    /// there are not write nothing.
+    pub(crate) fn reads(&self, topic: &ReservedTopic) -> bool {
+        let is_active = |number| self.members.get(number).is_some_and(|m| m.is_active());
+        match topic {
+            ReservedTopic::Join(_) => true,
+            ReservedTopic::Confirm(member) | ReservedTopic::Packages(member) => is_active(member),
+            ReservedTopic::Nonce(group, member) => {
+                is_active(member) && self.groups.contains_key(group)
+            }
+            _ => false,
+        }
     }
 
     /// Forgets that a topic had to be cleared, once the broker has confirmed it. The commit is
@@ -361,8 +374,7 @@ impl Authority {
         self.hedge.keep();
         self.suspended.keep();
         self.warned_at.keep();
-        self.repaired.keep();
-        self.owed.keep();
+        self.repairs.keep();
     }
 
     fn undo(&mut self) {
@@ -381,8 +393,7 @@ impl Authority {
         self.hedge.undo();
         self.suspended.undo();
         self.warned_at.undo();
-        self.repaired.undo();
-        self.owed.undo();
+        self.repairs.undo();
     }
 
     /// Ends a call: its changes build on the head that was loaded.

@@ -13,9 +13,6 @@ use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::{Changes, Store};
 
-/// Seconds between two times that the same topic is published again because of what was seen.
-const REPAIR_INTERVAL: u64 = 60;
-
 impl Authority {
     /// Takes what the broker has on the authority's own topics (those of
     /// [`authority_filters`](sealmq_keys::authority_filters) that it writes itself); others are
@@ -49,8 +46,8 @@ impl Authority {
         let expected = kept(store, topic).map_err(LoadError::Store)?;
         // A suspended authority notes its own, too: heartbeats say how far the log was proven.
         if expected == payload && self.suspended.is_none() {
-            self.owed.remove(topic);
-            self.owed.keep();
+            self.repairs.stands(topic);
+            self.repairs.keep();
             return Ok(Plan::default());
         }
         // Memory that is behind the store would take the store's own doing for somebody else's.
@@ -169,10 +166,12 @@ impl Authority {
     /// A number that nothing of this authority's doing explains: somebody has a key of it, but must
     /// not stop it by that, nor use up its numbers.
     fn ignore(&mut self, topic: &str, what: &'static str, expected: &[u8], now: u64) -> Plan {
-        let is_new = !self.is_repaired(topic, now);
+        let is_new = self.repairs.is_new(topic, now);
         let mut plan = self.repair(topic, expected, now);
         if is_new {
-            self.repaired.insert(topic.to_owned(), now);
+            if expected.is_empty() {
+                self.repairs.take(topic, now, &mut plan.events);
+            }
             plan.events.push(AuthorityEvent::NumberIgnored {
                 place: topic.to_owned(),
                 what,
@@ -181,54 +180,36 @@ impl Authority {
         plan
     }
 
-    fn is_repaired(&mut self, topic: &str, now: u64) -> bool {
-        self.repaired
-            .delete_unless(|_, at| at.abs_diff(now) < REPAIR_INTERVAL);
-        self.repaired.contains_key(topic)
-    }
-
-    /// Has a topic published again that does not hold what it should; if that was done a moment
-    /// ago, later: somebody may go on and on.
+    /// Has a topic published again that does not hold what it should; later, if that was done a
+    /// moment ago, again and again.
     fn repair(&mut self, topic: &str, expected: &[u8], now: u64) -> Plan {
         let mut plan = Plan::default();
         if expected.is_empty() || self.suspended.is_some() {
             return plan;
         }
-        if self.is_repaired(topic, now) {
-            self.owed.insert(topic.to_owned());
-            return plan;
+        if self.repairs.take(topic, now, &mut plan.events) {
+            plan.publications
+                .push(Publication::retained(topic, expected));
+            plan.events.push(AuthorityEvent::RolledBack {
+                topic: topic.to_owned(),
+            });
         }
-        self.owed.remove(topic);
-        self.repaired.insert(topic.to_owned(), now);
-        plan.publications
-            .push(Publication::retained(topic, expected));
-        plan.events.push(AuthorityEvent::RolledBack {
-            topic: topic.to_owned(),
-        });
         plan
     }
 
     /// Publishes again what was seen wrong too soon after the last time.
     pub(super) fn repair_owed(&mut self, now: u64, plan: &mut Plan) {
-        let owed: Vec<String> = self.owed.iter().cloned().collect();
-        for topic in owed {
-            if self.is_repaired(&topic, now) {
-                continue;
+        for topic in self.repairs.owed() {
+            if self.repairs.take(&topic, now, &mut plan.events) {
+                plan.republish.push(topic.clone());
+                plan.events.push(AuthorityEvent::RolledBack { topic });
             }
-            self.owed.remove(&topic);
-            self.repaired.insert(topic.clone(), now);
-            plan.republish.push(topic.clone());
-            plan.events.push(AuthorityEvent::RolledBack { topic });
         }
     }
 
     /// When [`Authority::repair_owed`] has something to do.
     pub(super) fn owed_at(&self) -> Option<u64> {
-        let due = self.owed.iter().map(|topic| {
-            let last = self.repaired.get(topic);
-            last.map_or(0, |at| at.saturating_add(REPAIR_INTERVAL))
-        });
-        due.min()
+        self.repairs.owed_at()
     }
 
     fn topic(&self, topic: ReservedTopic) -> String {

@@ -204,6 +204,12 @@ pub enum AuthorityEvent {
         /// Which number.
         what: &'static str,
     },
+    /// Somebody goes on changing what stands on a topic, or on many (`None`): it is published
+    /// again more slowly from now on. Broker access lists end that.
+    Contested {
+        /// The topic.
+        topic: Option<String>,
+    },
     /// The broker has a retained object of ours that is older than it should be, or lost one. It
     /// is published again; right after a change this may be only a matter of time.
     RolledBack {

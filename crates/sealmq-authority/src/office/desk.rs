@@ -22,8 +22,9 @@ const MOST_OWN: usize = 16_384;
 /// Join requests that wait for the authority to take them in: anybody can make them up, so that
 /// they must not be in the way of the others.
 const MOST_JOINS: usize = 16_384;
-/// Bytes of each of them.
-const MOST_BYTES: usize = 64 << 20;
+const MOST_JOIN_BYTES: usize = 16 << 20;
+/// Bytes of either of the others: somebody may retain far more than that.
+const MOST_BYTES: usize = 4 << 20;
 
 /// What arrived on a reserved topic.
 struct Input {
@@ -59,6 +60,8 @@ pub(super) struct Desk {
     others: Inputs,
     joins: VecDeque<(Fingerprint, Vec<u8>)>,
     join_bytes: usize,
+    /// The most bytes that ever waited in all of them.
+    pub(super) most_bytes: usize,
     /// Topics that the broker has cleared.
     cleared: BTreeSet<String>,
     /// What the office knows of the outbox holds, but for what changes from now on. A large outbox
@@ -108,14 +111,16 @@ impl Desk {
             return;
         }
         if let Some(ReservedTopic::Join(device)) = reserved {
-            if self.joins.len() < MOST_JOINS && self.join_bytes < MOST_BYTES {
+            if self.joins.len() < MOST_JOINS && self.join_bytes < MOST_JOIN_BYTES {
                 self.join_bytes = self.join_bytes.saturating_add(payload.len());
                 self.joins.push_back((device, payload.into()));
+                self.count_bytes();
             }
             return;
         }
         if self.others.all.len() < MOST_WAITING && self.others.bytes < MOST_BYTES {
             self.others.push(topic, payload, 0);
+            self.count_bytes();
         }
     }
 
@@ -129,6 +134,7 @@ impl Desk {
             _ => 1,
         };
         self.own.push(topic, payload, turn);
+        self.count_bytes();
     }
 
     pub(super) fn cleared(&mut self, topic: String) {
@@ -146,6 +152,18 @@ impl Desk {
     /// The next look has to tell of everything that should stand at the broker.
     pub(super) const fn list_all(&mut self) {
         self.knows_outbox = false;
+    }
+
+    /// Whether the authority looks at what arrives there.
+    pub(super) fn reads(&self, topic: &ReservedTopic) -> bool {
+        let authority = self.authority.as_ref();
+        authority.is_none_or(|authority| authority.reads(topic))
+    }
+
+    fn count_bytes(&mut self) {
+        let bytes = self.own.bytes.saturating_add(self.others.bytes);
+        let bytes = bytes.saturating_add(self.join_bytes);
+        self.most_bytes = self.most_bytes.max(bytes);
     }
 
     pub(super) fn inputs(&self) -> usize {

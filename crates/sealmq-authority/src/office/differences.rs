@@ -93,6 +93,11 @@ impl Differences {
         self.standing = self.standing.saturating_add(after).saturating_sub(before);
     }
 
+    /// Whether anything should stand on a topic, or is to be cleared there.
+    pub(super) fn is_own(&self, topic: &str) -> bool {
+        self.wanted.contains_key(topic)
+    }
+
     /// Whether this is what should stand on a topic.
     pub(super) fn is_wanted(&self, topic: &str, hash: &Digest) -> bool {
         self.wanted.get(topic) == Some(hash)

@@ -29,6 +29,7 @@ use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::sha256;
+use sealmq_core::object::Kind;
 use sealmq_keys::{ReservedTopic, authority_filters, is_reserved};
 
 pub use event::{Moment, OfficeError, OfficeEvent, Transmit, Unfinished};
@@ -169,12 +170,18 @@ impl Office {
             }
             return;
         }
-        let reserved = ReservedTopic::parse(&self.prefix, topic);
-        let Some(own) = reserved.filter(ReservedTopic::is_of_authority) else {
-            self.desk.push(topic, reserved, payload);
-            self.hurry(now);
+        // What nobody of this domain writes, or can be right there, is dropped as it comes: anybody
+        // may retain as much of it as the broker takes.
+        let Some(own) = ReservedTopic::parse(&self.prefix, topic) else {
             return;
         };
+        if !own.is_of_authority() {
+            if payload.len() <= own.max_len() && self.desk.reads(&own) {
+                self.desk.push(topic, Some(own), payload);
+                self.hurry(now);
+            }
+            return;
+        }
         self.not_silent(now.elapsed);
         let hash = sha256(&[payload]);
         if self.echoes.take(topic, &hash, now.elapsed) {
@@ -189,8 +196,11 @@ impl Office {
             }
         }
         if !is_wanted {
-            // Too long for anything but to be put right.
-            let is_usable = payload.len() <= own.max_len();
+            let is_usable = is_plausible(&own, payload);
+            if !is_usable && !self.differences.is_own(topic) {
+                return;
+            }
+            // Nothing but to be put right.
             let payload = if is_usable { payload } else { &[] };
             self.desk.push_own(&own, topic, payload);
             self.hurry(now);
@@ -299,6 +309,12 @@ impl Office {
             Phase::Reading { silent, .. } => Some(silent.min(self.next_look)),
             _ => Some(self.next_look),
         }
+    }
+
+    /// The most bytes of what arrived that ever waited to be looked at.
+    #[must_use]
+    pub const fn most_bytes_waiting(&self) -> usize {
+        self.desk.most_bytes
     }
 
     /// The prefix of the reserved topics; empty before the store was looked at.
@@ -432,4 +448,18 @@ impl Office {
             self.events.push_back(event);
         }
     }
+}
+
+/// Whether somebody of this domain can have signed that for this topic; without any cost.
+fn is_plausible(topic: &ReservedTopic, payload: &[u8]) -> bool {
+    let kind = match topic {
+        ReservedTopic::Delegation => Kind::Delegation,
+        ReservedTopic::Announcement(..) => Kind::Announcement,
+        ReservedTopic::RefusedList(_) => Kind::RefusedList,
+        ReservedTopic::Heartbeat(_) => Kind::Heartbeat,
+        ReservedTopic::RefusedChunk(..) => return payload.len() <= topic.max_len(),
+        // They prove nothing.
+        _ => return false,
+    };
+    payload.len() <= topic.max_len() && payload.get(1) == Some(&(kind as u8))
 }

@@ -111,6 +111,9 @@ fn log(event: &AuthorityEvent) {
         AuthorityEvent::RolledBack { topic } => {
             event!(target: AUTHORITY, Level::WARN, event = "rolled back", topic, "{line}");
         }
+        AuthorityEvent::Contested { topic } => {
+            event!(target: AUTHORITY, Level::ERROR, event = "contested", topic, "{line}");
+        }
         AuthorityEvent::StoreIsOld { evidence } => {
             event!(target: AUTHORITY, Level::ERROR, event = "store is old", topic = evidence.topic, kind = ?evidence.kind, "{line}");
         }
@@ -189,6 +192,10 @@ pub(crate) fn describe(event: &AuthorityEvent) -> String {
         AuthorityEvent::RolledBack { topic } => {
             format!("the broker had something else on {topic}: published again")
         }
+        AuthorityEvent::Contested { topic: Some(topic) } => format!(
+            "somebody goes on changing {topic}, which only the authority may write: from now on it is published again more slowly; let the broker's access list end that"
+        ),
+        AuthorityEvent::Contested { topic: None } => "somebody goes on changing topics that only the authority may write, very many of them: they are published again more slowly; let the broker's access list end that".to_owned(),
         AuthorityEvent::StoreIsOld { evidence } => {
             format!(
                 "this store does not know what the broker has on {}",

@@ -6,9 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
 use sealmq_core::topic::Topic;
-use sealmq_core::{GroupId, MemberNumber};
 
 use super::Member;
 use super::event::MemberEvent;
@@ -16,7 +16,7 @@ use super::fetching::Ask;
 use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
-use super::refusals::Refusals;
+use super::refusals::fetch_refused;
 use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
 use crate::reserved::ReservedTopic;
@@ -455,12 +455,6 @@ impl Member {
         }
     }
 
-    pub(super) fn fetch_refused(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            fetch_refused(&self.prefix, id, &mut group.refusals, now, actions);
-        }
-    }
-
     fn count_rejection(&mut self, rejection: &Rejection) {
         let count = self.stats.rejected.entry(rejection.name()).or_default();
         *count = count.saturating_add(1);
@@ -470,21 +464,6 @@ impl Member {
         self.stats.waiting = self.pending.len();
         self.stats.waiting_bytes = self.pending.bytes();
     }
-}
-
-/// Subscribes the chunks of a refused list that are missing, and no others.
-fn fetch_refused(
-    prefix: &str,
-    id: GroupId,
-    refusals: &mut Refusals,
-    now: Now,
-    actions: &mut Vec<Action>,
-) {
-    let topic = |first| ReservedTopic::RefusedChunk(id, first).name(prefix);
-    let ended = refusals.take_ended().into_iter().map(topic);
-    actions.extend(ended.map(Action::Unsubscribe));
-    let missing = refusals.to_fetch(now).into_iter().map(topic);
-    actions.extend(missing.map(Action::Subscribe));
 }
 
 /// A message without its topic and buffer.

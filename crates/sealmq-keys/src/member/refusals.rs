@@ -8,10 +8,12 @@ use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::ObjectError;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
+use super::Member;
 use super::asking::Asking;
 use super::records;
-use super::types::Now;
+use super::types::{Action, Now};
 use crate::refused::{Lowest, Refusal, RefusedChunk, RefusedList, RefusedRun};
+use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
 /// Most refused lists that wait for the announcement that names them.
@@ -378,6 +380,29 @@ impl Refusals {
             self.take_missing(named, &bytes, changes);
         }
     }
+}
+
+impl Member {
+    pub(super) fn fetch_refused(&mut self, id: GroupId, now: Now, actions: &mut Vec<Action>) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            fetch_refused(&self.prefix, id, &mut group.refusals, now, actions);
+        }
+    }
+}
+
+/// Subscribes the chunks of a refused list that are missing, and no others.
+pub(super) fn fetch_refused(
+    prefix: &str,
+    id: GroupId,
+    refusals: &mut Refusals,
+    now: Now,
+    actions: &mut Vec<Action>,
+) {
+    let topic = |first| ReservedTopic::RefusedChunk(id, first).name(prefix);
+    let ended = refusals.take_ended().into_iter().map(topic);
+    actions.extend(ended.map(Action::Unsubscribe));
+    let missing = refusals.to_fetch(now).into_iter().map(topic);
+    actions.extend(missing.map(Action::Subscribe));
 }
 
 #[cfg(test)]
