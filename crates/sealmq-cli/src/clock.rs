@@ -2,6 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sealmq_keys::{RELEASED_AT, real_clock};
+
+use crate::failure::Failure;
+
 /// Time since 1970; zero on a machine whose clock was never set.
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now()
@@ -12,6 +16,28 @@ pub(crate) fn since_epoch() -> Duration {
 /// Unix seconds.
 pub(crate) fn seconds() -> u64 {
     since_epoch().as_secs()
+}
+
+/// Unix milliseconds, if the machine's clock was ever set: below the time of this release it is
+/// none, and a device behaves as one without.
+pub(crate) fn known_millis() -> Option<u64> {
+    real_clock(Some(millis()), RELEASED_AT, 0)
+}
+
+/// That the machine's clock can be right, before an authority or a root signs anything: what it
+/// signed in 1970 would have expired long ago.
+pub(crate) fn check() -> Result<(), Failure> {
+    check_at(seconds())
+}
+
+fn check_at(seconds: u64) -> Result<(), Failure> {
+    match real_clock(Some(seconds.saturating_mul(1000)), RELEASED_AT, 0) {
+        Some(_) => Ok(()),
+        None => Err(Failure::refused(format_args!(
+            "this machine's clock says {}, which is before this program was made: nothing was signed. Set the clock (NTP), then run the command again",
+            iso_seconds(seconds)
+        ))),
+    }
 }
 
 /// Unix milliseconds.
@@ -68,6 +94,15 @@ fn split(seconds: u64) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_authority_in_1970_signs_nothing() {
+        for seconds in [0, 86_400, RELEASED_AT - 1] {
+            let message = check_at(seconds).unwrap_err().message;
+            assert!(message.contains("Set the clock"), "{message}");
+        }
+        assert!(check_at(RELEASED_AT).is_ok());
+    }
 
     #[test]
     fn known_dates() {

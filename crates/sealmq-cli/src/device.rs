@@ -82,7 +82,7 @@ pub(crate) fn request(args: &MemberRequest) -> Result<(), Failure> {
         &store,
         &args.name,
         args.packages,
-        Some(clock::millis()),
+        clock::known_millis(),
         &mut SysRng,
     )?;
     store.commit(&changes)?;
@@ -113,7 +113,7 @@ pub(crate) fn install(args: &MemberInstall) -> Result<(), Failure> {
     let mut store = open(&vault(&args.device)?)?;
     let request = decode_request(&Member::request_file(&store)?)?;
     same_suite(&request, &file.delegation)?;
-    let (changes, enrolled) = Member::enrol(&store, &text, Some(clock::millis()))?;
+    let (changes, enrolled) = Member::enrol(&store, &text, clock::known_millis())?;
     store.commit(&changes)?;
     store.close()?;
     say(format_args!("member {} {}", enrolled.number, enrolled.name))?;

@@ -180,7 +180,10 @@ struct Device<'a> {
 impl Device<'_> {
     fn time(&self) -> Time {
         let uptime = u64::try_from(self.started.elapsed().as_millis());
-        Time::new(uptime.unwrap_or(u64::MAX), clock::millis())
+        Time {
+            uptime: uptime.unwrap_or(u64::MAX),
+            clock: clock::known_millis(),
+        }
     }
 
     /// Until the authority has decided; `None` if the connection was lost.

@@ -117,6 +117,7 @@ pub(crate) fn show(args: &RootArgs) -> Result<(), Failure> {
 
 pub(crate) fn delegate(args: &RootDelegate) -> Result<(), Failure> {
     files::check_new(&args.output)?;
+    clock::check()?;
     let request = decode_delegation_request(&files::read_text(&args.request, MAX_FILE_LEN)?)?;
     let mut store = open(&args.root)?;
     let root = Root::load(&store)?;

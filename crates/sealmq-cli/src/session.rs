@@ -10,6 +10,7 @@ use sealmq_rumqttc::v5::{AsyncClient, PollError};
 use tokio::time::timeout;
 
 use crate::args::ConnectionArgs;
+use crate::clock::iso_seconds;
 use crate::connection;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
@@ -88,6 +89,12 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool, seldom: &mut Seldom) {
                 "sealmq: {topic}: the broker delivered an older object than the one in force, which stays"
             )
         }),
+        MemberEvent::NoClock { says, passed } => note(format_args!(
+            "sealmq: this device's clock says {}, which is before {}: it counts as none until it is set. Without a \
+             clock only groups with leases (`--lease`) can be used",
+            iso_seconds(*says),
+            iso_seconds(*passed)
+        )),
         MemberEvent::RandomFailed => {
             note("sealmq: the random number generator fails: key packages and nonces have to wait");
         }

@@ -18,6 +18,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod clock;
 mod epoch;
 pub mod group;
 mod kept;
@@ -42,6 +43,7 @@ use objects::{
 #[cfg(feature = "alloc")]
 use objects::{armour, delegation, enrolment, join_refusal, join_request, refused, token};
 
+pub use clock::{RELEASED_AT, real_clock};
 pub use kept::{KeptAccess, KeptKey, KeptPsk, KeptSecret, KeptSet, kept_name};
 #[cfg(feature = "alloc")]
 pub use outputs::Publication;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use sealmq_client::{Client, DeliveryId, Event, OpenError, Output, PollError, StoreFailure, Time};
-use sealmq_keys::Store;
 use sealmq_keys::member::{Member, MemberError};
+use sealmq_keys::{RELEASED_AT, Store};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -84,8 +84,11 @@ impl<L: Library> Host<L> {
             let failed = |error| MemberError::Store(Box::new(error));
             store.commit(&changes).map_err(failed)?;
         }
+        // Below the time of this release a device's clock is none.
+        let mut client = options.client.clone();
+        client.member.clock_floor = client.member.clock_floor.max(RELEASED_AT);
         Ok(Self {
-            client: Client::open(&store, &options.client)?,
+            client: Client::open(&store, &client)?,
             library,
             calls: Calls::default(),
             store: CommitThread::new(store),

@@ -69,6 +69,9 @@ fn key(event: &MemberEvent) {
             error!(target: TARGET, %group, epoch, "keys replaced")
         }
         MemberEvent::Rollback { topic, .. } => warn!(target: TARGET, topic, "rollback"),
+        MemberEvent::NoClock { says, passed } => {
+            warn!(target: TARGET, says, passed, "the clock is none: it is below a time that has passed");
+        }
         MemberEvent::RandomFailed => error!(target: TARGET, "the random number generator failed"),
         MemberEvent::Fork {
             group,

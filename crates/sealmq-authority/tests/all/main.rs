@@ -29,6 +29,7 @@ mod following_order;
 mod joining;
 mod kept;
 mod later_policy;
+mod member_clock;
 mod member_crash;
 mod member_epochs;
 mod member_hostile;

@@ -112,6 +112,7 @@ fn check_older(
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
+    clock::check()?;
     let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
     let log = match &args.audit_log {
         Some(path) => Some(decode_audit_log(&files::read_text(

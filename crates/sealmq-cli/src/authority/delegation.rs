@@ -84,6 +84,7 @@ pub(super) fn say_request(
 }
 
 pub(crate) fn install(args: &InstallDelegation) -> Result<(), Failure> {
+    clock::check()?;
     let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
     let mut store = open(&vault(&args.authority)?)?;
     let now = clock::seconds();

@@ -4,6 +4,7 @@ use sealmq_keys::Store as _;
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use crate::args::AuthorityArgs;
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::note;
 use crate::unlock::{PATIENCE, open_vault};
@@ -48,6 +49,7 @@ pub(crate) fn change<T, E>(
 where
     Failure: From<E>,
 {
+    clock::check()?;
     let mut store = open(vault)?;
     let mut authority = Authority::load(&store)?;
     let (value, plan) = work(&mut authority, &mut SysRng)?;

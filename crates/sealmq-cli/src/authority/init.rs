@@ -23,6 +23,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<(), Failure> {
     let folder = &args.authority.dir;
     let (authority_path, root_path) = (folder.join(AUTHORITY_STORE), folder.join(ROOT_STORE));
     check_absent(&authority_path)?;
+    clock::check()?;
     if let (Some(root), Some(request)) = (&args.root, &args.request) {
         return prepare(args, root, request, &authority_path);
     }

@@ -22,6 +22,7 @@ use crate::{clock, connection};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
+    clock::check()?;
     let address = args.connection.address();
     let options = connection::options(&args.connection)?;
     let vault = vault(&args.authority)?;

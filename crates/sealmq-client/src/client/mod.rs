@@ -304,7 +304,7 @@ impl Client {
     /// Without a clock the member counts how long the program has been running.
     fn set_time(&mut self, time: Time) {
         self.uptime = self.uptime.max(time.uptime);
-        if time.clock.is_none() {
+        if self.member.clock(time.clock).is_none() {
             self.member.set_uptime(time.uptime);
         }
     }

@@ -72,6 +72,14 @@ pub enum MemberEvent {
         /// The older object, which changed nothing.
         older: Vec<u8>,
     },
+    /// What the device calls its clock cannot be one: it is below a time that has passed for
+    /// certain. The member behaves as one without a clock until that changes. Reported once.
+    NoClock {
+        /// What it says, Unix seconds.
+        says: u64,
+        /// The time that has passed: of the newest object that the member holds, or of the program.
+        passed: u64,
+    },
     /// The random number generator failed: new key packages and nonces have to wait.
     RandomFailed,
     /// Two different announcements for one epoch: the authority was forked, or its key is stolen.

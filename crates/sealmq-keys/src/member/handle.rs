@@ -33,6 +33,7 @@ impl Member {
     /// Takes what arrived on a reserved topic, live or retained. Bad content changes nothing.
     pub fn handle_reserved(&mut self, topic: &str, payload: &[u8], now: Now) -> Vec<Action> {
         self.stirred = true;
+        let now = self.clock(now);
         let mut actions = Vec::new();
         let Some(parsed) = ReservedTopic::parse(&self.prefix, topic) else {
             self.stats.reserved_ignored = self.stats.reserved_ignored.saturating_add(1);

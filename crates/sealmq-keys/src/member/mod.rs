@@ -16,6 +16,7 @@
 mod asking;
 mod candidates;
 mod chunks;
+mod clock;
 mod continued;
 mod draw;
 mod due;
@@ -123,6 +124,8 @@ pub struct Member {
     /// The older ones end with it: a welcome came too late.
     end_older: bool,
     random_failed: bool,
+    /// It was told that the clock is none.
+    without_clock: bool,
     /// Something came since the last [`Member::maintain`].
     stirred: bool,
     /// Welcomes to packages that are no longer there.
@@ -206,6 +209,7 @@ impl Member {
             replenish: false,
             end_older: false,
             random_failed: false,
+            without_clock: false,
             stirred: true,
             unusable: BTreeSet::new(),
             uptime: None,

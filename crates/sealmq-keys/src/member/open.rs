@@ -33,6 +33,7 @@ impl Member {
         retain: bool,
         now: Now,
     ) -> (Delivery, Vec<Action>) {
+        let now = self.clock(now);
         let mut actions = Vec::new();
         let mut buffer = envelope.to_vec();
         let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions, u64::MAX)
@@ -77,6 +78,8 @@ impl Member {
     /// second), asking again for what is missing. Call it about once a second.
     pub fn tick(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.report_clock(now, &mut actions);
+        let now = self.clock(now);
         self.retry(now, &mut actions, |cause| matches!(cause, Rejection::Busy));
         for (ticket, waiting) in self.pending.expire(now.or(self.uptime)) {
             self.give_up(ticket, waiting, &mut actions);

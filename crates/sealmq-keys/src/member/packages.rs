@@ -143,6 +143,7 @@ impl Member {
     /// and carry out the actions in the same way.
     pub fn maintain(&mut self, now: Now, rng: &mut impl TryCryptoRng) -> Vec<Action> {
         self.stirred = false;
+        let now = self.clock(now);
         let mut actions = Vec::new();
         let mut result = self.note_epochs(&mut actions);
         self.end_stale_packages(now, &mut actions);

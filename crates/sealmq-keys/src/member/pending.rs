@@ -189,6 +189,13 @@ impl Pending {
         self.queue.is_empty()
     }
 
+    /// Time is measured by another clock from here on: all of it begins anew.
+    pub(super) fn restart(&mut self, now: Now) {
+        for message in self.queue.values_mut() {
+            message.since = now;
+        }
+    }
+
     /// Removes the messages whose time is over. Without a clock nothing times out.
     pub(super) fn expire(&mut self, now: Now) -> Vec<(u64, Waiting)> {
         let Some(now) = now else { return Vec::new() };

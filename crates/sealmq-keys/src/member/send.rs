@@ -34,6 +34,7 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Sealed, SealError> {
+        let now = self.clock(now);
         let (id, topic) = self.may_seal(message, now)?;
         let epoch = self.current_epoch(id)?;
         if message.will {
@@ -78,7 +79,7 @@ impl Member {
     /// As there, but for what only sealing can show.
     pub fn check(&self, message: &OutgoingMessage<'_>, now: Now) -> Result<(), SealError> {
         message.properties.check().map_err(SealError::Properties)?;
-        self.may_seal(message, now).map(drop)
+        self.may_seal(message, self.clock(now)).map(drop)
     }
 
     /// Whether this member may publish on a topic at all, whatever the time: that lets it clear a

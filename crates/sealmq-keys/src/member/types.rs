@@ -54,6 +54,9 @@ pub struct MemberOptions {
     pub sequence: bool,
     /// Report drops. Turn it off where several readers share a subscription.
     pub report_gaps: bool,
+    /// Unix seconds that have passed for certain: a clock below is none (spec/keys.md §8). Programs
+    /// give [`RELEASED_AT`](crate::RELEASED_AT); 0 if nothing is known.
+    pub clock_floor: u64,
     /// Extensions of what this member signs, as the encoded elements of the list (spec/keys.md
     /// §1). This version defines none: for trials of later ones.
     pub extensions: Vec<u8>,
@@ -73,6 +76,7 @@ impl Default for MemberOptions {
             decapsulations: DecapsulationLimit::HOST,
             sequence: true,
             report_gaps: true,
+            clock_floor: 0,
             extensions: Vec::new(),
         }
     }

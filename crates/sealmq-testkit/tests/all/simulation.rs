@@ -46,7 +46,7 @@ const FAULTS: [&str; 34] = [
     "old value given again",
 ];
 
-/// All but `RandomFailed`: the random numbers of the simulation do not fail.
+/// All but `RandomFailed` and `NoClock`: random numbers and clocks of the simulation do not fail.
 const MEMBER_EVENTS: [&str; 12] = [
     "Joined",
     "Epoch",
