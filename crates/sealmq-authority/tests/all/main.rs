@@ -40,6 +40,7 @@ mod member_messages;
 mod member_packages;
 mod member_replay;
 mod member_returns;
+mod member_untold;
 mod member_waiting;
 mod member_walk;
 mod member_welcomes;

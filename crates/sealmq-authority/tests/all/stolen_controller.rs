@@ -1,5 +1,6 @@
 //! The authority's store is stolen, with every key in it. The root replaces it (threat model A15, A31).
 
+use crate::member_untold::tells;
 use crate::net::{Net, START, YEAR};
 use crate::thief::{Thief, announced};
 use sealmq_authority::{Authority, AuthorityError, AuthorityEvent, RootKey};
@@ -83,6 +84,17 @@ fn the_root_replaces_a_stolen_controller() {
         let events = &net.devices[device].events;
         let recovered = |e: &MemberEvent| matches!(e, MemberEvent::Recovered { .. });
         assert_eq!(events.iter().filter(|e| recovered(e)).count(), 1);
+        // Whoever dies between the commit and the event tells it with the next start, and then no
+        // more.
+        let name = "/recovered";
+        let mut history = net.devices[device].history.iter();
+        let died = history.find(|store| store.0.keys().any(|key| key.ends_with(name)));
+        assert_eq!(tells(died.unwrap(), net.now, recovered), [1, 0]);
+        net.tick(device);
+        assert_eq!(
+            tells(&net.devices[device].store, net.now, recovered),
+            [0, 0]
+        );
     }
     net.send(bob, "plant/a", b"from bob");
     net.send(carol, "plant/a", b"from carol");

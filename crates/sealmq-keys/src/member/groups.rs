@@ -23,6 +23,7 @@ use super::older::{Older, OlderRecord};
 use super::records;
 use super::refusals::{Named, Refusals};
 use super::types::Action;
+use super::untold::Untold;
 use crate::announcement::{MAX_WINDOW, Policy};
 use crate::group::{EpochView, Fork, GroupState};
 use crate::store::{Changes, Store};
@@ -46,6 +47,7 @@ pub(super) struct Group {
     /// A list of kept keys whose newest ones are not known yet.
     pub(super) kept_list: Option<Vec<u8>>,
     pub(super) left_out: Option<LeftOut>,
+    pub(super) untold: Option<Box<Untold>>,
     /// What the newest announcement says that a key of the current delegation has signed.
     pub(super) listed: Option<Listed>,
     pub(super) asking_welcome: Asking,
@@ -248,6 +250,12 @@ pub(super) fn load<S: Store>(
         if let Some(record) = records::get(store, &records::left_out_key(id))? {
             let record = records::read(&records::left_out_key(id), &record)?;
             group.left_out = LeftOut::load(&record, serial);
+        }
+        let key = records::recovered_key(id);
+        if let Some(record) = records::get(store, &key)? {
+            let record = records::read(&key, &record)?;
+            let told = false;
+            group.untold = Some(Box::new(Untold { record, told }));
         }
         let key = records::group_kept_key(id);
         if let Some(list) = records::get(store, &key)? {

@@ -20,6 +20,7 @@ use super::outcome::{BadObject, Handled};
 use super::peers::PeerUpdate;
 use super::records::{self, CredentialRecord, DomainRecord};
 use super::types::{Action, Now};
+use super::untold::{RecoveredRecord, Untold};
 use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
 use crate::group::{GroupState, InstallError, Installed};
@@ -350,12 +351,17 @@ impl Member {
             Some(state) => match state.reinstall(opened) {
                 Ok(Installed::Moved) => {}
                 Ok(Installed::Replaced { contradiction }) => {
-                    event = MemberEvent::Recovered {
-                        group: id,
+                    let record = RecoveredRecord {
                         epoch: fields.epoch,
                         replaced: group.evidence.known(&contradiction).to_vec(),
                         welcome: payload.to_vec(),
                     };
+                    // Durable until it was told.
+                    records::put(&mut changes, records::recovered_key(&id), &record)
+                        .map_err(|_| ObjectError::Encoding)?;
+                    event = record.event(id);
+                    let told = true;
+                    group.untold = Some(Box::new(Untold { record, told }));
                     replaced = true;
                 }
                 Err(InstallError::Fork(fork)) => {

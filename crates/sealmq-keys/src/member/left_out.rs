@@ -41,6 +41,12 @@ impl LeftOut {
         })
     }
 
+    /// What is known from a run before, and was not told in this one.
+    pub(super) fn untold(&mut self, group: GroupId) -> Option<MemberEvent> {
+        let event = self.event(group)?;
+        (!core::mem::replace(&mut self.told, true)).then_some(event)
+    }
+
     fn event(&self, group: GroupId) -> Option<MemberEvent> {
         let epoch = self.epoch;
         Some(if self.removed? {

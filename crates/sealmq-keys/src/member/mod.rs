@@ -56,6 +56,7 @@ mod shares;
 mod state;
 mod succession;
 mod types;
+mod untold;
 mod view;
 
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -79,6 +79,7 @@ impl Member {
     pub fn tick(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
         self.report_clock(now, &mut actions);
+        self.tell_untold(&mut actions);
         let now = self.clock(now);
         self.retry(now, &mut actions, |cause| matches!(cause, Rejection::Busy));
         for (ticket, waiting) in self.pending.expire(now.or(self.uptime)) {

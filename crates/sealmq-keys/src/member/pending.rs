@@ -191,8 +191,8 @@ impl Pending {
 
     /// Time is measured by another clock from here on: all of it begins anew.
     pub(super) fn restart(&mut self, now: Now) {
-        for message in self.queue.values_mut() {
-            message.since = now;
+        for place in self.queue.values_mut() {
+            place.message.since = now;
         }
     }
 

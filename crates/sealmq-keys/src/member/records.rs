@@ -32,6 +32,7 @@ pub(super) const REFUSED_SUFFIX: &str = "/refused";
 pub(super) const REFUSED_CHUNK_PART: &str = "/refused/";
 pub(super) const WELCOME_SUFFIX: &str = "/welcome";
 pub(super) const LEFT_OUT_SUFFIX: &str = "/left-out";
+pub(super) const RECOVERED_SUFFIX: &str = "/recovered";
 pub(super) const KEPT_SUFFIX: &str = "/kept";
 pub(super) const ANNOUNCEMENT_PART: &str = "/announcement/";
 pub(super) const PEER_PREFIX: &str = "peer/";
@@ -67,6 +68,10 @@ pub(super) fn group_welcome_key(group: &GroupId) -> String {
 
 pub(super) fn group_kept_key(group: &GroupId) -> String {
     format!("{GROUP_PREFIX}{group}{KEPT_SUFFIX}")
+}
+
+pub(super) fn recovered_key(group: &GroupId) -> String {
+    format!("{GROUP_PREFIX}{group}{RECOVERED_SUFFIX}")
 }
 
 pub(super) fn left_out_key(group: &GroupId) -> String {
