@@ -28,7 +28,7 @@ struct List {
 
 impl List {
     fn publish(&mut self, now: u64) -> Told {
-        let now = now - now % WEEK;
+        let now = now.saturating_sub(now % WEEK);
         self.records.retain(|_, end| *end >= now);
         let refusals: Vec<Refusal> = self
             .records
@@ -65,9 +65,9 @@ fn check(refusals: &[Refusal], cut: &[(u32, &[Refusal])]) {
     for (n, (first, run)) in cut.iter().enumerate() {
         assert!((1..=MAX_REFUSED_RUN).contains(&run.len()));
         assert!(run[0].member.0 >= *first);
-        let last = run[run.len() - 1].member.0;
+        let last = run.last().unwrap().member.0;
         assert!(
-            cut.get(n + 1)
+            cut.get(n.saturating_add(1))
                 .is_none_or(|(next, _)| last < *next && first < next)
         );
     }
@@ -84,13 +84,16 @@ fn mixed(n: u32) -> u32 {
 #[test]
 fn a_million_members_are_removed_in_ten_years() {
     let mut list = List::default();
-    let (mut number, mut most, mut changed) = (0, 0, 0);
+    let (mut number, mut most, mut changed) = (0_u32, 0, 0);
     for day in 0..3650 {
-        let now = day * DAY;
+        let now = DAY.saturating_mul(day);
         // A device lives for some years, and its credential for a year.
         for _ in 0..274 {
             number += 1;
-            list.records.insert(number * 3 % 3_000_017, now + YEAR);
+            list.records.insert(
+                number.saturating_mul(3) % 3_000_017,
+                now.saturating_add(YEAR),
+            );
         }
         // With every rotation; all that changes is what came and what ended.
         if day % 28 == 0 {

@@ -87,7 +87,7 @@ fn readers_subscribe_the_credentials_that_they_lack() {
     }
     assert_eq!(net.texts(reader).len(), 40);
     let none = net.devices[reader].member.reserved_subscriptions();
-    assert!(!none.iter().any(|filter| ends(filter)));
+    assert!(!none.iter().any(ends));
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Refusals {
     }
 
     /// Chunks to subscribe now: the first few that are missing, at once and then again.
-    pub(super) fn to_fetch(&mut self, now: Now) -> Vec<MemberNumber> {
+    pub(super) fn fetch_due(&mut self, now: Now) -> Vec<MemberNumber> {
         let missing = self.chunks.values_mut().filter(|chunk| chunk.run.is_none());
         let due = missing.take(MAX_FETCHED).filter_map(|chunk| {
             let due = if chunk.asking.has_begun() {
@@ -401,7 +401,7 @@ pub(super) fn fetch_refused(
     let topic = |first| ReservedTopic::RefusedChunk(id, first).name(prefix);
     let ended = refusals.take_ended().into_iter().map(topic);
     actions.extend(ended.map(Action::Unsubscribe));
-    let missing = refusals.to_fetch(now).into_iter().map(topic);
+    let missing = refusals.fetch_due(now).into_iter().map(topic);
     actions.extend(missing.map(Action::Subscribe));
 }
 

@@ -35,7 +35,7 @@ fn list(parts: &[(u32, &[u32])]) -> (Named, Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn fetch(refusals: &mut Refusals) -> Vec<u32> {
-    let firsts = refusals.to_fetch(Some(1_000));
+    let firsts = refusals.fetch_due(Some(1_000));
     firsts.into_iter().map(|first| first.0).collect()
 }
 

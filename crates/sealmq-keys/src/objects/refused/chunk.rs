@@ -21,14 +21,14 @@ pub(super) struct EncodedChunk {
 impl EncodedChunk {
     /// Bytes of its encoding.
     pub(super) const fn len(self) -> usize {
-        let number = match self.first {
+        let number: usize = match self.first {
             0..0x80 => 1,
             0x80..0x4000 => 2,
             0x4000..0x20_0000 => 3,
             0x20_0000..0x1000_0000 => 4,
             _ => 5,
         };
-        number + 32
+        number.saturating_add(32)
     }
 }
 
