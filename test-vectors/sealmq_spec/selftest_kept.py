@@ -279,7 +279,7 @@ def test_later_welcomes_and_kept_keys():
             member.follow(data, NOW + 100, 300)
         return member
 
-    fields = {"serial": 1, "generation": 2, "depth": 4, "epoch": 5, "previous": group.epochs[3][3], "healing_epoch": 2, "healing": group.epochs[1][3]}
+    fields = {"serial": 1, "package_number": 2, "generation": 2, "depth": 4, "epoch": 5, "previous": group.epochs[3][3], "healing_epoch": 2, "healing": group.epochs[1][3]}
     there = [h for h, _ in group.kept_epochs()]
     foreign = {"kept": bytes_of("K"), "kept_psk": bytes_of("psk"), "kept_secret": bytes_of("secret")}
     public = {"kept": bytes_of("K"), "kept_psk": bytes_of("psk"), "kept_key": bytes_of("key")}

@@ -14,7 +14,7 @@ use sealmq_keys::member::{
 use sealmq_keys::objects::{Fingerprint, JoinRefusalReason};
 use sealmq_keys::{Changes, Store};
 
-use crate::subscriptions::Subscription;
+use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::trials::FILTERS_PER_PACKET;
 use crate::wire::{Qos, Wire};

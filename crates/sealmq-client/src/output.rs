@@ -5,7 +5,7 @@ use sealmq_keys::Changes;
 
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::subscriptions::Subscription;
+use crate::subscription::Subscription;
 use crate::will::SealedWill;
 use crate::wire::{Qos, Wire};
 

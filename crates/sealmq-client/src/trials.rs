@@ -6,7 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::subscriptions::Subscription;
+use crate::subscription::Subscription;
 use crate::wire::Qos;
 
 /// Filters per SUBSCRIBE: AWS IoT Core cuts off the connection at a ninth.

@@ -11,8 +11,8 @@ use sealmq_core::crypto::{RecipientKeyPair, sha256};
 use sealmq_core::object::{ObjectError, kem_of};
 
 use super::fair::Fair;
-use super::intake::Refused;
 use super::limits::Bucket;
+use super::refused::Refused;
 use super::{Authority, AuthorityError, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;

@@ -13,6 +13,7 @@ use super::arrivals::Arrivals;
 use super::nonces::Nonces;
 use super::pace::Paces;
 use super::record::MemberRecord;
+use super::refused::Refused;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::Fingerprint;
@@ -51,28 +52,6 @@ impl Default for Intake {
 /// Whether the authority cannot go on, whatever comes in.
 const fn is_own_fault(error: &AuthorityError) -> bool {
     matches!(error, AuthorityError::Random | AuthorityError::Record)
-}
-
-/// Why an input changed nothing.
-pub(super) enum Refused {
-    /// It cannot be used now, or not by this authority.
-    Content(&'static str),
-    /// It cannot be used by anyone.
-    Object(ObjectError),
-    /// The authority itself is at fault.
-    Fault(AuthorityError),
-}
-
-impl From<ObjectError> for Refused {
-    fn from(error: ObjectError) -> Self {
-        Self::Object(error)
-    }
-}
-
-impl From<AuthorityError> for Refused {
-    fn from(error: AuthorityError) -> Self {
-        Self::Fault(error)
-    }
 }
 
 impl Authority {

@@ -35,6 +35,7 @@ mod pending;
 mod plan;
 mod record;
 mod refusals;
+mod refused;
 mod removal;
 mod repairs;
 mod replay;

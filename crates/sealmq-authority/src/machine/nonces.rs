@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use sealmq_core::object::Role;
 use sealmq_core::{GroupId, MemberNumber};
 
-use super::intake::Refused;
 use super::limits::Bucket;
+use super::refused::Refused;
 use super::{Authority, AuthorityError, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use sealmq_core::{GroupId, MemberNumber};
 
-use super::intake::Refused;
 use super::record::{self, MemberRecord, PackageRecord, Place};
+use super::refused::Refused;
 use super::tree::NodeKeys;
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use sealmq_keys::objects::Fingerprint;

@@ -11,9 +11,9 @@ use sealmq_core::crypto::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::applicant::{Applicant, is_old};
-use super::intake::Refused;
 use super::members::{Admission, Enrolled, GrantSpec};
 use super::record;
+use super::refused::Refused;
 use super::{Authority, AuthorityError, Plan};
 use sealmq_keys::objects::Fingerprint;
 use sealmq_keys::objects::JoinRefusalReason;

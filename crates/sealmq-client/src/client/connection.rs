@@ -11,7 +11,7 @@ use crate::limits::{BrokerLimit, Limits, NoConnack};
 use crate::outbox::Session;
 use crate::output::Output;
 use crate::settle::Settling;
-use crate::subscriptions::Subscription;
+use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::trials::GivenUp;
 use crate::wire::Qos;

@@ -5,6 +5,7 @@ mod debt;
 mod durable;
 mod earlier;
 mod floors;
+mod message;
 mod place;
 mod places;
 mod probe;
@@ -23,8 +24,9 @@ pub use sequence::Gap;
 pub use topic::{TopicRecord, TopicSlot};
 pub use window::Window;
 
+pub(crate) use message::{Class, Delivery, Message};
 pub(crate) use probe::probe;
-pub(crate) use state::{Class, Delivery, Message, ReplayState, Verdict};
+pub(crate) use state::{ReplayState, Verdict};
 pub(crate) use topic::TopicKey;
 
 /// Storage for one of the tables: an array on devices, `Vec` or `Box<[_]>` on hosts.

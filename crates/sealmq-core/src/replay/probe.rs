@@ -1,3 +1,5 @@
+use crate::ids::{GroupId, MemberNumber};
+
 /// Longest run of places in which an entry is looked for.
 const MAX_PROBE: usize = 64;
 
@@ -17,6 +19,12 @@ pub(crate) const fn mix(mut x: u64) -> u64 {
     x ^= x >> 27;
     x = x.wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+/// Where a sender of a group stands.
+pub(crate) fn sender_hash(group: &GroupId, member: MemberNumber) -> u64 {
+    let (half, _) = group.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    mix(u64::from_le_bytes(*half) ^ mix(u64::from(member.0)))
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@ use core::cmp::Reverse;
 
 use super::debt::Debt;
 use super::floors::Floors;
+use super::message::Message;
 use super::place::Place;
-use super::probe::mix;
-use super::state::Message;
 use super::window::Window;
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
@@ -330,11 +329,6 @@ impl<const W: usize> SenderRecord<W> {
         });
         self.sort();
     }
-}
-
-pub(crate) fn sender_hash(group: &GroupId, member: MemberNumber) -> u64 {
-    let (half, _) = group.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
-    mix(u64::from_le_bytes(*half) ^ mix(u64::from(member.0)))
 }
 
 /// Names a sender in a group.

@@ -1,7 +1,6 @@
 use super::debt::Debt;
 use super::place::Place;
-use super::probe::mix;
-use super::sender::sender_hash;
+use super::probe::{mix, sender_hash};
 use super::sequence::Sequence;
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
