@@ -337,6 +337,29 @@ impl Outbox {
         self.finish(order)
     }
 
+    /// The next message cannot be sealed now: others go first until it is taken up again. Its place
+    /// in the order, its identity, and how long it waits: until `until` if it has not waited yet.
+    pub(crate) fn set_aside(&mut self, until: u64) -> Option<(u64, PublishId, u64)> {
+        let order = self.turn()?;
+        let message = &mut self.entries.get_mut(&order)?.message;
+        let id = message.id?;
+        let until = *message.until.get_or_insert(until);
+        self.queued.remove(&order);
+        Some((order, id, until))
+    }
+
+    /// It can be sealed, and goes before all that were accepted after it.
+    pub(crate) fn take_up(&mut self, order: u64) {
+        if self.entries.contains_key(&order) {
+            self.queued.insert(order);
+        }
+    }
+
+    /// What was set aside has waited long enough.
+    pub(crate) fn drop_aside(&mut self, order: u64) {
+        self.finish(order);
+    }
+
     /// A subscription takes an identifier, too.
     pub(crate) const fn use_identifier(&mut self) {
         self.window.use_identifier();

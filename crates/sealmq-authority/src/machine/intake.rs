@@ -7,7 +7,6 @@ use alloc::string::{String, ToString};
 use rand_core::TryCryptoRng;
 use sealmq_core::MemberNumber;
 use sealmq_core::crypto::VerifyingKey;
-use sealmq_core::object::ObjectError;
 
 use super::arrivals::Arrivals;
 use super::nonces::Nonces;

@@ -6,4 +6,6 @@ pub(super) struct Parked {
     pub(super) draft: Draft,
     pub(super) id: PublishId,
     pub(super) until: u64,
+    /// It was accepted, and has this place in the outbox.
+    pub(super) order: Option<u64>,
 }

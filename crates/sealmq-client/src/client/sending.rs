@@ -63,11 +63,20 @@ impl Client {
         }
         match self.check(&draft, time) {
             Err(error) if self.wait_for_keys > 0 && may_pass(&error) => {
-                let until = time.after(self.wait_for_keys);
-                self.parked.push_back(Parked { draft, id, until });
+                self.parked.push_back(Parked {
+                    draft,
+                    id,
+                    until: time.after(self.wait_for_keys),
+                    order: None,
+                });
             }
             Err(error) => self.refuse(id, draft, error.into()),
-            Ok(()) => self.accept(draft, id, None),
+            Ok(()) => {
+                if self.parked.iter().any(|p| p.draft.topic == draft.topic) {
+                    self.retry_parked(time); // what came first goes first
+                }
+                self.accept(draft, id, None);
+            }
         }
         id
     }
@@ -75,7 +84,8 @@ impl Client {
     /// The caller gave up before the message was accepted, and sends it again perhaps.
     pub fn abandon(&mut self, id: PublishId) {
         let before = self.parked.len();
-        self.parked.retain(|parked| parked.id != id);
+        self.parked
+            .retain(|parked| parked.id != id || parked.order.is_some());
         if self.parked.len() < before {
             self.done(id);
             self.push(Output::Done(id));
@@ -117,11 +127,19 @@ impl Client {
     pub(super) fn retry_parked(&mut self, time: Time) {
         for parked in core::mem::take(&mut self.parked) {
             match self.check(&parked.draft, time) {
-                Ok(()) => self.accept(parked.draft, parked.id, Some(parked.until)),
+                Ok(()) => match parked.order {
+                    Some(order) => self.outbox.take_up(order),
+                    None => self.accept(parked.draft, parked.id, Some(parked.until)),
+                },
                 Err(error) if may_pass(&error) && parked.until > time.uptime => {
                     self.parked.push_back(parked);
                 }
-                Err(error) => self.refuse(parked.id, parked.draft, error.into()),
+                Err(error) => {
+                    if let Some(order) = parked.order {
+                        self.outbox.drop_aside(order);
+                    }
+                    self.refuse(parked.id, parked.draft, error.into());
+                }
             }
         }
     }
@@ -188,11 +206,7 @@ impl Client {
                 let draft = draft.clone();
                 match self.seal(&draft, time, rng) {
                     Ok(packet) => self.sealed(packet),
-                    Err(error) => {
-                        if let Some(accepted) = self.outbox.drop_next() {
-                            self.cannot_seal(draft, &accepted, error, time);
-                        }
-                    }
+                    Err(error) => self.cannot_seal(draft, error, time),
                 }
             }
         }
@@ -255,13 +269,21 @@ impl Client {
     /// stolen authority key replaced them, and the new ones are on their way; or a device without a
     /// clock has not heard the authority's answer on this connection yet. It was promised, so it
     /// waits, whatever the options say of messages that were not.
-    fn cannot_seal(&mut self, draft: Draft, accepted: &Accepted, error: SealError, time: Time) {
-        let Some(id) = accepted.id else { return };
+    fn cannot_seal(&mut self, draft: Draft, error: SealError, time: Time) {
         let patience = self.wait_for_keys.max(ACCEPTED_WAITS);
-        let until = accepted.until.unwrap_or(time.after(patience));
+        let Some((order, id, until)) = self.outbox.set_aside(time.after(patience)) else {
+            self.outbox.drop_next(); // key management's own
+            return;
+        };
         if may_pass(&error) && until > time.uptime {
-            self.parked.push_back(Parked { draft, id, until });
+            self.parked.push_back(Parked {
+                draft,
+                id,
+                until,
+                order: Some(order),
+            });
         } else {
+            self.outbox.drop_aside(order);
             self.refuse(id, draft, error.into());
         }
     }

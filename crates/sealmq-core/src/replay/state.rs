@@ -6,8 +6,6 @@ use super::place::Place;
 use super::sender::SenderSlot;
 use super::sequence::{Gap, Sequence};
 use super::topic::{TopicKey, TopicSlot};
-use crate::credential::CredentialOrder;
-use crate::crypto::ENC_LEN;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -181,6 +179,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::CredentialOrder;
     use crate::crypto::sha256;
     use crate::ids::{GroupId, MemberNumber};
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::crypto::Digest;
-use crate::replay::state::Class;
+use crate::replay::message::Class;
 use crate::replay::topic::TopicKey;
 
 fn record() -> SenderRecord<2> {
