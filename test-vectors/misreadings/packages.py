@@ -3,20 +3,20 @@
 from .entry import Misreading as M
 
 LACKS = 'return not group["removed"] and (group["installed"] is None or group["generation"] > group["installed"])'
-ENDS = 'return epochs > group["window"] + 1 and seconds >= (MINUTE if soon else 14 * DAY)'
+ENDS = 'return epochs > group["window"] and seconds >= (MINUTE if soon else 14 * DAY)'
 OLD = 'old = epochs > group["window"] // 2 and seconds >= MINUTE'
 BEFORE = 'epochs > group["newest"] - group["first_epoch"]'
 OUTDATED = f"return lacks_welcome(group) and ({BEFORE} or old)"
 AGE = 'return group["newest"] - made_at if made_at <= group["newest"] else 2**64'
 
 MISREADINGS = [
-    M("package-kept", "keys.md §4", "its private key is deleted when its age exceeds window + 1", "with its welcome only", "packages", ENDS, "return False"),
-    M("package-ends-window", "keys.md §4", "exceeds window + 1", "reaches it", "packages", ENDS, ENDS.replace("> group", ">= group")),
-    M("package-ends-late", "keys.md §4", "exceeds window + 1", "window + 2", "packages", ENDS, ENDS.replace("+ 1", "+ 2")),
+    M("package-kept", "keys.md §4", "its private key is deleted when its age exceeds window", "with its welcome only", "packages", ENDS, "return False"),
+    M("package-ends-window", "keys.md §4", "exceeds window", "reaches it", "packages", ENDS, ENDS.replace("> group", ">= group")),
+    M("package-ends-late", "keys.md §4", "exceeds window", "window + 1", "packages", ENDS, ENDS.replace(" and seconds", " + 1 and seconds")),
     M("package-ends-at-once", "keys.md §4", "and it is a minute old", "whatever its age in seconds", "packages", ENDS, ENDS.replace("(MINUTE if", "(0 if")),
     M("package-ends-after-minute", "keys.md §4", "a minute old", "older than that", "packages", ENDS, ENDS.replace("seconds >=", "seconds >")),
-    M("package-ends-settled", "keys.md §4", "else when it is 14 days old", "after a minute in any case", "packages", ENDS, "return epochs > group[\"window\"] + 1 and seconds >= MINUTE"),
-    M("package-ends-14-days", "keys.md §4", "its age exceeds window + 1 and it is 14 days old", "it is 14 days old", "packages", ENDS, 'return (epochs > group["window"] + 1 and seconds >= MINUTE) if soon else seconds >= 14 * DAY'),
+    M("package-ends-settled", "keys.md §4", "else when it is 14 days old", "after a minute in any case", "packages", ENDS, "return epochs > group[\"window\"] and seconds >= MINUTE"),
+    M("package-ends-14-days", "keys.md §4", "its age exceeds window and it is 14 days old", "it is 14 days old", "packages", ENDS, 'return (epochs > group["window"] and seconds >= MINUTE) if soon else seconds >= 14 * DAY'),
     M("package-no-welcome", "keys.md §4", "or there is none", "only a welcome of an older generation", "packages", LACKS, LACKS.replace('group["installed"] is None or ', 'group["installed"] is not None and ')),
     M("package-same-generation", "keys.md §4", "a generation above that of the installed welcome", "or the same", "packages", LACKS, LACKS.replace("> group", ">= group")),
     M("package-removed", "keys.md §4", "a removed member waits for no welcome", "as any other", "packages", LACKS, LACKS.replace('not group["removed"] and ', "")),

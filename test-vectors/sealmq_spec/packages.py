@@ -16,7 +16,7 @@ def age(group, made_at):
 def ends(group, number, epochs, seconds):
     """A package's welcome could open what has left the window."""
     soon = lacks_welcome(group) or group["installed_package"] > number
-    return epochs > group["window"] + 1 and seconds >= (MINUTE if soon else 14 * DAY)
+    return epochs > group["window"] and seconds >= (MINUTE if soon else 14 * DAY)
 
 
 def outdated(group, made_at, seconds):

@@ -63,7 +63,7 @@ impl GroupProgress {
         } else {
             END_AFTER
         };
-        age.epochs > u64::from(self.window).saturating_add(1) && age.seconds >= least
+        age.epochs > u64::from(self.window) && age.seconds >= least
     }
 
     /// Whether a package of this age in the newest set makes a new set due: it was made before the

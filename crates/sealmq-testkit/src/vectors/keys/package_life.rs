@@ -112,7 +112,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     groups(file);
 }
 
-/// The keys end when the group is beyond the window and one epoch.
+/// The keys end when the group is beyond the window.
 fn window(file: &mut VectorFile) {
     let one = |seconds| [package(1, 1, seconds, 10)];
     let old = |days: u64| [package(1, 1, days * DAY, 10), package(2, 2, DAY, 40)];
@@ -121,23 +121,23 @@ fn window(file: &mut VectorFile) {
     let without = altered(&settled(14), |group| group.installed = None);
     let removed = altered(&lacking(14), |group| group.removed = true);
     table! { of => file:
-        "window-edge": "Window + 1 epochs old, without a welcome.",
-            lacking(13), &one(3600), &[1], true => valid;
-        "window-passed": "One more.", lacking(14), &one(3600), &[], true => valid;
-        "window-passed-young": "One more, within a minute.", lacking(14), &one(59), &[1], false => valid;
-        "window-passed-minute": "One more, a minute old.", lacking(14), &one(60), &[], true => valid;
+        "window-edge": "As many epochs old as the window, without a welcome.",
+            lacking(12), &one(7200), &[1], true => valid;
+        "window-passed": "One more.", lacking(13), &one(3600), &[], true => valid;
+        "window-passed-young": "One more, within a minute.", lacking(13), &one(59), &[1], false => valid;
+        "window-passed-minute": "One more, a minute old.", lacking(13), &one(60), &[], true => valid;
         "window-thief": "Made when a higher epoch was known, under a delegation that was replaced.",
             lacking(13), &[package(1, 1, 60, 14)], &[], true => valid;
         "window-thief-young": "Made when a higher epoch was known, under a delegation that was replaced.",
             lacking(13), &[package(1, 1, 59, u64::MAX - 1)], &[1], true => valid;
-        "window-0-edge": "A window of 0: one epoch old.", none(11), &one(59), &[1], false => valid;
-        "window-0-passed": "A window of 0: two epochs old.", none(12), &one(60), &[], true => valid;
+        "window-0-edge": "A window of 0: made in this epoch.", none(10), &one(59), &[1], false => valid;
+        "window-0-passed": "A window of 0: one epoch old.", none(11), &one(60), &[], true => valid;
         "settled": "With a welcome to the newest generation they stay longer.",
             settled(40), &old(13), &[1, 2], false => valid;
         "settled-14-days": "With a welcome to the newest generation: 14 days old.",
             settled(40), &old(14), &[2], false => valid;
-        "settled-14-days-edge": "14 days old, within window + 1 epochs.",
-            settled(13), &within, &[1, 2], false => valid;
+        "settled-14-days-edge": "14 days old, within the window.",
+            settled(12), &within, &[1, 2], false => valid;
         "no-welcome": "Without any welcome, whatever the generation.",
             without, &one(3600), &[], true => valid;
         "removed": "Removed: no welcome is missing.", removed, &one(3600), &[1], false => valid;
@@ -150,9 +150,9 @@ fn passed(file: &mut VectorFile) {
     let installed = |newest| altered(&settled(newest), |group| group.installed_package = 4);
     table! { of => file:
         "passed": "The installed welcome was sealed to a later package than one of them.",
-            installed(14), &packages, &[5], false => valid;
-        "passed-edge": "The same, within window + 1 epochs.",
-            installed(13), &packages, &[3, 5], false => valid;
+            installed(13), &packages, &[5], false => valid;
+        "passed-edge": "The same, within the window.",
+            installed(12), &packages, &[3, 5], false => valid;
     }
 }
 
@@ -225,8 +225,8 @@ fn groups(file: &mut VectorFile) {
         };
     table! { two => file:
         "two-groups": "One of two groups has gone beyond its window.",
-            [settled(100), lacking(14)], [100, 10], &[], true => valid;
+            [settled(100), lacking(13)], [100, 10], &[], true => valid;
         "two-groups-edge": "None of two groups has.",
-            [lacking(13), settled(100)], [10, 96], &[1], true => valid;
+            [lacking(12), settled(100)], [10, 96], &[1], true => valid;
     }
 }
