@@ -111,7 +111,10 @@ impl Fetching {
         let since = self.stuck_since.or(now);
         let many = self.queue.len().saturating_add(self.single.len()) > MANY;
         let is_due = many || over(since, STUCK);
-        let may = self.asked_at.is_none() || over(self.asked_at, self.pause);
+        let may = match now {
+            Some(_) => self.asked_at.is_none() || over(self.asked_at, self.pause),
+            None => !self.all,
+        };
         self.stuck_since = since;
         if !is_due || !may {
             return;

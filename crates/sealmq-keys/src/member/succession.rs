@@ -129,7 +129,9 @@ impl Member {
         for id in due {
             actions.extend(self.group_subscriptions(&id).map(Action::Subscribe));
         }
-        if self.own_end().is_none() && self.asking_credential.is_due(now) {
+        // Under a delegation with the same keys the own one goes on; others know the next one already.
+        let is_behind = self.own.delegation_serial < self.delegation.serial();
+        if (is_behind || self.own_end().is_none()) && self.asking_credential.is_due(now) {
             let filter = member_filter(&self.prefix, self.number());
             actions.push(Action::Subscribe(filter));
         }

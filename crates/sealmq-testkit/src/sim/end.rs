@@ -40,8 +40,14 @@ impl World {
             let sent = self.send(sender);
             assert!(sent, "{sender} cannot send");
             self.flow();
-            // Who lacks the sender's credential asks, and the office answers at its next look.
-            self.pass_seconds(2);
+            // Who lacks the sender's credential fetches it, the next one a little later; or asks, and
+            // the office answers at its next look.
+            for _ in 0..10 {
+                self.pass_seconds(2);
+                if self.is_heard(sender, id) {
+                    break;
+                }
+            }
             for reader in &active {
                 let this = &self.devices[*reader];
                 if *reader != sender && this.access.may_subscribe() {
@@ -52,6 +58,14 @@ impl World {
                 }
             }
         }
+    }
+
+    fn is_heard(&self, sender: usize, id: usize) -> bool {
+        self.honest().into_iter().all(|reader| {
+            let this = &self.devices[reader];
+            let hears = reader != sender && this.access.may_subscribe();
+            !hears || this.accepted.contains(&id)
+        })
     }
 
     /// Removed members that have everything the broker has open nothing that was sealed after
