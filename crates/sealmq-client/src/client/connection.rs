@@ -185,7 +185,8 @@ impl Client {
         }
         self.set_time(time);
         let over = |until: Option<u64>| until.is_some_and(|until| until <= time.uptime);
-        if over(Some(self.next_tick)) {
+        let ticked = over(Some(self.next_tick));
+        if ticked {
             let actions = self.member.tick(time.clock);
             self.carry_out(actions);
             let actions = self.member.maintain(time.clock, rng);
@@ -202,7 +203,7 @@ impl Client {
             self.resume_until = None;
             self.outbox.abandon_orphans();
         }
-        if self.parked.iter().any(|parked| over(Some(parked.until))) {
+        if ticked || self.parked.iter().any(|parked| over(Some(parked.until))) {
             self.retry_parked(time);
         }
         if over(self.renewing) {

@@ -48,15 +48,15 @@ impl World {
         if self.is_sealed_before(&sent.payload) {
             return self.seen.total("sent again");
         }
-        let drafts = &mut self.devices[device].drafts;
-        let front = drafts.front().map(|(_, id)| *id).filter(|id| {
-            let draft = &self.messages[*id];
-            (&draft.topic, draft.retain) == (&sent.topic, sent.retain)
-        });
-        let id = if let Some(id) = front {
-            drafts.pop_front();
-            self.seen.total("sealed");
-            id
+        let next = self.next_draft(device, sent);
+        let id = if let Some(index) = next {
+            self.seen.total(if index == 0 {
+                "sealed"
+            } else {
+                "sealed before others"
+            });
+            let draft = self.devices[device].drafts.remove(index);
+            draft.unwrap().1
         } else {
             let value = self.devices[device].values.get(&sent.topic);
             let value = value.filter(|_| sent.retain).copied();
@@ -72,6 +72,24 @@ impl World {
             values.insert(sent.topic.clone(), text);
         }
         self.note_sealed(device, id, &sent.payload);
+    }
+
+    /// Which draft this is: the first one of its topic and kind. Those of others may wait for keys
+    /// meanwhile; if it waits itself, this is the value before, sealed again.
+    fn next_draft(&self, device: usize, sent: &Publication) -> Option<usize> {
+        let this = &self.devices[device];
+        let index = this.drafts.iter().position(|(_, id)| {
+            let message = &self.messages[*id];
+            (&message.topic, message.retain) == (&sent.topic, sent.retain)
+        })?;
+        if index > 0 && sent.retain {
+            let message = &self.messages[this.drafts[index].1];
+            let text = message.text.to_string();
+            let mut draft = Draft::new(message.topic.clone(), text.into()).unwrap();
+            draft.retain = true;
+            this.engine.check(&draft, self.time_of(device)).ok()?;
+        }
+        Some(index)
     }
 }
 
