@@ -31,8 +31,10 @@ impl<K: Ord + Copy> Paces<K> {
         let whole = self.every.saturating_mul(self.burst);
         let latest = now.saturating_add(whole);
         let at = self.whole_at.get(&key).copied().unwrap_or(now);
-        let next = at.clamp(now, latest).saturating_add(self.every);
+        let at = at.clamp(now, latest);
+        let next = at.saturating_add(self.every);
         if next > latest {
+            self.whole_at.insert(key, at); // of a clock that was set back
             return false;
         }
         if self.whole_at.len() >= self.forget_at {
