@@ -48,6 +48,7 @@ const KEYS: Least<'_> = (
         ("token", 11, 42),
         ("join_request", 9, 45),
         ("chunk", 4, 14),
+        ("refused_chunk", 9, 11),
         ("lease", 32, 18),
         ("audit_log", 5, 19),
         ("backup", 26, 13),

@@ -203,9 +203,21 @@ fn objects(add: Add<'_>) {
             .flat_map(|m| [m.to_be_bytes(), (u32::MAX - m % 2).to_be_bytes()].concat())
             .collect();
         let mut out = vec![0; records.len() + 64];
-        let list = encode(&(head, records.as_slice(), NO_EXTENSIONS), &mut out).unwrap();
-        add("refused_list", name, list.to_vec());
+        let fields = (head, records.as_slice(), 0_u8, NO_EXTENSIONS);
+        add(
+            "refused_list",
+            name,
+            encode(&fields, &mut out).unwrap().to_vec(),
+        );
     }
+    let chunks = (2_u8, (1_u32, [7_u8; 32]), (900_u32, [8_u8; 32]));
+    let fields = (head, [].as_slice() as &[u8], chunks, NO_EXTENSIONS);
+    let mut out = [0; 256];
+    add(
+        "refused_list",
+        "chunks",
+        encode(&fields, &mut out).unwrap().to_vec(),
+    );
 }
 
 fn public(seed: u8) -> [u8; 32] {
