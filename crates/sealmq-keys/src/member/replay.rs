@@ -27,7 +27,7 @@ pub(super) type HostReceiver =
 const FIRST_ROOM: Room = Room {
     senders: 4,
     topics: 8,
-    sessions: 16,
+    sessions: 8,
 };
 
 /// Opens envelopes, and says when the replay state has to be stored.
