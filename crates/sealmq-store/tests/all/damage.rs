@@ -356,7 +356,8 @@ fn cut_files_and_garbage_are_refused() {
     }
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(matches!(unlock(), Err(StoreError::Corrupt { .. })));
+    // A folder stands for the store in it.
+    assert!(matches!(unlock(), Err(StoreError::NotFound { .. })));
 }
 
 #[test]

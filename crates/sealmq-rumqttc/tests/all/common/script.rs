@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::BytesMut;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnAckProperties, Connect, ConnectReturnCode, Packet, PingResp, PubAck, PubComp,
-    PubRec, PubRel, Publish, SubAck, SubscribeReasonCode,
+    PubRec, PubRel, Publish, SubAck, SubscribeReasonCode, UnsubAck, UnsubAckReason,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,6 +105,14 @@ impl Connection {
                     self.send(Packet::SubAck(SubAck {
                         pkid,
                         return_codes,
+                        properties: None,
+                    }))
+                    .await;
+                }
+                Packet::Unsubscribe(unsubscribe) => {
+                    self.send(Packet::UnsubAck(UnsubAck {
+                        pkid: unsubscribe.pkid,
+                        reasons: vec![UnsubAckReason::Success; unsubscribe.filters.len()],
                         properties: None,
                     }))
                     .await;
