@@ -139,6 +139,7 @@ impl Trials {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
     use alloc::format;

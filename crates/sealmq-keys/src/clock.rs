@@ -26,7 +26,7 @@ const fn later(constant: u64, epoch: Option<&str>) -> u64 {
         }
         value = value
             .saturating_mul(10)
-            .saturating_add((*digit - b'0') as u64);
+            .saturating_add((*digit & 0x0f) as u64);
         rest = after;
     }
     if value > constant { value } else { constant }

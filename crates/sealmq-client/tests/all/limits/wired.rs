@@ -297,7 +297,9 @@ impl Wired {
             }
             Output::Event(event, token) => {
                 self.events.push(event);
-                token.map(|token| self.client.handle_delivered(token));
+                if let Some(token) = token {
+                    self.client.handle_delivered(token);
+                }
             }
             Output::Acknowledge(token) if token.qos == Qos::ExactlyOnce => {
                 self.write(&Packet::PubRec(PubRec::new(token.packet, None)), broker);
