@@ -66,6 +66,12 @@ impl Fetching {
         core::mem::take(&mut self.asks)
     }
 
+    /// What came before a new delegation was refused: it is asked for again.
+    pub(super) fn again(&mut self) {
+        let asks: Vec<Ask> = self.subscribed().map(Ask::Begin).collect();
+        self.asks.extend(asks);
+    }
+
     /// One is missing.
     pub(super) fn begin(&mut self, member: MemberNumber) {
         self.queue.push_back(member);

@@ -211,6 +211,7 @@ impl Member {
             }
         }
         self.report_awaited(actions);
+        self.ask_peers(actions);
         Ok(Handled::Installed)
     }
 

@@ -201,6 +201,7 @@ impl Peers {
         }
         self.before
             .retain(|_, before| delegation.continues(before.delegation_serial));
+        self.fetching.again();
     }
 }
 
