@@ -71,7 +71,7 @@ fn run(town: &Town, (seconds, fleet): (u64, u64), hostile: bool, sabotage: Sabot
 }
 
 #[test]
-#[ignore = "fails before what strangers and single members do is bounded"]
+#[ignore = "not green yet: the memory of the office, packages and repairs"]
 fn honest_devices_and_people_are_served_in_a_hostile_crowd() {
     let _alone = alone();
     let members = std::env::var("SEALMQ_CROWD_MEMBERS");
