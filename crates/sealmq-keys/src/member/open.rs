@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -36,8 +37,8 @@ impl Member {
         let now = self.clock(now);
         let mut actions = Vec::new();
         let mut buffer = envelope.to_vec();
-        let cause = match self.open_buffer(topic, &mut buffer, retain, now, &mut actions, u64::MAX)
-        {
+        let opened = self.open_buffer(topic, &mut buffer, retain, now, &mut actions, u64::MAX);
+        let cause = match opened.0 {
             Ok(opened) => {
                 let received = opened.with_buffer(topic, buffer);
                 return (Delivery::Message(Box::new(received)), actions);
@@ -150,9 +151,8 @@ impl Member {
         now: Now,
         actions: &mut Vec<Action>,
     ) {
-        self.retry(now, actions, |cause| {
-            cause.awaited_credential() == Some(member)
-        });
+        let tickets = self.waiting_for_credential(member);
+        self.retry_tickets(tickets, now, actions);
     }
 
     /// Tries the waiting messages whose cause fits once more, oldest first.
@@ -167,7 +167,8 @@ impl Member {
     }
 
     fn retry_tickets(&mut self, tickets: Vec<u64>, now: Now, actions: &mut Vec<Action>) {
-        for ticket in tickets {
+        let mut tickets: BTreeSet<u64> = tickets.into_iter().collect();
+        while let Some(ticket) = tickets.pop_first() {
             let Some(mut waiting) = self.pending.take(ticket) else {
                 continue;
             };
@@ -177,7 +178,12 @@ impl Member {
                 retain,
                 ..
             } = &mut waiting;
-            match self.open_buffer(topic, envelope, *retain, now, actions, ticket) {
+            let (opened, heard) = self.open_buffer(topic, envelope, *retain, now, actions, ticket);
+            if let Some(member) = heard {
+                // What came before was tried; this is for what came after.
+                tickets.extend(self.waiting_for_credential(member));
+            }
+            match opened {
                 Ok(opened) => {
                     let received = opened.with_buffer(&waiting.topic, waiting.envelope);
                     actions.push(Action::Message(ticket, Box::new(received)));
@@ -227,7 +233,8 @@ impl Member {
         self.reader.receiver.retain_epochs(in_window);
     }
 
-    /// Opens a message that came after all that wait with tickets below `ticket`.
+    /// Opens a message that came after all that wait with tickets below `ticket`; whose credential
+    /// became known by it, if one did.
     fn open_buffer(
         &mut self,
         topic: &str,
@@ -236,27 +243,36 @@ impl Member {
         now: Now,
         actions: &mut Vec<Action>,
         ticket: u64,
-    ) -> Result<OpenedParts, Rejection> {
+    ) -> (Result<OpenedParts, Rejection>, Option<MemberNumber>) {
         let mut inside = None;
         let opened = self.try_open(topic, buffer, retained, now, actions, &mut inside);
         let Some((member, credential)) = inside else {
-            return opened;
+            return (opened, None);
         };
         // It has the credential that others wait for, and an authority vouches for that, as it does
         // on the credential's topic. What came before is opened before.
-        self.heard(member, &credential, actions);
-        self.retry_before(member, ticket, now, actions);
-        self.try_open(topic, buffer, retained, now, actions, &mut None)
+        let is_new = self.heard(member, &credential, actions);
+        let before = self.waiting_for_credential(member);
+        let before = before.into_iter().filter(|this| *this < ticket).collect();
+        self.retry_tickets(before, now, actions);
+        let opened = self.try_open(topic, buffer, retained, now, actions, &mut None);
+        (opened, is_new.then_some(member))
     }
 
-    /// Takes the credential of a member that messages wait for.
-    fn heard(&mut self, member: MemberNumber, credential: &[u8], actions: &mut Vec<Action>) {
+    /// Takes the credential of a member that messages wait for; whether it is a new one.
+    fn heard(
+        &mut self,
+        member: MemberNumber,
+        credential: &[u8],
+        actions: &mut Vec<Action>,
+    ) -> bool {
         let mut changes = Changes::new();
         let learned = self.learn(member, credential, &mut changes);
         if !changes.is_empty() {
             actions.push(Action::Commit(changes));
         }
         self.tell_learned(member, learned, actions);
+        learned.is_some()
     }
 
     fn tell_learned(
@@ -271,18 +287,9 @@ impl Member {
         self.ask_peers(actions);
     }
 
-    /// Tries what waits for a credential of this sender and came before a ticket was given.
-    fn retry_before(
-        &mut self,
-        member: MemberNumber,
-        ticket: u64,
-        now: Now,
-        actions: &mut Vec<Action>,
-    ) {
+    fn waiting_for_credential(&self, member: MemberNumber) -> Vec<u64> {
         let fits = |cause: &Rejection| cause.awaited_credential() == Some(member);
-        let waiting = self.pending.waiting_for(fits);
-        let waiting: Vec<u64> = waiting.into_iter().filter(|this| *this < ticket).collect();
-        self.retry_tickets(waiting, now, actions);
+        self.pending.waiting_for(fits)
     }
 
     fn try_open(
