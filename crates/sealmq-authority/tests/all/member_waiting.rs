@@ -130,6 +130,23 @@ fn a_credential_inside_ends_the_wait_of_what_came_before_it() {
         .into_iter()
         .for_each(|publication| net.publish(publication));
     assert_eq!(net.texts(carol), texts);
+
+    // And where it had waited itself, for an announcement, before one came that lacks nothing else.
+    let dave = net.join("dave", Access::BOTH);
+    let of_now = seal(&mut net, b"x1", false);
+    let plan = net.authority.rotate("plant", START, &mut net.rng).unwrap();
+    let announced = net.withhold(plan);
+    for publication in &announced {
+        net.deliver(bob, &publication.topic, &publication.payload, false);
+    }
+    let of_next = seal(&mut net, b"x2", true);
+    net.deliver(dave, "plant/a", &of_next, false);
+    net.deliver(dave, "plant/a", &of_now, false);
+    assert_eq!(net.devices[dave].member.stats().waiting, 2);
+    announced
+        .into_iter()
+        .for_each(|publication| net.publish(publication));
+    assert_eq!(net.texts(dave), ["x2", "x1"]);
 }
 
 /// A member makes up sender numbers, and uses another one's: what waits of others stays.
