@@ -17,7 +17,7 @@ fn noticed(sabotage: Sabotage, words: &str) {
             restores: sabotage == Sabotage::ShortLog,
             thief: matches!(sabotage, Sabotage::Silence | Sabotage::ForgottenSuccessor),
             crashes: if matches!(sabotage, Sabotage::SentFirst | Sabotage::LateMarks) {
-                Crashes::OneIn(20)
+                Crashes::OneIn(5)
             } else {
                 Crashes::Never
             },
