@@ -171,6 +171,28 @@ fn a_heartbeat_for_a_later_epoch_waits_for_its_announcement() {
     );
 }
 
+/// It has that announcement: nothing is withheld, and there is nothing to ask for.
+#[test]
+fn a_heartbeat_for_an_epoch_that_leaves_a_member_out_is_no_alarm() {
+    let mut net = Net::with_policy(leased());
+    let device = net.join("device", Access::BOTH);
+    net.join("other", Access::BOTH);
+    let group = net.group("plant");
+    net.remove(device);
+    let epoch = net.epoch(device).unwrap() + 1;
+    let removed = MemberEvent::Removed { group, epoch };
+    assert!(net.devices[device].events.contains(&removed));
+    let heartbeat = net.heartbeat(epoch, START + 50, LEASE);
+    net.now += 50_000;
+    net.publish(heartbeat);
+    for _ in 0..3 {
+        net.now += 3_000;
+        net.tick(device);
+    }
+    let behind = |event: &MemberEvent| matches!(event, MemberEvent::Behind { .. });
+    assert!(!net.devices[device].events.iter().any(behind));
+}
+
 /// Lets a device without a clock do what is due, and returns its nonces.
 fn nonces(net: &mut Net, device: usize, uptime: u64) -> Vec<Publication> {
     let this = &mut net.devices[device];

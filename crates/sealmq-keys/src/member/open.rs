@@ -112,7 +112,10 @@ impl Member {
                 actions.push(Action::Subscribe(topic));
             }
             let first = !group.leases.asking_behind.has_begun();
+            // Of an epoch that leaves this member out the announcement is there.
+            let is_there = |epoch| group.left_out.as_ref().is_some_and(|l| l.epoch >= epoch);
             if let Some(epoch) = group.leases.behind
+                && !is_there(epoch)
                 && group.leases.asking_behind.is_due(now)
             {
                 let group = *id;
