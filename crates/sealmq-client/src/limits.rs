@@ -93,6 +93,11 @@ pub enum BrokerLimit {
         /// Subscriptions that it had granted before on the same connection.
         granted: usize,
     },
+    /// It ends the connection whenever this filter is unsubscribed, which is not tried any more.
+    Unsubscribe(String),
+    /// What it kept for this client ended each connection, by an answer with this reason code,
+    /// which cannot be read: the session was given up, with the messages in it.
+    Session(u8),
     /// It met CONNECT as brokers do that do not know MQTT 5.
     NoMqtt5(NoConnack),
 }
@@ -130,6 +135,14 @@ impl fmt::Display for BrokerLimit {
                     " (it had granted {granted} subscriptions before): it may allow no more of them, or not such topics; they are left out: subscribe fewer, or shorter ones"
                 )
             }
+            Self::Unsubscribe(filter) => write!(
+                f,
+                "the broker ends the connection whenever `{filter}` is unsubscribed: that is not tried any more, and its messages may go on to come until the session ends"
+            ),
+            Self::Session(code) => write!(
+                f,
+                "the broker ended each connection by an answer with reason code {code}, which MQTT does not know: its session for this client was given up, with the messages that it had kept; update the broker, or begin with a clean session"
+            ),
             Self::NoMqtt5(how) => {
                 f.write_str(match how {
                     NoConnack::Closed => "the broker closes the connection instead of answering CONNECT",

@@ -156,6 +156,11 @@ impl Outbox {
         any
     }
 
+    /// Whether anything was written on this connection and not settled.
+    pub(crate) fn is_on_way(&self) -> bool {
+        self.suspects.is_on_way()
+    }
+
     /// The broker was away: that ended the connection before.
     pub(crate) fn acquit(&mut self) {
         self.suspects.acquit();

@@ -45,6 +45,31 @@ pub(crate) struct Subscriptions {
     sent: BTreeMap<u16, Vec<String>>,
     sent_ends: BTreeMap<u16, String>,
     trials: Trials,
+    /// A connection ended at an UNSUBSCRIBE, or may have: they go out one by one, after everything
+    /// that is subscribed.
+    ends_alone: bool,
+    /// Those whose turn comes on this connection.
+    waiting_ends: VecDeque<String>,
+    /// One of them has no answer yet.
+    end_open: bool,
+    /// How often each, alone, ended a connection.
+    strikes: BTreeMap<String, u8>,
+}
+
+/// So often an UNSUBSCRIBE has to end the connection.
+const ENOUGH: u8 = 3;
+
+/// What the end of a connection says of what was not answered.
+pub(crate) enum Verdict {
+    /// Filters that are not subscribed any more.
+    GivenUp(GivenUp),
+    /// The broker refused a filter with a code that the library cannot read, and it is not
+    /// subscribed any more.
+    Refused(String, u8),
+    /// It answered an UNSUBSCRIBE with such a code.
+    Ended(String),
+    /// It ends the connection at this UNSUBSCRIBE, which is not sent any more.
+    EndsConnections(String),
 }
 
 struct Wanted {
@@ -84,6 +109,7 @@ impl Subscriptions {
     /// It is subscribed again.
     pub(crate) fn begin(&mut self, filter: &str) {
         self.ended.retain(|ended| ended != filter);
+        self.waiting_ends.retain(|ended| ended != filter);
     }
 
     /// Topic filters of the shared subscriptions, without `$share/<name>/`.
@@ -92,15 +118,63 @@ impl Subscriptions {
         self.wanted.keys().filter_map(|path| rest(path)).collect()
     }
 
-    /// The connection is gone. What the broker will not take, if it `broke` and that is clear now.
-    pub(crate) fn disconnected(&mut self, broke: bool) -> Option<GivenUp> {
+    /// The connection is gone, perhaps by an `answer` that the library could not read. What the
+    /// broker will not take, if it `broke` and that is clear now.
+    pub(crate) fn disconnected(&mut self, broke: bool, answer: Option<u8>) -> Option<Verdict> {
         let handed = core::mem::take(&mut self.handed).into_iter();
-        let sent = core::mem::take(&mut self.sent).into_values();
-        let unanswered = sent.chain(handed).flatten();
-        let unanswered = unanswered.filter(|_| broke).collect();
+        let sent: Vec<_> = core::mem::take(&mut self.sent).into_values().collect();
+        let mut ends = core::mem::take(&mut self.sent_ends).into_values();
         self.handed_ends.clear();
-        self.sent_ends.clear();
-        self.trials.ended(unanswered)
+        self.waiting_ends.clear();
+        self.end_open = false;
+        let (end, more) = (ends.next(), ends.next().is_some());
+        let alone = broke && end.is_some() && sent.is_empty() && !more;
+        self.ends_alone |= broke && end.is_some();
+        let only = match (&*sent, &end) {
+            ([filters], None) if filters.len() == 1 => filters.first().cloned(),
+            _ => None,
+        };
+        let unanswered = sent.into_iter().chain(handed).flatten();
+        let unanswered = unanswered.filter(|_| broke).collect();
+        let given_up = self.trials.ended(unanswered);
+        if let (Some(code), Some(filter)) = (answer, only) {
+            self.trials.give_up(&filter);
+            return Some(Verdict::Refused(filter, code));
+        }
+        if let Some(filter) = end.filter(|_| alone) {
+            let strikes = self.strikes.entry(filter.clone()).or_default();
+            *strikes = strikes.saturating_add(1);
+            let often = *strikes >= ENOUGH;
+            if answer.is_some() || often {
+                self.strikes.remove(&filter);
+                self.ended.retain(|ended| *ended != filter);
+            }
+            if answer.is_some() {
+                return Some(Verdict::Ended(filter));
+            }
+            if often {
+                return Some(Verdict::EndsConnections(filter));
+            }
+        }
+        given_up.map(Verdict::GivenUp)
+    }
+
+    /// Whether an UNSUBSCRIBE may be sent now; if not, its turn comes.
+    pub(crate) fn may_end(&mut self, filter: &str) -> bool {
+        if self.ends_alone {
+            self.waiting_ends.push_back(filter.to_owned());
+        }
+        !self.ends_alone
+    }
+
+    /// The next UNSUBSCRIBE of those that go out alone.
+    pub(crate) fn next_end(&mut self) -> Option<String> {
+        if !self.trials.is_idle() || self.end_open {
+            return None;
+        }
+        let filter = self.waiting_ends.pop_front();
+        self.end_open = filter.is_some();
+        filter
     }
 
     /// The packets for these filters that may be sent now, and how many will be sent in all.
@@ -179,6 +253,8 @@ impl Subscriptions {
 
     pub(crate) fn end_answered(&mut self, packet: u16) -> Option<String> {
         let filter = self.sent_ends.remove(&packet)?;
+        self.end_open = false;
+        self.strikes.remove(&filter);
         self.ended.retain(|ended| *ended != filter);
         Some(filter)
     }

@@ -107,6 +107,17 @@ impl Trials {
         self.queue.retain(|wanted| wanted.filter != filter);
     }
 
+    /// The broker refuses it in a way that ends the connection.
+    pub(crate) fn give_up(&mut self, filter: &str) {
+        self.suspects.remove(filter);
+        self.given_up.insert(filter.into());
+    }
+
+    /// Whether everything is answered that goes out on this connection.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open == 0 && self.queue.is_empty()
+    }
+
     /// The connection is gone, and these were not answered.
     pub(crate) fn ended(&mut self, unanswered: Vec<String>) -> Option<GivenUp> {
         let (answers, granted) = (self.answers, self.granted);

@@ -52,6 +52,9 @@
 //! * A message that ends the connection again and again, because the broker does not take it and
 //!   does not say so, is given up after three times: [`Event::PublishRefused`] names it, and the
 //!   others go on. What is on its way at that time is sent one by one.
+//! * So is what the broker answers with a reason code that rumqttc cannot read: a filter
+//!   ([`Event::SubscribeRefused`]), the end of a subscription, or the session that the broker kept,
+//!   if it ends each connection ([`BrokerLimit::Session`]).
 //! * A device that slept does not seal for an epoch of yesterday: after a connect, publishes are held
 //!   back until the retained announcements have arrived (two round trips of silence, 5 s at most).
 //!

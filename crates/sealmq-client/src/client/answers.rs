@@ -117,6 +117,12 @@ impl Client {
         if let Some(filter) = ended.filter(|filter| !self.member.is_reserved(filter)) {
             self.event(Event::Unsubscribed { filter });
         }
+        self.try_next_filter();
+    }
+
+    /// PUBREL: the broker will not send this message again.
+    pub fn handle_released(&mut self, packet: u16) {
+        self.isolation.released(packet);
     }
 
     /// The broker has it, or it has gone out at QoS 0.

@@ -12,6 +12,7 @@ use crate::outbox::Session;
 use crate::output::Output;
 use crate::settle::Settling;
 use crate::subscription::Subscription;
+use crate::subscriptions::Verdict;
 use crate::time::Time;
 use crate::trials::GivenUp;
 use crate::wire::Qos;
@@ -40,6 +41,9 @@ impl Client {
             limits,
         });
         let given_up = self.outbox.connected(session, limits.receive_maximum);
+        if !session_present {
+            self.isolation.new_session();
+        }
         self.event(Event::Connected { session_present });
         self.give_up_suspects(given_up, time);
         self.unanswered = 0;
@@ -67,6 +71,7 @@ impl Client {
         for filter in ended {
             self.send_unsubscribe(filter);
         }
+        self.try_next_filter();
     }
 
     /// The connection broke, or could not be made. When to [`connect`](Self::connect) again; `None`
@@ -82,9 +87,10 @@ impl Client {
         rng: &mut impl TryCryptoRng,
     ) -> Option<Duration> {
         self.set_time(time);
+        let answer = ending.subscribe_answer();
         self.look_for_reason(ending);
         let planned = self.closing.is_some() || self.renewing.is_some();
-        self.nothing_follows(!planned);
+        self.nothing_follows(!planned, answer);
         if self.closing.is_some() {
             self.end();
             return None;
@@ -100,7 +106,7 @@ impl Client {
         if self.closing.is_some() {
             self.end();
         } else if self.renewing.is_some() {
-            self.nothing_follows(false);
+            self.nothing_follows(false, None);
         }
     }
 
@@ -121,15 +127,24 @@ impl Client {
     }
 
     /// Nothing that came over this connection can be acknowledged, and nothing be sent any more.
-    fn nothing_follows(&mut self, broke: bool) {
+    fn nothing_follows(&mut self, broke: bool, answer: Option<u8>) {
         self.connection = None;
         self.settling = None;
         self.waiting
             .values_mut()
             .for_each(|delivery| *delivery = None);
         self.outbox.disconnected();
-        if let Some(GivenUp { filters, granted }) = self.subscriptions.disconnected(broke) {
-            self.tell_limit(BrokerLimit::Subscriptions { filters, granted });
+        match self.subscriptions.disconnected(broke, answer) {
+            None => {}
+            Some(Verdict::GivenUp(GivenUp { filters, granted })) => {
+                self.tell_limit(BrokerLimit::Subscriptions { filters, granted });
+            }
+            Some(Verdict::Refused(filter, code)) => self.refuse_subscription(filter, code),
+            Some(Verdict::Ended(filter)) if self.member.is_reserved(&filter) => {}
+            Some(Verdict::Ended(filter)) => self.event(Event::Unsubscribed { filter }),
+            Some(Verdict::EndsConnections(filter)) => {
+                self.tell_limit(BrokerLimit::Unsubscribe(filter));
+            }
         }
         self.queue.retain(|output| {
             let of_connection = matches!(

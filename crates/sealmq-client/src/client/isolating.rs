@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Client;
 use crate::isolation::Ending;
+use crate::limits::BrokerLimit;
 use crate::outbox::{Accepted, Content};
 use crate::time::Time;
 
@@ -23,9 +24,15 @@ impl Client {
             return;
         }
         let (complaint, words) = match ending {
-            Ending::Unrelated => return,
+            Ending::Unrelated | Ending::SubscribeAnswer(_) => return,
             Ending::Silent(words) => (false, words),
             Ending::Complaint(words) => (true, words),
+            Ending::Acknowledgement(code) => {
+                if self.isolation.awaits_releases() || !self.outbox.is_on_way() {
+                    return self.blame_session(code);
+                }
+                (true, format!("the broker answered with reason code {code}"))
+            }
         };
         let planned = self.closing.is_some() || self.renewing.is_some();
         let since = |written: u64| self.uptime.saturating_sub(written);
@@ -36,6 +43,23 @@ impl Client {
         if self.outbox.accuse(complaint) {
             self.isolation.words = words;
         }
+    }
+
+    /// The broker's session has something that ends each connection, and comes again on the next
+    /// one: without that session the others get through.
+    fn blame_session(&mut self, code: u8) {
+        self.outbox.acquit();
+        if self.isolation.session_ends_connections() {
+            self.tell_limit(BrokerLimit::Session(code));
+        }
+    }
+
+    /// Whether the next connection is to begin with a new session, whatever the options of the
+    /// driver's library say: the one that the broker has ends each connection. To be asked at
+    /// [`Output::Connect`](crate::Output::Connect).
+    #[must_use]
+    pub const fn wants_fresh_session(&self) -> bool {
+        self.isolation.fresh_session
     }
 
     /// The next connection is there: so the broker was not away.

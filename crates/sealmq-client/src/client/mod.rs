@@ -236,6 +236,9 @@ impl Client {
                 Output::Commit(_) if self.life == Life::Running => self.life = Life::Committing,
                 Output::Commit(_) => self.life = Life::EndingCommits,
                 Output::Acknowledge(delivery) if !self.is_current(*delivery) => continue,
+                Output::Acknowledge(delivery) if delivery.qos == Qos::ExactlyOnce => {
+                    self.isolation.received(delivery.packet);
+                }
                 Output::Subscribe(filters) => {
                     self.outbox.use_identifier();
                     let filters = filters.iter().map(|wanted| wanted.filter.clone());
@@ -373,10 +376,13 @@ impl Client {
 
     /// One of the filters at which the broker may have ended the connection before.
     fn try_next_filter(&mut self) {
-        if self.connection.is_some()
-            && let Some(packet) = self.subscriptions.next_packet()
-        {
+        if self.connection.is_none() {
+            return;
+        }
+        if let Some(packet) = self.subscriptions.next_packet() {
             self.push(Output::Subscribe(packet));
+        } else if let Some(filter) = self.subscriptions.next_end() {
+            self.push(Output::Unsubscribe(filter));
         }
     }
 
@@ -400,7 +406,7 @@ impl Client {
     }
 
     fn send_unsubscribe(&mut self, filter: String) {
-        if self.connection.is_some() {
+        if self.connection.is_some() && self.subscriptions.may_end(&filter) {
             self.push(Output::Unsubscribe(filter));
         }
     }

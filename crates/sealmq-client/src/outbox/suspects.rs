@@ -75,6 +75,10 @@ impl Suspects {
         !self.accused.is_empty()
     }
 
+    pub(super) fn is_on_way(&self) -> bool {
+        !self.on_way.is_empty()
+    }
+
     /// The broker was away.
     pub(super) fn acquit(&mut self) {
         self.accused.clear();

@@ -1,8 +1,10 @@
 //! Connections that end because of a message, and those that do not.
 
-use sealmq_client::{Ending, Event};
+use bytes::Bytes;
+use sealmq_client::{BrokerLimit, Ending, Event, Qos, Subscription};
 use sealmq_core::object::Access;
 
+use crate::all::node::Message;
 use crate::all::world::World;
 
 fn given_up(world: &World, node: usize) -> Vec<&str> {
@@ -95,4 +97,43 @@ fn nothing_is_given_up_for_other_reasons() {
         assert_eq!(given_up(&world, sensor), [""; 0], "{case}");
         assert_eq!(world.nodes[reader].texts(), ["x"], "{case}");
     }
+}
+
+/// The broker's own session ends each connection, before anything is sent.
+#[test]
+fn a_session_that_ends_each_connection_is_given_up_and_no_message_with_it() {
+    let (mut world, reader, sensor) = scene(true);
+    let node = &mut world.nodes[sensor];
+    node.poison = None;
+    node.ending = Ending::Acknowledgement(0x42);
+    node.takes = false;
+    world.publish(sensor, "plant/a", "x");
+    world.run(100);
+    // A QoS 2 message of the broker's has PUBREC: the code may have stood in its PUBREL.
+    let subscription = Subscription::new("plant/+".into(), Qos::ExactlyOnce);
+    world.nodes[sensor].client.subscribe(vec![subscription]);
+    world.nodes[sensor].inbox.push_back(Message {
+        topic: "plant/b".into(),
+        payload: Bytes::new(),
+        retain: false,
+        qos: Qos::ExactlyOnce,
+    });
+    world.run(100);
+    let wants = |world: &World| world.nodes[sensor].client.wants_fresh_session();
+    for end in 1..=3 {
+        assert!(!wants(&world), "{end}");
+        world.cut(sensor);
+        if end < 3 {
+            world.run(60_000);
+        }
+    }
+    assert!(wants(&world));
+    world.nodes[sensor].keeps_session = false;
+    world.nodes[sensor].takes = true;
+    world.run(60_000);
+    assert!(!wants(&world));
+    assert_eq!(given_up(&world, sensor), [""; 0]);
+    assert_eq!(world.nodes[reader].texts(), ["x"]);
+    let told = |event: &&Event| matches!(event, Event::BrokerLimit(BrokerLimit::Session(0x42)));
+    assert_eq!(world.nodes[sensor].events.iter().filter(told).count(), 1);
 }

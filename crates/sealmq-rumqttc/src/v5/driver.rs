@@ -127,12 +127,15 @@ impl Driver {
         self.host.client.connect(time, &mut SysRng);
         self.host.pump().await?;
         let will = self.host.library.will.take();
-        if will.is_some() || self.eventloop.options.last_will().is_some() {
-            self.eventloop.options = self.mqtt.clone();
+        let options = &mut self.eventloop.options;
+        if will.is_some() || options.last_will().is_some() {
+            *options = self.mqtt.clone();
         }
         if let Some(will) = will {
-            self.eventloop.options.set_last_will(will);
+            options.set_last_will(will);
         }
+        let fresh = self.host.client.wants_fresh_session();
+        options.set_clean_start(self.mqtt.clean_start() || fresh);
         Ok(())
     }
 }

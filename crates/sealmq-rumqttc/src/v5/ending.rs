@@ -14,13 +14,15 @@ pub(super) fn ending(error: &ConnectionError) -> Ending {
     match state {
         StateError::ConnectionAborted => Ending::Silent(state.to_string()),
         StateError::Io(error) | StateError::Deserialization(Codec::Io(error)) => broken(error),
-        // An acknowledgement with a reason code that rumqttc does not know ends the connection. It
-        // does not say which message it was for.
+        // A reason code that rumqttc does not know ends the connection, and nothing says which
+        // packet had it: PUBACK, PUBREC, PUBCOMP, PUBREL or DISCONNECT.
         StateError::Deserialization(
             Codec::InvalidReason(code) | Codec::InvalidConnectReturnCode(code),
-        ) => Ending::Complaint(format!("the broker answered with reason code {code}")),
+        ) => Ending::Acknowledgement(*code),
         // The codes of SUBACK and UNSUBACK.
-        StateError::Deserialization(Codec::InvalidSubscribeReasonCode(_)) => Ending::Unrelated,
+        StateError::Deserialization(Codec::InvalidSubscribeReasonCode(code)) => {
+            Ending::SubscribeAnswer(*code)
+        }
         StateError::Deserialization(_) => Ending::Silent(state.to_string()),
         StateError::ServerDisconnect { reason_code, .. } if is_complaint(*reason_code) => {
             Ending::Complaint(state.to_string())

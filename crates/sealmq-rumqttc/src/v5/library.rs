@@ -189,6 +189,7 @@ impl Host<V5> {
                 client.handle_subscribed(ack.pkid, &answers.collect::<Vec<_>>(), time);
             }
             Packet::UnsubAck(ack) => client.handle_unsubscribed(ack.pkid),
+            Packet::PubRel(release) => client.handle_released(release.pkid),
             _ => {}
         }
     }
