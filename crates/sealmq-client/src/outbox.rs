@@ -3,65 +3,17 @@
 //! flight when the broker comes back without the session; here it is kept and sent again: readers
 //! drop the duplicate by its counter.
 
+mod accepted;
 mod suspects;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::draft::Draft;
 use crate::output::{PublishId, Resume};
 use crate::window::{Identifiers, Window};
 use crate::wire::{Qos, Wire};
+pub(crate) use accepted::{Accepted, Content};
 use suspects::{Suspects, Verdict};
-
-/// A message on its way out.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// Not sealed yet.
-    Draft(Draft),
-    /// The newest retained value of this topic, to be sealed again.
-    Value(String),
-    Wire(Wire),
-}
-
-impl Content {
-    pub(crate) fn topic(&self) -> &str {
-        match self {
-            Self::Draft(draft) => &draft.topic,
-            Self::Value(topic) => topic,
-            Self::Wire(wire) => &wire.topic,
-        }
-    }
-
-    const fn retain(&self) -> bool {
-        match self {
-            Self::Draft(draft) => draft.retain,
-            Self::Value(_) => true,
-            Self::Wire(wire) => wire.retain,
-        }
-    }
-
-    const fn qos(&self) -> Qos {
-        match self {
-            Self::Draft(draft) => draft.qos,
-            Self::Value(_) => Qos::AtLeastOnce,
-            Self::Wire(wire) => wire.qos,
-        }
-    }
-}
-
-/// One accepted message.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) content: Content,
-    /// `None`: key management's own, which the application neither counts nor waits for.
-    pub(crate) id: Option<PublishId>,
-    /// How long it may wait for keys, if it has waited already.
-    pub(crate) until: Option<u64>,
-    /// Names it among the values that are kept, once it was sealed.
-    pub(crate) value: Option<u64>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

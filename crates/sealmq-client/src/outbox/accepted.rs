@@ -1,0 +1,53 @@
+use alloc::string::String;
+
+use crate::draft::Draft;
+use crate::output::PublishId;
+use crate::wire::{Qos, Wire};
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Not sealed yet.
+    Draft(Draft),
+    /// The newest retained value of this topic, to be sealed again.
+    Value(String),
+    Wire(Wire),
+}
+
+impl Content {
+    pub(crate) fn topic(&self) -> &str {
+        match self {
+            Self::Draft(draft) => &draft.topic,
+            Self::Value(topic) => topic,
+            Self::Wire(wire) => &wire.topic,
+        }
+    }
+
+    pub(super) const fn retain(&self) -> bool {
+        match self {
+            Self::Draft(draft) => draft.retain,
+            Self::Value(_) => true,
+            Self::Wire(wire) => wire.retain,
+        }
+    }
+
+    pub(super) const fn qos(&self) -> Qos {
+        match self {
+            Self::Draft(draft) => draft.qos,
+            Self::Value(_) => Qos::AtLeastOnce,
+            Self::Wire(wire) => wire.qos,
+        }
+    }
+}
+
+/// One accepted message.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) content: Content,
+    /// `None`: key management's own, which the application neither counts nor waits for.
+    pub(crate) id: Option<PublishId>,
+    /// How long it may wait for keys, if it has waited already.
+    pub(crate) until: Option<u64>,
+    /// Names it among the values that are kept, once it was sealed.
+    pub(crate) value: Option<u64>,
+}
