@@ -23,6 +23,10 @@ pub struct Options {
     /// were replaced, so that they open for whoever subscribes later; `None`: the application does
     /// that itself. They are kept in memory.
     pub kept_values: Option<KeptValues>,
+    /// What [`publish`](crate::Client::publish) accepts at QoS 1 or 2 is in the store before it
+    /// says so, until the broker has it: a process that begins later sends what this one could not.
+    /// Messages share commits. Off: it is lost with the process.
+    pub persistent_outbox: bool,
     /// Pause before connecting again: the first, and the longest after doubling.
     pub reconnect_delay: (Duration, Duration),
     /// The Last Will.
@@ -39,6 +43,7 @@ impl Default for Options {
             wait_for_keys: Duration::ZERO,
             announce_credential: false,
             kept_values: Some(KeptValues::default()),
+            persistent_outbox: false,
             reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
             will: None,
             identifiers: Identifiers::default(),

@@ -4,10 +4,13 @@
 //! drop the duplicate by its counter.
 
 mod accepted;
+pub(crate) mod stored;
 mod suspects;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+
+use sealmq_keys::Changes;
 
 use crate::output::{PublishId, Resume};
 use crate::window::{Identifiers, Window};
@@ -60,6 +63,10 @@ pub(crate) struct Outbox {
     /// half-way at the broker.
     orphans: BTreeSet<u16>,
     suspects: Suspects,
+    /// How many have a record in the store.
+    stored: usize,
+    /// Whose records may go: their places, and whether they were retained.
+    ended: Vec<(u64, bool)>,
 }
 
 /// Given to the driver and not written: bounds what a lost connection has to give back.
@@ -75,9 +82,14 @@ impl Outbox {
 
     /// Takes a message, last in order.
     pub(crate) fn push(&mut self, message: Accepted) {
-        let order = self.next;
+        self.push_at(self.next, message);
+    }
+
+    /// Takes one that an earlier process had at this place: before any other.
+    pub(crate) fn push_at(&mut self, order: u64, message: Accepted) {
         self.next = order.saturating_add(1);
         self.queued.insert(order);
+        self.stored = self.stored.saturating_add(usize::from(message.is_stored));
         self.entries.insert(
             order,
             Entry {
@@ -85,6 +97,19 @@ impl Outbox {
                 state: State::Queued,
             },
         );
+    }
+
+    /// Where the next one that is pushed stands.
+    pub(crate) const fn next_place(&self) -> u64 {
+        self.next
+    }
+
+    pub(crate) const fn has_stored(&self) -> bool {
+        self.stored > 0
+    }
+
+    pub(crate) fn take_ended(&mut self) -> Vec<(u64, bool)> {
+        core::mem::take(&mut self.ended)
     }
 
     /// The connection is gone.
@@ -251,12 +276,18 @@ impl Outbox {
         (content.qos() == Qos::AtMostOnce || self.window.has_room()).then_some(content)
     }
 
-    /// The next message was sealed; `value` names it among the values that are kept.
-    pub(crate) fn sealed(&mut self, wire: Wire, value: Option<u64>) {
-        let order = self.turn();
-        if let Some(entry) = order.and_then(|order| self.entries.get_mut(&order)) {
-            entry.message.content = Content::Wire(wire);
-            entry.message.value = value;
+    /// The next message was sealed; `value` names it among the values that are kept. Its record
+    /// changes with it.
+    pub(crate) fn sealed(&mut self, wire: Wire, value: Option<u64>, changes: &mut Changes) {
+        let Some(order) = self.turn() else {
+            return;
+        };
+        if let Some(Entry { message, .. }) = self.entries.get_mut(&order) {
+            message.content = Content::Wire(wire);
+            message.value = value;
+            if message.is_stored {
+                stored::put(order, &message.content, changes);
+            }
         }
     }
 
@@ -391,7 +422,12 @@ impl Outbox {
     fn finish(&mut self, order: u64) -> Option<Accepted> {
         self.window.give_back(order);
         self.suspects.forget(order);
-        self.entries.remove(&order).map(|entry| entry.message)
+        let message = self.entries.remove(&order)?.message;
+        if message.is_stored {
+            self.stored = self.stored.saturating_sub(1);
+            self.ended.push((order, message.content.retain()));
+        }
+        Some(message)
     }
 
     fn requeue(&mut self, order: u64) {

@@ -35,7 +35,7 @@
 //! * What [`AsyncClient::publish`](v5::AsyncClient::publish) accepted at QoS 1 or 2 is sent until
 //!   the broker acknowledges it, also when the broker restarts without its sessions. The bytes stay
 //!   the same; readers drop duplicates. It lives in memory: a program that ends loses what is
-//!   [outstanding](v5::AsyncClient::outstanding).
+//!   [outstanding](v5::AsyncClient::outstanding), unless [`SealOptions::persistent_outbox`] is on.
 //! * State is durable before anything that depends on it is sent or acknowledged. A failed commit
 //!   ends the event loop.
 //! * A message is acknowledged when it was opened, rejected or given up, and handed to the queue

@@ -77,6 +77,14 @@ impl SealOptions {
         self
     }
 
+    /// What `publish` accepts at QoS 1 or 2 is in the store, encrypted like everything in it, before
+    /// the call returns, and until the broker has it: the next process with this store sends what
+    /// this one could not. Messages that are accepted at the same time share a commit. Default: off.
+    pub fn persistent_outbox(mut self, persistent: bool) -> Self {
+        self.client.persistent_outbox = persistent;
+        self
+    }
+
     /// Pause before connecting again: the first, and the longest after doubling. A random part
     /// keeps a fleet from returning in step. Default: 200 ms, 30 s.
     pub fn reconnect_delay(mut self, first: Duration, longest: Duration) -> Self {

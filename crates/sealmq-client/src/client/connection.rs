@@ -181,6 +181,7 @@ impl Client {
             return;
         }
         self.parked.clear();
+        self.store_all();
         let changes = self.member.flush();
         self.commit(changes);
         if self.closing.is_some() {
@@ -202,6 +203,7 @@ impl Client {
         let over = |until: Option<u64>| until.is_some_and(|until| until <= time.uptime);
         let ticked = over(Some(self.next_tick));
         if ticked {
+            self.store_all();
             let actions = self.member.tick(time.clock);
             self.carry_out(actions);
             let actions = self.member.maintain(time.clock, rng);

@@ -7,6 +7,7 @@ mod parked;
 mod receiving;
 mod resealing;
 mod sending;
+mod storing;
 mod will;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +40,7 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
+use storing::Storing;
 
 /// Most refused topics of key management that are remembered.
 const MOST_TOLD: usize = 1024;
@@ -56,6 +58,7 @@ pub struct Client {
     shared: Vec<String>,
     subscriptions: Subscriptions,
     outbox: Outbox,
+    storing: Storing,
     ledger: Ledger,
     /// Messages whose keys have not arrived.
     parked: VecDeque<Parked>,
@@ -151,6 +154,7 @@ impl Client {
             shared: Vec::new(),
             subscriptions: Subscriptions::default(),
             outbox: Outbox::new(options.identifiers),
+            storing: Storing::default(),
             ledger: Ledger::default(),
             parked: VecDeque::new(),
             told: BTreeSet::new(),
@@ -176,6 +180,7 @@ impl Client {
             life: Life::Running,
         };
         client.commit(changes);
+        client.load_outbox(options.persistent_outbox, store)?;
         Ok(client)
     }
 
@@ -225,9 +230,10 @@ impl Client {
             return None;
         }
         self.set_time(time);
+        self.forget_stored();
         loop {
             let Some(output) = self.queue.pop_front() else {
-                if self.life == Life::Running && self.next_packet(time, rng) {
+                if self.life == Life::Running && self.fill(time, rng) {
                     continue;
                 }
                 return None;
@@ -334,6 +340,7 @@ impl Client {
                             id: None,
                             until: None,
                             value: None,
+                            is_stored: false,
                         });
                     }
                 }

@@ -18,6 +18,7 @@ impl Client {
                 id: None,
                 until: None,
                 value: None,
+                is_stored: false,
             });
         }
     }

@@ -10,7 +10,7 @@ use super::Client;
 use super::parked::Parked;
 use crate::draft::Draft;
 use crate::error::ClientError;
-use crate::outbox::{Accepted, Content};
+use crate::outbox::Content;
 use crate::output::{Output, PublishId, Resume};
 use crate::settle::Settling;
 use crate::time::Time;
@@ -114,13 +114,7 @@ impl Client {
             self.refuse(id, draft, error);
             return;
         }
-        self.outbox.push(Accepted {
-            content: Content::Draft(draft),
-            id: Some(id),
-            until,
-            value: None,
-        });
-        self.push(Output::Accepted(id));
+        self.take(Content::Draft(draft), id, until);
     }
 
     /// New keys may have arrived, or somebody has waited long enough.
@@ -215,8 +209,9 @@ impl Client {
 
     /// The next message of the outbox was sealed.
     pub(super) fn sealed(&mut self, packet: Packet) {
-        self.commit(packet.changes);
-        self.outbox.sealed(packet.wire, packet.value);
+        let mut changes = packet.changes;
+        self.outbox.sealed(packet.wire, packet.value, &mut changes);
+        self.commit(changes);
     }
 
     pub(super) const fn may_send(&self) -> bool {

@@ -31,7 +31,7 @@ impl Content {
         }
     }
 
-    pub(super) const fn qos(&self) -> Qos {
+    pub(crate) const fn qos(&self) -> Qos {
         match self {
             Self::Draft(draft) => draft.qos,
             Self::Value(_) => Qos::AtLeastOnce,
@@ -50,4 +50,6 @@ pub(crate) struct Accepted {
     pub(crate) until: Option<u64>,
     /// Names it among the values that are kept, once it was sealed.
     pub(crate) value: Option<u64>,
+    /// There is a record of it in the store.
+    pub(crate) is_stored: bool,
 }

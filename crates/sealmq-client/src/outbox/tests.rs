@@ -22,6 +22,7 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
         id: Some(PublishId(id)),
         until: None,
         value: None,
+        is_stored: false,
     });
 }
 

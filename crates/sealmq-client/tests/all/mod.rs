@@ -14,6 +14,7 @@ mod joining;
 mod limits;
 mod node;
 mod order;
+mod persistent;
 mod sessions;
 mod standing;
 mod state;

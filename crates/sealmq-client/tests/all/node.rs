@@ -68,6 +68,9 @@ pub struct Node {
     pub pauses: Vec<Duration>,
     pub goodbyes: usize,
     pub closed: bool,
+    pub commits: usize,
+    /// So many outputs are carried out before the process dies.
+    pub dies_after: Option<usize>,
 }
 
 impl Node {
@@ -106,6 +109,19 @@ impl Node {
             pauses: Vec::new(),
             goodbyes: 0,
             closed: false,
+            commits: 0,
+            dies_after: None,
+        }
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dies_after == Some(0)
+    }
+
+    /// One output is carried out.
+    const fn lives(&mut self) {
+        if let Some(left) = &mut self.dies_after {
+            *left -= 1;
         }
     }
 
@@ -116,6 +132,9 @@ impl Node {
 
     /// When time has something for it.
     pub fn due(&self) -> Option<u64> {
+        if self.is_dead() {
+            return None;
+        }
         let timeout = self.client.poll_timeout().filter(|_| !self.closed);
         timeout.into_iter().chain(self.connect_at).min()
     }
@@ -155,9 +174,15 @@ impl Node {
         published: &mut Vec<Wire>,
     ) -> bool {
         let mut moved = false;
-        while let Some(output) = self.client.poll_output(time, rng) {
+        while !self.is_dead()
+            && let Some(output) = self.client.poll_output(time, rng)
+        {
             moved = true;
             self.carry_out(output, time, rng, published);
+            self.lives();
+        }
+        if self.is_dead() {
+            return moved;
         }
         if self.answers && self.online {
             for (packet, wanted) in std::mem::take(&mut self.unanswered) {
@@ -217,6 +242,7 @@ impl Node {
         match output {
             Output::Commit(changes) => {
                 self.store.commit(&changes).unwrap();
+                self.commits += 1;
                 self.client.committed();
             }
             Output::Event(event, token) => {
