@@ -1,7 +1,6 @@
 //! The authority's log of what it signs and decides (spec/keys.md §13): a hash chain, so that
 //! nothing in it can be changed, left out or put in without another head.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,6 +9,7 @@ use core::str::FromStr;
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::decode;
 use sealmq_core::{GroupId, MemberNumber, check_name};
+use sealmq_keys::{LOG_PREFIX, log_key};
 use serde::{Deserialize, Serialize};
 
 /// Longest entry in bytes: room for the longest prefix and reserved topic.
@@ -214,7 +214,7 @@ pub struct Continuation<'a> {
 
 impl AuditLog {
     /// Key prefix of the entries in the authority's store.
-    pub const PREFIX: &'static str = "audit/";
+    pub const PREFIX: &'static str = LOG_PREFIX;
 
     /// A log without entries.
     pub const EMPTY: Self = Self {
@@ -225,7 +225,7 @@ impl AuditLog {
     /// Store key of the entry with this number.
     #[must_use]
     pub fn key(index: u64) -> String {
-        format!("{}{index:020}", Self::PREFIX)
+        log_key(index)
     }
 
     /// The head of a log whose last entry this is.

@@ -51,7 +51,10 @@ pub use reserved::{MAX_PREFIX_LEN, PrefixError, ReservedTopic, check_prefix, is_
 #[cfg(feature = "alloc")]
 pub use reserved::{announcements_filter, authority_filters, default_prefix, member_filter};
 #[cfg(feature = "alloc")]
-pub use store::{Change, Changes, Conflict, SharedError, SharedStore, Store, StoredRecord};
+pub use store::{
+    Change, Changes, Conflict, LOG_PREFIX, SharedError, SharedStore, Store, StoredRecord, log_key,
+    log_number,
+};
 
 // Everything by its name alone: the paths from before there were rooms.
 #[doc(hidden)]

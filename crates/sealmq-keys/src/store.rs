@@ -1,3 +1,4 @@
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -185,6 +186,22 @@ impl<'a> IntoIterator for &'a Changes {
     }
 }
 
+/// Prefix of the records that are a log: it only grows, each entry under the next [`log_key`].
+pub const LOG_PREFIX: &str = "audit/";
+
+/// The key of a log's entry: 20 digits, so that a listing is in order.
+#[must_use]
+pub fn log_key(number: u64) -> String {
+    format!("{LOG_PREFIX}{number:020}")
+}
+
+/// The number of the log's entry that has this key.
+#[must_use]
+pub fn log_number(key: &str) -> Option<u64> {
+    let number = key.strip_prefix(LOG_PREFIX)?.parse().ok()?;
+    (log_key(number) == key).then_some(number)
+}
+
 /// A record's key and value.
 pub type StoredRecord = (String, Zeroizing<Vec<u8>>);
 
@@ -207,6 +224,23 @@ pub trait Store {
     /// # Errors
     /// As [`Store::get`].
     fn list(&self, prefix: &str) -> Result<Vec<StoredRecord>, Self::Error>;
+
+    /// Entries of the log from this number on, at most so many: fewer only where the log ends. A
+    /// log may be far longer than what fits into memory, and is read page by page.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn log(&self, from: u64, most: usize) -> Result<Vec<Zeroizing<Vec<u8>>>, Self::Error> {
+        let mut entries = Vec::new();
+        let mut numbers = from..=u64::MAX;
+        while entries.len() < most
+            && let Some(number) = numbers.next()
+            && let Some(entry) = self.get(&log_key(number))?
+        {
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
 
     /// Applies all changes, or none, durably: after a crash the old or the new state is there.
     /// Checks every [`Change::Expect`] first, under the same lock ([`Changes::conflict`]).

@@ -12,20 +12,25 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
-use sealmq_keys::{Changes, Store as _};
+use sealmq_keys::{Changes, Store as _, log_key};
 
 use crate::redb::RedbFile;
+use crate::redb::Segments;
 use crate::redb::database::Database;
-use crate::sealed::Shared;
 use crate::sealed::header::Header;
+use crate::sealed::log::SEGMENT_LEN;
 use crate::sealed::seal::{StoreKey, random_secret};
-use crate::{FileStore, StoreRole, Unlock, Vault, create_key_file};
+use crate::sealed::{Backend, Reading, SealedStore, Segment, Shared, Writing};
+use crate::{StoreError, StoreRole, Unlock, Vault, create_key_file};
 
 type Records = BTreeMap<String, Vec<u8>>;
+
+/// Entries of the log that each commit adds: more than a segment has.
+const ADDED: u64 = SEGMENT_LEN + 2;
 
 /// What happens to the file.
 #[derive(Clone)]
@@ -34,6 +39,10 @@ enum Step {
     SetLen(usize),
     /// Everything before is on the disk from here on.
     Sync,
+    /// A part of the log was put beside the file: whole or not at all.
+    Segment(Segment, Vec<u8>),
+    /// Those are on the disk from here on.
+    SyncSegments,
     /// A commit has returned.
     Committed,
 }
@@ -97,11 +106,59 @@ fn apply(file: &mut Vec<u8>, step: &Step) {
             file[*at..end].copy_from_slice(data);
         }
         Step::SetLen(len) => file.resize(*len, 0),
-        Step::Sync | Step::Committed => {}
+        Step::Sync | Step::Committed | Step::Segment(..) | Step::SyncSegments => {}
     }
 }
 
-/// A new store, then commits that add, replace, delete and grow.
+/// Segments beside the file.
+type Beside = BTreeMap<Segment, Vec<u8>>;
+
+/// A file whose segments are remembered, too.
+struct Recorded(RedbFile, Recorder);
+
+impl Backend for Recorded {
+    fn read(
+        &self,
+        work: &mut dyn FnMut(&dyn Reading) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.0.read(work)
+    }
+
+    fn write(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Writing) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.0.write(work)
+    }
+
+    fn write_segment(&self, segment: &Segment, bytes: &[u8]) -> Result<(), StoreError> {
+        self.1.note(Step::Segment(*segment, bytes.to_vec()));
+        self.0.write_segment(segment, bytes)
+    }
+
+    fn sync_segments(&self, log: [u8; 8]) -> Result<(), StoreError> {
+        self.1.note(Step::SyncSegments);
+        self.0.sync_segments(log)
+    }
+
+    fn read_segment(&self, segment: &Segment) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.read_segment(segment)
+    }
+
+    fn remove_segments(&self, log: [u8; 8]) -> Result<(), StoreError> {
+        self.0.remove_segments(log)
+    }
+
+    fn place_of(&self, segment: &Segment) -> PathBuf {
+        self.0.place_of(segment)
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        self.0.close()
+    }
+}
+
+/// A new store, then commits that add, replace, delete and grow, and that add to a log.
 fn history() -> Vec<Records> {
     let mut states = vec![Records::new()];
     for round in 0..3_u8 {
@@ -113,6 +170,10 @@ fn history() -> Vec<Records> {
             );
         }
         records.remove(&format!("record/{}", (round * 3 + 7) % 10));
+        for i in 0..ADDED {
+            let number = u64::from(round) * ADDED + i;
+            records.insert(log_key(number), vec![round; 50]);
+        }
         if round == 1 {
             records.insert("large".into(), vec![round; 9_000]);
         }
@@ -138,14 +199,26 @@ fn between(old: &Records, new: &Records) -> Changes {
     changes
 }
 
-fn records(store: &FileStore) -> Records {
+fn records<B: Backend>(store: &SealedStore<B>) -> Records {
     let all = store.list("").unwrap().into_iter();
     all.map(|(key, value)| (key, value.to_vec())).collect()
 }
 
 /// Opens what is left, and goes on with it.
-fn after_power_failed(path: &Path, unlock: &Unlock, file: &[u8]) -> Records {
+fn after_power_failed(path: &Path, unlock: &Unlock, file: &[u8], beside: &Beside) -> Records {
     fs::write(path, file).unwrap();
+    let segments = Segments::beside(path);
+    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+    for (segment, bytes) in beside {
+        let path = segments.path(segment);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
     let vault = Vault::unlock(path, StoreRole::Member, unlock).unwrap();
     let mut store = vault.open().unwrap();
     let found = records(&store);
@@ -201,8 +274,8 @@ fn power_that_fails_at_any_write_leaves_a_commit_whole_or_undone() {
     let header = Header::new(&key, &unlock).unwrap();
     let recorder = Recorder::default();
     let database = Database::create_on(&path, || Ok(recorder.clone())).unwrap();
-    let backend = RedbFile::new(&path, database);
-    let mut store = FileStore::create(Shared::new(&path, key), backend, &header, 0).unwrap();
+    let backend = Recorded(RedbFile::new(&path, database), recorder.clone());
+    let mut store = SealedStore::create(Shared::new(&path, key), backend, &header, 0).unwrap();
     recorder.note(Step::Committed);
     let states = history();
     for pair in states.windows(2) {
@@ -212,6 +285,8 @@ fn power_that_fails_at_any_write_leaves_a_commit_whole_or_undone() {
     store.close().unwrap();
 
     let mut synced = Vec::new();
+    // Of the segments, those on the disk, and all.
+    let (mut kept, mut all) = (Beside::new(), Beside::new());
     let mut open: Vec<Step> = Vec::new();
     // Commits that have returned: the one that made the store, and those of the history.
     let mut returned = 0;
@@ -223,14 +298,25 @@ fn power_that_fails_at_any_write_leaves_a_commit_whole_or_undone() {
                 open.clear();
             }
             Step::Committed => returned += 1,
+            Step::Segment(segment, bytes) => drop(all.insert(segment, bytes)),
+            Step::SyncSegments => kept.clone_from(&all),
             other => open.push(other),
         }
         // A store that is not complete has no name yet.
         if returned == 0 {
             continue;
         }
-        for file in left(&synced, &open) {
-            let found = after_power_failed(&path, &unlock, &file);
+        let besides = if kept == all {
+            &[&kept][..]
+        } else {
+            &[&kept, &all][..]
+        };
+        let files = left(&synced, &open);
+        for (file, beside) in files
+            .iter()
+            .flat_map(|file| besides.iter().map(move |b| (file, b)))
+        {
+            let found = after_power_failed(&path, &unlock, file, beside);
             if found == states[returned - 1] {
                 old += 1;
             } else {
@@ -245,4 +331,5 @@ fn power_that_fails_at_any_write_leaves_a_commit_whole_or_undone() {
     }
     assert_eq!(returned, states.len());
     assert!(old > 30 && new > 3, "{old} before, {new} after");
+    assert!(all.len() > 1, "the log was never moved");
 }

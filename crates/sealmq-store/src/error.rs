@@ -68,6 +68,20 @@ pub enum StoreError {
         /// The record's key, or `manifest` for the set of all records.
         record: String,
     },
+    /// An entry of the log is not what was written, or is not there with all the rest of its file.
+    LogEntry {
+        /// The file, one of those beside the store.
+        path: PathBuf,
+        /// The entry's number.
+        number: u64,
+        /// There is no such file.
+        is_missing: bool,
+    },
+    /// A log only grows.
+    LogStands {
+        /// The entry that was to be changed or removed.
+        record: String,
+    },
     /// The store is older than this process has already seen it.
     RolledBack {
         /// The store.
@@ -245,6 +259,24 @@ impl fmt::Display for StoreError {
                 "record {record:?} of store {} was altered, or the store's key was changed since \
                  it was unlocked: unlock it again; if that fails, {RESTORE}",
                 path.display()
+            ),
+            Self::LogEntry {
+                path,
+                number,
+                is_missing,
+            } => write!(
+                f,
+                "entry {number} of the log {}: put {} back from a backup of the store's folder",
+                if *is_missing {
+                    "is missing, with others"
+                } else {
+                    "was altered"
+                },
+                path.display()
+            ),
+            Self::LogStands { record } => write!(
+                f,
+                "record {record:?} is an entry of a log, which only grows, or says where it is: nothing was written"
             ),
             Self::RolledBack { path } => write!(
                 f,

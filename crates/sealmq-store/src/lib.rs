@@ -63,7 +63,7 @@ pub use role::StoreRole;
 pub use running::RunLock;
 pub use sealed::manifest::{Stamp, Stamps};
 pub use sealed::unlock::{Unlock, UnlockMethod, create_key_file};
-pub use sealed::{Backend, Meta, MetaEntry, Reading, SealedStore, Visit, Writing};
+pub use sealed::{Backend, Meta, MetaEntry, Reading, SealedStore, Segment, Visit, Writing};
 pub use shared::SharedVault;
 pub use vault::Vault;
 

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sealmq_keys::{Changes, Store as _};
-
 use crate::files::{self, Draft};
 use crate::redb::{self, RedbFile};
 use crate::sealed::Shared;
@@ -125,7 +123,8 @@ impl Vault {
     /// Seals everything anew under a new store key and a new passphrase or key file, in a new
     /// file that takes the old one's place: a crash leaves the old or the new one. Deleted values
     /// and the old wrapping stay behind in the old file's blocks on the disk, outside of the
-    /// store. Other processes that have the store unlocked must unlock it again.
+    /// store. Of a log, the entries in segments stay as they are, and what is added later gets a new
+    /// secret. Other processes that have the store unlocked must unlock it again.
     ///
     /// # Errors
     /// As [`Vault::open`] and [`Vault::create`].
@@ -134,13 +133,6 @@ impl Vault {
         let shared = Shared::new(path, StoreKey::new(random_secret()?, self.role()));
         let header = Header::new(&shared.key, unlock)?;
         let old = self.open()?;
-        let mut changes = Changes::new();
-        for key in old.keys() {
-            // Every key of the index has a record, or `get` says that it was altered.
-            if let Some(mut value) = old.get(key)? {
-                changes.put(key, core::mem::take(&mut *value));
-            }
-        }
         // Beside the file itself, should the path be a symbolic link.
         let target = path
             .canonicalize()
@@ -149,7 +141,7 @@ impl Vault {
         let backend = RedbFile::create(draft.temporary(), file)?;
         let after = old.stamp().counter();
         let mut new = FileStore::create(Arc::clone(&shared), backend, &header, after)?;
-        new.commit(&changes)?;
+        new.take_over(&old)?;
         new.close()?;
         draft.replace()?;
         // Held until here, so that nobody commits to the file that goes away.

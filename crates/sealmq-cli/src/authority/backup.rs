@@ -7,8 +7,8 @@ use sealmq_authority::{
     decode_delegation,
 };
 use sealmq_core::MemberNumber;
+use sealmq_keys::Store as _;
 use sealmq_keys::objects::MAX_FILE_LEN;
-use sealmq_keys::{Changes, Store as _};
 use sealmq_store::{FileStore, StoreRole, Vault};
 
 use super::delegation::{refused, say_delegation};
@@ -28,12 +28,13 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let target = args.folder.join(AUTHORITY_STORE);
     let store = open(&vault)?;
     let authority = Authority::load(&store)?;
-    if target.symlink_metadata().is_ok() {
-        check_older(&target, &source, &secret, &authority)?;
-    }
+    let older = match target.symlink_metadata() {
+        Ok(_) => Some(check_older(&target, &source, &secret, &authority)?),
+        Err(_) => None,
+    };
     let draft = args.folder.join(format!("{AUTHORITY_STORE}.new"));
     // Left by a backup that was interrupted.
-    let _none = fs::remove_file(&draft);
+    remove_draft(&draft, &secret);
     let copied = copy(&store, &draft, &secret).and_then(|()| {
         fs::rename(&draft, &target)
             .and_then(|()| sync_folder(&args.folder))
@@ -45,10 +46,13 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
             })
     });
     if let Err(failure) = copied {
-        let _gone = fs::remove_file(&draft);
+        remove_draft(&draft, &secret);
         return Err(failure);
     }
     store.close()?;
+    if let Some(older) = older {
+        older.discard_log()?;
+    }
     let log = authority.audit_head();
     say(format_args!(
         "backup             {}, under the same passphrase or key file",
@@ -58,6 +62,16 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     say(
         "It is as secret as the authority's folder. Put back, it acts after `sealmq authority resume`.",
     )
+}
+
+/// Removes a copy that nobody needs, and its log.
+fn remove_draft(draft: &Path, secret: &Secret) {
+    if draft.symlink_metadata().is_ok() {
+        let _log = Vault::unlock(draft, StoreRole::Authority, &secret.unlock())
+            .and_then(|vault| vault.open())
+            .and_then(|draft| draft.discard_log());
+        let _none = fs::remove_file(draft);
+    }
 }
 
 /// Without it a crash may undo the renaming. Not all systems can do this with a folder.
@@ -73,21 +87,18 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 fn copy(store: &FileStore, path: &Path, secret: &Secret) -> Result<(), Failure> {
     let mut copy = Vault::create(path, StoreRole::Authority, &secret.unlock())?.open()?;
     copy.commit(&Authority::mark_restored(store, clock::seconds())?)?;
-    let mut changes = Changes::new();
-    for (key, value) in store.list("")? {
-        changes.put(key, value.as_slice());
-    }
-    copy.commit(&changes)?;
+    store.copy_into(&mut copy)?;
     Ok(copy.close()?)
 }
 
-/// Only a backup of the same domain makes room for a newer one.
+/// Only a backup of the same domain makes room for a newer one. Stays open, so that what belongs
+/// to it can be removed when it is replaced.
 fn check_older(
     target: &Path,
     source: &Path,
     secret: &Secret,
     authority: &Authority,
-) -> Result<(), Failure> {
+) -> Result<FileStore, Failure> {
     let keep = |why: &str| {
         Failure::refused(format_args!(
             "{} {why}: nothing was replaced, choose another folder",
@@ -104,11 +115,10 @@ fn check_older(
         .ok()
         .filter(|old| old.domain() == authority.domain() && old.suspension().is_some())
         .ok_or_else(|| keep("is no backup of this authority"))?;
-    old.close()?;
     if old_one.audit_head().size > authority.audit_head().size {
         return Err(keep("is newer than the authority"));
     }
-    Ok(())
+    Ok(old)
 }
 
 pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {

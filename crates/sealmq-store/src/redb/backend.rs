@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use redb::ReadableTable as _;
 
 use super::database::{self, Database, Failure, META, RECORDS, Table, guarded};
+use super::segments::Segments;
 use crate::StoreError;
-use crate::sealed::{Backend, Meta, MetaEntry, Reading, Visit, Writing};
+use crate::sealed::{Backend, Meta, MetaEntry, Reading, Segment, Visit, Writing};
 
-/// An open database file; no other process can open it meanwhile.
+/// An open database file, and the segments of a log beside it; no other process can open it
+/// meanwhile.
 #[derive(Debug)]
 pub struct RedbFile {
     database: Database,
     path: PathBuf,
+    segments: Segments,
 }
 
 impl RedbFile {
@@ -29,6 +32,7 @@ impl RedbFile {
         Self {
             database,
             path: path.to_path_buf(),
+            segments: Segments::beside(path),
         }
     }
 }
@@ -66,6 +70,26 @@ impl Backend for RedbFile {
             drop(writing);
             Ok(transaction.commit()?)
         })
+    }
+
+    fn write_segment(&self, segment: &Segment, bytes: &[u8]) -> Result<(), StoreError> {
+        self.segments.write(segment, bytes)
+    }
+
+    fn sync_segments(&self, log: [u8; 8]) -> Result<(), StoreError> {
+        self.segments.sync(log)
+    }
+
+    fn read_segment(&self, segment: &Segment) -> Result<Option<Vec<u8>>, StoreError> {
+        self.segments.read(segment)
+    }
+
+    fn remove_segments(&self, log: [u8; 8]) -> Result<(), StoreError> {
+        self.segments.remove(log)
+    }
+
+    fn place_of(&self, segment: &Segment) -> PathBuf {
+        self.segments.path(segment)
     }
 
     fn close(self) -> Result<(), StoreError> {

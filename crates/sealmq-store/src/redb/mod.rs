@@ -2,6 +2,9 @@
 
 mod backend;
 pub(crate) mod database;
+mod segments;
 
 pub use backend::RedbFile;
 pub(crate) use backend::{peek, read_meta};
+#[cfg(test)]
+pub(crate) use segments::Segments;

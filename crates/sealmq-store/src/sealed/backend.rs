@@ -22,11 +22,49 @@ pub trait Backend {
         work: &mut dyn FnMut(&mut dyn Writing) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 
+    /// Writes a segment, whole or not at all, in the place of one of this name. It need not be
+    /// durable before [`Backend::sync_segments`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn write_segment(&self, segment: &Segment, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// When this returns, the segments that were written of this log are durable.
+    ///
+    /// # Errors
+    /// Nobody knows whether they are.
+    fn sync_segments(&self, log: [u8; 8]) -> Result<(), StoreError>;
+
+    /// A segment; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// It cannot be read, or is longer than any that was written.
+    fn read_segment(&self, segment: &Segment) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Removes all segments of a log.
+    ///
+    /// # Errors
+    /// Some of them may be left.
+    fn remove_segments(&self, log: [u8; 8]) -> Result<(), StoreError>;
+
+    /// Where a segment is, for errors.
+    fn place_of(&self, segment: &Segment) -> std::path::PathBuf;
+
     /// Lets others at it; dropping does the same but hides errors.
     ///
     /// # Errors
     /// Nothing that was written is lost.
     fn close(self) -> Result<(), StoreError>;
+}
+
+/// Names sealed entries of a log, which a backend keeps apart from the records: they are written
+/// once, and read when somebody reads the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Segment {
+    /// Which log.
+    pub log: [u8; 8],
+    /// Counted from 0.
+    pub number: u64,
 }
 
 /// What is told each key and its sealed value.

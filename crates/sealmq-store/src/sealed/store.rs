@@ -1,17 +1,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealmq_keys::{Change, Changes, Store};
-use zeroize::Zeroizing;
+use sealmq_keys::{Change, Changes, LOG_PREFIX, Store, log_key, log_number};
 
-use super::backend::{Backend, MetaEntry, Reading};
+use super::backend::{Backend, MetaEntry, Reading, Segment};
 use super::header::Header;
+use super::log::{self, Log};
 use super::manifest::{Content, Manifest, Stamp};
 use super::seal::{Fingerprint, StoreKey};
+use super::segments::{self, Value};
 use crate::{StoreError, limits};
 
 /// Record key → what its sealed value must look like.
@@ -55,9 +56,10 @@ impl Shared {
 /// Reads and commits block the calling thread: a commit returns when the disk has it.
 pub struct SealedStore<B> {
     shared: Arc<Shared>,
-    backend: B,
-    index: Index,
+    pub(super) backend: B,
+    pub(super) index: Index,
     manifest: Manifest,
+    pub(super) log: Log,
     failed: AtomicBool,
 }
 
@@ -80,6 +82,7 @@ impl<B: Backend> SealedStore<B> {
             backend,
             index: Index::new(),
             manifest,
+            log: Log::default(),
             failed: AtomicBool::new(false),
         })
     }
@@ -94,24 +97,24 @@ impl<B: Backend> SealedStore<B> {
         let (index, manifest) =
             loaded.ok_or_else(|| StoreError::corrupt(&shared.path, "nothing was read"))?;
         shared.see(manifest.stamp())?;
-        Ok(Self {
+        let mut store = Self {
             shared,
             backend,
             index,
             manifest,
+            log: Log::default(),
             failed: AtomicBool::new(false),
-        })
+        };
+        if let Some(record) = store.record(log::RECORD)? {
+            store.log = Log::decode(&record).ok_or_else(|| store.altered(log::RECORD))?;
+        }
+        Ok(store)
     }
 
     /// Which commit the store stands at.
     #[must_use]
     pub const fn stamp(&self) -> Stamp {
         self.manifest.stamp()
-    }
-
-    /// Keys of all records, in ascending order.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.index.keys().map(String::as_str)
     }
 
     /// Closes the store; dropping it does the same but hides errors. Commits are durable before.
@@ -149,7 +152,7 @@ impl<B: Backend> SealedStore<B> {
         record: &str,
         expected: &Fingerprint,
         sealed: Option<&[u8]>,
-    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    ) -> Result<Value, StoreError> {
         let sealed = sealed.ok_or_else(|| self.altered(record))?;
         if self
             .shared
@@ -166,11 +169,63 @@ impl<B: Backend> SealedStore<B> {
             .map_err(|_| self.altered(record))
     }
 
+    /// A record, the store's own included.
+    pub(super) fn record(&self, key: &str) -> Result<Option<Value>, StoreError> {
+        let backend = self.backend()?;
+        let Some(expected) = self.index.get(key) else {
+            return Ok(None);
+        };
+        let mut found = None;
+        self.note(backend.read(&mut |reading| {
+            let sealed = reading.get(key.as_bytes())?;
+            found = Some(self.open_record(key, expected, sealed.as_deref())?);
+            Ok(())
+        }))?;
+        Ok(found)
+    }
+
+    /// Entries of the log that are in one segment.
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        numbers: &Range<u64>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let role = self.shared.key.role();
+        segments::read(self.backend()?, &self.log, role, segment, numbers)
+    }
+
+    /// Writes changes, after which this is the log.
+    pub(super) fn apply<'c>(
+        &mut self,
+        changes: impl Iterator<Item = &'c Change> + Clone,
+        log: Log,
+    ) -> Result<(), StoreError> {
+        let mut manifest = self.manifest.next()?;
+        self.backend()?;
+        let updates = self.write(changes, &mut manifest).inspect_err(|_| {
+            // Whether the disk has it is unknown after an error in the last step.
+            self.failed.store(true, Ordering::Relaxed);
+        })?;
+        for (key, fingerprint) in updates {
+            match fingerprint {
+                Some(fingerprint) => self.index.insert(key, fingerprint),
+                None => self.index.remove(&key),
+            };
+        }
+        self.manifest = manifest;
+        self.log = log;
+        self.shared.see(self.manifest.stamp())
+    }
+
     /// One write; returns what it does to the index.
-    fn write(&self, changes: &Changes, manifest: &mut Manifest) -> Result<Updates, StoreError> {
+    fn write<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c Change> + Clone,
+        manifest: &mut Manifest,
+    ) -> Result<Updates, StoreError> {
         let mut updates = Updates::new();
         self.backend()?.write(&mut |writing| {
-            for change in changes {
+            for change in changes.clone() {
                 let key = change.key();
                 let fingerprint =
                     |sealed: &[u8]| self.shared.key.fingerprint(key.as_bytes(), sealed);
@@ -211,34 +266,68 @@ impl<B: Backend> SealedStore<B> {
 impl<B: Backend> Store for SealedStore<B> {
     type Error = StoreError;
 
-    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let backend = self.backend()?;
-        let Some(expected) = self.index.get(key) else {
-            return Ok(None);
-        };
-        let mut found = None;
-        self.note(backend.read(&mut |reading| {
-            let sealed = reading.get(key.as_bytes())?;
-            found = Some(self.open_record(key, expected, sealed.as_deref())?);
-            Ok(())
-        }))?;
-        Ok(found)
+    fn get(&self, key: &str) -> Result<Option<Value>, StoreError> {
+        match log_number(key) {
+            Some(number) if number < self.log.moved() => {
+                let segment = self.log.segment_of(number);
+                let entries = self.read_segment(&segment, &(number..number.saturating_add(1)))?;
+                Ok(entries.into_iter().next())
+            }
+            _ if key == log::RECORD => Ok(None),
+            _ => self.record(key),
+        }
     }
 
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, StoreError> {
+    /// The log's entries are among them, however many there are: [`Store::log`] reads page by
+    /// page.
+    fn list(&self, prefix: &str) -> Result<Vec<(String, Value)>, StoreError> {
         let backend = self.backend()?;
         let mut found = Vec::new();
         self.note(backend.read(&mut |reading| {
             let from = (Bound::Included(prefix), Bound::Unbounded);
             let records = self.index.range::<str, _>(from);
             for (key, expected) in records.take_while(|(key, _)| key.starts_with(prefix)) {
+                if key == log::RECORD {
+                    continue;
+                }
                 let sealed = reading.get(key.as_bytes())?;
                 let value = self.open_record(key, expected, sealed.as_deref())?;
                 found.push((key.clone(), value));
             }
             Ok(())
         }))?;
+        if LOG_PREFIX.starts_with(prefix) || prefix.starts_with(LOG_PREFIX) {
+            let mut number = 0;
+            while number < self.log.moved() {
+                let segment = self.log.segment_of(number);
+                let numbers = Log::entries_of(&segment);
+                let entries = self.read_segment(&segment, &numbers)?;
+                number = numbers.end;
+                let entries = numbers.map(log_key).zip(entries);
+                found.extend(entries.filter(|(key, _)| key.starts_with(prefix)));
+            }
+            found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
         Ok(found)
+    }
+
+    fn log(&self, from: u64, most: usize) -> Result<Vec<Value>, StoreError> {
+        let mut entries = Vec::new();
+        let end = from.saturating_add(u64::try_from(most).unwrap_or(u64::MAX));
+        let mut number = from;
+        while number < end.min(self.log.moved()) {
+            let segment = self.log.segment_of(number);
+            entries.extend(self.read_segment(&segment, &(number..end))?);
+            number = Log::entries_of(&segment).end;
+        }
+        while number < end {
+            let Some(entry) = self.record(&log_key(number))? else {
+                break;
+            };
+            entries.push(entry);
+            number = number.saturating_add(1);
+        }
+        Ok(entries)
     }
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
@@ -246,24 +335,24 @@ impl<B: Backend> Store for SealedStore<B> {
         if let Some(conflict) = changes.conflict(|key| self.get(key))? {
             return Err(conflict.into());
         }
-        let changes_nothing = |change: &Change| matches!(change, Change::Expect { .. });
-        if changes.iter().all(changes_nothing) {
+        let is_change = |change: &&Change| !matches!(change, Change::Expect { .. });
+        if !changes.iter().any(|change| is_change(&change)) {
             return self.backend().map(drop);
         }
-        let mut manifest = self.manifest.next()?;
-        self.backend()?;
-        let updates = self.write(changes, &mut manifest).inspect_err(|_| {
-            // Whether the disk has it is unknown after an error in the last step.
-            self.failed.store(true, Ordering::Relaxed);
-        })?;
-        for (key, fingerprint) in updates {
-            match fingerprint {
-                Some(fingerprint) => self.index.insert(key, fingerprint),
-                None => self.index.remove(&key),
-            };
+        let is_there = |key: &str| self.index.contains_key(key);
+        let record = |key: &str| self.record(key)?.ok_or_else(|| self.altered(key));
+        let role = self.shared.key.role();
+        let (log, moved) = segments::fill(self.backend()?, &self.log, role, is_there, record)?;
+        let stands = |change: &&Change| {
+            let key = change.key();
+            key == log::RECORD || log_number(key).is_some_and(|number| number < log.moved())
+        };
+        if let Some(change) = changes.iter().filter(is_change).find(stands) {
+            return Err(StoreError::LogStands {
+                record: change.key().clone(),
+            });
         }
-        self.manifest = manifest;
-        self.shared.see(self.manifest.stamp())
+        self.apply(moved.iter().chain(changes), log)
     }
 
     fn is_conflict(error: &StoreError) -> bool {

@@ -1,33 +1,47 @@
 //! A sealed store over another backend: two maps in memory, which an attacker changes at will.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use sealmq_keys::{Changes, Store as _};
 
 use super::header::Header;
 use super::seal::{StoreKey, random_secret};
-use super::{Backend, Meta, MetaEntry, Reading, SealedStore, Shared, Visit, Writing};
+use super::{Backend, Meta, MetaEntry, Reading, SealedStore, Segment, Shared, Visit, Writing};
 use crate::{StoreError, StoreRole, Unlock};
 
 #[derive(Default, Clone)]
-struct Maps {
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
-    header: Vec<u8>,
+pub(super) struct Maps {
+    pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) header: Vec<u8>,
     manifest: Vec<u8>,
 }
 
+/// Maps, segments, and how many records and segments were read.
 #[derive(Default, Clone)]
-struct Memory(Rc<RefCell<Maps>>);
+pub(super) struct Memory(
+    pub(super) Rc<RefCell<Maps>>,
+    pub(super) Rc<RefCell<BTreeMap<Segment, Vec<u8>>>>,
+    pub(super) Rc<Cell<u64>>,
+);
+
+impl Memory {
+    fn count(&self, reads: usize) {
+        self.2.set(self.2.get() + reads as u64);
+    }
+}
 
 impl Backend for Memory {
     fn read(
         &self,
         work: &mut dyn FnMut(&dyn Reading) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        work(&*self.0.borrow())
+        let counted = Counted(&self.0.borrow(), Cell::new(0));
+        let done = work(&counted);
+        self.count(counted.1.get());
+        done
     }
 
     fn write(
@@ -40,25 +54,52 @@ impl Backend for Memory {
         Ok(())
     }
 
+    fn write_segment(&self, segment: &Segment, bytes: &[u8]) -> Result<(), StoreError> {
+        self.1.borrow_mut().insert(*segment, bytes.to_vec());
+        Ok(())
+    }
+
+    fn sync_segments(&self, _: [u8; 8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn read_segment(&self, segment: &Segment) -> Result<Option<Vec<u8>>, StoreError> {
+        self.count(1);
+        Ok(self.1.borrow().get(segment).cloned())
+    }
+
+    fn remove_segments(&self, log: [u8; 8]) -> Result<(), StoreError> {
+        self.1.borrow_mut().retain(|segment, _| segment.log != log);
+        Ok(())
+    }
+
+    fn place_of(&self, segment: &Segment) -> PathBuf {
+        PathBuf::from(format!("segment {}", segment.number))
+    }
+
     fn close(self) -> Result<(), StoreError> {
         Ok(())
     }
 }
 
-impl Reading for Maps {
+struct Counted<'m>(&'m Maps, Cell<usize>);
+
+impl Reading for Counted<'_> {
     fn meta(&self) -> Result<Meta, StoreError> {
         Ok(Meta {
-            header: self.header.clone(),
-            manifest: self.manifest.clone(),
+            header: self.0.header.clone(),
+            manifest: self.0.manifest.clone(),
         })
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.records.get(key).cloned())
+        self.1.set(self.1.get() + 1);
+        Ok(self.0.records.get(key).cloned())
     }
 
     fn each(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        self.records.iter().try_for_each(|(k, v)| visit(k, v))
+        self.1.set(self.1.get() + self.0.records.len());
+        self.0.records.iter().try_for_each(|(k, v)| visit(k, v))
     }
 }
 

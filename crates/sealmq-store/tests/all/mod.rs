@@ -12,4 +12,5 @@
 mod behaviour;
 mod common;
 mod damage;
+mod log;
 mod vault;
