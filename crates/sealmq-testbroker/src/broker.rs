@@ -124,7 +124,10 @@ impl Broker {
             }
             match wire::read(&mut connection.stream, self.limits.packet_real) {
                 None => return,
-                Some(Frame::Packet(packet, _)) => self.handle(id, *packet),
+                Some(Frame::Packet(packet, size)) => {
+                    self.seen.packet = self.seen.packet.max(size);
+                    self.handle(id, *packet);
+                }
                 Some(Frame::TooLarge) => return self.end(id, "a packet beyond the limit"),
                 Some(Frame::Malformed) => return self.end(id, "malformed"),
             }
@@ -177,8 +180,9 @@ impl Broker {
     }
 
     pub(crate) fn send(&mut self, id: ConnectionId, packet: &Packet) {
-        self.outputs
-            .push_back(Output::Send(id, wire::write(packet)));
+        let bytes = wire::write(packet);
+        self.seen.packet = self.seen.packet.max(bytes.len());
+        self.outputs.push_back(Output::Send(id, bytes));
     }
 
     /// Sends what a client has room for.
@@ -259,7 +263,8 @@ impl Broker {
         session.survives = properties.is_some_and(|p| p.session_expiry_interval > Some(0));
         session.receive_maximum = properties
             .and_then(|p| p.receive_maximum)
-            .unwrap_or(u16::MAX);
+            .unwrap_or(u16::MAX)
+            .min(self.limits.deliveries.unwrap_or(u16::MAX));
         let again = session.resumed();
         let keep_alive = self.limits.server_keep_alive.unwrap_or(connect.keep_alive);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -316,6 +321,7 @@ impl Broker {
             return self.end(id, "this quality of service is not supported");
         }
         let topic = String::from_utf8_lossy(&message.topic).into_owned();
+        self.seen.slashes = self.seen.slashes.max(topic.matches('/').count());
         let beyond = self.limits.beyond_topic(&topic);
         if beyond == Some(Beyond::Close) {
             return self.end(id, "a topic beyond a limit");

@@ -12,6 +12,7 @@
 
 mod broker;
 mod limits;
+pub mod profiles;
 mod routing;
 mod server;
 mod session;

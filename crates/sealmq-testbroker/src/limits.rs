@@ -24,6 +24,8 @@ pub struct Limits {
     pub packet_real: Option<usize>,
     /// Publishes of QoS 1 and 2 on their way to it: it closes the connection beyond.
     pub receive_maximum: Option<u16>,
+    /// Publishes of QoS 1 and 2 on their way to one client, whatever the client allows.
+    pub deliveries: Option<u16>,
     /// Gives every client another identifier than it asked for.
     pub assigned_id: bool,
     /// Seconds, whatever the client asked for.
@@ -87,6 +89,7 @@ impl Default for Limits {
             packet_announced: None,
             packet_real: None,
             receive_maximum: None,
+            deliveries: None,
             assigned_id: false,
             server_keep_alive: None,
             wildcards: true,
@@ -120,6 +123,10 @@ pub struct Seen {
     pub filters_per_subscribe: usize,
     /// Most subscriptions of one session at a time.
     pub subscriptions: usize,
+    /// Most slashes in a topic or filter.
+    pub slashes: usize,
+    /// Bytes of the largest packet, in either direction.
+    pub packet: usize,
     /// SUBSCRIBE packets.
     pub subscribes: usize,
     /// Why connections were ended, in order.

@@ -24,6 +24,8 @@ impl Broker {
         let mut return_codes = Vec::new();
         let mut retained = Vec::new();
         for filter in packet.filters {
+            let slashes = filter.path.matches('/').count();
+            self.seen.slashes = self.seen.slashes.max(slashes);
             match self.judge(client, &filter) {
                 Ok(()) => {
                     return_codes.push(SubscribeReasonCode::Success(filter.qos));

@@ -30,7 +30,7 @@ const fn switch(name: &'static str, kind: u8, works: bool, set: fn(&mut Limits))
 }
 
 /// All of them.
-pub const SWITCHES: [Switch; 25] = [
+pub const SWITCHES: [Switch; 26] = [
     switch("no retained", 0, false, |l| l.retain = false),
     switch("QoS 0", 1, true, |l| l.maximum_qos = 0),
     switch("QoS 1", 1, true, |l| l.maximum_qos = 1),
@@ -79,6 +79,9 @@ pub const SWITCHES: [Switch; 25] = [
         l.closes = Some(Closes::Connack);
     }),
     switch("late by 1 s", 14, true, |l| l.late = Duration::from_secs(1)),
+    switch("one delivery at a time", 16, true, |l| {
+        l.deliveries = Some(1);
+    }),
     switch("3.1.1, closes", 15, false, |l| {
         l.old = Some(OldBroker::Close);
     }),
