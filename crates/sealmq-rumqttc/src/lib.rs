@@ -40,8 +40,9 @@
 //!   ends the event loop.
 //! * A message is acknowledged when it was opened, rejected or given up, and handed to the queue
 //!   that `poll` empties (at most `capacity` events). Messages that wait for a credential or an
-//!   announcement are acknowledged when the wait ends, except when more than 8 do: a broker that
-//!   limits open messages would else not deliver what they wait for.
+//!   announcement are acknowledged when the wait ends, except when more than 8 do, or when the broker
+//!   has delivered nothing to acknowledge for a second: one that limits open messages would else not
+//!   deliver what they wait for.
 //! * Keys, credentials and announcements arrive on reserved topics that are subscribed after every
 //!   connect and never surface as messages.
 //!

@@ -39,6 +39,7 @@ impl Client {
         self.connection = Some(Connection {
             number: self.connections,
             limits,
+            stalls: false,
         });
         let given_up = self.outbox.connected(session, limits.receive_maximum);
         if !session_present {
@@ -133,6 +134,7 @@ impl Client {
         self.waiting
             .values_mut()
             .for_each(|delivery| *delivery = None);
+        self.held_at = None;
         self.outbox.disconnected();
         match self.subscriptions.disconnected(broke, answer) {
             None => {}
@@ -223,6 +225,7 @@ impl Client {
         if ticked || self.parked.iter().any(|parked| over(Some(parked.until))) {
             self.retry_parked(time);
         }
+        self.release_held(time);
         if over(self.renewing) {
             self.renewing = Some(u64::MAX);
             self.push(Output::HangUp);
@@ -253,6 +256,7 @@ impl Client {
             self.resume_until,
             self.will_until.filter(|_| self.may_send()),
             self.quiet_until(),
+            self.held_until(),
             self.renewing,
             self.closing,
         ]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connection;
+mod holding;
 mod isolating;
 mod parked;
 mod receiving;
@@ -54,6 +55,8 @@ pub struct Client {
     wait_for_keys: u64,
     /// Messages that wait in the member, by ticket, with what acknowledges them.
     waiting: BTreeMap<u64, Option<DeliveryId>>,
+    /// While one is held back: when the broker last delivered something to acknowledge.
+    held_at: Option<u64>,
     /// Shared subscriptions: several readers, so a gap says nothing.
     shared: Vec<String>,
     subscriptions: Subscriptions,
@@ -111,6 +114,8 @@ struct WillUnder {
 struct Connection {
     number: u64,
     limits: Limits,
+    /// The broker stopped delivering while an acknowledgement was held back.
+    stalls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +156,7 @@ impl Client {
             announce_credential: options.announce_credential,
             wait_for_keys: u64::try_from(patience).unwrap_or(u64::MAX),
             waiting: BTreeMap::new(),
+            held_at: None,
             shared: Vec::new(),
             subscriptions: Subscriptions::default(),
             outbox: Outbox::new(options.identifiers),

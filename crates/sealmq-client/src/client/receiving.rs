@@ -10,11 +10,6 @@ use crate::output::{DeliveryId, Output};
 use crate::time::Time;
 use crate::wire::Qos;
 
-/// Waiting messages that keep their acknowledgement back. Beyond, they are acknowledged early:
-/// brokers stop sending (Mosquitto after 20) while too many are open, and the credential that
-/// the messages wait for comes on the same way.
-const MAX_HELD: usize = 8;
-
 /// A publish from the broker.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -47,6 +42,9 @@ impl Client {
             packet: message.packet,
             qos: message.qos,
         });
+        if delivery.is_some() {
+            self.not_stalled();
+        }
         if self.member.is_reserved(&message.topic) {
             let actions = self
                 .member
@@ -94,9 +92,7 @@ impl Client {
                 self.opened(*received, delivery);
             }
             Delivery::Waiting(ticket) => {
-                let held = self.waiting.values().flatten().count();
-                let early = if held < MAX_HELD { None } else { delivery };
-                let kept = if early.is_none() { delivery } else { None };
+                let (kept, early) = self.hold(delivery);
                 // Before the actions: they may end this very wait.
                 self.waiting.insert(ticket, kept);
                 self.carry_out(actions);

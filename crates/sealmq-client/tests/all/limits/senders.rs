@@ -109,3 +109,24 @@ fn a_reader_of_many_senders_has_few_subscriptions_and_keeps_those_who_sent() {
     assert_eq!(received(&field, reader), 120);
     assert!(field.broker.seen().ended.is_empty());
 }
+
+/// As ejabberd. The credential stands behind the messages that wait for it.
+#[test]
+fn a_broker_that_delivers_one_at_a_time_delivers_credentials_too() {
+    let limits = Limits {
+        deliveries: Some(1),
+        ..Limits::default()
+    };
+    let (mut field, reader, senders) = crowd(limits, 30, 0);
+    publish(&mut field, &senders, "one");
+    field.run(900);
+    assert_eq!(received(&field, reader), 0);
+    field.run(600);
+    assert_eq!(received(&field, reader), 30);
+    // And for who comes back to what has piled up.
+    field.cut(reader);
+    publish(&mut field, &senders, "two");
+    field.run(10_000);
+    assert_eq!(received(&field, reader), 60);
+    assert!(field.broker.seen().ended.is_empty());
+}
