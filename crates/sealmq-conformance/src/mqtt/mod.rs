@@ -1,0 +1,238 @@
+//! A client, sealed or plain, of any version of MQTT: what the checks need of it, so that a check is
+//! written once. Another version of MQTT is another file beside `v5`, with the same items, and its
+//! arms here.
+
+mod link;
+mod open;
+mod v4;
+mod v5;
+
+use std::str::FromStr;
+
+use clap::builder::PossibleValue;
+pub(crate) use link::Link;
+use sealmq_rumqttc::SealOptions;
+use sealmq_store::FileStore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use crate::failed::Failed;
+
+/// Larger than the large payload of any check.
+const MAX_PACKET: usize = 64 << 20;
+
+/// Of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V4,
+    V5,
+}
+
+impl Version {
+    /// As `sealmq` and mosquitto_sub call it.
+    pub(crate) const fn option(self) -> &'static str {
+        match self {
+            Self::V4 => "mqttv311",
+            Self::V5 => "mqttv5",
+        }
+    }
+
+    /// For tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "3.1.1",
+            Self::V5 => "5",
+        }
+    }
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V5,
+            Self::V5 => Self::V4,
+        }
+    }
+}
+
+impl clap::ValueEnum for Version {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::V5, Self::V4]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).alias(self.option()))
+    }
+}
+
+impl FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        clap::ValueEnum::from_str(text, false)
+    }
+}
+
+/// What a client is told.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// CONNACK; whether the broker still had the session.
+    Connected(bool),
+    Message(Message),
+    /// The quality of service that was granted.
+    Subscribed(u8),
+    /// The newest epoch of the group.
+    Epoch(u64),
+    /// This member was removed.
+    Removed,
+    /// Something that a user would be told of, and that is no end.
+    Trouble(String),
+    /// The broker says that it does not speak this version; no more will come.
+    OtherVersion,
+    /// No more will come.
+    Ended(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    /// Delivered as the retained value.
+    pub(crate) retained: bool,
+    /// Who sent it; of a plain client's nobody knows.
+    pub(crate) sender: String,
+}
+
+/// A Last Will.
+#[derive(Debug, Clone)]
+pub(crate) struct Will {
+    pub(crate) topic: String,
+    pub(crate) payload: &'static str,
+}
+
+/// How a client connects.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    /// The broker keeps the session while the client is away.
+    pub(crate) kept: bool,
+    pub(crate) will: Option<Will>,
+}
+
+/// The library's half that publishes.
+enum Publisher {
+    V5Sealed(sealmq_rumqttc::v5::AsyncClient),
+    V4Plain(v4::Plain),
+    V5Plain(v5::Plain),
+}
+
+/// A client that is connecting, or connected.
+pub(crate) struct Client {
+    publisher: Publisher,
+    pub(crate) happenings: UnboundedReceiver<Happening>,
+    /// Polls the library.
+    task: JoinHandle<()>,
+}
+
+impl Client {
+    pub(crate) fn sealed(
+        link: &Link,
+        session: &Session,
+        store: FileStore,
+        options: SealOptions,
+    ) -> Result<Self, Failed> {
+        Self::start(|sender| match link.version {
+            Version::V4 => Err(Failed::new("sealmq-rumqttc does not speak MQTT 3.1.1 yet")),
+            Version::V5 => {
+                let (client, task) = v5::sealed(link, session, store, options, sender)?;
+                Ok((Publisher::V5Sealed(client), task))
+            }
+        })
+    }
+
+    pub(crate) fn plain(link: &Link, session: &Session) -> Result<Self, Failed> {
+        Self::start(|sender| match link.version {
+            Version::V4 => {
+                let (client, task) = v4::plain(link, session, sender);
+                Ok((Publisher::V4Plain(client), task))
+            }
+            Version::V5 => {
+                let (client, task) = v5::plain(link, session, sender);
+                Ok((Publisher::V5Plain(client), task))
+            }
+        })
+    }
+
+    fn start(
+        open: impl FnOnce(UnboundedSender<Happening>) -> Result<(Publisher, JoinHandle<()>), Failed>,
+    ) -> Result<Self, Failed> {
+        let (sender, happenings) = unbounded_channel();
+        let (publisher, task) = open(sender)?;
+        Ok(Self {
+            publisher,
+            happenings,
+            task,
+        })
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        topic: &str,
+        qos: u8,
+        retain: bool,
+        payload: impl Into<Vec<u8>>,
+    ) -> Result<(), Failed> {
+        let payload = payload.into();
+        match &self.publisher {
+            Publisher::V5Sealed(client) => client
+                .publish(topic, v5::qos(qos), retain, payload)
+                .await
+                .map_err(Failed::at("publish")),
+            Publisher::V4Plain(client) => client.publish(topic, qos, retain, payload).await,
+            Publisher::V5Plain(client) => client.publish(topic, qos, retain, payload).await,
+        }
+    }
+
+    pub(crate) async fn subscribe(&self, filter: &str, qos: u8) -> Result<(), Failed> {
+        match &self.publisher {
+            Publisher::V5Sealed(client) => client
+                .subscribe(filter, v5::qos(qos))
+                .await
+                .map_err(Failed::at("subscribe")),
+            Publisher::V4Plain(client) => client.subscribe(filter, qos).await,
+            Publisher::V5Plain(client) => client.subscribe(filter, qos).await,
+        }
+    }
+
+    /// Until everything that was published was acknowledged.
+    pub(crate) async fn flush(&self) -> Result<(), Failed> {
+        match &self.publisher {
+            Publisher::V5Sealed(client) => client.flush().await.map_err(Failed::at("flush")),
+            Publisher::V4Plain(client) => {
+                client.flush().await;
+                Ok(())
+            }
+            Publisher::V5Plain(client) => {
+                client.flush().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// With a goodbye.
+    pub(crate) async fn leave(mut self) {
+        match &self.publisher {
+            Publisher::V5Sealed(client) => drop(client.disconnect().await),
+            Publisher::V4Plain(client) => client.disconnect().await,
+            Publisher::V5Plain(client) => client.disconnect().await,
+        }
+        // It ends when the broker has closed the connection.
+        let wait = std::time::Duration::from_secs(2);
+        let _ended = tokio::time::timeout(wait, &mut self.task).await;
+    }
+}
+
+/// Without a goodbye, as when a process dies.
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,232 @@
+//! rumqttc's MQTT 5, with sealmq and without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectReturnCode, LastWill, Packet, PubAckReason, PubRecReason, SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use sealmq_rumqttc::v5 as sealed;
+use sealmq_rumqttc::{MemberEvent, SealOptions};
+use sealmq_store::FileStore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+
+use super::open::Open;
+use super::{Happening, Link, MAX_PACKET, Message, Session};
+use crate::failed::Failed;
+
+/// How long the broker keeps a session.
+const SESSION_SECONDS: u32 = 600;
+
+pub(super) const fn qos(level: u8) -> QoS {
+    match level {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
+    }
+}
+
+fn options(link: &Link, session: &Session) -> MqttOptions {
+    let mut options = MqttOptions::new(&session.id, &link.host, link.port);
+    options
+        .set_keep_alive(Duration::from_secs(30))
+        .set_max_packet_size(u32::try_from(MAX_PACKET).ok())
+        .set_transport(link.transport());
+    let mut network = rumqttc::NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    if let Some((user, password)) = &link.login {
+        options.set_credentials(user, password);
+    }
+    if session.kept {
+        options
+            .set_clean_start(false)
+            .set_session_expiry_interval(Some(SESSION_SECONDS));
+    }
+    options
+}
+
+fn will(session: &Session) -> Option<LastWill> {
+    let will = session.will.as_ref()?;
+    Some(LastWill::new(
+        &will.topic,
+        will.payload,
+        QoS::AtLeastOnce,
+        false,
+        None,
+    ))
+}
+
+pub(super) fn sealed(
+    link: &Link,
+    session: &Session,
+    store: FileStore,
+    mut options_of_seal: SealOptions,
+    sender: UnboundedSender<Happening>,
+) -> Result<(sealed::AsyncClient, JoinHandle<()>), Failed> {
+    if let Some(will) = will(session) {
+        options_of_seal = options_of_seal.last_will(will);
+    }
+    let options = options(link, session);
+    let (client, mut events) = sealed::AsyncClient::with_options(options, store, options_of_seal)
+        .map_err(Failed::at("open"))?;
+    let task = tokio::spawn(async move {
+        loop {
+            let happening = match events.poll().await {
+                Ok(event) => from_sealed(event),
+                Err(error) if error.is_temporary() => Some(Happening::Trouble(error.to_string())),
+                Err(error) => Some(Happening::Ended(error.to_string())),
+            };
+            let over = matches!(happening, Some(Happening::Ended(_)));
+            if happening.is_some_and(|happening| sender.send(happening).is_err()) || over {
+                return;
+            }
+        }
+    });
+    Ok((client, task))
+}
+
+fn from_sealed(event: sealed::Event) -> Option<Happening> {
+    use sealed::Event;
+    let trouble = |text: String| Some(Happening::Trouble(text));
+    match event {
+        Event::Connected { session_present } => Some(Happening::Connected(session_present)),
+        Event::Message(message) => Some(Happening::Message(Message {
+            topic: message.topic,
+            payload: message.payload.to_vec(),
+            retained: message.retained,
+            sender: message.sender_name,
+        })),
+        Event::Subscribed { qos, .. } => Some(Happening::Subscribed(qos as u8)),
+        Event::Key(MemberEvent::Epoch { epoch, .. }) => Some(Happening::Epoch(epoch)),
+        Event::Key(MemberEvent::Removed { .. }) => Some(Happening::Removed),
+        Event::Rejected { topic, reason } => trouble(format!("{topic} rejected: {reason}")),
+        Event::SubscribeRefused { filter, reason } => trouble(format!(
+            "the subscription to {filter} is refused: {reason:?}"
+        )),
+        Event::PublishRefused { topic, reason } => {
+            trouble(format!("the message on {topic} is refused: {reason}"))
+        }
+        Event::NotPublished { topic, error } => trouble(format!("{topic}: {error}")),
+        Event::NoWill { error } => trouble(format!("no will: {error}")),
+        Event::BrokerLimit(limit) => trouble(limit.to_string()),
+        Event::Disconnected => Some(Happening::Ended("disconnected".to_owned())),
+        _ => None,
+    }
+}
+
+/// rumqttc alone, which counts what the broker has acknowledged.
+pub(super) struct Plain {
+    client: AsyncClient,
+    open: Arc<Open>,
+}
+
+pub(super) fn plain(
+    link: &Link,
+    session: &Session,
+    sender: UnboundedSender<Happening>,
+) -> (Plain, JoinHandle<()>) {
+    let mut options = options(link, session);
+    if let Some(will) = will(session) {
+        options.set_last_will(will);
+    }
+    let (client, events) = AsyncClient::new(options, 100);
+    let open = Arc::new(Open::default());
+    let task = tokio::spawn(follow(events, Arc::clone(&open), sender));
+    (Plain { client, open }, task)
+}
+
+async fn follow(mut events: EventLoop, open: Arc<Open>, sender: UnboundedSender<Happening>) {
+    loop {
+        let happening = match events.poll().await {
+            Ok(Event::Incoming(packet)) => from_plain(packet, &open),
+            Ok(Event::Outgoing(_)) => None,
+            Err(ConnectionError::ConnectionRefused(
+                ConnectReturnCode::RefusedProtocolVersion
+                | ConnectReturnCode::UnsupportedProtocolVersion,
+            )) => Some(Happening::OtherVersion),
+            Err(error) => Some(Happening::Ended(error.to_string())),
+        };
+        let over = matches!(
+            happening,
+            Some(Happening::Ended(_) | Happening::OtherVersion)
+        );
+        if happening.is_some_and(|happening| sender.send(happening).is_err()) || over {
+            return;
+        }
+    }
+}
+
+fn from_plain(packet: Packet, open: &Open) -> Option<Happening> {
+    let refused = |what: &str, reason: String| {
+        Some(Happening::Trouble(format!("{what} is refused: {reason}")))
+    };
+    match packet {
+        Packet::ConnAck(ack) => Some(Happening::Connected(ack.session_present)),
+        Packet::Publish(message) => Some(Happening::Message(Message {
+            topic: String::from_utf8_lossy(&message.topic).into_owned(),
+            payload: message.payload.to_vec(),
+            retained: message.retain,
+            sender: String::new(),
+        })),
+        Packet::SubAck(ack) => match ack.return_codes.first()? {
+            SubscribeReasonCode::Success(qos) => Some(Happening::Subscribed(*qos as u8)),
+            code => refused("the subscription", format!("{code:?}")),
+        },
+        Packet::PubAck(ack) => {
+            use PubAckReason::{NoMatchingSubscribers, Success};
+            open.one_less();
+            match ack.reason {
+                Success | NoMatchingSubscribers => None,
+                code => refused("a message", format!("{code:?}")),
+            }
+        }
+        Packet::PubRec(ack) => match ack.reason {
+            PubRecReason::Success | PubRecReason::NoMatchingSubscribers => None,
+            code => refused("a message", format!("{code:?}")),
+        },
+        Packet::PubComp(_) => {
+            open.one_less();
+            None
+        }
+        Packet::Disconnect(goodbye) => Some(Happening::Trouble(format!(
+            "the broker ends the connection: {:?}",
+            goodbye.reason_code
+        ))),
+        _ => None,
+    }
+}
+
+impl Plain {
+    pub(super) async fn publish(
+        &self,
+        topic: &str,
+        level: u8,
+        retain: bool,
+        payload: Vec<u8>,
+    ) -> Result<(), Failed> {
+        if level > 0 {
+            self.open.one_more();
+        }
+        self.client
+            .publish(topic, qos(level), retain, payload)
+            .await
+            .map_err(Failed::at("publish"))
+    }
+
+    pub(super) async fn subscribe(&self, filter: &str, level: u8) -> Result<(), Failed> {
+        let sent = self.client.subscribe(filter, qos(level)).await;
+        sent.map_err(Failed::at("subscribe"))
+    }
+
+    pub(super) async fn flush(&self) {
+        self.open.none().await;
+    }
+
+    pub(super) async fn disconnect(&self) {
+        let _over = self.client.disconnect().await;
+    }
+}
