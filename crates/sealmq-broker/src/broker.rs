@@ -26,11 +26,27 @@ pub struct Broker {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// Of the listeners, in the order in which they were given.
+#[derive(Clone, Debug)]
 pub(crate) struct Addresses {
-    /// The plain listener; the TLS one if there is no other.
-    pub(crate) main: SocketAddr,
-    pub(crate) tls: Option<SocketAddr>,
+    pub(crate) listeners: Vec<(SocketAddr, Spoken)>,
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spoken {
+    pub(crate) tls: bool,
+    pub(crate) websocket: bool,
+}
+
+impl Addresses {
+    fn first(&self, tls: bool, websocket: bool) -> Option<SocketAddr> {
+        let spoken = Spoken { tls, websocket };
+        let mut listeners = self.listeners.iter();
+        listeners
+            .find(|(_, own)| *own == spoken)
+            .map(|(address, _)| *address)
+    }
 }
 
 impl Broker {
@@ -40,16 +56,47 @@ impl Broker {
         BrokerBuilder::new()
     }
 
-    /// Where clients connect: the plain TCP listener, or the TLS one if there is no plain one.
+    /// Where clients connect: the first plain TCP listener, or the first of another kind (TLS before
+    /// WebSocket) if there is none.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.addresses.main
+        let of = |tls, websocket| self.addresses.first(tls, websocket);
+        let found = of(false, false).or_else(|| of(true, false));
+        let found = found.or_else(|| of(false, true)).or_else(|| of(true, true));
+        // There is one: a broker that listens nowhere does not start.
+        found.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
     /// Where clients connect with TLS, if the broker offers it.
     #[must_use]
     pub fn tls_addr(&self) -> Option<SocketAddr> {
-        self.addresses.tls
+        self.addresses.first(true, false)
+    }
+
+    /// Where clients connect with WebSocket, over TLS or not, if the broker offers it.
+    #[must_use]
+    pub fn websocket_addr(&self, tls: bool) -> Option<SocketAddr> {
+        self.addresses.first(tls, true)
+    }
+
+    /// Where Prometheus finds the figures, if it may.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.addresses.metrics
+    }
+
+    /// All listeners for MQTT, in the order in which they were given: address, what is spoken there.
+    pub fn listeners(&self) -> impl Iterator<Item = (SocketAddr, &'static str)> {
+        let listeners = self.addresses.listeners.iter();
+        listeners.map(|(address, spoken)| {
+            let name = match (spoken.tls, spoken.websocket) {
+                (false, false) => "MQTT",
+                (true, false) => "MQTT over TLS",
+                (false, true) => "MQTT over WebSocket",
+                (true, true) => "MQTT over WebSocket over TLS",
+            };
+            (*address, name)
+        })
     }
 
     /// Stops: frees the ports, tells the clients and disconnects them, writes the data folder.

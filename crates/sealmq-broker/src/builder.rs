@@ -2,9 +2,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+use crate::acl::AccessList;
 use crate::broker::Broker;
+use crate::client_ids::ClientIds;
 use crate::descriptors;
 use crate::door::Room;
 use crate::error::BrokerError;
@@ -12,39 +15,51 @@ use crate::login::{Login, Users};
 use crate::sessions::SessionRoom;
 use crate::shelf::ShelfRoom;
 use crate::tls::TlsSettings;
+use crate::websocket::WebSocketRules;
 
 /// 16 MiB: payloads of megabytes pass, and a stranger cannot make the broker buffer more per connection.
-const MAX_PACKET_SIZE: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_PACKET_SIZE: usize = 16 * 1024 * 1024;
 /// The largest packet that MQTT can express (MQTT 5, section 2.1.4), with its fixed header.
 const LARGEST_MQTT_PACKET: usize = 268_435_460;
 const SMALLEST_MAX_PACKET_SIZE: usize = 1024;
-const MAX_CONNECTIONS: usize = 10_000;
-const MAX_QUEUED_MESSAGES: usize = 10_000;
-const LOGIN_TIME: Duration = Duration::from_secs(10);
+pub(crate) const MAX_CONNECTIONS: usize = 10_000;
+pub(crate) const MAX_QUEUED_MESSAGES: usize = 10_000;
+pub(crate) const LOGIN_TIME: Duration = Duration::from_secs(10);
 /// Each may hold a CONNECT of 96 KiB.
 const MAX_STRANGERS: usize = 1024;
 const MAX_STRANGERS_PER_SOURCE: usize = 256;
-const MAX_SUBSCRIPTIONS: usize = 500;
-const MAX_RETAINED: ShelfRoom = ShelfRoom {
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 500;
+pub(crate) const MAX_RETAINED: ShelfRoom = ShelfRoom {
     messages: 250_000,
     bytes: 128 * 1024 * 1024,
 };
-const MAX_SESSIONS: SessionRoom = SessionRoom {
+pub(crate) const MAX_SESSIONS: SessionRoom = SessionRoom {
     sessions: 10_000,
     bytes: 256 * 1024 * 1024,
 };
-const MAX_SESSION_EXPIRY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const MAX_SESSION_EXPIRY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(crate) const MAX_INCOMING: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_UNREAD: usize = 64 * 1024 * 1024;
 
 /// Settings of a [`Broker`] that does not run yet; made by [`Broker::builder`].
 #[must_use = "a builder does nothing until start is called"]
 pub struct BrokerBuilder {
-    listen: Option<SocketAddr>,
-    tls: Option<(SocketAddr, TlsSettings)>,
+    listeners: Vec<Listener>,
     data_folder: Option<PathBuf>,
     users: Vec<(String, Zeroizing<String>)>,
     password_files: Vec<PathBuf>,
     anonymous: Option<bool>,
+    client_ids: ClientIds,
+    access_list: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
+    figures_every: Duration,
     limits: Limits,
+}
+
+struct Listener {
+    address: SocketAddr,
+    tls: Option<TlsSettings>,
+    websocket: Option<WebSocketRules>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +75,10 @@ pub(crate) struct Limits {
     pub(crate) queued_messages: usize,
     pub(crate) sessions: SessionRoom,
     pub(crate) session_expiry: Duration,
+    /// Bytes of large packets that have begun and are not complete.
+    pub(crate) incoming: usize,
+    /// Bytes that are published while a client does not read.
+    pub(crate) unread: usize,
 }
 
 impl Limits {
@@ -82,22 +101,37 @@ impl Limits {
 
 /// Checked, and ready for the broker's own threads.
 pub(crate) struct Settings {
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) tls: Option<(SocketAddr, tokio_rustls::TlsAcceptor)>,
+    pub(crate) entrances: Vec<(SocketAddr, Entrance)>,
     pub(crate) data_folder: Option<PathBuf>,
     pub(crate) login: Login,
+    pub(crate) client_ids: ClientIds,
+    pub(crate) access: Option<AccessList>,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) figures_every: Duration,
     pub(crate) limits: Limits,
+}
+
+/// What is spoken at a listener.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// The name in a client's certificate is its user name.
+    pub(crate) certificate_names: bool,
+    pub(crate) websocket: Option<WebSocketRules>,
 }
 
 impl BrokerBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            listen: None,
-            tls: None,
+            listeners: Vec::new(),
             data_folder: None,
             users: Vec::new(),
             password_files: Vec::new(),
             anonymous: None,
+            client_ids: ClientIds::Any,
+            access_list: None,
+            metrics: None,
+            figures_every: Duration::ZERO,
             limits: Limits {
                 packet_size: MAX_PACKET_SIZE,
                 connections: MAX_CONNECTIONS,
@@ -108,22 +142,51 @@ impl BrokerBuilder {
                 queued_messages: MAX_QUEUED_MESSAGES,
                 sessions: MAX_SESSIONS,
                 session_expiry: MAX_SESSION_EXPIRY,
+                incoming: MAX_INCOMING,
+                unread: MAX_UNREAD,
             },
         }
     }
 
-    /// Listens for plain TCP here; port 0 takes a free one.
+    /// Listens for plain TCP here, beside other listeners; port 0 takes a free one.
     ///
-    /// Default: a free port of 127.0.0.1, or no plain TCP at all when
-    /// [`listen_tls`](Self::listen_tls) is given.
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = Some(address);
-        self
+    /// Default: a free port of 127.0.0.1, if there is no other listener.
+    pub fn listen(self, address: SocketAddr) -> Self {
+        self.listener(address, None, None)
     }
 
     /// Listens for TLS 1.2 and 1.3 here; port 0 takes a free one.
-    pub fn listen_tls(mut self, address: SocketAddr, settings: TlsSettings) -> Self {
-        self.tls = Some((address, settings));
+    pub fn listen_tls(self, address: SocketAddr, settings: TlsSettings) -> Self {
+        self.listener(address, Some(settings), None)
+    }
+
+    /// Listens for MQTT over WebSocket here, over TLS if settings for it are given. Clients come to
+    /// `path` (`/mqtt` as a rule), and from a page of one of the `origins` if there are any.
+    pub fn listen_websocket(
+        self,
+        address: SocketAddr,
+        path: impl Into<String>,
+        origins: impl IntoIterator<Item = String>,
+        tls: Option<TlsSettings>,
+    ) -> Self {
+        let rules = WebSocketRules {
+            path: path.into(),
+            origins: origins.into_iter().collect(),
+        };
+        self.listener(address, tls, Some(rules))
+    }
+
+    fn listener(
+        mut self,
+        address: SocketAddr,
+        tls: Option<TlsSettings>,
+        websocket: Option<WebSocketRules>,
+    ) -> Self {
+        self.listeners.push(Listener {
+            address,
+            tls,
+            websocket,
+        });
         self
     }
 
@@ -156,6 +219,35 @@ impl BrokerBuilder {
     /// A client that names a user always needs that user's password once there are users.
     pub fn allow_anonymous(mut self, allow: bool) -> Self {
         self.anonymous = Some(allow);
+        self
+    }
+
+    /// Which client identifiers may be used. Default: any.
+    pub fn client_ids(mut self, rule: ClientIds) -> Self {
+        self.client_ids = rule;
+        self
+    }
+
+    /// Topics are used as this file says, in the syntax of Mosquitto's `acl_file`:
+    /// [`ReservedTopics`](crate::ReservedTopics) writes its lines for sealmq. What no line allows is
+    /// refused (`Not authorized`); a subscription is allowed if everything that it can match is.
+    /// Default: everybody may use every topic, except that nobody publishes to `$SYS`.
+    pub fn access_list(mut self, path: impl Into<PathBuf>) -> Self {
+        self.access_list = Some(path.into());
+        self
+    }
+
+    /// Answers `GET /metrics` here, in the text format of Prometheus, to everybody who can reach the
+    /// address: keep it to the loopback network. Default: nowhere.
+    pub fn metrics(mut self, address: SocketAddr) -> Self {
+        self.metrics = Some(address);
+        self
+    }
+
+    /// How often the topics under `$SYS` are written, under Mosquitto's names. Zero: never, which is
+    /// the default.
+    pub fn figures_every(mut self, time: Duration) -> Self {
+        self.figures_every = time;
         self
     }
 
@@ -228,6 +320,22 @@ impl BrokerBuilder {
         self
     }
 
+    /// Bytes of packets of more than 16 KiB that have begun and are not complete, all clients together,
+    /// but at least one packet. Others wait for room; who has it for more than five seconds while
+    /// others wait loses its connection. Default: 64 MiB.
+    pub fn max_incoming_bytes(mut self, bytes: usize) -> Self {
+        self.limits.incoming = bytes;
+        self
+    }
+
+    /// Bytes that may be published while a client does not read what it has subscribed to. Beyond that,
+    /// and after at least five seconds, its connection ends; sessions keep what they keep. Default:
+    /// 64 MiB.
+    pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
+        self.limits.unread = bytes;
+        self
+    }
+
     /// Starts the broker. When this returns, clients can connect.
     ///
     /// # Errors
@@ -271,30 +379,53 @@ impl BrokerBuilder {
                 reason: "nobody could connect: add a user, or allow anonymous clients",
             });
         }
-        let listen = self.listen.or_else(|| {
-            self.tls
-                .is_none()
-                .then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        });
-        let tls = match self.tls {
-            None => None,
-            Some((address, settings)) => Some((address, settings.acceptor()?)),
-        };
+        let mut listeners = self.listeners;
+        if listeners.is_empty() {
+            listeners.push(Listener {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                tls: None,
+                websocket: None,
+            });
+        }
+        let entrances = listeners.into_iter().map(Listener::check);
+        let access = self.access_list.as_deref().map(AccessList::from_file);
         Ok(Settings {
-            listen,
-            tls,
+            entrances: entrances.collect::<Result<_, _>>()?,
             data_folder: self.data_folder,
             login: Login::new(users, anonymous)?,
+            client_ids: self.client_ids,
+            access: access.transpose()?,
+            metrics: self.metrics,
+            figures_every: self.figures_every,
             limits,
         })
+    }
+}
+
+impl Listener {
+    fn check(self) -> Result<(SocketAddr, Entrance), BrokerError> {
+        let protocol = match &self.websocket {
+            None => &b"mqtt"[..],
+            Some(rules) if rules.path.starts_with('/') => b"http/1.1",
+            Some(_) => {
+                return Err(BrokerError::Settings {
+                    reason: "the path for WebSocket clients begins with /",
+                });
+            }
+        };
+        let entrance = Entrance {
+            certificate_names: self.tls.as_ref().is_some_and(|tls| tls.names),
+            tls: self.tls.map(|tls| tls.acceptor(protocol)).transpose()?,
+            websocket: self.websocket,
+        };
+        Ok((self.address, entrance))
     }
 }
 
 impl core::fmt::Debug for BrokerBuilder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("BrokerBuilder")
-            .field("listen", &self.listen)
-            .field("tls", &self.tls)
+            .field("listeners", &self.listeners.len())
             .field("data_folder", &self.data_folder)
             .field("users", &self.users.len())
             .finish_non_exhaustive()

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// What one stranger has as a rule: an IPv4 address, or a network of IPv6 (64 bits).
@@ -25,6 +26,14 @@ impl Source {
             }
         }
     }
+}
+
+/// Whose share of something it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Party {
+    User(String),
+    /// Nobody in particular, from there.
+    Source(Source),
 }
 
 /// How many connections there may be.
@@ -54,7 +63,7 @@ struct Inside {
     next: u64,
     /// In the order in which they came.
     strangers: BTreeMap<u64, Stranger>,
-    by_peer: HashMap<SocketAddr, u64>,
+    by_peer: HashMap<SocketAddr, Arc<Guest>>,
     sources: HashMap<Source, Count>,
     connections: usize,
 }
@@ -70,10 +79,57 @@ struct Count {
     strangers: usize,
 }
 
+/// What is known of a connection.
+pub(crate) struct Guest {
+    id: u64,
+    /// The name in its certificate, if it showed one and names count.
+    pub(crate) identity: OnceLock<String>,
+    party: OnceLock<Party>,
+    source: Source,
+    /// Messages of QoS 1 and 2 that it takes before it acknowledges one.
+    window: AtomicUsize,
+    /// It speaks MQTT 3.1.1.
+    older: AtomicBool,
+    /// Told when the connection has to end.
+    pub(crate) close: Arc<Notify>,
+}
+
+impl Guest {
+    /// mqtt5 sends at most this many.
+    const MOST: usize = 64;
+
+    pub(crate) fn window(&self) -> usize {
+        self.window.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_older(&self) -> bool {
+        self.older.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn logs_in(&self, user: Option<&str>) {
+        if let Some(user) = user {
+            let _first = self.party.set(Party::User(user.to_owned()));
+        }
+    }
+
+    pub(crate) fn party(&self) -> Party {
+        let party = self.party.get().cloned();
+        party.unwrap_or(Party::Source(self.source))
+    }
+
+    /// What its CONNECT says.
+    pub(crate) fn connects(&self, version: u8, receive_maximum: Option<u16>) {
+        let window = receive_maximum.map_or(Self::MOST, usize::from);
+        let window = window.clamp(1, Self::MOST);
+        self.window.store(window, Ordering::Relaxed);
+        self.older.store(version < 5, Ordering::Relaxed);
+    }
+}
+
 /// A connection's place; it is given back when this is dropped.
 pub(crate) struct Visit {
     door: Arc<Door>,
-    id: u64,
+    guest: Arc<Guest>,
     peer: SocketAddr,
     standing: watch::Receiver<Standing>,
 }
@@ -119,19 +175,33 @@ impl Door {
             standing: sender,
         };
         inside.strangers.insert(id, stranger);
-        inside.by_peer.insert(peer, id);
+        let guest = Arc::new(Guest {
+            id,
+            identity: OnceLock::new(),
+            party: OnceLock::new(),
+            source,
+            window: AtomicUsize::new(Guest::MOST),
+            older: AtomicBool::new(false),
+            close: Arc::default(),
+        });
+        inside.by_peer.insert(peer, Arc::clone(&guest));
         Some(Visit {
             door: Arc::clone(self),
-            id,
+            guest,
             peer,
             standing,
         })
     }
 
+    /// The connection from this address.
+    pub(crate) fn guest(&self, peer: SocketAddr) -> Option<Arc<Guest>> {
+        self.inside().by_peer.get(&peer).cloned()
+    }
+
     /// The connection from this address has logged in.
     pub(crate) fn logged_in(&self, peer: SocketAddr) {
         let mut inside = self.inside();
-        let Some(id) = inside.by_peer.get(&peer).copied() else {
+        let Some(id) = inside.by_peer.get(&peer).map(|guest| guest.id) else {
             return;
         };
         if let Some(stranger) = inside.no_stranger(id) {
@@ -176,6 +246,10 @@ impl Inside {
 }
 
 impl Visit {
+    pub(crate) fn guest(&self) -> &Arc<Guest> {
+        &self.guest
+    }
+
     /// Returns when the connection has to end: another one needs its place, or it has not logged in
     /// until `deadline`.
     pub(crate) async fn turned_away(&mut self, deadline: Instant) {
@@ -194,10 +268,11 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let turned_away = *self.standing.borrow() == Standing::TurnedAway;
         let mut inside = self.door.inside();
-        if inside.by_peer.get(&self.peer) == Some(&self.id) {
+        let own = |guest: &Arc<Guest>| guest.id == self.guest.id;
+        if inside.by_peer.get(&self.peer).is_some_and(own) {
             inside.by_peer.remove(&self.peer);
         }
-        inside.no_stranger(self.id);
+        inside.no_stranger(self.guest.id);
         if !turned_away {
             inside.leave(Source::of(self.peer.ip()));
         }

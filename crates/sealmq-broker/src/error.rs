@@ -43,6 +43,21 @@ pub enum BrokerError {
         /// What is wrong, and where.
         reason: String,
     },
+    /// The access list cannot be used.
+    AccessList {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The configuration file cannot be used.
+    Configuration {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A certificate or its key cannot be made or written.
+    Certificates {
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// The settings contradict each other or are out of range.
     Settings {
         /// Which setting, and what it must be.
@@ -100,6 +115,9 @@ impl fmt::Display for BrokerError {
             ),
             Self::Tls { reason } => write!(f, "cannot set up TLS: {reason}"),
             Self::Users { reason } => write!(f, "cannot set up the users: {reason}"),
+            Self::AccessList { reason } => f.write_str(reason),
+            Self::Configuration { reason } => f.write_str(reason),
+            Self::Certificates { reason } => write!(f, "cannot make certificates: {reason}"),
             Self::Settings { reason } => f.write_str(reason),
             Self::Threads { source } => write!(
                 f,

@@ -1,49 +1,13 @@
-//! The first bytes of a connection, looked at and left where they are: mqtt5 makes room for as
-//! much as a CONNECT announces, so nothing of it is read before the announcement is sensible.
+//! The first bytes of a connection: nothing is passed to mqtt5 before the CONNECT that they announce
+//! is sensible.
 
 use std::io;
-use std::time::Duration;
-
-use tokio::io::AsyncBufReadExt as _;
-use tokio::net::TcpStream;
-use tokio::time::sleep;
-use tokio_rustls::server::TlsStream;
 
 /// Largest CONNECT after its fixed header: a will of 64 KiB, and all else that it has.
 pub(crate) const MAX_CONNECT: usize = 96 * 1024;
-/// The packet's type, and at most four bytes of length.
-const FIXED_HEADER: usize = 5;
-/// A fixed header comes in one piece; who sends it byte by byte can wait.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Waits until the fixed header of a CONNECT is there.
-pub(crate) async fn plain(stream: &TcpStream) -> io::Result<()> {
-    let mut first = [0; FIXED_HEADER];
-    loop {
-        let count = stream.peek(&mut first).await?;
-        let bytes = first.get(..count).unwrap_or_default();
-        if bytes.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if check(bytes)? {
-            return Ok(());
-        }
-        sleep(PAUSE).await;
-    }
-}
-
-/// As [`plain`]; the first record has to contain the whole fixed header.
-pub(crate) async fn tls(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
-    let bytes = stream.fill_buf().await?;
-    if check(bytes)? {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
-}
 
 /// Whether the fixed header is complete. An error: no CONNECT, or too long a one.
-fn check(bytes: &[u8]) -> io::Result<bool> {
+pub(crate) fn check(bytes: &[u8]) -> io::Result<bool> {
     const CONNECT: u8 = 0x10;
     let Some((&kind, length)) = bytes.split_first() else {
         return Ok(false);

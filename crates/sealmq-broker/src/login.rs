@@ -129,7 +129,21 @@ impl Login {
         known.is_some() && matches!(verified, Ok(true))
     }
 
-    pub(crate) async fn decide(&self, connect: &ConnectPacket, address: SocketAddr) -> AuthResult {
+    /// `identity`: the name in a verified certificate, which takes the place of a password.
+    pub(crate) async fn decide(
+        &self,
+        connect: &ConnectPacket,
+        address: SocketAddr,
+        identity: Option<&str>,
+    ) -> AuthResult {
+        if let Some(identity) = identity {
+            return match connect.username.as_deref() {
+                Some(other) if other != identity => {
+                    AuthResult::fail(ReasonCode::BadUsernameOrPassword)
+                }
+                _ => AuthResult::success_with_user(identity),
+            };
+        }
         if self.hashes.is_empty() && self.anonymous {
             return AuthResult::success();
         }

@@ -9,19 +9,68 @@ use mqtt5::MqttError;
 use mqtt5::broker::auth::{AuthProvider, AuthResult};
 use mqtt5::broker::storage::ClientSession;
 use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
+use crate::acl::{AccessList, Client};
+use crate::client_ids::ClientIds;
 use crate::door::{Door, Source};
+use crate::figures::Figures;
 use crate::login::Login;
 use crate::sessions::Sessions;
 
 /// Longest topic filter in bytes: a session keeps its filters.
 pub(crate) const MAX_FILTER: usize = 1024;
+/// The broker's own, and no topics at all.
+const NOT_FOR_CLIENTS: [&str; 2] = ["$SYS", "$share"];
 
-/// Every authenticated client may use every topic.
 pub(crate) struct Porter {
     pub(crate) login: Login,
+    pub(crate) client_ids: ClientIds,
+    /// `None`: every client may use every topic.
+    pub(crate) access: Option<AccessList>,
     pub(crate) door: Arc<Door>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) figures: Arc<Figures>,
+}
+
+impl Porter {
+    async fn admit(&self, connect: &ConnectPacket, address: SocketAddr) -> AuthResult {
+        let guest = self.door.guest(address);
+        let identity = guest.as_ref().and_then(|guest| guest.identity.get());
+        let identity = identity.map(String::as_str);
+        let result = self.login.decide(connect, address, identity).await;
+        if !result.authenticated {
+            return result;
+        }
+        let user = result.user_id.as_deref();
+        if !self.client_ids.allow(&connect.client_id, user) {
+            return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
+        }
+        self.door.logged_in(address);
+        if let Some(guest) = guest {
+            guest.logs_in(user);
+            let receive_maximum = connect.properties.get_receive_maximum();
+            guest.connects(connect.protocol_version, receive_maximum);
+        }
+        if ClientSession::expiry_from_connect(connect) != Some(0) {
+            let source = Source::of(address.ip());
+            self.sessions.opened(&connect.client_id, source).await;
+        }
+        result
+    }
+
+    fn may_publish(&self, client: Client<'_>, topic: &str) -> bool {
+        let first = topic.split('/').next().unwrap_or_default();
+        let access = self.access.as_ref();
+        !NOT_FOR_CLIENTS.contains(&first)
+            && access.is_none_or(|access| access.may_publish(client, topic))
+    }
+
+    fn may_subscribe(&self, client: Client<'_>, filter: &str) -> bool {
+        let access = self.access.as_ref();
+        filter.len() <= MAX_FILTER
+            && access.is_none_or(|access| access.may_subscribe(client, filter))
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,13 +82,9 @@ impl AuthProvider for Porter {
         client_addr: SocketAddr,
     ) -> Answer<'a, Result<AuthResult, MqttError>> {
         Box::pin(async move {
-            let result = self.login.decide(connect, client_addr).await;
-            if result.authenticated {
-                self.door.logged_in(client_addr);
-                if ClientSession::expiry_from_connect(connect) != Some(0) {
-                    let source = Source::of(client_addr.ip());
-                    self.sessions.opened(&connect.client_id, source).await;
-                }
+            let result = self.admit(connect, client_addr).await;
+            if !result.authenticated {
+                self.figures.logins_refused.add(1);
             }
             Ok(result)
         })
@@ -47,19 +92,35 @@ impl AuthProvider for Porter {
 
     fn authorize_publish<'a>(
         &'a self,
-        _client_id: &str,
-        _user_id: Option<&'a str>,
-        _topic: &'a str,
+        client_id: &str,
+        user_id: Option<&'a str>,
+        topic: &'a str,
     ) -> Answer<'a, bool> {
-        Box::pin(ready(true))
+        let client = Client {
+            id: client_id,
+            user: user_id,
+        };
+        let allowed = self.may_publish(client, topic);
+        if !allowed {
+            self.figures.publishes_refused.add(1);
+        }
+        Box::pin(ready(allowed))
     }
 
     fn authorize_subscribe<'a>(
         &'a self,
-        _client_id: &str,
-        _user_id: Option<&'a str>,
+        client_id: &str,
+        user_id: Option<&'a str>,
         topic_filter: &'a str,
     ) -> Answer<'a, bool> {
-        Box::pin(ready(topic_filter.len() <= MAX_FILTER))
+        let client = Client {
+            id: client_id,
+            user: user_id,
+        };
+        let allowed = self.may_subscribe(client, topic_filter);
+        if !allowed {
+            self.figures.subscriptions_refused.add(1);
+        }
+        Box::pin(ready(allowed))
     }
 }

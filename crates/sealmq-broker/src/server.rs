@@ -1,6 +1,8 @@
+use std::future::poll_fn;
 use std::net::{Shutdown, SocketAddr, TcpStream as StdTcpStream};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use mqtt5::MqttError;
@@ -9,24 +11,27 @@ use mqtt5::broker::client_handler::ClientHandler;
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::{QueueLimits, StorageBackend};
 use mqtt5::broker::sys_topics::BrokerStats;
-use mqtt5::broker::tls_acceptor::TlsStreamWrapper;
 use mqtt5::broker::transport::BrokerTransport;
 use mqtt5::broker::{BrokerConfig, DynamicStorage, ResourceLimits, ResourceMonitor};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use crate::broker::Addresses;
-use crate::builder::Settings;
-use crate::door::{Door, Visit};
+use crate::broker::{Addresses, Spoken};
+use crate::builder::{Entrance, Settings};
+use crate::door::{Door, Guest, Visit};
 use crate::error::BrokerError;
+use crate::intake::Intake;
+use crate::line::{Duplex, Line, Lines};
 use crate::porter::Porter;
+use crate::readers::Readers;
+use crate::report::Report;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
-use crate::{greeting, storage};
+use crate::websocket::WebSocket;
+use crate::{storage, tls};
 
 /// After a failed accept (no file descriptors left, say): retrying at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,8 +63,9 @@ pub(crate) async fn run(
 }
 
 struct Server {
-    plain: Option<TcpListener>,
-    tls: Option<(TcpListener, TlsAcceptor)>,
+    listeners: Vec<(TcpListener, Arc<Entrance>)>,
+    metrics: Option<TcpListener>,
+    figures_every: Duration,
     shared: Shared,
 }
 
@@ -75,6 +81,7 @@ struct Shared {
     sessions: Arc<Sessions>,
     stats: Arc<BrokerStats>,
     monitor: Arc<ResourceMonitor>,
+    lines: Arc<Lines>,
     goodbye: broadcast::Sender<()>,
     close: watch::Sender<bool>,
 }
@@ -82,30 +89,36 @@ struct Shared {
 impl Server {
     async fn open(settings: Settings) -> Result<(Self, Addresses), BrokerError> {
         let Settings {
-            listen,
-            tls,
+            entrances,
             data_folder,
             login,
+            client_ids,
+            access,
+            metrics,
+            figures_every,
             limits,
         } = settings;
-        let (plain, plain_address) = match listen {
+        let mut listeners = Vec::new();
+        let mut addresses = Addresses {
+            listeners: Vec::new(),
+            metrics: None,
+        };
+        for (address, entrance) in entrances {
+            let (listener, bound) = bind(address).await?;
+            let spoken = Spoken {
+                tls: entrance.tls.is_some(),
+                websocket: entrance.websocket.is_some(),
+            };
+            addresses.listeners.push((bound, spoken));
+            listeners.push((listener, Arc::new(entrance)));
+        }
+        let metrics = match metrics {
+            None => None,
             Some(address) => {
                 let (listener, bound) = bind(address).await?;
-                (Some(listener), Some(bound))
+                addresses.metrics = Some(bound);
+                Some(listener)
             }
-            None => (None, None),
-        };
-        let (tls, tls_address) = match tls {
-            Some((address, acceptor)) => {
-                let (listener, bound) = bind(address).await?;
-                (Some((listener, acceptor)), Some(bound))
-            }
-            None => (None, None),
-        };
-        let Some(main) = plain_address.or(tls_address) else {
-            return Err(BrokerError::Settings {
-                reason: "the broker listens nowhere",
-            });
         };
 
         let queue = QueueLimits {
@@ -126,7 +139,18 @@ impl Server {
                 reason: error.to_string(),
             })?;
         shelf.attach(&router).await;
-        let sessions = Sessions::new(limits.sessions, Arc::clone(&router), Arc::clone(&storage));
+        let lines = Arc::new(Lines {
+            intake: Intake::new(limits.incoming.max(limits.packet_size)),
+            readers: Readers::new(limits.unread),
+            figures: Arc::default(),
+        });
+        let readers = Arc::clone(&lines.readers);
+        let sessions = Sessions::new(
+            limits.sessions,
+            Arc::clone(&router),
+            Arc::clone(&storage),
+            readers,
+        );
         sessions.look(true).await;
 
         let room = limits.room();
@@ -149,8 +173,11 @@ impl Server {
         };
         let porter = Porter {
             login,
+            client_ids,
+            access,
             door: Arc::clone(&door),
             sessions: Arc::clone(&sessions),
+            figures: Arc::clone(&lines.figures),
         };
         let shared = Shared {
             config: Arc::new(config),
@@ -162,37 +189,51 @@ impl Server {
             sessions,
             stats: Arc::new(BrokerStats::new()),
             monitor: Arc::new(ResourceMonitor::new(unlimited())),
+            lines,
             goodbye: broadcast::Sender::new(1),
             close: watch::Sender::new(false),
         };
-        Ok((
-            Self { plain, tls, shared },
-            Addresses {
-                main,
-                tls: tls_address,
-            },
-        ))
+        let server = Self {
+            listeners,
+            metrics,
+            figures_every,
+            shared,
+        };
+        Ok((server, addresses))
     }
 
     async fn serve(self, mut stop: oneshot::Receiver<()>) {
-        let Self { plain, tls, shared } = self;
-        let acceptor = tls.as_ref().map(|(_, acceptor)| acceptor.clone());
-        let tls = tls.map(|(listener, _)| listener);
+        let Self {
+            listeners,
+            metrics,
+            figures_every,
+            shared,
+        } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(shared.clone().maintain());
+        let report = shared.report();
+        if let Some(listener) = metrics {
+            tasks.spawn(report.clone().answer(listener, shared.goodbye.subscribe()));
+        }
+        if !figures_every.is_zero() {
+            tasks.spawn(report.publish(figures_every, shared.goodbye.subscribe()));
+        }
+        let mut turn = 0;
         loop {
-            let (accepted, acceptor) = tokio::select! {
+            let (accepted, entrance) = tokio::select! {
                 _ = &mut stop => break,
-                accepted = accept(plain.as_ref()) => (accepted, None),
-                accepted = accept(tls.as_ref()) => (accepted, acceptor.clone()),
+                accepted = accept(&listeners, &mut turn) => accepted,
                 Some(_) = tasks.join_next() => continue,
             };
             match accepted {
                 Ok((stream, peer)) => match shared.door.enter(peer) {
                     Some(visit) => {
-                        tasks.spawn(shared.clone().connection(stream, peer, acceptor, visit));
+                        tasks.spawn(shared.clone().connection(stream, peer, entrance, visit));
                     }
-                    None => debug!(%peer, "refused: as many connections as allowed are open"),
+                    None => {
+                        shared.lines.figures.connections_refused.add(1);
+                        debug!(%peer, "refused: as many connections as allowed are open");
+                    }
                 },
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -200,7 +241,7 @@ impl Server {
                 }
             }
         }
-        drop((plain, tls));
+        drop(listeners);
         shared.end(tasks).await;
     }
 }
@@ -210,9 +251,10 @@ impl Shared {
         self,
         stream: TcpStream,
         peer: SocketAddr,
-        acceptor: Option<TlsAcceptor>,
+        entrance: Arc<Entrance>,
         mut visit: Visit,
     ) {
+        let guest = Arc::clone(visit.guest());
         // Subscribed before the handshake, so that a goodbye meanwhile is not missed.
         let goodbye = self.goodbye.subscribe();
         let mut close = self.close.subscribe();
@@ -220,22 +262,25 @@ impl Shared {
             .checked_add(self.login_time)
             .unwrap_or_else(Instant::now);
         let mut leaving = self.goodbye.subscribe();
+        let lines = Arc::clone(&self.lines);
+        let figures = Arc::clone(&self.lines.figures);
         let greeted = tokio::select! {
-            greeted = timeout_at(deadline, greeted(stream, acceptor)) => greeted,
+            greeted = timeout_at(deadline, greeted(stream, peer, &entrance, &guest, lines)) => greeted,
             () = visit.turned_away(deadline) => return,
             _ = leaving.recv() => return,
         };
         drop(leaving);
-        let (transport, socket) = match greeted {
+        let (line, socket) = match greeted {
             Ok(Ok(both)) => both,
             Ok(Err(error)) => {
+                figures.greetings_failed.add(1);
                 debug!(%peer, %error, "not let in");
                 return;
             }
             Err(_) => return,
         };
         let handler = ClientHandler::new(
-            transport,
+            BrokerTransport::WebSocket(Box::new(line)),
             peer,
             self.config,
             self.router,
@@ -251,6 +296,9 @@ impl Shared {
                 // An error cannot happen: this task holds a sender.
                 _ = close.wait_for(|close| *close) => {}
                 () = visit.turned_away(deadline) => {}
+                () = guest.close.notified() => {
+                    debug!(%peer, "ended: it does not read, or does not complete its packet");
+                }
             }
         };
         let outcome = tokio::select! {
@@ -266,6 +314,15 @@ impl Shared {
         };
         if let Err(error) = outcome {
             debug!(%peer, %error, "connection ended");
+        }
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            lines: Arc::clone(&self.lines),
+            stats: Arc::clone(&self.stats),
+            router: Arc::clone(&self.router),
+            sessions: Arc::clone(&self.sessions),
         }
     }
 
@@ -320,29 +377,54 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BrokerEr
     Ok((listener, bound))
 }
 
-async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
-        None => std::future::pending().await,
-    }
+/// The next connection of any listener; they take turns.
+async fn accept(
+    listeners: &[(TcpListener, Arc<Entrance>)],
+    turn: &mut usize,
+) -> (std::io::Result<(TcpStream, SocketAddr)>, Arc<Entrance>) {
+    poll_fn(|cx| {
+        let (before, after) = listeners.split_at((*turn).min(listeners.len()));
+        for (listener, entrance) in after.iter().chain(before) {
+            *turn = turn
+                .saturating_add(1)
+                .checked_rem(listeners.len())
+                .unwrap_or_default();
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready((accepted, Arc::clone(entrance)));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// Waits until a client has begun to say who it is.
 async fn greeted(
     stream: TcpStream,
-    acceptor: Option<TlsAcceptor>,
-) -> std::io::Result<(BrokerTransport, StdTcpStream)> {
+    peer: SocketAddr,
+    entrance: &Entrance,
+    guest: &Arc<Guest>,
+    lines: Arc<Lines>,
+) -> std::io::Result<(Line, StdTcpStream)> {
     stream.set_nodelay(true)?;
-    let Some(acceptor) = acceptor else {
-        greeting::plain(&stream).await?;
-        let socket = second_handle(&stream)?;
-        return Ok((BrokerTransport::tcp(stream), socket));
+    let socket = second_handle(&stream)?;
+    let mut stream: Box<dyn Duplex> = match &entrance.tls {
+        None => Box::new(stream),
+        Some(acceptor) => {
+            let stream = acceptor.accept(stream).await?;
+            if entrance.certificate_names
+                && let Some([certificate, ..]) = stream.get_ref().1.peer_certificates()
+            {
+                let _first = guest.identity.set(tls::common_name(certificate)?);
+            }
+            Box::new(stream)
+        }
     };
-    let mut stream = acceptor.accept(stream).await?;
-    greeting::tls(&mut stream).await?;
-    let socket = second_handle(stream.get_ref().0)?;
-    let transport = BrokerTransport::tls(TlsStreamWrapper::new(stream));
-    Ok((transport, socket))
+    if let Some(rules) = &entrance.websocket {
+        stream = Box::new(WebSocket::accept(stream, rules).await?);
+    }
+    let line = Line::open(stream, peer, Arc::clone(guest), lines).await?;
+    Ok((line, socket))
 }
 
 /// A handle that can close a stream from outside.

@@ -14,6 +14,7 @@ use mqtt5::broker::storage::StorageBackend as _;
 use tracing::{info, warn};
 
 use crate::door::Source;
+use crate::readers::Readers;
 
 /// What a message costs in a queue beside topic and payload.
 const OVERHEAD: usize = 512;
@@ -30,6 +31,8 @@ pub(crate) struct Sessions {
     room: SessionRoom,
     router: Arc<MessageRouter>,
     storage: Arc<DynamicStorage>,
+    /// Told what is published.
+    readers: Arc<Readers>,
     /// Where the sessions' clients came from; sessions from before a restart are one source.
     sources: Mutex<HashMap<String, Source>>,
     /// Since the last look: sessions that may have been added, bytes that may have been queued.
@@ -56,11 +59,13 @@ impl Sessions {
         room: SessionRoom,
         router: Arc<MessageRouter>,
         storage: Arc<DynamicStorage>,
+        readers: Arc<Readers>,
     ) -> Arc<Self> {
         Arc::new(Self {
             room,
             router,
             storage,
+            readers,
             sources: Mutex::default(),
             added: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
@@ -137,6 +142,13 @@ impl Sessions {
         self.known.store(absent.len(), Ordering::Relaxed);
         self.held.store(total, Ordering::Relaxed);
         self.forget_sources().await;
+    }
+
+    /// Sessions, and bytes that wait in them, as of the last look.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let [all, held, queued] =
+            [&self.all, &self.held, &self.queued].map(|count| count.load(Ordering::Relaxed));
+        (all, held.saturating_add(queued))
     }
 
     fn source(&self, client: &str) -> Option<Source> {
@@ -240,6 +252,7 @@ impl BrokerEventHandler for Sessions {
         event: ClientPublishEvent,
     ) -> Pin<Box<dyn Future<Output = PublishAction> + Send + 'a>> {
         Box::pin(async move {
+            self.readers.published(event.payload.len());
             if event.qos != QoS::AtMostOnce {
                 let one = event.payload.len().saturating_add(event.topic.len());
                 let all = self.all.load(Ordering::Relaxed);

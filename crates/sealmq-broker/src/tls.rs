@@ -1,5 +1,6 @@
 use core::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{Error, RootCertStore, ServerConfig};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::error::BrokerError;
@@ -19,6 +21,8 @@ pub struct TlsSettings {
     certificates: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     client_authority: Option<Vec<u8>>,
+    optional: bool,
+    pub(crate) names: bool,
 }
 
 impl TlsSettings {
@@ -30,6 +34,8 @@ impl TlsSettings {
             certificates: certificates.into(),
             key: Zeroizing::new(key.into()),
             client_authority: None,
+            optional: false,
+            names: false,
         }
     }
 
@@ -60,7 +66,29 @@ impl TlsSettings {
         Ok(self.client_authority(certificates))
     }
 
-    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, BrokerError> {
+    /// Clients may also come without a certificate, to log in with a password. One that they show
+    /// must be of the [client authority](Self::client_authority).
+    #[must_use]
+    pub fn client_certificate_optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// The common name in a client's certificate is its user name: for the access list, and in the
+    /// place of a password. A client that names another user is refused.
+    #[must_use]
+    pub fn certificate_is_user(mut self) -> Self {
+        self.names = true;
+        self
+    }
+
+    /// `protocol`: for ALPN, for clients that ask.
+    pub(crate) fn acceptor(&self, protocol: &[u8]) -> Result<TlsAcceptor, BrokerError> {
+        if self.client_authority.is_none() && (self.optional || self.names) {
+            return Err(tls(
+                "certificates of clients need a client authority to check them".to_owned(),
+            ));
+        }
         let chain = certificates(&self.certificates, "certificate chain")?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| {
             if String::from_utf8_lossy(&self.key).contains("ENCRYPTED") {
@@ -89,12 +117,14 @@ impl TlsSettings {
                 if bad > 0 {
                     tracing::warn!(bad, "certificates of the client authority are left out");
                 }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .build()
-                        .map_err(|error| {
-                            tls(format!("the client authority is refused: {error}"))
-                        })?;
+                let mut verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                if self.optional {
+                    verifier = verifier.allow_unauthenticated();
+                }
+                let verifier = verifier
+                    .build()
+                    .map_err(|error| tls(format!("the client authority is refused: {error}")))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -108,7 +138,7 @@ impl TlsSettings {
                     "certificate and private key do not work together: {error}"
                 )),
             })?;
-        config.alpn_protocols = vec![b"mqtt".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
@@ -118,6 +148,24 @@ impl fmt::Debug for TlsSettings {
         f.debug_struct("TlsSettings")
             .field("client_certificates", &self.client_authority.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// The only common name of a certificate that was verified.
+pub(crate) fn common_name(certificate: &CertificateDer<'_>) -> io::Result<String> {
+    let refused = |reason| io::Error::new(io::ErrorKind::InvalidData, reason);
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| refused("the client's certificate cannot be read"))?;
+    let mut names = parsed.subject().iter_common_name();
+    let name = names.next().and_then(|name| name.as_str().ok());
+    match (name, names.next()) {
+        // As for the access list's patterns: a part of one level.
+        (Some(name), None) if !name.is_empty() && !name.contains(['+', '#', '/', '\0']) => {
+            Ok(name.to_owned())
+        }
+        _ => Err(refused(
+            "the client's certificate needs one common name, without +, # and /",
+        )),
     }
 }
 

@@ -2,12 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::all::common::{V4, V5, v4, v5};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rumqttc::tokio_rustls::rustls::ClientConfig;
 use rumqttc::{TlsConfiguration, Transport};
 use sealmq_broker::{Broker, BrokerError, TlsSettings, hash_password};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -24,16 +30,27 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Each has its own name, or clients could not tell which one is missing.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
     pub(crate) fn issue(&self, name: &str) -> Identity {
+        self.issue_until(name, 4000)
+    }
+
+    /// Valid until the end of this year. The common name is the name, too.
+    pub(crate) fn issue_until(&self, name: &str, year: i32) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(year, 12, 31);
+        params.distinguished_name.push(DnType::CommonName, name);
         (
             params.signed_by(&key, &self.0).unwrap().pem(),
             key.serialize_pem(),
@@ -41,7 +58,26 @@ impl Authority {
     }
 
     /// A client that trusts this authority and perhaps shows a certificate.
-    fn client(&self, identity: Option<&Identity>) -> Transport {
+    pub(crate) fn client(&self, identity: Option<&Identity>) -> Transport {
+        Transport::Tls(TlsConfiguration::Rustls(Arc::new(self.config(identity))))
+    }
+
+    /// TLS over this connection to 127.0.0.1.
+    pub(crate) async fn connect(&self, stream: TcpStream) -> TlsStream<TcpStream> {
+        self.try_connect(stream, None).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(
+        &self,
+        stream: TcpStream,
+        identity: Option<&Identity>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let connector = TlsConnector::from(Arc::new(self.config(identity)));
+        let name = "127.0.0.1".try_into().unwrap();
+        connector.connect(name, stream).await
+    }
+
+    fn config(&self, identity: Option<&Identity>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_slice(self.pem().as_bytes()).unwrap())
@@ -50,7 +86,7 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = match identity {
+        match identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => builder
                 .with_client_auth_cert(
@@ -58,8 +94,7 @@ impl Authority {
                     PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
                 )
                 .unwrap(),
-        };
-        Transport::Tls(TlsConfiguration::Rustls(Arc::new(config)))
+        }
     }
 }
 

@@ -12,7 +12,13 @@
 mod access;
 mod common;
 mod delivery;
+mod figures;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod mosquitto;
+mod permissions;
 mod persistence;
+mod raw;
+mod refusals;
+mod websocket;
