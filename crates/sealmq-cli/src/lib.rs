@@ -26,6 +26,7 @@ mod seldom;
 mod server;
 mod session;
 mod signals;
+mod site;
 mod subscribe;
 mod tls;
 mod unlock;

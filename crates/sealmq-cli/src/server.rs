@@ -3,16 +3,14 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
-use sealmq_broker::{Broker, TlsSettings, hash_password};
+use sealmq_broker::{Broker, BrokerBuilder, Config, TlsSettings, hash_password};
 use zeroize::Zeroizing;
 
-use crate::args::{BrokerArgs, PasswdArgs};
+use crate::args::{BrokerArgs, BrokerSettings, PasswdArgs};
 use crate::failure::Failure;
-use crate::output::{note, say};
+use crate::output::{note, say, say_all};
 use crate::signals::Stop;
-
-const MAX_RETAINED: usize = 250_000;
-const MAX_SESSIONS: usize = 10_000;
+use crate::site;
 
 /// Many systems let a process open 1024 files unless it asks for more.
 fn open_files(connections: usize) {
@@ -36,16 +34,75 @@ fn open_files(connections: usize) {
     let _ = connections;
 }
 
+const MAX_RETAINED: usize = 250_000;
+const MAX_SESSIONS: usize = 10_000;
+/// As in a configuration file.
+const FIGURES_EVERY: Duration = Duration::from_secs(60);
+
+/// What the command line says, or the file.
+struct Wanted {
+    builder: BrokerBuilder,
+    connections: usize,
+    /// Everybody may connect.
+    open: bool,
+}
+
 pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
+    if args.print_config {
+        return say_all(Config::commented().lines());
+    }
+    if let Some(folder) = &args.certificates.make_certs {
+        return site::make_certificates(folder, &args.certificates);
+    }
+    if let Some(file) = &args.access.write_acl {
+        return site::write_access_list(file, &args.access);
+    }
     let mut stop = Stop::new()?;
-    open_files(args.max_connections);
+    let wanted = match &args.config {
+        Some(file) => {
+            let config = Config::from_file(file)?;
+            Wanted {
+                builder: config.builder()?,
+                connections: config.connections(),
+                open: config.is_open(),
+            }
+        }
+        None => wanted(args.settings)?,
+    };
+    open_files(wanted.connections);
+    let broker = wanted.builder.start().await?;
+    let mut reachable = false;
+    for (address, spoken) in broker.listeners() {
+        reachable |= !address.ip().is_loopback();
+        let spoken = match spoken {
+            "MQTT" => "",
+            "MQTT over TLS" => " (TLS)",
+            "MQTT over WebSocket" => " (WebSocket)",
+            _ => " (WebSocket over TLS)",
+        };
+        say(format_args!("listening on {address}{spoken}"))?;
+    }
+    if let Some(address) = broker.metrics_addr() {
+        say(format_args!("figures at http://{address}/metrics"))?;
+    }
+    if wanted.open && reachable {
+        note("everybody may connect: give --password-file or --client-ca to change that");
+    }
+    stop.requested().await;
+    note("stopping");
+    broker.shutdown().await;
+    Ok(())
+}
+
+fn wanted(args: BrokerSettings) -> Result<Wanted, Failure> {
     let mut builder = Broker::builder()
         .max_packet_size(args.max_packet_size)
         .max_connections(args.max_connections)
         .max_subscriptions(args.max_subscriptions)
         .max_retained(MAX_RETAINED, args.max_retained_bytes)
         .max_sessions(MAX_SESSIONS, args.max_session_bytes)
-        .max_session_expiry(Duration::from_secs(args.max_session_expiry.into()));
+        .max_session_expiry(Duration::from_secs(args.max_session_expiry.into()))
+        .figures_every(FIGURES_EVERY);
     if let Some(connections) = args.max_connections_per_address {
         builder = builder.max_connections_per_address(connections);
     }
@@ -62,24 +119,18 @@ pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
     if let Some(folder) = args.data {
         builder = builder.data_folder(folder);
     }
+    if let Some(file) = args.acl_file {
+        builder = builder.access_list(file);
+    }
     let open = args.password_file.is_none() && args.client_ca.is_none();
     if let Some(file) = args.password_file {
         builder = builder.password_file(file);
     }
-    let broker = builder.start().await?;
-    let tls = if broker.tls_addr().is_some() {
-        " (TLS)"
-    } else {
-        ""
-    };
-    say(format_args!("listening on {}{tls}", broker.local_addr()))?;
-    if open && !broker.local_addr().ip().is_loopback() {
-        note("everybody may connect: give --password-file or --client-ca to change that");
-    }
-    stop.requested().await;
-    note("stopping");
-    broker.shutdown().await;
-    Ok(())
+    Ok(Wanted {
+        builder,
+        connections: args.max_connections,
+        open,
+    })
 }
 
 pub(crate) fn passwd(args: &PasswdArgs) -> Result<(), Failure> {

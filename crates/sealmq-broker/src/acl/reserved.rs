@@ -137,9 +137,8 @@ impl fmt::Display for ReservedTopics {
             f,
             "\n# Devices that join, which have no number yet.\n\
              pattern write {prefix}/join/+\npattern read {prefix}/answer/+\n\n\
-             # The authority. Its topics of applications are for rotation by use (--rotate-after).\n\
-             user {authority}\ntopic readwrite {prefix}/#\n\n\
-             # The broker's figures.\ntopic read $SYS/#\n"
+             # The authority, which also reads the broker's figures.\n\
+             user {authority}\ntopic readwrite {prefix}/#\ntopic read $SYS/#\n"
         )
     }
 }

@@ -16,7 +16,9 @@ mod unlock;
 use clap::{Parser, Subcommand};
 
 pub(crate) use audit::{AuditCommand, AuditExport, AuditVerify};
-pub(crate) use broker::{BrokerArgs, DemoArgs, InspectArgs, PasswdArgs};
+pub(crate) use broker::{
+    AccessArgs, BrokerArgs, BrokerSettings, CertificateArgs, DemoArgs, InspectArgs, PasswdArgs,
+};
 pub(crate) use connection::{ConnectionArgs, Mqtt5};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{

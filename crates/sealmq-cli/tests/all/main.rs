@@ -24,4 +24,5 @@ mod log;
 mod messages;
 mod practice;
 mod runbooks;
+mod site;
 mod stores;
