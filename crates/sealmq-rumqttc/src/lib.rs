@@ -65,13 +65,19 @@
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 
 mod calls;
+mod client;
 mod clock;
+mod driver;
+mod eventloop;
 mod handle;
 mod host;
+mod library;
 mod log;
 mod options;
 mod start;
+mod state;
 mod store;
+mod tls;
 pub mod v5;
 mod waiting;
 

@@ -26,7 +26,7 @@ const REFUSALS: [(u8, SubscribeReasonCode); 9] = [
     (0xa2, SubscribeReasonCode::WildcardSubscriptionsNotSupported),
 ];
 
-pub(super) const fn qos_from(qos: QoS) -> Qos {
+pub(crate) const fn qos_from(qos: QoS) -> Qos {
     match qos {
         QoS::AtMostOnce => Qos::AtMostOnce,
         QoS::AtLeastOnce => Qos::AtLeastOnce,
@@ -34,7 +34,7 @@ pub(super) const fn qos_from(qos: QoS) -> Qos {
     }
 }
 
-pub(super) const fn qos_to(qos: Qos) -> QoS {
+pub(crate) const fn qos_to(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
         Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -42,7 +42,7 @@ pub(super) const fn qos_to(qos: Qos) -> QoS {
     }
 }
 
-pub(super) fn answer_from(answer: SubscribeReasonCode) -> Result<Qos, u8> {
+pub(crate) fn answer_from(answer: SubscribeReasonCode) -> Result<Qos, u8> {
     let SubscribeReasonCode::Success(qos) = answer else {
         let known = REFUSALS.iter().find(|(_, reason)| *reason == answer);
         return Err(known.map_or(0x80, |(code, _)| *code));
@@ -50,13 +50,13 @@ pub(super) fn answer_from(answer: SubscribeReasonCode) -> Result<Qos, u8> {
     Ok(qos_from(qos))
 }
 
-pub(super) fn refusal_to(code: u8) -> SubscribeReasonCode {
+pub(crate) fn refusal_to(code: u8) -> SubscribeReasonCode {
     let known = REFUSALS.iter().find(|(known, _)| *known == code);
     known.map_or(SubscribeReasonCode::Unspecified, |(_, reason)| *reason)
 }
 
 /// Topic aliases and subscription identifiers belong to one hop: they are left behind.
-pub(super) fn properties_from(properties: Option<PublishProperties>) -> Properties {
+pub(crate) fn properties_from(properties: Option<PublishProperties>) -> Properties {
     let Some(outer) = properties else {
         return Properties::default();
     };
@@ -70,7 +70,7 @@ pub(super) fn properties_from(properties: Option<PublishProperties>) -> Properti
     }
 }
 
-pub(super) fn properties_to(properties: Properties) -> PublishProperties {
+pub(crate) fn properties_to(properties: Properties) -> PublishProperties {
     PublishProperties {
         payload_format_indicator: properties.payload_format,
         message_expiry_interval: properties.expiry,
@@ -82,7 +82,7 @@ pub(super) fn properties_to(properties: Properties) -> PublishProperties {
     }
 }
 
-pub(super) fn incoming(publish: &Publish) -> Incoming {
+pub(crate) fn incoming(publish: &Publish) -> Incoming {
     Incoming {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload.clone(),
@@ -93,7 +93,7 @@ pub(super) fn incoming(publish: &Publish) -> Incoming {
     }
 }
 
-pub(super) fn publish(wire: Wire) -> Publish {
+pub(crate) fn publish(wire: Wire) -> Publish {
     let properties = Some(properties_to(wire.properties));
     let mut publish = Publish::new(wire.topic, qos_to(wire.qos), wire.payload, properties);
     publish.retain = wire.retain;
@@ -102,7 +102,7 @@ pub(super) fn publish(wire: Wire) -> Publish {
 
 /// `preserve_retain` is always off: the reader has to know a retained delivery by the flag
 /// (spec/envelope.md §9).
-pub(super) fn subscription_from(filter: Filter) -> Subscription {
+pub(crate) fn subscription_from(filter: Filter) -> Subscription {
     Subscription {
         no_local: filter.nolocal,
         retained: match filter.retain_forward_rule {
@@ -114,7 +114,7 @@ pub(super) fn subscription_from(filter: Filter) -> Subscription {
     }
 }
 
-pub(super) fn filter_to(subscription: Subscription) -> Filter {
+pub(crate) fn filter_to(subscription: Subscription) -> Filter {
     let mut filter = Filter::new(subscription.filter, qos_to(subscription.qos));
     filter.nolocal = subscription.no_local;
     filter.retain_forward_rule = match subscription.retained {
@@ -126,7 +126,7 @@ pub(super) fn filter_to(subscription: Subscription) -> Filter {
 }
 
 /// What a broker allows, of which rumqttc takes no more than `receive_maximum` publishes.
-pub(super) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
+pub(crate) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
     let told = connack.properties.as_ref();
     let size = told.and_then(|told| told.max_packet_size);
     Limits {
@@ -144,7 +144,7 @@ pub(super) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
 }
 
 /// What an error says of a broker that has not accepted the connection.
-pub(super) fn no_connack(error: &ConnectionError) -> Option<NoConnack> {
+pub(crate) fn no_connack(error: &ConnectionError) -> Option<NoConnack> {
     use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
     match error {
         ConnectionError::ConnectionRefused(UnsupportedProtocolVersion | RefusedProtocolVersion) => {
@@ -196,7 +196,7 @@ impl From<LastWill> for Will {
 }
 
 /// As it stands in CONNECT.
-pub(super) fn will_to(will: SealedWill) -> LastWill {
+pub(crate) fn will_to(will: SealedWill) -> LastWill {
     let wire = will.wire;
     let properties = LastWillProperties {
         delay_interval: will.delay,

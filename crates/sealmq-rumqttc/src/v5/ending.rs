@@ -7,7 +7,7 @@ use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode as Code;
 use rumqttc::v5::{ConnectionError, StateError};
 use sealmq_client::Ending;
 
-pub(super) fn ending(error: &ConnectionError) -> Ending {
+pub(crate) fn ending(error: &ConnectionError) -> Ending {
     let ConnectionError::MqttState(state) = error else {
         return Ending::Unrelated; // there was none yet
     };

@@ -1,21 +1,15 @@
 //! For MQTT 5: [`rumqttc::v5`].
 
-mod client;
-mod convert;
-mod driver;
-mod ending;
-mod eventloop;
-mod library;
-mod state;
-mod tls;
+pub(crate) mod convert;
+pub(crate) mod ending;
 
 use rumqttc::v5::ConnectionError;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
 
-pub use client::AsyncClient;
+pub use crate::client::AsyncClient;
+pub use crate::eventloop::EventLoop;
 pub use convert::Will;
-pub use eventloop::EventLoop;
 
 /// What [`EventLoop::poll`] reports, with rumqttc's types.
 pub type Event = sealmq_client::Event<QoS, SubscribeReasonCode, Box<rumqttc::v5::Event>>;

@@ -10,14 +10,14 @@ use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, Publish};
 use rumqttc::v5::{EventLoop, MqttState};
 
 /// Makes states for new connections.
-pub(super) struct States {
+pub(crate) struct States {
     most_inflight: u16,
     /// With every incoming QoS 2 identifier marked. Copying it is cheaper than making it.
     resumed: Option<MqttState>,
 }
 
 impl States {
-    pub(super) const fn new(most_inflight: u16) -> Self {
+    pub(crate) const fn new(most_inflight: u16) -> Self {
         Self {
             most_inflight,
             resumed: None,
@@ -25,13 +25,13 @@ impl States {
     }
 
     /// Publishes that may be on their way on this connection.
-    pub(super) fn limit(&self, connack: &ConnAck) -> u16 {
+    pub(crate) fn limit(&self, connack: &ConnAck) -> u16 {
         let broker = connack.properties.as_ref().and_then(|p| p.receive_max);
         broker.unwrap_or(u16::MAX).min(self.most_inflight).max(1)
     }
 
     /// Replaces the state, between two polls. Events that were not taken yet are kept.
-    pub(super) fn renew(
+    pub(crate) fn renew(
         &mut self,
         eventloop: &mut EventLoop,
         connack: &ConnAck,

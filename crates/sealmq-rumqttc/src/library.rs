@@ -9,22 +9,22 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::{self, ConnectionError, EventLoop, Request};
 use sealmq_client::{Acknowledged, Output, Resume, StoreFailure};
 
-use super::state::States;
-use super::{Event, convert};
 use crate::host::{Host, Library, Report};
 use crate::log::log;
+use crate::state::States;
+use crate::v5::{Event, convert};
 
 /// rumqttc, but for its event loop.
-pub(super) struct V5 {
+pub(crate) struct V5 {
     /// Requests to the event loop; its queue is never full.
-    pub(super) mqtt: v5::AsyncClient,
-    pub(super) states: States,
-    pub(super) mqtt_events: bool,
-    pub(super) connack: Option<ConnAck>,
+    pub(crate) mqtt: v5::AsyncClient,
+    pub(crate) states: States,
+    pub(crate) mqtt_events: bool,
+    pub(crate) connack: Option<ConnAck>,
     /// What a resumed session sends first, before the queue.
-    pub(super) resume: Vec<Request>,
+    pub(crate) resume: Vec<Request>,
     /// For the next CONNECT.
-    pub(super) will: Option<LastWill>,
+    pub(crate) will: Option<LastWill>,
 }
 
 impl Library for V5 {
@@ -79,7 +79,7 @@ impl Library for V5 {
 }
 
 impl Host<V5> {
-    pub(super) async fn on_event(
+    pub(crate) async fn on_event(
         &mut self,
         event: v5::Event,
         eventloop: &mut EventLoop,
@@ -111,7 +111,7 @@ impl Host<V5> {
     }
 
     /// The last that rumqttc has to tell of a connection.
-    pub(super) fn drain(&mut self, eventloop: &mut EventLoop) {
+    pub(crate) fn drain(&mut self, eventloop: &mut EventLoop) {
         for event in std::mem::take(&mut eventloop.state.events) {
             if event == v5::Event::Outgoing(Outgoing::Publish(0)) {
                 self.client.handle_publish_unwritten();

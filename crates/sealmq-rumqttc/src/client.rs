@@ -5,10 +5,10 @@ use rumqttc::v5::mqttbytes::v5::{Filter, PublishProperties};
 use sealmq_client::{ClientError, Draft, OpenError};
 use sealmq_keys::Store;
 
-use super::EventLoop;
-use super::convert::{properties_from, qos_from, subscription_from};
 use crate::handle::Handle;
 use crate::options::SealOptions;
+use crate::v5::EventLoop;
+use crate::v5::convert::{properties_from, qos_from, subscription_from};
 
 /// Publishes and subscribes, like [`rumqttc::v5::AsyncClient`], sealed. Clones share one
 /// connection; any number of tasks may use them.
@@ -17,7 +17,7 @@ use crate::options::SealOptions;
 /// tokio runtime. `publish` may be called in the task that polls, unlike with rumqttc: it waits for
 /// the broker, never for events to be taken.
 #[derive(Debug, Clone)]
-pub struct AsyncClient(pub(super) Handle);
+pub struct AsyncClient(pub(crate) Handle);
 
 impl AsyncClient {
     /// A client and its event loop, for the member whose state is in `store`. At most `capacity`
@@ -91,7 +91,7 @@ impl AsyncClient {
     }
 
     /// Publishes if there is room now. Whether it can be sealed shows later: an
-    /// [`Event::NotPublished`](super::Event::NotPublished) says that it could not.
+    /// [`Event::NotPublished`](crate::v5::Event::NotPublished) says that it could not.
     ///
     /// # Errors
     /// The topic is no topic name, there is no room, or the event loop has ended.
@@ -107,8 +107,8 @@ impl AsyncClient {
     }
 
     /// Subscribes; again by itself after a reconnect. The broker's answer is an
-    /// [`Event::Subscribed`](super::Event::Subscribed) or
-    /// [`Event::SubscribeRefused`](super::Event::SubscribeRefused). Key management's topics are
+    /// [`Event::Subscribed`](crate::v5::Event::Subscribed) or
+    /// [`Event::SubscribeRefused`](crate::v5::Event::SubscribeRefused). Key management's topics are
     /// subscribed anyway, and never surface, whatever the filter.
     ///
     /// # Errors

@@ -11,17 +11,17 @@ use sealmq_client::{Ending, OpenError, StoreFailure};
 use sealmq_keys::Store;
 use tokio::time::sleep;
 
-use super::ending::ending;
-use super::library::V5;
-use super::state::States;
-use super::{PollError, convert};
 use crate::host::{Callers, Host, Step};
+use crate::library::V5;
 use crate::options::SealOptions;
+use crate::state::States;
+use crate::v5::ending::ending;
+use crate::v5::{PollError, convert};
 
 /// rumqttc's queue: what is in it is bounded by the outbox, and by what the broker sends.
 const REQUESTS: usize = 1 << 24;
 
-pub(super) struct Driver {
+pub(crate) struct Driver {
     host: Host<V5>,
     eventloop: EventLoop,
     /// Without a Last Will.
@@ -30,7 +30,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new<S>(
+    pub(crate) fn new<S>(
         mqtt: MqttOptions,
         store: S,
         options: &SealOptions,
@@ -57,15 +57,15 @@ impl Driver {
         })
     }
 
-    pub(super) fn outstanding(&self) -> Arc<AtomicUsize> {
+    pub(crate) fn outstanding(&self) -> Arc<AtomicUsize> {
         self.host.calls.outstanding()
     }
 
-    pub(super) fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         self.host.client.member().prefix()
     }
 
-    pub(super) async fn run(mut self: Box<Self>) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         if let Err(error) = self.drive().await {
             self.host.report_end(Err(PollError::Store(error)));
         }

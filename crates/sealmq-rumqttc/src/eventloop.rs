@@ -5,14 +5,14 @@ use sealmq_client::OpenError;
 use sealmq_keys::Store;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::client::AsyncClient;
-use super::driver::Driver;
-use super::tls::name_provider;
-use super::{Event, PollError};
+use crate::client::AsyncClient;
+use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::host::Callers;
 use crate::options::SealOptions;
 use crate::start::Start;
+use crate::tls::name_provider;
+use crate::v5::{Event, PollError};
 
 /// Larger than any object of key management, with room for payloads of a mebibyte; rumqttc's own
 /// default is 10 KiB.
@@ -36,7 +36,7 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    pub(super) fn make<S>(
+    pub(crate) fn make<S>(
         mut mqtt: MqttOptions,
         store: S,
         options: &SealOptions,

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 type ClientAuth = (Vec<u8>, Vec<u8>);
 
 /// A configuration that was made outside has its provider already.
-pub(super) fn name_provider(mqtt: &mut MqttOptions) -> Result<(), String> {
+pub(crate) fn name_provider(mqtt: &mut MqttOptions) -> Result<(), String> {
     let Transport::Tls(TlsConfiguration::Simple {
         ca,
         alpn,
