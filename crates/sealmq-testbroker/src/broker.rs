@@ -12,7 +12,7 @@ use rumqttc::v5::mqttbytes::v5::{
 
 use crate::limits::{Beyond, Closes, Limits, OldBroker, Seen};
 use crate::session::Session;
-use crate::wire::{self, Frame};
+use crate::wire::{self, Frame, Level};
 
 /// One TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,7 @@ pub struct Broker {
 #[derive(Default)]
 struct Connection {
     stream: BytesMut,
+    level: Level,
     /// Once CONNECT was accepted.
     client: Option<String>,
     will: Option<LastWill>,
@@ -116,13 +117,15 @@ impl Broker {
         connection.stream.extend_from_slice(bytes);
         while let Some(connection) = self.connections.get_mut(&id) {
             if connection.client.is_none() {
-                match wire::is_mqtt5(&connection.stream) {
+                match wire::level(&connection.stream) {
                     None => return,
-                    Some(true) if self.limits.old.is_none() => {}
-                    Some(is_new) => return self.meet_stranger(id, is_new),
+                    Some(Some(Level::Five)) if self.limits.old.is_none() => {}
+                    Some(Some(Level::Four)) => connection.level = Level::Four,
+                    Some(level) => return self.meet_stranger(id, level.is_some()),
                 }
             }
-            match wire::read(&mut connection.stream, self.limits.packet_real) {
+            let level = connection.level;
+            match wire::read_as(&mut connection.stream, self.limits.packet_real, level) {
                 None => return,
                 Some(Frame::Packet(packet, size)) => {
                     self.seen.packet = self.seen.packet.max(size);
@@ -134,7 +137,7 @@ impl Broker {
         }
     }
 
-    /// A CONNECT of a version that this broker does not speak.
+    /// A CONNECT of a version that this broker does not speak; `is_new`: of MQTT 5.
     fn meet_stranger(&mut self, id: ConnectionId, is_new: bool) {
         match self.limits.old.filter(|_| is_new) {
             Some(OldBroker::Silent) => {}
@@ -180,7 +183,8 @@ impl Broker {
     }
 
     pub(crate) fn send(&mut self, id: ConnectionId, packet: &Packet) {
-        let bytes = wire::write(packet);
+        let level = self.connections.get(&id).map(|c| c.level);
+        let bytes = wire::write_as(packet, level.unwrap_or_default());
         self.seen.packet = self.seen.packet.max(bytes.len());
         self.outputs.push_back(Output::Send(id, bytes));
     }
@@ -350,8 +354,14 @@ impl Broker {
                     ack.reason = PubAckReason::TopicNameInvalid;
                     return self.send(id, &Packet::PubAck(ack));
                 }
-                let bytes = wire::puback(packet, code.unwrap_or(0));
-                self.outputs.push_back(Output::Send(id, bytes));
+                match self.connections.get(&id).map(|c| c.level) {
+                    // It has no codes.
+                    Some(Level::Four) => self.send(id, &Packet::PubAck(PubAck::new(packet, None))),
+                    _ => {
+                        let bytes = wire::puback(packet, code.unwrap_or(0));
+                        self.outputs.push_back(Output::Send(id, bytes));
+                    }
+                }
                 if code.is_none_or(|code| code < 0x80) {
                     self.route(&message, Some(client));
                 }

@@ -3,8 +3,8 @@
 //!
 //! [`Broker`] is the whole of it, sans-IO: bytes of a connection go in, bytes and ends of
 //! connections come out. [`Server`] puts it behind a TCP port; tests in virtual time drive it
-//! themselves. Packets are read and written by rumqttc's codec, in one place ([`wire`]), so that
-//! another version of MQTT is another pair of functions there.
+//! themselves. Packets are read and written by rumqttc's codec, in one place ([`wire`]); those of
+//! MQTT 3.1.1 become, and are made of, those of MQTT 5.
 //!
 //! It is correct where its limits allow it: sessions that survive, retained messages, shared
 //! subscriptions, quality of service 0 to 2, receive maximum both ways. It is not fast, it keeps
@@ -12,6 +12,7 @@
 
 mod broker;
 mod limits;
+mod old;
 pub mod profiles;
 mod routing;
 mod server;

@@ -3,8 +3,15 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::{Disconnect, DisconnectReasonCode, Packet};
 
-/// Of MQTT 5, in CONNECT.
-const LEVEL: u8 = 5;
+/// A version of MQTT, as CONNECT names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// 3.1.1.
+    Four,
+    #[default]
+    Five,
+}
+
 const CONNECT: u8 = 1;
 const DISCONNECT: u8 = 14;
 
@@ -19,8 +26,13 @@ pub enum Frame {
     Malformed,
 }
 
-/// Takes the next packet off a stream. `None`: more bytes are needed.
+/// Takes the next packet of MQTT 5 off a stream. `None`: more bytes are needed.
 pub fn read(stream: &mut BytesMut, most: Option<usize>) -> Option<Frame> {
+    read_as(stream, most, Level::Five)
+}
+
+/// As [`read`], of a version.
+pub(crate) fn read_as(stream: &mut BytesMut, most: Option<usize>, level: Level) -> Option<Frame> {
     let (header, rest) = match lengths(stream)? {
         Ok(lengths) => lengths,
         Err(()) => return Some(Frame::Malformed),
@@ -34,6 +46,12 @@ pub fn read(stream: &mut BytesMut, most: Option<usize>) -> Option<Frame> {
     }
     let mut frame = stream.split_to(size);
     let kind = frame.first().map_or(0, |first| first >> 4);
+    if level == Level::Four {
+        let packet = crate::old::read(&mut frame);
+        return Some(packet.map_or(Frame::Malformed, |packet| {
+            Frame::Packet(Box::new(packet), size)
+        }));
+    }
     // A goodbye without a reason is one of zero bytes, which the codec does not know.
     let packet = if kind == DISCONNECT && rest == 0 {
         Ok(goodbye())
@@ -45,16 +63,20 @@ pub fn read(stream: &mut BytesMut, most: Option<usize>) -> Option<Frame> {
     }))
 }
 
-/// Whether a stream begins with a CONNECT of MQTT 5, whatever it holds. `None`: too few bytes.
-#[must_use]
-pub fn is_mqtt5(stream: &BytesMut) -> Option<bool> {
+/// The version of the CONNECT with which a stream begins, whatever it holds; `Some(None)`: of none
+/// that there is. `None`: too few bytes.
+pub(crate) fn level(stream: &BytesMut) -> Option<Option<Level>> {
     let Ok((header, _)) = lengths(stream)? else {
-        return Some(false);
+        return Some(None);
     };
     // Two bytes of length, "MQTT", the level.
     let level = *stream.get(header.saturating_add(6))?;
     let kind = stream.first().map_or(0, |first| first >> 4);
-    Some(kind == CONNECT && level == LEVEL)
+    Some(match level {
+        4 if kind == CONNECT => Some(Level::Four),
+        5 if kind == CONNECT => Some(Level::Five),
+        _ => None,
+    })
 }
 
 fn goodbye() -> Packet {
@@ -84,6 +106,14 @@ pub fn write(packet: &Packet) -> Bytes {
     // It fails for packets without an identifier only, which the broker does not make.
     let _written = packet.write(&mut bytes, None);
     bytes.freeze()
+}
+
+/// As [`write`], of a version.
+pub(crate) fn write_as(packet: &Packet, level: Level) -> Bytes {
+    match level {
+        Level::Four => crate::old::write(packet),
+        Level::Five => write(packet),
+    }
 }
 
 /// PUBACK with any reason code: the codec knows nine.
