@@ -28,6 +28,8 @@ pub enum OpenError {
     WillTopic(TopicError),
     /// The certificates or the key for TLS cannot be used.
     Tls(String),
+    /// The system gives no thread.
+    Runtime(String),
 }
 
 impl fmt::Display for OpenError {
@@ -41,6 +43,7 @@ impl fmt::Display for OpenError {
                 "a Last Will in the MQTT options would be sent in clear: give it to SealOptions::last_will instead",
             ),
             Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
+            Self::Runtime(error) => write!(f, "no thread for the connection: {error}"),
             Self::WillTopic(error) => write!(f, "the Last Will cannot be sent: {error}"),
         }
     }

@@ -153,7 +153,7 @@ impl fmt::Display for BrokerLimit {
                     NoConnack::Version => "",
                     _ => ": it probably speaks MQTT 3.1.1 only, or expects TLS on this port, or does not let this client in",
                 })?;
-                f.write_str("; sealmq needs MQTT 5: check the port, and use a broker or version that speaks it (Mosquitto from 1.6, EMQX, HiveMQ, RabbitMQ from 3.13, or `sealmq broker`)")
+                f.write_str("; try MQTT 3.1.1 (the adapter's module `v4`), check the port, or use a broker or version that speaks MQTT 5 (Mosquitto from 1.6, EMQX, HiveMQ, RabbitMQ from 3.13, or `sealmq broker`)")
             }
         }
     }

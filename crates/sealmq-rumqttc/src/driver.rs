@@ -1,49 +1,50 @@
 //! The task that owns the connection. rumqttc's `poll` must not be cancelled while it writes, so
 //! its future is kept until it is done, while commands and time are served beside it.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use getrandom::SysRng;
-use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
-use sealmq_client::{Ending, OpenError, StoreFailure};
+use sealmq_client::{Ending, OpenError, PollError, StoreFailure};
 use sealmq_keys::Store;
 use tokio::time::sleep;
 
+use crate::eventloop::Network;
 use crate::host::{Callers, Host, Step};
-use crate::library::V5;
+use crate::library::Rumqttc;
 use crate::options::SealOptions;
 use crate::state::States;
-use crate::v5::ending::ending;
-use crate::v5::{PollError, convert};
+use crate::version::Version;
 
 /// rumqttc's queue: what is in it is bounded by the outbox, and by what the broker sends.
 const REQUESTS: usize = 1 << 24;
 
-pub(crate) struct Driver {
-    host: Host<V5>,
-    eventloop: EventLoop,
+pub(crate) struct Driver<V: Version> {
+    host: Host<Rumqttc<V>>,
+    eventloop: V::EventLoop,
     /// Without a Last Will.
-    mqtt: MqttOptions,
-    callers: Callers<V5>,
+    mqtt: V::Options,
+    network: Network,
+    callers: Callers<Rumqttc<V>>,
 }
 
-impl Driver {
+impl<V: Version> Driver<V> {
     pub(crate) fn new<S>(
-        mqtt: MqttOptions,
+        mqtt: V::Options,
         store: S,
         options: &SealOptions,
-        callers: Callers<V5>,
+        network: Network,
+        callers: Callers<Rumqttc<V>>,
     ) -> Result<Self, OpenError>
     where
         S: Store + Send + 'static,
     {
-        let most_inflight = mqtt.get_outgoing_inflight_upper_limit().unwrap_or(1);
-        let (requests, eventloop) = AsyncClient::new(mqtt.clone(), REQUESTS);
-        let library = V5 {
-            mqtt: requests,
-            states: States::new(most_inflight),
+        let states = States::new(V::most_inflight(&mqtt));
+        let (requests, eventloop) = V::start(mqtt.clone(), REQUESTS);
+        let library = Rumqttc {
+            requests,
+            states,
             mqtt_events: options.mqtt_events,
             connack: None,
             resume: Vec::new(),
@@ -53,6 +54,7 @@ impl Driver {
             host: Host::open(store, options, library)?,
             eventloop,
             mqtt,
+            network,
             callers,
         })
     }
@@ -94,14 +96,14 @@ impl Driver {
                 continue;
             }
             let eventloop = &mut self.eventloop;
-            match host.serve(callers, eventloop.poll()).await? {
+            match host.serve(callers, V::poll(eventloop)).await? {
                 Step::Done(Ok(event)) => host.on_event(event, eventloop).await?,
                 Step::Done(Err(error)) => {
                     host.drain(eventloop);
-                    if let Some(how) = convert::no_connack(&error) {
+                    if let Some(how) = V::no_connack(&error) {
                         host.client.handle_no_connack(how);
                     }
-                    let (ending, time) = (ending(&error), host.time());
+                    let (ending, time) = (V::ending(&error), host.time());
                     let again = host.client.handle_disconnected(ending, time, &mut SysRng);
                     if again.is_some() {
                         host.report(Err(PollError::Connection(error)));
@@ -109,7 +111,7 @@ impl Driver {
                     pause = Some(again.unwrap_or_default());
                 }
                 Step::HangUp => {
-                    eventloop.clean();
+                    V::clean(eventloop);
                     host.drain(eventloop);
                     let (ending, time) = (Ending::Unrelated, host.time());
                     let again = host.client.handle_disconnected(ending, time, &mut SysRng);
@@ -126,21 +128,18 @@ impl Driver {
         let time = self.host.time();
         self.host.client.connect(time, &mut SysRng);
         self.host.pump().await?;
-        let will = self.host.library.will.take();
-        let options = &mut self.eventloop.options;
-        if will.is_some() || options.last_will().is_some() {
-            *options = self.mqtt.clone();
-        }
-        if let Some(will) = will {
-            options.set_last_will(will);
-        }
         let fresh = self.host.client.wants_fresh_session();
-        options.set_clean_start(self.mqtt.clean_start() || fresh);
+        let will = self.host.library.will.take();
+        V::renew(&mut self.eventloop, &self.mqtt, will, fresh);
+        let network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(network) = network.clone() {
+            V::set_network(&mut self.eventloop, network);
+        }
         Ok(())
     }
 }
 
-impl core::fmt::Debug for Driver {
+impl<V: Version> core::fmt::Debug for Driver<V> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
     }

@@ -77,6 +77,12 @@ impl Handle {
         done.await.map_err(|_| ClientError::Closed)
     }
 
+    pub(crate) fn try_disconnect(&self) -> Result<(), ClientError> {
+        let (reply, _nobody_waits) = oneshot::channel();
+        self.start.now();
+        self.command(Command::Disconnect(reply))
+    }
+
     fn command(&self, command: Command) -> Result<(), ClientError> {
         self.commands.send(command).map_err(|_| ClientError::Closed)
     }

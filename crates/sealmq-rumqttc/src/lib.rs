@@ -6,7 +6,7 @@
 //!
 //! The calls are rumqttc's; what differs is that every message is sealed for the group that covers
 //! its topic, that a received [`Message`] says who sent it, and that keys are followed on the way.
-//! The broker is any MQTT 5 broker: it sees envelopes.
+//! The broker is any broker of MQTT 3.1.1 ([`v4`]) or MQTT 5 ([`v5`]): it sees envelopes.
 //!
 //! ```no_run
 //! use rumqttc::v5::{MqttOptions, mqttbytes::QoS};
@@ -59,34 +59,53 @@
 //! * A device that slept does not seal for an epoch of yesterday: after a connect, publishes are held
 //!   back until the retained announcements have arrived (two round trips of silence, 5 s at most).
 //!
+//! An application enrols itself with [`joining::Joining`]; `docs/rumqttc.md` says what changes for a
+//! program that uses rumqttc.
+//!
 //! What happens is also emitted through `tracing`, under the target `sealmq_rumqttc`: who and where,
 //! never a payload or a key.
 //!
 //! TLS (also mutual), login and client identifiers are rumqttc's [`MqttOptions`](rumqttc::v5::MqttOptions).
 
+pub mod blocking;
 mod calls;
-mod client;
+pub mod client;
 mod clock;
 mod driver;
-mod eventloop;
+pub mod eventloop;
 mod handle;
 mod host;
+pub mod joining;
 mod library;
+pub mod link;
 mod log;
 mod options;
+mod payload;
 mod start;
 mod state;
 mod store;
 mod tls;
+mod trouble;
+pub mod v4;
 pub mod v5;
+mod version;
 mod waiting;
+mod will;
 
 pub use clock::{Clock, SystemClock};
 pub use options::SealOptions;
-pub use v5::{AsyncClient, Event, EventLoop, PollError, Will};
+pub use payload::Payload;
+pub use trouble::Trouble;
+pub use v5::{AsyncClient, Event, EventLoop, PollError};
+pub use version::{Heard, Version};
+pub use will::Will;
+
+/// What joining takes.
+pub use sealmq_keys::member::{JoinOptions, JoinWay};
+pub use sealmq_keys::objects::{Fingerprint, Token};
 
 /// What appears in this crate's types.
 pub use sealmq_client::{
-    BrokerLimit, ClientError, Gap, KeptValues, MemberEvent, MemberOptions, Message, OpenError,
-    Properties, Rejection, SealError, Stats, StoreFailure,
+    BrokerLimit, ClientError, Gap, JoinError, Joined, KeptValues, MemberEvent, MemberOptions,
+    Message, OpenError, Properties, Rejection, SealError, Stats, StoreFailure,
 };

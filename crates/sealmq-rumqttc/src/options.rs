@@ -5,7 +5,11 @@ use std::time::Duration;
 use sealmq_client::{Identifiers, KeptValues, MemberOptions, Options};
 
 use crate::clock::{Clock, SystemClock};
-use crate::v5::Will;
+use crate::will::Will;
+
+/// Larger than any object of key management, with room for payloads of a mebibyte; rumqttc's own
+/// default is 10 KiB.
+pub(crate) const MAX_INCOMING_PACKET: u32 = 2 * 1024 * 1024;
 
 /// How sealing, waiting and reconnecting behave. The defaults suit a service on a host.
 #[derive(Clone)]
@@ -13,7 +17,8 @@ use crate::v5::Will;
 pub struct SealOptions {
     pub(crate) client: Options,
     pub(crate) capacity: usize,
-    pub(crate) max_inflight: u16,
+    /// `None`: the version's default.
+    pub(crate) max_inflight: Option<u16>,
     pub(crate) mqtt_events: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -27,7 +32,7 @@ impl SealOptions {
                 ..Options::default()
             },
             capacity: 100,
-            max_inflight: 100,
+            max_inflight: None,
             mqtt_events: false,
             clock: Arc::new(SystemClock),
         }
@@ -92,10 +97,12 @@ impl SealOptions {
         self
     }
 
-    /// Most QoS 1 and 2 publishes on their way at a time; a broker that allows fewer is obeyed.
-    /// 1 to 1000. Default: 100.
+    /// Most QoS 1 and 2 publishes on their way at a time; a broker that allows fewer is obeyed. 1 to
+    /// 1000. Default: 100; over MQTT 3.1.1, where a broker cannot say how many it allows, 20:
+    /// Mosquitto acknowledges and drops what is beyond its `max_inflight_messages`, 20 if nothing
+    /// else is configured.
     pub fn max_inflight(mut self, messages: u16) -> Self {
-        self.max_inflight = messages.clamp(1, 1000);
+        self.max_inflight = Some(messages.clamp(1, 1000));
         self
     }
 
@@ -106,10 +113,10 @@ impl SealOptions {
         self
     }
 
-    /// A Last Will ([`rumqttc::v5::mqttbytes::v5::LastWill`]), sealed for each connection. Without
+    /// A Last Will ([`rumqttc::v5::mqttbytes::v5::LastWill`] or [`rumqttc::LastWill`]), sealed for each connection. Without
     /// keys, as on the very first connection, there is none; when they arrive, and whenever its
     /// epoch is about to leave the readers' window, the client connects again to renew it: use a
-    /// session that survives that (`set_clean_start(false)` and a session expiry).
+    /// session that survives that (`set_clean_start(false)` and a session expiry, or `set_clean_session(false)`).
     pub fn last_will(mut self, will: impl Into<Will>) -> Self {
         self.client.will = Some(will.into().0);
         self

@@ -3,20 +3,18 @@
 //!   every connection with an error: here each PUBREL is accepted, as MQTT allows;
 //! * packet identifiers go round at the limit of the first connection only: here each connection
 //!   begins with a new state;
-//! * a slot is not freed when an acknowledgement of QoS 2 carries an error.
+//! * with MQTT 5 a slot is not freed when an acknowledgement of QoS 2 carries an error.
 
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, Publish};
-use rumqttc::v5::{EventLoop, MqttState};
+use crate::version::Version;
 
 /// Makes states for new connections.
-pub(crate) struct States {
+pub(crate) struct States<V: Version> {
     most_inflight: u16,
     /// With every incoming QoS 2 identifier marked. Copying it is cheaper than making it.
-    resumed: Option<MqttState>,
+    resumed: Option<V::State>,
 }
 
-impl States {
+impl<V: Version> States<V> {
     pub(crate) const fn new(most_inflight: u16) -> Self {
         Self {
             most_inflight,
@@ -24,44 +22,24 @@ impl States {
         }
     }
 
-    /// Publishes that may be on their way on this connection.
-    pub(crate) fn limit(&self, connack: &ConnAck) -> u16 {
-        let broker = connack.properties.as_ref().and_then(|p| p.receive_max);
-        broker.unwrap_or(u16::MAX).min(self.most_inflight).max(1)
+    /// Publishes that may be on their way on a connection, of those that the broker allows.
+    pub(crate) fn limit(&self, broker: u16) -> u16 {
+        broker.min(self.most_inflight).max(1)
     }
 
-    /// Replaces the state, between two polls. Events that were not taken yet are kept.
-    pub(crate) fn renew(
-        &mut self,
-        eventloop: &mut EventLoop,
-        connack: &ConnAck,
-        mid_session: bool,
-    ) {
-        let mut state = if mid_session {
-            let most = self.most_inflight;
-            self.resumed
-                .get_or_insert_with(|| accepting_releases(most))
-                .clone()
+    /// Gives the event loop a new state, between two polls.
+    pub(crate) fn renew(&mut self, eventloop: &mut V::EventLoop, connack: &V::Mqtt, resumed: bool) {
+        let most = self.most_inflight;
+        let state = if resumed {
+            let accepting = || {
+                let mut state = V::new_state(most);
+                (1..=u16::MAX).for_each(|packet| V::accept_release(&mut state, packet));
+                state
+            };
+            self.resumed.get_or_insert_with(accepting).clone()
         } else {
-            MqttState::new(self.most_inflight, true)
+            V::new_state(most)
         };
-        // Only sets the limits; it fails for refused connections, which do not get here.
-        let _accepted = state.handle_incoming_packet(Packet::ConnAck(connack.clone()));
-        state.events = std::mem::take(&mut eventloop.state.events);
-        eventloop.state = state;
+        V::install(eventloop, state, connack);
     }
-}
-
-fn accepting_releases(most_inflight: u16) -> MqttState {
-    let mut state = MqttState::new(most_inflight, true);
-    for pkid in 1..=u16::MAX {
-        let publish = Publish {
-            qos: QoS::ExactlyOnce,
-            pkid,
-            ..Publish::default()
-        };
-        let _never_fails = state.handle_incoming_packet(Packet::Publish(publish));
-        state.events.clear();
-    }
-    state
 }

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use rumqttc::v5::MqttOptions;
 use rumqttc::{TlsConfiguration, Transport};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -14,21 +13,20 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Certificate chain and private key, as PEM.
 type ClientAuth = (Vec<u8>, Vec<u8>);
 
-/// A configuration that was made outside has its provider already.
-pub(crate) fn name_provider(mqtt: &mut MqttOptions) -> Result<(), String> {
+/// The transport with its provider named; a configuration that was made outside has it already.
+pub(crate) fn name_provider(transport: Transport) -> Result<Option<Transport>, String> {
     let Transport::Tls(TlsConfiguration::Simple {
         ca,
         alpn,
         client_auth,
-    }) = mqtt.transport()
+    }) = transport
     else {
-        return Ok(());
+        return Ok(None);
     };
     let mut config = config(&ca, client_auth.as_ref())?;
     config.alpn_protocols = alpn.unwrap_or_default();
     let config = TlsConfiguration::Rustls(Arc::new(config));
-    mqtt.set_transport(Transport::Tls(config));
-    Ok(())
+    Ok(Some(Transport::Tls(config)))
 }
 
 fn config(ca: &[u8], client_auth: Option<&ClientAuth>) -> Result<ClientConfig, String> {

@@ -1,17 +1,12 @@
 //! Between rumqttc's types and those of the client.
 
-use std::io::ErrorKind;
-
 use bytes::Bytes;
-use rumqttc::v5::ConnectionError;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectReturnCode, Filter, LastWill, LastWillProperties, Publish, PublishProperties,
-    RetainForwardRule, SubscribeReasonCode,
+    ConnAck, Filter, LastWill, LastWillProperties, Publish, PublishProperties, RetainForwardRule,
+    SubscribeReasonCode,
 };
-use sealmq_client::{
-    Incoming, Limits, NoConnack, Properties, Qos, Retained, SealedWill, Subscription, Wire,
-};
+use sealmq_client::{Incoming, Limits, Properties, Qos, Retained, SealedWill, Subscription, Wire};
 
 /// Reason codes of SUBACK.
 const REFUSALS: [(u8, SubscribeReasonCode); 9] = [
@@ -125,12 +120,12 @@ pub(crate) fn filter_to(subscription: Subscription) -> Filter {
     filter
 }
 
-/// What a broker allows, of which rumqttc takes no more than `receive_maximum` publishes.
-pub(crate) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
+/// What a broker allows.
+pub(crate) fn limits(connack: &ConnAck) -> Limits {
     let told = connack.properties.as_ref();
     let size = told.and_then(|told| told.max_packet_size);
     Limits {
-        receive_maximum,
+        receive_maximum: told.and_then(|told| told.receive_max).unwrap_or(u16::MAX),
         maximum_packet_size: size.and_then(|size| usize::try_from(size).ok()),
         maximum_qos: match told.and_then(|told| told.max_qos) {
             Some(0) => Qos::AtMostOnce,
@@ -143,56 +138,17 @@ pub(crate) fn limits(connack: &ConnAck, receive_maximum: u16) -> Limits {
     }
 }
 
-/// What an error says of a broker that has not accepted the connection.
-pub(crate) fn no_connack(error: &ConnectionError) -> Option<NoConnack> {
-    use ConnectReturnCode::{RefusedProtocolVersion, UnsupportedProtocolVersion};
-    match error {
-        ConnectionError::ConnectionRefused(UnsupportedProtocolVersion | RefusedProtocolVersion) => {
-            Some(NoConnack::Version)
-        }
-        ConnectionError::MqttState(_) | ConnectionError::NotConnAck(_) => Some(NoConnack::Closed),
-        ConnectionError::Io(error) => {
-            use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-            let closed = [
-                BrokenPipe,
-                ConnectionAborted,
-                ConnectionReset,
-                UnexpectedEof,
-            ];
-            closed.contains(&error.kind()).then_some(NoConnack::Closed)
-        }
-        ConnectionError::Timeout(_) => Some(NoConnack::Silent),
-        _ => None,
-    }
-}
-
-/// A Last Will, from rumqttc's own ([`LastWill`]). It is sealed anew for each connection
-/// (spec/envelope.md §9).
-#[derive(Debug, Clone)]
-pub struct Will(pub(crate) sealmq_client::Will);
-
-impl From<LastWill> for Will {
-    fn from(will: LastWill) -> Self {
-        let outer = will.properties;
-        let delay = outer.as_ref().and_then(|outer| outer.delay_interval);
-        let properties = outer.map(|outer| PublishProperties {
-            payload_format_indicator: outer.payload_format_indicator,
-            message_expiry_interval: outer.message_expiry_interval,
-            content_type: outer.content_type,
-            response_topic: outer.response_topic,
-            correlation_data: outer.correlation_data,
-            user_properties: outer.user_properties,
-            ..PublishProperties::default()
-        });
-        Self(sealmq_client::Will {
-            topic: will.topic,
-            payload: will.message,
-            qos: qos_from(will.qos),
-            retain: will.retain,
-            properties: properties_from(properties),
-            delay,
-        })
-    }
+/// As those of a message.
+pub(crate) fn will_properties_from(outer: LastWillProperties) -> Properties {
+    properties_from(Some(PublishProperties {
+        payload_format_indicator: outer.payload_format_indicator,
+        message_expiry_interval: outer.message_expiry_interval,
+        content_type: outer.content_type,
+        response_topic: outer.response_topic,
+        correlation_data: outer.correlation_data,
+        user_properties: outer.user_properties,
+        ..PublishProperties::default()
+    }))
 }
 
 /// As it stands in CONNECT.

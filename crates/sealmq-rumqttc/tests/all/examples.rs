@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{Domain, PUBLISH, SUBSCRIBE, SharedStore};
+use crate::common::{BOTH, Domain, PUBLISH, SUBSCRIBE, SharedStore};
 use sealmq_broker::Broker;
 use sealmq_keys::{Changes, Store};
 use sealmq_store::{StoreRole, Unlock, Vault, create_key_file};
@@ -110,6 +110,33 @@ async fn publisher_and_subscriber() {
             printed,
             "plant/temp [sensor-7 epoch 3] 21.5\nplant/temp [sensor-7 epoch 3] 21.6\n"
         );
+    });
+    crate::common::within("the examples", work).await.unwrap();
+}
+
+/// rumqttc's examples, ported: what they publish comes back sealed, from themselves and each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn ported_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::builder().start().await.unwrap();
+    let mut domain = Domain::new(broker.local_addr()).await;
+    domain.add_group("hello", &["hello/#"]).await;
+    let both = [("hello", BOTH, "")];
+    let one = domain.enrol_only("one", &both).await;
+    let other = domain.enrol_only("other", &both).await;
+    domain.tick().await;
+    let one = store_file(folder.path(), "one", &one);
+    let other = store_file(folder.path(), "other", &other);
+    let work = tokio::task::spawn_blocking(move || {
+        for (name, files, sent) in [("syncpubsub", &one, 10), ("asyncpubsub", &other, 1)] {
+            let mut program = start(name, files, &broker, &[]);
+            let mut printed = String::new();
+            let mut out = program.0.stdout.take().unwrap();
+            out.read_to_string(&mut printed).unwrap();
+            assert!(program.0.wait().unwrap().success(), "{name}: {printed}");
+            let accepted = printed.matches("Publish = Ok").count();
+            assert!(accepted >= sent, "{name}: {printed}");
+        }
     });
     crate::common::within("the examples", work).await.unwrap();
 }

@@ -2,15 +2,25 @@
 
 use std::time::Duration;
 
-use crate::common::{BOTH, Domain, Node, PUBLISH, Raw, SUBSCRIBE, options, qos, text, within};
+use crate::common::{
+    BOTH, Domain, PUBLISH, Raw, SUBSCRIBE, Sealed, Setup, both, options, text, within,
+};
 use getrandom::SysRng;
 use sealmq_broker::Broker;
+use sealmq_client::Event;
 use sealmq_keys::Store;
 use sealmq_keys::member::{Member, OutgoingMessage};
-use sealmq_rumqttc::{ClientError, Event, Gap, MemberEvent, MemberOptions, SealError, SealOptions};
+use sealmq_rumqttc::{ClientError, Gap, MemberEvent, MemberOptions, SealError, SealOptions};
 
-#[tokio::test]
-async fn a_sensor_and_two_readers() {
+both!(
+    a_sensor_and_two_readers,
+    rotation_in_mid_flow_loses_nothing,
+    a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_before,
+    a_sensor_that_slept_through_rotations_catches_up_before_it_sends,
+    a_publish_only_store_opens_nothing,
+);
+
+async fn a_sensor_and_two_readers<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
@@ -21,10 +31,10 @@ async fn a_sensor_and_two_readers() {
     let mut outsider = Raw::connect(options("outsider", at)).await;
     outsider.subscribe("plant/#").await;
     let mut readers = [
-        Node::reader(options("r1", at), first, &["plant/#"]).await,
-        Node::reader(options("r2", at), second, &["plant/+/temp"]).await,
+        Sealed::<V>::reader(V::options("r1", at), first, &["plant/#"]).await,
+        Sealed::<V>::reader(V::options("r2", at), second, &["plant/+/temp"]).await,
     ];
-    let sensor = Node::start(options("s7", at), sensor_store);
+    let sensor = Sealed::<V>::start(V::options("s7", at), sensor_store);
     for value in ["21.5", "21.6"] {
         sensor.publish("plant/a/temp", value).await;
     }
@@ -59,7 +69,7 @@ async fn a_sensor_and_two_readers() {
 }
 
 /// The epochs in which `count` numbered messages arrived: each once, in order, none missing.
-async fn receive_all(reader: &mut Node, count: usize) -> Vec<u64> {
+async fn receive_all<V: Setup>(reader: &mut Sealed<V>, count: usize) -> Vec<u64> {
     let mut epochs = Vec::new();
     for number in 0..count {
         let message = reader.message().await;
@@ -74,8 +84,7 @@ async fn receive_all(reader: &mut Node, count: usize) -> Vec<u64> {
     epochs
 }
 
-#[tokio::test]
-async fn rotation_in_mid_flow_loses_nothing() {
+async fn rotation_in_mid_flow_loses_nothing<V: Setup>() {
     const COUNT: usize = 400;
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
@@ -87,9 +96,10 @@ async fn rotation_in_mid_flow_loses_nothing() {
     ];
     let mut readers = Vec::new();
     for (n, store) in stores.into_iter().enumerate() {
-        readers.push(Node::reader(options(&format!("r{n}"), at), store, &["plant/#"]).await);
+        readers
+            .push(Sealed::<V>::reader(V::options(&format!("r{n}"), at), store, &["plant/#"]).await);
     }
-    let sensor = Node::start(options("sensor", at), sensor_store);
+    let sensor = Sealed::<V>::start(V::options("sensor", at), sensor_store);
     // Once this is through, everybody knows the keys.
     sensor.publish("plant/first", "x").await;
     for reader in &mut readers {
@@ -100,7 +110,7 @@ async fn rotation_in_mid_flow_loses_nothing() {
         for number in 0..COUNT {
             let payload = number.to_string();
             publisher
-                .publish("plant/x", qos(1), false, payload)
+                .publish("plant/x", V::qos(1), false, payload)
                 .await
                 .unwrap();
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -120,8 +130,7 @@ async fn rotation_in_mid_flow_loses_nothing() {
     broker.shutdown().await;
 }
 
-#[tokio::test]
-async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_before() {
+async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_before<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
@@ -130,7 +139,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
         domain.enrol("out", BOTH).await,
         domain.enrol("stays", SUBSCRIBE).await,
     );
-    let mut stays = Node::reader(options("stays", at), stays, &["plant/#"]).await;
+    let mut stays = Sealed::<V>::reader(V::options("stays", at), stays, &["plant/#"]).await;
     let quick = SealOptions::new()
         .wait_for_keys(crate::common::PATIENCE)
         .member(MemberOptions {
@@ -138,9 +147,9 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
             ..MemberOptions::default()
         });
     let out_store = out.clone();
-    let mut out = Node::with_options(options("out", at), out, quick);
+    let mut out = Sealed::<V>::with_options(V::options("out", at), out, quick);
     out.subscribe("plant/#").await;
-    let sensor = Node::start(options("sensor", at), sensor_store);
+    let sensor = Sealed::<V>::start(V::options("sensor", at), sensor_store);
 
     sensor.publish("plant/x", "for both").await;
     assert_eq!(text(&out.message().await), "for both");
@@ -167,7 +176,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
             .any(|event| matches!(event, Event::Message(_)))
     );
     // It does not seal any more; what somebody seals with its keys, nobody opens.
-    let refused = out.client.publish("plant/x", qos(1), false, "x").await;
+    let refused = out.client.publish("plant/x", V::qos(1), false, "x").await;
     let group = "plant".to_owned();
     assert_eq!(
         refused,
@@ -184,7 +193,7 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
     assert_eq!(stays.rejection().await, ("plant/x".to_owned(), "Revoked"));
 
     let late = domain.enrol("late", SUBSCRIBE).await;
-    let mut late = Node::reader(options("late", at), late, &["plant/#"]).await;
+    let mut late = Sealed::<V>::reader(V::options("late", at), late, &["plant/#"]).await;
     sensor.epoch(6).await;
     sensor.publish("plant/x", "for the late one, too").await;
     for reader in [&mut late, &mut stays] {
@@ -194,15 +203,14 @@ async fn a_removed_reader_gets_nothing_more_and_a_late_joiner_nothing_from_befor
 }
 
 /// A device that slept seals for the epoch of today: readers have left the one that it stored.
-#[tokio::test]
-async fn a_sensor_that_slept_through_rotations_catches_up_before_it_sends() {
+async fn a_sensor_that_slept_through_rotations_catches_up_before_it_sends<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
     let store = domain.enrol("sensor", PUBLISH).await;
     let reader = domain.enrol("reader", SUBSCRIBE).await;
-    let mut reader = Node::reader(options("reader", at), reader, &["plant/#"]).await;
-    let sensor = Node::start(options("sensor", at), store.clone());
+    let mut reader = Sealed::<V>::reader(V::options("reader", at), reader, &["plant/#"]).await;
+    let sensor = Sealed::<V>::start(V::options("sensor", at), store.clone());
     sensor.publish("plant/x", "awake").await;
     assert_eq!(reader.message().await.epoch, 3);
     sensor.flush().await;
@@ -211,7 +219,7 @@ async fn a_sensor_that_slept_through_rotations_catches_up_before_it_sends() {
     for _ in 0..5 {
         domain.rotate().await;
     }
-    let sensor = Node::start(options("sensor", at), store);
+    let sensor = Sealed::<V>::start(V::options("sensor", at), store);
     sensor.publish("plant/x", "awake again").await;
     let message = reader.message().await;
     assert_eq!((text(&message), message.epoch), ("awake again", 8));
@@ -219,13 +227,12 @@ async fn a_sensor_that_slept_through_rotations_catches_up_before_it_sends() {
 }
 
 /// The sensor's whole store opens nothing, not even what it sent itself.
-#[tokio::test]
-async fn a_publish_only_store_opens_nothing() {
+async fn a_publish_only_store_opens_nothing<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
     let store = domain.enrol("sensor", PUBLISH).await;
-    let sensor = Node::start(options("sensor", at), store.clone());
+    let sensor = Sealed::<V>::start(V::options("sensor", at), store.clone());
     sensor.publish("plant/x", "21.5").await;
     sensor.flush().await;
     within("goodbye", sensor.client.disconnect()).await.unwrap();

@@ -8,21 +8,32 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::common::proxy::Proxy;
-use crate::common::{Domain, Node, PUBLISH, SUBSCRIBE, options, persistent, qos, text, within};
+use crate::common::{Domain, PUBLISH, SUBSCRIBE, Sealed, Setup, both, qos, text, within};
 use rumqttc::v5::mqttbytes::v5::LastWill;
 use sealmq_broker::Broker;
-use sealmq_rumqttc::{AsyncClient, Event, SealOptions};
+use sealmq_client::Event;
+use sealmq_rumqttc::SealOptions;
+use sealmq_rumqttc::client::AsyncClient;
+
+both!(
+    a_broker_that_keeps_its_sessions,
+    a_broker_that_forgets_everything,
+    connections_that_break_again_and_again,
+    a_session_inherited_from_an_earlier_process,
+    a_will_is_sealed_and_renewed,
+    through_a_mosquitto_with_broken_connections,
+);
 
 const COUNT: usize = 300;
 
 /// Publishes the numbers from 0 at a steady pace, alternating QoS 1 and 2.
-fn publish_numbers(client: AsyncClient) -> tokio::task::JoinHandle<()> {
+fn publish_numbers<V: Setup>(client: AsyncClient<V>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         for number in 0..COUNT {
             let level = if number % 3 == 0 { 2 } else { 1 };
             let payload = number.to_string();
             client
-                .publish("plant/numbers", qos(level), false, payload)
+                .publish("plant/numbers", V::qos(level), false, payload)
                 .await
                 .unwrap();
             tokio::time::sleep(Duration::from_millis(3)).await;
@@ -31,7 +42,7 @@ fn publish_numbers(client: AsyncClient) -> tokio::task::JoinHandle<()> {
 }
 
 /// All numbers, each once; the order may differ around a reconnect.
-async fn receive_numbers(reader: &mut Node) {
+async fn receive_numbers<V: Setup>(reader: &mut Sealed<V>) {
     let mut missing: BTreeSet<usize> = (0..COUNT).collect();
     while !missing.is_empty() {
         let message = tokio::time::timeout(crate::common::PATIENCE / 2, reader.message()).await;
@@ -46,8 +57,7 @@ async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
-#[tokio::test]
-async fn a_broker_that_keeps_its_sessions() {
+async fn a_broker_that_keeps_its_sessions<V: Setup>() {
     let folder = tempfile::tempdir().unwrap();
     let start = |at: SocketAddr| {
         Broker::builder()
@@ -65,11 +75,11 @@ async fn a_broker_that_keeps_its_sessions() {
     ];
     let mut readers = Vec::new();
     for (n, store) in stores.into_iter().enumerate() {
-        let mut node = Node::start(persistent(&format!("r{n}"), at), store);
-        node.subscribe_at("plant/#", qos(2)).await;
+        let mut node = Sealed::<V>::start(V::persistent(&format!("r{n}"), at), store);
+        node.subscribe_at("plant/#", V::qos(2)).await;
         readers.push(node);
     }
-    let mut sensor = Node::start(persistent("sensor", at), sensor);
+    let mut sensor = Sealed::<V>::start(V::persistent("sensor", at), sensor);
     let publishing = publish_numbers(sensor.client.clone());
     let mut broker = broker;
     for round in 1..=2 {
@@ -88,8 +98,7 @@ async fn a_broker_that_keeps_its_sessions() {
     broker.shutdown().await;
 }
 
-#[tokio::test]
-async fn a_broker_that_forgets_everything() {
+async fn a_broker_that_forgets_everything<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
@@ -100,12 +109,13 @@ async fn a_broker_that_forgets_everything() {
     ];
     let mut readers = Vec::new();
     for (n, store) in stores.into_iter().enumerate() {
-        readers.push(Node::reader(options(&format!("r{n}"), at), store, &["plant/#"]).await);
+        readers
+            .push(Sealed::<V>::reader(V::options(&format!("r{n}"), at), store, &["plant/#"]).await);
     }
     // The sensor comes back only when the readers have: a broker without sessions keeps nothing
     // for those who are away.
     let way = Proxy::to(at).await;
-    let sensor = Node::start(options("sensor", way.address), sensor);
+    let sensor = Sealed::<V>::start(V::options("sensor", way.address), sensor);
     let publishing = publish_numbers(sensor.client.clone());
     let mut broker = broker;
     for _ in 0..2 {
@@ -132,14 +142,14 @@ async fn a_broker_that_forgets_everything() {
 }
 
 /// Cuts the connections of a sensor and a reader in turn, and rotates the keys meanwhile.
-async fn broken_connections(at: SocketAddr) {
+async fn broken_connections<V: Setup>(at: SocketAddr) {
     let mut domain = Domain::new(at).await;
     let sensor = domain.enrol("sensor", PUBLISH).await;
     let reader = domain.enrol("reader", SUBSCRIBE).await;
     let (to_sensor, to_reader) = (Proxy::to(at).await, Proxy::to(at).await);
-    let mut reader = Node::start(persistent("reader", to_reader.address), reader);
-    reader.subscribe_at("plant/#", qos(2)).await;
-    let mut sensor = Node::start(persistent("sensor", to_sensor.address), sensor);
+    let mut reader = Sealed::<V>::start(V::persistent("reader", to_reader.address), reader);
+    reader.subscribe_at("plant/#", V::qos(2)).await;
+    let mut sensor = Sealed::<V>::start(V::persistent("sensor", to_sensor.address), sensor);
     let publishing = publish_numbers(sensor.client.clone());
     for round in 1..=8_usize {
         let (way, node) = match round % 2 {
@@ -161,32 +171,30 @@ async fn broken_connections(at: SocketAddr) {
     assert!(sensor.connections() >= 5 && reader.connections() >= 5);
 }
 
-#[tokio::test]
-async fn connections_that_break_again_and_again() {
+async fn connections_that_break_again_and_again<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
-    broken_connections(at).await;
+    broken_connections::<V>(at).await;
     broker.shutdown().await;
 }
 
 /// A second process with the client identifier of a first one that ended in the middle of QoS 2:
 /// the broker must not take its messages for repetitions.
-#[tokio::test]
-async fn a_session_inherited_from_an_earlier_process() {
+async fn a_session_inherited_from_an_earlier_process<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
     let store = domain.enrol("sensor", PUBLISH).await;
     let reader = domain.enrol("reader", SUBSCRIBE).await;
-    let mut reader = Node::reader(persistent("reader", at), reader, &["plant/#"]).await;
+    let mut reader = Sealed::<V>::reader(V::persistent("reader", at), reader, &["plant/#"]).await;
     let way = Proxy::to(at).await;
-    let first = Node::start(persistent("sensor", way.address), store.clone());
+    let first = Sealed::<V>::start(V::persistent("sensor", way.address), store.clone());
     first.publish("plant/x", "0").await;
     first.flush().await;
     for number in 1..30 {
         first
             .client
-            .publish("plant/x", qos(2), false, number.to_string())
+            .publish("plant/x", V::qos(2), false, number.to_string())
             .await
             .unwrap();
     }
@@ -195,12 +203,12 @@ async fn a_session_inherited_from_an_earlier_process() {
     drop(first);
     pause(50).await;
 
-    let second = Node::start(persistent("sensor", at), store);
+    let second = Sealed::<V>::start(V::persistent("sensor", at), store);
     for number in 100..130 {
         let payload = number.to_string();
         within(
             "publish",
-            second.client.publish("plant/x", qos(2), false, payload),
+            second.client.publish("plant/x", V::qos(2), false, payload),
         )
         .await
         .unwrap();
@@ -217,21 +225,21 @@ async fn a_session_inherited_from_an_earlier_process() {
     broker.shutdown().await;
 }
 
-#[tokio::test]
-async fn a_will_is_sealed_and_renewed() {
+async fn a_will_is_sealed_and_renewed<V: Setup>() {
     let broker = Broker::builder().start().await.unwrap();
     let at = broker.local_addr();
     let mut domain = Domain::new(at).await;
     let device = domain.enrol("device", PUBLISH).await;
     let reader = domain.enrol("reader", SUBSCRIBE).await;
-    let mut reader = Node::reader(options("reader", at), reader, &["plant/#"]).await;
+    let mut reader = Sealed::<V>::reader(V::options("reader", at), reader, &["plant/#"]).await;
     let way = Proxy::to(at).await;
     let will = LastWill::new("plant/device/state", "gone", qos(1), false, None);
     let with_will = SealOptions::new()
         .last_will(will)
         .wait_for_keys(crate::common::PATIENCE)
         .reconnect_delay(Duration::from_millis(50), Duration::from_millis(100));
-    let mut device = Node::with_options(persistent("device", way.address), device, with_will);
+    let mut device =
+        Sealed::<V>::with_options(V::persistent("device", way.address), device, with_will);
     // At first there are no keys; when they are there, it connects again.
     device
         .until(|event| matches!(event, Event::NoWill { .. }).then_some(()))
@@ -322,8 +330,7 @@ impl Drop for Mosquitto {
     }
 }
 
-#[tokio::test]
-async fn through_a_mosquitto_with_broken_connections() {
+async fn through_a_mosquitto_with_broken_connections<V: Setup>() {
     let folder = tempfile::tempdir().unwrap();
     let at = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .unwrap()
@@ -333,6 +340,6 @@ async fn through_a_mosquitto_with_broken_connections() {
         println!("skipped: mosquitto is not installed");
         return;
     };
-    broken_connections(at).await;
+    broken_connections::<V>(at).await;
     drop(mosquitto);
 }

@@ -1,11 +1,12 @@
 //! A domain with its authority, raw MQTT clients, and sealed ones that collect their events.
 
+pub mod brokers;
 mod node;
 pub mod proxy;
 pub mod script;
 pub mod sink;
 
-pub use node::Node;
+pub use node::{Node, Sealed, Setup};
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,6 +25,25 @@ use sealmq_keys::{Changes, Publication, Store, StoredRecord};
 use sealmq_rumqttc::Message;
 use sealmq_store::{MemoryStore, StoreError};
 use tokio::sync::mpsc;
+
+/// Each scene over both versions of MQTT.
+macro_rules! both {
+    ($($scene:ident),* $(,)?) => {
+        mod mqtt_3 {
+            $(#[tokio::test]
+            async fn $scene() {
+                super::$scene::<sealmq_rumqttc::v4::V4>().await;
+            })*
+        }
+        mod mqtt_5 {
+            $(#[tokio::test]
+            async fn $scene() {
+                super::$scene::<sealmq_rumqttc::v5::V5>().await;
+            })*
+        }
+    };
+}
+pub(crate) use both;
 
 /// How long a test waits for anything before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,24 +1,84 @@
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::v5::MqttOptions;
-use rumqttc::v5::mqttbytes::QoS;
-use sealmq_rumqttc::{AsyncClient, Event, Message, PollError, SealOptions};
+use sealmq_client::Event;
+use sealmq_rumqttc::client::AsyncClient;
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
+use sealmq_rumqttc::{Message, SealOptions, Version, eventloop};
 use tokio::sync::mpsc;
 
 use super::{PATIENCE, SharedStore, within};
 
 /// A sealed client whose events are collected.
-pub struct Node {
-    pub client: AsyncClient,
-    events: mpsc::UnboundedReceiver<Result<Event, PollError>>,
+pub struct Sealed<V: Version> {
+    pub client: AsyncClient<V>,
+    events: mpsc::UnboundedReceiver<Result<eventloop::Event<V>, eventloop::PollError<V>>>,
     /// Events that were passed over while looking for another one.
-    pub seen: Vec<Event>,
-    kept: VecDeque<Event>,
+    pub seen: Vec<eventloop::Event<V>>,
+    kept: VecDeque<eventloop::Event<V>>,
 }
 
-impl Node {
-    pub fn start(mqtt: MqttOptions, store: SharedStore) -> Self {
+/// Of MQTT 5.
+pub type Node = Sealed<V5>;
+
+/// Both versions, as tests set them up.
+pub trait Setup: Version {
+    fn options(id: &str, broker: SocketAddr) -> Self::Options;
+    /// With a session that outlives the connection.
+    fn persistent(id: &str, broker: SocketAddr) -> Self::Options;
+    fn filter(filter: &str, level: u8) -> Self::Filter;
+    fn qos(level: u8) -> Self::Qos;
+}
+
+impl Setup for V5 {
+    fn options(id: &str, broker: SocketAddr) -> Self::Options {
+        super::options(id, broker)
+    }
+
+    fn persistent(id: &str, broker: SocketAddr) -> Self::Options {
+        super::persistent(id, broker)
+    }
+
+    fn filter(filter: &str, level: u8) -> Self::Filter {
+        Self::Filter::new(filter, super::qos(level))
+    }
+
+    fn qos(level: u8) -> Self::Qos {
+        super::qos(level)
+    }
+}
+
+impl Setup for V4 {
+    fn options(id: &str, broker: SocketAddr) -> Self::Options {
+        let mut options = rumqttc::MqttOptions::new(id, broker.ip().to_string(), broker.port());
+        options.set_keep_alive(Duration::from_secs(30));
+        options.set_max_packet_size(4 << 20, 4 << 20);
+        options
+    }
+
+    fn persistent(id: &str, broker: SocketAddr) -> Self::Options {
+        let mut options = Self::options(id, broker);
+        options.set_clean_session(false);
+        options
+    }
+
+    fn filter(filter: &str, level: u8) -> Self::Filter {
+        Self::Filter::new(filter.to_owned(), Self::qos(level))
+    }
+
+    fn qos(level: u8) -> Self::Qos {
+        match level {
+            0 => rumqttc::QoS::AtMostOnce,
+            1 => rumqttc::QoS::AtLeastOnce,
+            _ => rumqttc::QoS::ExactlyOnce,
+        }
+    }
+}
+
+impl<V: Setup> Sealed<V> {
+    pub fn start(mqtt: V::Options, store: SharedStore) -> Self {
         // So that a test need not wait for the first keys itself.
         let options = SealOptions::new()
             .wait_for_keys(PATIENCE)
@@ -26,8 +86,8 @@ impl Node {
         Self::with_options(mqtt, store, options)
     }
 
-    pub fn with_options(mqtt: MqttOptions, store: SharedStore, options: SealOptions) -> Self {
-        let (client, mut eventloop) = AsyncClient::with_options(mqtt, store, options).unwrap();
+    pub fn with_options(mqtt: V::Options, store: SharedStore, options: SealOptions) -> Self {
+        let (client, mut eventloop) = AsyncClient::<V>::with_options(mqtt, store, options).unwrap();
         let (sender, events) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             loop {
@@ -47,7 +107,7 @@ impl Node {
     }
 
     /// A reader that subscribed the filters, with the broker's confirmation.
-    pub async fn reader(mqtt: MqttOptions, store: SharedStore, filters: &[&str]) -> Self {
+    pub async fn reader(mqtt: V::Options, store: SharedStore, filters: &[&str]) -> Self {
         let mut node = Self::start(mqtt, store);
         for filter in filters {
             node.subscribe(filter).await;
@@ -56,17 +116,17 @@ impl Node {
     }
 
     pub async fn subscribe(&mut self, filter: &str) {
-        self.subscribe_at(filter, QoS::AtLeastOnce).await;
+        self.subscribe_at(filter, V::qos(1)).await;
     }
 
-    pub async fn subscribe_at(&mut self, filter: &str, qos: QoS) {
+    pub async fn subscribe_at(&mut self, filter: &str, qos: V::Qos) {
         self.client.subscribe(filter, qos).await.unwrap();
         self.until(|event| matches!(event, Event::Subscribed { .. }).then_some(()))
             .await;
     }
 
     /// The next event for which `found` gives something.
-    pub async fn until<T>(&mut self, found: impl Fn(&Event) -> Option<T>) -> T {
+    pub async fn until<T>(&mut self, found: impl Fn(&eventloop::Event<V>) -> Option<T>) -> T {
         loop {
             let event = match self.kept.pop_front() {
                 Some(event) => Ok(event),
@@ -137,7 +197,7 @@ impl Node {
     }
 
     /// As `until`, but messages on the way are kept for later.
-    pub async fn until_kept(&mut self, found: impl Fn(&Event) -> bool) {
+    pub async fn until_kept(&mut self, found: impl Fn(&eventloop::Event<V>) -> bool) {
         loop {
             match within("an event", self.events.recv())
                 .await
@@ -161,7 +221,7 @@ impl Node {
         within(
             "publish",
             self.client
-                .publish(topic, QoS::AtLeastOnce, false, payload.to_owned()),
+                .publish(topic, V::qos(1), false, payload.to_owned()),
         )
         .await
         .unwrap();
