@@ -1,16 +1,16 @@
 //! The way to the broker: options for rumqttc, TLS, and errors in plain words.
 
 use std::env;
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
-use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
-use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
-use sealmq_client::BrokerLimit;
+use rumqttc::{TlsConfiguration, Transport};
+use sealmq_rumqttc::link::LinkError;
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
+use sealmq_rumqttc::{Trouble, Version};
 
-use crate::args::{ConnectionArgs, Mqtt5};
+use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::tls::{self, Trust};
 
@@ -20,26 +20,100 @@ const MAX_PACKET_SIZE: u32 = 64 * 1024 * 1024;
 const CONNECT_SECONDS: u64 = 10;
 const PASSWORD_VARIABLE: &str = "SEALMQ_MQTT_PASSWORD";
 
+/// A version of MQTT, as the program uses it.
+pub(crate) trait Mqtt: Version {
+    /// For messages.
+    const NAME: &str;
+    /// What else may be the reason if a broker does not answer as it should, and what to do.
+    const OTHER: (&str, &str);
+
+    /// Options without login and TLS.
+    fn plain(id: &str, host: &str, port: u16) -> Self::Options;
+    fn set_keep_alive(options: &mut Self::Options, seconds: Duration);
+    fn set_login(options: &mut Self::Options, user: &str, password: String);
+    fn set_transport(options: &mut Self::Options, transport: Transport);
+    /// The session outlives the connection by so many seconds, as far as the version can say that.
+    fn keep_session(options: &mut Self::Options, seconds: u32);
+}
+
+impl Mqtt for V5 {
+    const NAME: &str = "MQTT 5";
+    const OTHER: (&str, &str) = (
+        "it probably speaks MQTT 3.1.1 only (then give -V mqttv311), or ",
+        "; without -V mqttv311 sealmq needs MQTT 5: check the port, or use a broker or version that speaks it (Mosquitto \
+         from 1.6, EMQX, HiveMQ, RabbitMQ from 3.13, `sealmq broker`)",
+    );
+
+    fn plain(id: &str, host: &str, port: u16) -> Self::Options {
+        let mut options = Self::Options::new(id, host, port);
+        options.set_connection_timeout(CONNECT_SECONDS);
+        options.set_max_packet_size(Some(MAX_PACKET_SIZE));
+        options
+    }
+
+    fn set_keep_alive(options: &mut Self::Options, seconds: Duration) {
+        options.set_keep_alive(seconds);
+    }
+
+    fn set_login(options: &mut Self::Options, user: &str, password: String) {
+        options.set_credentials(user, password);
+    }
+
+    fn set_transport(options: &mut Self::Options, transport: Transport) {
+        options.set_transport(transport);
+    }
+
+    fn keep_session(options: &mut Self::Options, seconds: u32) {
+        options.set_clean_start(false);
+        options.set_session_expiry_interval(Some(seconds));
+    }
+}
+
+impl Mqtt for V4 {
+    const NAME: &str = "MQTT 3.1.1";
+    const OTHER: (&str, &str) = ("it perhaps ", "");
+
+    // The adapter's own time for an answer is `CONNECT_SECONDS`, too.
+    fn plain(id: &str, host: &str, port: u16) -> Self::Options {
+        let mut options = Self::Options::new(id, host, port);
+        let most = usize::try_from(MAX_PACKET_SIZE).unwrap_or(usize::MAX);
+        options.set_max_packet_size(most, most);
+        options
+    }
+
+    fn set_keep_alive(options: &mut Self::Options, seconds: Duration) {
+        options.set_keep_alive(seconds);
+    }
+
+    fn set_login(options: &mut Self::Options, user: &str, password: String) {
+        options.set_credentials(user, password);
+    }
+
+    fn set_transport(options: &mut Self::Options, transport: Transport) {
+        options.set_transport(transport);
+    }
+
+    fn keep_session(options: &mut Self::Options, _: u32) {
+        options.set_clean_session(false);
+    }
+}
+
 /// Options for a clean session.
-pub(crate) fn options(args: &ConnectionArgs) -> Result<MqttOptions, Failure> {
-    // The options below are those of this version.
-    let Mqtt5 = args.protocol_version;
+pub(crate) fn options<V: Mqtt>(args: &ConnectionArgs) -> Result<V::Options, Failure> {
     let id = match &args.id {
         Some(id) => id.clone(),
         None => random_id()?,
     };
-    let mut options = plain_options(&id, args.host(), args.port());
-    options.set_keep_alive(Duration::from_secs(u64::from(args.keepalive)));
+    let mut options = V::plain(&id, args.host(), args.port());
+    V::set_keep_alive(&mut options, Duration::from_secs(u64::from(args.keepalive)));
     if let Some(user) = &args.username {
-        options.set_credentials(user, password(args)?);
+        V::set_login(&mut options, user, password(args)?);
     }
     if args.uses_tls() {
         let trust = args.cafile.as_deref().map_or(Trust::System, Trust::File);
         let client = args.cert.as_deref().zip(args.key.as_deref());
-        let config = tls::config(trust, client)?;
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-            Arc::new(config),
-        )));
+        let config = TlsConfiguration::Rustls(Arc::new(tls::config(trust, client)?));
+        V::set_transport(&mut options, Transport::tls_with_config(config));
     } else if args.cert.is_some() {
         return Err(Failure::usage(
             "--cert is for TLS: give --cafile, --tls-use-os-certs or -p 8883, too",
@@ -62,19 +136,6 @@ fn password(args: &ConnectionArgs) -> Result<String, Failure> {
     }
 }
 
-/// Options without login and TLS.
-pub(crate) fn plain_options(id: &str, host: &str, port: u16) -> MqttOptions {
-    let mut options = MqttOptions::new(id, host, port);
-    // Otherwise small packets wait 40 ms for the acknowledgement of the one before.
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(CONNECT_SECONDS);
-    options.set_network_options(network);
-    options.set_connection_timeout(CONNECT_SECONDS);
-    options.set_max_packet_size(Some(MAX_PACKET_SIZE));
-    options
-}
-
 /// A client identifier that says nothing about who this is.
 pub(crate) fn random_id() -> Result<String, Failure> {
     let mut bytes = [0; 8];
@@ -84,102 +145,76 @@ pub(crate) fn random_id() -> Result<String, Failure> {
     Ok(format!("sealmq-{}", hex::encode(bytes)))
 }
 
-const NEEDS_5: &str = "sealmq needs MQTT 5: check the port, or use a broker or version that speaks it (Mosquitto from \
-     1.6, EMQX, HiveMQ, RabbitMQ from 3.13, `sealmq broker`)";
-
-/// The broker closed a connection that it had not accepted, or sent what is none of MQTT 5.
-fn is_hang_up(error: &ConnectionError) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    match error {
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => [
-            BrokenPipe,
-            ConnectionAborted,
-            ConnectionReset,
-            UnexpectedEof,
-        ]
-        .contains(&error.kind()),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
-        _ => false,
-    }
-}
-
-/// A broker that cannot carry keys, however often it is tried.
-pub(crate) const fn is_final(error: &ConnectionError) -> bool {
-    use ConnectReturnCode::{QoSNotSupported, RetainNotSupported};
-    matches!(
-        error,
-        ConnectionError::ConnectionRefused(QoSNotSupported | RetainNotSupported)
-    )
-}
-
 /// What went wrong with a connection that was not accepted.
-pub(crate) fn describe_first(error: &ConnectionError, address: &str) -> String {
+pub(crate) fn describe_first<V: Mqtt>(error: &V::Failure, address: &str) -> String {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    if is_hang_up(error) && tls::explain(error, host).is_none() {
+    if V::trouble(error).is_hang_up() && tls::explain(error, host).is_none() {
+        let (reason, help) = V::OTHER;
         return format!(
-            "{address} closed the connection instead of answering: it probably speaks MQTT 3.1.1 only, or expects TLS \
-             on this port (--cafile), or does not let this client in; {NEEDS_5}"
+            "{address} closed the connection instead of answering: {reason}expects TLS on this port (--cafile), or does \
+             not let this client in{help}"
         );
     }
-    describe(error, address)
+    describe::<V>(error, address)
+}
+
+/// Why there is no connection that could carry keys.
+pub(crate) fn describe_link<V: Mqtt>(error: &LinkError<V::Failure>, address: &str) -> String {
+    match error {
+        LinkError::Failed(error) => describe_first::<V>(error, address),
+        other => format!("{address}: {other}"),
+    }
 }
 
 /// What went wrong with the connection, and what to do.
-pub(crate) fn describe(error: &ConnectionError, address: &str) -> String {
+pub(crate) fn describe<V: Mqtt>(error: &V::Failure, address: &str) -> String {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     // Also of a connection that stood: with TLS 1.3 the broker looks at a client's certificate later.
     if let Some(reason) = tls::explain(error, host) {
         return format!("no TLS connection to {address}: {reason}");
     }
-    match error {
-        ConnectionError::MqttState(StateError::Deserialization(error)) => format!(
+    let (older, help) = V::OTHER;
+    match V::trouble(error) {
+        Trouble::Garbage(error) => format!(
             "{address} answers something else than MQTT ({error}): if this is its TLS port, give --cafile or --tls-use-os-certs"
         ),
-        ConnectionError::Io(error) => {
+        Trouble::Unreachable { error, .. } => {
             format!(
                 "no connection to {address}: {error}; is a broker running there? check -h and -p"
             )
         }
-        ConnectionError::Timeout(_) => {
+        Trouble::Silent => {
+            let older = older.trim_end_matches(", or ");
+            let version = if help.is_empty() {
+                String::new()
+            } else {
+                format!("; {older}{help}")
+            };
             format!(
-                "no answer from {address} within {CONNECT_SECONDS} s: check -h and -p, and the network; it may also \
-                 speak MQTT 3.1.1 only, and {NEEDS_5}"
+                "no answer from {address} within {CONNECT_SECONDS} s: check -h and -p, and the network{version}"
             )
         }
-        ConnectionError::Tls(error) => format!(
+        Trouble::Tls(error) => format!(
             "no TLS connection to {address}: {error}; check --cafile, the host name and that this is the TLS port"
         ),
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) => format!(
+        Trouble::Login => format!(
             "{address} refuses the login: check -u and -P (SEALMQ_MQTT_PASSWORD counts with -u only), or the certificate of --cert"
         ),
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::UnsupportedProtocolVersion
-            | ConnectReturnCode::RefusedProtocolVersion,
-        ) => format!("{address} does not speak MQTT 5: {NEEDS_5}"),
-        ConnectionError::ConnectionRefused(ConnectReturnCode::RetainNotSupported) => {
-            format!("{address}: {}", BrokerLimit::NoRetained)
+        Trouble::Version => {
+            let name = V::NAME;
+            let try_other = if help.is_empty() {
+                ""
+            } else {
+                ": give -V mqttv311"
+            };
+            format!("{address} does not speak {name}{try_other}{help}")
         }
-        ConnectionError::ConnectionRefused(ConnectReturnCode::QoSNotSupported) => format!(
-            "{address} takes messages of QoS 0 only, and enrolment and keys need QoS 1: switch it on there, or use \
-             another broker"
-        ),
-        ConnectionError::ConnectionRefused(code) => {
-            format!("{address} refuses the connection: {code:?}")
+        Trouble::Refused(code) => format!("{address} refuses the connection: {code}"),
+        Trouble::Ended(reason) => format!("{address} ended the connection: {reason}"),
+        Trouble::Closed => format!("{address} closed the connection"),
+        Trouble::Broken { error, .. } | Trouble::Other(error) => {
+            format!("the connection to {address} failed: {error}")
         }
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code,
-            reason_string,
-        }) => {
-            let text = reason_string.as_deref().unwrap_or_default();
-            format!("{address} ended the connection: {reason_code:?} {text}")
-                .trim_end()
-                .to_owned()
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            format!("{address} closed the connection")
-        }
-        other => format!("the connection to {address} failed: {other}"),
+        _ => format!("the connection to {address} failed: {error}"),
     }
 }

@@ -1,24 +1,25 @@
 //! `sealmq join`: a device becomes a member over MQTT.
 
 use std::env;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use getrandom::SysRng;
-use sealmq_client::{Backoff, JoinError, JoinOutput, Joined, Joining, Time, Wire};
-use sealmq_keys::Store as _;
+use sealmq_client::{JoinError, Joined};
 use sealmq_keys::member::{JoinOptions, JoinWay};
 use sealmq_keys::objects::{Token, fingerprint};
+use sealmq_rumqttc::joining::{JoinEvent, JoinFailure, Joining};
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
 use sealmq_store::{FileStore, StoreRole, Vault};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::args::{ConnectionArgs, JoinArgs};
+use crate::args::{ConnectionArgs, JoinArgs, Protocol};
+use crate::connection::Mqtt;
 use crate::device::{MEMBER_STORE, open, vault};
 use crate::failure::{Exit, Failure};
-use crate::link::{Heard, Link};
 use crate::output::{note, say};
 use crate::rootfile::RootFile;
-use crate::session::refused_subscription;
+use crate::session::{open_failure, refused_subscription};
 use crate::signals::Stop;
 use crate::unlock::Secret;
 use crate::{clock, connection, files};
@@ -26,13 +27,17 @@ use crate::{clock, connection, files};
 const TOKEN_VARIABLE: &str = "SEALMQ_JOIN_TOKEN";
 /// Longest file of a token in bytes: it may stand among empty lines.
 const MAX_TOKEN_FILE: usize = 16 * 1024;
-/// Type, length, the topic's length, identifier and properties of PUBLISH, at most.
-const PUBLISH_HEADER: usize = 1 + 4 + 2 + 2 + 1;
 /// Bytes of the packets that an authority needs to be able to send.
-const ENOUGH: u32 = 16 * 1024;
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+const ENOUGH: usize = 16 * 1024;
 
 pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
+    match args.connection.protocol_version {
+        Protocol::V5 => run_over::<V5>(args).await,
+        Protocol::V311 => run_over::<V4>(args).await,
+    }
+}
+
+async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
     let mut way_to = args.connection.clone();
     let way = if let Some(path) = &args.root {
         let file = RootFile::read(path)?;
@@ -53,52 +58,45 @@ pub(crate) async fn run(args: JoinArgs) -> Result<(), Failure> {
         packages: args.packages,
         extensions: Vec::new(),
     };
-    let mqtt = connection::options(&way_to)?;
+    let mqtt = connection::options::<V>(&way_to)?;
     let mut store = store(&args)?;
-    let joining = Joining::begin(&store, options, &mut SysRng)?;
+    let mut joining = Joining::<V>::begin(mqtt, &store, options)
+        .map_err(open_failure)?
+        .clock(clock::known_millis);
     let mut stop = Stop::new()?;
-    let mut device = Device {
-        joining,
-        store: &mut store,
-        started: Instant::now(),
-        backoff: Backoff::new(PAUSES),
-    };
-    let wait = Duration::from_secs(args.timeout.into());
     let address = way_to.address();
     let mut largest = None;
     let work = async {
         let mut was_connected = false;
         loop {
-            let lost = match Link::connect(mqtt.clone()).await {
-                Ok(mut link) => {
-                    was_connected = true;
-                    largest = link.largest;
-                    match device.serve(&mut link).await {
-                        Ok(Some(joined)) => {
-                            link.disconnect().await;
-                            return Ok(joined);
-                        }
-                        Ok(None) => "the broker ended the connection".to_owned(),
-                        Err(failure) => {
-                            link.disconnect().await;
-                            return Err(failure);
-                        }
-                    }
+            let next = joining.next(&mut store).await;
+            match next.map_err(|error| failure::<V>(error, &address))? {
+                JoinEvent::Connected { largest: said } => (was_connected, largest) = (true, said),
+                JoinEvent::Disconnected(error) if was_connected => {
+                    let lost = connection::describe::<V>(&error, &address);
+                    note(format_args!("sealmq: {lost}; connecting again"));
                 }
-                Err(error) => {
-                    if !was_connected || connection::is_final(&error) {
-                        return Err(Failure::network(connection::describe_first(
-                            &error, &address,
-                        )));
-                    }
-                    connection::describe(&error, &address)
+                JoinEvent::Disconnected(error) => {
+                    let reason = connection::describe_first::<V>(&error, &address);
+                    return Err(Failure::network(reason));
                 }
-            };
-            note(format_args!("sealmq: {lost}; connecting again"));
-            let uptime = device.time().uptime;
-            sleep(device.backoff.take(uptime, &mut SysRng)).await;
+                JoinEvent::Waiting(device) => {
+                    note(format_args!(
+                        "waiting for an operator, who compares this fingerprint: {device}"
+                    ));
+                    note(format_args!(
+                        "at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
+                    ));
+                }
+                JoinEvent::Ignored { topic, error } => {
+                    note(format_args!("sealmq: {topic}: refused: {error}"));
+                }
+                JoinEvent::Joined(joined) => return Ok(joined),
+                _ => {}
+            }
         }
     };
+    let wait = Duration::from_secs(args.timeout.into());
     let joined = tokio::select! {
         done = timeout(wait, work) => done,
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
@@ -128,7 +126,7 @@ fn token(args: &JoinArgs) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// Why nothing came, as far as a device can know.
-fn no_answer(largest: Option<u32>) -> Failure {
+fn no_answer(largest: Option<usize>) -> Failure {
     let small = largest.filter(|largest| *largest < ENOUGH);
     let why = small.map_or_else(
         || "is `sealmq authority run` connected to this broker?".to_owned(),
@@ -170,124 +168,28 @@ fn store(args: &JoinArgs) -> Result<FileStore, Failure> {
     Ok(Vault::create(&path, StoreRole::Member, &secret.unlock())?.open()?)
 }
 
-struct Device<'a> {
-    joining: Joining,
-    store: &'a mut FileStore,
-    started: Instant,
-    backoff: Backoff,
-}
-
-impl Device<'_> {
-    fn time(&self) -> Time {
-        let uptime = u64::try_from(self.started.elapsed().as_millis());
-        Time {
-            uptime: uptime.unwrap_or(u64::MAX),
-            clock: clock::known_millis(),
-        }
-    }
-
-    /// Until the authority has decided; `None` if the connection was lost.
-    async fn serve(&mut self, link: &mut Link) -> Result<Option<Joined>, Failure> {
-        self.joining.handle_connected();
-        loop {
-            if let Some(joined) = self.carry_out(link)? {
-                return Ok(Some(joined));
-            }
-            let uptime = self.time().uptime;
-            let wait = self.joining.poll_timeout().unwrap_or(u64::MAX);
-            let wait = Duration::from_millis(wait.saturating_sub(uptime));
-            let heard = timeout(wait, link.next()).await;
-            if matches!(heard, Ok(Ok(_))) {
-                self.backoff.useful(self.time().uptime);
-            }
-            match heard {
-                Ok(Ok(Heard::Publish(message))) => {
-                    let topic = String::from_utf8_lossy(&message.topic);
-                    let (time, payload) = (self.time(), &message.payload);
-                    self.joining
-                        .handle_publish(&topic, payload, time, &mut SysRng)
-                        .map_err(failure)?;
-                }
-                Ok(Ok(Heard::Subscribed { refused })) => {
-                    if let Some(&code) = refused.first()
-                        && let Err(JoinError::NotSubscribed { filters }) =
-                            self.joining.handle_subscribed(false)
-                    {
-                        let filters = filters.join(" or ");
-                        return Err(Failure::network(refused_subscription(&filters, code)));
-                    }
-                }
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) => {
-                    self.joining.handle_disconnected();
-                    return self.carry_out(link);
-                }
-                Err(_) => self.joining.handle_timeout(self.time()),
-            }
-        }
-    }
-
-    /// A connection that is lost meanwhile shows up as the link's next event.
-    fn carry_out(&mut self, link: &mut Link) -> Result<Option<Joined>, Failure> {
-        while let Some(output) = self.joining.poll_output() {
-            match output {
-                JoinOutput::Commit(changes) => {
-                    self.store.commit(&changes)?;
-                    self.joining.committed();
-                }
-                JoinOutput::Subscribe(wanted) => {
-                    for wanted in wanted {
-                        let _lost = link.subscribe([wanted.filter], true);
-                    }
-                }
-                JoinOutput::Publish(wire) => {
-                    check_size(&wire, link.largest)?;
-                    let _lost = link.publish(wire.topic, wire.retain, wire.payload.into());
-                }
-                JoinOutput::Waiting(device) => {
-                    note(format_args!(
-                        "waiting for an operator, who compares this fingerprint: {device}"
-                    ));
-                    note(format_args!(
-                        "at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
-                    ));
-                }
-                JoinOutput::Ignored { topic, error } => {
-                    note(format_args!("sealmq: {topic}: refused: {error}"));
-                }
-                JoinOutput::Joined(joined) => return Ok(Some(joined)),
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The broker would end the connection, each time.
-fn check_size(wire: &Wire, largest: Option<u32>) -> Result<(), Failure> {
-    let Some(largest) = largest else {
-        return Ok(());
-    };
-    let size = [wire.payload.len(), wire.topic.len(), PUBLISH_HEADER];
-    let size = size.into_iter().fold(0, usize::saturating_add);
-    if u64::try_from(size).is_ok_and(|size| size <= largest.into()) {
-        return Ok(());
-    }
-    Err(Failure::network(format_args!(
-        "this broker takes packets of at most {largest} bytes, and the request has {size}: raise its limit (max_packet_size), or ask with fewer --packages"
-    )))
-}
-
-fn failure(error: JoinError) -> Failure {
+fn failure<V: Mqtt>(error: JoinFailure<V::Failure, V::Reason>, address: &str) -> Failure {
     match error {
-        JoinError::Refused {
+        JoinFailure::Join(JoinError::Refused {
             reason,
             expired: Some(at),
-        } => Failure::refused(format_args!(
+        }) => Failure::refused(format_args!(
             "{reason} (by this device's clock, it expired at {})",
             clock::iso_seconds(at)
         )),
-        JoinError::Refused { reason, .. } => Failure::refused(reason),
-        JoinError::Member(error) => error.into(),
+        JoinFailure::Join(JoinError::Refused { reason, .. }) => Failure::refused(reason),
+        JoinFailure::Join(JoinError::Member(error)) => error.into(),
+        JoinFailure::NotSubscribed { filters, reason } => {
+            let filters = filters.join(" or ");
+            Failure::network(refused_subscription(&filters, reason))
+        }
+        JoinFailure::TooLarge { size, most } => Failure::network(format_args!(
+            "this broker takes packets of at most {most} bytes, and the request has {size}: raise its limit (max_packet_size), or ask with fewer --packages"
+        )),
+        JoinFailure::Link(error) => {
+            Failure::network(connection::describe_link::<V>(&error, address))
+        }
+        JoinFailure::Store(error) => Failure::new(Exit::Store, error.to_string()),
         other => Failure::network(other),
     }
 }

@@ -15,7 +15,6 @@ mod failure;
 mod files;
 mod inspect;
 mod join;
-mod link;
 mod log;
 mod output;
 mod program;

@@ -1,29 +1,30 @@
 //! What `pub` and `sub` have in common.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode;
+use sealmq_client::Qos;
 use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::OpenError;
-use sealmq_rumqttc::v5::{AsyncClient, PollError};
+use sealmq_rumqttc::client::AsyncClient;
+use sealmq_rumqttc::eventloop::PollError;
 use tokio::time::timeout;
 
 use crate::args::ConnectionArgs;
 use crate::clock::iso_seconds;
-use crate::connection;
+use crate::connection::{self, Mqtt};
 use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::seldom::Seldom;
 
 const GOODBYE: Duration = Duration::from_secs(5);
 
-pub(crate) const fn qos(level: u8) -> QoS {
-    match level {
-        0 => QoS::AtMostOnce,
-        1 => QoS::AtLeastOnce,
-        _ => QoS::ExactlyOnce,
-    }
+pub(crate) fn qos<V: Mqtt>(level: u8) -> V::Qos {
+    V::qos_to(match level {
+        0 => Qos::AtMostOnce,
+        1 => Qos::AtLeastOnce,
+        _ => Qos::ExactlyOnce,
+    })
 }
 
 /// The member cannot be started.
@@ -36,34 +37,34 @@ pub(crate) fn open_failure(error: OpenError) -> Failure {
 
 /// After an error of the event loop: a first connection that fails ends the program, later ones
 /// are made again.
-pub(crate) fn after(
-    error: &PollError,
+pub(crate) fn after<V: Mqtt>(
+    error: &PollError<V>,
     was_connected: bool,
     args: &ConnectionArgs,
 ) -> Result<(), Failure> {
     match error {
-        PollError::Connection(error) => {
+        sealmq_client::PollError::Connection(error) => {
             if !was_connected {
-                return Err(Failure::network(connection::describe_first(
+                return Err(Failure::network(connection::describe_first::<V>(
                     error,
                     &args.address(),
                 )));
             }
-            let reason = connection::describe(error, &args.address());
+            let reason = connection::describe::<V>(error, &args.address());
             note(format_args!("sealmq: {reason}; connecting again"));
             Ok(())
         }
-        PollError::Store(error) => Err(Failure::new(Exit::Store, error.to_string())),
+        sealmq_client::PollError::Store(error) => Err(Failure::new(Exit::Store, error.to_string())),
         other => Err(Failure::network(other)),
     }
 }
 
 /// Writes replay state and says goodbye, as far as the broker still listens.
-pub(crate) async fn leave(client: &AsyncClient) {
+pub(crate) async fn leave<V: Mqtt>(client: &AsyncClient<V>) {
     let _closed = timeout(GOODBYE, client.disconnect()).await;
 }
 
-pub(crate) fn refused_subscription(filter: &str, reason: SubscribeReasonCode) -> String {
+pub(crate) fn refused_subscription(filter: &str, reason: impl Debug) -> String {
     format!("the broker refuses the subscription to {filter} ({reason:?}): check its access rules")
 }
 

@@ -47,22 +47,26 @@ pub(crate) struct ConnectionArgs {
     /// PEM file with the key of --cert
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// Protocol version; only mqttv5 so far
+    /// Protocol version: mqttv5, or mqttv311 for brokers that know nothing newer
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "mqttv5", value_parser = protocol)]
-    pub(crate) protocol_version: Mqtt5,
+    pub(crate) protocol_version: Protocol,
 }
 
 /// The port that is registered for MQTT over TLS.
 const TLS_PORT: u16 = 8883;
 
-/// The one version so far.
+/// Versions of MQTT.
 #[derive(Clone, Copy)]
-pub(crate) struct Mqtt5;
+pub(crate) enum Protocol {
+    V5,
+    V311,
+}
 
-fn protocol(text: &str) -> Result<Mqtt5, String> {
+fn protocol(text: &str) -> Result<Protocol, String> {
     match text {
-        "5" | "mqttv5" => Ok(Mqtt5),
-        _ => Err("sealmq speaks MQTT 5 only so far: leave the option out".to_owned()),
+        "5" | "mqttv5" => Ok(Protocol::V5),
+        "311" | "mqttv311" => Ok(Protocol::V311),
+        _ => Err("sealmq speaks mqttv5 and mqttv311".to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use audit::{AuditCommand, AuditExport, AuditVerify};
 pub(crate) use broker::{
     AccessArgs, BrokerArgs, BrokerSettings, CertificateArgs, DemoArgs, InspectArgs, PasswdArgs,
 };
-pub(crate) use connection::{ConnectionArgs, Mqtt5};
+pub(crate) use connection::{ConnectionArgs, Protocol};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
     AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, GroupShow, InitArgs, MemberAdd,
@@ -52,7 +52,7 @@ const STEPS: &str =
   sealmq member request sensor --dir ./sensor -o sensor.req    on the device: keys, request
   sealmq member add sensor.req --publish plant -o sensor.cred  at the authority
   sealmq member install sensor.cred --dir ./sensor             on the device
-  sealmq broker                                                or any MQTT 5 broker
+  sealmq broker                                                or any other broker
   sealmq authority run -h localhost                            hands out the keys
   sealmq pub --dir ./sensor -t plant/a/temp -m 21.5
   sealmq sub --dir ./reader -t 'plant/#' -v                    a member with --subscribe plant";

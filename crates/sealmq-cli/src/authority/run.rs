@@ -1,9 +1,12 @@
 //! `sealmq authority run`: the socket, clocks and signals around the office.
 
 use getrandom::SysRng;
-use rumqttc::v5::ConnectionError;
 use sealmq_authority::office::{Moment, Office, Packets, Transmit, Unfinished};
-use sealmq_client::Backoff;
+use sealmq_client::{Backoff, Qos, Subscription};
+use sealmq_rumqttc::Version;
+use sealmq_rumqttc::link::{Link, LinkError, LinkEvent};
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
 use sealmq_store::{RunLock, SharedVault};
 use tokio::task::block_in_place;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -11,9 +14,9 @@ use tracing::{info, warn};
 
 use super::events;
 use super::folder::{look, vault};
-use crate::args::RunArgs;
+use crate::args::{Protocol, RunArgs};
+use crate::connection::Mqtt;
 use crate::failure::Failure;
-use crate::link::{Heard, Link};
 use crate::log::{AUTHORITY, BROKER};
 use crate::signals::Stop;
 use crate::unlock::PATIENCE;
@@ -22,9 +25,16 @@ use crate::{clock, connection};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
+    match args.connection.protocol_version {
+        Protocol::V5 => run_over::<V5>(args).await,
+        Protocol::V311 => run_over::<V4>(args).await,
+    }
+}
+
+async fn run_over<V: Mqtt>(args: RunArgs) -> Result<(), Failure> {
     clock::check()?;
     let address = args.connection.address();
-    let options = connection::options(&args.connection)?;
+    let options = connection::options::<V>(&args.connection)?;
     let vault = vault(&args.authority)?;
     // From here on: while a passphrase is typed, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
@@ -37,17 +47,14 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
         || info!(target: AUTHORITY, event = "connected", address, "connected to {address}");
     loop {
         let link = tokio::select! {
-            link = Link::connect(options.clone()) => link,
+            link = Link::<V>::connect(options.clone()) => link,
             () = stop.requested() => return Ok(()),
         };
-        let mut describe: fn(&ConnectionError, &str) -> String = connection::describe;
-        let lost = match link {
-            Err(error) if connection::is_final(&error) => {
-                return Err(Failure::network(connection::describe(&error, &address)));
-            }
+        let reason = match link {
+            Err(error @ LinkError::Failed(_)) => connection::describe_link::<V>(&error, &address),
             Err(error) => {
-                describe = connection::describe_first;
-                error
+                let reason = connection::describe_link::<V>(&error, &address);
+                return Err(Failure::network(reason));
             }
             Ok(mut link) => {
                 let ended = tokio::select! {
@@ -55,7 +62,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
                     () = stop.requested() => Ended::Done,
                 };
                 match ended {
-                    Ended::Lost(error) => error,
+                    Ended::Lost(error) => connection::describe::<V>(&error, &address),
                     Ended::Failed(failure) => return Err(failure),
                     Ended::Done => {
                         link.disconnect().await;
@@ -64,7 +71,6 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
                 }
             }
         };
-        let reason = describe(&lost, &address);
         if args.once {
             return Err(Failure::network(reason));
         }
@@ -79,11 +85,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 /// How a connection ended.
-pub(crate) enum Ended {
+pub(crate) enum Ended<F> {
     /// Everything is there, and that was all that was asked for.
     Done,
     /// The connection broke.
-    Lost(ConnectionError),
+    Lost(F),
     /// It makes no sense to go on.
     Failed(Failure),
 }
@@ -124,7 +130,11 @@ impl Keeper {
     }
 
     /// One connection, until it breaks or nothing is left to do. Tells when the office is at work.
-    pub(crate) async fn serve(&mut self, link: &mut Link, connected: impl FnOnce()) -> Ended {
+    pub(crate) async fn serve<V: Version>(
+        &mut self,
+        link: &mut Link<V>,
+        connected: impl FnOnce(),
+    ) -> Ended<V::Failure> {
         self.packets = Packets::new();
         self.office.handle_connected(self.now());
         let mut connected = Some(connected);
@@ -146,7 +156,7 @@ impl Keeper {
     }
 
     /// Lets the office do what is due, and carries out what it wants.
-    fn act(&mut self, link: &mut Link) -> Result<(), Ended> {
+    fn act<V: Version>(&mut self, link: &mut Link<V>) -> Result<(), Ended<V::Failure>> {
         let now = self.now();
         let due = self.office.poll_timeout();
         if due.is_some_and(|due| due <= now.elapsed) {
@@ -174,10 +184,19 @@ impl Keeper {
                 Transmit::Subscribe {
                     filters,
                     at_least_once,
-                } => link.subscribe(filters, at_least_once),
+                } => {
+                    let qos = if at_least_once {
+                        Qos::AtLeastOnce
+                    } else {
+                        Qos::AtMostOnce
+                    };
+                    let filters = filters.into_iter();
+                    let filters = filters.map(|filter| Subscription::new(filter, qos));
+                    link.subscribe(filters.collect())
+                }
                 Transmit::Publish { token, publication } => {
                     self.packets.handed(token);
-                    link.publish(publication.topic, publication.retain, publication.payload)
+                    link.publish(publication.into())
                 }
             };
         }
@@ -185,22 +204,21 @@ impl Keeper {
     }
 
     /// Tells the office what came.
-    fn hear(&mut self, heard: Heard) {
+    fn hear<V: Version>(&mut self, heard: LinkEvent<V>) {
         let now = self.now();
         match heard {
-            Heard::Written(packet) => return self.packets.written(packet),
-            Heard::Publish(message) => {
-                let topic = String::from_utf8_lossy(&message.topic);
+            LinkEvent::Written(packet) => return self.packets.written(packet),
+            LinkEvent::Publish(message) => {
                 let (payload, retain) = (&message.payload, message.retain);
-                self.office.handle_publish(now, &topic, payload, retain);
+                self.office
+                    .handle_publish(now, &message.topic, payload, retain);
             }
-            Heard::Subscribed { refused } => {
+            LinkEvent::Subscribed { refused } => {
                 let refused = (!refused.is_empty()).then(|| format!("{refused:?}"));
                 self.office.handle_subscribed(now, refused);
             }
-            Heard::Acknowledged { packet, refused } => {
+            LinkEvent::Acknowledged { packet, refused } => {
                 if let Some(token) = self.packets.answered(packet) {
-                    let refused = refused.map(|reason| format!("{reason:?}"));
                     self.office.handle_ack(token, refused);
                 }
             }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::v5::MqttOptions;
 use sealmq_core::object::Access;
+use sealmq_rumqttc::link::Link;
+use sealmq_rumqttc::v5::V5;
 use sealmq_store::SharedVault;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::timeout;
@@ -14,9 +16,8 @@ use super::input::Input;
 use super::node::{LIMIT, Node};
 use super::outsider::Outsider;
 use crate::authority::{Ended, Keeper};
-use crate::connection::{describe, plain_options, random_id};
+use crate::connection::{Mqtt as _, describe, describe_link, random_id};
 use crate::failure::Failure;
-use crate::link::Link;
 use crate::output::note;
 use crate::session;
 use crate::unlock::PATIENCE;
@@ -61,7 +62,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     fn options(&self) -> Result<MqttOptions, Failure> {
-        Ok(plain_options(&random_id()?, self.host, self.port))
+        Ok(V5::plain(&random_id()?, self.host, self.port))
     }
 
     fn address(&self) -> String {
@@ -153,7 +154,7 @@ impl Cast {
             let published =
                 self.sensor
                     .client
-                    .publish(&self.topic, session::qos(1), false, line.clone());
+                    .publish(&self.topic, session::qos::<V5>(1), false, line.clone());
             published.await.map_err(|error| {
                 Failure::refused(format_args!(
                     "demo: line {}: {error}",
@@ -238,13 +239,13 @@ impl Drop for Keeping {
 
 /// The authority's loop, as `sealmq authority run` has it.
 async fn keep(store: SharedVault, options: MqttOptions, address: String, is_over: Arc<AtomicBool>) {
-    let reason = match Link::connect(options).await {
+    let reason = match Link::<V5>::connect(options).await {
         Ok(mut link) => match Keeper::new(store, false).serve(&mut link, || ()).await {
             Ended::Failed(failure) => failure.message,
-            Ended::Lost(error) => describe(&error, &address),
+            Ended::Lost(error) => describe::<V5>(&error, &address),
             Ended::Done => return,
         },
-        Err(error) => describe(&error, &address),
+        Err(error) => describe_link::<V5>(&error, &address),
     };
     if !is_over.load(Ordering::Acquire) {
         note(format_args!(

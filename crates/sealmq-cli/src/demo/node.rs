@@ -7,6 +7,7 @@ use rumqttc::v5::MqttOptions;
 use sealmq_core::MemberNumber;
 use sealmq_core::open::Rejection;
 use sealmq_keys::member::MemberEvent;
+use sealmq_rumqttc::v5::V5;
 use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
 use sealmq_rumqttc::{Message, SealOptions};
 use sealmq_store::Vault;
@@ -57,7 +58,7 @@ impl Node {
             AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;
         if let Some(filter) = subscribe {
             client
-                .subscribe(filter, session::qos(1))
+                .subscribe(filter, session::qos::<V5>(1))
                 .await
                 .map_err(Failure::refused)?;
         }

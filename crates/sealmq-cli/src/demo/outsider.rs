@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, ConnectionError, MqttOptions};
+use sealmq_client::{Qos, Subscription};
 use sealmq_keys::is_reserved;
+use sealmq_rumqttc::link::{Link, LinkEvent};
+use sealmq_rumqttc::v5::V5;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::node::LIMIT;
 use crate::connection;
 use crate::failure::Failure;
-use crate::link::{Heard, Link};
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -46,15 +48,14 @@ impl Outsider {
         prefix: String,
     ) -> Result<Self, Failure> {
         let failed =
-            |error: ConnectionError| Failure::network(connection::describe(&error, address));
-        let mut link = Link::connect(options).await.map_err(failed)?;
-        link.client
-            .subscribe("#", QoS::AtLeastOnce)
-            .await
-            .map_err(Failure::network)?;
+            |error: ConnectionError| Failure::network(connection::describe::<V5>(&error, address));
+        let connected = Link::<V5>::connect(options).await;
+        let mut link = connected
+            .map_err(|error| Failure::network(connection::describe_link::<V5>(&error, address)))?;
+        let _lost = link.subscribe(vec![Subscription::new("#".to_owned(), Qos::AtLeastOnce)]);
         let subscribed = async {
             loop {
-                if let Heard::Subscribed { .. } = link.next().await.map_err(failed)? {
+                if let LinkEvent::Subscribed { .. } = link.next().await.map_err(failed)? {
                     return Ok::<_, Failure>(());
                 }
             }
@@ -62,15 +63,15 @@ impl Outsider {
         timeout(LIMIT, subscribed).await.map_err(|_| {
             Failure::network("demo: the broker does not answer the subscription to #")
         })??;
-        let client = link.client.clone();
+        let client = link.requests().clone();
         let recorded = Arc::new(Mutex::new(Recorded::default()));
         let records = Arc::clone(&recorded);
         let task = tokio::spawn(async move {
             while let Ok(event) = link.next().await {
-                let Heard::Publish(publish) = event else {
+                let LinkEvent::Publish(publish) = event else {
                     continue;
                 };
-                let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                let topic = publish.topic;
                 let mut recorded = records.lock().unwrap_or_else(PoisonError::into_inner);
                 let list = if topic == readings {
                     &mut recorded.envelopes

@@ -1,6 +1,7 @@
 //! What has to hold after the messages went through.
 
 use sealmq_keys::member::SealError;
+use sealmq_rumqttc::v5::V5;
 use sealmq_rumqttc::{ClientError, Message};
 
 use super::cast::{Cast, Course};
@@ -165,7 +166,7 @@ impl Cast {
         let by_reader = self
             .reader
             .client
-            .publish(&self.topic, session::qos(1), false, "x")
+            .publish(&self.topic, session::qos::<V5>(1), false, "x")
             .await;
         checks.add(
             matches!(
@@ -180,7 +181,7 @@ impl Cast {
         let in_clear = self
             .sensor
             .client
-            .publish("uncovered/topic", session::qos(1), false, "x")
+            .publish("uncovered/topic", session::qos::<V5>(1), false, "x")
             .await;
         checks.add(
             matches!(in_clear, Err(ClientError::Seal(SealError::NoGroup))),
@@ -194,10 +195,12 @@ impl Cast {
         evidence: &Evidence<'_>,
         checks: &mut Checks,
     ) -> Result<(), Failure> {
-        let published =
-            self.sensor
-                .client
-                .publish(&self.topic, session::qos(1), false, "after the attacks");
+        let published = self.sensor.client.publish(
+            &self.topic,
+            session::qos::<V5>(1),
+            false,
+            "after the attacks",
+        );
         published.await.map_err(Failure::refused)?;
         let count = evidence.input.lines.len();
         let arrived = self

@@ -5,15 +5,19 @@ mod input;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::v5::PublishProperties;
+use sealmq_client::Event;
 use sealmq_core::topic::Topic;
 use sealmq_keys::member::MemberEvent;
-use sealmq_rumqttc::SealOptions;
-use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
+use sealmq_rumqttc::client::AsyncClient;
+use sealmq_rumqttc::eventloop::EventLoop;
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
+use sealmq_rumqttc::{Properties, SealOptions};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::args::PubArgs;
+use crate::args::{Protocol, PubArgs};
+use crate::connection::Mqtt;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::seldom::Seldom;
@@ -34,13 +38,20 @@ struct Outcome {
 }
 
 pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
+    match args.connection.protocol_version {
+        Protocol::V5 => run_over::<V5>(args).await,
+        Protocol::V311 => run_over::<V4>(args).await,
+    }
+}
+
+async fn run_over<V: Mqtt>(args: PubArgs) -> Result<(), Failure> {
     Topic::new(&args.topic)
         .map_err(|error| Failure::usage(format_args!("-t {}: {error}", args.topic)))?;
     let payloads = Payloads::new(&args.input)?;
     if let Payloads::One(payload) = &payloads {
         check_clearing(&args, payload)?;
     }
-    let mqtt = connection::options(&args.connection)?;
+    let mqtt = connection::options::<V>(&args.connection)?;
     // Others that publish with this identity take their turns.
     let patience = Duration::from_secs(args.patience);
     let vault = device::vault_within(&args.device, patience)?;
@@ -55,7 +66,7 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     };
     let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
     let (client, mut events) =
-        AsyncClient::with_options(mqtt, store, options).map_err(session::open_failure)?;
+        AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;
 
     let outcome = Outcome::default();
     let watching = watch(&mut events, &args, &outcome);
@@ -98,7 +109,11 @@ fn check_clearing(args: &PubArgs, payload: &[u8]) -> Result<(), Failure> {
 }
 
 /// Publishes everything and waits for the acknowledgements.
-async fn send(client: &AsyncClient, args: &PubArgs, payloads: Payloads) -> Result<(), Failure> {
+async fn send<V: Mqtt>(
+    client: &AsyncClient<V>,
+    args: &PubArgs,
+    payloads: Payloads,
+) -> Result<(), Failure> {
     match payloads {
         Payloads::One(payload) => {
             for number in 0..args.repeat {
@@ -127,33 +142,31 @@ async fn send(client: &AsyncClient, args: &PubArgs, payloads: Payloads) -> Resul
     }
 }
 
-async fn publish(client: &AsyncClient, args: &PubArgs, payload: Vec<u8>) -> Result<(), Failure> {
-    let qos = session::qos(args.qos);
-    let published = match properties(args) {
-        Some(properties) => {
-            client
-                .publish_with_properties(&args.topic, qos, args.retain, payload, properties)
-                .await
-        }
-        None => client.publish(&args.topic, qos, args.retain, payload).await,
-    };
+async fn publish<V: Mqtt>(
+    client: &AsyncClient<V>,
+    args: &PubArgs,
+    payload: Vec<u8>,
+) -> Result<(), Failure> {
+    let qos = session::qos::<V>(args.qos);
+    let published = client
+        .publish_sealed(&args.topic, qos, args.retain, payload, properties(args))
+        .await;
     published.map_err(|error| Failure::refused(format_args!("{}: {error}", args.topic)))
 }
 
-fn properties(args: &PubArgs) -> Option<PublishProperties> {
-    let properties = PublishProperties {
+fn properties(args: &PubArgs) -> Properties {
+    Properties {
         content_type: args.content_type.clone(),
         response_topic: args.response_topic.clone(),
         correlation_data: args.correlation_data.clone().map(Into::into),
-        message_expiry_interval: args.expiry,
-        user_properties: args.user_property.clone(),
-        ..PublishProperties::default()
-    };
-    (properties != PublishProperties::default()).then_some(properties)
+        expiry: args.expiry,
+        user: args.user_property.clone(),
+        ..Properties::default()
+    }
 }
 
 /// Follows the connection; returns when it makes no sense to go on.
-async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Failure {
+async fn watch<V: Mqtt>(events: &mut EventLoop<V>, args: &PubArgs, outcome: &Outcome) -> Failure {
     let mut was_connected = false;
     let mut seldom = Seldom::default();
     loop {
@@ -190,7 +203,7 @@ async fn watch(events: &mut EventLoop, args: &PubArgs, outcome: &Outcome) -> Fai
             Ok(Event::Disconnected) => return Failure::network(""),
             Ok(_) => {}
             Err(error) => {
-                if let Err(failure) = session::after(&error, was_connected, &args.connection) {
+                if let Err(failure) = session::after::<V>(&error, was_connected, &args.connection) {
                     return failure;
                 }
             }

@@ -8,15 +8,20 @@ mod tally;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use sealmq_client::Event;
 use sealmq_core::open::Rejection;
 use sealmq_core::replay::Gap;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::MemberOptions;
-use sealmq_rumqttc::v5::{AsyncClient, Event, EventLoop};
+use sealmq_rumqttc::client::AsyncClient;
+use sealmq_rumqttc::eventloop::EventLoop;
+use sealmq_rumqttc::v4::V4;
+use sealmq_rumqttc::v5::V5;
 use sealmq_rumqttc::{Message, SealOptions};
 use tokio::time::sleep;
 
-use crate::args::SubArgs;
+use crate::args::{Protocol, SubArgs};
+use crate::connection::Mqtt;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::seldom::Seldom;
@@ -30,6 +35,13 @@ use tally::Tally;
 const LOOK_AT_OUTPUT: Duration = Duration::from_millis(250);
 
 pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
+    match args.connection.protocol_version {
+        Protocol::V5 => run_over::<V5>(args).await,
+        Protocol::V311 => run_over::<V4>(args).await,
+    }
+}
+
+async fn run_over<V: Mqtt>(args: SubArgs) -> Result<(), Failure> {
     let format = Format::new(&args)?;
     for filter in args.topic.iter().chain(&args.filter_out) {
         let topics = filter
@@ -38,10 +50,9 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
         Filter::new(topics.map_or(filter.as_str(), |(_, topics)| topics))
             .map_err(|error| Failure::usage(format_args!("{filter}: {error}")))?;
     }
-    let mut mqtt = connection::options(&args.connection)?;
+    let mut mqtt = connection::options::<V>(&args.connection)?;
     if args.keep_session {
-        mqtt.set_clean_start(false);
-        mqtt.set_session_expiry_interval(Some(args.session_expiry_interval));
+        V::keep_session(&mut mqtt, args.session_expiry_interval);
     }
     let member = MemberOptions {
         accept_own: args.own,
@@ -57,11 +68,11 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
     let store = device::open(&vault)?;
     let (client, mut events) =
-        AsyncClient::with_options(mqtt, store, SealOptions::new().member(member))
+        AsyncClient::<V>::with_options(mqtt, store, SealOptions::new().member(member))
             .map_err(session::open_failure)?;
     for filter in &args.topic {
         client
-            .subscribe(filter, session::qos(args.qos))
+            .subscribe(filter, session::qos::<V>(args.qos))
             .await
             .map_err(|error| Failure::usage(format_args!("-t {filter}: {error}")))?;
     }
@@ -92,8 +103,8 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
 }
 
 /// Prints messages until there is a reason to end.
-async fn receive(
-    events: &mut EventLoop,
+async fn receive<V: Mqtt>(
+    events: &mut EventLoop<V>,
     args: &SubArgs,
     format: &Format,
     tally: &mut Tally,
@@ -149,7 +160,7 @@ async fn receive(
             Ok(Event::BrokerLimit(limit)) => note(format_args!("sealmq: {limit}")),
             Ok(Event::Disconnected) => return Ok(()),
             Ok(_) => {}
-            Err(error) => session::after(&error, was_connected, &args.connection)?,
+            Err(error) => session::after::<V>(&error, was_connected, &args.connection)?,
         }
     }
 }

@@ -17,7 +17,8 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::*;
-use crate::connection::{describe, plain_options};
+use crate::connection::{Mqtt as _, describe};
+use sealmq_rumqttc::v5::V5;
 
 const CONNACK: [u8; 5] = [0x20, 3, 0, 0, 0];
 const V1: [&str; 2] = [include_str!("data/v1.pem"), include_str!("data/v1.key")];
@@ -115,7 +116,7 @@ async fn serve([chain, key]: [&str; 2], clients: Option<&str>) -> u16 {
 
 /// How a client fares with the broker at this port: `Ok`, or what it says.
 async fn meets(port: u16, host: &str, config: Option<ClientConfig>) -> Result<(), String> {
-    let mut options = plain_options("id", host, port);
+    let mut options = V5::plain("id", host, port);
     if let Some(config) = config {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
             Arc::new(config),
@@ -126,7 +127,7 @@ async fn meets(port: u16, host: &str, config: Option<ClientConfig>) -> Result<()
     match polled.await.unwrap() {
         Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(()),
         Ok(other) => panic!("{other:?}"),
-        Err(error) => Err(describe(&error, &format!("{host}:{port}"))),
+        Err(error) => Err(describe::<V5>(&error, &format!("{host}:{port}"))),
     }
 }
 

@@ -33,7 +33,7 @@ fn help_and_wrong_arguments() {
         &["pub", "-t", "x"],
         &["pub", "-t", "x", "-m", "a", "-l"],
         &["pub", "-t", "x", "-m", "a", "-q", "3"],
-        &["pub", "-t", "x", "-m", "a", "-V", "mqttv311"],
+        &["pub", "-t", "x", "-m", "a", "-V", "mqttv31"],
         &["sub"],
         &["sub", "-t", "x", "-c"],
         &["sub", "-t", "x", "-v", "--json"],

@@ -26,3 +26,4 @@ mod practice;
 mod runbooks;
 mod site;
 mod stores;
+mod versions;
