@@ -179,9 +179,7 @@ async fn watch<V: Mqtt>(events: &mut EventLoop<V>, args: &PubArgs, outcome: &Out
             }
             Ok(Event::PublishRefused { topic, reason }) => {
                 outcome.refused.fetch_add(1, Ordering::Relaxed);
-                note(format_args!(
-                    "sealmq: {topic}: the broker refused a message: {reason}"
-                ));
+                note(format_args!("sealmq: {topic}: {reason}"));
             }
             Ok(Event::NotPublished { topic, error }) => {
                 outcome.refused.fetch_add(1, Ordering::Relaxed);
