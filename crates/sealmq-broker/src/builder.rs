@@ -290,7 +290,8 @@ impl BrokerBuilder {
 
     /// Retained messages: how many, and how many bytes together, each with its topic and 512 more.
     /// Beyond that MQTT 5 clients are told `Quota exceeded`, and messages are delivered and not kept.
-    /// The last eighth is for new values of topics that have one. Memory: twice as much. Default:
+    /// The last eighth is for new values of topics that have one. When three quarters are full, a user
+    /// who has a quarter is refused new topics (`Not authorized`). Memory: twice as much. Default:
     /// 250,000 and 128 MiB.
     pub fn max_retained(mut self, messages: usize, bytes: usize) -> Self {
         self.limits.retained = ShelfRoom { messages, bytes };

@@ -1,7 +1,7 @@
 //! Who may come in: connections are counted by where they come from, and those that have not
 //! logged in yet make room for new ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -64,6 +64,8 @@ struct Inside {
     /// In the order in which they came.
     strangers: BTreeMap<u64, Stranger>,
     by_peer: HashMap<SocketAddr, Arc<Guest>>,
+    /// Who has logged in, the newest connection of each client.
+    by_client: HashMap<String, Arc<Guest>>,
     sources: HashMap<Source, Count>,
     connections: usize,
 }
@@ -90,6 +92,9 @@ pub(crate) struct Guest {
     window: AtomicUsize,
     /// It speaks MQTT 3.1.1.
     older: AtomicBool,
+    client: OnceLock<String>,
+    /// Of each PUBLISH that came and that mqtt5 has not asked about: whether it is to be retained.
+    retains: Mutex<VecDeque<bool>>,
     /// Told when the connection has to end.
     pub(crate) close: Arc<Notify>,
 }
@@ -100,6 +105,20 @@ impl Guest {
 
     pub(crate) fn window(&self) -> usize {
         self.window.load(Ordering::Relaxed)
+    }
+
+    fn retains(&self) -> MutexGuard<'_, VecDeque<bool>> {
+        self.retains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A PUBLISH has begun.
+    pub(crate) fn publishes(&self, retain: bool) {
+        self.retains().push_back(retain);
+    }
+
+    /// Whether the PUBLISH that mqtt5 asks about, one after the other, is to be retained.
+    pub(crate) fn retains_next(&self) -> bool {
+        self.retains().pop_front().unwrap_or_default()
     }
 
     pub(crate) fn is_older(&self) -> bool {
@@ -182,6 +201,8 @@ impl Door {
             source,
             window: AtomicUsize::new(Guest::MOST),
             older: AtomicBool::new(false),
+            client: OnceLock::new(),
+            retains: Mutex::default(),
             close: Arc::default(),
         });
         inside.by_peer.insert(peer, Arc::clone(&guest));
@@ -198,9 +219,18 @@ impl Door {
         self.inside().by_peer.get(&peer).cloned()
     }
 
+    /// The connection of this client.
+    pub(crate) fn guest_of(&self, client: &str) -> Option<Arc<Guest>> {
+        self.inside().by_client.get(client).cloned()
+    }
+
     /// The connection from this address has logged in.
-    pub(crate) fn logged_in(&self, peer: SocketAddr) {
+    pub(crate) fn logged_in(&self, peer: SocketAddr, client: &str) {
         let mut inside = self.inside();
+        if let Some(guest) = inside.by_peer.get(&peer).cloned() {
+            let _first = guest.client.set(client.to_owned());
+            inside.by_client.insert(client.to_owned(), guest);
+        }
         let Some(id) = inside.by_peer.get(&peer).map(|guest| guest.id) else {
             return;
         };
@@ -272,6 +302,11 @@ impl Drop for Visit {
         if inside.by_peer.get(&self.peer).is_some_and(own) {
             inside.by_peer.remove(&self.peer);
         }
+        if let Some(client) = self.guest.client.get()
+            && inside.by_client.get(client).is_some_and(own)
+        {
+            inside.by_client.remove(client);
+        }
         inside.no_stranger(self.guest.id);
         if !turned_away {
             inside.leave(Source::of(self.peer.ip()));
@@ -328,13 +363,13 @@ mod tests {
         let honest = peer("10.0.2.1", 9);
         let mut members = vec![door.enter(honest).unwrap()];
         assert_eq!(standing(&silent[1]), TurnedAway);
-        door.logged_in(honest);
+        door.logged_in(honest, "client");
         assert_eq!(standing(&members[0]), LoggedIn);
         // A source's places are all taken by members: nobody is thrown out.
         for port in 0..5 {
             let next = peer("10.0.2.1", 20 + port);
             members.push(door.enter(next).unwrap());
-            door.logged_in(next);
+            door.logged_in(next, "client");
         }
         assert!(door.enter(peer("10.0.2.1", 99)).is_none());
         assert!(members.iter().all(|visit| standing(visit) == LoggedIn));
@@ -343,7 +378,7 @@ mod tests {
         for port in 0..4 {
             let next = peer("10.0.3.1", port);
             members.push(door.enter(next).unwrap());
-            door.logged_in(next);
+            door.logged_in(next, "client");
         }
         assert!(door.enter(peer("10.0.4.1", 1)).is_none());
         members.pop();
@@ -363,7 +398,7 @@ mod tests {
         visit.turned_away(deadline).await;
         assert_eq!(Instant::now(), deadline);
         let mut visit = door.enter(address).unwrap();
-        door.logged_in(address);
+        door.logged_in(address, "client");
         let later = deadline + std::time::Duration::from_secs(3600);
         let waited = tokio::time::timeout_at(later, visit.turned_away(later)).await;
         assert!(waited.is_err());

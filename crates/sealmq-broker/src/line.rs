@@ -22,6 +22,9 @@ use crate::readers::{Reader, Readers};
 /// A fixed header, and what is behind it in the first piece.
 const FIRST_READ: usize = 1024;
 
+/// The flag of a PUBLISH.
+const RETAIN: u8 = 1;
+
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
 
@@ -97,8 +100,10 @@ impl Line {
         self.incoming.observe(bytes, |seen| match seen {
             Seen::Begins(head) => {
                 figures.packet_received(head);
-                if head.kind() == Kind::Acknowledged {
-                    self.reader.acknowledged();
+                match head.kind() {
+                    Kind::Acknowledged => self.reader.acknowledged(),
+                    Kind::Publish { .. } => self.guest.publishes(head.first & RETAIN != 0),
+                    Kind::Other => {}
                 }
                 large = (self.greeted && head.length > SMALL).then_some(head.length);
                 self.greeted = true;

@@ -17,6 +17,7 @@ use crate::door::{Door, Source};
 use crate::figures::Figures;
 use crate::login::Login;
 use crate::sessions::Sessions;
+use crate::shelf::Shelf;
 
 /// Longest topic filter in bytes: a session keeps its filters.
 pub(crate) const MAX_FILTER: usize = 1024;
@@ -30,6 +31,7 @@ pub(crate) struct Porter {
     pub(crate) access: Option<AccessList>,
     pub(crate) door: Arc<Door>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) figures: Arc<Figures>,
 }
 
@@ -46,7 +48,7 @@ impl Porter {
         if !self.client_ids.allow(&connect.client_id, user) {
             return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
         }
-        self.door.logged_in(address);
+        self.door.logged_in(address, &connect.client_id);
         if let Some(guest) = guest {
             guest.logs_in(user);
             let receive_maximum = connect.properties.get_receive_maximum();
@@ -100,7 +102,11 @@ impl AuthProvider for Porter {
             id: client_id,
             user: user_id,
         };
-        let allowed = self.may_publish(client, topic);
+        // Asked once for each PUBLISH, in their order.
+        let guest = self.door.guest_of(client_id);
+        let retained = guest.is_some_and(|guest| guest.retains_next());
+        let has_room = |user: &str| !retained || self.shelf.has_room_for(user, topic);
+        let allowed = self.may_publish(client, topic) && user_id.is_none_or(has_room);
         if !allowed {
             self.figures.publishes_refused.add(1);
         }

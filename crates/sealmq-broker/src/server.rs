@@ -144,12 +144,12 @@ impl Server {
             readers: Readers::new(limits.unread),
             figures: Arc::default(),
         });
-        let readers = Arc::clone(&lines.readers);
         let sessions = Sessions::new(
             limits.sessions,
             Arc::clone(&router),
             Arc::clone(&storage),
-            readers,
+            Arc::clone(&lines.readers),
+            Arc::clone(&shelf),
         );
         sessions.look(true).await;
 
@@ -177,6 +177,7 @@ impl Server {
             access,
             door: Arc::clone(&door),
             sessions: Arc::clone(&sessions),
+            shelf,
             figures: Arc::clone(&lines.figures),
         };
         let shared = Shared {

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::door::Source;
 use crate::readers::Readers;
+use crate::shelf::Shelf;
 
 /// What a message costs in a queue beside topic and payload.
 const OVERHEAD: usize = 512;
@@ -33,6 +34,7 @@ pub(crate) struct Sessions {
     storage: Arc<DynamicStorage>,
     /// Told what is published.
     readers: Arc<Readers>,
+    shelf: Arc<Shelf>,
     /// Where the sessions' clients came from; sessions from before a restart are one source.
     sources: Mutex<HashMap<String, Source>>,
     /// Since the last look: sessions that may have been added, bytes that may have been queued.
@@ -60,12 +62,14 @@ impl Sessions {
         router: Arc<MessageRouter>,
         storage: Arc<DynamicStorage>,
         readers: Arc<Readers>,
+        shelf: Arc<Shelf>,
     ) -> Arc<Self> {
         Arc::new(Self {
             room,
             router,
             storage,
             readers,
+            shelf,
             sources: Mutex::default(),
             added: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
@@ -253,6 +257,9 @@ impl BrokerEventHandler for Sessions {
     ) -> Pin<Box<dyn Future<Output = PublishAction> + Send + 'a>> {
         Box::pin(async move {
             self.readers.published(event.payload.len());
+            if let Some(user) = event.user_id.as_ref().filter(|_| event.retain) {
+                self.shelf.comes_from(user, &event.topic);
+            }
             if event.qos != QoS::AtMostOnce {
                 let one = event.payload.len().saturating_add(event.topic.len());
                 let all = self.all.load(Ordering::Relaxed);

@@ -3,14 +3,16 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use mqtt5::broker::events::{BrokerEventHandler, RetainedSetEvent};
 use mqtt5::broker::router::MessageRouter;
 
 /// What a message costs beside topic and payload.
 const OVERHEAD: usize = 512;
+/// Messages that were accepted and are not retained yet: their writers are remembered.
+const ON_THE_WAY: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShelfRoom {
@@ -26,7 +28,21 @@ pub(crate) struct Shelf {
 
 #[derive(Default)]
 struct Stock {
-    costs: HashMap<Arc<str>, usize>,
+    values: HashMap<Arc<str>, Value>,
+    bytes: usize,
+    users: HashMap<Arc<str>, Share>,
+    writers: VecDeque<(Arc<str>, Arc<str>)>,
+}
+
+struct Value {
+    cost: usize,
+    /// Who wrote it since the start, if it was a user.
+    user: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    messages: usize,
     bytes: usize,
 }
 
@@ -39,34 +55,89 @@ impl Shelf {
         })
     }
 
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins to count and to limit: what the router has already is counted, and stays.
     pub(crate) async fn attach(&self, router: &Arc<MessageRouter>) {
         for message in router.get_retained_messages("#").await {
-            self.stock(message.topic_name.as_str().into(), message.payload.len());
+            let topic = message.topic_name.as_str().into();
+            self.stock().set(topic, message.payload.len());
         }
         let _first = self.router.set(Arc::downgrade(router));
         self.limit();
     }
 
-    fn stock(&self, topic: Arc<str>, payload: usize) {
-        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        let cost = payload.saturating_add(topic.len()).saturating_add(OVERHEAD);
-        let before = if payload == 0 {
-            stock.costs.remove(&topic)
-        } else {
-            stock.bytes = stock.bytes.saturating_add(cost);
-            stock.costs.insert(topic, cost)
+    /// Whether this user may have a new topic retained. When three quarters are full, the rest is for
+    /// those who have less than a quarter, so that one user alone does not fill it.
+    pub(crate) fn has_room_for(&self, user: &str, topic: &str) -> bool {
+        let stock = self.stock();
+        if stock.values.contains_key(topic) {
+            return true;
+        }
+        let own = stock.users.get(user).copied().unwrap_or_default();
+        let refused = |used: usize, own: usize, room: usize| {
+            let quarter = room / 4;
+            used >= room.saturating_sub(quarter) && own >= quarter.max(1)
         };
-        stock.bytes = stock.bytes.saturating_sub(before.unwrap_or_default());
+        !refused(stock.bytes, own.bytes, self.room.bytes)
+            && !refused(stock.values.len(), own.messages, self.room.messages)
+    }
+
+    /// A message to be retained was accepted from a user.
+    pub(crate) fn comes_from(&self, user: &Arc<str>, topic: &Arc<str>) {
+        let mut stock = self.stock();
+        if stock.writers.len() >= ON_THE_WAY {
+            stock.writers.pop_front();
+        }
+        stock
+            .writers
+            .push_back((Arc::clone(topic), Arc::clone(user)));
     }
 
     fn limit(&self) {
         let Some(router) = self.router.get().and_then(Weak::upgrade) else {
             return;
         };
-        let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        let (messages, size) = self.room.left(stock.costs.len(), stock.bytes);
+        let stock = self.stock();
+        let (messages, size) = self.room.left(stock.values.len(), stock.bytes);
         router.update_retained_limits(messages, size);
+    }
+}
+
+impl Stock {
+    fn set(&mut self, topic: Arc<str>, payload: usize) {
+        let written = self
+            .writers
+            .iter()
+            .position(|(written, _)| *written == topic);
+        let user = written
+            .and_then(|at| self.writers.remove(at))
+            .map(|(_, user)| user);
+        if let Some(before) = self.values.remove(&topic) {
+            self.bytes = self.bytes.saturating_sub(before.cost);
+            if let Some(user) = before.user
+                && let Some(share) = self.users.get_mut(&user)
+            {
+                share.bytes = share.bytes.saturating_sub(before.cost);
+                share.messages = share.messages.saturating_sub(1);
+                if share.messages == 0 {
+                    self.users.remove(&user);
+                }
+            }
+        }
+        if payload == 0 {
+            return;
+        }
+        let cost = payload.saturating_add(topic.len()).saturating_add(OVERHEAD);
+        self.bytes = self.bytes.saturating_add(cost);
+        if let Some(user) = &user {
+            let share = self.users.entry(Arc::clone(user)).or_default();
+            share.bytes = share.bytes.saturating_add(cost);
+            share.messages = share.messages.saturating_add(1);
+        }
+        self.values.insert(topic, Value { cost, user });
     }
 }
 
@@ -96,7 +167,7 @@ impl BrokerEventHandler for Shelf {
         } else {
             event.payload.len()
         };
-        self.stock(event.topic, payload);
+        self.stock().set(event.topic, payload);
         self.limit();
         Box::pin(core::future::ready(()))
     }
@@ -106,22 +177,61 @@ impl BrokerEventHandler for Shelf {
 mod tests {
     use super::*;
 
+    const ROOM: ShelfRoom = ShelfRoom {
+        messages: 8,
+        bytes: 80_000,
+    };
+
     #[test]
     fn what_is_counted_is_what_is_there() {
-        let shelf = Shelf::new(ShelfRoom {
-            messages: 4,
-            bytes: 8000,
-        });
-        let bytes = || shelf.stock.lock().unwrap().bytes;
-        shelf.stock("a".into(), 1000);
-        shelf.stock("b".into(), 10);
+        let shelf = Shelf::new(ROOM);
+        let bytes = || shelf.stock().bytes;
+        let set = |topic: &str, payload| shelf.stock().set(topic.into(), payload);
+        set("a", 1000);
+        set("b", 10);
         assert_eq!(bytes(), 1000 + 1 + OVERHEAD + 10 + 1 + OVERHEAD);
-        shelf.stock("a".into(), 20);
+        set("a", 20);
         assert_eq!(bytes(), 20 + 1 + OVERHEAD + 10 + 1 + OVERHEAD);
-        shelf.stock("a".into(), 0);
-        shelf.stock("b".into(), 0);
-        shelf.stock("c".into(), 0);
+        set("a", 0);
+        set("b", 0);
+        set("c", 0);
         assert_eq!(bytes(), 0);
+    }
+
+    #[test]
+    fn one_user_alone_does_not_fill_it() {
+        let shelf = Shelf::new(ROOM);
+        let (ann, eve): (Arc<str>, Arc<str>) = ("ann".into(), "eve".into());
+        let write = |user: &Arc<str>, topic: String, payload| {
+            let allowed = shelf.has_room_for(user, &topic);
+            if allowed {
+                let topic: Arc<str> = topic.into();
+                shelf.comes_from(user, &topic);
+                shelf.stock().set(topic, payload);
+            }
+            allowed
+        };
+        let written = (0..20)
+            .filter(|number| write(&eve, format!("e/{number}"), 1))
+            .count();
+        assert_eq!(written, 6);
+        assert!(write(&eve, "e/0".to_owned(), 2));
+        assert!(write(&ann, "a/0".to_owned(), 1) && write(&ann, "a/1".to_owned(), 1));
+        // By bytes, too; what is cleared, or taken over by another one, counts no more.
+        for number in 0..6 {
+            assert!(write(&eve, format!("e/{number}"), 0));
+        }
+        assert!(!shelf.stock().users.contains_key("eve"));
+        assert!(write(&eve, "e/0".to_owned(), 70_000));
+        assert!(!write(&eve, "e/1".to_owned(), 1));
+        assert!(write(&ann, "a/2".to_owned(), 1));
+        assert!(write(&ann, "e/0".to_owned(), 70_000));
+        assert!(write(&eve, "e/1".to_owned(), 1));
+        // Who is never retained, because the room is full, is not remembered for ever.
+        for number in 0..5000 {
+            shelf.comes_from(&ann, &format!("{number}").into());
+        }
+        assert_eq!(shelf.stock().writers.len(), ON_THE_WAY);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::all::access::Authority;
 use crate::all::common::{PATIENCE, V5, v5, v5_persistent, within};
+use crate::all::raw::{Login, Raw, framed, login};
 use sealmq_broker::{Broker, TlsSettings};
 
 /// A connection from this address of the loopback network.
@@ -213,6 +214,50 @@ async fn retained_messages_are_bounded_in_number_and_bytes() {
         stranger.publish(&format!("a/{number}"), 1, true, "x").await;
     }
     assert_eq!(retained(address, "three").await.len(), 20);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_user_alone_does_not_fill_the_room_for_retained_messages() {
+    let builder = Broker::builder().max_retained(40, 1_000_000);
+    let builder = builder.user("ann", "secret").user("eve", "secret");
+    let broker = builder.start().await.unwrap();
+    let address = broker.local_addr();
+    let login = |name: &'static str| Login {
+        user: Some((name, "secret")),
+        ..login(5, name)
+    };
+    let connect = || tokio::net::TcpStream::connect(address);
+    let (mut eve, _) = Raw::open(connect().await.unwrap(), login("eve"))
+        .await
+        .unwrap();
+    let mut kept = 0;
+    for number in 0..40 {
+        // Between others, in one piece, so that it is known which of them is retained.
+        let topic = format!("e/{number}");
+        let mut body = vec![0, u8::try_from(topic.len()).unwrap()];
+        body.extend(topic.as_bytes());
+        body.extend([0, 7, 0, b'x']);
+        let plain = framed(0x30, &[0, 1, b'p', 0]);
+        eve.send(&[&plain[..], &framed(0x33, &body), &plain].concat())
+            .await
+            .unwrap();
+        let (first, body) = eve.packet().await.unwrap();
+        assert_eq!(first, 0x40);
+        kept += usize::from(body.get(2).copied().unwrap_or_default() < 0x80);
+    }
+    assert_eq!(kept, 30);
+    assert_eq!(eve.publish("e/40", 1, b"not retained").await & 0x80, 0);
+    let (mut ann, _) = Raw::open(connect().await.unwrap(), login("ann"))
+        .await
+        .unwrap();
+    let mut retain = framed(0x33, b"\x00\x01a\x00\x07\x00x");
+    for topic in b'a'..b'j' {
+        retain[4] = topic;
+        ann.send(&retain).await.unwrap();
+        let (_, body) = ann.packet().await.unwrap();
+        assert!(body.get(2).copied().unwrap_or_default() < 0x80);
+    }
     broker.shutdown().await;
 }
 
