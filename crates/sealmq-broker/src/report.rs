@@ -3,6 +3,7 @@
 
 use core::fmt::Write as _;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tracing::{debug, warn};
 
 use crate::line::Lines;
 use crate::sessions::Sessions;
+use crate::storage;
 
 const VERSION: &str = concat!("sealmq version ", env!("CARGO_PKG_VERSION"));
 const REQUEST: usize = 4096;
@@ -34,6 +36,7 @@ pub(crate) struct Report {
     pub(crate) stats: Arc<BrokerStats>,
     pub(crate) router: Arc<MessageRouter>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) folder: Option<Arc<Path>>,
 }
 
 /// One figure.
@@ -72,7 +75,16 @@ impl Report {
             value,
         };
         let away = sessions.saturating_sub(connected);
-        vec![
+        let free = self.folder.as_deref().and_then(storage::free);
+        let free = free.map(|bytes| {
+            now(
+                "data_free_bytes",
+                "Free on the disk of the data folder.",
+                None,
+                bytes,
+            )
+        });
+        let mut figures = vec![
             now(
                 "uptime_seconds",
                 "Since the start.",
@@ -211,7 +223,9 @@ impl Report {
                 None,
                 self.lines.readers.ended(),
             ),
-        ]
+        ];
+        figures.extend(free);
+        figures
     }
 
     /// Writes the topics under `$SYS` again and again, each when it has changed.

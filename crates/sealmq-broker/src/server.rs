@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::net::{Shutdown, SocketAddr, TcpStream as StdTcpStream};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -17,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::broker::{Addresses, Spoken};
 use crate::builder::{Entrance, Settings};
@@ -37,6 +38,9 @@ use crate::{storage, tls};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SESSION_SWEEP: Duration = Duration::from_secs(20);
 const SWEEPS_PER_STORAGE_CLEANUP: u32 = 180;
+/// Below this a disk is full.
+const DISK_SPARE: u64 = 64 * 1024 * 1024;
+const DISK_LOOK: Duration = Duration::from_secs(2);
 /// How long connections may take to say goodbye before their sockets are closed under them.
 const GOODBYE: Duration = Duration::from_secs(1);
 const CLOSED: Duration = Duration::from_secs(2);
@@ -78,6 +82,8 @@ struct Shared {
     door: Arc<Door>,
     login_time: Duration,
     storage: Arc<DynamicStorage>,
+    folder: Option<Arc<Path>>,
+    shelf: Arc<Shelf>,
     sessions: Arc<Sessions>,
     stats: Arc<BrokerStats>,
     monitor: Arc<ResourceMonitor>,
@@ -135,7 +141,7 @@ impl Server {
         restore(&router, &storage, session_expiry)
             .await
             .map_err(|error| BrokerError::Storage {
-                folder: data_folder.unwrap_or_default(),
+                folder: data_folder.clone().unwrap_or_default(),
                 reason: error.to_string(),
             })?;
         shelf.attach(&router).await;
@@ -177,7 +183,7 @@ impl Server {
             access,
             door: Arc::clone(&door),
             sessions: Arc::clone(&sessions),
-            shelf,
+            shelf: Arc::clone(&shelf),
             figures: Arc::clone(&lines.figures),
         };
         let shared = Shared {
@@ -187,6 +193,8 @@ impl Server {
             door,
             login_time: limits.login_time,
             storage,
+            folder: data_folder.map(Arc::from),
+            shelf,
             sessions,
             stats: Arc::new(BrokerStats::new()),
             monitor: Arc::new(ResourceMonitor::new(unlimited())),
@@ -212,6 +220,9 @@ impl Server {
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(shared.clone().maintain());
+        if let Some(folder) = &shared.folder {
+            tasks.spawn(shared.clone().watch_disk(Arc::clone(folder)));
+        }
         let report = shared.report();
         if let Some(listener) = metrics {
             tasks.spawn(report.clone().answer(listener, shared.goodbye.subscribe()));
@@ -324,6 +335,7 @@ impl Shared {
             stats: Arc::clone(&self.stats),
             router: Arc::clone(&self.router),
             sessions: Arc::clone(&self.sessions),
+            folder: self.folder.clone(),
         }
     }
 
@@ -346,6 +358,41 @@ impl Shared {
                 && let Err(error) = self.storage.cleanup_expired().await
             {
                 warn!(%error, "expired messages could not be removed from the data folder");
+            }
+        }
+    }
+
+    /// mqtt5 acknowledges what it could not write: so nothing new is retained before that happens.
+    async fn watch_disk(self, folder: Arc<Path>) {
+        let mut goodbye = self.goodbye.subscribe();
+        let mut ticks = interval(DISK_LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut full = false;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = goodbye.recv() => return,
+            }
+            let Some(free) = storage::free(&folder) else {
+                continue;
+            };
+            // A margin, so that it does not go to and fro.
+            let now = free
+                < if full {
+                    DISK_SPARE.saturating_mul(2)
+                } else {
+                    DISK_SPARE
+                };
+            if now == full {
+                continue;
+            }
+            full = now;
+            self.shelf.close(full);
+            let folder = folder.display();
+            if full {
+                warn!(target: "sealmq::server", free, "the disk of the data folder {folder} is full: nothing new is retained, and queued messages may be lost at a restart; make room");
+            } else {
+                info!(target: "sealmq::server", free, "the disk of the data folder {folder} has room again");
             }
         }
     }

@@ -4,6 +4,7 @@
 use core::future::Future;
 use core::pin::Pin;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use mqtt5::broker::events::{BrokerEventHandler, RetainedSetEvent};
@@ -24,6 +25,8 @@ pub(crate) struct Shelf {
     room: ShelfRoom,
     router: OnceLock<Weak<MessageRouter>>,
     stock: Mutex<Stock>,
+    /// The disk takes no more.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -52,6 +55,7 @@ impl Shelf {
             room,
             router: OnceLock::new(),
             stock: Mutex::default(),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -96,12 +100,23 @@ impl Shelf {
             .push_back((Arc::clone(topic), Arc::clone(user)));
     }
 
+    /// What could not be written is not acknowledged as retained: with a full disk, clients of MQTT 5
+    /// are told `Quota exceeded`.
+    pub(crate) fn close(&self, closed: bool) {
+        self.closed.store(closed, Ordering::Relaxed);
+        self.limit();
+    }
+
     fn limit(&self) {
         let Some(router) = self.router.get().and_then(Weak::upgrade) else {
             return;
         };
         let stock = self.stock();
-        let (messages, size) = self.room.left(stock.values.len(), stock.bytes);
+        let (mut messages, mut size) = self.room.left(stock.values.len(), stock.bytes);
+        if self.closed.load(Ordering::Relaxed) {
+            // No new topics, and of the others nothing that is worth it; clearing is not limited.
+            (messages, size) = (messages.min(stock.values.len()).max(1), 1);
+        }
         router.update_retained_limits(messages, size);
     }
 }
@@ -232,6 +247,24 @@ mod tests {
             shelf.comes_from(&ann, &format!("{number}").into());
         }
         assert_eq!(shelf.stock().writers.len(), ON_THE_WAY);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_keeps_nothing_new() {
+        let router = Arc::new(MessageRouter::new());
+        let shelf = Shelf::new(ROOM);
+        shelf.attach(&router).await;
+        shelf.stock().set("a".into(), 10);
+        shelf.close(true);
+        let limits = || {
+            (
+                router.max_retained_messages(),
+                router.max_retained_message_size(),
+            )
+        };
+        assert_eq!(limits(), (1, 1));
+        shelf.close(false);
+        assert_eq!(limits(), (8, 80_000 - 10 - 1 - OVERHEAD));
     }
 
     #[test]

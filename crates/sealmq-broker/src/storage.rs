@@ -58,6 +58,20 @@ fn create(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// Bytes that may still be written where the folder is, if the system tells.
+pub(crate) fn free(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let found = rustix::fs::statvfs(folder).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 /// Returns when everything accepted so far is written, or after a minute.
 pub(crate) async fn flush(storage: &DynamicStorage) {
     let begun = Instant::now();
