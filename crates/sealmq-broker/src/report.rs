@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 
 use crate::line::Lines;
 use crate::sessions::Sessions;
-use crate::storage;
+use crate::storage::Disk;
 
 const VERSION: &str = concat!("sealmq version ", env!("CARGO_PKG_VERSION"));
 const REQUEST: usize = 4096;
@@ -75,13 +75,13 @@ impl Report {
             value,
         };
         let away = sessions.saturating_sub(connected);
-        let free = self.folder.as_deref().and_then(storage::free);
-        let free = free.map(|bytes| {
+        let free = self.folder.as_deref().and_then(Disk::of);
+        let free = free.map(|disk| {
             now(
                 "data_free_bytes",
                 "Free on the disk of the data folder.",
                 None,
-                bytes,
+                disk.free,
             )
         });
         let mut figures = vec![

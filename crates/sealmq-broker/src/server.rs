@@ -31,6 +31,7 @@ use crate::readers::Readers;
 use crate::report::Report;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
+use crate::storage::Disk;
 use crate::websocket::WebSocket;
 use crate::{storage, tls};
 
@@ -38,8 +39,6 @@ use crate::{storage, tls};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const SESSION_SWEEP: Duration = Duration::from_secs(20);
 const SWEEPS_PER_STORAGE_CLEANUP: u32 = 180;
-/// Below this a disk is full.
-const DISK_SPARE: u64 = 64 * 1024 * 1024;
 const DISK_LOOK: Duration = Duration::from_secs(2);
 /// How long connections may take to say goodbye before their sockets are closed under them.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -373,16 +372,10 @@ impl Shared {
                 _ = ticks.tick() => {}
                 _ = goodbye.recv() => return,
             }
-            let Some(free) = storage::free(&folder) else {
+            let Some(disk) = Disk::of(&folder) else {
                 continue;
             };
-            // A margin, so that it does not go to and fro.
-            let now = free
-                < if full {
-                    DISK_SPARE.saturating_mul(2)
-                } else {
-                    DISK_SPARE
-                };
+            let (now, free) = (disk.is_full(full), disk.free);
             if now == full {
                 continue;
             }

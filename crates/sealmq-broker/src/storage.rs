@@ -13,6 +13,9 @@ use crate::error::BrokerError;
 const FLUSH_GIVES_UP: Duration = Duration::from_millis(4_900);
 const FLUSH_AT_MOST: Duration = Duration::from_secs(60);
 
+/// Below this a disk is full.
+const DISK_SPARE: u64 = 64 * 1024 * 1024;
+
 /// Opens the folder, or memory. Sessions need one of them, even while the broker runs.
 pub(crate) async fn open(
     folder: Option<&Path>,
@@ -58,17 +61,35 @@ fn create(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Bytes that may still be written where the folder is, if the system tells.
-pub(crate) fn free(folder: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        let found = rustix::fs::statvfs(folder).ok()?;
-        Some(found.f_bavail.saturating_mul(found.f_frsize))
+/// A disk, as its system tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disk {
+    pub(crate) free: u64,
+    pub(crate) size: u64,
+}
+
+impl Disk {
+    pub(crate) fn of(folder: &Path) -> Option<Self> {
+        #[cfg(unix)]
+        {
+            let found = rustix::fs::statvfs(folder).ok()?;
+            Some(Self {
+                free: found.f_bavail.saturating_mul(found.f_frsize),
+                size: found.f_blocks.saturating_mul(found.f_frsize),
+            })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = folder;
+            None
+        }
     }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        None
+
+    /// Below 64 MiB, or a twentieth of a small disk. One that `was` full needs twice as much before it
+    /// has room again, so that it does not go to and fro.
+    pub(crate) fn is_full(self, was: bool) -> bool {
+        let spare = DISK_SPARE.min(self.size / 20);
+        self.free < if was { spare.saturating_mul(2) } else { spare }
     }
 }
 
@@ -88,5 +109,22 @@ pub(crate) async fn flush(storage: &DynamicStorage) {
             warn!("the data folder was not written within a minute; queued messages may be lost");
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_full_before_it_is() {
+        const MIB: u64 = 1024 * 1024;
+        let full = |free, size, was| Disk { free, size }.is_full(was);
+        assert!(full(63 * MIB, 100_000 * MIB, false) && !full(65 * MIB, 100_000 * MIB, false));
+        assert!(full(127 * MIB, 100_000 * MIB, true) && !full(129 * MIB, 100_000 * MIB, true));
+        // A small one has less to spare.
+        assert!(!full(30 * MIB, 100 * MIB, false) && full(4 * MIB, 100 * MIB, false));
+        let here = Disk::of(Path::new(".")).unwrap();
+        assert!(here.size > 0 && here.free <= here.size);
     }
 }
