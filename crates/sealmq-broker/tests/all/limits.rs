@@ -162,7 +162,8 @@ async fn an_address_has_its_share_of_connections() {
 async fn retained(address: SocketAddr, id: &str) -> Vec<(String, usize)> {
     let mut reader = V5::connect(v5(id, address)).await;
     reader.subscribe("a/#", 0).await;
-    reader.subscribe("end", 1).await;
+    // mqtt5 has a way of its own for each QoS: an end of QoS 0 is behind them.
+    reader.subscribe("end", 0).await;
     reader.publish("end", 1, false, "x").await;
     let mut found = Vec::new();
     loop {
