@@ -434,6 +434,18 @@ mod tests {
         }
     }
 
+    /// The example of docs/broker.md.
+    #[test]
+    fn the_page_shows_a_file_that_can_be_read() {
+        let page = include_str!("../../../../docs/broker.md");
+        let blocks = page.split("```text\n").skip(1);
+        let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
+        let example = blocks.find(|block| block.starts_with("[general]")).unwrap();
+        let file = parse(example).unwrap();
+        assert_eq!(file.listener.len(), 3);
+        assert!(file.listener[1].certificate_is_user);
+    }
+
     #[test]
     fn who_may_connect_is_known() {
         let open = |text: &str| {

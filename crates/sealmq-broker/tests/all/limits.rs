@@ -119,6 +119,7 @@ async fn the_time_for_the_login_ends() {
     let broker = Broker::builder()
         .listen(any)
         .listen_tls(any, settings)
+        .listen_websocket(any, "/mqtt", [], None)
         .login_time(Duration::from_secs(1))
         .start()
         .await
@@ -131,8 +132,28 @@ async fn the_time_for_the_login_ends() {
     let mut half_header = from("127.0.0.1", address).await;
     half_header.write_all(&[0x10, 0x80]).await.unwrap();
     let mut no_handshake = from("127.0.0.1", broker.tls_addr().unwrap()).await;
+    let websocket = broker.websocket_addr(false).unwrap();
+    let mut no_upgrade = from("127.0.0.1", websocket).await;
+    let mut half_upgrade = from("127.0.0.1", websocket).await;
+    half_upgrade
+        .write_all(b"GET /mqtt HTTP/1.1\r\nUpg")
+        .await
+        .unwrap();
+    let mut no_connect = from("127.0.0.1", websocket).await;
+    let request = "GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: mqtt\r\n\r\n";
+    no_connect.write_all(request.as_bytes()).await.unwrap();
     let mut member = V5::connect(v5("member", address)).await;
-    for stream in [&mut silent, &mut half, &mut half_header, &mut no_handshake] {
+    for stream in [
+        &mut silent,
+        &mut half,
+        &mut half_header,
+        &mut no_handshake,
+        &mut no_upgrade,
+        &mut half_upgrade,
+        &mut no_connect,
+    ] {
         ends(stream).await;
     }
     let took = begun.elapsed();

@@ -314,3 +314,27 @@ fn two_thousand_idle_connections_keep_nobody_out() {
     drop(idle);
     assert_eq!(broker.interrupt().code(), Some(0));
 }
+
+/// Where systemd is installed: it understands every line of the unit.
+#[test]
+fn the_unit_is_understood() {
+    let unit = include_str!("../../../sealmq-broker/sealmq-broker.service");
+    let program = sealmq(Path::new("."), &[]).get_program().to_owned();
+    let unit = unit.replace("/usr/bin/sealmq", &program.to_string_lossy());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealmq-broker.service");
+    fs::write(&path, unit).unwrap();
+    let Ok(said) = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&path)
+        .output()
+    else {
+        println!("skipped: systemd-analyze is not installed");
+        return;
+    };
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.status.success() && !text.contains("sealmq-broker.service:"),
+        "{text}"
+    );
+}
