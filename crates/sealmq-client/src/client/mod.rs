@@ -9,6 +9,7 @@ mod receiving;
 mod resealing;
 mod sending;
 mod storing;
+mod unsaved;
 mod will;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,7 +42,7 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
-use storing::Storing;
+use unsaved::Unsaved;
 
 /// Most refused topics of key management that are remembered.
 const MOST_TOLD: usize = 1024;
@@ -61,7 +62,7 @@ pub struct Client {
     shared: Vec<String>,
     subscriptions: Subscriptions,
     outbox: Outbox,
-    storing: Storing,
+    unsaved: Unsaved,
     ledger: Ledger,
     /// Messages whose keys have not arrived.
     parked: VecDeque<Parked>,
@@ -160,7 +161,7 @@ impl Client {
             shared: Vec::new(),
             subscriptions: Subscriptions::default(),
             outbox: Outbox::new(options.identifiers),
-            storing: Storing::default(),
+            unsaved: Unsaved::default(),
             ledger: Ledger::default(),
             parked: VecDeque::new(),
             told: BTreeSet::new(),

@@ -16,23 +16,10 @@ use crate::wire::Qos;
 /// Messages that share a commit, at most.
 const TOGETHER: usize = 64;
 
-/// The part of the outbox that is in the store.
-#[derive(Default)]
-pub(super) struct Storing {
-    /// Every message of QoS 1 and 2 that is accepted is stored.
-    is_on: bool,
-    /// Accepted, and not committed yet.
-    accepted: Vec<PublishId>,
-    changes: Changes,
-    /// Records of messages that are over. If they are still there when the process dies, those
-    /// messages are sent again, the same bytes: readers drop them.
-    over: usize,
-}
-
 impl Client {
     /// Takes over what a process before this one accepted, whether or not this one stores.
     pub(super) fn load_outbox<S: Store>(&mut self, on: bool, store: &S) -> Result<(), OpenError> {
-        self.storing.is_on = on;
+        self.unsaved.is_on = on;
         for (order, content) in stored::load(store)? {
             let id = Some(self.ledger.accept());
             let message = Accepted {
@@ -49,7 +36,7 @@ impl Client {
 
     /// A message of the application was checked.
     pub(super) fn take(&mut self, content: Content, id: PublishId, until: Option<u64>) {
-        let is_stored = self.storing.is_on && content.qos() != Qos::AtMostOnce;
+        let is_stored = self.unsaved.is_on && content.qos() != Qos::AtMostOnce;
         let mut record = Changes::new();
         if is_stored {
             stored::put(self.outbox.next_place(), &content, &mut record);
@@ -62,8 +49,8 @@ impl Client {
             is_stored,
         });
         if is_stored {
-            self.storing.changes.append(record);
-            self.storing.accepted.push(id);
+            self.unsaved.changes.append(record);
+            self.unsaved.accepted.push(id);
         } else {
             self.push(Output::Accepted(id));
         }
@@ -72,10 +59,10 @@ impl Client {
     /// The next messages, as far as they may go out now, with one commit before all of them;
     /// whether there was anything.
     pub(super) fn fill(&mut self, time: Time, rng: &mut impl TryCryptoRng) -> bool {
-        if !self.outbox.has_stored() && self.storing.accepted.is_empty() {
+        if !self.outbox.has_stored() && self.unsaved.accepted.is_empty() {
             return self.next_packet(time, rng);
         }
-        let mut any = !self.storing.accepted.is_empty();
+        let mut any = !self.unsaved.accepted.is_empty();
         for _ in 0..TOGETHER {
             if !self.next_packet(time, rng) {
                 break;
@@ -89,7 +76,7 @@ impl Client {
     /// Everything in the queue comes after one commit: a commit may be earlier than it has to be.
     fn store_together(&mut self) {
         let commits = |output: &Output| matches!(output, Output::Commit(_));
-        if self.storing.accepted.is_empty() && !self.queue.iter().any(commits) {
+        if self.unsaved.accepted.is_empty() && !self.queue.iter().any(commits) {
             return;
         }
         let outputs = take(&mut self.queue);
@@ -115,12 +102,12 @@ impl Client {
     }
 
     fn take_stored(&mut self) -> Changes {
-        self.storing.over = 0;
-        take(&mut self.storing.changes)
+        self.unsaved.over = 0;
+        take(&mut self.unsaved.changes)
     }
 
     fn answer_accepted(&mut self) {
-        for id in take(&mut self.storing.accepted) {
+        for id in take(&mut self.unsaved.accepted) {
             self.push(Output::Accepted(id));
         }
     }
@@ -128,9 +115,9 @@ impl Client {
     /// The records of messages that are over go with the next commit, which is soon.
     pub(super) fn forget_stored(&mut self) {
         let at_once = self.note_ended();
-        if at_once || self.storing.over >= TOGETHER {
+        if at_once || self.unsaved.over >= TOGETHER {
             self.store_all();
-        } else if self.storing.over > 0 {
+        } else if self.unsaved.over > 0 {
             self.stirred();
         }
     }
@@ -139,8 +126,8 @@ impl Client {
     fn note_ended(&mut self) -> bool {
         let mut any_retained = false;
         for (order, retain) in self.outbox.take_ended() {
-            stored::delete(order, &mut self.storing.changes);
-            self.storing.over = self.storing.over.saturating_add(1);
+            stored::delete(order, &mut self.unsaved.changes);
+            self.unsaved.over = self.unsaved.over.saturating_add(1);
             any_retained |= retain;
         }
         any_retained
