@@ -64,8 +64,6 @@ struct Inside {
     /// In the order in which they came.
     strangers: BTreeMap<u64, Stranger>,
     by_peer: HashMap<SocketAddr, Arc<Guest>>,
-    /// Who has logged in, the newest connection of each client.
-    by_client: HashMap<String, Arc<Guest>>,
     sources: HashMap<Source, Count>,
     connections: usize,
 }
@@ -81,6 +79,12 @@ struct Count {
     strangers: usize,
 }
 
+tokio::task_local! {
+    /// Whose connection a handler's task is for: mqtt5 names the client, which may have two of them
+    /// while a session moves.
+    pub(crate) static GUEST: Arc<Guest>;
+}
+
 /// What is known of a connection.
 pub(crate) struct Guest {
     id: u64,
@@ -92,7 +96,6 @@ pub(crate) struct Guest {
     window: AtomicUsize,
     /// It speaks MQTT 3.1.1.
     older: AtomicBool,
-    client: OnceLock<String>,
     /// Of each PUBLISH that came and that mqtt5 has not asked about: whether it is to be retained.
     retains: Mutex<VecDeque<bool>>,
     /// Told when the connection has to end.
@@ -201,7 +204,6 @@ impl Door {
             source,
             window: AtomicUsize::new(Guest::MOST),
             older: AtomicBool::new(false),
-            client: OnceLock::new(),
             retains: Mutex::default(),
             close: Arc::default(),
         });
@@ -219,18 +221,9 @@ impl Door {
         self.inside().by_peer.get(&peer).cloned()
     }
 
-    /// The connection of this client.
-    pub(crate) fn guest_of(&self, client: &str) -> Option<Arc<Guest>> {
-        self.inside().by_client.get(client).cloned()
-    }
-
     /// The connection from this address has logged in.
-    pub(crate) fn logged_in(&self, peer: SocketAddr, client: &str) {
+    pub(crate) fn logged_in(&self, peer: SocketAddr) {
         let mut inside = self.inside();
-        if let Some(guest) = inside.by_peer.get(&peer).cloned() {
-            let _first = guest.client.set(client.to_owned());
-            inside.by_client.insert(client.to_owned(), guest);
-        }
         let Some(id) = inside.by_peer.get(&peer).map(|guest| guest.id) else {
             return;
         };
@@ -302,11 +295,6 @@ impl Drop for Visit {
         if inside.by_peer.get(&self.peer).is_some_and(own) {
             inside.by_peer.remove(&self.peer);
         }
-        if let Some(client) = self.guest.client.get()
-            && inside.by_client.get(client).is_some_and(own)
-        {
-            inside.by_client.remove(client);
-        }
         inside.no_stranger(self.guest.id);
         if !turned_away {
             inside.leave(Source::of(self.peer.ip()));
@@ -363,13 +351,13 @@ mod tests {
         let honest = peer("10.0.2.1", 9);
         let mut members = vec![door.enter(honest).unwrap()];
         assert_eq!(standing(&silent[1]), TurnedAway);
-        door.logged_in(honest, "client");
+        door.logged_in(honest);
         assert_eq!(standing(&members[0]), LoggedIn);
         // A source's places are all taken by members: nobody is thrown out.
         for port in 0..5 {
             let next = peer("10.0.2.1", 20 + port);
             members.push(door.enter(next).unwrap());
-            door.logged_in(next, "client");
+            door.logged_in(next);
         }
         assert!(door.enter(peer("10.0.2.1", 99)).is_none());
         assert!(members.iter().all(|visit| standing(visit) == LoggedIn));
@@ -378,7 +366,7 @@ mod tests {
         for port in 0..4 {
             let next = peer("10.0.3.1", port);
             members.push(door.enter(next).unwrap());
-            door.logged_in(next, "client");
+            door.logged_in(next);
         }
         assert!(door.enter(peer("10.0.4.1", 1)).is_none());
         members.pop();
@@ -398,7 +386,7 @@ mod tests {
         visit.turned_away(deadline).await;
         assert_eq!(Instant::now(), deadline);
         let mut visit = door.enter(address).unwrap();
-        door.logged_in(address, "client");
+        door.logged_in(address);
         let later = deadline + std::time::Duration::from_secs(3600);
         let waited = tokio::time::timeout_at(later, visit.turned_away(later)).await;
         assert!(waited.is_err());

@@ -13,7 +13,7 @@ use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
 use crate::acl::{AccessList, Client};
 use crate::client_ids::ClientIds;
-use crate::door::{Door, Source};
+use crate::door::{Door, GUEST, Source};
 use crate::figures::Figures;
 use crate::login::Login;
 use crate::sessions::Sessions;
@@ -48,7 +48,7 @@ impl Porter {
         if !self.client_ids.allow(&connect.client_id, user) {
             return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
         }
-        self.door.logged_in(address, &connect.client_id);
+        self.door.logged_in(address);
         if let Some(guest) = guest {
             guest.logs_in(user);
             let receive_maximum = connect.properties.get_receive_maximum();
@@ -103,8 +103,9 @@ impl AuthProvider for Porter {
             user: user_id,
         };
         // Asked once for each PUBLISH, in their order.
-        let guest = self.door.guest_of(client_id);
-        let retained = guest.is_some_and(|guest| guest.retains_next());
+        let retained = GUEST.try_with(|guest| guest.retains_next());
+        // A will that waited for its delay has no connection.
+        let retained = retained.unwrap_or_default();
         let has_room = |user: &str| !retained || self.shelf.has_room_for(user, topic);
         let allowed = self.may_publish(client, topic) && user_id.is_none_or(has_room);
         if !allowed {

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use crate::broker::{Addresses, Spoken};
 use crate::builder::{Entrance, Settings};
-use crate::door::{Door, Guest, Visit};
+use crate::door::{Door, GUEST, Guest, Visit};
 use crate::error::BrokerError;
 use crate::intake::Intake;
 use crate::line::{Duplex, Line, Lines};
@@ -301,7 +301,7 @@ impl Shared {
             self.monitor,
             goodbye,
         );
-        let mut run = pin!(handler.run());
+        let mut run = pin!(GUEST.scope(Arc::clone(&guest), handler.run()));
         let told_to_close = async {
             tokio::select! {
                 // An error cannot happen: this task holds a sender.
