@@ -51,6 +51,7 @@
 //! * A client that turned keep-alive off is disconnected after five silent minutes.
 
 mod acl;
+mod arrival;
 mod broker;
 mod builder;
 mod certificates;

@@ -1,9 +1,7 @@
-use std::future::poll_fn;
-use std::net::{Shutdown, SocketAddr, TcpStream as StdTcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use mqtt5::MqttError;
@@ -20,20 +18,20 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
+use crate::arrival::{accept, bind, greeted};
 use crate::broker::{Addresses, Spoken};
 use crate::builder::{Entrance, Settings};
-use crate::door::{Door, GUEST, Guest, Visit};
+use crate::door::{Door, GUEST, Visit};
 use crate::error::BrokerError;
 use crate::intake::Intake;
-use crate::line::{Duplex, Line, Lines};
+use crate::line::Lines;
 use crate::porter::Porter;
 use crate::readers::Readers;
 use crate::report::Report;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
+use crate::storage;
 use crate::storage::Disk;
-use crate::websocket::WebSocket;
-use crate::{storage, tls};
 
 /// After a failed accept (no file descriptors left, say): retrying at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -409,72 +407,6 @@ impl Shared {
 
 async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
-}
-
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BrokerError> {
-    let failed = |source| BrokerError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
-/// The next connection of any listener; they take turns.
-async fn accept(
-    listeners: &[(TcpListener, Arc<Entrance>)],
-    turn: &mut usize,
-) -> (std::io::Result<(TcpStream, SocketAddr)>, Arc<Entrance>) {
-    poll_fn(|cx| {
-        let (before, after) = listeners.split_at((*turn).min(listeners.len()));
-        for (listener, entrance) in after.iter().chain(before) {
-            *turn = turn
-                .saturating_add(1)
-                .checked_rem(listeners.len())
-                .unwrap_or_default();
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return Poll::Ready((accepted, Arc::clone(entrance)));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Waits until a client has begun to say who it is.
-async fn greeted(
-    stream: TcpStream,
-    peer: SocketAddr,
-    entrance: &Entrance,
-    guest: &Arc<Guest>,
-    lines: Arc<Lines>,
-) -> std::io::Result<(Line, StdTcpStream)> {
-    stream.set_nodelay(true)?;
-    let socket = second_handle(&stream)?;
-    let mut stream: Box<dyn Duplex> = match &entrance.tls {
-        None => Box::new(stream),
-        Some(acceptor) => {
-            let stream = acceptor.accept(stream).await?;
-            if entrance.certificate_names
-                && let Some([certificate, ..]) = stream.get_ref().1.peer_certificates()
-            {
-                let _first = guest.identity.set(tls::common_name(certificate)?);
-            }
-            Box::new(stream)
-        }
-    };
-    if let Some(rules) = &entrance.websocket {
-        stream = Box::new(WebSocket::accept(stream, rules).await?);
-    }
-    let line = Line::open(stream, peer, Arc::clone(guest), lines).await?;
-    Ok((line, socket))
-}
-
-/// A handle that can close a stream from outside.
-fn second_handle(stream: &TcpStream) -> std::io::Result<StdTcpStream> {
-    #[cfg(unix)]
-    let handle = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned()?;
-    #[cfg(windows)]
-    let handle = std::os::windows::io::AsSocket::as_socket(stream).try_clone_to_owned()?;
-    Ok(handle.into())
 }
 
 async fn restore(
