@@ -11,8 +11,9 @@ use sealmq_keys::Publication;
 /// Publications on their way at the same time; brokers take at least 20 as a rule.
 const MOST_IN_FLIGHT: usize = 16;
 
-/// Clears and answers that wait to be sent once.
-const MOST_ONCE: usize = 4096;
+/// Answers that wait, and clears that are sent once: strangers cause these.
+const MOST_ANSWERS: usize = 4096;
+const MOST_CLEARS: usize = 1024;
 
 /// Publishes differences in order, for one connection.
 #[derive(Default)]
@@ -20,8 +21,13 @@ pub(super) struct Differences {
     /// Hashes of what should be there; of nothing, for what is to be cleared.
     wanted: BTreeMap<String, Digest>,
     queue: VecDeque<Publication>,
+    /// What is not retained: in front of the queue. An answer to a nonce names the newest epoch, and
+    /// counts no more once a later one was announced.
+    answers: VecDeque<Publication>,
     /// Sent whatever was confirmed before, after the queue.
     once: VecDeque<Publication>,
+    /// How many of these clear a topic.
+    clears: usize,
     on_its_way: BTreeMap<u64, Sent>,
     /// Never given twice, over all connections.
     next_token: u64,
@@ -168,16 +174,23 @@ impl Differences {
         self.once.retain(|entry| {
             let now = self.wanted.get(&entry.topic);
             let is_newest = now.is_none_or(|now| *now == hash(entry));
-            !entry.retain || (is_newest && !queued.contains(entry.topic.as_str()))
+            is_newest && !queued.contains(entry.topic.as_str())
         });
+        self.clears = self.once.iter().filter(|entry| clears(entry)).count();
     }
 
-    /// Adds what is sent once. Strangers cause clears and answers that are not retained: if too
-    /// many wait already, they are left out, and come again with what caused them.
+    /// Adds what is sent once. Strangers cause clears, and members answers: if too many wait
+    /// already, they are left out, and come again with what caused them.
     pub(super) fn once(&mut self, all: Vec<Publication>) {
         for entry in all {
-            let repairs = entry.retain && !entry.payload.is_empty();
-            if repairs || self.once.len() < MOST_ONCE {
+            if !entry.retain {
+                if self.answers.len() < MOST_ANSWERS {
+                    self.answers.push_back(entry);
+                }
+            } else if !clears(&entry) {
+                self.once.push_back(entry);
+            } else if self.clears < MOST_CLEARS {
+                self.clears = self.clears.saturating_add(1);
                 self.once.push_back(entry);
             }
         }
@@ -188,10 +201,16 @@ impl Differences {
         if self.on_its_way.len() >= MOST_IN_FLIGHT {
             return None;
         }
-        let (publication, passing) = match self.queue.pop_front() {
-            Some(publication) => (publication, false),
-            None => (self.once.pop_front()?, true),
+        let (publication, passing) = if let Some(answer) = self.answers.pop_front() {
+            (answer, true)
+        } else if let Some(publication) = self.queue.pop_front() {
+            (publication, false)
+        } else {
+            (self.once.pop_front()?, true)
         };
+        if passing && clears(&publication) {
+            self.clears = self.clears.saturating_sub(1);
+        }
         let token = self.next_token;
         self.next_token = token.wrapping_add(1);
         let sent = Sent {
@@ -230,7 +249,8 @@ impl Differences {
 
     /// Whether everything was answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.once.is_empty() && self.on_its_way.is_empty()
+        let waits = [&self.answers, &self.queue, &self.once];
+        waits.iter().all(|all| all.is_empty()) && self.on_its_way.is_empty()
     }
 
     pub(super) fn has_refusals(&self) -> bool {
@@ -241,6 +261,10 @@ impl Differences {
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.standing, self.refused.len())
     }
+}
+
+const fn clears(publication: &Publication) -> bool {
+    publication.retain && publication.payload.is_empty()
 }
 
 fn nothing() -> Digest {

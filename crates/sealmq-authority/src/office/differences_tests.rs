@@ -150,3 +150,30 @@ fn drain_with_repairs(differences: &mut Differences) -> Vec<String> {
     }
     sent
 }
+
+/// One that names an epoch is of no use behind the next one's announcement.
+#[test]
+fn answers_go_in_front_of_what_was_committed_after_them() {
+    let mut of = Differences::default();
+    let answer = Publication {
+        retain: false,
+        ..Publication::retained("n", *b"answer")
+    };
+    of.once(vec![Publication::clear("join"), answer.clone()]);
+    of.want(vec![Publication::retained("a", *b"announcement")]);
+    let sent = core::iter::from_fn(|| of.next());
+    let topics: Vec<String> = sent.map(|(_, publication)| publication.topic).collect();
+    assert_eq!(topics, ["n", "a", "join"]);
+    assert!(!of.is_idle());
+    // Clears that wait are bounded, and answers beside them.
+    of.once(
+        (0..9000)
+            .map(|n| Publication::clear(n.to_string()))
+            .collect(),
+    );
+    of.once(vec![answer; 9000]);
+    assert_eq!(
+        (of.answers.len(), of.once.len()),
+        (MOST_ANSWERS, MOST_CLEARS)
+    );
+}
