@@ -23,8 +23,9 @@ pub(super) const PENDING_PREFIX: &str = "authority/pending/";
 
 /// Most requests that wait for an operator at once.
 pub const MAX_PENDING: usize = 256;
-/// Longest request that waits, in bytes: all of them are held in memory.
+/// Longest request that waits, in bytes, and most of all together: they are held in memory.
 const MAX_PENDING_LEN: usize = 32 * 1024;
+const MAX_PENDING_BYTES: usize = 512 * 1024;
 /// Seconds that a request waits.
 pub(super) const PENDING_SECONDS: u64 = 7 * 86_400;
 /// In seconds.
@@ -78,6 +79,7 @@ impl Authority {
         if !self.joining.pending.contains_key(&applicant.device) {
             self.make_room(plan);
         }
+        self.make_room_for(applicant.device, applicant.sealed.request().len(), plan)?;
         let record = PendingRecord {
             device: applicant.device.0,
             request: applicant.sealed.request().to_vec(),
@@ -115,6 +117,32 @@ impl Authority {
         if let Some(device) = oldest.map(|(device, _)| *device) {
             self.forget_pending(device, plan);
             self.forget_answer(device, plan);
+        }
+    }
+
+    /// The same by bytes: the longest goes, unless this one is as long.
+    fn make_room_for(
+        &mut self,
+        device: Fingerprint,
+        len: usize,
+        plan: &mut Plan,
+    ) -> Result<(), Refused> {
+        loop {
+            let others = self.joining.pending.iter();
+            let others = others.filter(|(of, _)| **of != device);
+            let sizes = others.map(|(of, pending)| (pending.request.len(), *of));
+            let bytes = sizes
+                .clone()
+                .fold(len, |all, (size, _)| all.saturating_add(size));
+            let longest = sizes.max().filter(|(size, _)| *size > len);
+            if bytes <= MAX_PENDING_BYTES {
+                return Ok(());
+            }
+            let Some((_, longest)) = longest else {
+                return Err(Refused::Content("too much waits for an operator"));
+            };
+            self.forget_pending(longest, plan);
+            self.forget_answer(longest, plan);
         }
     }
 

@@ -278,6 +278,31 @@ fn a_flood_pushes_out_what_came_with_it() {
     assert_eq!(told.collect::<BTreeSet<_>>(), pending);
 }
 
+/// Long ones make room for short ones, and never the other way round.
+#[test]
+fn what_waits_for_an_operator_is_bounded_in_bytes() {
+    let mut desk = Desk::with_groups(Suite::One);
+    let (delegation, domain) = (desk.delegation(), desk.authority.domain());
+    let ask = |desk: &mut Desk, n: u32, packages: u32| {
+        let device = numbered(n, domain);
+        let request = device.request_for([0; 8], &format!("device-{n}"), 1, packages);
+        let request = JoinRequest::seal(&delegation, None, &request, &Secret::new([7; 32]));
+        bring(desk, &device, &request.unwrap(), NOW + u64::from(n));
+        device.fingerprint()
+    };
+    let honest: Vec<_> = (0..20).map(|n| ask(&mut desk, n, 1)).collect();
+    for n in 100..180 {
+        ask(&mut desk, n, 60);
+    }
+    let late = ask(&mut desk, 200, 1);
+    let records = desk.store.0.iter();
+    let records = records.filter(|(key, _)| key.starts_with("authority/pending/"));
+    let bytes: usize = records.map(|(_, value)| value.len()).sum();
+    assert!((300_000..600_000).contains(&bytes), "{bytes}");
+    let waits = |device: &Fingerprint| desk.authority.pending().any(|p| p.device == *device);
+    assert!(honest.iter().chain([&late]).all(waits));
+}
+
 /// One holder of a token takes turns with the others.
 #[test]
 fn a_token_is_no_right_to_all_of_the_authority() {
