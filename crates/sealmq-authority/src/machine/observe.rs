@@ -212,6 +212,16 @@ impl Authority {
         self.repairs.owed_at()
     }
 
+    /// Whether more topics are to be put right than are known: all of them have to be looked at.
+    pub(crate) const fn lost_count(&self) -> bool {
+        self.repairs.lost_count()
+    }
+
+    /// All of them are looked at.
+    pub(crate) const fn forget_lost(&mut self) {
+        self.repairs.forget_lost();
+    }
+
     fn topic(&self, topic: ReservedTopic) -> String {
         topic.name(&self.domain.prefix)
     }

@@ -4,6 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sealmq_core::crypto::sha256;
+
 use super::draft::{Set, Slot, Table};
 use super::plan::AuthorityEvent;
 
@@ -14,14 +16,23 @@ const SHORTEST: u64 = 1;
 const LONGEST: u64 = 60;
 /// Seconds without a repair after which a topic is as any other.
 const FORGOTTEN: u64 = 600;
+/// The same for one that is not contested.
+const FORGOTTEN_SOON: u64 = 60;
 /// Repairs of all topics together in a minute.
 const MOST: u32 = 4096;
+/// Topics that are owed one; of more, everything at the broker has to be read again.
+const MOST_OWED: usize = 1024;
+
+/// Names a topic: whoever clears many must not make us keep their names.
+type TopicHash = [u8; 16];
 
 #[derive(Default)]
 pub(super) struct Repairs {
-    topics: Table<String, Repaired>,
+    topics: Table<TopicHash, Repaired>,
     /// Topics that were seen wrong again too soon.
     owed: Set<String>,
+    /// More than that.
+    lost_count: bool,
     minute: Slot<Minute>,
 }
 
@@ -44,6 +55,15 @@ impl Repaired {
         (SHORTEST << doubled).min(LONGEST)
     }
 
+    fn is_remembered(&self, now: u64) -> bool {
+        let long = if self.count < AT_ONCE {
+            FORGOTTEN_SOON
+        } else {
+            FORGOTTEN
+        };
+        self.at.abs_diff(now) < long
+    }
+
     fn may_again(&self, now: u64) -> bool {
         self.at.abs_diff(now) >= self.pause()
     }
@@ -57,7 +77,7 @@ impl Repairs {
 
     /// Whether nothing was done about the topic for a while.
     pub(super) fn is_new(&self, topic: &str, now: u64) -> bool {
-        let known = self.topics.get(topic);
+        let known = self.topics.get(&hash(topic));
         known.is_none_or(|known| known.at.abs_diff(now) >= LONGEST)
     }
 
@@ -70,17 +90,20 @@ impl Repairs {
         if self.minute.number != minute.number {
             self.minute.set(minute);
             self.topics
-                .delete_unless(|_, known| known.at.abs_diff(now) < FORGOTTEN);
+                .delete_unless(|_, known| known.is_remembered(now));
         }
-        let known = self.topics.get(topic).copied();
+        let known = self.topics.get(&hash(topic)).copied();
         if self.minute.count >= MOST || known.is_some_and(|known| !known.may_again(now)) {
-            self.owed.insert(topic.into());
+            if self.owed.len() < MOST_OWED {
+                self.owed.insert(topic.into());
+            } else {
+                self.lost_count |= !self.owed.contains(topic);
+            }
             return false;
         }
         self.owed.remove(topic);
         let count = known.map_or(0, |known| known.count).saturating_add(1);
-        self.topics
-            .insert(topic.into(), Repaired { at: now, count });
+        self.topics.insert(hash(topic), Repaired { at: now, count });
         let minute = Minute {
             count: self.minute.count.saturating_add(1),
             ..*self.minute
@@ -102,13 +125,23 @@ impl Repairs {
     /// When one of them may be published again.
     pub(super) fn owed_at(&self) -> Option<u64> {
         let due = self.owed.iter().map(|topic| {
-            let known = self.topics.get(topic);
+            let known = self.topics.get(&hash(topic));
             known.map_or(0, |known| known.at.saturating_add(known.pause()))
         });
         let next_minute = self.minute.number.saturating_add(1).saturating_mul(60);
         let full = self.minute.count >= MOST;
         due.min()
             .map(|at| if full { at.max(next_minute) } else { at })
+    }
+
+    /// Whether more topics are owed one than are known.
+    pub(super) const fn lost_count(&self) -> bool {
+        self.lost_count
+    }
+
+    /// Everything at the broker is read again.
+    pub(super) const fn forget_lost(&mut self) {
+        self.lost_count = false;
     }
 
     pub(super) fn keep(&mut self) {
@@ -122,6 +155,11 @@ impl Repairs {
         self.owed.undo();
         self.minute.undo();
     }
+}
+
+fn hash(topic: &str) -> TopicHash {
+    let hash = sha256(&[topic.as_bytes()]).0;
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -160,7 +198,8 @@ mod tests {
         let made = (0..10_000).filter(|n| repairs.take(&format!("t/{n}"), 60_000, &mut events));
         assert_eq!(made.count(), 4096);
         assert_eq!(events, vec![AuthorityEvent::Contested { topic: None }]);
-        assert_eq!(repairs.owed().len(), 10_000 - 4096);
+        assert_eq!(repairs.owed().len(), MOST_OWED);
+        assert!(repairs.lost_count());
         assert_eq!(repairs.owed_at(), Some(60_060));
     }
 }
