@@ -49,7 +49,9 @@ pub use kept::{KeptAccess, KeptKey, KeptPsk, KeptSecret, KeptSet, kept_name};
 pub use outputs::Publication;
 pub use reserved::{MAX_PREFIX_LEN, PrefixError, ReservedTopic, check_prefix, is_reserved};
 #[cfg(feature = "alloc")]
-pub use reserved::{announcements_filter, authority_filters, default_prefix, member_filter};
+pub use reserved::{
+    announcements_filter, authority_filters, default_prefix, member_filter, retained_by_others,
+};
 #[cfg(feature = "alloc")]
 pub use store::{
     Change, Changes, Conflict, LOG_PREFIX, SharedError, SharedStore, Store, StoredRecord, log_key,

@@ -285,6 +285,17 @@ pub fn authority_filters(prefix: &str) -> Vec<String> {
     .collect()
 }
 
+/// Those of [`authority_filters`] on which others retain what they like. The authority subscribes
+/// them once it has read its own: until then it could only keep what comes.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn retained_by_others(prefix: &str) -> Vec<String> {
+    ["join/+", "m/+/confirm", "m/+/packages"]
+        .iter()
+        .map(|filter| format!("{prefix}/{filter}"))
+        .collect()
+}
+
 /// Filter for everything under one member's number: what the authority has for it, and what it
 /// published itself.
 #[cfg(feature = "alloc")]

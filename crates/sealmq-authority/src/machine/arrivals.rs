@@ -3,7 +3,6 @@
 //! it is their turn, and then those that prove a token, or that are known, apart from the rest.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
@@ -18,12 +17,16 @@ use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::objects::{Fingerprint, JoinRequest, OpenedJoinRequest, TOKEN_ID_LEN};
 
-/// Most requests that wait to be opened, and most bytes.
-const MOST_RAW: (usize, usize) = (16_384, 32 << 20);
+/// Most requests that wait to be opened, because too many came at once, and most bytes.
+const MOST_RAW: (usize, usize) = (1024, 128 << 10);
 /// Of those that prove a token.
 const MOST_PROVEN: (usize, usize) = (16_384, 32 << 20);
-/// Of the rest.
-const MOST_OTHERS: (usize, usize) = (1024, 8 << 20);
+/// Of the rest: anybody can make them.
+const MOST_OTHERS: (usize, usize) = (512, 256 << 10);
+/// What one that waits costs besides its bytes.
+const OVERHEAD: usize = 256;
+/// Requests opened at once, and in a second.
+const OPENED: (u32, u32) = (10_000, 1000);
 /// Opened by one call.
 const OPENED_AT_ONCE: usize = 512;
 /// Decided by one call, so that answers go out between.
@@ -31,7 +34,7 @@ const TAKEN_AT_ONCE: usize = 64;
 /// Seconds for which the same bytes again are not even opened.
 const SAME_AGAIN: u64 = 2;
 /// Most of them that are remembered.
-const MOST_HEARD: usize = 16_384;
+const MOST_HEARD: usize = 4096;
 /// A request costs one more for each of them, in bytes: it may bring 64 keys, each signed.
 const COSTS_MORE: usize = 4096;
 
@@ -46,7 +49,7 @@ pub(super) struct Arrivals {
     admissions: Bucket,
     strangers: Bucket,
     /// Hashes of what came lately.
-    heard: BTreeMap<[u8; 32], u64>,
+    heard: BTreeMap<[u8; 16], u64>,
     /// What the last call took: if its plan was not committed, it is taken again.
     taken: Vec<Opened>,
     worked_at: u64,
@@ -68,7 +71,7 @@ impl Default for Arrivals {
             raw: Fair::new(MOST_RAW.0, MOST_RAW.1),
             proven: Fair::new(MOST_PROVEN.0, MOST_PROVEN.1),
             others: Fair::new(MOST_OTHERS.0, MOST_OTHERS.1),
-            opens: Bucket::new(2000, 1000),
+            opens: Bucket::new(OPENED.0, OPENED.1),
             admissions: Bucket::new(200, 200),
             strangers: Bucket::new(300, 150),
             heard: BTreeMap::new(),
@@ -96,6 +99,7 @@ impl Arrivals {
     /// Whether the same came lately on this topic, from whomever.
     fn has_heard(&mut self, device: Fingerprint, payload: &[u8], now: u64) -> bool {
         let hash = sha256(&[&device.0, payload]).0;
+        let hash = hash.first_chunk().copied().unwrap_or_default();
         if self.heard.get(&hash).is_some_and(|at| is_lately(*at, now)) {
             return true;
         }
@@ -112,8 +116,16 @@ impl Arrivals {
         let len = opened.request.request().len();
         match opened.proves {
             Some(token) => self.proven.push(token, opened, len),
-            None => self.others.push(opened.device, opened, len),
+            None => {
+                let size = len.saturating_add(OVERHEAD);
+                self.others.push(opened.device, opened, size)
+            }
         }
+    }
+
+    /// Of what anybody can make.
+    pub(super) const fn bytes(&self) -> usize {
+        self.raw.bytes().saturating_add(self.others.bytes())
     }
 
     fn next(&mut self, now: u64) -> Option<Opened> {
@@ -134,7 +146,10 @@ impl Arrivals {
         let len = opened.request.request().len();
         match opened.proves {
             Some(token) => self.proven.put_back(token, opened, len),
-            None => self.others.put_back(opened.device, opened, len),
+            None => {
+                let size = len.saturating_add(OVERHEAD);
+                self.others.put_back(opened.device, opened, size);
+            }
         }
     }
 }
@@ -162,7 +177,8 @@ impl Authority {
         }
     }
 
-    /// The checks that cost nothing.
+    /// The checks that cost nothing, and what it is, as long as the budget lasts: what proves a
+    /// token may wait, of the others little.
     fn hear_join(&mut self, device: Fingerprint, payload: &[u8], now: u64) -> Result<(), Refused> {
         if payload.is_empty() {
             return Ok(());
@@ -181,10 +197,38 @@ impl Authority {
         if arrivals.has_heard(device, payload, now) {
             return Ok(());
         }
-        match arrivals.raw.push(device, payload.to_vec(), payload.len()) {
+        if arrivals.raw.is_empty() && arrivals.opens.take(now) {
+            return self.open_and_sort(device, payload, now);
+        }
+        let size = payload.len().saturating_add(OVERHEAD);
+        match arrivals.raw.push(device, payload.to_vec(), size) {
             true => Err(Refused::Content(BUSY)),
             false => Ok(()),
         }
+    }
+
+    fn open_and_sort(
+        &mut self,
+        device: Fingerprint,
+        payload: &[u8],
+        now: u64,
+    ) -> Result<(), Refused> {
+        let request = self.open_join(payload)?;
+        let proves = self.proves(device, &request, now);
+        let opened = Opened {
+            device,
+            request,
+            proves,
+        };
+        match self.intake.arrivals.sort_in(opened) {
+            true => Err(Refused::Content(BUSY)),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes that wait of requests that anybody can have made.
+    pub(crate) const fn bytes_waiting(&self) -> usize {
+        self.intake.arrivals.bytes()
     }
 
     /// Takes join requests that wait, as many as the budgets allow, for one commit.
@@ -256,25 +300,12 @@ impl Authority {
                 break;
             };
             count = count.saturating_add(1);
-            let why = match self.open_join(&payload) {
-                Ok(request) => {
-                    let proves = self.proves(device, &request, now);
-                    let opened = Opened {
-                        device,
-                        request,
-                        proves,
-                    };
-                    let dropped = self.intake.arrivals.sort_in(opened);
-                    dropped.then(|| BUSY.to_string())
-                }
-                Err(error) => {
+            if let Err(refused) = self.open_and_sort(device, &payload, now) {
+                if !matches!(refused, Refused::Content(_)) {
                     clears.insert(device);
-                    Some(error.to_string())
                 }
-            };
-            if let Some(why) = why {
                 let topic = self.join_topic(device);
-                plan.follow(self.refuse(&topic, why));
+                plan.follow(self.tell(&topic, refused).unwrap_or_default());
             }
         }
         count
@@ -315,6 +346,8 @@ impl Authority {
     /// again, because it may not have been committed.
     pub fn take_over(&mut self, earlier: Self) {
         self.intake = earlier.intake;
+        self.repairs = earlier.repairs;
+        self.listed = earlier.listed;
         let taken = core::mem::take(&mut self.intake.arrivals.taken);
         for opened in taken.into_iter().rev() {
             self.intake.arrivals.put_back(opened);

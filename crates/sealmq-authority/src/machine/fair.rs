@@ -34,6 +34,10 @@ impl<K, V> Fair<K, V> {
         }
     }
 
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.count == 0
     }

@@ -34,7 +34,7 @@ fn is_beyond(seen: impl Into<u64>, own: impl Into<u64>) -> bool {
 
 impl Authority {
     /// Verifies under the own delegation, or under a later one of the root that was seen.
-    fn verified<T>(
+    pub(super) fn verified<T>(
         &self,
         verify: impl Fn(&VerifiedDelegation) -> Result<T, ObjectError>,
     ) -> Option<(T, Option<VerifiedDelegation>)> {

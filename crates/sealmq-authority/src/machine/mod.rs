@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod members;
 mod migrate;
+mod news;
 mod nonces;
 mod observe;
 mod pace;

@@ -57,7 +57,7 @@ impl Default for Nonces {
 
 impl Nonces {
     /// Whether somebody plays back a nonce that was seen, or one before it.
-    fn is_known(&self, asker: &Asker, number: u64, now: u64) -> bool {
+    pub(super) fn is_known(&self, asker: &Asker, number: u64, now: u64) -> bool {
         let asked = self.asked.get(asker);
         asked.is_some_and(|asked| number <= asked.number && asked.at.abs_diff(now) < REMEMBERED)
     }

@@ -66,6 +66,14 @@ impl Authority {
         Ok(plan)
     }
 
+    /// Whether a confirmation is its member's, and proves what is not confirmed yet.
+    pub(super) fn confirms(&self, number: MemberNumber, payload: &[u8]) -> Result<bool, Refused> {
+        let (member, key) = self.writer(number)?;
+        let verified = VerifiedConfirmation::verify(payload, &self.domain.domain, number, &key)?;
+        let mut entries = verified.entries();
+        Ok(entries.any(|entry| matches!(self.judge(member, &entry), Verdict::Proved)))
+    }
+
     fn judge(&self, member: &MemberRecord, entry: &ConfirmationEntry) -> Verdict {
         let place = member.grant(&entry.group);
         let place = place.and_then(|grant| grant.place(entry.generation));

@@ -1,7 +1,7 @@
 //! The office's work at the open store: nothing leaves it before it was committed.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,37 +9,19 @@ use rand_core::TryCryptoRng;
 use sealmq_keys::{Changes, Fingerprint, Publication, ReservedTopic, Store};
 
 use super::event::{OfficeError, Stopped};
+use super::waiting::{Input, Inputs, LeftOut, MOST_WRONG};
 use crate::machine::{Authority, AuthorityEvent, OUTBOX_PREFIX, Plan};
 
 /// A clock that was set back makes things due earlier than was said.
 const ACT_EVERY: u64 = 120;
 /// How often a piece of work is repeated at once because somebody else acted in between.
 const ATTEMPTS: usize = 3;
-/// Inputs of others that wait while the authority reads back.
-const MOST_WAITING: usize = 16_384;
-/// Own objects that wait to be judged together.
-const MOST_OWN: usize = 16_384;
-/// Join requests that wait for the authority to take them in: anybody can make them up, so that
-/// they must not be in the way of the others.
-const MOST_JOINS: usize = 16_384;
-const MOST_JOIN_BYTES: usize = 16 << 20;
-/// Bytes of either of the others: somebody may retain far more than that.
-const MOST_BYTES: usize = 4 << 20;
-
-/// What arrived on a reserved topic.
-struct Input {
-    /// Those with a lower one come first.
-    turn: u8,
-    topic: String,
-    payload: Vec<u8>,
-}
-
-/// In the order in which they are taken.
-#[derive(Default)]
-struct Inputs {
-    all: VecDeque<Input>,
-    bytes: usize,
-}
+/// Refusals of join requests that are told of in words.
+const MOST_TOLD: usize = 8;
+/// Join requests that clear their topics, until they are cleared.
+const MOST_CLEARS: usize = 1024;
+/// Inputs that are handled together at the latest.
+const MOST_INPUTS: usize = 256;
 
 /// The authority in memory, and what waits for it. It stays there while nobody else changes the
 /// store: it limits there what strangers can make it do.
@@ -56,10 +38,19 @@ pub(super) struct Desk {
     acted_at: u64,
     /// Messages counted by group, in the epoch named: not all of them may be stored yet.
     counted: BTreeMap<String, (u64, u64)>,
+    /// Objects on its own topics that may tell something.
     own: Inputs,
+    /// Its own topics that do not hold what they should.
+    wrong: BTreeSet<String>,
+    /// Some were left out.
+    lost_count: bool,
     others: Inputs,
-    joins: VecDeque<(Fingerprint, Vec<u8>)>,
-    join_bytes: usize,
+    /// Something of others that is retained was left out.
+    missed: bool,
+    /// Join requests that the authority has taken in since it acted.
+    joins: usize,
+    /// What that led to.
+    heard: Heard,
     /// The most bytes that ever waited in all of them.
     pub(super) most_bytes: usize,
     /// Topics that the broker has cleared.
@@ -67,6 +58,14 @@ pub(super) struct Desk {
     /// What the office knows of the outbox holds, but for what changes from now on. A large outbox
     /// takes a second to be read.
     knows_outbox: bool,
+}
+
+/// What came of join requests when they came in.
+#[derive(Default)]
+struct Heard {
+    clears: Vec<Publication>,
+    events: Vec<AuthorityEvent>,
+    more_refused: usize,
 }
 
 /// What should stand at the broker: retained objects, and empty ones for what has to be cleared,
@@ -94,6 +93,8 @@ pub(super) struct Looked {
     pub(super) once: Vec<Publication>,
     /// What was done because it was due, or asked for.
     pub(super) events: Vec<AuthorityEvent>,
+    /// So many more were refused.
+    pub(super) more_refused: usize,
     /// The prefix of the reserved topics.
     pub(super) prefix: String,
     /// Topics whose messages are to be counted.
@@ -105,36 +106,92 @@ pub(super) struct Looked {
 }
 
 impl Desk {
-    /// Something that others wrote. What is retained comes again with the next connection.
-    pub(super) fn push(&mut self, topic: &str, reserved: Option<ReservedTopic>, payload: &[u8]) {
+    /// Something that members wrote. If much waits, only what is news and genuine.
+    pub(super) fn push(&mut self, topic: &str, of: &ReservedTopic, payload: &[u8], now: u64) {
         if payload.is_empty() {
             return;
         }
-        if let Some(ReservedTopic::Join(device)) = reserved {
-            if self.joins.len() < MOST_JOINS && self.join_bytes < MOST_JOIN_BYTES {
-                self.join_bytes = self.join_bytes.saturating_add(payload.len());
-                self.joins.push_back((device, payload.into()));
-                self.count_bytes();
-            }
-            return;
-        }
-        if self.others.all.len() < MOST_WAITING && self.others.bytes < MOST_BYTES {
-            self.others.push(topic, payload, 0);
-            self.count_bytes();
-        }
+        let authority = self.authority.as_ref().or(self.outdated.as_ref());
+        let is_news = || authority.is_some_and(|authority| authority.is_news(of, payload, now));
+        let input = Input::new(0, topic, payload);
+        let left_out = self.others.push(input, is_news);
+        let is_retained = !matches!(of, ReservedTopic::Nonce(..));
+        self.missed |= left_out == Some(LeftOut::Genuine) && is_retained;
+        self.count_bytes();
     }
 
-    /// Something on a topic that only the authority writes.
-    pub(super) fn push_own(&mut self, reserved: &ReservedTopic, topic: &str, payload: &[u8]) {
+    /// A join request: the authority bounds what it keeps of them.
+    pub(super) fn push_join(&mut self, device: Fingerprint, payload: &[u8], now: u64) {
+        let authority = self.authority.as_mut().or(self.outdated.as_mut());
+        let Some(authority) = authority.filter(|_| !payload.is_empty()) else {
+            return;
+        };
+        let plan = authority.queue_join(device, payload, now);
+        self.joins = self.joins.saturating_add(1);
+        for clear in plan.publications {
+            if self.heard.clears.len() < MOST_CLEARS {
+                self.heard.clears.push(clear);
+            }
+        }
+        for event in plan.events {
+            if self.heard.events.len() < MOST_TOLD {
+                self.heard.events.push(event);
+            } else {
+                self.heard.more_refused = self.heard.more_refused.saturating_add(1);
+            }
+        }
+        self.count_bytes();
+    }
+
+    /// Something on a topic that only the authority writes; whether it is kept. If much waits, only
+    /// what the authority's keys have signed, and can tell something.
+    pub(super) fn push_own(
+        &mut self,
+        of: &ReservedTopic,
+        topic: &str,
+        payload: &[u8],
+        is_own: bool,
+    ) -> bool {
         // What a later delegation signed can be told after that one was seen, and what a chunk
         // says after its list.
-        let turn = match reserved {
+        let turn = match of {
             ReservedTopic::Delegation => 0,
             ReservedTopic::RefusedChunk(..) => 2,
             _ => 1,
         };
-        self.own.push(topic, payload, turn);
+        let authority = self.authority.as_mut().or(self.outdated.as_mut());
+        let tells = || authority.is_some_and(|authority| authority.tells(of, payload, is_own));
+        let left_out = self.own.push(Input::new(turn, topic, payload), tells);
         self.count_bytes();
+        left_out.is_none()
+    }
+
+    /// A topic of its own that does not hold what it should.
+    pub(super) fn push_wrong(&mut self, topic: &str) {
+        if self.wrong.len() < MOST_WRONG {
+            self.wrong.insert(topic.into());
+        } else {
+            self.lost_count |= !self.wrong.contains(topic);
+        }
+    }
+
+    /// Whether some topics of its own were left out that are to be put right.
+    pub(super) fn lost_count(&self) -> bool {
+        let repairs = self.authority.as_ref().is_some_and(Authority::lost_count);
+        self.lost_count || repairs
+    }
+
+    /// Everything is read back.
+    pub(super) fn forget_lost(&mut self) {
+        self.lost_count = false;
+        if let Some(authority) = &mut self.authority {
+            authority.forget_lost();
+        }
+    }
+
+    /// Whether something that others retain was left out.
+    pub(super) const fn take_missed(&mut self) -> bool {
+        core::mem::replace(&mut self.missed, false)
     }
 
     pub(super) fn cleared(&mut self, topic: String) {
@@ -145,8 +202,9 @@ impl Desk {
     pub(super) fn forget_inputs(&mut self) {
         self.own = Inputs::default();
         self.others = Inputs::default();
-        self.joins.clear();
-        self.join_bytes = 0;
+        self.wrong.clear();
+        self.missed = false;
+        self.heard = Heard::default();
     }
 
     /// The next look has to tell of everything that should stand at the broker.
@@ -161,18 +219,29 @@ impl Desk {
     }
 
     fn count_bytes(&mut self) {
-        let bytes = self.own.bytes.saturating_add(self.others.bytes);
-        let bytes = bytes.saturating_add(self.join_bytes);
-        self.most_bytes = self.most_bytes.max(bytes);
+        let bytes = self.own.bytes().saturating_add(self.others.bytes());
+        let joins = self.authority.as_ref().map_or(0, Authority::bytes_waiting);
+        self.most_bytes = self.most_bytes.max(bytes.saturating_add(joins));
     }
 
     pub(super) fn inputs(&self) -> usize {
-        let all = [self.own.all.len(), self.others.all.len(), self.joins.len()];
+        let all = [
+            self.own.len(),
+            self.wrong.len(),
+            self.others.len(),
+            self.joins,
+        ];
         all.into_iter().fold(0, usize::saturating_add)
     }
 
+    /// Whether what waits has to be handled now, if that can be done.
+    pub(super) fn is_full(&self) -> bool {
+        self.inputs() >= MOST_INPUTS || self.others.is_full()
+    }
+
+    /// The same of what can be handled before everything was read.
     pub(super) fn is_overfull(&self) -> bool {
-        self.own.all.len() >= MOST_OWN || self.own.bytes >= MOST_BYTES
+        self.own.is_full()
     }
 
     /// Whether there is something to do besides looking.
@@ -267,12 +336,12 @@ impl Desk {
                     suspension,
                 ))));
             }
-            while let Some((device, payload)) = self.joins.pop_front() {
-                let plan = authority.queue_join(device, &payload, now);
-                done(store, plan, looked)?;
-            }
-            self.join_bytes = 0;
-            while let Some(Input { topic, payload, .. }) = self.others.all.front() {
+            let heard = core::mem::take(&mut self.heard);
+            looked.once.extend(heard.clears);
+            looked.events.extend(heard.events);
+            looked.more_refused = looked.more_refused.saturating_add(heard.more_refused);
+            self.joins = 0;
+            while let Some(Input { topic, payload, .. }) = self.others.first() {
                 let plan = authority.handle(topic, payload, now, rng)?;
                 done(store, plan, looked)?;
                 self.others.pop();
@@ -323,12 +392,16 @@ impl Desk {
         now: u64,
         looked: &mut Looked,
     ) -> Result<(), Stopped<S::Error>> {
-        let own = self.own.all.make_contiguous();
-        own.sort_by_key(|input| input.turn);
-        while let Some(Input { topic, payload, .. }) = self.own.all.front() {
+        self.own.sort();
+        while let Some(Input { topic, payload, .. }) = self.own.first() {
             let plan = authority.observe(&*store, topic, payload, now)?;
             done(store, plan, looked)?;
             self.own.pop();
+        }
+        while let Some(topic) = self.wrong.first() {
+            let plan = authority.observe(&*store, topic, &[], now)?;
+            done(store, plan, looked)?;
+            self.wrong.pop_first();
         }
         Ok(())
     }
@@ -384,23 +457,6 @@ impl Desk {
             };
         }
         Ok(())
-    }
-}
-
-impl Inputs {
-    fn push(&mut self, topic: &str, payload: &[u8], turn: u8) {
-        let input = Input {
-            turn,
-            topic: topic.into(),
-            payload: payload.into(),
-        };
-        self.bytes = self.bytes.saturating_add(payload.len());
-        self.all.push_back(input);
-    }
-
-    fn pop(&mut self) {
-        let len = self.all.pop_front().map_or(0, |input| input.payload.len());
-        self.bytes = self.bytes.saturating_sub(len);
     }
 }
 

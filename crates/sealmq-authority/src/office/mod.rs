@@ -5,7 +5,7 @@
 //! the store, subscribes, and reads everything that the broker has of its own: its store may be an
 //! old copy, or another office may have been at work since. Then it reads the store's head again,
 //! takes what was read, and only then publishes: what it did not see at the broker, or saw
-//! differently. Later it publishes nothing on a look that is older than a second. So of two
+//! differently. What others retain is subscribed then, so that nothing of it has to be kept. Later it publishes nothing on a look that is older than a second. So of two
 //! offices on one store either may stall at any point: what it sends late is put right by the
 //! other one, which reads it, and by itself.
 //!
@@ -21,6 +21,8 @@ mod differences;
 mod echoes;
 mod event;
 mod packets;
+mod reading;
+mod waiting;
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
@@ -29,8 +31,7 @@ use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::sha256;
-use sealmq_core::object::Kind;
-use sealmq_keys::{ReservedTopic, authority_filters, is_reserved};
+use sealmq_keys::{ReservedTopic, is_reserved};
 
 pub use event::{Moment, OfficeError, OfficeEvent, Transmit, Unfinished};
 pub use packets::Packets;
@@ -40,6 +41,7 @@ use crate::machine::AuthorityEvent;
 use desk::{Desk, Looked, Wanted};
 use differences::{Acknowledged, Differences};
 use echoes::Echoes;
+use reading::is_plausible;
 
 /// How often the store is looked at: an upper bound for how long a removal waits here.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -47,12 +49,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const FRESH: Duration = Duration::from_secs(1);
 /// What the broker refused is tried again after this time, in case its access list was changed.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
-/// After so long without one of its own objects the broker has sent what it retains of them.
-const SILENCE: Duration = Duration::from_secs(1);
-/// The longest that reading back may take: somebody may keep sending.
-const READ_BACK: Duration = Duration::from_secs(20);
-/// Inputs that are handled together at the latest.
-const MOST_INPUTS: usize = 256;
 /// Events about refused inputs at a time: strangers cause them.
 const REFUSED_EVENTS: usize = 8;
 /// Filters in one packet: some brokers close the connection at a ninth.
@@ -79,6 +75,11 @@ pub struct Office {
     said: bool,
     /// The broker has refused a subscription.
     deaf: bool,
+    /// Until when what others retain arrives, and at the latest.
+    hears: Option<(Duration, Duration)>,
+    /// Something that others retain was left out, since when.
+    missed: Option<Duration>,
+    read_at: Option<Duration>,
 }
 
 /// How far a connection is.
@@ -122,6 +123,9 @@ impl Office {
             refused_again: Duration::ZERO,
             said: false,
             deaf: false,
+            hears: None,
+            missed: None,
+            read_at: None,
         }
     }
 
@@ -146,6 +150,7 @@ impl Office {
         self.desk.forget_inputs();
         self.subscriptions.clear();
         self.said = false;
+        (self.hears, self.missed) = (None, None);
     }
 
     /// The broker's answer to a [`Transmit::Subscribe`]: what it said if it refuses any of the
@@ -175,14 +180,16 @@ impl Office {
         let Some(own) = ReservedTopic::parse(&self.prefix, topic) else {
             return;
         };
+        if retain {
+            self.not_silent(now.elapsed);
+        }
         if !own.is_of_authority() {
             if payload.len() <= own.max_len() && self.desk.reads(&own) {
-                self.desk.push(topic, Some(own), payload);
+                self.hear(now, topic, &own, payload);
                 self.hurry(now);
             }
             return;
         }
-        self.not_silent(now.elapsed);
         let hash = sha256(&[payload]);
         if self.echoes.take(topic, &hash, now.elapsed) {
             return;
@@ -196,13 +203,13 @@ impl Office {
             }
         }
         if !is_wanted {
-            let is_usable = is_plausible(&own, payload);
-            if !is_usable && !self.differences.is_own(topic) {
-                return;
+            let is_own = self.differences.is_own(topic);
+            let tells =
+                is_plausible(&own, payload) && self.desk.push_own(&own, topic, payload, is_own);
+            // Nothing but to be put right; what was read back is compared anyway.
+            if !tells && is_own && self.phase == Phase::Open {
+                self.desk.push_wrong(topic);
             }
-            // Nothing but to be put right.
-            let payload = if is_usable { payload } else { &[] };
-            self.desk.push_own(&own, topic, payload);
             self.hurry(now);
         }
     }
@@ -239,11 +246,14 @@ impl Office {
             self.desk.list_all();
             self.next_look = now.elapsed;
         }
+        self.hears = self.hears.filter(|(silent, _)| *silent > now.elapsed);
         if self.phase == Phase::Offline || now.elapsed < self.next_look {
             return Ok(());
         }
         self.next_look = now.elapsed.saturating_add(LOOK_EVERY);
         self.ask_again(now);
+        self.look_again(now);
+        self.check_complete();
         let may_act = matches!(self.phase, Phase::Read | Phase::Open);
         let must_work = match self.phase {
             Phase::Open => self.desk.has_work(now.unix),
@@ -269,7 +279,7 @@ impl Office {
         match store.with(work).map_err(OfficeError::Store)? {
             Some(Ok(())) => self.take(looked, now),
             Some(Err(error)) => {
-                self.note(looked.events);
+                self.note(looked.events, looked.more_refused);
                 return Err(error);
             }
             None => {}
@@ -328,7 +338,7 @@ impl Office {
     }
 
     fn take(&mut self, looked: Looked, now: Moment) {
-        self.note(looked.events);
+        self.note(looked.events, looked.more_refused);
         self.differences.once(looked.once);
         if looked.is_put_back {
             self.events.push_back(OfficeEvent::StorePutBack);
@@ -349,7 +359,7 @@ impl Office {
         self.said &= self.differences.is_idle();
         match self.phase {
             Phase::Connected => self.listen(now),
-            Phase::Read => self.phase = Phase::Open,
+            Phase::Read => self.open(now),
             _ => {}
         }
         let new = looked.counts.difference(&self.counted);
@@ -357,20 +367,6 @@ impl Office {
         self.subscribe(&new, false);
         self.counted.extend(new);
         self.check_complete();
-    }
-
-    /// Subscribes what the authority reads. What this process missed is sent again by the broker,
-    /// as far as it is retained.
-    fn listen(&mut self, now: Moment) {
-        let at_last = now.elapsed.saturating_add(READ_BACK);
-        self.phase = Phase::Reading {
-            silent: at_last,
-            at_last,
-        };
-        self.echoes.clear();
-        self.counted.clear();
-        self.deaf = false;
-        self.subscribe(&authority_filters(&self.prefix), true);
     }
 
     fn subscribe(&mut self, filters: &[String], at_least_once: bool) {
@@ -382,16 +378,9 @@ impl Office {
         self.subscriptions.extend(packets);
     }
 
-    /// The broker begins to send, or still does.
-    fn not_silent(&mut self, now: Duration) {
-        if let Phase::Reading { silent, at_last } = &mut self.phase {
-            *silent = now.saturating_add(SILENCE).min(*at_last);
-        }
-    }
-
     /// Many inputs do not wait for the next look.
     fn hurry(&mut self, now: Moment) {
-        let is_full = self.phase == Phase::Open && self.desk.inputs() >= MOST_INPUTS;
+        let is_full = self.phase == Phase::Open && self.desk.is_full();
         if is_full || self.desk.is_overfull() {
             self.next_look = now.elapsed;
         }
@@ -420,7 +409,7 @@ impl Office {
         self.desk.list_all();
     }
 
-    fn note(&mut self, events: Vec<AuthorityEvent>) {
+    fn note(&mut self, events: Vec<AuthorityEvent>, more: usize) {
         let mut refused = 0_usize;
         for event in events {
             let of_strangers = matches!(
@@ -435,31 +424,19 @@ impl Office {
             }
             self.events.push_back(OfficeEvent::Authority(event));
         }
-        if let Some(more @ 1..) = refused.checked_sub(REFUSED_EVENTS) {
+        let more = more.saturating_add(refused.saturating_sub(REFUSED_EVENTS));
+        if more > 0 {
             self.events.push_back(OfficeEvent::MoreRefused(more));
         }
     }
 
     fn check_complete(&mut self) {
-        if self.phase == Phase::Open && self.differences.is_idle() && !self.said {
+        let hears = self.hears.is_some();
+        if self.phase == Phase::Open && self.differences.is_idle() && !self.said && !hears {
             self.said = true;
             let (objects, refused) = self.differences.counts();
             let event = OfficeEvent::Complete { objects, refused };
             self.events.push_back(event);
         }
     }
-}
-
-/// Whether somebody of this domain can have signed that for this topic; without any cost.
-fn is_plausible(topic: &ReservedTopic, payload: &[u8]) -> bool {
-    let kind = match topic {
-        ReservedTopic::Delegation => Kind::Delegation,
-        ReservedTopic::Announcement(..) => Kind::Announcement,
-        ReservedTopic::RefusedList(_) => Kind::RefusedList,
-        ReservedTopic::Heartbeat(_) => Kind::Heartbeat,
-        ReservedTopic::RefusedChunk(..) => return payload.len() <= topic.max_len(),
-        // They prove nothing.
-        _ => return false,
-    };
-    payload.len() <= topic.max_len() && payload.get(1) == Some(&(kind as u8))
 }

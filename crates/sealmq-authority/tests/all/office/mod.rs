@@ -1,5 +1,6 @@
 //! Offices beside each other, at one broker and on one store, in virtual time.
 
+mod crowded;
 mod joins;
 mod reading;
 mod repair;
