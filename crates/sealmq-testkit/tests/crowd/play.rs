@@ -263,6 +263,7 @@ impl Crowd<'_> {
             if client == self.desk.client {
                 for packet in arriving {
                     self.desk.receive(&packet, self.street.now);
+                    self.desk.run(&mut self.street.broker, self.street.now);
                 }
             } else if let Some(resident) = resident {
                 for packet in arriving {
