@@ -330,8 +330,8 @@ impl BrokerBuilder {
     }
 
     /// Bytes that may be published while a client does not read what it has subscribed to. Beyond that,
-    /// and after at least five seconds, its connection ends; sessions keep what they keep. Default:
-    /// 64 MiB.
+    /// and after at least five seconds, its connection ends; beyond four times as much at once. Sessions
+    /// keep what they keep. Default: 64 MiB.
     pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
         self.limits.unread = bytes;
         self

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// Nobody is ended sooner, however much was published meanwhile.
+/// Nobody is ended sooner, unless much more than the limit waits: memory comes first.
 const GRACE: Duration = Duration::from_secs(5);
+const AT_ONCE: u64 = 4;
 /// Looked at when this much was published.
 const STEP: u64 = 1024 * 1024;
 
@@ -78,7 +79,8 @@ impl Readers {
         behind.retain(|_, one| {
             let read = one.read.load(Ordering::Relaxed);
             let waits = now.saturating_sub(one.published).saturating_sub(read);
-            let ends = waits > self.limit && one.since.elapsed() >= GRACE;
+            let at_once = waits > self.limit.saturating_mul(AT_ONCE);
+            let ends = at_once || (waits > self.limit && one.since.elapsed() >= GRACE);
             if ends {
                 self.ended.fetch_add(1, Ordering::Relaxed);
                 one.close.notify_one();
@@ -174,5 +176,54 @@ impl Drop for Reader {
         if self.behind {
             self.catch_up();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn who_is_far_behind_ends_at_once_and_who_reads_does_not() {
+        let readers = Readers::new(10 * MIB);
+        let [stuck, slow, idle] = [(); 3].map(|()| Arc::<Notify>::default());
+        let mut of_stuck = Reader::new(&readers, &stuck);
+        let mut of_slow = Reader::new(&readers, &slow);
+        let mut of_idle = Reader::new(&readers, &idle);
+        of_stuck.blocked();
+        of_slow.blocked();
+        of_idle.blocked();
+        // It has nothing to write: it is not behind any more.
+        of_idle.wrote(1);
+        of_idle.idle(64);
+        of_idle.idle(64);
+        for _ in 0..40 {
+            readers.published(MIB);
+            of_slow.wrote(MIB / 2);
+        }
+        // Within the grace.
+        assert_eq!(readers.ended(), 0);
+        readers.published(2 * MIB);
+        assert_eq!(readers.ended(), 1);
+        drop((of_stuck, of_slow, of_idle));
+        assert_eq!(readers.count.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_acknowledges_nothing_is_behind_although_it_reads() {
+        let readers = Readers::new(MIB);
+        let close = Arc::<Notify>::default();
+        let mut reader = Reader::new(&readers, &close);
+        reader.sent(2);
+        assert_eq!(readers.count.load(Ordering::Relaxed), 0);
+        reader.sent(2);
+        reader.idle(2);
+        reader.idle(2);
+        assert_eq!(readers.count.load(Ordering::Relaxed), 1);
+        reader.acknowledged();
+        reader.idle(2);
+        assert_eq!(readers.count.load(Ordering::Relaxed), 0);
     }
 }

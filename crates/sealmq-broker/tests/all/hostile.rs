@@ -77,7 +77,7 @@ async fn garbage_and_half_handshakes_stop_nobody() {
 /// After the login: mqtt5 has no limit in bytes for what waits in memory.
 #[tokio::test]
 async fn who_does_not_read_loses_its_connection_and_not_the_memory_of_others() {
-    let builder = Broker::builder().max_unread_bytes(4 * MIB);
+    let builder = Broker::builder().max_unread_bytes(16 * MIB);
     let broker = builder.start().await.unwrap();
     let address = broker.local_addr();
     let socket = TcpSocket::new_v4().unwrap();
