@@ -1,9 +1,9 @@
 //! A client, sealed or plain, of any version of MQTT: what the checks need of it, so that a check is
-//! written once. Another version of MQTT is another file beside `v5`, with the same items, and its
-//! arms here.
+//! written once. What differs between versions of MQTT stands in `v4` and `v5`, with the same items.
 
 mod link;
 mod open;
+mod sealed;
 mod v4;
 mod v5;
 
@@ -119,6 +119,7 @@ pub(crate) struct Session {
 
 /// The library's half that publishes.
 enum Publisher {
+    V4Sealed(sealmq_rumqttc::v4::AsyncClient),
     V5Sealed(sealmq_rumqttc::v5::AsyncClient),
     V4Plain(v4::Plain),
     V5Plain(v5::Plain),
@@ -140,7 +141,10 @@ impl Client {
         options: SealOptions,
     ) -> Result<Self, Failed> {
         Self::start(|sender| match link.version {
-            Version::V4 => Err(Failed::new("sealmq-rumqttc does not speak MQTT 3.1.1 yet")),
+            Version::V4 => {
+                let (client, task) = v4::sealed(link, session, store, options, sender)?;
+                Ok((Publisher::V4Sealed(client), task))
+            }
             Version::V5 => {
                 let (client, task) = v5::sealed(link, session, store, options, sender)?;
                 Ok((Publisher::V5Sealed(client), task))
@@ -182,6 +186,10 @@ impl Client {
     ) -> Result<(), Failed> {
         let payload = payload.into();
         match &self.publisher {
+            Publisher::V4Sealed(client) => client
+                .publish(topic, v4::qos(qos), retain, payload)
+                .await
+                .map_err(Failed::at("publish")),
             Publisher::V5Sealed(client) => client
                 .publish(topic, v5::qos(qos), retain, payload)
                 .await
@@ -193,6 +201,10 @@ impl Client {
 
     pub(crate) async fn subscribe(&self, filter: &str, qos: u8) -> Result<(), Failed> {
         match &self.publisher {
+            Publisher::V4Sealed(client) => client
+                .subscribe(filter, v4::qos(qos))
+                .await
+                .map_err(Failed::at("subscribe")),
             Publisher::V5Sealed(client) => client
                 .subscribe(filter, v5::qos(qos))
                 .await
@@ -205,6 +217,7 @@ impl Client {
     /// Until everything that was published was acknowledged.
     pub(crate) async fn flush(&self) -> Result<(), Failed> {
         match &self.publisher {
+            Publisher::V4Sealed(client) => client.flush().await.map_err(Failed::at("flush")),
             Publisher::V5Sealed(client) => client.flush().await.map_err(Failed::at("flush")),
             Publisher::V4Plain(client) => {
                 client.flush().await;
@@ -220,6 +233,7 @@ impl Client {
     /// With a goodbye.
     pub(crate) async fn leave(mut self) {
         match &self.publisher {
+            Publisher::V4Sealed(client) => drop(client.disconnect().await),
             Publisher::V5Sealed(client) => drop(client.disconnect().await),
             Publisher::V4Plain(client) => client.disconnect().await,
             Publisher::V5Plain(client) => client.disconnect().await,

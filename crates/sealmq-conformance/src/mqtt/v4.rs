@@ -1,4 +1,4 @@
-//! rumqttc's MQTT 3.1.1, without sealmq.
+//! rumqttc's MQTT 3.1.1, with sealmq and without.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,9 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
     Packet, QoS, SubscribeReasonCode,
 };
+use sealmq_rumqttc::SealOptions;
+use sealmq_rumqttc::v4 as sealed;
+use sealmq_store::FileStore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
@@ -39,6 +42,19 @@ fn will(session: &Session) -> Option<LastWill> {
     let will = session.will.as_ref()?;
     let qos = QoS::AtLeastOnce;
     Some(LastWill::new(&will.topic, will.payload, qos, false))
+}
+
+pub(super) fn sealed(
+    link: &Link,
+    session: &Session,
+    store: FileStore,
+    mut options_of_seal: SealOptions,
+    sender: UnboundedSender<Happening>,
+) -> Result<(sealed::AsyncClient, JoinHandle<()>), Failed> {
+    if let Some(will) = will(session) {
+        options_of_seal = options_of_seal.last_will(will);
+    }
+    super::sealed::start(options(link, session), store, options_of_seal, sender)
 }
 
 /// rumqttc alone, which counts what the broker has acknowledged.

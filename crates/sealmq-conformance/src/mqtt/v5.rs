@@ -8,8 +8,8 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, LastWill, Packet, PubAckReason, PubRecReason, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::v5 as sealed;
-use sealmq_rumqttc::{MemberEvent, SealOptions};
 use sealmq_store::FileStore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
@@ -70,52 +70,7 @@ pub(super) fn sealed(
     if let Some(will) = will(session) {
         options_of_seal = options_of_seal.last_will(will);
     }
-    let options = options(link, session);
-    let (client, mut events) = sealed::AsyncClient::with_options(options, store, options_of_seal)
-        .map_err(Failed::at("open"))?;
-    let task = tokio::spawn(async move {
-        loop {
-            let happening = match events.poll().await {
-                Ok(event) => from_sealed(event),
-                Err(error) if error.is_temporary() => Some(Happening::Trouble(error.to_string())),
-                Err(error) => Some(Happening::Ended(error.to_string())),
-            };
-            let over = matches!(happening, Some(Happening::Ended(_)));
-            if happening.is_some_and(|happening| sender.send(happening).is_err()) || over {
-                return;
-            }
-        }
-    });
-    Ok((client, task))
-}
-
-fn from_sealed(event: sealed::Event) -> Option<Happening> {
-    use sealed::Event;
-    let trouble = |text: String| Some(Happening::Trouble(text));
-    match event {
-        Event::Connected { session_present } => Some(Happening::Connected(session_present)),
-        Event::Message(message) => Some(Happening::Message(Message {
-            topic: message.topic,
-            payload: message.payload.to_vec(),
-            retained: message.retained,
-            sender: message.sender_name,
-        })),
-        Event::Subscribed { qos, .. } => Some(Happening::Subscribed(qos as u8)),
-        Event::Key(MemberEvent::Epoch { epoch, .. }) => Some(Happening::Epoch(epoch)),
-        Event::Key(MemberEvent::Removed { .. }) => Some(Happening::Removed),
-        Event::Rejected { topic, reason } => trouble(format!("{topic} rejected: {reason}")),
-        Event::SubscribeRefused { filter, reason } => trouble(format!(
-            "the subscription to {filter} is refused: {reason:?}"
-        )),
-        Event::PublishRefused { topic, reason } => {
-            trouble(format!("the message on {topic} is refused: {reason}"))
-        }
-        Event::NotPublished { topic, error } => trouble(format!("{topic}: {error}")),
-        Event::NoWill { error } => trouble(format!("no will: {error}")),
-        Event::BrokerLimit(limit) => trouble(limit.to_string()),
-        Event::Disconnected => Some(Happening::Ended("disconnected".to_owned())),
-        _ => None,
-    }
+    super::sealed::start(options(link, session), store, options_of_seal, sender)
 }
 
 /// rumqttc alone, which counts what the broker has acknowledged.
