@@ -252,6 +252,13 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/a/+")
 }
 
+/// Filter for what else of a group stands on topics of one level: refused list, kept keys,
+/// heartbeat.
+#[cfg(feature = "alloc")]
+pub(crate) fn group_filter(prefix: &str, group: &GroupId) -> String {
+    format!("{prefix}/g/{group}/+")
+}
+
 /// Filter for everybody's credential.
 #[cfg(feature = "alloc")]
 pub(crate) fn credentials_filter(prefix: &str) -> String {

@@ -117,15 +117,19 @@ impl World {
 
     /// An enrolled member's store, before the epoch in which it can read.
     pub fn enrol_only(&mut self, name: &str, access: Access) -> MemoryStore {
+        self.enrol_with(name, &[grant(access)])
+    }
+
+    pub fn enrol_with(&mut self, name: &str, grants: &[GrantSpec]) -> MemoryStore {
         let (mut store, clock) = (MemoryStore::new(), self.time(true).clock);
-        let request = Member::request(&store, name, 4, clock, &mut self.rng);
+        let packages = u32::try_from(grants.len().max(4)).unwrap();
+        let request = Member::request(&store, name, packages, clock, &mut self.rng);
         let (changes, request) = request.unwrap();
         store.commit(&changes).unwrap();
-        let grants = [grant(access)];
         let (request, now) = (decode_request(&request).unwrap(), self.now());
         let enrolled = self
             .authority
-            .enrol(&request, &grants, 86_400, now, &mut self.rng);
+            .enrol(&request, grants, 86_400, now, &mut self.rng);
         let (enrolled, plan) = enrolled.unwrap();
         self.carry_out(plan);
         let (changes, _) = Member::enrol(&store, &enrolled.credential_file, clock).unwrap();

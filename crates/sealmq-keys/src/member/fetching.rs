@@ -3,7 +3,7 @@
 //! however many senders there are, and none while it lacks nothing: brokers in the cloud allow 50
 //! for all purposes together.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use sealmq_core::MemberNumber;
@@ -12,6 +12,8 @@ use super::types::Now;
 
 /// Most senders whose own topics are subscribed at a time.
 const MOST_SINGLE: usize = 8;
+/// The same of a member of many groups, which has used up most of its subscriptions.
+const MOST_SPARED: usize = 2;
 /// With more missing than this, all credentials are asked for.
 const MANY: usize = 32;
 /// Milliseconds that others wait behind those few, which may not exist, before that is done, too.
@@ -20,6 +22,9 @@ const STUCK: u64 = 2_000;
 /// insider can make up senders, and a domain may have a hundred thousand credentials.
 const PAUSE: u64 = 10_000;
 const LONGEST_PAUSE: u64 = 600_000;
+/// After so many milliseconds one's own topic is subscribed again: the broker may have refused it,
+/// because there were too many subscriptions.
+const AGAIN: u64 = 10_000;
 
 /// Whose credential topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,9 @@ pub(super) enum Ask {
 
 #[derive(Default)]
 pub(super) struct Fetching {
-    single: BTreeSet<MemberNumber>,
+    /// With the time at which they were asked for, as far as it is known.
+    single: BTreeMap<MemberNumber, Now>,
+    spare: bool,
     /// Behind them, oldest first.
     queue: VecDeque<MemberNumber>,
     /// Those that will be among all.
@@ -57,8 +64,13 @@ pub(super) struct Fetching {
 impl Fetching {
     /// What is subscribed.
     pub(super) fn subscribed(&self) -> impl Iterator<Item = Whose> {
-        let single = self.single.iter().copied().map(Whose::One);
+        let single = self.single.keys().copied().map(Whose::One);
         single.chain(self.all.then_some(Whose::All))
+    }
+
+    /// Whether there is room for few subscriptions.
+    pub(super) const fn spare(&mut self, spare: bool) {
+        self.spare = spare;
     }
 
     /// What to subscribe, and what not any more.
@@ -80,7 +92,7 @@ impl Fetching {
 
     /// It is there, or nobody waits for it any more.
     pub(super) fn end(&mut self, member: MemberNumber, came: bool) {
-        if self.single.remove(&member) {
+        if self.single.remove(&member).is_some() {
             self.asks.push(Ask::End(Whose::One(member)));
         } else if self.covered.remove(&member) {
             self.useful |= came;
@@ -95,16 +107,21 @@ impl Fetching {
     }
 
     fn fill(&mut self) {
-        while self.single.len() < MOST_SINGLE
+        let most = match self.spare {
+            true => MOST_SPARED,
+            false => MOST_SINGLE,
+        };
+        while self.single.len() < most
             && let Some(member) = self.queue.pop_front()
         {
-            self.single.insert(member);
+            self.single.insert(member, None);
             self.asks.push(Ask::Begin(Whose::One(member)));
         }
     }
 
     /// Time has passed. Without a clock and an uptime, all are asked for once at a time.
     pub(super) fn tick(&mut self, now: Now) {
+        self.ask_again(now);
         if self.queue.is_empty() {
             self.stuck_since = None;
             return;
@@ -138,6 +155,22 @@ impl Fetching {
     }
 }
 
+impl Fetching {
+    fn ask_again(&mut self, now: Now) {
+        let Some(now) = now else {
+            return;
+        };
+        for (member, asked) in &mut self.single {
+            let due = |asked: u64| now.checked_sub(asked).is_none_or(|span| span >= AGAIN);
+            if asked.is_some_and(due) {
+                self.asks.push(Ask::Begin(Whose::One(*member)));
+                *asked = Some(now);
+            }
+            asked.get_or_insert(now);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +198,33 @@ mod tests {
         }
         assert_eq!(fetching.subscribed().count(), 0);
         assert_eq!(fetching.take_asks().last(), Some(&Ask::End(Whose::All)));
+    }
+
+    #[test]
+    fn what_does_not_come_is_asked_for_again() {
+        let mut fetching = Fetching::default();
+        begin(&mut fetching, 1..=2);
+        fetching.tick(Some(5));
+        fetching.end(MemberNumber(2), true);
+        fetching.take_asks();
+        fetching.tick(Some(10_004));
+        assert_eq!(fetching.take_asks(), []);
+        fetching.tick(Some(10_005));
+        let again = [Ask::Begin(Whose::One(MemberNumber(1)))];
+        assert_eq!(fetching.take_asks(), again);
+        fetching.tick(Some(10_500));
+        assert_eq!(fetching.take_asks(), []);
+    }
+
+    #[test]
+    fn with_many_groups_two_are_asked_for_at_a_time() {
+        let mut fetching = Fetching::default();
+        fetching.spare(true);
+        begin(&mut fetching, 1..=20);
+        assert_eq!(fetching.subscribed().count(), 2);
+        fetching.tick(Some(0));
+        fetching.tick(Some(2_000));
+        assert_eq!(fetching.subscribed().count(), 3);
     }
 
     #[test]

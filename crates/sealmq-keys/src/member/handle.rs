@@ -207,7 +207,7 @@ impl Member {
             self.end_chunks(id, actions);
             if again {
                 let filters = self.group_subscriptions(&id);
-                actions.extend(filters.map(Action::Subscribe));
+                actions.extend(filters.into_iter().map(Action::Subscribe));
             }
         }
         self.report_awaited(actions);
@@ -258,9 +258,7 @@ impl Member {
         }
         actions.push(Action::Commit(changes));
         actions.push(Action::Event(MemberEvent::Credential { serial }));
-        for group in self.group_ids().iter().filter(|id| !before.contains(id)) {
-            actions.extend(self.group_subscriptions(group).map(Action::Subscribe));
-        }
+        self.subscribe_new_groups(&before, actions);
         let own = self.number();
         self.retry_sender(own, now, actions);
         Ok(Handled::Installed)
@@ -339,7 +337,7 @@ impl Member {
             .map_err(BadObject::Sealed)?;
 
         let mut changes = Changes::new();
-        let known = self.group_ids().contains(&id);
+        let groups = self.group_ids();
         let group = self.groups.entry(id).or_default();
         let mut event = MemberEvent::Joined {
             group: id,
@@ -398,8 +396,11 @@ impl Member {
         actions.push(Action::Commit(changes));
         actions.push(Action::Event(event));
         actions.extend(self.confirmation().map(Action::Publish));
-        if !known || replaced {
-            actions.extend(self.group_subscriptions(&id).map(Action::Subscribe));
+        if replaced {
+            let filters = self.group_subscriptions(&id);
+            actions.extend(filters.into_iter().map(Action::Subscribe));
+        } else {
+            self.subscribe_new_groups(&groups, actions);
         }
         if replaced {
             self.forget_old_sessions();

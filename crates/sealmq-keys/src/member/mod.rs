@@ -84,7 +84,8 @@ pub use types::{
 use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{
-    ReservedTopic, announcements_filter, credentials_filter, is_reserved, member_filter,
+    ReservedTopic, announcements_filter, credentials_filter, group_filter, is_reserved,
+    member_filter,
 };
 use crate::store::{Changes, Store};
 use asking::Asking;
@@ -100,6 +101,10 @@ use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
 use sequences::Sequences;
 use succession::Past;
+
+/// Members of more groups have fewer filters for each: brokers in the cloud allow 50 subscriptions
+/// of a connection, and some deliver what is retained on a topic only to a filter without wildcards.
+const FEW_GROUPS: usize = 8;
 
 /// A member of one domain, loaded into memory.
 pub struct Member {
@@ -227,6 +232,7 @@ impl Member {
             stats: Stats::default(),
         };
         member.replenish = member.set_was_due() || member.welcome_was_due();
+        member.spare_subscriptions();
         Ok(member)
     }
 
@@ -374,15 +380,56 @@ impl Member {
         }
     }
 
+    fn group_subscriptions(&self, group: &GroupId) -> Vec<String> {
+        match self.group_ids().len() > FEW_GROUPS {
+            true => self.short_subscriptions(group).into(),
+            false => self.full_subscriptions(group).into(),
+        }
+    }
+
     /// The refused list first, which says what an announcement without a key means, and the
     /// heartbeat last, because it names the newest announcement.
-    fn group_subscriptions(&self, group: &GroupId) -> [String; 4] {
+    fn full_subscriptions(&self, group: &GroupId) -> [String; 4] {
         [
             ReservedTopic::RefusedList(*group).name(&self.prefix),
             announcements_filter(&self.prefix, group),
             ReservedTopic::KeptKeys(*group).name(&self.prefix),
             ReservedTopic::Heartbeat(*group).name(&self.prefix),
         ]
+    }
+
+    /// The same topics by half as many filters.
+    fn short_subscriptions(&self, group: &GroupId) -> [String; 2] {
+        [
+            announcements_filter(&self.prefix, group),
+            group_filter(&self.prefix, group),
+        ]
+    }
+
+    /// Subscribes what groups need that were not there `before`. With one group too many for
+    /// filters of their own, those of the others give way.
+    fn subscribe_new_groups(&mut self, before: &[GroupId], actions: &mut Vec<Action>) {
+        let groups = self.group_ids();
+        let shortens = before.len() <= FEW_GROUPS && groups.len() > FEW_GROUPS;
+        self.spare_subscriptions();
+        for group in groups {
+            if !before.contains(&group) {
+                let filters = self.group_subscriptions(&group);
+                actions.extend(filters.into_iter().map(Action::Subscribe));
+            } else if shortens {
+                let short = self.short_subscriptions(&group);
+                let full = self.full_subscriptions(&group);
+                let ended = full.into_iter().filter(|filter| !short.contains(filter));
+                actions.extend(ended.map(Action::Unsubscribe));
+                actions.extend(short.map(Action::Subscribe));
+            }
+        }
+    }
+
+    /// With many groups few subscriptions are left for credentials.
+    fn spare_subscriptions(&mut self) {
+        let few = self.group_ids().len() <= FEW_GROUPS;
+        self.peers.spare_subscriptions(!few);
     }
 
     /// Whether a topic belongs to key management: for [`Member::handle_reserved`], not for

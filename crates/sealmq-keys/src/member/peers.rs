@@ -103,6 +103,11 @@ impl Peers {
         self.fetching.take_asks()
     }
 
+    /// Whether few subscriptions are left for credentials.
+    pub(super) const fn spare_subscriptions(&mut self, spare: bool) {
+        self.fetching.spare(spare);
+    }
+
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Now) {
         self.fetching.tick(now);

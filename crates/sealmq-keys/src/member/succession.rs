@@ -127,7 +127,8 @@ impl Member {
             }
         }
         for id in due {
-            actions.extend(self.group_subscriptions(&id).map(Action::Subscribe));
+            let filters = self.group_subscriptions(&id);
+            actions.extend(filters.into_iter().map(Action::Subscribe));
         }
         // Under a delegation with the same keys the own one goes on; others know the next one already.
         let is_behind = self.own.delegation_serial < self.delegation.serial();

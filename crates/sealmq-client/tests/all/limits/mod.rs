@@ -1,6 +1,7 @@
 //! A publisher and a reader at brokers with limits, alone and in pairs: all that they are asked to
 //! do works, or is one clear error, and nobody connects again and again.
 
+mod cloud;
 mod senders;
 mod wired;
 
