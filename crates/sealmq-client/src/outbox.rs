@@ -62,12 +62,18 @@ pub(crate) struct Outbox {
     /// QoS 2 identifiers that an earlier process, or a message that was given up, may have left
     /// half-way at the broker.
     orphans: BTreeSet<u16>,
+    /// Connections in a row that ended when they were released, without an answer to any.
+    unreleased: u8,
     suspects: Suspects,
     /// How many have a record in the store.
     stored: usize,
     /// Whose records may go: their places, and whether they were retained.
     ended: Vec<(u64, bool)>,
 }
+
+/// Brokers without QoS 2 end the connection at a PUBREL (nats-server before 2.10, amqtt), and MQTT
+/// 3.1.1 has nothing to say that before: after so many there was nothing to release.
+const MOST_UNRELEASED: u8 = 2;
 
 /// Given to the driver and not written: bounds what a lost connection has to give back.
 const MAX_HANDED: usize = 256;
@@ -120,6 +126,17 @@ impl Outbox {
         self.resume.clear();
         self.resuming.clear();
         self.suspects.disconnected();
+    }
+
+    /// Before [`Outbox::disconnected`]: the connection ended, perhaps because of what was released.
+    pub(crate) fn look_at_releases(&mut self) {
+        if self.orphans.is_empty() || self.resume.len() == self.resuming.len() {
+            return;
+        }
+        self.unreleased = self.unreleased.saturating_add(1);
+        if self.unreleased >= MOST_UNRELEASED {
+            self.orphans.clear();
+        }
     }
 
     /// Before [`Outbox::disconnected`]: the connection ended, and what was on its way may be the
@@ -388,7 +405,9 @@ impl Outbox {
     /// PUBACK, PUBCOMP, or a PUBREC with an error: the identifier is free.
     pub(crate) fn settled(&mut self, packet: u16) -> Option<Accepted> {
         self.resuming.remove(&packet);
-        self.orphans.remove(&packet);
+        if self.orphans.remove(&packet) {
+            self.unreleased = 0;
+        }
         let order = self.packets.remove(&packet)?;
         self.finish(order)
     }

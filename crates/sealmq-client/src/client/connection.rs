@@ -90,6 +90,7 @@ impl Client {
         self.set_time(time);
         let answer = ending.subscribe_answer();
         self.look_for_reason(ending);
+        self.outbox.look_at_releases();
         let planned = self.closing.is_some() || self.renewing.is_some();
         self.nothing_follows(!planned, answer);
         if self.closing.is_some() {

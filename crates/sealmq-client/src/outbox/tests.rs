@@ -156,6 +156,23 @@ fn an_inherited_session_is_cleaned_first() {
 }
 
 #[test]
+fn a_broker_that_ends_connections_at_a_release_has_nothing_to_release() {
+    let mut outbox = Outbox::new(Identifiers::Ring);
+    push(&mut outbox, 0, Qos::AtLeastOnce);
+    outbox.connected(Session::Inherited, 3);
+    for released in [true, false, true] {
+        if released {
+            assert_eq!(resumes(&mut outbox).len(), 3);
+        }
+        outbox.look_at_releases();
+        outbox.disconnected();
+        outbox.connected(Session::Resumed, 3);
+    }
+    assert!(resumes(&mut outbox).is_empty());
+    assert_eq!(hand_all(&mut outbox), ["0"]);
+}
+
+#[test]
 fn leaked_slots_are_missing_until_the_state_is_new() {
     let mut outbox = Outbox::new(Identifiers::Ring);
     outbox.connected(Session::New, 4);
