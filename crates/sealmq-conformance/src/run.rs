@@ -189,14 +189,23 @@ impl Run<'_> {
             Ok(note) => return (Verdict::Ok, note.unwrap_or_default()),
             Err(Failed(reason)) => reason,
         };
-        if check.is_about_keys() {
-            let complaint = domain.complaints().unwrap_or_default();
-            return (Verdict::Failed, format!("{failed} {complaint}"));
+        if let Some(plain) = check.rests_on()
+            && let Err(Failed(reason)) = self.with(None, plain, Kind::Plain).await
+        {
+            return (Verdict::Limit, format!("without sealmq, too: {reason}"));
         }
-        match self.with(None, check, Kind::Plain).await {
-            Ok(_) => (Verdict::Failed, failed),
-            Err(Failed(reason)) => (Verdict::Limit, format!("without sealmq, too: {reason}")),
+        // Keys are asked for like this.
+        let keys = Check::RetainedWildcard;
+        if let Err(Failed(reason)) = self.with(None, keys, Kind::Plain).await {
+            let text =
+                format!("keys do not come; without sealmq, retained values neither: {reason}");
+            return (Verdict::Limit, text);
         }
+        let complaint = domain.complaints().unwrap_or_default();
+        (
+            Verdict::Failed,
+            format!("{failed} {complaint}").trim_end().to_owned(),
+        )
     }
 
     async fn with(

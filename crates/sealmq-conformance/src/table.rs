@@ -104,6 +104,7 @@ fn show(line: &Line, known: &[Known], remarks: &mut Vec<String>) -> String {
     let documented = known.iter().find(|known| known.is_about(line));
     let remark = match (&line.verdict, documented) {
         (Verdict::Ok, _) if line.note.is_empty() => return "ok".to_owned(),
+        (Verdict::Ok, _) => line.note.clone(),
         (Verdict::Skipped, _) => return "–".to_owned(),
         (_, Some(known)) => format!(
             "{} ([{}]({}))",

@@ -100,6 +100,15 @@ impl Check {
         }
     }
 
+    /// What it rests on, of those that have a meaning without keys.
+    pub(crate) const fn rests_on(self) -> Option<Self> {
+        match self {
+            Self::Rotation => Some(Self::Resume),
+            Self::Join | Self::Removal => None,
+            _ => Some(self),
+        }
+    }
+
     /// Has no meaning without keys.
     pub(crate) const fn is_about_keys(self) -> bool {
         matches!(self, Self::Join | Self::Rotation | Self::Removal)
