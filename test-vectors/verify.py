@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections import Counter
 
-from sealmq_spec import audit, backup, coverage, envelope, hpke, joining, kept, objects, packages, places, topics, tree, validity, xwing
+from sealmq_spec import audit, backup, coverage, devices, envelope, hpke, joining, kept, objects, packages, places, topics, tree, validity, xwing
 from sealmq_spec.files import FIELDS, differences, resolve, schema_faults, to_python, unarmour
 from sealmq_spec.reader import Reader
 from sealmq_spec.wire import Cursor, Refused, require
@@ -312,7 +312,7 @@ def armour(i):
 
 KINDS = {
     "envelope": {
-        "seal": envelope.seal, "open": open_, "gap": gap,
+        "seal": envelope.seal, "open": open_, "gap": gap, "two_devices": lambda i: {"signs": devices.signs(i["messages"])},
         "session_number": lambda i: {"session_number": envelope.session_number(i["previous"], i["now"])}, "connections": connections,
     },
     "keys": {

@@ -33,7 +33,7 @@ from sealmq_spec.files import resolve  # noqa: E402
 AREAS = ("conventions", "topics", "envelope", "opening", "objects", "announcements", "tree", "following", "packages", "validity", "joining", "backups", "kept")
 SECONDS = 120
 # Where a misreading of a module shows first: only a question of time.
-NEAR = {"envelope": ("seal", "open", "padding"), "reader": ("open",), "topics": ("topic_match", "filter_overlap", "reserved_topic", "name"), "tree": ("tree", "derive", "cover", "announcement_follow"),
+NEAR = {"envelope": ("seal", "open", "padding"), "reader": ("open",), "devices": ("two_devices",), "topics": ("topic_match", "filter_overlap", "reserved_topic", "name"), "tree": ("tree", "derive", "cover", "announcement_follow"),
         "validity": ("lease",), "joining": ("token", "join_request"), "packages": ("package_life",), "audit": ("audit_log",), "kept": ("kept_chain", "announcement_follow"), "places": ("open", "connections"), "backup": ("backup",), "files": ("armour",)}
 
 

@@ -11,6 +11,7 @@ REMOVED = '                removed.add(f["member"])\n'
 MISREADINGS = [
     M("audit-label", "keys.md §13", "SHA-256(label ‖ entry)", "of the entry", "audit", 'return sha256(b"sealmq/1 audit", data)', "return sha256(data)"),
     M("audit-member-0", "keys.md §1", "1 to 2^28 − 1 in every object", "not in the log", "audit", '    require(1 <= number <= MAX_NUMBER, "encoding", "member number")\n', ""),
+    M("audit-reporter-0", "keys.md §1", "1 to 2^28 − 1 in every object", "who reports is not looked at", "audit", '"by": _member(c)', '"by": c.u32()'),
     M("audit-name", "keys.md §1", "names", "any text", "audit", '    require(topics.is_name(name), "encoding", "name")\n', ""),
     M("audit-topic-empty", "keys.md §13", "topic is not empty", "may be", "audit", "require(topic and not any(", "require(not any("),
     M("audit-topic-control", "keys.md §13", "no control characters", "no U+0000", "audit", 'any(unicodedata.category(character) == "Cc" for character in topic)', '("\\0" in topic)'),

@@ -4,6 +4,7 @@ from .entry import Misreading as M
 
 SENDER = "        known, credential = self._of_state(m) if is_state(m) else [self._of_event(m)] * 2\n"
 LIST = 'require(f["credential_serial"] >= self.lowest_serial.get(f["member"], 0), "Revoked", "below the refused list\'s")'
+FLOOR = 'require(number > state.floor, "Replay", "at or below the floor")'
 COUNTER = '        require(not m["will"] or counter == 0, "Rejected", "the counter of a will is 0")\n'
 NEW = "        self._require_new(state, known, credential, m, topic, retained, enc, counter)\n"
 
@@ -89,8 +90,9 @@ MISREADINGS = [
     M("floor-inclusive", "envelope.md §9", "at or below the floor: rejected", "below", "reader", 'require(number > state.floor, "Replay", "at or below the floor")', 'require(number >= state.floor, "Replay", "at or below the floor")'),
     M("floor-ignored", "envelope.md §9", "at or below the floor: rejected", "there are enough sessions in memory", "reader", 'require(number > state.floor, "Replay", "at or below the floor")', "pass"),
     M("floor-applies-to-memory", "envelope.md §9", "except for the sessions in memory", "for these, too", "reader", "            session = state.sessions[enc]\n            require(session.number", '            session = state.sessions[enc]\n            require(number > state.floor, "Replay")\n            require(session.number'),
-    M("number-shared", "envelope.md §9", "two sessions of one sender MUST NOT share a number", "they may", "reader", 'require(all(session.number != number for session in state.sessions.values()), "Replay", "a session number twice")', "pass"),
-    M("number-rises", "envelope.md §9", "above the floor", "above all in memory", "reader", 'require(all(session.number != number for session in state.sessions.values()), "Replay"', 'require(all(session.number < number for session in state.sessions.values()), "Replay"'),
+    M("number-shared", "envelope.md §9", "that another session has the same number is no reason to refuse it", "two never share one", "reader", FLOOR, FLOOR + '; require(all(session.number != number for session in state.sessions.values()), "Replay")'),
+    M("number-names-session", "envelope.md §9", "each has windows of its own", "sessions are told apart by their numbers", "reader", FLOOR, FLOOR + '; require(all(session.number != number or counter not in session.seen for session in state.sessions.values()), "Replay")'),
+    M("number-rises", "envelope.md §9", "above the floor", "above all in memory", "reader", FLOOR, FLOOR + '; require(all(session.number < number for session in state.sessions.values()), "Replay")'),
     M("evict-highest", "envelope.md §9", "evicts the session with the lowest number", "the highest", "reader", "lowest = min(state.sessions,", "lowest = max(state.sessions,"),
     M("evict-no-floor", "envelope.md §9", "the floor then rises to that number", "it stays", "reader", "state.floor = max(state.floor, state.sessions.pop(lowest).number)", "state.sessions.pop(lowest)"),
     M("evict-floor-below", "envelope.md §9", "the floor rises to that number", "to the one below", "reader", "state.floor = max(state.floor, state.sessions.pop(lowest).number)", "state.floor = max(state.floor, state.sessions.pop(lowest).number - 1)"),
@@ -149,4 +151,25 @@ MISREADINGS = [
     M("keys-delegation-no-grace", "keys.md §8", "the delegation's end takes the place of not_after", "it has no grace", "reader", '        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")', '        last = min(last, self.delegation_not_after)\n        require(now_ms is None or now_ms // 1000 <= last, "Stale", "the keys ran out")'),
     M("freshness-flag", "envelope.md §9", "retained delivery excepted", "what was published with RETAIN excepted", "reader", '        elif policy["freshness"] and not retained:', '        elif policy["freshness"] and not m["retain"]:'),
     M("inside-other-key", "envelope.md §9", "used if it has the same key", "the newer one counts", "reader", ' and inside.fields["key"] == known.fields["key"]', ""),
+    # two devices with one identity
+    M("devices-number-only", "envelope.md §11", "one session number and two enc", "one number twice", "devices", "any(other != enc for other in encs)", "bool(encs)"),
+    M("devices-number-not", "envelope.md §11", "two messages with one number and two enc are a sign", "only turns are", "devices", "any(other != enc for other in encs)", "False"),
+    M("devices-number-live", "envelope.md §11", "two messages have one session number", "live ones", "devices", "    encs.add(enc)\n", "    shared = shared and not retained\n    encs.add(enc)\n"),
+    M("devices-number-timely", "envelope.md §11", "a shared number, whatever the times", "with sent_at", "devices", "    encs.add(enc)\n", "    shared = shared and sent_at is not None\n    encs.add(enc)\n"),
+    M("devices-number-kinds", "envelope.md §11", "two messages have one number", "of one kind", "devices", "known.encs.setdefault(session, set())", "known.encs.setdefault((session, state), set())"),
+    M("devices-groups", "envelope.md §11", "in one group", "in all groups", "devices", "(group, member)", "(member, member)"),
+    M("devices-credential", "envelope.md §11", "under one credential", "whatever credential", "devices", "    if known is None or order > known.order:", "    if known is None:"),
+    M("devices-older-credential", "envelope.md §11", "what is of a lower credential than one before is passed over", "begins anew", "devices", "    if known is None or order > known.order:", "    if known is None or order != known.order:"),
+    M("devices-credential-serial", "envelope.md §11", "under one credential", "the credential_serial alone", "devices", "order = serial, credential_serial", "order = credential_serial"),
+    M("devices-once", "envelope.md §11", "two that went back", "one", "devices", "return first is not None and sent_at - first <= WEEK", "return True"),
+    M("devices-week", "envelope.md §11", "within 7 days", "ever", "devices", " and sent_at - first <= WEEK", ""),
+    M("devices-week-edge", "envelope.md §11", "within 7 days", "less than 7 days", "devices", "sent_at - first <= WEEK", "sent_at - first < WEEK"),
+    M("devices-week-first", "envelope.md §11", "the second within 7 days of the first", "of the very first", "devices", "first, self.went_back = self.went_back, sent_at", "first = self.went_back; self.went_back = first if first is not None else sent_at"),
+    M("devices-kinds", "envelope.md §11", "of the two kinds", "all messages", "devices", "known.kinds[state]", "known.kinds[False]"),
+    M("devices-late", "envelope.md §11", "skip each whose sent_at is not above that of all before", "every message counts", "devices", "        if before and sent_at <= before[0]:\n            return False\n", ""),
+    M("devices-same-time", "envelope.md §11", "not above: skipped", "an equal one counts", "devices", "sent_at <= before[0]", "sent_at < before[0]"),
+    M("devices-timely", "envelope.md §11", "sent_at ≥ 1000 · session number", "not compared", "devices", " and sent_at >= 1000 * session", ""),
+    M("devices-timely-edge", "envelope.md §11", "sent_at ≥ 1000 · session number", "above", "devices", "sent_at >= 1000 * session", "sent_at > 1000 * session"),
+    M("devices-wills", "envelope.md §11", "other than wills", "wills, too", "devices", "not will and not retained", "not retained"),
+    M("devices-retained", "envelope.md §11", "that come live", "however they come", "devices", "not will and not retained", "not will"),
 ]

@@ -37,6 +37,7 @@ WHAT = [
     ("delegation", lambda c: {"serial": c.u32(), "hash": c.take(32)}),
     ("generation", lambda c: {"group": c.take(16), "number": c.u32(), "epoch": c.u64()}),
     ("resumed", lambda c: {"serial": c.u32(), "log_size": c.u64(), "log_head": c.take(32)}),
+    ("two_devices", lambda c: {"member": _member(c), "by": _member(c)}),
 ]
 
 

@@ -32,7 +32,7 @@ def wanted(schema):
     yield from (f"{kind}, {v}" for kind in ("token", "chunk", "refused_chunk", "lease", "audit_log", "backup", "announcement_follow") for v in both)
     yield from (f"purpose {purpose}" for purpose in (1, 2, 3, 4))
     yield from (f"join refusal {reason}" for reason in range(1, 7))
-    yield from (f"entry {what}, {v}" for what in ("signed", "enrolled", "removed", "delegation", "generation", "resumed") for v in ("valid",))
+    yield from (f"entry {what}, {v}" for what in ("signed", "enrolled", "removed", "delegation", "generation", "resumed", "two_devices") for v in ("valid",))
     yield from (f"cover {how}, {v}" for how in ("inline", "chunked") for v in ("valid",))
     yield from (f"step {word}" for word in ("accepted", "known", "moved", "replaced", "reason", "good_until", "seal"))
 

@@ -70,6 +70,8 @@ def examples():
         vector("open", {"reader": "@reader", "with": before, "deliveries": [late, {**fired, "expect": {"reason": "Replay"}}]}, reason="Replay", n=4),
         vector("connections", {"previous": 5, "steps": [{**step, "expect": expect} for step, expect in connecting]}),
         vector("open", {"reader": "@reader", "deliveries": [delivery]}), vector("open", {"reader": "@reader", "deliveries": [delivery, replayed]}, reason="Replay", n=2),
+        vector("two_devices", {"messages": [{"group": GROUP, "member": 7, "serial": 1, "credential_serial": 1, "session": 5, "enc": bytes_of(enc), "sent_at": None,
+                                             "state": False, "will": False, "retained": False} for enc in ("one", "one", "two")]}, {"signs": [None, None, "shared_number"]}),
         vector("gap", {"last": 4, "sequence": 7, "later_session": False}, {"missed": 2, "restart": False}),
         vector("session_number", {"previous": 5, "now": None}, {"session_number": 6}),
     ]

@@ -8,7 +8,7 @@ from . import audit, topics
 from .wire import Cursor, require
 
 TEXTS = {"topic", "filter", "filters", "name", "a", "b", "prefix", "content_type", "response_topic", "user", "publish_filter", "uri", "broker"}
-WORDS = {"type", "expected", "what", "label", "reason", "text", "shown"}
+WORDS = {"signs", "type", "expected", "what", "label", "reason", "text", "shown"}
 
 
 def resolve(value, fixtures, used):

@@ -21,6 +21,8 @@ MAX_CHUNK, MAX_PACKAGE_SET = 8216, 16384
 MAX_NUMBER = 2**28 - 1
 REMOVED = 0xFFFFFFFF
 CONTINUES = 1  # the id of the extension of delegations (keys.md §3)
+DEVICE_REPORTS = 2  # of confirmations (keys.md §4)
+SHARED_NUMBER, TURNS = 0, 1
 ORDINARY, HEALING = 0, 1
 NOBODY = bytes(32)
 
@@ -52,6 +54,8 @@ class Object:
         RULES[kind](self.fields, suite) if kind in WITH_KEM else RULES[kind](self.fields)
         if kind == "delegation":
             self.continues = continuation(self.fields)
+        if kind == "confirmation":
+            self.reports = device_reports(self.fields)
 
     def require_signed(self, key):
         require(verify(key, LABELS[self.kind], self.hash, self.signature), "signature")
@@ -424,6 +428,26 @@ def _confirmation_rules(f):
     require(1 <= len(f["entries"]) <= 64, "field", "1 to 64 entries")
     _ascending([entry["group"] for entry in f["entries"]], "groups ascending, each once")
     require(all(entry["epoch"] >= 1 and entry["package_number"] >= 1 for entry in f["entries"]), "field", "epoch and package_number from 1")
+
+
+def device_reports(f):
+    """The members of which a confirmation says that two devices use their identity (keys.md §4)."""
+    value = next((extension["value"] for extension in f["extensions"] if extension["id"] == DEVICE_REPORTS), None)
+    if value is None:
+        return []
+    c = Cursor(value)
+    reports = c.list(lambda e: {"member": e.u32(), "serial": e.u32(), "credential_serial": e.u32(), "sign": e.u32(), "group": e.take(16), "first": e.u64(), "second": e.u64(), "at": e.u64()})
+    c.end()
+    require(all(report["sign"] in (SHARED_NUMBER, TURNS) for report in reports), "encoding", "unknown sign")
+    require(1 <= len(reports) <= 8, "field", "1 to 8 reports")
+    _ascending([report["member"] for report in reports], "members ascending, each once")
+    require(all(_is_member(report["member"]) for report in reports), "field", "member number of a report")
+    require(all(report["member"] != f["member"] for report in reports), "field", "reports itself")
+    for report in reports:
+        first, second = report["first"], report["second"]
+        require(1 <= first and second < 2**35, "field", "session number")
+        require(first < second if report["sign"] == TURNS else first == second, "field", "session numbers and sign")
+    return reports
 
 
 def _kept_keys_rules(f):

@@ -311,7 +311,7 @@ def audit_log():
     """The encoded entries of a log with an entry of each kind."""
     whats = [varint(0) + text("_sealmq/x/delegation") + bytes_of("signed"), varint(1) + varint(7) + public_key(identity("sensor")) + text("sensor"),
              varint(2) + varint(7), varint(3) + varint(1) + bytes_of("delegation"), varint(4) + GROUP + varint(2) + varint(9),
-             varint(5) + varint(2) + varint(4) + bytes_of("log head")]
+             varint(5) + varint(2) + varint(4) + bytes_of("log head"), varint(6) + varint(7) + varint(9)]
     head, entries = bytes(32), []
     for n, what in enumerate(whats):
         entries.append(head + varint(NOW + n) + what)

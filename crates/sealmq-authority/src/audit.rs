@@ -65,6 +65,13 @@ pub enum What<'a> {
         /// Head of the log in the backup.
         log_head: Digest,
     },
+    /// A member said, as the first, that two devices use the identity of another one.
+    TwoDevices {
+        /// The member that it is about.
+        member: MemberNumber,
+        /// Who said it.
+        by: MemberNumber,
+    },
 }
 
 impl What<'_> {
@@ -74,6 +81,7 @@ impl What<'_> {
             Self::Signed { topic, .. } => !topic.is_empty() && !topic.chars().any(char::is_control),
             Self::Enrolled { member, name, .. } => member.is_valid() && check_name(name).is_ok(),
             Self::Removed { member } => member.is_valid(),
+            Self::TwoDevices { member, by } => member.is_valid() && by.is_valid(),
             Self::Delegation { .. } | Self::Generation { .. } | Self::Resumed { .. } => true,
         }
     }

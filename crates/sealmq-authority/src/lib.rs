@@ -32,6 +32,7 @@ pub use machine::{
     Authority, AuthorityError, AuthorityEvent, DEFAULT_DEPTH, DEFAULT_VALIDITY, DelegationInfo,
     DomainOptions, Enrolled, EpochReason, Evidence, EvidenceKind, GenerationInfo, GenerationReason,
     GrantSpec, GroupInfo, LoadError, MAX_PENDING, MemberInfo, NewDomain, NewGroup, PendingInfo,
-    Plan, PreparedAuthority, ResumeOptions, Schedule, Suspension, TokenInfo, TokenSpec, depth_for,
+    Plan, PreparedAuthority, ResumeOptions, Schedule, Suspension, TokenInfo, TokenSpec, TwoDevices,
+    depth_for,
 };
 pub use root::{RootError, RootKey};

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use sealmq_client::Qos;
+use sealmq_client::{DevicesSign, Qos};
+use sealmq_core::MemberNumber;
 use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::OpenError;
 use sealmq_rumqttc::client::AsyncClient;
@@ -103,6 +104,17 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool, seldom: &mut Seldom) {
             "sealmq: ALARM: two different announcements for epoch {epoch} of group {group}: somebody shows \
              members different keys; ask the authority's operator"
         )),
+        MemberEvent::TwoDevices {
+            member,
+            name,
+            sign,
+            first,
+            second,
+            ..
+        } => note(format_args!(
+            "sealmq: ALARM: {}",
+            two_devices(*member, name, *sign, (first.session, second.session))
+        )),
         MemberEvent::BadReserved { topic, error } => {
             seldom.note("reserved", || format!("sealmq: {topic}: refused: {error}"));
         }
@@ -120,4 +132,20 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool, seldom: &mut Seldom) {
         }
         _ => {}
     }
+}
+
+fn two_devices(
+    member: MemberNumber,
+    name: &str,
+    sign: DevicesSign,
+    (one, other): (u64, u64),
+) -> String {
+    let why = match sign {
+        DevicesSign::SharedNumber => format!("both began session {one}"),
+        _ => format!("sessions {one} and {other} take turns"),
+    };
+    format!(
+        "two devices use the identity of member {member} {name} ({why}): a copied card or image, or a store that \
+         was put back; ask the authority's operator to remove the member, and enrol each device anew"
+    )
 }

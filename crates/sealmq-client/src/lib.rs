@@ -150,7 +150,10 @@ pub use wire::{Qos, Wire};
 /// What appears in this crate's types.
 pub use sealmq_core::open::Rejection;
 pub use sealmq_core::replay::Gap;
-pub use sealmq_keys::member::{MemberEvent, MemberOptions, Properties, SealError, Stats};
+pub use sealmq_keys::member::{
+    MemberEvent, MemberOptions, Properties, SealError, SentMessage, Stats,
+};
+pub use sealmq_keys::objects::DevicesSign;
 
 // Tests through the public interface, in the binary of the unit tests: each binary links everything.
 #[cfg(test)]

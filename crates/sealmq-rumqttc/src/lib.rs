@@ -106,6 +106,7 @@ pub use sealmq_keys::objects::{Fingerprint, Token};
 
 /// What appears in this crate's types.
 pub use sealmq_client::{
-    BrokerLimit, ClientError, Gap, JoinError, Joined, KeptValues, MemberEvent, MemberOptions,
-    Message, OpenError, Properties, Rejection, SealError, Stats, StoreFailure,
+    BrokerLimit, ClientError, DevicesSign, Gap, JoinError, Joined, KeptValues, MemberEvent,
+    MemberOptions, Message, OpenError, Properties, Rejection, SealError, SentMessage, Stats,
+    StoreFailure,
 };

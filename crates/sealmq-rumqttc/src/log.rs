@@ -85,6 +85,23 @@ fn key(event: &MemberEvent) {
         MemberEvent::SenderKnown { member, name } => {
             debug!(target: TARGET, member = member.0, name, "sender known")
         }
+        MemberEvent::TwoDevices {
+            member,
+            name,
+            group,
+            sign,
+            first,
+            second,
+        } => error!(
+            target: TARGET,
+            member = member.0,
+            name,
+            %group,
+            ?sign,
+            first = first.session,
+            second = second.session,
+            "two devices use one identity"
+        ),
         MemberEvent::BadReserved { topic, error } => {
             warn!(target: TARGET, topic, error, "object refused")
         }

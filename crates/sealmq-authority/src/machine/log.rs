@@ -41,6 +41,10 @@ pub(super) enum Decision {
         /// The log in the backup.
         backup: AuditLog,
     },
+    TwoDevices {
+        member: MemberNumber,
+        by: MemberNumber,
+    },
 }
 
 impl Decision {
@@ -69,6 +73,10 @@ impl Decision {
                 serial: *serial,
                 log_size: backup.size,
                 log_head: backup.head,
+            },
+            Self::TwoDevices { member, by } => What::TwoDevices {
+                member: *member,
+                by: *by,
             },
         }
     }

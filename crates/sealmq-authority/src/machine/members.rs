@@ -11,6 +11,7 @@ use sealmq_core::{Credential, Grant, MAX_CREDENTIAL_LEN, MAX_GRANTS, MemberNumbe
 
 use super::log::Decision;
 use super::record::{self, DOMAIN_KEY, GrantRecord, MemberRecord, OUTBOX_PREFIX, PackageRecord};
+use super::reported::TwoDevices;
 use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
@@ -63,6 +64,8 @@ pub struct MemberInfo {
     pub grants: Vec<GrantSpec>,
     /// When it was removed, Unix seconds.
     pub removed_at: Option<u64>,
+    /// What others say of it: two devices use its identity.
+    pub two_devices: Option<TwoDevices>,
 }
 
 impl Authority {
@@ -75,6 +78,7 @@ impl Authority {
             not_after: member.not_after,
             grants: self.named_grants(&member.grants),
             removed_at: member.removed_at,
+            two_devices: self.two_devices(member),
         })
     }
 

@@ -40,6 +40,7 @@ mod refused;
 mod removal;
 mod repairs;
 mod replay;
+mod reported;
 mod resume;
 mod schedule;
 mod suspended;
@@ -65,6 +66,7 @@ pub use groups::{DEFAULT_DEPTH, GenerationInfo, GroupInfo, NewGroup, depth_for};
 pub use members::{Enrolled, GrantSpec, MemberInfo};
 pub use pending::{MAX_PENDING, PendingInfo};
 pub use plan::{AuthorityEvent, EpochReason, GenerationReason, Plan};
+pub use reported::TwoDevices;
 pub use resume::ResumeOptions;
 pub use schedule::{DEFAULT_VALIDITY, Schedule};
 pub use suspended::{Evidence, EvidenceKind, Suspension};
@@ -84,6 +86,7 @@ use record::{
     MemberRecord, SecretBytes,
 };
 use repairs::Repairs;
+use reported::{REPORTED_PREFIX, ReportedRecord};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::VerifiedDelegation;
@@ -105,6 +108,7 @@ pub struct Authority {
     /// What the newest announcement of each names as coming before it.
     before: Table<GroupId, Before>,
     members: Table<MemberNumber, MemberRecord>,
+    reported: Table<MemberNumber, ReportedRecord>,
     index: Index,
     joining: Joining,
     /// No draft: what a call was refused for counts, too.
@@ -155,6 +159,8 @@ impl Authority {
         let suspended = suspended.map(|value| record::read(&value)).transpose();
         authority.suspended = Slot::new(suspended.map_err(LoadError::Authority)?);
         authority.joining = Joining::load(store)?;
+        let reported = record::read_all::<ReportedRecord, _>(store, REPORTED_PREFIX)?;
+        authority.reported = reported.into_iter().map(|r| (r.member, r)).collect();
         authority.load_before(store)?;
         Ok(authority)
     }
@@ -180,6 +186,7 @@ impl Authority {
             cache: KeyCache::default(),
             groups: groups.into_iter().map(|g| (g.id, g)).collect(),
             before: Table::default(),
+            reported: Table::default(),
             joining: Joining::default(),
             intake: Intake::default(),
             members: members.into_iter().map(|m| (m.number, m)).collect(),
@@ -370,6 +377,7 @@ impl Authority {
         self.groups.keep();
         self.before.keep();
         self.members.keep();
+        self.reported.keep();
         self.index.keep();
         self.joining.keep();
         self.head.keep();
@@ -389,6 +397,7 @@ impl Authority {
         }
         self.before.undo();
         self.members.undo();
+        self.reported.undo();
         self.index.undo();
         self.joining.undo();
         self.head.undo();

@@ -13,7 +13,7 @@ use super::{Authority, AuthorityError, AuthorityEvent, Plan};
 use sealmq_keys::objects::Fingerprint;
 use sealmq_keys::objects::PackageSet;
 use sealmq_keys::objects::VerifiedKeyPackage;
-use sealmq_keys::objects::{ConfirmationEntry, VerifiedConfirmation};
+use sealmq_keys::objects::{ConfirmationEntry, DeviceReport, VerifiedConfirmation};
 
 /// What the authority makes of one entry of a confirmation.
 enum Verdict {
@@ -45,6 +45,7 @@ impl Authority {
         if wrong && proved.is_empty() {
             return Err(Refused::Content("the proof of a confirmation is wrong"));
         }
+        let reports: Vec<DeviceReport> = verified.reports().collect();
         let mut plan = Plan::default();
         if !proved.is_empty() {
             let record = self.members.get_mut(&number);
@@ -62,6 +63,7 @@ impl Authority {
             });
             self.forget_answer(device, &mut plan);
         }
+        self.take_reports(number, &reports, now, &mut plan)?;
         self.sign_of_life(number, now, &mut plan);
         Ok(plan)
     }

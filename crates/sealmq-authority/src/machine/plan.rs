@@ -248,6 +248,16 @@ pub enum AuthorityEvent {
         /// In how many groups.
         groups: usize,
     },
+    /// A member says that two devices use the identity of another one, as the first of those that
+    /// do: its store was copied, or was put back.
+    TwoDevices {
+        /// The member that it is about.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+        /// Who says so.
+        by: MemberNumber,
+    },
     /// A member brought new key packages.
     Packages {
         /// Its number.

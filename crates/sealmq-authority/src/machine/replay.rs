@@ -165,6 +165,8 @@ impl Authority {
                     }
                 }
                 What::Generation { group, number, .. } => replay.generation(group, number),
+                // A claim, which its reader repeats.
+                What::TwoDevices { .. } => {}
             }
         }
         replay

@@ -54,4 +54,5 @@ mod stolen_controller;
 mod subscriptions;
 mod successor;
 mod thief;
+mod two_devices;
 mod withheld_welcomes;

@@ -92,6 +92,9 @@ fn log(event: &AuthorityEvent) {
         AuthorityEvent::Packages { member, count } => {
             event!(target: AUTHORITY, Level::INFO, event = "packages", member = member.0, count, "{line}");
         }
+        AuthorityEvent::TwoDevices { member, name, by } => {
+            event!(target: AUTHORITY, Level::WARN, event = "two devices", member = member.0, name, by = by.0, "{line}");
+        }
         AuthorityEvent::DelegationEnds { serial, not_after } => {
             event!(target: AUTHORITY, Level::WARN, event = "delegation ends", serial, not_after, "{line}");
         }
@@ -211,6 +214,9 @@ pub(crate) fn describe(event: &AuthorityEvent) -> String {
         AuthorityEvent::Packages { member, count } => {
             format!("member {member}: {count} new key packages")
         }
+        AuthorityEvent::TwoDevices { member, name, by } => format!(
+            "member {member} {name}: two devices use its identity, member {by} reports (docs/operations.md, \"Two devices with one identity\")"
+        ),
         AuthorityEvent::JoinRefused {
             device,
             name,

@@ -1,4 +1,4 @@
-use sealmq_authority::{Authority, AuthorityError, GrantSpec};
+use sealmq_authority::{Authority, AuthorityError, GrantSpec, TwoDevices};
 use sealmq_core::MemberNumber;
 use sealmq_core::object::{Access, suite_of};
 use sealmq_keys::objects::{MAX_FILE_LEN, VerifiedEnrolment, decode_request, fingerprint};
@@ -113,6 +113,7 @@ pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
             number(member.number),
             member.name
         ));
+        lines.extend(member.two_devices.as_ref().map(describe_two_devices));
         lines.push(format!("      key {}", fingerprint(&member.key)));
         for grant in &member.grants {
             lines.push(format!("      {}", describe_grant(grant)));
@@ -193,6 +194,21 @@ fn grants(publish: &[String], subscribe: &[String]) -> Result<Vec<GrantSpec>, Fa
     Ok(grants)
 }
 
+fn describe_two_devices(said: &TwoDevices) -> String {
+    let others = match said.reporters.len() {
+        1 => "1 member reports",
+        n => &format!("{n} members report"),
+    };
+    let proof = match said.with_proof {
+        0 => "sessions take turns".to_owned(),
+        n => format!("{n} with proof"),
+    };
+    format!(
+        "      TWO DEVICES use this identity, as {others} since {} ({proof}): remove it, and enrol each device anew",
+        clock::iso_seconds(said.since)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,5 +238,22 @@ mod tests {
         ] {
             assert_eq!(parse(publish, subscribe), None, "{publish:?} {subscribe:?}");
         }
+    }
+
+    #[test]
+    fn what_others_report_of_a_member_stands_in_its_list() {
+        let said = |reporters: &[u32], with_proof| TwoDevices {
+            since: 1_764_000_000,
+            reporters: reporters.iter().map(|n| MemberNumber(*n)).collect(),
+            with_proof,
+        };
+        let line = describe_two_devices(&said(&[3], 0));
+        assert!(
+            line.contains("as 1 member reports since 2025-11-24T"),
+            "{line}"
+        );
+        assert!(line.contains("(sessions take turns)"), "{line}");
+        let line = describe_two_devices(&said(&[3, 4, 5], 2));
+        assert!(line.contains("as 3 members report since") && line.contains("(2 with proof)"));
     }
 }

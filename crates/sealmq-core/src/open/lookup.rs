@@ -1,3 +1,4 @@
+use super::Sighting;
 use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, KemKeyPair, SessionPsk, VerifyingKey};
 use crate::ids::{GroupId, KeyId, MemberNumber};
@@ -173,6 +174,18 @@ pub trait Directory {
     /// (spec/envelope.md §9, "Older credentials"). What it says of the topic counts beside what the
     /// known one says.
     fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender>;
+
+    /// Whether a message that is refused as a replay would tell of a second device with its
+    /// sender's identity, if it verified (spec/envelope.md §11): only then is it verified.
+    fn would_tell(&self, sighting: &Sighting) -> bool {
+        let _ = sighting;
+        false
+    }
+
+    /// Such a message verified. It stays refused.
+    fn told(&self, sighting: &Sighting) {
+        let _ = sighting;
+    }
 }
 
 impl<D: Directory + ?Sized> Directory for &D {
@@ -195,5 +208,13 @@ impl<D: Directory + ?Sized> Directory for &D {
 
     fn admit_older(&self, query: &SenderQuery<'_>, credential: &[u8]) -> Option<Sender> {
         (**self).admit_older(query, credential)
+    }
+
+    fn would_tell(&self, sighting: &Sighting) -> bool {
+        (**self).would_tell(sighting)
+    }
+
+    fn told(&self, sighting: &Sighting) {
+        (**self).told(sighting);
     }
 }

@@ -8,6 +8,7 @@ mod opened;
 mod receiver;
 mod rejection;
 mod sender;
+mod sighting;
 mod stages;
 mod time;
 mod verify;
@@ -18,5 +19,6 @@ pub use lookup::{Directory, Epochs, ReadPolicy, ReadingEpoch, Request, Sender, S
 pub use opened::Opened;
 pub use receiver::{DeviceReceiver, Receiver};
 pub use rejection::{Missing, Rejection, Staleness};
+pub use sighting::Sighting;
 pub use stages::{Keyed, Parsed};
 pub use verify::{Decrypted, Verified};

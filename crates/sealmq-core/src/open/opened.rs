@@ -1,5 +1,6 @@
 use core::ops::Range;
 
+use super::Sighting;
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
 use crate::replay::Gap;
@@ -34,6 +35,7 @@ pub struct Opened<'b> {
     pub(crate) base: usize,
     pub(crate) fields: BodyFields,
     pub(crate) facts: Facts,
+    pub(crate) sighting: Sighting,
     pub(crate) gap: Option<Gap>,
 }
 
@@ -122,6 +124,12 @@ impl<'b> Opened<'b> {
     #[must_use]
     pub const fn counter(&self) -> u32 {
         self.facts.counter
+    }
+
+    /// What names it among all messages of its sender.
+    #[must_use]
+    pub const fn sighting(&self) -> &Sighting {
+        &self.sighting
     }
 
     /// The sender's clock, Unix milliseconds.

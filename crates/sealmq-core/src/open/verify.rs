@@ -7,7 +7,7 @@ use super::keys::KeyPlace;
 use super::opened::{Facts, Opened};
 use super::sender::{Found, Unfit};
 use super::time::{self, MessageTimes};
-use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery, Staleness};
+use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery, Sighting, Staleness};
 use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, SessionSecrets, SignatureContext};
 use crate::replay::{
@@ -108,7 +108,10 @@ impl<'b> Decrypted<'b> {
         // The replay state belongs to a credential, so it is asked when that is known.
         match replay.check(&self.message(class, sender.order(), known.order(), None)) {
             Verdict::New => {}
-            Verdict::Replay => return Err(Rejection::Replay { member }),
+            Verdict::Replay => {
+                self.look_for_devices(&sender, class, directory);
+                return Err(Rejection::Replay { member });
+            }
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
         }
         self.check_signature(&sender).ok_or(Rejection::Rejected)?;
@@ -121,6 +124,28 @@ impl<'b> Decrypted<'b> {
             class,
             report_gaps,
         })
+    }
+
+    /// It is refused, whatever it tells.
+    fn look_for_devices(&self, sender: &Sender, class: Class, directory: &impl Directory) {
+        let sighting = self.sighting(sender.order(), class);
+        if directory.would_tell(&sighting) && self.check_signature(sender).is_some() {
+            directory.told(&sighting);
+        }
+    }
+
+    fn sighting(&self, credential: CredentialOrder, class: Class) -> Sighting {
+        Sighting {
+            group: self.context.group,
+            member: self.fields.sender,
+            credential,
+            session: self.fields.session_number,
+            enc: self.context.header.enc,
+            counter: self.context.header.counter,
+            sent_at: self.fields.sent_at,
+            is_state: self.fields.is_state(),
+            is_in_turn: matches!(class, Class::Event | Class::State(Delivery::Live)),
+        }
     }
 
     fn find_sender(
@@ -233,6 +258,7 @@ impl<'b> Verified<'b> {
         S: Table<SenderSlot<W>>,
         T: Table<TopicSlot>,
     {
+        let sighting = self.message.sighting(self.sender.order(), self.class);
         let message = self.message;
         let sequence = message.fields.sequence.filter(|_| self.report_gaps);
         let serial = self.sender.order();
@@ -256,6 +282,7 @@ impl<'b> Verified<'b> {
             base,
             fields: message.fields,
             facts,
+            sighting,
             gap,
         }
     }

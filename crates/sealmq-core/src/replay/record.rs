@@ -198,11 +198,11 @@ impl<const W: usize> Record<W> {
         own: usize,
     ) -> Result<[Option<Recent<W>>; RECENT_SESSIONS], RecordError> {
         let mut all = [const { None }; RECENT_SESSIONS];
-        let mut above = MAX_SESSION_NUMBER.saturating_add(1);
+        let mut above = MAX_SESSION_NUMBER;
         for (index, place) in all.iter_mut().enumerate() {
             let is_older = index >= own;
             if index == own {
-                above = MAX_SESSION_NUMBER.saturating_add(1);
+                above = MAX_SESSION_NUMBER;
             }
             let bytes = input.take(Self::RECENT_LEN)?;
             let mut recent = Reader::new(bytes);
@@ -217,8 +217,9 @@ impl<const W: usize> Record<W> {
                 }
                 continue;
             }
-            // Descending, each number once, and nothing behind an empty place.
-            if number >= above {
+            // Descending (two devices with one identity may share a number), and nothing behind an
+            // empty place.
+            if number > above {
                 return Err(RecordError);
             }
             above = number;

@@ -102,6 +102,25 @@ impl<const W: usize> SenderRecord<W> {
             .fold(self.floor, u64::max)
     }
 
+    /// Another session with this number under this credential, as far as it is remembered: its
+    /// enc, and its highest counter. Two devices use the sender's identity, or the store of one
+    /// was put back (spec/envelope.md §11).
+    #[must_use]
+    pub fn other_session(
+        &self,
+        credential: CredentialOrder,
+        number: u64,
+        enc: &[u8; ENC_LEN],
+    ) -> Option<([u8; ENC_LEN], u32)> {
+        let is_older = self.serial != Some(credential);
+        if is_older && self.older.0 != credential {
+            return None;
+        }
+        let mut same = self.sessions(is_older).filter(|r| r.number == number);
+        let other = same.find(|recent| recent.enc != *enc)?;
+        Some((other.enc, other.window.parts().0))
+    }
+
     /// Sessions of the credential, or of the one before.
     fn sessions(&self, is_older: bool) -> impl Iterator<Item = &Recent<W>> {
         let all = self.recent.iter().flatten();
@@ -281,11 +300,10 @@ impl<const W: usize> SenderRecord<W> {
             if recent.enc == *event.enc {
                 return recent.number == number && recent.window.is_new(event.counter);
             }
-            // Two sessions of one sender never share a number.
-            if recent.number == number {
-                return false;
-            }
         }
+        // Another session of a number that is known is another device with this identity, or one
+        // whose store was put back. What was ever pushed out is at the floor or below, so this one
+        // was never seen.
         number > if is_older { self.older.1 } else { self.floor }
     }
 

@@ -96,16 +96,14 @@ fn old_sessions_are_refused_once_forgotten() {
         reader.open(&mut receiver, &live(TOPIC), &envelope),
         Err(REPLAY)
     );
-    // A second session with a number in use.
+    // A second session with a number in use: another device with this identity, which is read, too.
     let envelope = alice.seal(
         &mut group.session_seeded(15, Default::default(), b"new"),
         &plain(),
         b"x",
     );
-    assert_eq!(
-        reader.open(&mut receiver, &live(TOPIC), &envelope),
-        Err(REPLAY)
-    );
+    let mut open = || reader.open(&mut receiver, &live(TOPIC), &envelope).err();
+    assert_eq!([open(), open()], [None, Some(REPLAY)]);
 }
 
 #[test]

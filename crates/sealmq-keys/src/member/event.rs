@@ -1,8 +1,36 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::crypto::Digest;
+use sealmq_core::crypto::{Digest, ENC_LEN};
+use sealmq_core::open::Sighting;
 use sealmq_core::{GroupId, MemberNumber};
+
+use crate::objects::DevicesSign;
+
+/// What names a message among all of its sender: part of the evidence that two devices use one
+/// identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentMessage {
+    /// Number of the session.
+    pub session: u64,
+    /// Its encapsulated key.
+    pub enc: [u8; ENC_LEN],
+    /// Number of the message in the session.
+    pub counter: u32,
+    /// The sender's clock, Unix milliseconds.
+    pub sent_at: Option<u64>,
+}
+
+impl SentMessage {
+    pub(super) const fn of(sighting: &Sighting) -> Self {
+        Self {
+            session: sighting.session,
+            enc: sighting.enc,
+            counter: sighting.counter,
+            sent_at: sighting.sent_at,
+        }
+    }
+}
 
 /// Something worth a log line. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +125,23 @@ pub enum MemberEvent {
         installed: Vec<u8>,
         /// The refused object.
         evidence: Vec<u8>,
+    },
+    /// Two devices use the identity of one member: its store was copied, or was put back
+    /// (spec/envelope.md §11). Reported at most once a day for each member and group, and to the
+    /// authority.
+    TwoDevices {
+        /// The member.
+        member: MemberNumber,
+        /// Its name.
+        name: String,
+        /// The group of both messages.
+        group: GroupId,
+        /// What told: only a shared number proves it.
+        sign: DevicesSign,
+        /// A message that verified; of turns that of the higher session.
+        first: SentMessage,
+        /// The later one.
+        second: SentMessage,
     },
     /// A newer delegation is in force.
     Delegation {

@@ -17,6 +17,7 @@ mod asking;
 mod candidates;
 mod chunks;
 mod clock;
+mod clones;
 mod continued;
 mod draw;
 mod due;
@@ -49,6 +50,7 @@ mod properties;
 mod records;
 mod refusals;
 mod replay;
+mod reports;
 mod seal_error;
 mod send;
 mod sequences;
@@ -68,9 +70,11 @@ use sealmq_core::object::{Extensions, List};
 use sealmq_core::seal::Connection;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
+#[doc(hidden)]
+pub use clones::{Clones, Sign as ClonesSign};
 pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
-pub use event::MemberEvent;
+pub use event::{MemberEvent, SentMessage};
 pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 #[doc(hidden)]
 pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
@@ -99,6 +103,7 @@ use peers::Peers;
 use pending::Pending;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
+use reports::Reports;
 use sequences::Sequences;
 use succession::Past;
 
@@ -145,6 +150,8 @@ pub struct Member {
     groups: BTreeMap<GroupId, Group>,
     peers: Peers,
     reader: Reader,
+    clones: Clones,
+    reports: Reports,
     pending: Pending,
     sequences: Sequences,
     /// Records of sessions that began and have sealed nothing yet.
@@ -197,6 +204,7 @@ impl Member {
         }
         let groups = groups::load(store, delegation.serial())?;
         let reader = Reader::load(store, &options)?;
+        let reports = Reports::load(store, own.member)?;
         let mut member = Self {
             identity: IdentityKey::from_seed(&identity.seed.secret()),
             device: DeviceSecret::new(device.secret.secret()),
@@ -225,6 +233,8 @@ impl Member {
             groups,
             peers,
             reader,
+            clones: Clones::default(),
+            reports,
             pending: Pending::new(&options),
             sequences: Sequences::default(),
             unsaved: Changes::new(),

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
@@ -90,6 +90,7 @@ impl Member {
         if let Some(changes) = self.reader.tick(now) {
             actions.push(Action::Commit(changes));
         }
+        self.publish_reports(now, &mut actions);
         self.peers.tick(now.or(self.uptime));
         self.ask_peers(&mut actions);
         self.ask_for_awaited(now, &mut actions);
@@ -318,6 +319,8 @@ impl Member {
             uptime: self.uptime,
             pending: &self.pending,
             inside: RefCell::new(None),
+            clones: &self.clones,
+            told: Cell::new(None),
         };
         let request = Request {
             topic,
@@ -328,10 +331,16 @@ impl Member {
             report_gaps: self.options.report_gaps,
         };
         let opened = self.reader.receiver.open(&request, &view, &view, buffer);
-        let opened = opened.map_err(|rejection| {
-            *inside = view.inside.take();
-            view.explain(rejection)
-        })?;
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(rejection) => {
+                *inside = view.inside.take();
+                let (rejection, told) = (view.explain(rejection), view.told.take());
+                told.inspect(|sighting| self.notice(sighting, now, actions));
+                return Err(rejection);
+            }
+        };
+        let sighting = *opened.sighting();
         let member = opened.sender();
         let credential = opened.credential().map(<[u8]>::to_vec);
         let group = opened.group();
@@ -363,6 +372,7 @@ impl Member {
             actions.push(Action::Commit(changes));
         }
         self.tell_learned(member, learned, actions);
+        self.notice(&sighting, now, actions);
         received.sender_name = self.name_of(member);
         self.stats.opened = self.stats.opened.saturating_add(1);
         Ok(OpenedParts(received))
@@ -386,16 +396,6 @@ impl Member {
             Ok(PeerUpdate::Installed { first }) => Some(first),
             _ => None,
         }
-    }
-
-    fn name_of(&self, member: MemberNumber) -> String {
-        let credential = match self.own.member == member {
-            true => Some(&self.own),
-            false => self.peers.get(member),
-        };
-        credential
-            .map(|holder| holder.name.clone())
-            .unwrap_or_default()
     }
 
     fn is_worth_waiting(&self, rejection: &Rejection, now: Now) -> bool {

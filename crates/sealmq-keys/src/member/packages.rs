@@ -316,7 +316,9 @@ impl Member {
             entries: List::encode(entries, &mut list)?,
         };
         let mut out = vec![0; MAX_CONFIRMATION_LEN];
-        let (object, _) = confirmation.sign(self.signer()?, &mut out)?;
+        let extensions = self.confirmation_extensions()?;
+        let signer = Signer::with_encoded(&self.identity, &extensions)?;
+        let (object, _) = confirmation.sign(signer, &mut out)?;
         let topic = ReservedTopic::Confirm(self.own.member).name(&self.prefix);
         Ok(Publication::retained(topic, object))
     }

@@ -25,6 +25,8 @@ pub(super) const DOMAIN: &str = "member/domain";
 pub(super) const CREDENTIAL: &str = "member/credential";
 /// Hash of the last request that was refused for good.
 pub(super) const REFUSED_REQUEST: &str = "member/refused-request";
+/// What the member reports of others, as its confirmations have it.
+pub(super) const REPORTS: &str = "member/device-reports";
 pub(super) const PACKAGE_PREFIX: &str = "member/package/";
 pub(super) const GROUP_PREFIX: &str = "group/";
 pub(super) const STATE_SUFFIX: &str = "/state";

@@ -1,14 +1,16 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::open::{
-    Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Staleness,
+    Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Sighting,
+    Staleness,
 };
 use sealmq_core::seal::Membership;
 use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
+use super::clones::Clones;
 use super::continued::older_holder;
 use super::groups::Group;
 use super::holder::Holder;
@@ -37,6 +39,9 @@ pub(super) struct View<'a> {
     /// A credential that came inside the message, and that others wait for: it goes before the
     /// message.
     pub(super) inside: RefCell<Option<(MemberNumber, Vec<u8>)>>,
+    pub(super) clones: &'a Clones,
+    /// What was refused as a replay, and verified all the same.
+    pub(super) told: Cell<Option<Sighting>>,
 }
 
 impl Epochs for View<'_> {
@@ -200,5 +205,14 @@ impl Directory for View<'_> {
         }
         let verified = older_holder(credential, self.delegation, self.delegation_object)?;
         self.judge(query, &verified)
+    }
+
+    fn would_tell(&self, sighting: &Sighting) -> bool {
+        let own = self.own.member == sighting.member;
+        !own && self.clones.would_tell(sighting, self.now.or(self.uptime))
+    }
+
+    fn told(&self, sighting: &Sighting) {
+        self.told.set(Some(*sighting));
     }
 }

@@ -4,6 +4,7 @@ use sealmq_core::{DomainId, GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
+use crate::objects::device_reports::{DeviceReport, DeviceReports};
 use crate::tree::NodeKey;
 use crate::welcome::OpenedWelcome;
 
@@ -72,7 +73,9 @@ impl Confirmation<'_> {
         out: &'o mut [u8],
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         self.check()?;
-        sign_object(Kind::Confirmation, self, identity, out)
+        let signer = identity.into();
+        DeviceReports::of(signer.extensions(), self.member)?;
+        sign_object(Kind::Confirmation, self, signer, out)
     }
 
     fn check(&self) -> Result<(), ObjectError> {
@@ -98,6 +101,7 @@ impl Confirmation<'_> {
 #[derive(Debug, Clone, Copy)]
 pub struct VerifiedConfirmation<'a> {
     fields: Confirmation<'a>,
+    reports: List<'a, DeviceReport>,
     hash: Digest,
 }
 
@@ -126,7 +130,12 @@ impl<'a> VerifiedConfirmation<'a> {
         }
         let hash = object.verify(identity, &extensions, &[])?;
         fields.check()?;
-        Ok(Self { fields, hash })
+        let reports = DeviceReports::of(&extensions, member)?;
+        Ok(Self {
+            fields,
+            reports,
+            hash,
+        })
     }
 
     /// The fields.
@@ -138,6 +147,11 @@ impl<'a> VerifiedConfirmation<'a> {
     /// The entries, ascending by group.
     pub fn entries(&self) -> impl Iterator<Item = ConfirmationEntry> + use<'a> {
         self.fields.entries.iter()
+    }
+
+    /// The members of which it says that two devices use their identity, ascending: claims.
+    pub fn reports(&self) -> impl Iterator<Item = DeviceReport> + use<'a> {
+        self.reports.iter()
     }
 
     /// The object's hash.

@@ -8,6 +8,7 @@ pub(crate) mod confirmation;
 pub(crate) mod continuation;
 pub(crate) mod cursor;
 pub(crate) mod delegation;
+pub(crate) mod device_reports;
 pub(crate) mod enrolment;
 pub(crate) mod fingerprint;
 pub(crate) mod heartbeat;
@@ -42,6 +43,9 @@ pub use continuation::{CONTINUES, Continuation, Issuer, MAX_ISSUERS};
 pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
     MAX_KEM_KEYS, Roles, VerifiedDelegation,
+};
+pub use device_reports::{
+    DEVICE_REPORTS, DeviceReport, DeviceReports, DevicesSign, MAX_DEVICE_REPORTS,
 };
 pub use enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
 pub use fingerprint::Fingerprint;

@@ -126,6 +126,16 @@ impl World {
                 this.heard_of = self.now;
             }
         }
+        if let MemberEvent::TwoDevices { member, sign, .. } = event {
+            let put_back = self
+                .devices
+                .iter()
+                .any(|d| d.number() == *member && d.put_back);
+            assert!(
+                put_back,
+                "{device} reports two devices of {member} ({sign:?}), whose store nobody put back"
+            );
+        }
         if let MemberEvent::Fork { epoch, other, .. } = event {
             self.devices[device].alarms.insert(other.0, self.now);
             // Without a thief and after a backup was put back, only who is out may see one.

@@ -14,6 +14,8 @@
 //!   removed publisher sends is accepted by nobody after it;
 //! * no epoch, session, package, member number, serial or replay floor goes back, and no epoch has
 //!   two announcements of the authority;
+//! * nobody is told that two devices use one identity unless a store was put back, whatever dies,
+//!   is delayed, repeated or shown again;
 //! * no message is accepted twice, from a member that may only read, or by a member that holds
 //!   another announcement of its epoch; a member that sees both announcements raises an alarm;
 //! * two heartbeats after the broker began to behave, all members have the newest epoch in every

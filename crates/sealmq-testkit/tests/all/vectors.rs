@@ -20,6 +20,7 @@ const ENVELOPE: Least<'_> = (
         ("gap", 8, 0),
         ("session_number", 5, 0),
         ("connections", 10, 0),
+        ("two_devices", 30, 0),
     ],
 );
 
@@ -31,7 +32,7 @@ const KEYS: Least<'_> = (
         ("hedge", 7, 1),
         ("domain", 1, 0),
         ("fingerprint", 2, 0),
-        ("object", 145, 590),
+        ("object", 150, 604),
         ("welcome_open", 16, 65),
         ("announcement_follow", 95, 85),
         ("kept_chain", 20, 4),
@@ -50,7 +51,7 @@ const KEYS: Least<'_> = (
         ("chunk", 4, 14),
         ("refused_chunk", 9, 11),
         ("lease", 32, 18),
-        ("audit_log", 5, 19),
+        ("audit_log", 5, 21),
         ("backup", 26, 13),
     ],
 );

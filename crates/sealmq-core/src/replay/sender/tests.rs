@@ -54,7 +54,7 @@ fn numbers_and_encs_belong_together() {
     assert!(!record.unseen(1, 10, 0));
     assert!(record.unseen(1, 10, 1));
     assert!(!record.unseen(1, 11, 1), "another number for the same enc");
-    assert!(!record.unseen(2, 10, 1), "another enc for the same number");
+    assert!(record.unseen(2, 10, 1), "another device with this number");
     assert!(
         record.unseen(2, 9, 1),
         "an older session that is not below the floor"
@@ -82,6 +82,44 @@ fn the_lowest_session_is_pushed_out() {
     assert_eq!(record.highest(), 50);
     let numbers: Vec<_> = record.recent.iter().flatten().map(|r| r.number).collect();
     assert_eq!(numbers, [50, 40, 30, 15]);
+}
+
+/// Every message of two devices with one identity, whatever numbers they share, once: an
+/// oracle that forgets nothing says what was seen before.
+#[test]
+fn devices_that_share_numbers_are_both_read_and_nothing_twice() {
+    let mut record = record();
+    for enc in [1, 2] {
+        for counter in 0..3 {
+            assert!(record.unseen(enc, 10, counter));
+            record.see(enc, 10, counter);
+            assert!(!record.unseen(enc, 10, counter));
+        }
+    }
+    assert!(!record.unseen(1, 10, 2) && record.unseen(1, 10, 3));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut record = self::record();
+    let mut state = 1_u32;
+    let mut draw = |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let mut accepted = 0;
+    for step in 0..40_000 {
+        // Two of each number, near the newest.
+        let enc = (step / 700 + draw(8)) as u8 % 64;
+        let number = u64::from(enc / 2) + 1;
+        let counter = draw(20);
+        if record.unseen(enc, number, counter) {
+            record.see(enc, number, counter);
+            assert!(
+                seen.insert((enc, counter)),
+                "session {enc}, {counter} twice"
+            );
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 300, "{accepted}");
 }
 
 #[test]

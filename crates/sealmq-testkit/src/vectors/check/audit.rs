@@ -62,6 +62,7 @@ pub(crate) fn what(what: &What<'_>) -> Json {
             "resumed",
             object! { serial: serial, log_size: log_size, log_head: log_head },
         ),
+        What::TwoDevices { member, by } => ("two_devices", object! { member: member.0, by: by.0 }),
         _ => return object! {},
     };
     object! {}.with(name, fields)

@@ -6,6 +6,7 @@ mod backup;
 mod basics;
 mod chunk;
 mod connections;
+mod devices;
 mod follow;
 mod input;
 pub(crate) mod joining;
@@ -116,6 +117,7 @@ fn check(vector: &Value) -> Result<(), String> {
         "gap" => open::gap(input),
         "session_number" => seal::session_number(input),
         "connections" => connections::connections(input),
+        "two_devices" => devices::two_devices(input),
         "derive" => tree::derive(input),
         "tree" => tree::tree(input, &vector["result"]),
         "hedge" => seal::hedge(input),

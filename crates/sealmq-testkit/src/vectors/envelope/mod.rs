@@ -3,6 +3,7 @@
 mod body;
 mod case;
 mod connections;
+mod devices;
 mod header;
 mod numbers;
 mod open;
@@ -36,5 +37,6 @@ pub(crate) fn file() -> String {
     readings::vectors(&scene, &mut file);
     numbers::vectors(&mut file);
     connections::vectors(&mut file);
+    devices::vectors(&mut file);
     file.into_text()
 }

@@ -57,9 +57,12 @@ fn sessions(scene: &Scene, file: &mut VectorFile) {
             .bad(&plain.change(|d| (d.counter, d.message.number) = (1, NOW + 1)), "Replay")
             .ok(&at(&plain, 1))
             .bad(&plain.change(|d| (d.counter, d.message.number) = (2, NOW - 1)), "Replay");
-        "session-number-shared": "A session number twice: a device that lost its state."
-            => .attacks(&["A11", "A22"]).ok(&plain).bad(&twin, "Replay").ok(&at(&plain, 1))
-            .bad(&at(&twin, 7), "Replay");
+        "session-number-shared": "Two devices with one identity and one session number: both are read, and nothing twice."
+            => .attacks(&["A11", "A22", "F25"]).ok(&plain).ok(&twin).bad(&plain, "Replay").bad(&twin, "Replay")
+            .ok(&at(&plain, 1)).ok(&at(&twin, 7)).ok(&at(&twin, 1)).bad(&at(&plain, 1), "Replay");
+        "session-number-shared-floor": "The number of a session that was evicted is at the floor, for every device."
+            => .attacks(&["A11", "F25"]).ok(&plain).ok(&scene.in_session(NOW + 1)).ok(&scene.in_session(NOW + 2))
+            .ok(&scene.in_session(NOW + 3)).ok(&scene.in_session(NOW + 4)).bad(&twin, "Replay");
     }
     let older = Draft::new(scene.group.epoch(2), &sensor(), "a");
     stories! { Case::of(scene, "§9") => file:

@@ -67,6 +67,11 @@ pub(crate) const fn removed(member: u32) -> What<'static> {
     What::Removed { member }
 }
 
+pub(crate) const fn two_devices(member: u32, by: u32) -> What<'static> {
+    let (member, by) = (MemberNumber(member), MemberNumber(by));
+    What::TwoDevices { member, by }
+}
+
 pub(crate) const fn signed(topic: &str, hash: Digest) -> What<'_> {
     What::Signed { topic, hash }
 }
@@ -106,6 +111,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
         generation(plant(), 2, 300),
         removed(7),
         resumed(2, 3, digest("head in the backup")),
+        two_devices(7, 9),
     ];
     let whole = Log::of(&steps);
     good(&whole, &steps, file);
@@ -143,7 +149,7 @@ fn altered_logs(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
             Some(whole), with(|log| log.truncate(4)) => "shorter";
         "gone": "Nothing is left of it.", Some(whole), Log::default() => "shorter";
         "last-altered": "The last entry was changed: only the heartbeat tells.",
-            Some(whole), with(|log| log[5][40] ^= 1) => "other";
+            Some(whole), with(|log| log[6][32] ^= 1) => "other";
         "rewritten": "A whole log, but another removal than the heartbeat's log has.",
             Some(whole), Log::of(&others) => "other";
     }
@@ -165,8 +171,10 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
         "overlong": "The time is spelled with two bytes.",
             &[&right[..32], &[0x85, 0], &right[33..]].concat() => "encoding";
         "unknown": "There is no such kind of entry.",
-            &[&right[..33], &[6], &right[34..]].concat() => "encoding";
+            &[&right[..33], &[7], &right[34..]].concat() => "encoding";
         "member-0": "Members begin with 1.", &next(removed(0)) => "encoding";
+        "reported-0": "Of no member.", &next(two_devices(0, 9)) => "encoding";
+        "reporter-0": "By no member.", &next(two_devices(7, 0)) => "encoding";
         "name": "Not a name.", &next(What::Enrolled { member: MEMBER, key, name: "a b" }) => "encoding";
     }
     // Entry: 32 bytes of hash, one of time, one of kind, two of length, the topic, 32 of hash.

@@ -1,6 +1,8 @@
 //! Kind `object`: confirmations and join refusals (spec/keys.md §4, §12).
 
 use sealmq_core::crypto::IdentityKey;
+use sealmq_core::object::Extension;
+use sealmq_keys::objects::{DEVICE_REPORTS, DeviceReport, DevicesSign};
 use sealmq_keys::{Confirmation, ConfirmationEntry};
 
 use super::objects::{Plan, under_authority};
@@ -92,6 +94,7 @@ fn join_refusal_by(signer: &IdentityKey, change: impl FnOnce(&mut RefusalBody)) 
 
 pub(crate) fn vectors(file: &mut VectorFile) {
     confirmations(file);
+    reports(file);
     proofs(file);
     refusals(file);
 }
@@ -133,6 +136,78 @@ fn confirmations(file: &mut VectorFile) {
             confirmation_by(&identity("insider-8"), &[entry()], |_| {}) => "signature";
         "size": "Above 8192 bytes.", sign(Kind::Confirmation, &large, &own) => "size";
     }
+}
+
+/// What is said of member 9, that two devices use its identity.
+fn report(change: impl FnOnce(&mut DeviceReport)) -> DeviceReport {
+    let mut report = DeviceReport {
+        member: MemberNumber(9),
+        serial: 1,
+        credential_serial: 3,
+        sign: DevicesSign::Turns,
+        group: plant(),
+        first: NOW,
+        second: NOW + 60,
+        at: NOW + 120,
+    };
+    change(&mut report);
+    report
+}
+
+fn extended(id: u16, value: &[u8]) -> Vec<u8> {
+    let right = confirmation(&[entry()], |_| {});
+    let body_of = body_of(&right, Kind::Confirmation);
+    let list = elements(&[Extension { id, value }]);
+    let body = [&body_of[..body_of.len() - 1], &blob(&list)].concat();
+    sign(Kind::Confirmation, &body, &identity("sensor-7"))
+}
+
+fn reporting(reports: &[DeviceReport]) -> Vec<u8> {
+    extended(DEVICE_REPORTS, &blob(&elements(reports)))
+}
+
+fn reports(file: &mut VectorFile) {
+    let one = |change: fn(&mut DeviceReport)| reporting(&[report(change)]);
+    let shared = |second| {
+        reporting(&[report(|r| {
+            (r.sign, r.second) = (DevicesSign::SharedNumber, second);
+        })])
+    };
+    let of = |numbers: &[u32]| {
+        let number = |n: &u32| report(|r| r.member = MemberNumber(*n));
+        reporting(&numbers.iter().map(number).collect::<Vec<_>>())
+    };
+    let last = (1 << 35) - 1;
+    table! { Plan::of("confirmation", confirmation_context()), [.attacks(&["F25"])] => file:
+        "report": "Two devices use the identity of another member.", one(|_| {}) => valid;
+        "report-shared": "Its sessions have one number.", shared(NOW) => valid;
+        "reports-8": "Of as many as it may name.", of(&[1, 2, 3, 4, 5, 6, 8, 9]) => valid;
+        "report-extremes": "The lowest and the highest numbers, without a clock.",
+            one(|r| (r.serial, r.credential_serial, r.first, r.second, r.at) = (0, 0, 1, (1 << 35) - 1, 0)) => valid;
+        "reports-none": "An empty list.", reporting(&[]) => "field";
+        "reports-9": "Of more than it may name.", of(&[1, 2, 3, 4, 5, 6, 8, 9, 10]) => "field";
+        "report-itself": "Of itself.", one(|r| r.member = MemberNumber(7)) => "field";
+        "report-twice": "Twice of one.", of(&[9, 9]) => "field";
+        "reports-descending": "Members descend.", of(&[9, 8]) => "field";
+        "report-member-0": "Members begin with 1.", one(|r| r.member = MemberNumber(0)) => "field";
+        "report-member-high": "A member number of 2^28.", one(|r| r.member = MemberNumber(1 << 28)) => "field";
+        "report-session-0": "Sessions begin with 1.", one(|r| r.first = 0) => "field";
+        "report-session-high": "A session number of 2^35.", one(|r| r.second = 1 << 35) => "field";
+        "report-turns-equal": "Turns of one number.", one(|r| r.second = NOW) => "field";
+        "report-turns-descending": "The higher session first.", one(|r| r.second = NOW - 1) => "field";
+        "report-shared-not": "A shared number, and two.", shared(last) => "field";
+        "report-sign": "There is no such sign.",
+            extended(DEVICE_REPORTS, &blob(&changed_sign())) => "encoding";
+        "report-trailing": "A byte behind the list.",
+            extended(DEVICE_REPORTS, &trailing(&blob(&elements(&[report(|_| {})])))) => "encoding";
+        "report-elsewhere": "As another extension it is none.", extended(3, b"anything") => valid;
+    }
+}
+
+/// A report whose sign is of a later version.
+fn changed_sign() -> Vec<u8> {
+    // Member, serial and credential serial have one byte each.
+    altered(&elements(&[report(|_| {})]), |bytes| bytes[3] = 2)
 }
 
 /// Only who opened the welcome has the leaf's key, and the proof is for that welcome.
