@@ -235,7 +235,7 @@ def join_vectors():
         ("package_set", {"bytes": packages, "suite": 1, "domain": DOMAIN, "identity": decoded[0].fields["identity"]},
          {"packages": [{"number": package.fields["number"], "hash": package.hash} for package in decoded]}),
         ("package_life", {"now": NOW, "groups": [{"window": 2, "newest": 10, "generation": 2, "first_epoch": 9, "installed": 1, "installed_package": 1, "removed": False}],
-                          "packages": [{"number": number, "set": number, "issued_at": NOW - 61, "not_after": NOW + 86400, "epochs": [made_at]} for number, made_at in ((2, 6), (3, 7))],
+                          "packages": [{"number": number, "set": number, "issued_at": NOW - 61, "not_after": NOW + 86400, "epochs": [made_at]} for number, made_at in ((2, 7), (3, 8))],
                           "refused": None}, {"kept": [3], "due": True, "kept_beside_next": [3]}),
         ("token", {"uri": uri}, TOKEN), ("token", {"uri": uri[:-1]}, None, None, "encoding", 2),
         ("audit_log", {"entries": entries, "known": {"log_size": 2, "log_head": heads[2]}}, {"log_size": len(entries), "log_head": heads[-1], "entries": parsed}),
