@@ -262,7 +262,7 @@ def chunk(i):
 
 
 def audit_log(i):
-    entries, heads = audit.heads_of(i["entries"])
+    entries, heads = audit.heads_of(audit.together([audit.piece(one) for one in i["pieces"]]) if "pieces" in i else i["entries"])
     if "known" in i:
         audit.require_continues(heads, **i["known"])
     return {"log_size": len(entries), "log_head": heads[-1], "entries": entries}

@@ -80,3 +80,33 @@ def require_continues(heads, log_size, log_head):
     """This log is the one, or continues the one, that a heartbeat names."""
     require(log_size < len(heads), "shorter", "the log was cut")
     require(heads[log_size] == log_head, "other", "the log was rewritten")
+
+
+def piece(data):
+    """A piece of a copy (the armour SEALMQ AUDIT LOG PIECE)."""
+    c = Cursor(data)
+    out = {"log_size": c.u64(), "log_head": c.take(32), "first": c.u64(), "entries": c.list(Cursor.blob)}
+    c.end()
+    require(all(1 <= len(one) <= MAX_ENTRY for one in out["entries"]), "encoding", "length of an entry")
+    require(out["first"] + len(out["entries"]) <= out["log_size"], "encoding", "behind the log's end")
+    require(bool(out["entries"]) == bool(out["log_size"]), "encoding", "no entries")
+    require(out["log_size"] or out["log_head"] == ZEROS, "encoding", "the head of no entries")
+    return out
+
+
+def together(pieces):
+    """The encoded entries of a copy from its pieces, in order."""
+    encoded, heads, said = [], [ZEROS], []
+    for one in pieces:
+        require(one["first"] == len(encoded), "missing", "another piece comes next")
+        said.append((one["log_size"], one["log_head"]))
+        for n, data in enumerate(one["entries"]):
+            previous = entry(data)["previous"]
+            seam = encoded and n == 0
+            require(previous == heads[-1], "other" if seam else "chain", f"entry {len(encoded)}")
+            encoded.append(data)
+            heads.append(head_after(data))
+            require(all(head == heads[-1] for size, head in said if size == len(encoded)), "other", "of another log")
+    require(pieces, "missing", "no piece")
+    require(all(size <= len(encoded) for size, _ in said), "missing", "the last pieces")
+    return encoded

@@ -4,7 +4,7 @@ import base64
 
 from . import audit, envelope, files, hpke, joining, kept, objects, tree, wire
 from .wire import Refused
-from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, asked, audit_log, bytes_of, confirmation, continuation, credential,
+from .world import (AUTHORITY, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, asked, audit_log, log_pieces, bytes_of, confirmation, continuation, credential,
                     delegation, enrolment_request, heartbeat, identity, join_input, join_refusal, join_request, key_package, nonce_answer, package_set,
                     reader_input, refused_list, refused_run, seal_input, state_input, successor, will_input)
 
@@ -175,7 +175,7 @@ def chunk_vectors():
 def armour_vectors():
     request = DOMAIN + bytes([1]) + wire.blob(ROOT_KEY + bytes([7])) + wire.blob(b"")
     log = wire.blob(b"".join(map(wire.blob, audit_log())))
-    for label, content in (("DELEGATION REQUEST", request), ("DELEGATION", delegation()), ("AUDIT LOG", log), ("REQUEST", enrolment_request("sensor"))):
+    for label, content in (("DELEGATION REQUEST", request), ("DELEGATION", delegation()), ("AUDIT LOG", log), ("AUDIT LOG PIECE", log_pieces(2)[1]), ("REQUEST", enrolment_request("sensor"))):
         label = "SEALMQ " + label
         text = f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
         yield {"text": text, "label": label}, {"bytes": content, **({"fields": files.FIELDS[label](content)} if label in files.FIELDS else {})}
@@ -240,6 +240,8 @@ def join_vectors():
         ("token", {"uri": uri}, TOKEN), ("token", {"uri": uri[:-1]}, None, None, "encoding", 2),
         ("audit_log", {"entries": entries, "known": {"log_size": 2, "log_head": heads[2]}}, {"log_size": len(entries), "log_head": heads[-1], "entries": parsed}),
         ("audit_log", {"entries": entries[1:]}, None, None, "chain", 2),
+        ("audit_log", {"pieces": log_pieces(4)}, {"log_size": len(entries), "log_head": heads[-1], "entries": parsed}, None, None, 3),
+        ("audit_log", {"pieces": log_pieces(4)[:1]}, None, None, "missing", 4),
         *backup_vectors(),
     ]
 

@@ -147,4 +147,4 @@ def audit_log(data):
     return {"entries": entries}
 
 
-FIELDS = {"SEALMQ CREDENTIAL": credential_file, "SEALMQ DELEGATION REQUEST": delegation_request, "SEALMQ AUDIT LOG": audit_log}
+FIELDS = {"SEALMQ CREDENTIAL": credential_file, "SEALMQ DELEGATION REQUEST": delegation_request, "SEALMQ AUDIT LOG": audit_log, "SEALMQ AUDIT LOG PIECE": audit.piece}

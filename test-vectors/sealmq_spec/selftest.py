@@ -10,7 +10,7 @@ from . import audit, envelope, files, hpke, joining, objects, topics, tree, vali
 from .examples import examples, live_objects
 from .reader import Reader
 from .wire import Refused
-from .world import (AUTHORITY, CONTROLLER, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, bytes_of, continuation, credential,
+from .world import (AUTHORITY, CONTROLLER, DOMAIN, GROUP, KEM_SEED, LIVE, NOW, ROOT_KEY, TOKEN, Group, audit_log, log_piece, log_pieces, bytes_of, continuation, credential,
                     delegation, enrolment_request, identity, join_request, key_package, outcome, package_set, reader_input, refused_list, refused_run, seal_input,
                     state_input, successor)
 
@@ -307,6 +307,12 @@ def test_files():
     same(audit_log(), files.audit_log(log)["entries"])
     for wrong in (log + b"\0", log[:-1], wire.blob(wire.blob(b"")), wire.blob(wire.blob(bytes(2049)))):
         same("encoding", reason_of(files.audit_log, wrong))
+    entries = audit_log()
+    pieces = log_pieces(2)
+    same([piece["first"] for piece in map(audit.piece, pieces)], [0, 2, 4])
+    same(entries, audit.together([audit.piece(piece) for piece in pieces]))
+    for wrong in (pieces[1] + b"\0", pieces[1][:-1], log_piece(entries, 6, 6), log_piece(entries, 4, 6, 5), log_piece(entries, 0, 0), bytes(32) + bytes([1, 0, 0]), bytes([0]) + bytes_of("head") + bytes(2)):
+        same("encoding", reason_of(audit.piece, wrong))
     text = "-----BEGIN SEALMQ DELEGATION-----\nAAAA\n-----END SEALMQ DELEGATION-----\n"
     same(bytes(3), files.unarmour(text, "SEALMQ DELEGATION"))
     same("encoding", reason_of(files.unarmour, text, "SEALMQ DELEGATION REQUEST"))
@@ -364,6 +370,12 @@ def test_leases():
 
 
 def test_audit_log():
+    pieces = [audit.piece(piece) for piece in log_pieces(2)]
+    for wrong, reason in ((pieces[1:], "missing"), (pieces[:2], "missing"), (pieces[::2], "missing"), ([], "missing"), ([pieces[0], *pieces], "missing"),
+                          ([{**pieces[0], "log_head": bytes_of("other")}, *pieces[1:]], "other"),
+                          ([pieces[0], {**pieces[1], "entries": pieces[2]["entries"]}], "other"),
+                          ([{**pieces[0], "entries": [pieces[0]["entries"][0]] * 2}, *pieces[1:]], "chain")):
+        same(reason, reason_of(audit.together, wrong))
     entries = audit_log()
     parsed, heads = audit.heads_of(entries)
     same(["signed", "enrolled", "removed", "delegation", "generation", "resumed", "two_devices"], [next(iter(entry["what"])) for entry in parsed])

@@ -317,3 +317,14 @@ def audit_log():
         entries.append(head + varint(NOW + n) + what)
         head = audit.head_after(entries[-1])
     return entries
+
+
+def log_piece(entries, first, end, size=None):
+    """Some entries of a log, as a piece of the copy that was made when it had so many."""
+    size = len(entries) if size is None else size
+    return varint(size) + audit.head_after(entries[size - 1]) + varint(first) + blob(b"".join(map(blob, entries[first:end])))
+
+
+def log_pieces(most):
+    entries = audit_log()
+    return [log_piece(entries, first, first + most) for first in range(0, len(entries), most)]

@@ -302,7 +302,26 @@ impl AuditLog {
         &self,
         entries: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Continuation<'a>, AuditError> {
-        let mut log = Self::EMPTY;
+        self.continued_since(Self::EMPTY, entries)
+    }
+
+    /// Like [`AuditLog::continued_by`], with the other log's entries behind `since`: those before
+    /// it were verified, and this log is no shorter.
+    ///
+    /// # Errors
+    /// As [`AuditLog::continued_by`].
+    pub fn continued_since<'a>(
+        &self,
+        since: Self,
+        entries: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Continuation<'a>, AuditError> {
+        if since.size > self.size || (since.size == self.size && since != *self) {
+            return Err(AuditError {
+                index: self.size.saturating_sub(1),
+                why: AuditFault::Other,
+            });
+        }
+        let mut log = since;
         let mut new = Vec::new();
         for bytes in entries {
             let known = log.size < self.size;

@@ -3,7 +3,7 @@ use std::io;
 use std::process::ExitCode;
 
 use sealmq_authority::office::{OfficeError, Unfinished};
-use sealmq_authority::{AuthorityError, LoadError};
+use sealmq_authority::{AuthorityError, CopyError, LoadError};
 use sealmq_broker::BrokerError;
 use sealmq_keys::member::MemberError;
 use sealmq_keys::objects::ArmourError;
@@ -92,6 +92,12 @@ impl From<LoadError<StoreError>> for Failure {
             _ => Exit::Store,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        Self::refused(format_args!("{error}; look for another copy of it"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The audit log as a file (spec/keys.md §13): text in the armour of RFC 7468.
+//! A whole audit log in one armour (spec/keys.md §13), as copies were before they came in pieces.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use sealmq_core::crypto::{Digest, SIGNATURE_LEN, sha256};
 use sealmq_core::object::{Kind, Object};
@@ -10,7 +9,7 @@ use sealmq_core::{GroupId, MemberNumber};
 
 use super::record::{HeadRecord, OUTBOX_PREFIX};
 use super::{Authority, AuthorityError, Plan};
-use crate::audit::{AuditError, AuditFault, AuditLog, What};
+use crate::audit::{AuditLog, What};
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::{Change, Store};
 
@@ -146,7 +145,7 @@ impl Authority {
     }
 
     /// All entries of the audit log, in order, as [`AuditLog::verify`] takes them. A log may be
-    /// longer than what fits into memory: [`Authority::walk_audit_log`].
+    /// longer than what fits into memory: [`Store::log`] reads it page by page.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -159,41 +158,6 @@ impl Authority {
                 return Ok(entries);
             }
             entries.extend(page.into_iter().map(|entry| entry.to_vec()));
-        }
-    }
-
-    /// Verifies the whole audit log, a page in memory at a time: from the first entry to the head
-    /// that this authority's next change builds upon. `visit` gets each entry and the log up to it,
-    /// before the head is known to be reached.
-    ///
-    /// # Errors
-    /// The store cannot be read, the first entry that is missing, damaged or does not follow the
-    /// one before it, or what `visit` returns.
-    pub fn walk_audit_log<S: Store, E: From<S::Error> + From<AuditError>>(
-        &self,
-        store: &S,
-        mut visit: impl FnMut(AuditLog, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let own = self.head.log();
-        let mut log = AuditLog::EMPTY;
-        loop {
-            let page = store.log(log.size, PAGE)?;
-            if page.is_empty() {
-                break;
-            }
-            for entry in page {
-                log.follow(&entry)?;
-                visit(log, &entry)?;
-            }
-        }
-        let refuse = |index, why| Err(AuditError { index, why }.into());
-        match log.size.cmp(&own.size) {
-            Ordering::Less => refuse(log.size, AuditFault::Shorter),
-            Ordering::Greater => refuse(own.size, AuditFault::Other),
-            Ordering::Equal if log.head != own.head => {
-                refuse(own.size.saturating_sub(1), AuditFault::Other)
-            }
-            Ordering::Equal => Ok(()),
         }
     }
 }

@@ -41,14 +41,17 @@ impl Authority {
         let entries = options.log.unwrap_or_default();
         let (end, mut new) = match options.log {
             Some(entries) => {
-                let copy = own.continued_by(entries.iter().map(Vec::as_slice));
+                let slices = entries.iter().map(Vec::as_slice);
+                let copy = own.continued_since(options.since, slices);
                 let copy = copy.map_err(AuthorityError::Log)?;
                 (copy.log, copy.new)
             }
             None => (own, Vec::new()),
         };
         let contains = |head: &&AuditLog| {
-            head.size > own.size && head_at(entries, head.size) == Some(head.head)
+            let behind = head.size.checked_sub(options.since.size);
+            head.size > own.size
+                && behind.and_then(|size| head_at(entries, size)) == Some(head.head)
         };
         let proven = suspended
             .heads

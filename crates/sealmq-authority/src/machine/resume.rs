@@ -32,6 +32,10 @@ pub struct ResumeOptions<'l> {
     /// The newest copy of the audit log that was kept elsewhere. `None`: there is no copy, and
     /// removals since the backup are **forgotten** but for those that a refused list names.
     pub log: Option<&'l [Vec<u8>]>,
+    /// How far the copy goes before the first of these entries: nowhere if they are all of it. A
+    /// log that does not fit into memory is verified up to the end of the store's own, and only
+    /// what comes behind is given.
+    pub since: AuditLog,
     /// Logs by size and head, as errors name them: one that the copy does not contain, to go on
     /// without it; or the one up to which the copy counts, if it goes on behind all that
     /// heartbeats prove.
@@ -87,7 +91,7 @@ impl Authority {
             let mut plan = Plan::default();
             this.suspended.set(None);
             plan.changes.delete(SUSPENDED_KEY);
-            this.adopt_log(options.log.unwrap_or_default(), counted.log, &mut plan);
+            this.adopt_log(options, counted.log, &mut plan);
             this.domain.change().next_member = replay
                 .highest
                 .max(suspended.member)
@@ -147,9 +151,11 @@ impl Authority {
     }
 
     /// The copy's entries become this log's own: heartbeats since the backup told of them.
-    fn adopt_log(&self, entries: &[Vec<u8>], log: AuditLog, plan: &mut Plan) {
+    fn adopt_log(&self, options: &ResumeOptions<'_>, log: AuditLog, plan: &mut Plan) {
+        let entries = options.log.unwrap_or_default();
         let from = self.head.log_size;
-        let first = usize::try_from(from).unwrap_or(usize::MAX);
+        let first = from.saturating_sub(options.since.size);
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
         for (index, entry) in (from..log.size).zip(entries.iter().skip(first)) {
             plan.changes.put(AuditLog::key(index), entry.clone());
         }

@@ -46,7 +46,7 @@ pub(crate) struct ResumeArgs {
     /// A new delegation, with a serial above all before; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) delegation: PathBuf,
-    /// The newest copy of the audit log
+    /// The newest copy of the audit log, or a folder with its pieces
     #[arg(long, value_name = "FILE", required_unless_present = "no_audit_log")]
     pub(crate) audit_log: Option<PathBuf>,
     /// There is no copy of the audit log: removals since the backup are forgotten

@@ -3,14 +3,15 @@ use std::path::Path;
 
 use getrandom::SysRng;
 use sealmq_authority::{
-    Authority, AuthorityEvent, MAX_AUDIT_FILE_LEN, ResumeOptions, decode_audit_log,
-    decode_delegation,
+    AuditError, AuditFault, Authority, AuthorityEvent, ResumeOptions, decode_delegation,
 };
 use sealmq_core::MemberNumber;
 use sealmq_keys::Store as _;
 use sealmq_keys::objects::MAX_FILE_LEN;
 use sealmq_store::{FileStore, StoreRole, Vault};
 
+use super::audit::same_at;
+use super::copy;
 use super::delegation::{refused, say_delegation};
 use super::events::describe;
 use super::folder::{AUTHORITY_STORE, commit, open, vault};
@@ -35,7 +36,7 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let draft = args.folder.join(format!("{AUTHORITY_STORE}.new"));
     // Left by a backup that was interrupted.
     remove_draft(&draft, &secret);
-    let copied = copy(&store, &draft, &secret).and_then(|()| {
+    let copied = copy_store(&store, &draft, &secret).and_then(|()| {
         fs::rename(&draft, &target)
             .and_then(|()| sync_folder(&args.folder))
             .map_err(|error| {
@@ -75,7 +76,7 @@ fn remove_draft(draft: &Path, secret: &Secret) {
 }
 
 /// Without it a crash may undo the renaming. Not all systems can do this with a folder.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) {
         fs::File::open(folder)?.sync_all()
     } else {
@@ -84,7 +85,7 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Marked first, so that no part of a copy is ever taken for an authority in use.
-fn copy(store: &FileStore, path: &Path, secret: &Secret) -> Result<(), Failure> {
+fn copy_store(store: &FileStore, path: &Path, secret: &Secret) -> Result<(), Failure> {
     let mut copy = Vault::create(path, StoreRole::Authority, &secret.unlock())?.open()?;
     copy.commit(&Authority::mark_restored(store, clock::seconds())?)?;
     store.copy_into(&mut copy)?;
@@ -124,18 +125,30 @@ fn check_older(
 pub(crate) fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     clock::check()?;
     let object = decode_delegation(&files::read_text(&args.delegation, MAX_FILE_LEN)?)?;
-    let log = match &args.audit_log {
-        Some(path) => Some(decode_audit_log(&files::read_text(
-            path,
-            MAX_AUDIT_FILE_LEN,
-        )?)?),
-        None => None,
-    };
     let mut store = open(&vault(&args.authority)?)?;
     let mut authority = Authority::load(&store)?;
+    let own = authority.audit_head();
+    // What the copy has up to the end of the store's own log is verified as it is read.
+    let mut new = Vec::new();
+    let log = match &args.audit_log {
+        Some(path) => Some(copy::read(path, |log, entry| {
+            if log.size > own.size {
+                new.push(entry.to_vec());
+            }
+            same_at(own, log)
+        })?),
+        None => None,
+    };
+    if let Some(log) = log.filter(|log| log.size < own.size) {
+        return Err(Failure::refused(AuditError {
+            index: log.size,
+            why: AuditFault::Shorter,
+        }));
+    }
     let keep: Vec<MemberNumber> = args.keep_member.iter().copied().map(MemberNumber).collect();
     let options = ResumeOptions {
-        log: log.as_deref(),
+        log: log.is_some().then_some(new.as_slice()),
+        since: own,
         heads: &args.log_head,
         keep: &keep,
     };

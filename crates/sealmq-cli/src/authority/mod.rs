@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod copy;
 mod delegation;
 mod events;
 mod folder;

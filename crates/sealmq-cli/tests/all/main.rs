@@ -21,6 +21,7 @@ mod joining_crowd;
 mod kill;
 mod large_removal;
 mod log;
+mod long_log;
 mod messages;
 mod practice;
 mod runbooks;

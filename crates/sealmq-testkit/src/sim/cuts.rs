@@ -343,6 +343,7 @@ impl World {
             log: Some(&log),
             heads: &[end],
             keep: &[],
+            ..ResumeOptions::default()
         };
         self.command(
             "resumed",

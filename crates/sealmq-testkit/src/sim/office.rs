@@ -235,6 +235,7 @@ impl World {
                 log: Some(&log),
                 heads: &suspension.heads,
                 keep: &suspension.removed,
+                ..ResumeOptions::default()
             };
             self.authority.resume(&object, &options, now, &mut self.rng)
         } else {

@@ -170,6 +170,7 @@ impl World {
             log: Some(&log),
             heads: &[end],
             keep: &[],
+            ..ResumeOptions::default()
         };
         let plan = self
             .authority

@@ -43,7 +43,7 @@ const KEYS: Least<'_> = (
         ("varint", 15, 10),
         ("padding", 20, 0),
         ("reserved_topic", 17, 40),
-        ("armour", 10, 33),
+        ("armour", 13, 41),
         ("package_set", 5, 20),
         ("package_life", 30, 0),
         ("token", 11, 42),
@@ -51,7 +51,11 @@ const KEYS: Least<'_> = (
         ("chunk", 4, 14),
         ("refused_chunk", 9, 11),
         ("lease", 32, 18),
+<<<<<<< HEAD
         ("audit_log", 5, 21),
+=======
+        ("audit_log", 9, 31),
+>>>>>>> 8f684ed (audit: copies of the log go in pieces, of any length; whoever reads one is told which piece is missing, damaged, or of another log)
         ("backup", 26, 13),
     ],
 );

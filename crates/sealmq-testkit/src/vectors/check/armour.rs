@@ -1,7 +1,7 @@
 //! Kind `armour`: files that people carry (spec/keys.md §11, §13).
 
 use sealmq_authority::{
-    DelegationRequest, decode_audit_log, decode_delegation, decode_delegation_request,
+    AuditPiece, DelegationRequest, decode_audit_log, decode_delegation, decode_delegation_request,
     encode_audit_log, encode_delegation, encode_delegation_request,
 };
 use sealmq_keys::{
@@ -39,6 +39,10 @@ pub(crate) fn armour(input: Input<'_>) -> Checked {
             let again = encode_audit_log(entries.iter().map(Vec::as_slice))?;
             same(&entries, decode_audit_log(&again)?)?;
             Ok(audit_log(&entries))
+        }),
+        "SEALMQ AUDIT LOG PIECE" => AuditPiece::decode(text).and_then(|piece| {
+            same(&piece, AuditPiece::decode(&piece.encode()?)?)?;
+            Ok(audit_log_piece(&piece))
         }),
         other => return Err(broken(format_args!("unknown label {other}"))),
     };
@@ -116,4 +120,19 @@ fn audit_log(entries: &[Vec<u8>]) -> Made {
     let list: Vec<u8> = entries.iter().flat_map(|entry| blob(entry)).collect();
     let fields = object! { entries: Json::Array(entries.iter().map(Json::hex).collect()) };
     Made::with(blob(&list), fields)
+}
+
+fn audit_log_piece(piece: &AuditPiece) -> Made {
+    let list: Vec<u8> = piece.entries.iter().flat_map(|entry| blob(entry)).collect();
+    let bytes = [
+        varint(piece.log.size),
+        piece.log.head.0.to_vec(),
+        varint(piece.first),
+        blob(&list),
+    ];
+    let fields = object! {
+        log_size: piece.log.size, log_head: piece.log.head, first: piece.first,
+        entries: Json::Array(piece.entries.iter().map(Json::hex).collect()),
+    };
+    Made::with(bytes.concat(), fields)
 }

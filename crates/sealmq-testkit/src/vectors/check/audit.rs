@@ -1,12 +1,16 @@
 //! Kind `audit_log` (spec/keys.md §13).
 
-use sealmq_authority::{AuditFault, AuditLog, What};
+use sealmq_authority::{AuditCopy, AuditFault, AuditLog, AuditPiece, CopyError, CopyFault, What};
+use sealmq_keys::encode_request;
 
-use super::{Checked, Input, broken};
+use super::{Checked, Input, No, broken};
 use crate::vectors::prelude::*;
 
 pub(crate) fn audit_log(input: Input<'_>) -> Checked {
-    let entries = input.hexes("entries");
+    let entries = match input.opt("pieces", Input::hexes) {
+        Some(pieces) => together(&pieces)?,
+        None => input.hexes("entries"),
+    };
     let slices = || entries.iter().map(Vec::as_slice);
     let own = input.opt("known", Input::get).map(|known| AuditLog {
         size: known.u64("log_size"),
@@ -23,6 +27,33 @@ pub(crate) fn audit_log(input: Input<'_>) -> Checked {
     });
     let decoded = Json::Array(decoded.collect());
     Ok(object! { log_size: log.size, log_head: log.head, entries: decoded })
+}
+
+/// The entries of a copy, from the contents of its pieces.
+fn together(pieces: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, No> {
+    let mut copy = AuditCopy::new();
+    let mut entries = Vec::new();
+    for content in pieces {
+        let text = encode_request(content).map_err(broken)?;
+        let text = text.replace("SEALMQ REQUEST", "SEALMQ AUDIT LOG PIECE");
+        let piece = AuditPiece::decode(&text).map_err(|_| "encoding")?;
+        copy.add(&piece, |_, entry| {
+            entries.push(entry.to_vec());
+            Ok(())
+        })
+        .map_err(copy_fault)?;
+    }
+    copy.end().map_err(copy_fault)?;
+    Ok(entries)
+}
+
+fn copy_fault(error: CopyError) -> &'static str {
+    match error.why {
+        CopyFault::Missing { .. } => "missing",
+        CopyFault::OtherLog { .. } => "other",
+        CopyFault::Entry(error) => fault(error.why),
+        _ => "?",
+    }
 }
 
 pub(crate) const fn fault(why: AuditFault) -> &'static str {

@@ -13,6 +13,7 @@ use crate::vectors::prelude::*;
 const DELEGATION: &str = "SEALMQ DELEGATION";
 const REQUEST: &str = "SEALMQ DELEGATION REQUEST";
 const LOG: &str = "SEALMQ AUDIT LOG";
+const PIECE: &str = "SEALMQ AUDIT LOG PIECE";
 
 /// Any content under any label.
 fn pem(label: &str, content: &[u8]) -> String {
@@ -109,6 +110,26 @@ fn good(file: &mut VectorFile) {
         "audit-log-empty": "A log without entries.", Log::default() => valid;
         "audit-log-two":   "Two entries.",           log()          => valid;
     }
+    let piece = |id: &str, comment: &str, (entries, size): (core::ops::Range<usize>, usize)| {
+        let log = log();
+        let list = log.entries[entries.clone()].iter().map(Json::hex).collect();
+        let head = match size {
+            0 => Digest::ZERO,
+            _ => sealmq_authority::AuditLog::head_after(&log.entries[size - 1]),
+        };
+        let fields = object! {
+            log_size: size as u64, log_head: head, first: entries.start as u64, entries: Json::Array(list),
+        };
+        let content = log.piece(entries, size);
+        let case = case(id, comment, PIECE, &pem(PIECE, &content));
+        case.result(object! { bytes: Json::hex(content), fields: fields })
+            .spec(&["keys.md §13"])
+    };
+    table! { piece => file:
+        "audit-log-piece-empty": "The one piece of a log without entries.", (0..0, 0) => valid;
+        "audit-log-piece-one": "A log in one piece.", (0..2, 2) => valid;
+        "audit-log-piece-second": "The second piece of a log.", (1..2, 2) => valid;
+    }
 }
 
 fn bad(file: &mut VectorFile) {
@@ -149,5 +170,22 @@ fn bad(file: &mut VectorFile) {
             pem(LOG, &blob(&list[..list.len() - 1])) => "encoding";
         "audit-log-empty-entry": "An entry of no bytes.", pem(LOG, &blob(&blob(&[]))) => "encoding";
         "audit-log-2049": "An entry of 2049 bytes.", pem(LOG, &blob(&blob(&vec![0; 2049]))) => "encoding";
+    }
+    let whole = log().piece(0..2, 2);
+    let pieced = |id: &str, comment: &str, content: &[u8]| {
+        case(id, comment, PIECE, &pem(PIECE, content)).spec(&["keys.md §13"])
+    };
+    let headed = |size: u8, first: u8, list: &[u8]| {
+        [&[size][..], &log().head.0, &[first], &blob(list)].concat()
+    };
+    table! { pieced => file:
+        "audit-log-piece-log": "A whole log under the label of a piece.", &blob(&list) => "encoding";
+        "audit-log-piece-trailing": "A byte behind the list.", &trailing(&whole) => "encoding";
+        "audit-log-piece-cut": "The last byte is missing.", &whole[..whole.len() - 1] => "encoding";
+        "audit-log-piece-no-entries": "No entries of a log that has some.", &headed(2, 0, &[]) => "encoding";
+        "audit-log-piece-beyond": "More entries than the log has.", &headed(2, 1, &list) => "encoding";
+        "audit-log-piece-empty-entry": "An entry of no bytes.", &headed(1, 0, &blob(&[])) => "encoding";
+        "audit-log-piece-2049": "An entry of 2049 bytes.", &headed(1, 0, &blob(&vec![0; 2049])) => "encoding";
+        "audit-log-piece-empty-head": "A head without entries.", &headed(0, 0, &[]) => "encoding";
     }
 }

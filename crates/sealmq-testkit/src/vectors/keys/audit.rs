@@ -42,6 +42,18 @@ impl Log {
         log
     }
 
+    /// The content of a piece with these of its entries, from a copy that was made when it had so
+    /// many.
+    pub(crate) fn piece(&self, entries: core::ops::Range<usize>, size: usize) -> Vec<u8> {
+        let head = match size.checked_sub(1) {
+            Some(last) => AuditLog::head_after(&self.entries[last]),
+            None => Digest::ZERO,
+        };
+        let first = varint(entries.start as u64);
+        let list: Vec<u8> = self.entries[entries].iter().flat_map(|e| blob(e)).collect();
+        [varint(size as u64), head.0.to_vec(), first, blob(&list)].concat()
+    }
+
     /// A vector about it, and about how far a heartbeat says that it goes.
     fn case(&self, id: &str, comment: &str, known: Option<&Log>) -> Vector {
         let entries = Json::Array(self.entries.iter().map(Json::hex).collect());
@@ -116,6 +128,7 @@ pub(crate) fn vectors(file: &mut VectorFile) {
     let whole = Log::of(&steps);
     good(&whole, &steps, file);
     altered_logs(&whole, &steps, file);
+    pieces(&whole, &steps, file);
     encodings(&whole, &topic, file);
 }
 
@@ -194,4 +207,53 @@ fn encodings(whole: &Log, topic: &str, file: &mut VectorFile) {
     let whole_and_longest = altered(whole, |log| log.add(5, at_limit));
     let case = whole_and_longest.good("2048", "An entry of 2048 bytes.", None);
     file.push(case.attacks(&[]));
+}
+
+/// Copies in pieces: what is missing, and what is of another log.
+fn pieces(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
+    let case = |id: &str, comment: &str, pieces: &[Vec<u8>]| {
+        let pieces = Json::Array(pieces.iter().map(Json::hex).collect());
+        AUDIT_LOG.case(&format!("pieces-{id}"), comment, object! { pieces: pieces })
+    };
+    let good = |id: &str, comment: &str, pieces: &[Vec<u8>]| {
+        let entries = Json::Array(whole.decoded.clone());
+        let result = object! { log_size: whole.size, log_head: whole.head, entries: entries };
+        case(id, comment, pieces).result(result)
+    };
+    let all = [
+        whole.piece(0..2, 6),
+        whole.piece(2..4, 6),
+        whole.piece(4..6, 6),
+    ];
+    let with = |change: fn(&mut Vec<Vec<u8>>)| altered(&all.to_vec(), |all| change(all));
+    table! { good => file:
+        "three": "Three pieces.", &all => valid;
+        "one": "One piece.", &[whole.piece(0..6, 6)] => valid;
+        "older": "The first piece is of an older copy of the log.",
+            &[whole.piece(0..2, 3), whole.piece(2..6, 6)] => valid;
+        "older-end": "The last piece but one was the last one of an older copy.",
+            &[whole.piece(0..3, 6), whole.piece(3..5, 5), whole.piece(5..6, 6)] => valid;
+    }
+    let others = altered(&steps.to_vec(), |steps| steps[1] = removed(8));
+    let other = Log::of(&others);
+    let last = Log::of(&altered(&steps.to_vec(), |steps| steps[5] = removed(8)));
+    table! { case => file:
+        "none": "No piece at all.", &[] => "missing";
+        "without-first": "The first piece is missing.", &with(|all| drop(all.remove(0))) => "missing";
+        "without-second": "A piece is missing.", &with(|all| drop(all.remove(1))) => "missing";
+        "without-last": "The last piece is missing.", &with(|all| drop(all.pop())) => "missing";
+        "last-of-older": "The last piece is one of an older copy: newer ones say how far the log goes.",
+            &[whole.piece(0..2, 6), whole.piece(2..4, 4)] => "missing";
+        "swapped": "Two pieces changed places.", &with(|all| all.swap(1, 2)) => "missing";
+        "twice": "A piece twice.", &with(|all| all.insert(1, all[0].clone())) => "missing";
+        "of-another": "The second piece goes on with another log, whose older copy ended here.",
+            &[whole.piece(0..2, 2), other.piece(2..6, 6)] => "other";
+        "of-another-size": "The same entries, but the first piece says that the log has another head.",
+            &[last.piece(0..2, 6), all[1].clone(), all[2].clone()] => "other";
+        "of-another-older": "The older copy was of a log with another end.",
+            &[last.piece(0..5, 6), whole.piece(5..6, 6)] => "other";
+        "altered": "An entry in the second piece was changed.",
+            &[all[0].clone(), altered(whole, |log| log.entries[2][32] ^= 1).piece(2..4, 6), all[2].clone()] => "chain";
+        "no-entry": "An entry of no bytes.", &[[&[1][..], &[7; 32], &[0], &blob(&blob(&[]))].concat()] => "encoding";
+    }
 }
