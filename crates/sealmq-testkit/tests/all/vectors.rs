@@ -51,11 +51,7 @@ const KEYS: Least<'_> = (
         ("chunk", 4, 14),
         ("refused_chunk", 9, 11),
         ("lease", 32, 18),
-<<<<<<< HEAD
-        ("audit_log", 5, 21),
-=======
-        ("audit_log", 9, 31),
->>>>>>> 8f684ed (audit: copies of the log go in pieces, of any length; whoever reads one is told which piece is missing, damaged, or of another log)
+        ("audit_log", 9, 33),
         ("backup", 26, 13),
     ],
 );
