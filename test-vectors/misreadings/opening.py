@@ -159,7 +159,7 @@ MISREADINGS = [
     M("devices-number-kinds", "envelope.md §11", "two messages have one number", "of one kind", "devices", "known.encs.setdefault(session, set())", "known.encs.setdefault((session, state), set())"),
     M("devices-groups", "envelope.md §11", "in one group", "in all groups", "devices", "(group, member)", "(member, member)"),
     M("devices-credential", "envelope.md §11", "under one credential", "whatever credential", "devices", "    if known is None or order > known.order:", "    if known is None:"),
-    M("devices-older-credential", "envelope.md §11", "what is of a lower credential than one before is passed over", "begins anew", "devices", "    if known is None or order > known.order:", "    if known is None or order != known.order:"),
+    M("devices-older-credential", "envelope.md §11", "what is of a lower credential than one before is passed over", "counts as any other", "devices", "    if known and order < known.order:\n        return None\n", ""),
     M("devices-credential-serial", "envelope.md §11", "under one credential", "the credential_serial alone", "devices", "order = serial, credential_serial", "order = credential_serial"),
     M("devices-once", "envelope.md §11", "two that went back", "one", "devices", "return first is not None and sent_at - first <= WEEK", "return True"),
     M("devices-week", "envelope.md §11", "within 7 days", "ever", "devices", " and sent_at - first <= WEEK", ""),
