@@ -41,7 +41,6 @@ use crate::machine::AuthorityEvent;
 use desk::{Desk, Looked, Wanted};
 use differences::{Acknowledged, Differences};
 use echoes::Echoes;
-use reading::is_plausible;
 
 /// How often the store is looked at: an upper bound for how long a removal waits here.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -204,8 +203,8 @@ impl Office {
         }
         if !is_wanted {
             let is_own = self.differences.is_own(topic);
-            let tells =
-                is_plausible(&own, payload) && self.desk.push_own(&own, topic, payload, is_own);
+            let tells = waiting::is_plausible(&own, payload)
+                && self.desk.push_own(&own, topic, payload, is_own);
             // Nothing but to be put right; what was read back is compared anyway.
             if !tells && is_own && self.phase == Phase::Open {
                 self.desk.push_wrong(topic);

@@ -3,7 +3,6 @@
 
 use core::time::Duration;
 
-use sealmq_core::object::Kind;
 use sealmq_keys::{ReservedTopic, authority_filters, retained_by_others};
 
 use super::{Moment, Office, Phase};
@@ -88,18 +87,4 @@ impl Office {
             _ => self.desk.push(topic, of, payload, now.unix),
         }
     }
-}
-
-/// Whether somebody of this domain can have signed that for this topic; without any cost.
-pub(super) fn is_plausible(topic: &ReservedTopic, payload: &[u8]) -> bool {
-    let kind = match topic {
-        ReservedTopic::Delegation => Kind::Delegation,
-        ReservedTopic::Announcement(..) => Kind::Announcement,
-        ReservedTopic::RefusedList(_) => Kind::RefusedList,
-        ReservedTopic::Heartbeat(_) => Kind::Heartbeat,
-        ReservedTopic::RefusedChunk(..) => return payload.len() <= topic.max_len(),
-        // They prove nothing.
-        _ => return false,
-    };
-    payload.len() <= topic.max_len() && payload.get(1) == Some(&(kind as u8))
 }

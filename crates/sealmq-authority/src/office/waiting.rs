@@ -5,6 +5,9 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sealmq_core::object::Kind;
+use sealmq_keys::ReservedTopic;
+
 /// Bytes that wait unverified.
 const UNVERIFIED: usize = 64 << 10;
 /// Bytes that wait in all.
@@ -13,6 +16,20 @@ const MOST_BYTES: usize = 256 << 10;
 const OVERHEAD: usize = 64;
 /// Own topics that wait to be put right.
 pub(super) const MOST_WRONG: usize = 1024;
+
+/// Whether somebody of this domain can have signed that for this topic; without any cost.
+pub(super) fn is_plausible(topic: &ReservedTopic, payload: &[u8]) -> bool {
+    let kind = match topic {
+        ReservedTopic::Delegation => Kind::Delegation,
+        ReservedTopic::Announcement(..) => Kind::Announcement,
+        ReservedTopic::RefusedList(_) => Kind::RefusedList,
+        ReservedTopic::Heartbeat(_) => Kind::Heartbeat,
+        ReservedTopic::RefusedChunk(..) => return payload.len() <= topic.max_len(),
+        // They prove nothing.
+        _ => return false,
+    };
+    payload.len() <= topic.max_len() && payload.get(1) == Some(&(kind as u8))
+}
 
 /// What arrived on a reserved topic.
 pub(super) struct Input {

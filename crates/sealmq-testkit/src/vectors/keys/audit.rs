@@ -226,7 +226,7 @@ fn pieces(whole: &Log, steps: &[What<'_>], file: &mut VectorFile) {
         whole.piece(2..4, 6),
         whole.piece(4..6, 6),
     ];
-    let with = |change: fn(&mut Vec<Vec<u8>>)| altered(&all.to_vec(), |all| change(all));
+    let with = |change: fn(&mut Vec<Vec<u8>>)| altered(&all.to_vec(), change);
     table! { good => file:
         "three": "Three pieces.", &all => valid;
         "one": "One piece.", &[whole.piece(0..6, 6)] => valid;
