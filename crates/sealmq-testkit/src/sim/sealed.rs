@@ -118,7 +118,8 @@ impl World {
         };
         let place = (device, session.number, counter);
         self.places.entry(place).or_default().push(id);
-        self.check_sealed(device, Some(&session.announcement));
+        let is_state = self.messages[id].is_state();
+        self.check_sealed(device, &session.announcement, is_state);
         self.check_settled(device);
         let (now, turn) = (self.now / 1000, self.headers.len());
         let this = &self.devices[device];

@@ -181,20 +181,25 @@ impl World {
         }
     }
 
-    /// Nobody seals with what a successor has ended.
-    pub(super) fn check_sealed(&mut self, device: usize, announcement: Option<&[u8]>) {
+    /// Nobody seals with what a successor has ended. Keys for state come from an older announcement,
+    /// and are in force as long as the newest one is, which goes on with them.
+    pub(super) fn check_sealed(&mut self, device: usize, announcement: &[u8], is_state: bool) {
         let delegations = &self.published.delegations;
         let this = &self.devices[device];
         let taken = this.taken.0;
-        let epoch = announcement.map_or(taken, serial_of);
+        let epoch = serial_of(announcement);
+        let newest = this.announcement(this.epoch()).filter(|_| is_state);
         let credential = this.numbers.credential.0;
-        for (what, serial) in [("an epoch", epoch), ("a credential", credential)] {
+        for (what, serial, in_force) in [
+            ("an epoch", epoch, newest.map_or(epoch, serial_of)),
+            ("a credential", credential, credential),
+        ] {
             assert!(
                 !delegations.replaced(serial, taken),
                 "{device} has taken delegation {taken} and seals with {what} of {serial}, whose \
                  keys were replaced"
             );
-            let ended = this.has_clock && self.now / 1000 > delegations.end(serial);
+            let ended = this.has_clock && self.now / 1000 > delegations.end(in_force);
             assert!(
                 !ended,
                 "{device} seals with {what} of delegation {serial}, which has ended"
