@@ -62,7 +62,8 @@ impl<V: Version> AsyncClient<V> {
 
     /// Seals and publishes. When this returns without an error, the message was accepted: QoS 1
     /// and 2 are sent, again after every reconnect, until the broker acknowledges them, as long as
-    /// the program runs. Waits for room, and, if so configured, for keys. A future that is dropped
+    /// the program runs, and by the next one with
+    /// [`SealOptions::persistent_outbox`](crate::SealOptions::persistent_outbox). Waits for room, and, if so configured, for keys. A future that is dropped
     /// while it waits for either has sent nothing.
     ///
     /// The message is sealed when its turn comes, which after a connect is when the announcements

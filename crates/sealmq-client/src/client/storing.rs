@@ -37,9 +37,12 @@ impl Client {
     /// A message of the application was checked.
     pub(super) fn take(&mut self, content: Content, id: PublishId, until: Option<u64>) {
         let is_stored = self.unsaved.is_on && content.qos() != Qos::AtMostOnce;
-        let mut record = Changes::new();
         if is_stored {
-            stored::put(self.outbox.next_place(), &content, &mut record);
+            let changes = &mut self.unsaved.changes;
+            stored::put(self.outbox.next_place(), &content, changes);
+            self.unsaved.accepted.push(id);
+        } else {
+            self.push(Output::Accepted(id));
         }
         self.outbox.push(Accepted {
             content,
@@ -48,12 +51,6 @@ impl Client {
             value: None,
             is_stored,
         });
-        if is_stored {
-            self.unsaved.changes.append(record);
-            self.unsaved.accepted.push(id);
-        } else {
-            self.push(Output::Accepted(id));
-        }
     }
 
     /// The next messages, as far as they may go out now, with one commit before all of them;
