@@ -104,22 +104,61 @@ pub(crate) fn options<V: Mqtt>(args: &ConnectionArgs) -> Result<V::Options, Fail
         Some(id) => id.clone(),
         None => random_id()?,
     };
-    let mut options = V::plain(&id, args.host(), args.port());
+    let mut options = match (args.socket(), args.url()) {
+        (Some(socket), _) => {
+            let path = socket.to_str().ok_or_else(|| {
+                Failure::usage(format_args!(
+                    "{}: a path in UTF-8 is needed",
+                    socket.display()
+                ))
+            })?;
+            V::plain(&id, path, args.port())
+        }
+        (None, Some(url)) => V::plain(&id, &url, args.port()),
+        (None, None) => V::plain(&id, args.host(), args.port()),
+    };
     V::set_keep_alive(&mut options, Duration::from_secs(u64::from(args.keepalive)));
     if let Some(user) = &args.username {
         V::set_login(&mut options, user, password(args)?);
     }
-    if args.uses_tls() {
-        let trust = args.cafile.as_deref().map_or(Trust::System, Trust::File);
-        let client = args.cert.as_deref().zip(args.key.as_deref());
-        let config = TlsConfiguration::Rustls(Arc::new(tls::config(trust, client)?));
-        V::set_transport(&mut options, Transport::tls_with_config(config));
-    } else if args.cert.is_some() {
-        return Err(Failure::usage(
-            "--cert is for TLS: give --cafile, --tls-use-os-certs or -p 8883, too",
-        ));
+    if let Some(transport) = transport(args)? {
+        V::set_transport(&mut options, transport);
     }
     Ok(options)
+}
+
+/// What carries MQTT, if it is not TCP alone.
+fn transport(args: &ConnectionArgs) -> Result<Option<Transport>, Failure> {
+    if !args.uses_tls() {
+        let of_tls = [
+            ("--cert", args.cert.is_some()),
+            ("--tls-alpn", args.tls_alpn.is_some()),
+        ];
+        if let Some((option, _)) = of_tls.iter().find(|(_, given)| *given) {
+            return Err(Failure::usage(format_args!(
+                "{option} is for TLS: give --cafile, --tls-use-os-certs or -p 8883, too",
+            )));
+        }
+        #[cfg(unix)]
+        if args.unix.is_some() {
+            return Ok(Some(Transport::unix()));
+        }
+        return Ok(args.ws.then_some(Transport::Ws));
+    }
+    let trust = args.cafile.as_deref().map_or(Trust::System, Trust::File);
+    let client = args.cert.as_deref().zip(args.key.as_deref());
+    let mut config = tls::config(trust, client)?;
+    config.alpn_protocols = args
+        .tls_alpn
+        .iter()
+        .map(|name| name.clone().into_bytes())
+        .collect();
+    let config = TlsConfiguration::Rustls(Arc::new(config));
+    Ok(Some(if args.ws {
+        Transport::Wss(config)
+    } else {
+        Transport::Tls(config)
+    }))
 }
 
 /// The one of the environment is there for every command; it only counts for a user who is named.
@@ -178,11 +217,12 @@ pub(crate) fn describe<V: Mqtt>(error: &V::Failure, address: &str) -> String {
         Trouble::Garbage(error) => format!(
             "{address} answers something else than MQTT ({error}): if this is its TLS port, give --cafile or --tls-use-os-certs"
         ),
-        Trouble::Unreachable { error, .. } => {
-            format!(
-                "no connection to {address}: {error}; is a broker running there? check -h and -p"
-            )
-        }
+        Trouble::Unreachable { error, .. } => format!(
+            "no connection to {address}: {error}; is a broker running there? check -h and -p, or --unix"
+        ),
+        Trouble::WebSocket(error) => format!(
+            "{address} has no WebSocket for MQTT there: {error}; check -p and --ws-path, or leave --ws out"
+        ),
         Trouble::Silent => {
             let older = older.trim_end_matches(", or ");
             let version = if help.is_empty() {

@@ -15,18 +15,23 @@ type ClientAuth = (Vec<u8>, Vec<u8>);
 
 /// The transport with its provider named; a configuration that was made outside has it already.
 pub(crate) fn name_provider(transport: Transport) -> Result<Option<Transport>, String> {
-    let Transport::Tls(TlsConfiguration::Simple {
+    let (configuration, over): (_, fn(TlsConfiguration) -> Transport) = match transport {
+        Transport::Tls(configuration) => (configuration, Transport::Tls),
+        #[cfg(feature = "websocket")]
+        Transport::Wss(configuration) => (configuration, Transport::Wss),
+        _ => return Ok(None),
+    };
+    let TlsConfiguration::Simple {
         ca,
         alpn,
         client_auth,
-    }) = transport
+    } = configuration
     else {
         return Ok(None);
     };
     let mut config = config(&ca, client_auth.as_ref())?;
     config.alpn_protocols = alpn.unwrap_or_default();
-    let config = TlsConfiguration::Rustls(Arc::new(config));
-    Ok(Some(Transport::Tls(config)))
+    Ok(Some(over(TlsConfiguration::Rustls(Arc::new(config)))))
 }
 
 fn config(ca: &[u8], client_auth: Option<&ClientAuth>) -> Result<ClientConfig, String> {

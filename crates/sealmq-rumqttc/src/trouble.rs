@@ -26,6 +26,8 @@ pub enum Trouble {
     Garbage(String),
     /// TLS.
     Tls(String),
+    /// What answers has no WebSocket for MQTT at this path.
+    WebSocket(String),
     /// The broker refuses the login.
     Login,
     /// The broker does not speak this version of MQTT.
@@ -55,6 +57,17 @@ impl Trouble {
             error: error.to_string(),
             hung_up: hangs_up(error),
         }
+    }
+
+    /// The error with what it wraps: some of rumqttc's texts end where the reason should stand.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn websocket(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let reason = error.source().map(ToString::to_string).unwrap_or_default();
+        if !text.contains(&reason) {
+            text.push_str(&reason);
+        }
+        Self::WebSocket(text)
     }
 
     pub(crate) fn broken(error: &io::Error) -> Self {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
@@ -12,7 +12,7 @@ pub(crate) struct ConnectionArgs {
     /// The broker's name or address; localhost if not given
     #[arg(short = 'h', long, value_name = "HOST")]
     pub(crate) host: Option<String>,
-    /// The broker's port; 1883, or 8883 with TLS, if not given
+    /// The broker's port; 1883 if not given, 8883 with TLS; 80 and 443 with --ws
     #[arg(short, long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
     /// Client identifier; a random one if not given
@@ -47,6 +47,19 @@ pub(crate) struct ConnectionArgs {
     /// PEM file with the key of --cert
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+    /// Protocol to ask for in the TLS handshake (ALPN): mqtt for MQTT on port 443, as some clouds want it
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) tls_alpn: Option<String>,
+    /// MQTT over WebSocket; with TLS, over WebSocket over TLS
+    #[arg(long)]
+    pub(crate) ws: bool,
+    /// Path of the broker's WebSocket
+    #[arg(long, value_name = "PATH", default_value = "/mqtt", requires = "ws", value_parser = ws_path)]
+    pub(crate) ws_path: String,
+    /// The broker's Unix socket, instead of host and port
+    #[cfg(unix)]
+    #[arg(long, value_name = "SOCKET", conflicts_with_all = ["host", "port", "ws", "cafile", "tls_use_os_certs", "cert", "tls_alpn"])]
+    pub(crate) unix: Option<PathBuf>,
     /// Protocol version: mqttv5, or mqttv311 for brokers that know nothing newer
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "mqttv5", value_parser = protocol)]
     pub(crate) protocol_version: Protocol,
@@ -70,10 +83,42 @@ fn protocol(text: &str) -> Result<Protocol, String> {
     }
 }
 
+/// A path as it stands in a request of HTTP.
+fn ws_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a path begins with / and has no spaces: /mqtt".to_owned())
+    }
+}
+
 impl ConnectionArgs {
     pub(crate) fn port(&self) -> u16 {
-        self.port
-            .unwrap_or(if self.uses_tls() { TLS_PORT } else { 1883 })
+        self.port.unwrap_or(match (self.ws, self.uses_tls()) {
+            (false, false) => 1883,
+            (false, true) => TLS_PORT,
+            (true, false) => 80,
+            (true, true) => 443,
+        })
+    }
+
+    /// The broker's WebSocket, if that is the way.
+    pub(crate) fn url(&self) -> Option<String> {
+        let scheme = if self.uses_tls() { "wss" } else { "ws" };
+        let host = match self.host() {
+            host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
+            host => host.to_owned(),
+        };
+        self.ws
+            .then(|| format!("{scheme}://{host}:{}{}", self.port(), self.ws_path))
+    }
+
+    /// The broker's Unix socket, if that is the way.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        #[cfg(unix)]
+        return self.unix.as_deref();
+        #[cfg(not(unix))]
+        return None;
     }
 
     /// As with mosquitto_sub, the port for TLS turns it on.
@@ -87,6 +132,9 @@ impl ConnectionArgs {
 
     /// For messages.
     pub(crate) fn address(&self) -> String {
+        if let Some(socket) = self.socket() {
+            return socket.display().to_string();
+        }
         format!("{}:{}", self.host(), self.port())
     }
 }

@@ -27,4 +27,5 @@ mod practice;
 mod runbooks;
 mod site;
 mod stores;
+mod transports;
 mod versions;

@@ -67,6 +67,11 @@ pub(super) fn trouble(error: &ConnectionError) -> Trouble {
         ConnectionError::Io(error) => Trouble::unreachable(error),
         ConnectionError::Timeout(_) => Trouble::Silent,
         ConnectionError::Tls(error) => Trouble::Tls(error.to_string()),
+        #[cfg(feature = "websocket")]
+        ConnectionError::Websocket(_)
+        | ConnectionError::WsConnect(_)
+        | ConnectionError::InvalidUrl(_)
+        | ConnectionError::ResponseValidation(_) => Trouble::websocket(error),
         ConnectionError::ConnectionRefused(
             Refused::BadUserNamePassword | Refused::NotAuthorized,
         ) => Trouble::Login,

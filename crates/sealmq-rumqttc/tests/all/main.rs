@@ -23,4 +23,5 @@ mod protocol;
 mod refusals;
 mod restart;
 mod secured;
+mod transports;
 mod versions;

@@ -21,8 +21,19 @@ pub(crate) fn bundled(folder: &Path, options: &[&str]) -> Broker {
 }
 
 pub(crate) fn bundled_at(folder: &Path, address: &str, options: &[&str]) -> Broker {
-    let args = [&["broker", "--listen", address][..], options].concat();
-    let mut process = Running::start(sealmq(folder, &args));
+    started(
+        folder,
+        &[&["broker", "--listen", address][..], options].concat(),
+    )
+}
+
+/// `sealmq broker` with a configuration file, whose first listener is meant.
+pub(crate) fn configured(folder: &Path, file: &str) -> Broker {
+    started(folder, &["broker", "--config", file])
+}
+
+fn started(folder: &Path, args: &[&str]) -> Broker {
+    let mut process = Running::start(sealmq(folder, args));
     let line = process.wait_for("listening on");
     let address = line.split_whitespace().nth(2).unwrap();
     let port = address.rsplit(':').next().unwrap().to_owned();

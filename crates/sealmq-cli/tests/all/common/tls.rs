@@ -52,7 +52,7 @@ pub(crate) fn path(folder: &Path, name: &str) -> String {
 }
 
 /// A certificate for `localhost` and 127.0.0.1, its key, and its authority, as files.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
