@@ -11,6 +11,7 @@ use sealmq_core::object::{ObjectError, kem_of};
 
 use super::fair::Fair;
 use super::limits::Bucket;
+use super::pace::Paces;
 use super::refused::Refused;
 use super::{Authority, AuthorityError, Plan};
 use sealmq_keys::Publication;
@@ -33,6 +34,8 @@ const OPENED_AT_ONCE: usize = 512;
 const TAKEN_AT_ONCE: usize = 64;
 /// Seconds for which the same bytes again are not even opened.
 const SAME_AGAIN: u64 = 2;
+/// Seconds between two times that one is answered once more.
+const ANSWERED_AGAIN: u64 = 5;
 /// Most of them that are remembered.
 const MOST_HEARD: usize = 4096;
 /// A request costs one more for each of them, in bytes: it may bring 64 keys, each signed.
@@ -45,6 +48,13 @@ pub(super) struct Arrivals {
     /// By token: whoever has one takes turns with the others.
     proven: Fair<[u8; TOKEN_ID_LEN], Opened>,
     others: Fair<Fingerprint, Opened>,
+    /// Of those that were answered before: their answer goes out again.
+    answered: Fair<Fingerprint, Opened>,
+    again: Paces<Fingerprint>,
+    /// It is their turn, and not that of those that prove a token.
+    answers_next: bool,
+    /// The rest has to wait: their answers cannot be sent.
+    holds_strangers: bool,
     opens: Bucket,
     admissions: Bucket,
     strangers: Bucket,
@@ -61,8 +71,17 @@ pub(super) struct Arrivals {
 struct Opened {
     device: Fingerprint,
     request: OpenedJoinRequest,
-    /// The token that it proves; zeros for one that was answered before.
-    proves: Option<[u8; TOKEN_ID_LEN]>,
+    origin: Origin,
+}
+
+/// What an opened request waits with.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// Those that prove this token.
+    Holder([u8; TOKEN_ID_LEN]),
+    /// Those that were answered before.
+    Answered,
+    Anybody,
 }
 
 impl Default for Arrivals {
@@ -71,6 +90,10 @@ impl Default for Arrivals {
             raw: Fair::new(MOST_RAW.0, MOST_RAW.1),
             proven: Fair::new(MOST_PROVEN.0, MOST_PROVEN.1),
             others: Fair::new(MOST_OTHERS.0, MOST_OTHERS.1),
+            answered: Fair::new(MOST_OTHERS.0, MOST_OTHERS.1),
+            again: Paces::new(1, ANSWERED_AGAIN),
+            answers_next: false,
+            holds_strangers: false,
             opens: Bucket::new(OPENED.0, OPENED.1),
             admissions: Bucket::new(200, 200),
             strangers: Bucket::new(300, 150),
@@ -85,7 +108,8 @@ impl Default for Arrivals {
 impl Arrivals {
     /// When something can be done; a time that has passed if it can be done now.
     pub(super) const fn due(&self) -> Option<u64> {
-        if self.raw.is_empty() && self.proven.is_empty() && self.others.is_empty() {
+        let others = self.others.is_empty() || self.holds_strangers;
+        if self.raw.is_empty() && self.proven.is_empty() && self.answered.is_empty() && others {
             return None;
         }
         Some(self.worked_at.saturating_add(self.is_spent as u64))
@@ -113,45 +137,57 @@ impl Arrivals {
     }
 
     fn sort_in(&mut self, opened: Opened) -> bool {
-        let len = opened.request.request().len();
-        match opened.proves {
-            Some(token) => self.proven.push(token, opened, len),
-            None => {
-                let size = len.saturating_add(OVERHEAD);
-                self.others.push(opened.device, opened, size)
-            }
+        let (device, len) = (opened.device, opened.request.request().len());
+        let size = len.saturating_add(OVERHEAD);
+        match opened.origin {
+            Origin::Holder(token) => self.proven.push(token, opened, len),
+            Origin::Answered => self.answered.push(device, opened, size),
+            Origin::Anybody => self.others.push(device, opened, size),
         }
     }
 
     /// Of what anybody can make.
     pub(super) const fn bytes(&self) -> usize {
-        self.raw.bytes().saturating_add(self.others.bytes())
+        let others = self.others.bytes().saturating_add(self.answered.bytes());
+        self.raw.bytes().saturating_add(others)
     }
 
     fn next(&mut self, now: u64) -> Option<Opened> {
-        if !self.proven.is_empty() && self.admissions.take(now) {
+        let waits = !self.proven.is_empty() || !self.answered.is_empty();
+        if waits && self.admissions.take(now) {
+            let answered = self.proven.is_empty() || self.answers_next;
+            let answered = answered.then(|| self.answered.pop()).flatten();
+            self.answers_next = answered.is_none();
+            if let Some((_, opened)) = answered {
+                self.admissions.charge(more_for(&opened));
+                return Some(opened);
+            }
             return self.proven.pop().map(|(_, opened)| opened);
         }
-        if self.others.is_empty() || !self.strangers.take(now) {
+        if self.holds_strangers || self.others.is_empty() || !self.strangers.take(now) {
             return None;
         }
         let (_, opened) = self.others.pop()?;
-        let more = opened.request.request().len().checked_div(COSTS_MORE);
-        let more = more.and_then(|more| u32::try_from(more).ok());
-        self.strangers.charge(more.unwrap_or(u32::MAX));
+        self.strangers.charge(more_for(&opened));
         Some(opened)
     }
 
     fn put_back(&mut self, opened: Opened) {
-        let len = opened.request.request().len();
-        match opened.proves {
-            Some(token) => self.proven.put_back(token, opened, len),
-            None => {
-                let size = len.saturating_add(OVERHEAD);
-                self.others.put_back(opened.device, opened, size);
-            }
+        let (device, len) = (opened.device, opened.request.request().len());
+        let size = len.saturating_add(OVERHEAD);
+        match opened.origin {
+            Origin::Holder(token) => self.proven.put_back(token, opened, len),
+            Origin::Answered => self.answered.put_back(device, opened, size),
+            Origin::Anybody => self.others.put_back(device, opened, size),
         }
     }
+}
+
+/// What a long request costs besides.
+fn more_for(opened: &Opened) -> u32 {
+    let more = opened.request.request().len().checked_div(COSTS_MORE);
+    let more = more.and_then(|more| u32::try_from(more).ok());
+    more.unwrap_or(u32::MAX)
 }
 
 const fn is_lately(at: u64, now: u64) -> bool {
@@ -214,16 +250,25 @@ impl Authority {
         now: u64,
     ) -> Result<(), Refused> {
         let request = self.open_join(payload)?;
-        let proves = self.proves(device, &request, now);
+        let origin = self.origin(device, &request, now);
+        // Whoever asks again can seal the same as often as it likes.
+        if matches!(origin, Origin::Answered) && !self.intake.arrivals.again.take(device, now) {
+            return Ok(());
+        }
         let opened = Opened {
             device,
             request,
-            proves,
+            origin,
         };
         match self.intake.arrivals.sort_in(opened) {
             true => Err(Refused::Content(BUSY)),
             false => Ok(()),
         }
+    }
+
+    /// Whether requests that anybody can have made have to wait, because too many answers do.
+    pub(crate) const fn hold_strangers(&mut self, hold: bool) {
+        self.intake.arrivals.holds_strangers = hold;
     }
 
     /// Bytes that wait of requests that anybody can have made.
@@ -320,21 +365,23 @@ impl Authority {
         })
     }
 
-    /// The token that a request proves to have, if devices can join with it now. None is needed by
-    /// who was answered before: it asks once more.
-    fn proves(
-        &self,
-        device: Fingerprint,
-        request: &OpenedJoinRequest,
-        now: u64,
-    ) -> Option<[u8; TOKEN_ID_LEN]> {
+    /// What a request waits with. A token that nobody can use any more proves nothing, and nor does
+    /// a request that a member has joined with: whoever has seen it can send it again.
+    fn origin(&self, device: Fingerprint, request: &OpenedJoinRequest, now: u64) -> Origin {
         let answer = self.joining.answers.get(&device);
         if answer.is_some_and(|answer| answer.request == *request.hash()) {
-            return Some([0; TOKEN_ID_LEN]);
+            return Origin::Answered;
         }
-        let id = request.token()?;
-        let token = self.usable_token(id, now)?;
-        token.proves(request).then_some(*id)
+        let member = self.index.by_key(request.claimed_key());
+        let member = member.and_then(|number| self.members.get(&number));
+        if member.is_some_and(|member| member.request == *request.hash()) {
+            return Origin::Anybody;
+        }
+        let token = request.token().and_then(|id| self.usable_token(id, now));
+        match token {
+            Some(token) if token.proves(request) => Origin::Holder(token.id),
+            _ => Origin::Anybody,
+        }
     }
 
     fn join_topic(&self, device: Fingerprint) -> alloc::string::String {

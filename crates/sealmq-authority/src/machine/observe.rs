@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::judge::Judged;
 use super::record::{self, OUTBOX_PREFIX};
+use super::repairs::Need;
 use super::suspended::{Evidence, EvidenceKind, SUSPENDED_KEY, Seen, SuspendedRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, LoadError, Plan};
 use sealmq_keys::Publication;
@@ -46,7 +47,7 @@ impl Authority {
         let expected = kept(store, topic).map_err(LoadError::Store)?;
         // A suspended authority notes its own, too: heartbeats say how far the log was proven.
         if expected == payload && self.suspended.is_none() {
-            self.repairs.stands(topic);
+            self.repairs.stands(Need::of(&reserved), topic);
             self.repairs.keep();
             return Ok(Plan::default());
         }
@@ -85,8 +86,10 @@ impl Authority {
                     this.suspend(evidence, seen, now)?
                 }
                 Some(Judged::Seen(seen)) if this.suspended.is_some() => this.note(seen)?,
-                Some(Judged::TooHigh(what)) => this.ignore(topic, what, &expected, now),
-                _ => this.repair(topic, &expected, now),
+                Some(Judged::TooHigh(what)) => {
+                    this.ignore((Need::of(&reserved), topic), what, &expected, now)
+                }
+                _ => this.repair((Need::of(&reserved), topic), &expected, now),
             };
             this.settle(plan, now)
         });
@@ -165,12 +168,18 @@ impl Authority {
 
     /// A number that nothing of this authority's doing explains: somebody has a key of it, but must
     /// not stop it by that, nor use up its numbers.
-    fn ignore(&mut self, topic: &str, what: &'static str, expected: &[u8], now: u64) -> Plan {
+    fn ignore(
+        &mut self,
+        (need, topic): (Need, &str),
+        what: &'static str,
+        expected: &[u8],
+        now: u64,
+    ) -> Plan {
         let is_new = self.repairs.is_new(topic, now);
-        let mut plan = self.repair(topic, expected, now);
+        let mut plan = self.repair((need, topic), expected, now);
         if is_new {
             if expected.is_empty() {
-                self.repairs.take(topic, now, &mut plan.events);
+                self.repairs.take(need, topic, now, &mut plan.events);
             }
             plan.events.push(AuthorityEvent::NumberIgnored {
                 place: topic.to_owned(),
@@ -182,12 +191,12 @@ impl Authority {
 
     /// Has a topic published again that does not hold what it should; later, if that was done a
     /// moment ago, again and again.
-    fn repair(&mut self, topic: &str, expected: &[u8], now: u64) -> Plan {
+    fn repair(&mut self, (need, topic): (Need, &str), expected: &[u8], now: u64) -> Plan {
         let mut plan = Plan::default();
         if expected.is_empty() || self.suspended.is_some() {
             return plan;
         }
-        if self.repairs.take(topic, now, &mut plan.events) {
+        if self.repairs.take(need, topic, now, &mut plan.events) {
             plan.publications
                 .push(Publication::retained(topic, expected));
             plan.events.push(AuthorityEvent::RolledBack {
@@ -199,8 +208,8 @@ impl Authority {
 
     /// Publishes again what was seen wrong too soon after the last time.
     pub(super) fn repair_owed(&mut self, now: u64, plan: &mut Plan) {
-        for topic in self.repairs.owed() {
-            if self.repairs.take(&topic, now, &mut plan.events) {
+        for (need, topic) in self.repairs.owed() {
+            if self.repairs.take(need, &topic, now, &mut plan.events) {
                 plan.republish.push(topic.clone());
                 plan.events.push(AuthorityEvent::RolledBack { topic });
             }

@@ -55,6 +55,8 @@ pub(super) struct Desk {
     pub(super) most_bytes: usize,
     /// Topics that the broker has cleared.
     cleared: BTreeSet<String>,
+    /// Answers to those who want to join wait to be sent.
+    holds_strangers: bool,
     /// What the office knows of the outbox holds, but for what changes from now on. A large outbox
     /// takes a second to be read.
     knows_outbox: bool,
@@ -187,6 +189,11 @@ impl Desk {
         if let Some(authority) = &mut self.authority {
             authority.forget_lost();
         }
+    }
+
+    /// Whether requests to join that anybody can have made have to wait.
+    pub(super) const fn hold_strangers(&mut self, hold: bool) {
+        self.holds_strangers = hold;
     }
 
     /// Whether something that others retain was left out.
@@ -341,6 +348,7 @@ impl Desk {
             looked.events.extend(heard.events);
             looked.more_refused = looked.more_refused.saturating_add(heard.more_refused);
             self.joins = 0;
+            authority.hold_strangers(self.holds_strangers);
             while let Some(Input { topic, payload, .. }) = self.others.first() {
                 let plan = authority.handle(topic, payload, now, rng)?;
                 done(store, plan, looked)?;

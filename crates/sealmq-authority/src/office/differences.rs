@@ -1,33 +1,26 @@
 //! What the broker has of what it should have.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_keys::Publication;
 
+use super::lanes::Lanes;
+
 /// Publications on their way at the same time; brokers take at least 20 as a rule.
 const MOST_IN_FLIGHT: usize = 16;
-
-/// Answers that wait, and clears that are sent once: strangers cause these.
-const MOST_ANSWERS: usize = 4096;
-const MOST_CLEARS: usize = 1024;
+/// Answers to those who want to join that wait to be sent.
+const MOST_DEVICES: usize = 256;
 
 /// Publishes differences in order, for one connection.
 #[derive(Default)]
 pub(super) struct Differences {
     /// Hashes of what should be there; of nothing, for what is to be cleared.
     wanted: BTreeMap<String, Digest>,
-    queue: VecDeque<Publication>,
-    /// What is not retained: in front of the queue. An answer to a nonce names the newest epoch, and
-    /// counts no more once a later one was announced.
-    answers: VecDeque<Publication>,
-    /// Sent whatever was confirmed before, after the queue.
-    once: VecDeque<Publication>,
-    /// How many of these clear a topic.
-    clears: usize,
+    lanes: Lanes,
     on_its_way: BTreeMap<u64, Sent>,
     /// Never given twice, over all connections.
     next_token: u64,
@@ -62,10 +55,18 @@ pub(super) enum Acknowledged {
 impl Differences {
     /// A new connection: what the broker has is unknown.
     pub(super) fn start_over(&mut self) {
+        let mut lanes = core::mem::take(&mut self.lanes);
+        lanes.clear();
         *self = Self {
+            lanes,
             next_token: self.next_token,
             ..Self::default()
         };
+    }
+
+    /// Of the reserved topics.
+    pub(super) fn set_prefix(&mut self, prefix: &str) {
+        self.lanes.set_prefix(prefix);
     }
 
     /// Asks again for what was refused, with the next [`Differences::want`].
@@ -117,7 +118,9 @@ impl Differences {
         self.confirmed.retain(|topic, _| wanted.contains_key(topic));
         let topics = self.confirmed.keys();
         self.standing = topics.filter(|topic| self.stands(topic)).count();
-        self.queue = self.missing(all).into();
+        let missing = self.missing(all);
+        self.lanes.retain_wanted(|_| false);
+        self.lanes.want(missing);
         self.drop_overtaken();
     }
 
@@ -140,9 +143,10 @@ impl Differences {
         }
         let topics = changed.iter().map(|entry| &entry.topic).chain(gone);
         let topics: BTreeSet<&String> = topics.collect();
-        self.queue.retain(|entry| !topics.contains(&entry.topic));
+        self.lanes
+            .retain_wanted(|entry| !topics.contains(&entry.topic));
         let missing = self.missing(changed);
-        self.queue.extend(missing);
+        self.lanes.want(missing);
         self.drop_overtaken();
     }
 
@@ -167,33 +171,24 @@ impl Differences {
 
     /// A repair that is overtaken would put the old object back.
     fn drop_overtaken(&mut self) {
-        if self.once.is_empty() {
-            return;
-        }
-        let queued: BTreeSet<&str> = self.queue.iter().map(|e| e.topic.as_str()).collect();
-        self.once.retain(|entry| {
-            let now = self.wanted.get(&entry.topic);
-            let is_newest = now.is_none_or(|now| *now == hash(entry));
-            is_newest && !queued.contains(entry.topic.as_str())
+        let wanted = &self.wanted;
+        self.lanes.drop_overtaken(|entry| {
+            let now = wanted.get(&entry.topic);
+            now.is_none_or(|now| *now == hash(entry))
         });
-        self.clears = self.once.iter().filter(|entry| clears(entry)).count();
     }
 
-    /// Adds what is sent once. Strangers cause clears, and members answers: if too many wait
-    /// already, they are left out, and come again with what caused them.
+    /// Adds what is sent once, whatever the broker has.
     pub(super) fn once(&mut self, all: Vec<Publication>) {
         for entry in all {
-            if !entry.retain {
-                if self.answers.len() < MOST_ANSWERS {
-                    self.answers.push_back(entry);
-                }
-            } else if !clears(&entry) {
-                self.once.push_back(entry);
-            } else if self.clears < MOST_CLEARS {
-                self.clears = self.clears.saturating_add(1);
-                self.once.push_back(entry);
-            }
+            self.lanes.once(entry);
         }
+    }
+
+    /// Whether so many answers to those who want to join wait to be sent that no more should be
+    /// given: anybody can cause them.
+    pub(super) fn is_behind(&self) -> bool {
+        self.lanes.devices() >= MOST_DEVICES
     }
 
     /// The next one to send, with a token for its acknowledgement.
@@ -201,16 +196,7 @@ impl Differences {
         if self.on_its_way.len() >= MOST_IN_FLIGHT {
             return None;
         }
-        let (publication, passing) = if let Some(answer) = self.answers.pop_front() {
-            (answer, true)
-        } else if let Some(publication) = self.queue.pop_front() {
-            (publication, false)
-        } else {
-            (self.once.pop_front()?, true)
-        };
-        if passing && clears(&publication) {
-            self.clears = self.clears.saturating_sub(1);
-        }
+        let (publication, passing) = self.lanes.next()?;
         let token = self.next_token;
         self.next_token = token.wrapping_add(1);
         let sent = Sent {
@@ -249,8 +235,7 @@ impl Differences {
 
     /// Whether everything was answered.
     pub(super) fn is_idle(&self) -> bool {
-        let waits = [&self.answers, &self.queue, &self.once];
-        waits.iter().all(|all| all.is_empty()) && self.on_its_way.is_empty()
+        self.lanes.is_empty() && self.on_its_way.is_empty()
     }
 
     pub(super) fn has_refusals(&self) -> bool {
@@ -261,10 +246,6 @@ impl Differences {
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.standing, self.refused.len())
     }
-}
-
-const fn clears(publication: &Publication) -> bool {
-    publication.retain && publication.payload.is_empty()
 }
 
 fn nothing() -> Digest {

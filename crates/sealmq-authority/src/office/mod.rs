@@ -20,6 +20,7 @@ mod desk;
 mod differences;
 mod echoes;
 mod event;
+mod lanes;
 mod packets;
 mod reading;
 mod waiting;
@@ -274,6 +275,7 @@ impl Office {
             }
         }
         let mut looked = Looked::default();
+        self.desk.hold_strangers(self.differences.is_behind());
         let work = |open: &mut S::Store| self.desk.work(open, may_act, now.unix, rng, &mut looked);
         match store.with(work).map_err(OfficeError::Store)? {
             Some(Ok(())) => self.take(looked, now),
@@ -338,6 +340,9 @@ impl Office {
 
     fn take(&mut self, looked: Looked, now: Moment) {
         self.note(looked.events, looked.more_refused);
+        if !looked.prefix.is_empty() {
+            self.differences.set_prefix(&looked.prefix);
+        }
         self.differences.once(looked.once);
         if looked.is_put_back {
             self.events.push_back(OfficeEvent::StorePutBack);

@@ -18,6 +18,7 @@ mod authority_intake;
 mod authority_joining;
 mod authority_joining_attacks;
 mod authority_joining_floods;
+mod authority_joining_repeats;
 mod authority_resume;
 mod authority_rng;
 mod authority_schedule;

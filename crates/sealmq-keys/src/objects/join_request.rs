@@ -166,7 +166,8 @@ impl JoinRequest {
         let damaged = || ObjectError::Field("sealed");
         let (mac, request) = text.split_first_chunk::<MAC_LEN>().ok_or_else(damaged)?;
         let object = Object::parse_as(request, suite, Kind::EnrolmentRequest)?;
-        let token = object.decode::<EnrolmentRequest<'_>>()?.0.token;
+        let fields = object.decode::<EnrolmentRequest<'_>>()?.0;
+        let (token, claimed_key) = (fields.token, fields.key);
         let token = (token != NO_TOKEN).then_some(token);
         if token.is_none() && *mac != [0; MAC_LEN] {
             return Err(ObjectError::Field("mac"));
@@ -175,6 +176,7 @@ impl JoinRequest {
             suite,
             domain: *domain,
             token,
+            claimed_key,
             mac: Secret::new(*mac),
             hash: object.hash(),
             request: request.to_vec(),
@@ -228,6 +230,7 @@ pub struct OpenedJoinRequest {
     suite: Suite,
     domain: DomainId,
     token: Option<[u8; TOKEN_ID_LEN]>,
+    claimed_key: [u8; 32],
     mac: Secret,
     hash: Digest,
     request: Vec<u8>,
@@ -238,6 +241,12 @@ impl OpenedJoinRequest {
     #[must_use]
     pub const fn token(&self) -> Option<&[u8; TOKEN_ID_LEN]> {
         self.token.as_ref()
+    }
+
+    /// The device key that the request inside names. Nobody has proved to have it.
+    #[must_use]
+    pub const fn claimed_key(&self) -> &[u8; 32] {
+        &self.claimed_key
     }
 
     /// Whether the sender had the secret of its token, compared in constant time. Never true

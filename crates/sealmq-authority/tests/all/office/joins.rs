@@ -17,7 +17,7 @@ fn delegation(street: &Street) -> VerifiedDelegation {
     VerifiedDelegation::verify(street.net.authority.delegation(), &root.unwrap()).unwrap()
 }
 
-fn token(street: &mut Street, uses: u32) -> Token {
+pub fn token(street: &mut Street, uses: u32) -> Token {
     let spec = TokenSpec {
         grants: grants(&["plant"]),
         name: NamePattern::Any,
@@ -36,7 +36,7 @@ fn token(street: &mut Street, uses: u32) -> Token {
 }
 
 /// A device's request reaches the broker, and what is told about it there.
-fn ask(street: &mut Street, n: u32, token: Option<&Token>, name: &str) -> (Device, String) {
+pub fn ask(street: &mut Street, n: u32, token: Option<&Token>, name: &str) -> (Device, String) {
     let device = numbered(n, street.net.authority.domain());
     let request = device.join(&delegation(street), token, name, 1, START);
     let topic = street.net.topic(ReservedTopic::Join(device.fingerprint()));

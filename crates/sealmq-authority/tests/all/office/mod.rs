@@ -5,6 +5,7 @@ mod joins;
 mod reading;
 mod repair;
 mod sabotage;
+mod slow_broker;
 mod standby;
 mod store;
 
@@ -57,7 +58,10 @@ pub struct Post {
     late: Option<MemoryStore>,
     filters: BTreeSet<String>,
     queue: VecDeque<(String, Vec<u8>, bool)>,
-    answers: Vec<u64>,
+    /// When an acknowledgement comes, and for which token.
+    answers: Vec<(u64, u64)>,
+    /// After how many milliseconds the broker acknowledges.
+    pub acknowledges_after: u64,
     /// What the broker says to publications on these topics.
     pub refuses: BTreeSet<String>,
     pub refuses_subscriptions: bool,
@@ -120,6 +124,7 @@ impl Street {
             filters: BTreeSet::new(),
             queue: VecDeque::new(),
             answers: Vec::new(),
+            acknowledges_after: 0,
             refuses: BTreeSet::new(),
             refuses_subscriptions: false,
             rng: TestRng::new(900 + post as u64),
@@ -217,7 +222,10 @@ impl Street {
         if !this.online || this.stalled {
             return;
         }
-        for token in take(&mut this.answers) {
+        let later = |(due, _): &(u64, u64)| *due > self.net.now;
+        let (later, answers) = take(&mut this.answers).into_iter().partition(later);
+        this.answers = later;
+        for (_, token) in answers {
             this.office.handle_ack(token, None);
         }
         for (topic, payload, retain) in take(&mut this.queue) {
@@ -281,14 +289,15 @@ impl Street {
             }
             Transmit::Publish { token, publication } => {
                 this.sent.push((self.net.now, publication.clone()));
+                let acknowledged = (self.net.now + this.acknowledges_after, token);
                 if this.refuses.contains(&publication.topic) {
                     this.office.handle_ack(token, Some("no".into()));
                 } else if this.loses.contains(&publication.topic) {
-                    this.answers.push(token);
+                    this.answers.push(acknowledged);
                 } else if this.holds {
                     this.held.push(publication);
                 } else {
-                    this.answers.push(token);
+                    this.answers.push(acknowledged);
                     self.net.publish(publication);
                 }
             }
