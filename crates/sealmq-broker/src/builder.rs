@@ -17,8 +17,8 @@ use crate::shelf::ShelfRoom;
 use crate::tls::TlsSettings;
 use crate::websocket::WebSocketRules;
 
-/// 16 MiB: payloads of megabytes pass, and a stranger cannot make the broker buffer more per connection.
-pub(crate) const MAX_PACKET_SIZE: usize = 16 * 1024 * 1024;
+/// Payloads of 16 MiB pass, with topic and envelope around them, and a stranger cannot make the broker buffer more per connection.
+pub(crate) const MAX_PACKET_SIZE: usize = 16 * 1024 * 1024 + 64 * 1024;
 /// The largest packet that MQTT can express (MQTT 5, section 2.1.4), with its fixed header.
 const LARGEST_MQTT_PACKET: usize = 268_435_460;
 const SMALLEST_MAX_PACKET_SIZE: usize = 1024;
@@ -251,7 +251,8 @@ impl BrokerBuilder {
         self
     }
 
-    /// The largest packet accepted, in bytes: 1024 to 268,435,460. Default: 16 MiB.
+    /// The largest packet accepted, in bytes: 1024 to 268,435,460. Default: 16 MiB and 64 KiB,
+    /// for payloads of 16 MiB.
     ///
     /// A larger one ends the connection; MQTT 5 clients are told the limit when they connect.
     pub fn max_packet_size(mut self, bytes: usize) -> Self {

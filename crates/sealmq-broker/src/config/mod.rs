@@ -79,7 +79,7 @@ options! {
 
     struct Limits {
         /// Largest packet in bytes.
-        packet_bytes: usize = builder::MAX_PACKET_SIZE, shown "16777216";
+        packet_bytes: usize = builder::MAX_PACKET_SIZE, shown "16842752";
         /// Most connections; two open files each. A quarter of them, at most 1024, may be clients that
         /// have not logged in.
         connections: usize = builder::MAX_CONNECTIONS, shown "10000";
