@@ -62,7 +62,8 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
     let mut store = store(&args)?;
     let mut joining = Joining::<V>::begin(mqtt, &store, options)
         .map_err(open_failure)?
-        .clock(clock::known_millis);
+        .clock(clock::known_millis)
+        .topic_map(args.topic_map.map()?);
     let mut stop = Stop::new()?;
     let address = way_to.address();
     let mut largest = None;

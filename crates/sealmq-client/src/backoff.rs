@@ -48,6 +48,11 @@ impl Backoff {
         }
         let whole = self.next;
         self.next = whole.saturating_mul(2).min(self.longest);
+        Self::scatter(whole, rng)
+    }
+
+    /// Less a random part, up to a third.
+    pub(crate) fn scatter(whole: Duration, rng: &mut impl TryCryptoRng) -> Duration {
         let part = rng.try_next_u32().map_or(0, |random| random % 256);
         let off = whole.saturating_mul(part).checked_div(3 * 256);
         whole.saturating_sub(off.unwrap_or_default())

@@ -19,6 +19,8 @@ pub struct Draft {
     /// Whether the broker is to keep it.
     pub retain: bool,
     pub(crate) will: bool,
+    /// The topic may be sent as an alias, if the broker takes one.
+    pub alias: bool,
     /// They travel inside; only the expiry is told to the broker, too.
     pub properties: Properties,
 }
@@ -36,6 +38,7 @@ impl Draft {
             qos: Qos::AtLeastOnce,
             retain: false,
             will: false,
+            alias: false,
             properties: Properties::default(),
         })
     }
@@ -79,6 +82,7 @@ impl Draft {
             qos: self.qos,
             retain: self.retain,
             properties,
+            alias: None,
         }
     }
 }

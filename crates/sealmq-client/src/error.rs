@@ -65,6 +65,8 @@ pub enum ClientError {
     Seal(SealError),
     /// The topic or filter is not valid.
     Topic(TopicError),
+    /// The topic map has no place at this broker for the topic or filter: its name means another one.
+    NotMapped,
     /// The filter belongs to key management, which subscribes it by itself.
     Reserved,
     /// The sealed message is larger than the broker accepts.
@@ -94,6 +96,9 @@ impl fmt::Display for ClientError {
             Self::Topic(error) => error.fmt(f),
             Self::Reserved => f.write_str(
                 "the filter belongs to key management, which is subscribed anyway: leave it out",
+            ),
+            Self::NotMapped => f.write_str(
+                "the topic map leaves no name at this broker for this topic: there its name means another one",
             ),
             Self::TooLarge { size, most } => write!(
                 f,

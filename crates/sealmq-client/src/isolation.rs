@@ -10,9 +10,11 @@ use crate::wire::Wire;
 /// the library's words, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Not because of a message: it could not be made, timed out, was taken over, or the broker
-    /// went away for a reason of its own.
+    /// Not because of a message: it could not be made, timed out, or the broker went away for a
+    /// reason of its own.
     Unrelated,
+    /// The broker says that another connection with this client id took its place.
+    TakenOver,
     /// It broke, or the broker closed it, without a word.
     Silent(String),
     /// The broker complained about a packet, or answered one with something that the library cannot

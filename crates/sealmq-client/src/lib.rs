@@ -103,8 +103,10 @@
 
 extern crate alloc;
 
+mod aliases;
 mod backoff;
 mod client;
+mod contest;
 mod draft;
 mod error;
 mod event;
@@ -121,6 +123,7 @@ mod settle;
 mod subscription;
 mod subscriptions;
 mod time;
+mod topic_map;
 mod trials;
 mod values;
 mod will;
@@ -142,10 +145,11 @@ pub use poll_error::PollError;
 pub use subscription::{Retained, Subscription};
 pub use subscriptions::check_filter;
 pub use time::Time;
+pub use topic_map::{TopicMap, TopicMapError};
 pub use values::KeptValues;
 pub use will::{SealedWill, Will};
 pub use window::Identifiers;
-pub use wire::{Qos, Wire};
+pub use wire::{Alias, Qos, Wire};
 
 /// What appears in this crate's types.
 pub use sealmq_core::open::Rejection;

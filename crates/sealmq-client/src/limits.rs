@@ -21,6 +21,8 @@ pub struct Limits {
     pub wildcards_available: bool,
     /// Whether it takes shared subscriptions.
     pub shared_available: bool,
+    /// Topic aliases that it takes.
+    pub topic_alias_maximum: u16,
 }
 
 impl Default for Limits {
@@ -32,6 +34,7 @@ impl Default for Limits {
             retain_available: true,
             wildcards_available: true,
             shared_available: true,
+            topic_alias_maximum: 0,
         }
     }
 }
@@ -98,6 +101,12 @@ pub enum BrokerLimit {
     /// What it kept for this client ended each connection, by an answer with this reason code,
     /// which cannot be read: the session was given up, with the messages in it.
     Session(u8),
+    /// Another client connects with this client's id, and the broker ends one connection for the
+    /// other. This one comes back after longer and longer pauses.
+    TakenOver {
+        /// The broker says so; otherwise, as with MQTT 3.1.1, it can only be supposed.
+        said: bool,
+    },
     /// It met CONNECT as brokers do that do not know MQTT 5.
     NoMqtt5(NoConnack),
 }
@@ -143,6 +152,14 @@ impl fmt::Display for BrokerLimit {
                 f,
                 "the broker ended each connection by an answer with reason code {code}, which MQTT does not know: its session for this client was given up, with the messages that it had kept; update the broker, or begin with a clean session"
             ),
+            Self::TakenOver { said } => {
+                f.write_str(if *said {
+                    "another client has connected with this client's id, so the broker ended this connection"
+                } else {
+                    "the broker accepts each connection and closes it soon after, without a word and without a reason that is known here: probably another client connects with this client's id"
+                })?;
+                f.write_str("; give each client an id of its own. This one comes back after pauses that grow, so that the two do not take turns all the time")
+            }
             Self::NoMqtt5(how) => {
                 f.write_str(match how {
                     NoConnack::Closed => "the broker closes the connection instead of answering CONNECT",

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sealmq_keys::member::MemberOptions;
 
+use crate::topic_map::TopicMap;
 use crate::values::KeptValues;
 use crate::will::Will;
 use crate::window::Identifiers;
@@ -31,6 +32,9 @@ pub struct Options {
     pub reconnect_delay: (Duration, Duration),
     /// The Last Will.
     pub will: Option<Will>,
+    /// Where a bridge renames topics: how they are called at this broker. Everything that goes in and
+    /// comes out of the client, but for packets, has the names that messages are sealed for.
+    pub topic_map: TopicMap,
     /// How the driver's library gives out packet identifiers.
     pub identifiers: Identifiers,
 }
@@ -46,6 +50,7 @@ impl Default for Options {
             persistent_outbox: false,
             reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
             will: None,
+            topic_map: TopicMap::new(),
             identifiers: Identifiers::default(),
         }
     }

@@ -34,6 +34,7 @@ impl Will {
             qos: self.qos,
             retain: self.retain,
             will: true,
+            alias: false,
             properties: self.properties.clone(),
         })
     }

@@ -32,6 +32,17 @@ pub struct Wire {
     /// What stands outside the envelope: only the expiry, of a sealed message. A driver for
     /// MQTT 3.1.1 has no place for it.
     pub properties: Properties,
+    /// A shorter name for the topic, on this connection. A driver for MQTT 3.1.1 has no place for it.
+    pub alias: Option<Alias>,
+}
+
+/// A topic alias of MQTT 5. The envelope is sealed for the name that it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias {
+    /// The number.
+    pub number: u16,
+    /// The broker knows it: the packet has an empty topic name.
+    pub is_known: bool,
 }
 
 impl Wire {
@@ -73,6 +84,7 @@ impl From<Publication> for Wire {
             qos: Qos::AtLeastOnce,
             retain: publication.retain,
             properties: Properties::default(),
+            alias: None,
         }
     }
 }

@@ -23,8 +23,8 @@ pub type Received<V> = Result<Event<V>, PollError<V>>;
 /// runtime. Calls wait as those of [`AsyncClient`] do, and return the same errors. They must not be
 /// made in a task of a tokio runtime.
 pub struct Client<V: Version> {
-    client: AsyncClient<V>,
-    runtime: Handle,
+    pub(crate) client: AsyncClient<V>,
+    pub(crate) runtime: Handle,
 }
 
 /// The receiving end. One thread of its own drives the connection, from the first call that needs

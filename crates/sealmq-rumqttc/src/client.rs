@@ -238,7 +238,7 @@ impl<V: Version> fmt::Debug for AsyncClient<V> {
     }
 }
 
-fn draft<V: Version>(
+pub(crate) fn draft<V: Version>(
     topic: String,
     qos: V::Qos,
     retain: bool,

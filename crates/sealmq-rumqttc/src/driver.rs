@@ -1,6 +1,7 @@
 //! The task that owns the connection. rumqttc's `poll` must not be cancelled while it writes, so
 //! its future is kept until it is done, while commands and time are served beside it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,7 @@ impl<V: Version> Driver<V> {
             states,
             mqtt_events: options.mqtt_events,
             connack: None,
+            aliases: BTreeMap::new(),
             resume: Vec::new(),
             will: None,
         };
@@ -105,7 +107,7 @@ impl<V: Version> Driver<V> {
                     }
                     let (ending, time) = (V::ending(&error), host.time());
                     let again = host.client.handle_disconnected(ending, time, &mut SysRng);
-                    if again.is_some() {
+                    if again.is_some() && !host.client.is_old_news() {
                         host.report(Err(PollError::Connection(error)));
                     }
                     pause = Some(again.unwrap_or_default());

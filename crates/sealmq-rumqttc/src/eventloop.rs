@@ -51,6 +51,7 @@ impl<V: Version> EventLoop<V> {
     {
         V::equip(&mut mqtt)?;
         V::prepare(&mut mqtt, options);
+        let options = &options.clone().with_room_for(V::largest(&mqtt));
         let (commands, receiver) = mpsc::unbounded_channel();
         let (sender, events) = mpsc::channel(options.capacity);
         let room = Arc::new(Semaphore::new(options.capacity.min(Semaphore::MAX_PERMITS)));
@@ -68,6 +69,8 @@ impl<V: Version> EventLoop<V> {
             room,
             outstanding,
             prefix,
+            topic_map: Arc::new(options.client.topic_map.clone()),
+            aliases: Arc::default(),
             start: Arc::clone(&start),
         };
         let client = AsyncClient {

@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sealmq_client::{ClientError, Draft, Subscription, check_filter};
+use sealmq_client::{ClientError, Draft, Subscription, TopicMap, check_filter};
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use crate::calls::{Command, Request};
@@ -16,6 +17,9 @@ pub(crate) struct Handle {
     pub(crate) outstanding: Arc<AtomicUsize>,
     /// Of the reserved topics.
     pub(crate) prefix: Arc<str>,
+    pub(crate) topic_map: Arc<TopicMap>,
+    /// Topic aliases of the application.
+    pub(crate) aliases: Arc<Mutex<BTreeMap<u16, String>>>,
     pub(crate) start: Arc<Start>,
 }
 
@@ -49,13 +53,31 @@ impl Handle {
 
     pub(crate) fn subscribe(&self, wanted: Vec<Subscription>) -> Result<(), ClientError> {
         for wanted in &wanted {
-            check_filter(&self.prefix, &wanted.filter)?;
+            self.check_filter(&wanted.filter)?;
         }
         self.command(Command::Subscribe(wanted))
     }
 
+    fn check_filter(&self, filter: &str) -> Result<(), ClientError> {
+        check_filter(&self.prefix, filter)?;
+        let here = self.topic_map.to_here(filter);
+        here.map(drop).ok_or(ClientError::NotMapped)
+    }
+
+    /// The topic for which a message is sealed: of the application's own alias, or what the alias
+    /// stands for from now on.
+    pub(crate) fn alias(&self, topic: String, alias: Option<u16>) -> String {
+        let Some(alias) = alias else { return topic };
+        let mut known = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        if topic.is_empty() {
+            return known.get(&alias).cloned().unwrap_or_default();
+        }
+        known.insert(alias, topic.clone());
+        topic
+    }
+
     pub(crate) fn unsubscribe(&self, filter: String) -> Result<(), ClientError> {
-        check_filter(&self.prefix, &filter)?;
+        self.check_filter(&filter)?;
         self.command(Command::Unsubscribe(filter))
     }
 

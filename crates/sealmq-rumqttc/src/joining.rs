@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use getrandom::SysRng;
-use sealmq_client::{Backoff, JoinError, JoinOutput, Joined, OpenError, StoreFailure, Time, Wire};
+use sealmq_client::{
+    Backoff, JoinError, JoinOutput, Joined, OpenError, StoreFailure, Time, TopicMap, Wire,
+};
 use sealmq_keys::Store;
 use sealmq_keys::member::{JoinOptions, MemberError};
 use sealmq_keys::objects::Fingerprint;
@@ -27,6 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 pub struct Joining<V: Version> {
     mqtt: V::Options,
     joining: sealmq_client::Joining,
+    topic_map: TopicMap,
     link: Option<Link<V>>,
     connect_at: Option<Instant>,
     backoff: Backoff,
@@ -104,6 +107,7 @@ impl<V: Version> Joining<V> {
         Ok(Self {
             mqtt,
             joining: sealmq_client::Joining::begin(store, options, &mut SysRng)?,
+            topic_map: TopicMap::new(),
             link: None,
             connect_at: None,
             backoff: Backoff::new(PAUSES),
@@ -116,6 +120,14 @@ impl<V: Version> Joining<V> {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where a bridge renames topics; give the same to the member's client
+    /// ([`SealOptions::topic_map`](crate::SealOptions::topic_map)).
+    #[must_use]
+    pub fn topic_map(mut self, map: TopicMap) -> Self {
+        self.topic_map = map;
         self
     }
 
@@ -158,9 +170,11 @@ impl<V: Version> Joining<V> {
             }
             match heard {
                 Ok(Ok(LinkEvent::Publish(message))) => {
-                    let (topic, payload) = (&message.topic, &message.payload);
+                    let Some(topic) = self.topic_map.to_sealed(&message.topic) else {
+                        continue; // it means nothing here
+                    };
                     self.joining
-                        .handle_publish(topic, payload, time, &mut SysRng)
+                        .handle_publish(&topic, &message.payload, time, &mut SysRng)
                         .map_err(JoinFailure::Join)?;
                 }
                 Ok(Ok(LinkEvent::Subscribed { refused })) => {
@@ -221,12 +235,16 @@ impl<V: Version> Joining<V> {
                 JoinOutput::Subscribe(wanted) => {
                     if let Some(link) = &mut self.link {
                         for wanted in wanted {
+                            let wanted = self.topic_map.subscription(wanted);
                             let _lost = link.subscribe(vec![wanted]);
                         }
                     }
                     continue;
                 }
-                JoinOutput::Publish(wire) => {
+                JoinOutput::Publish(mut wire) => {
+                    if let Some(here) = self.topic_map.to_here(&wire.topic) {
+                        wire.topic = here.into_owned();
+                    }
                     if let Some(link) = &mut self.link {
                         check_size(&wire, link.largest())?;
                         let _lost = link.publish(wire);

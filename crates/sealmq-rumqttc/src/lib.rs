@@ -108,5 +108,5 @@ pub use sealmq_keys::objects::{Fingerprint, Token};
 pub use sealmq_client::{
     BrokerLimit, ClientError, DevicesSign, Gap, JoinError, Joined, KeptValues, MemberEvent,
     MemberOptions, Message, OpenError, Properties, Rejection, SealError, SentMessage, Stats,
-    StoreFailure,
+    StoreFailure, TopicMap, TopicMapError,
 };

@@ -1,5 +1,7 @@
 //! Between rumqttc's events and the client's inputs, and back.
 
+use std::collections::BTreeMap;
+
 use sealmq_client::{Output, Qos, SealedWill, StoreFailure};
 
 use crate::eventloop::Event;
@@ -15,6 +17,8 @@ pub(crate) struct Rumqttc<V: Version> {
     pub(crate) states: States<V>,
     pub(crate) mqtt_events: bool,
     pub(crate) connack: Option<V::Mqtt>,
+    /// Topic aliases that the broker has given on this connection.
+    pub(crate) aliases: BTreeMap<u16, String>,
     /// What a resumed session sends first, before the queue.
     pub(crate) resume: Vec<V::Request>,
     /// For the next CONNECT.
@@ -44,6 +48,18 @@ impl<V: Version> Library for Rumqttc<V> {
     }
 }
 
+impl<V: Version> Rumqttc<V> {
+    /// The topic of an incoming PUBLISH with an alias: rumqttc's event has the packet's own, which is
+    /// empty from the second on.
+    fn resolve(&mut self, alias: u16, topic: &mut String) {
+        if !topic.is_empty() {
+            self.aliases.insert(alias, topic.clone());
+        } else if let Some(known) = self.aliases.get(&alias) {
+            topic.clone_from(known);
+        }
+    }
+}
+
 impl<V: Version> Host<Rumqttc<V>> {
     pub(crate) async fn on_event(
         &mut self,
@@ -63,6 +79,7 @@ impl<V: Version> Host<Rumqttc<V>> {
             let time = self.time();
             self.client.handle_connected(session_present, limits, time);
             self.library.connack = Some(event.clone());
+            self.library.aliases.clear();
             self.pass_on(event);
         } else {
             let goodbye = matches!(heard, Heard::DisconnectWritten);
@@ -77,6 +94,7 @@ impl<V: Version> Host<Rumqttc<V>> {
             && let Some(connack) = &self.library.connack
         {
             self.library.states.renew(eventloop, connack, true);
+            V::know_aliases(eventloop, &self.library.aliases);
             self.client.handle_fresh_state();
         }
         self.pump().await?;
@@ -98,11 +116,15 @@ impl<V: Version> Host<Rumqttc<V>> {
     }
 
     fn on_packet(&mut self, heard: Heard, event: V::Mqtt) {
-        let (time, client) = (self.time(), &mut self.client);
+        let time = self.time();
+        let client = &mut self.client;
         match heard {
-            Heard::Publish(message) => {
+            Heard::Publish(mut message) => {
+                if let Some(alias) = V::alias(&event) {
+                    self.library.resolve(alias, &mut message.topic);
+                }
                 // Of QoS 0, and nobody takes it. Key management goes on all the same.
-                let is_key = self.client.member().is_reserved(&message.topic);
+                let is_key = self.client.is_reserved(&message.topic);
                 if message.qos != Qos::AtMostOnce || is_key || !self.loses() {
                     self.client.handle_publish(message, time);
                 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealmq_client::{Identifiers, KeptValues, MemberOptions, Options};
+use sealmq_client::{Identifiers, KeptValues, MemberOptions, Options, TopicMap};
 
 use crate::clock::{Clock, SystemClock};
 use crate::will::Will;
@@ -45,7 +45,9 @@ impl SealOptions {
         self
     }
 
-    /// The member machine's options: replay snapshots, bounds of waiting messages, own messages.
+    /// The member machine's options: replay snapshots, bounds of waiting messages, own messages. If
+    /// larger packets than usual may come in, there is room for one more of them to wait, unless the
+    /// bound is chosen here.
     pub fn member(mut self, options: MemberOptions) -> Self {
         self.client.member = options;
         self
@@ -119,6 +121,24 @@ impl SealOptions {
     /// session that survives that (`set_clean_start(false)` and a session expiry, or `set_clean_session(false)`).
     pub fn last_will(mut self, will: impl Into<Will>) -> Self {
         self.client.will = Some(will.into().0);
+        self
+    }
+
+    /// Where a bridge renames topics: how they are called at this broker. Everything that the
+    /// application says and is told has the names that messages are sealed for; topics at which this
+    /// broker has something else are refused ([`NotMapped`](sealmq_client::ClientError::NotMapped)).
+    pub fn topic_map(mut self, map: TopicMap) -> Self {
+        self.client.topic_map = map;
+        self
+    }
+
+    /// A message waits for its sender's credential, however large: it would be lost otherwise.
+    pub(crate) fn with_room_for(mut self, packet: usize) -> Self {
+        let usual = MemberOptions::default().pending_bytes;
+        let room = &mut self.client.member.pending_bytes;
+        if *room == usual && packet > usual / 2 {
+            *room = usual.saturating_add(packet);
+        }
         self
     }
 

@@ -3,7 +3,7 @@
 use core::error::Error;
 use core::fmt::Debug;
 use core::future::Future;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rumqttc::NetworkOptions;
 use sealmq_client::{
@@ -56,6 +56,9 @@ pub trait Version: Debug + Sized + Send + Sync + Unpin + 'static {
     /// What a sealed client needs besides.
     #[doc(hidden)]
     fn prepare(mqtt: &mut Self::Options, options: &SealOptions);
+    /// The largest packet that may come in.
+    #[doc(hidden)]
+    fn largest(mqtt: &Self::Options) -> usize;
     /// Publishes that may be on their way, by the options.
     #[doc(hidden)]
     fn most_inflight(mqtt: &Self::Options) -> u16;
@@ -103,6 +106,14 @@ pub trait Version: Debug + Sized + Send + Sync + Unpin + 'static {
     fn resume(resume: Resume) -> Self::Request;
     #[doc(hidden)]
     fn heard(event: &Self::Mqtt) -> Heard;
+    /// The topic alias with which an incoming PUBLISH came.
+    #[doc(hidden)]
+    fn alias(_: &Self::Mqtt) -> Option<u16> {
+        None
+    }
+    /// Tells a new state what the broker has given on this connection.
+    #[doc(hidden)]
+    fn know_aliases(_: &mut Self::EventLoop, _: &BTreeMap<u16, String>) {}
 
     /// Nobody says why a connection has ended.
     #[doc(hidden)]

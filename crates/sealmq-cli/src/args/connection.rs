@@ -1,6 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
+use sealmq_rumqttc::TopicMap;
+
+use crate::failure::Failure;
 
 /// The way to the broker, with the options of mosquitto_pub and mosquitto_sub.
 #[derive(Args, Clone)]
@@ -63,6 +66,36 @@ pub(crate) struct ConnectionArgs {
     /// Protocol version: mqttv5, or mqttv311 for brokers that know nothing newer
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "mqttv5", value_parser = protocol)]
     pub(crate) protocol_version: Protocol,
+}
+
+/// For brokers behind a bridge.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct TopicMapArgs {
+    /// Where a bridge renames topics: topics that begin with HERE at this broker are those that begin
+    /// with SEALED elsewhere, and for which messages are sealed; either may be empty, or ends with /.
+    /// May be given several times; -t and what is printed are as elsewhere
+    #[arg(long = "topic-map", value_name = "HERE=SEALED", value_parser = topic_pair)]
+    pairs: Vec<(String, String)>,
+}
+
+impl TopicMapArgs {
+    pub(crate) fn map(&self) -> Result<TopicMap, Failure> {
+        let mut map = TopicMap::new();
+        for (here, sealed) in &self.pairs {
+            let added = map.add(here, sealed);
+            let wrong =
+                |error| Failure::usage(format_args!("--topic-map {here}={sealed}: {error}"));
+            map = added.map_err(wrong)?;
+        }
+        Ok(map)
+    }
+}
+
+fn topic_pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(here, sealed)| (here.to_owned(), sealed.to_owned()))
+        .ok_or_else(|| "an entry is HERE=SEALED, as in site1/= or =plant/".to_owned())
 }
 
 /// The port that is registered for MQTT over TLS.

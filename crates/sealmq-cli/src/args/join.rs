@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::duration::{seconds, seconds_u32};
-use super::{AuthorityArgs, ConnectionArgs, DeviceArgs, MembershipArgs};
+use super::{AuthorityArgs, ConnectionArgs, DeviceArgs, MembershipArgs, TopicMapArgs};
 
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
@@ -138,4 +138,6 @@ pub(crate) struct JoinArgs {
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) topic_map: TopicMapArgs,
 }

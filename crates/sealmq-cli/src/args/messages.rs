@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::duration::{seconds, seconds_u32};
-use super::{ConnectionArgs, DeviceArgs};
+use super::{ConnectionArgs, DeviceArgs, TopicMapArgs};
 
 #[derive(Args)]
 #[command(
@@ -56,6 +56,8 @@ pub(crate) struct PubArgs {
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) topic_map: TopicMapArgs,
 }
 
 /// Where payloads come from: exactly one of these.
@@ -168,6 +170,8 @@ pub(crate) struct SubArgs {
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+    #[command(flatten)]
+    pub(crate) topic_map: TopicMapArgs,
 }
 
 fn positive_seconds(text: &str) -> Result<f64, String> {

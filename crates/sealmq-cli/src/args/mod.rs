@@ -19,7 +19,7 @@ pub(crate) use audit::{AuditCommand, AuditExport, AuditVerify};
 pub(crate) use broker::{
     AccessArgs, BrokerArgs, BrokerSettings, CertificateArgs, DemoArgs, InspectArgs, PasswdArgs,
 };
-pub(crate) use connection::{ConnectionArgs, Protocol};
+pub(crate) use connection::{ConnectionArgs, Protocol, TopicMapArgs};
 pub(crate) use device::DeviceArgs;
 pub(crate) use domain::{
     AuthorityArgs, AuthorityCommand, GroupAdd, GroupCommand, GroupShow, InitArgs, MemberAdd,

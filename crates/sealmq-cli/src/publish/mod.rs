@@ -64,7 +64,9 @@ async fn run_over<V: Mqtt>(args: PubArgs) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Interrupted, "stopped: nothing was published"));
         }
     };
-    let options = SealOptions::new().wait_for_keys(Duration::from_secs(args.patience));
+    let options = SealOptions::new()
+        .wait_for_keys(Duration::from_secs(args.patience))
+        .topic_map(args.topic_map.map()?);
     let (client, mut events) =
         AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;
 

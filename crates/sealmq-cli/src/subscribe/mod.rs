@@ -63,13 +63,15 @@ async fn run_over<V: Mqtt>(args: SubArgs) -> Result<(), Failure> {
         },
         ..MemberOptions::default()
     };
+    let options = SealOptions::new()
+        .member(member)
+        .topic_map(args.topic_map.map()?);
     let vault = device::vault(&args.device)?;
     // From here on: while a passphrase is typed, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
     let store = device::open(&vault)?;
     let (client, mut events) =
-        AsyncClient::<V>::with_options(mqtt, store, SealOptions::new().member(member))
-            .map_err(session::open_failure)?;
+        AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;
     for filter in &args.topic {
         client
             .subscribe(filter, session::qos::<V>(args.qos))

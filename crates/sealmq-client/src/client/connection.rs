@@ -5,6 +5,7 @@ use core::time::Duration;
 use rand_core::TryCryptoRng;
 
 use super::{Client, Connection, Life};
+use crate::backoff::Backoff;
 use crate::event::Event;
 use crate::isolation::Ending;
 use crate::limits::{BrokerLimit, Limits, NoConnack};
@@ -35,6 +36,8 @@ impl Client {
             (true, _) => Session::Resumed,
         };
         self.resume_until = Some(time.after(ORPHANS_WITHIN));
+        self.contest.accepted(time.uptime);
+        self.aliases.connected(limits.topic_alias_maximum);
         self.connections = self.connections.saturating_add(1);
         self.connection = Some(Connection {
             number: self.connections,
@@ -89,9 +92,10 @@ impl Client {
     ) -> Option<Duration> {
         self.set_time(time);
         let answer = ending.subscribe_answer();
+        let planned = self.closing.is_some() || self.renewing.is_some();
+        let contested = self.look_for_rival(&ending, planned);
         self.look_for_reason(ending);
         self.outbox.look_at_releases();
-        let planned = self.closing.is_some() || self.renewing.is_some();
         self.nothing_follows(!planned, answer);
         if self.closing.is_some() {
             self.end();
@@ -100,7 +104,31 @@ impl Client {
         if self.renewing.take().is_some() {
             return None;
         }
-        Some(self.backoff.take(time.uptime, rng))
+        let pause = self.backoff.take(time.uptime, rng);
+        let least = contested.map(|least| Backoff::scatter(least, rng));
+        Some(least.map_or(pause, |least| least.max(pause)))
+    }
+
+    /// Whether the last connection ended as the application was told that they do: that is no news
+    /// any more.
+    #[must_use]
+    pub const fn is_old_news(&self) -> bool {
+        self.contest.is_told()
+    }
+
+    /// Another client with this id may be the reason; then the least pause.
+    fn look_for_rival(&mut self, ending: &Ending, planned: bool) -> Option<Duration> {
+        let explained = planned
+            || self.isolation.unanswered > 0
+            || self.isolation.awaits_releases()
+            || self.outbox.is_on_way();
+        let pause = self.contest.ended(ending, !explained, self.uptime)?;
+        let said = *ending == Ending::TakenOver;
+        let told = |limit: &BrokerLimit| matches!(limit, BrokerLimit::TakenOver { .. });
+        if !self.limits_told.iter().any(told) {
+            self.tell_limit(BrokerLimit::TakenOver { said });
+        }
+        Some(Duration::from_millis(pause))
     }
 
     /// DISCONNECT was written: nothing may follow it. The broker closes the connection.

@@ -24,7 +24,7 @@ impl Client {
             return;
         }
         let (complaint, words) = match ending {
-            Ending::Unrelated | Ending::SubscribeAnswer(_) => return,
+            Ending::Unrelated | Ending::TakenOver | Ending::SubscribeAnswer(_) => return,
             Ending::Silent(words) => (false, words),
             Ending::Complaint(words) => (true, words),
             Ending::Acknowledgement(code) => {

@@ -23,7 +23,9 @@ use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::{Action, Member};
 use sealmq_keys::{Changes, Store};
 
+use crate::aliases::Aliases;
 use crate::backoff::Backoff;
+use crate::contest::Contest;
 use crate::draft::Draft;
 use crate::error::OpenError;
 use crate::event::Event;
@@ -37,6 +39,7 @@ use crate::settle::Settling;
 use crate::subscription::Subscription;
 use crate::subscriptions::Subscriptions;
 use crate::time::Time;
+use crate::topic_map::TopicMap;
 use crate::values::Values;
 use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
@@ -99,6 +102,9 @@ pub struct Client {
     ticked_at: u64,
     next_tick: u64,
     backoff: Backoff,
+    contest: Contest,
+    topic_map: TopicMap,
+    aliases: Aliases,
     queue: VecDeque<Output>,
     life: Life,
 }
@@ -183,6 +189,9 @@ impl Client {
             ticked_at: 0,
             next_tick: 0,
             backoff: Backoff::new(options.reconnect_delay),
+            contest: Contest::default(),
+            topic_map: options.topic_map.clone(),
+            aliases: Aliases::default(),
             queue: VecDeque::new(),
             life: Life::Running,
         };
@@ -202,6 +211,13 @@ impl Client {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.ledger.count()
+    }
+
+    /// Whether a topic, as it is called at the broker, is one of key management's.
+    #[must_use]
+    pub fn is_reserved(&self, here: &str) -> bool {
+        let sealed = self.topic_map.to_sealed(here);
+        sealed.is_some_and(|topic| self.member.is_reserved(&topic))
     }
 
     /// Subscribes, now and after each connect that needs it. The filters were checked
@@ -239,13 +255,14 @@ impl Client {
         self.set_time(time);
         self.forget_stored();
         loop {
-            let Some(output) = self.queue.pop_front() else {
+            let Some(mut output) = self.queue.pop_front() else {
                 if self.life == Life::Running && self.fill(time, rng) {
                     continue;
                 }
                 return None;
             };
-            match &output {
+            match &mut output {
+                Output::Publish(wire) => self.aliases.shorten(wire),
                 Output::Commit(_) if self.life == Life::Running => self.life = Life::Committing,
                 Output::Commit(_) => self.life = Life::EndingCommits,
                 Output::Acknowledge(delivery) if !self.is_current(*delivery) => continue,
@@ -265,7 +282,7 @@ impl Client {
                 Output::Closed => self.life = Life::Over,
                 _ => {}
             }
-            return Some(output);
+            return Some(self.topic_map.output(output));
         }
     }
 

@@ -1,3 +1,4 @@
+use alloc::borrow::Cow;
 use alloc::string::String;
 
 use bytes::Bytes;
@@ -29,7 +30,7 @@ pub struct Incoming {
 
 impl Client {
     /// PUBLISH. It is acknowledged by the outputs, now or when it no longer waits.
-    pub fn handle_publish(&mut self, message: Incoming, time: Time) {
+    pub fn handle_publish(&mut self, mut message: Incoming, time: Time) {
         if self.closing.is_some() {
             return; // not acknowledged: a session that survives delivers it again
         }
@@ -44,6 +45,11 @@ impl Client {
         });
         if delivery.is_some() {
             self.not_stalled();
+        }
+        match self.topic_map.to_sealed(&message.topic) {
+            Some(Cow::Borrowed(_)) => {}
+            Some(Cow::Owned(sealed)) => message.topic = sealed,
+            None => return self.rejected(message.topic, Rejection::Rejected, delivery),
         }
         if self.member.is_reserved(&message.topic) {
             let actions = self

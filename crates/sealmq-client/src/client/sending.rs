@@ -61,6 +61,13 @@ impl Client {
             self.refuse(id, draft, ClientError::Closed);
             return id;
         }
+        if self.topic_map.to_here(&draft.topic).is_none() {
+            self.refuse(id, draft, ClientError::NotMapped);
+            return id;
+        }
+        if draft.alias {
+            self.aliases.want(&draft.topic);
+        }
         match self.check(&draft, time) {
             Err(error) if self.wait_for_keys > 0 && may_pass(&error) => {
                 self.parked.push_back(Parked {
@@ -110,7 +117,8 @@ impl Client {
     }
 
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
-        if let Err(error) = self.check_limits(draft.smallest_size(), draft.qos, draft.retain) {
+        let size = draft.smallest_size();
+        if let Err(error) = self.check_limits(&draft.topic, size, draft.qos, draft.retain) {
             self.refuse(id, draft, error);
             return;
         }
@@ -177,7 +185,7 @@ impl Client {
             None => return false,
             Some(Content::Wire(wire)) => {
                 let wire = wire.clone();
-                match self.check_limits(wire.packet_size(), wire.qos, wire.retain) {
+                match self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain) {
                     Ok(()) => {
                         self.outbox.hand();
                         self.push(Output::Publish(wire));
@@ -220,7 +228,8 @@ impl Client {
 
     fn resume(&mut self, resume: Resume) {
         if let Resume::Publish(packet, wire) = &resume
-            && let Err(error) = self.check_limits(wire.packet_size(), wire.qos, wire.retain)
+            && let Err(error) =
+                self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain)
         {
             let dropped = self.outbox.settled(*packet);
             self.give_up(dropped, error.to_string());
@@ -283,7 +292,14 @@ impl Client {
         }
     }
 
-    fn check_limits(&self, size: usize, qos: Qos, retain: bool) -> Result<(), ClientError> {
+    fn check_limits(
+        &self,
+        topic: &str,
+        size: usize,
+        qos: Qos,
+        retain: bool,
+    ) -> Result<(), ClientError> {
+        let size = size.saturating_add(self.topic_map.growth(topic));
         match &self.connection {
             Some(connection) => connection.limits.check(size, qos, retain),
             None => Ok(()),

@@ -36,6 +36,12 @@ impl Client {
             self.push(Output::Connect(None));
             return;
         };
+        if self.topic_map.to_here(&draft.topic).is_none() {
+            let error = ClientError::NotMapped;
+            self.event(Event::NoWill { error });
+            self.push(Output::Connect(None));
+            return;
+        }
         match self.seal(&draft, time, rng) {
             Ok(Packet { changes, wire, .. }) => {
                 self.will_under = self.will_under(&draft);

@@ -89,6 +89,7 @@ fn decode(key: &str, value: &[u8]) -> Option<(u64, Content)> {
             qos: record.qos,
             retain: record.retain,
             properties: record.properties,
+            alias: None,
         };
         return Some((order, Content::Wire(wire)));
     }

@@ -15,6 +15,7 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
         qos,
         retain: false,
         properties: Properties::default(),
+        alias: None,
     };
     let content = Content::Wire(wire);
     outbox.push(Accepted {

@@ -45,6 +45,7 @@ fn without_keys_it_is_refused_at_once_or_waits() {
             qos: sealmq_client::Qos::AtLeastOnce,
             retain: true,
             properties: sealmq_client::Properties::default(),
+            alias: None,
         });
     }
     world.tick();
@@ -148,6 +149,7 @@ fn a_message_is_acknowledged_when_the_application_has_it_or_too_many_wait() {
             qos: sealmq_client::Qos::AtLeastOnce,
             retain: true,
             properties: sealmq_client::Properties::default(),
+            alias: None,
         });
     }
     world.settle();
@@ -237,6 +239,7 @@ fn plaintext_passes_only_where_no_group_covers_the_topic() {
         qos: sealmq_client::Qos::AtLeastOnce,
         retain: false,
         properties: sealmq_client::Properties::default(),
+        alias: None,
     });
     world.settle();
     let events = &world.nodes[node].events;

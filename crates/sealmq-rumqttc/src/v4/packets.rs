@@ -82,6 +82,10 @@ impl Version for V4 {
         );
     }
 
+    fn largest(mqtt: &MqttOptions) -> usize {
+        mqtt.max_packet_size()
+    }
+
     fn most_inflight(mqtt: &MqttOptions) -> u16 {
         mqtt.inflight()
     }

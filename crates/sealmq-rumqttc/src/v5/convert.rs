@@ -134,6 +134,7 @@ pub(crate) fn limits(connack: &ConnAck) -> Limits {
         },
         retain_available: told.and_then(|told| told.retain_available) != Some(0),
         wildcards_available: told.and_then(|told| told.wildcard_subscription_available) != Some(0),
+        topic_alias_maximum: told.and_then(|told| told.topic_alias_max).unwrap_or(0),
         shared_available: told.and_then(|told| told.shared_subscription_available) != Some(0),
     }
 }

@@ -24,6 +24,10 @@ pub(super) fn ending(error: &ConnectionError) -> Ending {
             Ending::SubscribeAnswer(*code)
         }
         StateError::Deserialization(_) => Ending::Silent(state.to_string()),
+        StateError::ServerDisconnect {
+            reason_code: Code::SessionTakenOver,
+            ..
+        } => Ending::TakenOver,
         StateError::ServerDisconnect { reason_code, .. } if is_complaint(*reason_code) => {
             Ending::Complaint(state.to_string())
         }

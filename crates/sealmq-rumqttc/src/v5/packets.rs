@@ -1,10 +1,12 @@
 //! rumqttc's event loop of MQTT 5.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PubAckReason, PubCompReason, PubRecReason, PubRel, Publish, SubscribeReasonCode,
+    Filter, Packet, PubAckReason, PubCompReason, PubRecReason, PubRel, Publish, PublishProperties,
+    SubscribeReasonCode,
 };
 use rumqttc::v5::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState, Request,
@@ -25,6 +27,8 @@ use crate::version::{Heard, Version};
 const RECEIVE_MAXIMUM: u16 = 100;
 /// Publishes on their way, if the broker allows so many.
 const MAX_INFLIGHT: u16 = 100;
+/// If neither side wants a keep-alive.
+const PINGS_EVERY: Duration = Duration::from_secs(60);
 
 impl Version for V5 {
     type Options = MqttOptions;
@@ -73,7 +77,6 @@ impl Version for V5 {
 
     fn prepare(mqtt: &mut MqttOptions, options: &SealOptions) {
         mqtt.set_manual_acks(true);
-        mqtt.set_topic_alias_max(None);
         if mqtt.receive_maximum().is_none() {
             mqtt.set_receive_maximum(Some(RECEIVE_MAXIMUM));
         }
@@ -82,6 +85,11 @@ impl Version for V5 {
             most.min(options.max_inflight.unwrap_or(MAX_INFLIGHT))
                 .max(1),
         );
+    }
+
+    fn largest(mqtt: &MqttOptions) -> usize {
+        let size = mqtt.max_packet_size().unwrap_or(MAX_INCOMING_PACKET);
+        usize::try_from(size).unwrap_or(usize::MAX)
     }
 
     fn most_inflight(mqtt: &MqttOptions) -> u16 {
@@ -112,7 +120,10 @@ impl Version for V5 {
         let options = &mut eventloop.options;
         // What the broker said of keep-alive and session is rumqttc's.
         if will.is_some() || options.last_will().is_some() {
+            // So is the client id that the broker gave to one without.
+            let id = options.client_id();
             *options = mqtt.clone();
+            options.set_client_id(id);
         }
         if let Some(will) = will {
             options.set_last_will(convert::will_to(will));
@@ -142,6 +153,7 @@ impl Version for V5 {
         if let Event::Incoming(connack) = connack {
             // Only sets the limits; it fails for refused connections, which do not get here.
             let _accepted = state.handle_incoming_packet(connack.clone());
+            obey(&mut eventloop.options, connack);
         }
         state.events = std::mem::take(&mut eventloop.state.events);
         eventloop.state = state;
@@ -159,9 +171,15 @@ impl Version for V5 {
                 requests.try_subscribe_many(filters.collect::<Vec<_>>())
             }
             Output::Unsubscribe(filter) => requests.try_unsubscribe(filter),
-            Output::Publish(wire) => {
+            Output::Publish(mut wire) => {
                 let (qos, retain) = (convert::qos_to(wire.qos), wire.retain);
-                let outer = convert::properties_to(wire.properties);
+                let mut outer = convert::properties_to(wire.properties);
+                if let Some(alias) = wire.alias {
+                    outer.topic_alias = Some(alias.number);
+                    if alias.is_known {
+                        wire.topic.clear();
+                    }
+                }
                 requests.try_publish_with_properties(wire.topic, qos, retain, wire.payload, outer)
             }
             Output::Disconnect => requests.try_disconnect(),
@@ -192,6 +210,27 @@ impl Version for V5 {
         }
     }
 
+    fn alias(event: &Event) -> Option<u16> {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => publish.properties.as_ref()?.topic_alias,
+            _ => None,
+        }
+    }
+
+    fn know_aliases(eventloop: &mut EventLoop, aliases: &BTreeMap<u16, String>) {
+        let state = &mut eventloop.state;
+        let events = std::mem::take(&mut state.events);
+        for (alias, topic) in aliases {
+            let outer = PublishProperties {
+                topic_alias: Some(*alias),
+                ..PublishProperties::default()
+            };
+            let publish = Publish::new(topic.as_str(), QoS::AtMostOnce, Vec::new(), Some(outer));
+            let _never_fails = state.handle_incoming_packet(Packet::Publish(publish));
+        }
+        state.events = events;
+    }
+
     fn done() -> ConnectionError {
         ConnectionError::RequestsDone
     }
@@ -206,6 +245,21 @@ impl Version for V5 {
 
     fn trouble(failure: &ConnectionError) -> Trouble {
         failure::trouble(failure)
+    }
+}
+
+/// What rumqttc leaves undone of what the broker says: the session belongs to the client id that it
+/// gave, and a keep-alive of 0, which switches it off, makes rumqttc ping without a pause.
+fn obey(options: &mut MqttOptions, connack: &Packet) {
+    let Packet::ConnAck(connack) = connack else {
+        return;
+    };
+    let told = connack.properties.as_ref();
+    if let Some(id) = told.and_then(|told| told.assigned_client_identifier.clone()) {
+        options.set_client_id(id);
+    }
+    if options.keep_alive().is_zero() {
+        options.set_keep_alive(PINGS_EVERY);
     }
 }
 

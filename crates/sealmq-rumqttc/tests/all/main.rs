@@ -11,6 +11,9 @@
     reason = "each test uses its part of the common one, and may fail loudly"
 )]
 
+mod aliases;
+mod behaviours;
+mod bridge;
 mod common;
 mod delivery;
 mod examples;

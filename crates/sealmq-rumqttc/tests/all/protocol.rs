@@ -13,14 +13,14 @@ use sealmq_keys::member::{Member, MemberOptions, OutgoingMessage};
 use sealmq_rumqttc::{ClientError, Event};
 
 /// Stores of a sensor and a reader that have their keys, and the sensor's credential with its topic.
-struct Enrolled {
-    sensor: SharedStore,
+pub(crate) struct Enrolled {
+    pub(crate) sensor: SharedStore,
     reader: SharedStore,
     credential: (String, Vec<u8>),
 }
 
 impl Enrolled {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let broker = Broker::builder().start().await.unwrap();
         let at = broker.local_addr();
         let mut domain = Domain::new(at).await;

@@ -393,6 +393,7 @@ fn limits(connack: &ConnAck) -> Limits {
         retain_available: told.retain_available != Some(0),
         wildcards_available: told.wildcard_subscription_available != Some(0),
         shared_available: told.shared_subscription_available != Some(0),
+        topic_alias_maximum: told.topic_alias_max.unwrap_or(0),
     }
 }
 

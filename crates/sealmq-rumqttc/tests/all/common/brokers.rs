@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use sealmq_broker::Broker;
+use sealmq_broker::{Broker, BrokerBuilder};
 
 /// A broker that ends with the test.
 pub enum Any {
@@ -32,12 +32,21 @@ impl Drop for Any {
 
 /// The bundled one, and Mosquitto if it is installed.
 pub async fn brokers() -> Vec<Any> {
-    let bundled = Broker::builder().start().await.unwrap();
-    let all = std::iter::once(Any::Bundled(bundled)).chain(mosquitto());
+    limited(|bundled| bundled, "").await
+}
+
+/// With other limits than usual.
+pub async fn limited(
+    bundled: impl FnOnce(BrokerBuilder) -> BrokerBuilder,
+    lines: &str,
+) -> Vec<Any> {
+    let bundled = bundled(Broker::builder()).start().await.unwrap();
+    let all = std::iter::once(Any::Bundled(bundled)).chain(mosquitto(lines));
     all.collect()
 }
 
-fn mosquitto() -> Option<Any> {
+/// With further lines of configuration.
+pub fn mosquitto(more: &str) -> Option<Any> {
     let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
     let Some(program) = program
         .iter()
@@ -57,7 +66,8 @@ fn mosquitto() -> Option<Any> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mosquitto.conf");
         let port = address.port();
-        let lines = format!("listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n");
+        let lines =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n{more}\n");
         std::fs::write(&file, lines).unwrap();
         let mut child = Command::new(program).arg("-c").arg(&file).spawn().unwrap();
         for _ in 0..500 {

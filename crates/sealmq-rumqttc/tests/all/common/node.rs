@@ -28,6 +28,8 @@ pub trait Setup: Version {
     fn options(id: &str, broker: SocketAddr) -> Self::Options;
     /// With a session that outlives the connection.
     fn persistent(id: &str, broker: SocketAddr) -> Self::Options;
+    /// With the largest packet that comes in.
+    fn takes(options: &mut Self::Options, bytes: u32);
     fn filter(filter: &str, level: u8) -> Self::Filter;
     fn qos(level: u8) -> Self::Qos;
 }
@@ -39,6 +41,10 @@ impl Setup for V5 {
 
     fn persistent(id: &str, broker: SocketAddr) -> Self::Options {
         super::persistent(id, broker)
+    }
+
+    fn takes(options: &mut Self::Options, bytes: u32) {
+        options.set_max_packet_size(Some(bytes));
     }
 
     fn filter(filter: &str, level: u8) -> Self::Filter {
@@ -62,6 +68,10 @@ impl Setup for V4 {
         let mut options = Self::options(id, broker);
         options.set_clean_session(false);
         options
+    }
+
+    fn takes(options: &mut Self::Options, bytes: u32) {
+        options.set_max_packet_size(bytes as usize, bytes as usize);
     }
 
     fn filter(filter: &str, level: u8) -> Self::Filter {

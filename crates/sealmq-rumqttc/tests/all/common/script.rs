@@ -22,6 +22,8 @@ pub struct Script {
 pub struct Limits {
     pub receive_max: Option<u16>,
     pub max_qos: Option<u8>,
+    pub topic_alias_max: Option<u16>,
+    pub server_keep_alive: Option<u16>,
 }
 
 impl Script {
@@ -50,13 +52,13 @@ impl Script {
             retain_available: None,
             max_packet_size: None,
             assigned_client_identifier: None,
-            topic_alias_max: None,
+            topic_alias_max: limits.topic_alias_max,
             reason_string: None,
             user_properties: Vec::new(),
             wildcard_subscription_available: None,
             subscription_identifiers_available: None,
             shared_subscription_available: None,
-            server_keep_alive: None,
+            server_keep_alive: limits.server_keep_alive,
             response_information: None,
             server_reference: None,
             authentication_method: None,
