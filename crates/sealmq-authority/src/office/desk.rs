@@ -23,8 +23,7 @@ const MOST_CLEARS: usize = 1024;
 /// Inputs that are handled together at the latest.
 const MOST_INPUTS: usize = 256;
 
-/// The authority in memory, and what waits for it. It stays there while nobody else changes the
-/// store: it limits there what strangers can make it do.
+/// The authority in memory, where it limits what strangers can make it do, and what waits for it.
 #[derive(Default)]
 pub(super) struct Desk {
     authority: Option<Authority>,
@@ -145,8 +144,7 @@ impl Desk {
         self.count_bytes();
     }
 
-    /// Something on a topic that only the authority writes; whether it is kept. If much waits, only
-    /// what the authority's keys have signed, and can tell something.
+    /// Something on a topic that only the authority writes; whether it is kept.
     pub(super) fn push_own(
         &mut self,
         of: &ReservedTopic,
@@ -191,7 +189,7 @@ impl Desk {
         }
     }
 
-    /// Whether requests to join that anybody can have made have to wait.
+    /// Whether join requests that anybody can have made have to wait.
     pub(super) const fn hold_strangers(&mut self, hold: bool) {
         self.holds_strangers = hold;
     }

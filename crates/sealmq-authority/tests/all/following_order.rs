@@ -123,3 +123,42 @@ fn any_order_costs_what_the_order_of_epochs_costs() {
         }
     }
 }
+
+/// Anybody can publish on the topics of announcements. What waits for others is not given up for
+/// what does not verify, whenever that comes.
+#[test]
+fn garbage_displaces_no_announcement_that_waits() {
+    let mut net = Net::new();
+    let alice = net.join("alice", Access::BOTH);
+    let first = net.epoch(alice).unwrap();
+    net.disconnect(alice);
+    let mut announcements = Vec::new();
+    for _ in 0..8 {
+        let plan = net.authority.heal("plant", net.now / 1000, &mut net.rng);
+        for publication in net.withhold(plan.unwrap()) {
+            let topic = ReservedTopic::parse(net.authority.prefix(), &publication.topic);
+            if matches!(topic, Some(ReservedTopic::Announcement(..))) {
+                announcements.extend((!publication.payload.is_empty()).then_some(publication));
+            }
+        }
+    }
+    assert_eq!(announcements.len(), 8);
+    net.connect(alice);
+    for Publication { topic, payload, .. } in announcements.iter().rev() {
+        // All of its form, and its signature or a byte before it is not what it was.
+        let altered = [1, 30, 100].map(|from_end| {
+            let mut altered = payload.clone();
+            let at = altered.len() - from_end;
+            altered[at] ^= 1;
+            altered
+        });
+        for garbage in &altered {
+            net.deliver(alice, topic, garbage, false);
+        }
+        net.deliver(alice, topic, payload, true);
+        for garbage in &altered {
+            net.deliver(alice, topic, garbage, false);
+        }
+    }
+    assert_eq!(net.epoch(alice), Some(first + 8));
+}

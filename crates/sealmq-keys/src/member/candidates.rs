@@ -115,6 +115,19 @@ impl Candidates {
         }
     }
 
+    /// Drops these bytes, if they are what is kept.
+    pub(super) fn drop_this(&mut self, epoch: u64, bytes: &[u8]) {
+        if self.bytes(epoch) == Some(bytes) {
+            self.drop(epoch);
+        }
+    }
+
+    /// Whether another one is kept there of which the signature was verified.
+    pub(super) fn has_another_verified(&self, epoch: u64, bytes: &[u8]) -> bool {
+        let kept = self.by_epoch.get(&epoch);
+        kept.is_some_and(|kept| kept.is_verified() && kept.bytes != bytes)
+    }
+
     /// Forgets those that are too old to be followed.
     pub(super) fn prune(&mut self, base: u64) {
         while let Some((&epoch, _)) = self.by_epoch.first_key_value() {

@@ -210,14 +210,16 @@ impl Member {
                 Ok(Step::Kept)
             }
             Err(FollowError::Object(ObjectError::Role))
-                if skipped && !group.candidates.contains(epoch) =>
+                if skipped && !group.candidates.has_another_verified(epoch, bytes) =>
             {
-                // Perhaps of an older delegation: the epoch after it may vouch for it later.
+                // Perhaps of an older delegation: the epoch after it may vouch for it later. Anybody
+                // can make one like it, so the last one counts: the authority answers with its own.
                 group.candidates.keep(epoch, &hash, bytes, Waits::Voucher);
                 Ok(Step::Kept)
             }
             Err(error) => {
-                group.candidates.drop(epoch);
+                // Another one that is kept is none of the business of whoever sent this.
+                group.candidates.drop_this(epoch, bytes);
                 if let FollowError::Fork(fork) = &error {
                     actions.push(group.fork_event(id, fork, bytes));
                 }
