@@ -11,8 +11,8 @@ use sealmq_keys::{Publication, ReservedTopic};
 const MOST_ANSWERS: usize = 4096;
 /// Courtesies that wait: strangers cause these.
 const MOST_COURTESIES: usize = 1024;
-/// So many of a lane, and then one of those behind it.
-const IN_A_ROW: [usize; LANES - 1] = [16, 8, 8, 4];
+/// So many of a lane, and then one of those behind it. Whoever joins needs two objects and an answer.
+const IN_A_ROW: [usize; LANES - 1] = [16, 2, 8, 4];
 
 const LANES: usize = 5;
 /// Answers to nonces: they name the newest epoch, and count no more once a later one was announced.
@@ -31,7 +31,7 @@ pub(super) struct Lanes {
     /// Of the reserved topics.
     prefix: String,
     lanes: [VecDeque<Publication>; LANES],
-    /// How many were sent since it was the turn of one behind them.
+    /// How many were sent while one behind them waited.
     in_a_row: [usize; LANES],
 }
 
@@ -125,8 +125,9 @@ impl Lanes {
         let waiting: Vec<usize> = (0..LANES).filter(waits).collect();
         let next = waiting.iter().find(|lane| !had_its_turns(lane));
         let lane = *next.or_else(|| waiting.last())?;
+        let is_last = waiting.last() == Some(&lane);
         for (before, sent) in self.in_a_row.iter_mut().enumerate() {
-            if before < lane {
+            if before < lane || (before == lane && is_last) {
                 *sent = 0;
             } else if before == lane {
                 *sent = sent.saturating_add(1);
