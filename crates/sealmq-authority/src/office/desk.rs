@@ -189,9 +189,9 @@ impl Desk {
         }
     }
 
-    /// Whether join requests that anybody can have made have to wait.
-    pub(super) const fn hold_strangers(&mut self, hold: bool) {
-        self.holds_strangers = hold;
+    /// Whether join requests that anybody can have made have to wait. Returns whether they had to.
+    pub(super) const fn hold_strangers(&mut self, hold: bool) -> bool {
+        core::mem::replace(&mut self.holds_strangers, hold)
     }
 
     /// Whether something that others retain was left out.

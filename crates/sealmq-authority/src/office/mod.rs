@@ -255,6 +255,8 @@ impl Office {
         self.look_again(now);
         self.check_complete();
         let may_act = matches!(self.phase, Phase::Read | Phase::Open);
+        let holds = self.differences.is_behind();
+        self.must_work |= self.desk.hold_strangers(holds) && !holds;
         let must_work = match self.phase {
             Phase::Open => self.desk.has_work(now.unix),
             Phase::Reading { .. } => self.desk.is_overfull(),
@@ -275,7 +277,6 @@ impl Office {
             }
         }
         let mut looked = Looked::default();
-        self.desk.hold_strangers(self.differences.is_behind());
         let work = |open: &mut S::Store| self.desk.work(open, may_act, now.unix, rng, &mut looked);
         match store.with(work).map_err(OfficeError::Store)? {
             Some(Ok(())) => self.take(looked, now),
