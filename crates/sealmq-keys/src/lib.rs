@@ -63,5 +63,5 @@ pub use store::{
 pub use {
     group::*,
     objects::*,
-    standing::{Holding, Moment, Obstacle, Standing},
+    standing::{Holding, Issued, Moment, Obstacle, Standing},
 };

@@ -3,11 +3,13 @@
 
 use sealmq_core::crypto::{Digest, VerifyingKey};
 use sealmq_core::object::Access;
+use sealmq_core::open::Sender;
 use sealmq_core::seal::Membership;
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::{GroupId, MemberNumber};
 
 use crate::group::GroupState;
+use crate::objects::REMOVED;
 
 /// The time, as far as a device knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,17 @@ pub struct Holding<'a> {
     pub grant: Option<(Access, &'a str)>,
     /// Unix seconds until which it counts; `None`: not until the current delegation's comes.
     pub end: Option<u64>,
+}
+
+/// What a verified credential says of its own issue.
+#[derive(Debug, Clone, Copy)]
+pub struct Issued {
+    /// Serial of the delegation under which it was signed.
+    pub delegation: u32,
+    /// Unix seconds.
+    pub issued_at: u64,
+    /// Unix seconds: the credential's own end.
+    pub not_after: u64,
 }
 
 /// A member in one group: what its credential and the group's newest announcement say together.
@@ -171,6 +184,33 @@ impl Standing<'_> {
     pub fn is_over(&self, at: Moment, not_after: u64) -> bool {
         let at_least = self.state.and_then(GroupState::issued_at);
         at.now.is_none() && at_least.is_some_and(|time| not_after < time)
+    }
+
+    /// What the holding says of a sender, for a message on this topic: the answer of a directory.
+    /// `lowest`: the lowest serial that the refused list accepts of it, if the list is known.
+    #[must_use]
+    pub fn sender(
+        &self,
+        topic: Topic<'_>,
+        issued: &Issued,
+        lowest: Option<u32>,
+        at: Moment,
+    ) -> Sender {
+        Sender {
+            member: self.holding.member,
+            key: *self.holding.key,
+            credential_hash: *self.holding.hash,
+            delegation: issued.delegation,
+            serial: self.holding.serial,
+            issued_at: issued.issued_at,
+            not_after: self.holding.end.unwrap_or_default(),
+            may_publish: self.covers(topic),
+            lowest_serial: if self.is_over(at, issued.not_after) {
+                Some(REMOVED)
+            } else {
+                lowest
+            },
+        }
     }
 
     fn lease(&self) -> u32 {

@@ -6,6 +6,9 @@ use super::follow::FIRST_SKEW;
 use crate::heartbeat::HeartbeatFields;
 use crate::nonce_answer::NonceAnswerFields;
 
+/// Milliseconds between two nonces for one group.
+const ASK_EVERY: u64 = 10_000;
+
 /// What a verified heartbeat or nonce answer says of the group (spec/keys.md §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseClaim {
@@ -113,6 +116,19 @@ impl GroupState {
         }
         self.good_until_uptime = Some(until);
         Renewal::Renewed
+    }
+
+    /// From when on a device without a clock asks for a lease, in ms of its uptime: when half of
+    /// the last one is over, and not too soon after `asked_at`. `None` in a group without leases.
+    #[must_use]
+    pub fn nonce_due_at(&self, asked_at: Option<u64>) -> Option<u64> {
+        let lease = self.policy()?.lease;
+        if lease == 0 {
+            return None;
+        }
+        let half = u64::from(lease).saturating_mul(500);
+        let fresh = self.good_until_uptime.unwrap_or(0).saturating_sub(half);
+        Some(fresh.max(asked_at.map_or(0, |at| at.saturating_add(ASK_EVERY))))
     }
 
     /// The lease in seconds if the newest announcement is named.

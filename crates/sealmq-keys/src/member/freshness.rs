@@ -6,33 +6,18 @@ use alloc::vec::Vec;
 use sealmq_core::GroupId;
 
 use super::groups::Group;
-use super::listed::Listed;
 use super::packages::Package;
 use super::records;
 use super::types::{Action, Now};
 use super::{Member, MemberError, seconds};
 use crate::announcement::{Head, UnverifiedAnnouncement};
-use crate::package_age::{GroupProgress, PackageAge, is_old};
+use crate::package_age::{GroupProgress, Listed, PackageAge, is_old};
 use crate::store::Changes;
 
 impl Group {
     /// Notes what a verified announcement says, if it is the newest.
     pub(super) fn list(&mut self, head: &Head<'_>) {
-        let Some(newest) = head.generations.iter().last() else {
-            return;
-        };
-        if self
-            .listed
-            .is_none_or(|known| (head.serial, head.epoch) > (known.serial, known.epoch))
-        {
-            self.listed = Some(Listed {
-                serial: head.serial,
-                epoch: head.epoch,
-                issued_at: head.issued_at,
-                generation: newest.number,
-                first_epoch: newest.first_epoch,
-            });
-        }
+        Listed::note(&mut self.listed, head);
     }
 
     pub(super) fn list_bytes(&mut self, bytes: &[u8]) {
@@ -63,17 +48,9 @@ impl Group {
 
     /// What the rules for packages look at; `None` before an announcement came.
     fn progress(&self) -> Option<GroupProgress> {
-        let listed = self.listed.as_ref()?;
-        let state = self.state.as_ref();
-        Some(GroupProgress {
-            newest: listed.epoch,
-            generation: listed.generation,
-            first_epoch: listed.first_epoch,
-            window: self.policy().window,
-            installed: state.map(|state| state.installed().0),
-            installed_package: state.map_or(0, |state| state.confirmation().package_number),
-            removed: self.is_left_out() == Some(true),
-        })
+        let removed = self.is_left_out() == Some(true);
+        let state = self.state.as_deref();
+        Some(GroupProgress::of(self.listed.as_ref()?, state, removed))
     }
 }
 

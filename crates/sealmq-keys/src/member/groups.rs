@@ -18,7 +18,6 @@ use super::event::MemberEvent;
 use super::evidence::Evidence;
 use super::leases::Leases;
 use super::left_out::LeftOut;
-use super::listed::Listed;
 use super::older::{Older, OlderRecord};
 use super::records;
 use super::refusals::{Named, Refusals};
@@ -26,6 +25,7 @@ use super::types::Action;
 use super::untold::Untold;
 use crate::announcement::{MAX_WINDOW, Policy};
 use crate::group::{EpochView, Fork, GroupState};
+use crate::package_age::Listed;
 use crate::store::{Changes, Store};
 
 #[derive(Default)]

@@ -24,8 +24,6 @@ use crate::outputs::Publication;
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
-/// Milliseconds between two nonces for one group.
-const ASK_EVERY: u64 = 10_000;
 /// Most nonces of a group that wait for an answer.
 const MAX_NONCES: usize = 4;
 
@@ -66,15 +64,7 @@ impl Group {
     /// From when on a device without a clock asks for a lease, in ms of its uptime: when half of
     /// the last one is over, and not too often.
     pub(super) fn nonce_due_at(&self) -> Option<u64> {
-        let lease = self.policy().lease;
-        let state = self.state.as_ref()?;
-        if lease == 0 || !state.is_started() {
-            return None;
-        }
-        let half = u64::from(lease).saturating_mul(500);
-        let fresh = state.good_until_uptime().unwrap_or(0).saturating_sub(half);
-        let asked = self.leases.asked_at;
-        Some(fresh.max(asked.map_or(0, |at| at.saturating_add(ASK_EVERY))))
+        self.state.as_ref()?.nonce_due_at(self.leases.asked_at)
     }
 }
 

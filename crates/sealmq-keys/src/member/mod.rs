@@ -38,7 +38,6 @@ mod kept;
 mod lease;
 mod leases;
 mod left_out;
-mod listed;
 mod migrate;
 mod older;
 mod open;

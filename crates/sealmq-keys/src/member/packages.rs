@@ -20,22 +20,13 @@ use crate::confirmation::{
 };
 use crate::key_package::{KeyPackage, MAX_KEY_PACKAGE_LEN};
 use crate::outputs::Publication;
+use crate::package_age::{KEPT_SETS, MIN_SET, times};
 use crate::package_set::{MAX_PACKAGE_SET_LEN, MAX_PACKAGES, PackageSet};
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
-/// How long key packages can be used, in seconds: a year.
-pub(super) const PACKAGE_VALIDITY: u64 = 365 * 86_400;
-/// Seconds that an authority's clock may be ahead, by any policy (spec/constants.md §3).
-const MAX_SKEW: u64 = 86_400;
-/// Fewest packages of a set. A member of more groups gets one for each, as far as they fit: a
-/// new generation may begin in all of them at once.
-const MIN_SET: usize = 4;
 /// Most packages of a set in suite 2, where each has about 1.4 KiB.
 const MAX_SET_SUITE_2: usize = 11;
-/// Sets whose private keys are kept before the newest one. Two later sets end a set's use
-/// (spec/keys.md §4), and the newest counts from its publication only, which a crash may delay.
-const KEPT_SETS: u32 = 2;
 
 /// An unused key package.
 pub(super) struct Package {
@@ -102,16 +93,7 @@ impl NewPackage<'_> {
         *device = hedged.next;
         let kem = kem_of(self.suite).map_err(MemberError::Object)?;
         let pair = RecipientKeyPair::derive(kem, &hedged.seed);
-        // By the authority's time if its clock is ahead: it tells packages that were made for a
-        // new generation from older ones. Without a clock it decides alone how long they are good.
-        let (issued_at, not_after) = match seconds(self.now) {
-            Some(now) => {
-                let latest = now.saturating_add(MAX_SKEW);
-                let issued_at = now.max(self.announced.min(latest));
-                (issued_at, now.saturating_add(PACKAGE_VALIDITY))
-            }
-            None => (self.announced.min(u64::MAX - 1), u64::MAX),
-        };
+        let (issued_at, not_after) = times(seconds(self.now), self.announced);
         let package = KeyPackage {
             domain: self.domain,
             identity: *self.signer.key().verifying_key().as_bytes(),

@@ -7,7 +7,6 @@ use sealmq_core::open::{
     Directory, Epochs, ReadPolicy, ReadingEpoch, Rejection, Sender, SenderQuery, Sighting,
     Staleness,
 };
-use sealmq_core::seal::Membership;
 use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use super::clones::Clones;
@@ -20,8 +19,7 @@ use super::seconds;
 use super::succession::Past;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
-use crate::refused::REMOVED;
-use crate::standing::{Moment, Standing};
+use crate::standing::{Issued, Moment, Standing};
 
 /// What the receiver looks things up in.
 pub(super) struct View<'a> {
@@ -130,21 +128,13 @@ impl View<'_> {
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
         let standing = self.standing(query.group, group, holder);
-        Some(Sender {
-            member: holder.member,
-            key: *holder.credential().key(),
-            credential_hash: *holder.credential().hash(),
+        let issued = Issued {
             delegation: holder.delegation_serial,
-            serial: holder.serial,
             issued_at: holder.issued_at,
-            not_after: standing.holding.end.unwrap_or_default(),
-            may_publish: standing.covers(query.topic),
-            lowest_serial: if standing.is_over(self.at(), holder.not_after) {
-                Some(REMOVED)
-            } else {
-                group.refusals.lowest_serial(holder.member)
-            },
-        })
+            not_after: holder.not_after,
+        };
+        let lowest = group.refusals.lowest_serial(holder.member);
+        Some(standing.sender(query.topic, &issued, lowest, self.at()))
     }
 
     fn known(&self, member: MemberNumber) -> Option<&Holder> {

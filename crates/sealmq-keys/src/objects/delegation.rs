@@ -163,6 +163,33 @@ impl Delegation<'_> {
     }
 }
 
+/// What stands behind something that an authority key signed: as much of the delegation as tells
+/// whether, and until when, it counts under a later one (spec/keys.md §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voucher {
+    /// Serial of the delegation.
+    pub serial: u32,
+    /// Its end, Unix seconds.
+    pub not_after: u64,
+    /// The key that signed.
+    pub key: [u8; 32],
+    /// The role in which it did.
+    pub role: Role,
+}
+
+impl Voucher {
+    /// Until when it counts under `current`, the delegation of its serial or a later one; `None`:
+    /// the later one does not list the key with the role any more, so that only something newer
+    /// will count.
+    #[must_use]
+    pub fn end_under(&self, current: &VerifiedDelegation) -> Option<u64> {
+        let listed = current
+            .keys()
+            .any(|(_, other, roles)| *other.as_bytes() == self.key && roles.has(self.role));
+        listed.then(|| self.not_after.min(current.not_after))
+    }
+}
+
 /// A delegation that was verified under the pinned root key, with its keys decompressed.
 #[derive(Debug, Clone)]
 pub struct VerifiedDelegation {
@@ -266,11 +293,20 @@ impl VerifiedDelegation {
     /// any more (spec/keys.md §3).
     #[must_use]
     pub fn end_under(&self, current: &Self, signer: u8, role: Role) -> Option<u64> {
+        self.voucher(signer, role)?.end_under(current)
+    }
+
+    /// What has to be remembered of this delegation for something that key `signer` of it signed in
+    /// this role; `None` if the key does not have the role.
+    #[must_use]
+    pub fn voucher(&self, signer: u8, role: Role) -> Option<Voucher> {
         let key = self.authority_key(self.serial, signer, role)?;
-        let listed = current
-            .keys()
-            .any(|(_, other, roles)| other == key && roles.has(role));
-        listed.then(|| self.not_after.min(current.not_after))
+        Some(Voucher {
+            serial: self.serial,
+            not_after: self.not_after,
+            key: *key.as_bytes(),
+            role,
+        })
     }
 
     /// Whether state of the delegation with this serial goes on: it is this one, or one of those

@@ -42,7 +42,7 @@ pub use confirmation::{
 pub use continuation::{CONTINUES, Continuation, Issuer, MAX_ISSUERS};
 pub use delegation::{
     DelegatedKemKey, DelegatedKey, Delegation, MAX_AUTHORITY_KEYS, MAX_DELEGATION_LEN,
-    MAX_KEM_KEYS, Roles, VerifiedDelegation,
+    MAX_KEM_KEYS, Roles, VerifiedDelegation, Voucher,
 };
 pub use device_reports::{
     DEVICE_REPORTS, DeviceReport, DeviceReports, DevicesSign, MAX_DEVICE_REPORTS,

@@ -100,8 +100,8 @@ impl<'a> UnverifiedAnnouncement<'a> {
     }
 
     /// Everything that it claims.
-    #[cfg(feature = "alloc")]
-    pub(crate) const fn head(&self) -> &Head<'a> {
+    #[must_use]
+    pub const fn head(&self) -> &Head<'a> {
         &self.head
     }
 
