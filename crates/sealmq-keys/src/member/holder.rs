@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use sealmq_core::object::{Access, Authorities, ObjectError};
 use sealmq_core::{CredentialOrder, GroupId, MemberNumber, VerifiedCredential};
 
+use crate::delegation::VerifiedDelegation;
 use crate::standing::Holding;
 
 /// A verified credential with its fields in memory of their own: they are read several times for
@@ -49,6 +50,16 @@ impl Holder {
             is_old: true,
             ..Self::new(credential)
         })
+    }
+
+    /// One that counts under the current delegation, perhaps although it is not of it.
+    pub(super) fn verify_older(
+        credential: &[u8],
+        delegation: &VerifiedDelegation,
+        object: &[u8],
+    ) -> Option<Self> {
+        let verified = delegation.verify_older(object, credential.to_vec())?;
+        Some(Self::new(verified))
     }
 
     fn new(credential: VerifiedCredential<Vec<u8>>) -> Self {

@@ -18,7 +18,6 @@ mod candidates;
 mod chunks;
 mod clock;
 mod clones;
-mod continued;
 mod draw;
 mod due;
 mod enrol;

@@ -7,7 +7,6 @@ use sealmq_core::object::{Kind, Object, ObjectError};
 use sealmq_core::{Credential, MemberNumber};
 
 use super::MemberError;
-use super::continued::older_holder;
 use super::fetching::{Ask, Fetching, Whose};
 use super::holder::Holder;
 use super::records;
@@ -70,7 +69,7 @@ impl Peers {
         delegation: &VerifiedDelegation,
         object: &[u8],
     ) {
-        let Some(before) = older_holder(bytes, delegation, object) else {
+        let Some(before) = Holder::verify_older(bytes, delegation, object) else {
             return;
         };
         let known = self.before.get(&before.member);

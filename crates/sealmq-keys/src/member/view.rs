@@ -10,7 +10,6 @@ use sealmq_core::open::{
 use sealmq_core::{Credential, CredentialOrder, GroupId, KeyId, MemberNumber};
 
 use super::clones::Clones;
-use super::continued::older_holder;
 use super::groups::Group;
 use super::holder::Holder;
 use super::peers::Peers;
@@ -193,7 +192,7 @@ impl Directory for View<'_> {
         if fields.member != query.member {
             return None;
         }
-        let verified = older_holder(credential, self.delegation, self.delegation_object)?;
+        let verified = Holder::verify_older(credential, self.delegation, self.delegation_object)?;
         self.judge(query, &verified)
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod announcement;
 pub(crate) mod chain;
 pub(crate) mod confirmation;
 pub(crate) mod continuation;
+mod continued;
 pub(crate) mod cursor;
 pub(crate) mod delegation;
 pub(crate) mod device_reports;
