@@ -1,0 +1,146 @@
+//! One group's place: its keys, and what is known beside them.
+
+use sealmq_core::crypto::Digest;
+use sealmq_core::object::Role;
+use sealmq_core::seal::{SenderSession, StateSession};
+use sealmq_core::{GroupId, MemberNumber};
+use sealmq_keys::group::GroupState;
+use sealmq_keys::objects::{RefusedChunk, VerifiedDelegation, Voucher};
+use sealmq_keys::package_age::{GroupProgress, Listed};
+
+use super::lease::Leases;
+use crate::records::{LeftOut, NotesRecord, VoucherRecord};
+
+pub(super) struct Group {
+    pub(super) id: GroupId,
+    state: Option<GroupState>,
+    /// What stands behind the newest announcement that was followed.
+    pub(super) voucher: Option<Voucher>,
+    pub(super) listed: Option<Listed>,
+    pub(super) left_out: Option<LeftOut>,
+    pub(super) session: Option<SenderSession>,
+    pub(super) state_session: Option<StateSession>,
+    pub(super) leases: Leases,
+    /// A healing announcement that has to be followed first.
+    pub(super) wanted: Option<(u64, Digest)>,
+    /// The package of a welcome that cannot be opened any more; 0 for none.
+    pub(super) unusable: u32,
+    /// The chunk of a refused list that tells of this device.
+    pub(super) own_chunk: Option<RefusedChunk>,
+    /// What to subscribe again, so that the broker delivers once more what it keeps.
+    pub(super) ask: Ask,
+}
+
+/// Subscriptions that are due for a group.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ask {
+    pub(super) announcements: bool,
+    pub(super) list: bool,
+    pub(super) wanted: bool,
+    pub(super) heartbeat: bool,
+    /// A chunk of the refused list, by its first member.
+    pub(super) chunk: Option<MemberNumber>,
+}
+
+impl Group {
+    pub(super) const fn new(id: GroupId) -> Self {
+        Self {
+            id,
+            state: None,
+            voucher: None,
+            listed: None,
+            left_out: None,
+            session: None,
+            state_session: None,
+            leases: Leases::NONE,
+            wanted: None,
+            unusable: 0,
+            own_chunk: None,
+            ask: Ask {
+                announcements: false,
+                list: false,
+                wanted: false,
+                heartbeat: false,
+                chunk: None,
+            },
+        }
+    }
+
+    pub(super) fn of_notes(notes: &NotesRecord) -> Self {
+        Self {
+            voucher: notes.voucher.map(|voucher| voucher.voucher(Role::Groups)),
+            listed: notes.listed,
+            left_out: notes.left_out,
+            ..Self::new(notes.group)
+        }
+    }
+
+    pub(super) fn notes(&self) -> NotesRecord {
+        NotesRecord {
+            group: self.id,
+            voucher: self.voucher.as_ref().map(VoucherRecord::of),
+            listed: self.listed,
+            left_out: self.left_out,
+        }
+    }
+
+    pub(super) const fn state(&self) -> Option<&GroupState> {
+        self.state.as_ref()
+    }
+
+    pub(super) const fn state_mut(&mut self) -> Option<&mut GroupState> {
+        self.state.as_mut()
+    }
+
+    pub(super) fn set_state(&mut self, state: GroupState) {
+        self.state = Some(state);
+    }
+
+    pub(super) fn current_epoch(&self) -> u64 {
+        self.state.as_ref().map_or(0, GroupState::current_epoch)
+    }
+
+    /// Until when the keys count; `None`: not until an announcement of the current delegation was
+    /// followed.
+    pub(super) fn keys_end(&self, current: &VerifiedDelegation) -> Option<u64> {
+        self.voucher.as_ref()?.end_under(current)
+    }
+
+    /// If a newer epoch has no key for this device: whether it was removed, as far as known.
+    pub(super) fn is_left_out(&self) -> Option<bool> {
+        let left_out = self.left_out.as_ref()?;
+        left_out
+            .removed
+            .filter(|_| left_out.epoch > self.current_epoch())
+    }
+
+    /// What the rules for packages look at; `None` before an announcement came.
+    pub(super) fn progress(&self) -> Option<GroupProgress> {
+        let removed = self.is_left_out() == Some(true);
+        Some(GroupProgress::of(
+            self.listed.as_ref()?,
+            self.state.as_ref(),
+            removed,
+        ))
+    }
+
+    /// The newest epoch that is known: a welcome tells of the one before its own.
+    pub(super) fn known_epoch(&self) -> Option<u64> {
+        let welcomed = || Some(self.state.as_ref()?.confirmation().epoch.saturating_sub(1));
+        let listed = self.listed.map(|listed| listed.epoch);
+        listed.or_else(welcomed)
+    }
+
+    /// Sessions end with their epoch, or with their kept keys.
+    pub(super) fn end_sessions(&mut self) {
+        let state = self.state.as_ref();
+        let current = state.and_then(GroupState::current).map(|view| *view.hash);
+        let kept = state.and_then(GroupState::kept).map(|view| view.name);
+        if self.session.as_ref().map(|s| *s.announcement()) != current {
+            self.session = None;
+        }
+        if self.state_session.as_ref().map(|s| *s.kept()) != kept {
+            self.state_session = None;
+        }
+    }
+}

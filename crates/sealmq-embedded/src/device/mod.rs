@@ -1,0 +1,491 @@
+//! The device machine.
+
+mod group;
+pub(crate) mod lease;
+mod lists;
+mod open;
+pub(crate) mod packages;
+mod peers;
+mod reserved;
+mod seal;
+mod transmit;
+
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::object::{Authorities, ObjectError, Role};
+use sealmq_core::open::{DecapsulationLimit, DeviceReceiver};
+use sealmq_core::replay::{Durable, Record};
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
+use sealmq_keys::group::{Fork, GroupState, MAX_STATE_LEN};
+use sealmq_keys::objects::{VerifiedDelegation, Voucher};
+use sealmq_keys::standing::{Holding, Moment, Standing};
+use sealmq_keys::{RELEASED_AT, check_prefix, real_clock};
+
+use crate::Clock;
+use crate::bytes::Bytes;
+use crate::error::StartError;
+use crate::records::{
+    self, CredentialRecord, DomainRecord, IdentityRecord, NotesRecord, NumbersRecord, RecordId,
+    VoucherRecord,
+};
+use group::Group;
+use packages::Packages;
+use peers::Peers;
+
+pub use open::Message;
+pub use seal::Sealing;
+pub use transmit::{Filter, Transmit};
+
+/// Longest prefix of the reserved topics that a device takes.
+pub(crate) const MAX_PREFIX: usize = 96;
+/// Clock tolerance before a group's policy is known, in seconds (spec/constants.md §3, default).
+pub(crate) const DEFAULT_SKEW: u32 = 300;
+/// Most groups: a confirmation of more does not fit in its place.
+const MAX_GROUPS: usize = 12;
+
+/// What a device says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A newer delegation was taken.
+    Delegation(u32),
+    /// The own credential was renewed.
+    Credential(u32),
+    /// A welcome was installed. Replaced: it contradicts what was there, of an older delegation.
+    Joined {
+        /// The group.
+        group: GroupId,
+        /// The first epoch that it opens.
+        epoch: u64,
+        /// What it contradicts.
+        replaced: Option<Fork>,
+    },
+    /// A group's new current epoch.
+    Epoch {
+        /// The group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// A skipped epoch can be read now.
+    Filled(GroupId),
+    /// A newer epoch has no key for this device, and its refused list says why.
+    LeftOut {
+        /// The group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+        /// Removed; otherwise a new welcome is needed, and packages for it go out.
+        removed: bool,
+    },
+    /// The lease of a group is longer.
+    Lease(GroupId),
+    /// A sender's credential, or what the refused list says of it, is known: what waits for it
+    /// may open now.
+    Sender(MemberNumber),
+    /// The refused list of a group is known.
+    List(GroupId),
+    /// State keys are vouched for anew.
+    Kept(GroupId),
+}
+
+/// A member of one domain, on a device. See the crate's page.
+pub struct Device<
+    const GROUPS: usize,
+    const SENDERS: usize,
+    const TOPICS: usize,
+    const KEYS: usize,
+    const OBJECT: usize,
+> {
+    identity: IdentityKey,
+    request: Digest,
+    secret: DeviceSecret,
+    /// Highest session number used.
+    session_number: u64,
+    package_number: u32,
+    root: VerifyingKey,
+    prefix: Bytes<MAX_PREFIX>,
+    delegation: VerifiedDelegation,
+    delegation_object: Bytes<OBJECT>,
+    own: VerifiedCredential<Bytes<OBJECT>>,
+    own_voucher: Voucher,
+    packages: Packages,
+    groups: [Option<Group>; GROUPS],
+    peers: Peers<SENDERS, GROUPS, OBJECT>,
+    receiver: DeviceReceiver<SENDERS, TOPICS, KEYS>,
+    due: u32,
+    confirm: bool,
+    own_asked: bool,
+}
+
+/// The delegation under which the own credential was signed, as far as it is still needed.
+struct Issuer {
+    domain: DomainId,
+    voucher: Voucher,
+    key: VerifyingKey,
+}
+
+impl Authorities for Issuer {
+    fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    fn suite(&self) -> Suite {
+        Suite::One
+    }
+
+    fn serial(&self) -> u32 {
+        self.voucher.serial
+    }
+
+    fn authority_key(&self, serial: u32, _: u8, role: Role) -> Option<&VerifyingKey> {
+        (serial == self.voucher.serial && role == self.voucher.role).then_some(&self.key)
+    }
+}
+
+impl<
+    const GROUPS: usize,
+    const SENDERS: usize,
+    const TOPICS: usize,
+    const KEYS: usize,
+    const OBJECT: usize,
+> Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>
+{
+    /// Starts with what every enrolled device has; give it all other records with
+    /// [`Device::restore`], and what it has seen with [`Device::restore_seen`], before anything
+    /// else. One machine at a time: two would use the same session numbers.
+    ///
+    /// # Errors
+    /// A record is damaged, of another version, or too long.
+    pub fn load(
+        identity: &[u8],
+        numbers: &[u8],
+        domain: &[u8],
+        credential: &[u8],
+    ) -> Result<Self, StartError> {
+        let identity: IdentityRecord = records::get(identity)?;
+        let numbers: NumbersRecord = records::get(numbers)?;
+        let domain: DomainRecord<'_> = records::get(domain)?;
+        let credential: CredentialRecord<'_> = records::get(credential)?;
+        let root = VerifyingKey::from_bytes(&domain.root_key).map_err(|_| StartError::Record)?;
+        let voucher = credential.voucher.voucher(Role::Issue);
+        Self::start(
+            IdentityKey::from_seed(&Secret::new(identity.seed)),
+            identity.request,
+            numbers,
+            (root, domain.prefix, domain.delegation),
+            (voucher, credential.credential),
+            Packages::default(),
+        )
+    }
+
+    pub(crate) fn start(
+        identity: IdentityKey,
+        request: Digest,
+        numbers: NumbersRecord,
+        (root, prefix, delegation): (VerifyingKey, &str, &[u8]),
+        (own_voucher, credential): (Voucher, &[u8]),
+        packages: Packages,
+    ) -> Result<Self, StartError> {
+        const {
+            assert!(GROUPS > 0 && GROUPS <= MAX_GROUPS, "1 to 12 groups");
+        }
+        check_prefix(prefix).map_err(|_| StartError::Object(ObjectError::Field("prefix")))?;
+        let issuer = Issuer {
+            domain: DomainId::of_root(&root),
+            key: VerifyingKey::from_bytes(&own_voucher.key).map_err(|_| StartError::Record)?,
+            voucher: own_voucher,
+        };
+        let credential = Bytes::new(credential).ok_or(StartError::TooLong)?;
+        let own = VerifiedCredential::verify(credential, &issuer)?;
+        if own.key() != &identity.verifying_key() {
+            return Err(StartError::OtherDevice);
+        }
+        let mut device = Self {
+            identity,
+            request,
+            secret: DeviceSecret::new(Secret::new(numbers.secret)),
+            session_number: numbers.session,
+            package_number: numbers.package,
+            prefix: Bytes::new(prefix.as_bytes()).ok_or(StartError::TooLong)?,
+            delegation: VerifiedDelegation::verify(delegation, &root)?,
+            delegation_object: Bytes::new(delegation).ok_or(StartError::TooLong)?,
+            root,
+            own,
+            own_voucher,
+            packages,
+            groups: [const { None }; GROUPS],
+            peers: Peers::new(),
+            receiver: DeviceReceiver::on_device(DecapsulationLimit::default()),
+            due: 0,
+            confirm: false,
+            own_asked: false,
+        };
+        device.open_places();
+        Ok(device)
+    }
+
+    /// Takes back one record of a kind that [`Device::load`] did not.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore(&mut self, id: RecordId, value: &[u8]) -> Result<(), StartError> {
+        match id {
+            RecordId::Packages => self.packages = records::get(value)?,
+            RecordId::Notes(place) => {
+                let notes: NotesRecord = records::get(value)?;
+                for other in &mut self.groups {
+                    other.take_if(|other| other.id == notes.group);
+                }
+                let group = self.groups.get_mut(usize::from(place));
+                *group.ok_or(StartError::Record)? = Some(Group::of_notes(&notes));
+                // Those that are granted and have no place yet, behind those that have.
+                self.open_places();
+            }
+            RecordId::Group(place) => {
+                let state = GroupState::decode(records::body(value)?);
+                let state = state.map_err(|_| StartError::Record)?;
+                let group = self.groups.get_mut(usize::from(place));
+                let group = group.and_then(Option::as_mut);
+                let group = group.filter(|group| group.id == *state.group());
+                let group = group.ok_or(StartError::Record)?;
+                // The store may have both, the state and the package that its welcome used up.
+                self.packages.used(state.confirmation().package_number);
+                group.set_state(state);
+            }
+            _ => return Err(StartError::Record),
+        }
+        Ok(())
+    }
+
+    /// What has to be stored, in one transaction, before the machine goes on. Notes come before
+    /// the keys of their group, as [`Device::restore`] wants them.
+    pub fn due(
+        &self,
+    ) -> impl Iterator<Item = RecordId> + use<GROUPS, SENDERS, TOPICS, KEYS, OBJECT> {
+        let due = self.due;
+        let fixed = [
+            RecordId::Identity,
+            RecordId::Numbers,
+            RecordId::Domain,
+            RecordId::Credential,
+            RecordId::Packages,
+        ];
+        let places = (0..GROUPS).filter_map(|place| u8::try_from(place).ok());
+        let groups = places.flat_map(|place| [RecordId::Notes(place), RecordId::Group(place)]);
+        fixed
+            .into_iter()
+            .chain(groups)
+            .filter(move |id| due & id.bit() != 0)
+    }
+
+    /// Writes a record into `out`; returns its length, 0 for one that is to be deleted. It may be
+    /// secret: wipe `out`.
+    ///
+    /// # Errors
+    /// [`StartError::TooLong`]: [`crate::MAX_RECORD_LEN`] is always enough.
+    pub fn record(&self, id: RecordId, out: &mut [u8]) -> Result<usize, StartError> {
+        match id {
+            RecordId::Identity => records::put(
+                &IdentityRecord {
+                    seed: *self.identity.seed().expose(),
+                    request: self.request,
+                },
+                out,
+            ),
+            RecordId::Numbers => records::put(
+                &NumbersRecord {
+                    secret: *self.secret.expose(),
+                    session: self.session_number,
+                    package: self.package_number,
+                },
+                out,
+            ),
+            RecordId::Domain => records::put(
+                &DomainRecord {
+                    root_key: *self.root.as_bytes(),
+                    prefix: self.prefix(),
+                    delegation: self.delegation_object.as_ref(),
+                },
+                out,
+            ),
+            RecordId::Credential => records::put(
+                &CredentialRecord {
+                    voucher: VoucherRecord::of(&self.own_voucher),
+                    credential: self.own.bytes(),
+                },
+                out,
+            ),
+            RecordId::Packages => records::put(&self.packages, out),
+            RecordId::Notes(place) => match self.place(place) {
+                Some(group) => records::put(&group.notes(), out),
+                None => Ok(0),
+            },
+            RecordId::Group(place) => match self.place(place).and_then(|group| group.state()) {
+                Some(state) => records::put_bytes(out, |out| {
+                    let out = out.get_mut(..MAX_STATE_LEN)?;
+                    Some(state.encode(out).ok()?.len())
+                }),
+                None => Ok(0),
+            },
+        }
+    }
+
+    /// All that was [due](Device::due) is stored.
+    pub const fn committed(&mut self) {
+        self.due = 0;
+    }
+
+    /// Takes back a record of what was seen.
+    pub fn restore_seen(&mut self, record: Record<2>) {
+        self.receiver.restore(record);
+    }
+
+    /// One change to the records of what was seen; store them in this order, until `None`.
+    pub fn next_seen(&mut self) -> Option<Durable<2>> {
+        self.receiver.next_dirty()
+    }
+
+    /// This member's number.
+    #[must_use]
+    pub fn number(&self) -> MemberNumber {
+        self.own.fields().member
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        self.delegation.domain()
+    }
+
+    /// Prefix of the reserved topics.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.prefix.as_str()
+    }
+
+    /// The current epoch of a group; `None` without keys.
+    #[must_use]
+    pub fn epoch(&self, group: &GroupId) -> Option<u64> {
+        Some(self.group(group)?.1.state()?.current()?.epoch)
+    }
+
+    /// Whether a group has removed this device, as far as it knows.
+    #[must_use]
+    pub fn is_removed(&self, group: &GroupId) -> bool {
+        let group = self.group(group);
+        group.is_some_and(|(_, group)| group.is_left_out() == Some(true))
+    }
+
+    pub(crate) const fn all_due(&mut self) {
+        self.due = RecordId::Identity.bit()
+            | RecordId::Numbers.bit()
+            | RecordId::Domain.bit()
+            | RecordId::Credential.bit()
+            | RecordId::Packages.bit();
+    }
+
+    fn mark(&mut self, id: RecordId) {
+        self.due |= id.bit();
+    }
+
+    fn place(&self, place: u8) -> Option<&Group> {
+        self.groups.get(usize::from(place))?.as_ref()
+    }
+
+    fn group(&self, id: &GroupId) -> Option<(u8, &Group)> {
+        let mut groups = (0_u8..).zip(&self.groups);
+        groups.find_map(|(place, group)| Some((place, group.as_ref().filter(|g| g.id == *id)?)))
+    }
+
+    fn place_of(&self, id: &GroupId) -> Option<u8> {
+        self.group(id).map(|(place, _)| place)
+    }
+
+    fn place_mut(&mut self, place: u8) -> Option<&mut Group> {
+        self.groups.get_mut(usize::from(place))?.as_mut()
+    }
+
+    /// A place for each group that the credential grants, as far as there are places.
+    fn open_places(&mut self) {
+        let grants = self.own.fields().grants;
+        for grant in &grants {
+            let mut places = self.groups.iter().flatten();
+            if places.all(|group| group.id != grant.group)
+                && let Some(free) = self.groups.iter_mut().find(|place| place.is_none())
+            {
+                *free = Some(Group::new(grant.group));
+            }
+        }
+    }
+
+    /// The clock, if it can be right (spec/keys.md §8).
+    fn clock(&self, at: Clock) -> Clock {
+        let groups = self.groups.iter().flatten();
+        let skews = groups.filter_map(|group| Some(group.state()?.policy()?.skew));
+        let skew = skews.fold(DEFAULT_SKEW, u32::max);
+        let signed = self.delegation.issued_at().max(self.announced_at());
+        Clock {
+            now: real_clock(at.now, signed.max(RELEASED_AT), skew),
+            uptime: at.uptime,
+        }
+    }
+
+    /// When the newest announcement of any group was issued, Unix seconds; 0 before one came.
+    fn announced_at(&self) -> u64 {
+        let groups = self.groups.iter().flatten();
+        let listed = groups.filter_map(|group| group.listed);
+        listed.map(|listed| listed.issued_at).max().unwrap_or(0)
+    }
+
+    /// Until when the own credential counts; `None`: not until one of the current serial came.
+    fn own_end(&self) -> Option<u64> {
+        let end = self.own_voucher.end_under(&self.delegation)?;
+        Some(end.min(self.own.fields().not_after))
+    }
+
+    /// This device in a group.
+    fn standing<'d>(&'d self, group: &'d Group) -> Standing<'d> {
+        Standing {
+            group: group.id,
+            state: group.state(),
+            keys_end: group.keys_end(&self.delegation),
+            removed: group.is_left_out() == Some(true),
+            holding: holding(&self.own, &group.id, self.own_end()),
+        }
+    }
+}
+
+/// What a credential says for one group. `end`: until when it counts.
+fn holding<'c, const OBJECT: usize>(
+    credential: &'c VerifiedCredential<Bytes<OBJECT>>,
+    group: &GroupId,
+    end: Option<u64>,
+) -> Holding<'c> {
+    let fields = credential.fields();
+    Holding {
+        member: fields.member,
+        name: fields.name,
+        serial: fields.credential_serial,
+        key: credential.key(),
+        hash: credential.hash(),
+        grant: fields
+            .grant(group)
+            .map(|grant| (grant.access, grant.publish_filter)),
+        end,
+    }
+}
+
+const fn moment(at: Clock) -> Moment {
+    Moment {
+        now: seconds(at),
+        uptime: at.uptime,
+    }
+}
+
+const fn seconds(at: Clock) -> Option<u64> {
+    match at.now {
+        Some(now) => Some(now / 1000),
+        None => None,
+    }
+}

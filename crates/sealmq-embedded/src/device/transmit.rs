@@ -1,0 +1,227 @@
+//! What a device subscribes and publishes.
+
+use core::fmt;
+
+use sealmq_core::object::{List, encode};
+use sealmq_core::{GroupId, MemberNumber};
+use sealmq_keys::ReservedTopic;
+use sealmq_keys::objects::{
+    Confirmation, ConfirmationEntry, MAX_NONCE_LEN, NonceFields, PackageSet,
+};
+use sealmq_keys::package_age::MIN_SET;
+use zeroize::Zeroizing;
+
+use super::packages::MAX_PACKAGE;
+use super::{Device, MAX_GROUPS};
+
+/// Room for the entries of all groups: one has at most 69 bytes.
+const ENTRIES: usize = 72 * MAX_GROUPS;
+/// Room for a set: each package and its length.
+const SET: usize = MIN_SET * (MAX_PACKAGE + 2);
+
+/// What to subscribe with QoS 1, or to unsubscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// One topic.
+    Topic(ReservedTopic),
+    /// Everything of this member.
+    Own(MemberNumber),
+    /// All announcements of a group.
+    Announcements(GroupId),
+}
+
+impl Filter {
+    /// The filter under `prefix`, to be written into a buffer.
+    #[must_use]
+    pub const fn under<'p>(&'p self, prefix: &'p str) -> impl fmt::Display + 'p {
+        Under(self, prefix)
+    }
+}
+
+struct Under<'p>(&'p Filter, &'p str);
+
+impl fmt::Display for Under<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = self.1;
+        match self.0 {
+            Filter::Topic(topic) => topic.under(prefix).fmt(f),
+            Filter::Own(member) => write!(f, "{prefix}/m/{member}/#"),
+            Filter::Announcements(group) => write!(f, "{prefix}/g/{group}/a/+"),
+        }
+    }
+}
+
+/// One thing to publish with QoS 1: the payload stands at the start of the caller's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where.
+    pub topic: ReservedTopic,
+    /// How many bytes.
+    pub len: usize,
+    /// MQTT's retain flag.
+    pub retain: bool,
+}
+
+impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>
+    Device<G, S, T, K, O>
+{
+    /// What to subscribe after each connection, before the application's own topics, in this order.
+    pub fn subscriptions(&self) -> impl Iterator<Item = Filter> {
+        let own = self.number();
+        let groups = self.groups.iter().flatten();
+        let of_groups = groups.flat_map(|group| {
+            let id = group.id;
+            [
+                Filter::Topic(ReservedTopic::RefusedList(id)),
+                Filter::Announcements(id),
+                Filter::Topic(ReservedTopic::KeptKeys(id)),
+                Filter::Topic(ReservedTopic::Heartbeat(id)),
+            ]
+        });
+        [Filter::Topic(ReservedTopic::Delegation), Filter::Own(own)]
+            .into_iter()
+            .chain(of_groups)
+    }
+
+    /// A connection began, and [`Device::subscriptions`] were made: what the broker keeps of this
+    /// device is published again.
+    pub fn connected(&mut self) {
+        self.confirm = self
+            .groups
+            .iter()
+            .flatten()
+            .any(|group| group.state().is_some());
+        self.packages.to_send = true;
+        for wanted in self.peers.wanted.iter_mut().flatten() {
+            wanted.1 = false;
+        }
+        for group in self.groups.iter_mut().flatten() {
+            group.ask.wanted = group.wanted.is_some();
+            group.ask.announcements = false;
+            group.ask.list = false;
+            group.ask.heartbeat = false;
+        }
+    }
+
+    /// One more subscription that is due, until `None`: new ones, and such as make the broker deliver
+    /// once more what it keeps.
+    pub fn poll_subscribe(&mut self) -> Option<Filter> {
+        if !self.own_asked && self.own_end().is_none() {
+            self.own_asked = true;
+            return Some(Filter::Own(self.number()));
+        }
+        for group in self.groups.iter_mut().flatten() {
+            let id = group.id;
+            if core::mem::take(&mut group.ask.list) {
+                return Some(Filter::Topic(ReservedTopic::RefusedList(id)));
+            }
+            if let Some(first) = group.ask.chunk.take() {
+                return Some(Filter::Topic(ReservedTopic::RefusedChunk(id, first)));
+            }
+            if core::mem::take(&mut group.ask.wanted)
+                && let Some((epoch, _)) = group.wanted
+            {
+                return Some(Filter::Topic(ReservedTopic::Announcement(id, epoch)));
+            }
+            if core::mem::take(&mut group.ask.announcements) {
+                return Some(Filter::Announcements(id));
+            }
+            if core::mem::take(&mut group.ask.heartbeat) {
+                return Some(Filter::Topic(ReservedTopic::Heartbeat(id)));
+            }
+        }
+        let mut wanted = self.peers.wanted.iter_mut().flatten();
+        let (member, asked) = wanted.find(|(_, asked)| !*asked)?;
+        *asked = true;
+        Some(Filter::Topic(ReservedTopic::Credential(*member)))
+    }
+
+    /// One more thing to publish, until `None`; nothing while records are [due](Device::due). 1.5 KiB
+    /// of `out` are enough; nothing is lost if it is too short.
+    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<Transmit> {
+        if self.due != 0 {
+            return None;
+        }
+        if self.confirm {
+            let len = self.write_confirmation(out)?;
+            self.confirm = false;
+            let topic = ReservedTopic::Confirm(self.number());
+            return Some(Transmit {
+                topic,
+                len,
+                retain: true,
+            });
+        }
+        if self.packages.to_send && self.packages.newest_set().next().is_some() {
+            let len = self.write_set(out)?;
+            self.packages.to_send = false;
+            let topic = ReservedTopic::Packages(self.number());
+            return Some(Transmit {
+                topic,
+                len,
+                retain: true,
+            });
+        }
+        let member = self.number();
+        let (domain, identity) = (self.delegation_domain(), &self.identity);
+        let mut groups = self.groups.iter_mut().flatten();
+        let group = groups.find(|group| group.leases.to_send)?;
+        let asked = *group.leases.newest()?;
+        let fields = NonceFields {
+            domain,
+            member,
+            number: asked.number,
+            group: group.id,
+            nonce: asked.nonce,
+        };
+        let out = out.get_mut(..MAX_NONCE_LEN)?;
+        let len = fields.sign(identity, out).ok()?.0.len();
+        group.leases.to_send = false;
+        let topic = ReservedTopic::Nonce(group.id, member);
+        Some(Transmit {
+            topic,
+            len,
+            retain: false,
+        })
+    }
+
+    fn delegation_domain(&self) -> sealmq_core::DomainId {
+        self.domain()
+    }
+
+    fn write_confirmation(&self, out: &mut [u8]) -> Option<usize> {
+        let mut entries: [Option<ConfirmationEntry>; MAX_GROUPS] = [None; MAX_GROUPS];
+        let states = self
+            .groups
+            .iter()
+            .flatten()
+            .filter_map(|group| group.state());
+        for (place, state) in entries.iter_mut().zip(states) {
+            *place = Some(state.confirmation());
+        }
+        entries.sort_unstable_by_key(|entry| entry.map(|entry| entry.group));
+        let mut list = [0; ENTRIES];
+        let confirmation = Confirmation {
+            domain: self.domain(),
+            member: self.number(),
+            entries: List::encode(entries.iter().flatten(), &mut list).ok()?,
+        };
+        Some(confirmation.sign(&self.identity, out).ok()?.0.len())
+    }
+
+    fn write_set(&self, out: &mut [u8]) -> Option<usize> {
+        let mut list = Zeroizing::new([0; SET]);
+        let mut used = 0_usize;
+        for package in self.packages.newest_set() {
+            let mut object = [0; MAX_PACKAGE];
+            let (object, _) = package
+                .sign(self.domain(), &self.identity, &mut object)
+                .ok()?;
+            used = used.checked_add(encode(&object, list.get_mut(used..)?).ok()?.len())?;
+        }
+        let list = List::from_encoded(list.get(..used)?).ok()?;
+        let identity = self.identity.verifying_key();
+        let set = PackageSet::encode(&list, &self.domain(), &identity, out);
+        Some(set.ok()?.len())
+    }
+}

@@ -1,0 +1,210 @@
+//! From nothing to a member: the device makes its keys and a request, and somebody with the authority's
+//! consent answers with a credential (spec/keys.md §4, §11).
+
+use rand_core::TryCryptoRng;
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
+use sealmq_core::object::{List, Role, encode};
+use sealmq_core::wire::Suite;
+use sealmq_core::{DomainId, VerifiedCredential};
+use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation};
+
+use crate::device::packages::{MAX_PACKAGE, Package, Packages};
+use crate::records::{self, IdentityRecord, NumbersRecord, RecordId};
+use crate::{Clock, Device, StartError};
+
+/// One-time keys in a request: one is used up for each group.
+const PACKAGES: u32 = 4;
+
+/// A device that is no member yet.
+pub struct Joining {
+    identity: IdentityKey,
+    secret: DeviceSecret,
+    packages: Packages,
+    package_number: u32,
+    request: Digest,
+}
+
+/// What an answer brought: on a way that the owner trusts, or verified under a root that came so.
+#[derive(Debug, Clone, Copy)]
+pub struct Joined<'a> {
+    /// The root's key, which is pinned.
+    pub root_key: &'a [u8; 32],
+    /// Prefix of the reserved topics.
+    pub prefix: &'a str,
+    /// The delegation object.
+    pub delegation: &'a [u8],
+    /// The credential object.
+    pub credential: &'a [u8],
+}
+
+impl Joining {
+    /// Makes the device's keys.
+    ///
+    /// # Errors
+    /// [`StartError::Random`].
+    pub fn begin(rng: &mut impl TryCryptoRng) -> Result<Self, StartError> {
+        Ok(Self {
+            identity: IdentityKey::from_seed(&draw(rng)?),
+            secret: DeviceSecret::new(draw(rng)?),
+            packages: Packages::default(),
+            package_number: 0,
+            request: Digest::ZERO,
+        })
+    }
+
+    /// Goes on after a start, with what was stored.
+    ///
+    /// # Errors
+    /// [`StartError::Record`].
+    pub fn load(identity: &[u8], numbers: &[u8], packages: &[u8]) -> Result<Self, StartError> {
+        let identity: IdentityRecord = records::get(identity)?;
+        let numbers: NumbersRecord = records::get(numbers)?;
+        Ok(Self {
+            identity: IdentityKey::from_seed(&Secret::new(identity.seed)),
+            secret: DeviceSecret::new(Secret::new(numbers.secret)),
+            packages: records::get(packages)?,
+            package_number: numbers.package,
+            request: identity.request,
+        })
+    }
+
+    /// The device's fingerprint, for an operator.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.identity.verifying_key())
+    }
+
+    /// Writes a new enrolment request of suite 1 into `out`; returns its length. Store all of
+    /// [`Joining::records`] before it goes out.
+    ///
+    /// # Errors
+    /// The random number generator failed, the name is not allowed, or `out` is too short: 1.5 KiB
+    /// are enough.
+    pub fn request(
+        &mut self,
+        domain: DomainId,
+        name: &str,
+        at: Clock,
+        rng: &mut impl TryCryptoRng,
+        out: &mut [u8],
+    ) -> Result<usize, StartError> {
+        let now = at.now.map(|now| now / 1000);
+        let mut list = [0; PACKAGES as usize * (MAX_PACKAGE + 2)];
+        let mut used = 0_usize;
+        for _ in 0..PACKAGES {
+            let number = self
+                .package_number
+                .checked_add(1)
+                .ok_or(StartError::Random)?;
+            let owner = (domain, &self.identity);
+            let package = Package::make((number, 0), owner, &mut self.secret, (now, 0), rng);
+            self.package_number = number;
+            let package = package.map_err(|_| StartError::Random)?;
+            let mut object = [0; MAX_PACKAGE];
+            let (object, _) = package.sign(domain, &self.identity, &mut object)?;
+            let free = list.get_mut(used..).ok_or(StartError::TooLong)?;
+            used = used.saturating_add(encode(&object, free)?.len());
+            self.packages.put(package);
+        }
+        let request = EnrolmentRequest {
+            domain,
+            token: NO_TOKEN,
+            name,
+            key: *self.identity.verifying_key().as_bytes(),
+            issued_at: now.unwrap_or(0),
+            packages: List::from_encoded(list.get(..used).unwrap_or_default())?,
+        };
+        let (object, hash) = request.sign(Suite::One, &self.identity, out)?;
+        self.request = hash;
+        Ok(object.len())
+    }
+
+    /// What has to be stored before the request goes out.
+    #[must_use]
+    pub const fn records() -> [RecordId; 3] {
+        [RecordId::Identity, RecordId::Numbers, RecordId::Packages]
+    }
+
+    /// Writes one of these records; returns its length. It is secret: wipe `out`.
+    ///
+    /// # Errors
+    /// `out` is too short, or it is another record.
+    pub fn record(&self, id: RecordId, out: &mut [u8]) -> Result<usize, StartError> {
+        match id {
+            RecordId::Identity => records::put(
+                &IdentityRecord {
+                    seed: *self.identity.seed().expose(),
+                    request: self.request,
+                },
+                out,
+            ),
+            RecordId::Numbers => records::put(
+                &NumbersRecord {
+                    secret: *self.secret.expose(),
+                    session: 0,
+                    package: self.package_number,
+                },
+                out,
+            ),
+            RecordId::Packages => records::put(&self.packages, out),
+            _ => Err(StartError::Record),
+        }
+    }
+
+    /// Takes the answer to the request. All records of the new member are due.
+    ///
+    /// # Errors
+    /// It does not verify, or answers another device or request.
+    pub fn accept<
+        const G: usize,
+        const S: usize,
+        const T: usize,
+        const K: usize,
+        const O: usize,
+    >(
+        self,
+        answer: Joined<'_>,
+        at: Clock,
+    ) -> Result<Device<G, S, T, K, O>, StartError> {
+        let root = VerifyingKey::from_bytes(answer.root_key);
+        let root = root.map_err(|_| sealmq_core::object::ObjectError::Field("root_key"))?;
+        let delegation = VerifiedDelegation::verify(answer.delegation, &root)?;
+        delegation.check_pinned(Some(Suite::One), 0)?;
+        let now = at.now.map(|now| now / 1000);
+        if now.is_some_and(|now| !delegation.is_valid_at(now, crate::device::DEFAULT_SKEW)) {
+            return Err(sealmq_core::object::ObjectError::Expired.into());
+        }
+        let credential = VerifiedCredential::verify(answer.credential, &delegation)?;
+        let fields = credential.fields();
+        let own = credential.key() == &self.identity.verifying_key();
+        if !own || fields.request != self.request {
+            return Err(StartError::OtherDevice);
+        }
+        let voucher = delegation.voucher(fields.signer, Role::Issue);
+        let voucher = voucher.ok_or(StartError::OtherDevice)?;
+        let numbers = NumbersRecord {
+            secret: *self.secret.expose(),
+            session: 0,
+            package: self.package_number,
+        };
+        let mut device = Device::start(
+            self.identity,
+            self.request,
+            numbers,
+            (root, answer.prefix, answer.delegation),
+            (voucher, answer.credential),
+            self.packages,
+        )?;
+        device.all_due();
+        Ok(device)
+    }
+}
+
+fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, StartError> {
+    let mut failed = false;
+    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
+    if failed || *secret.expose() == [0; 32] {
+        return Err(StartError::Random);
+    }
+    Ok(secret)
+}

@@ -1,0 +1,520 @@
+//! A broker, an authority, devices and host members in one thread.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::stand_ins::{MemoryStore, TestRng};
+use sealmq_authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, RootKey};
+use sealmq_core::GroupId;
+use sealmq_core::object::Access;
+use sealmq_core::replay::{Durable, Record};
+use sealmq_core::topic::{Filter, Topic};
+use sealmq_embedded::{Clock, Device, Event, Joined, Joining, MAX_RECORD_LEN, RecordId, Sealing};
+use sealmq_keys::member::{Action, Delivery, Member, MemberOptions, OutgoingMessage};
+use sealmq_keys::objects::{Policy, Roles, UNKNOWN_DOMAIN, decode_credential_file, decode_request};
+use sealmq_keys::{Publication, Store};
+
+const START: u64 = 1_800_000_000;
+const YEAR: u64 = 365 * 86_400;
+
+pub type Sensor = Device<2, 4, 8, 4, 1024>;
+
+/// What a device keeps in its flash.
+#[derive(Default, Clone)]
+pub struct Flash {
+    pub records: BTreeMap<RecordId, Vec<u8>>,
+    pub seen: BTreeMap<Vec<u8>, Record<2>>,
+}
+
+pub struct Board {
+    pub device: Box<Sensor>,
+    pub flash: Flash,
+    pub rng: TestRng,
+    pub online: bool,
+    pub has_clock: bool,
+    pub subscriptions: BTreeSet<String>,
+    pub inbox: Vec<Vec<u8>>,
+    pub rejected: Vec<&'static str>,
+    pub events: Vec<Event>,
+    /// What may open later.
+    pub waiting: Vec<(String, Vec<u8>, bool)>,
+}
+
+pub struct Host {
+    pub member: Member,
+    store: MemoryStore,
+    rng: TestRng,
+    pub inbox: Vec<Vec<u8>>,
+    pub rejected: Vec<String>,
+}
+
+pub struct Net {
+    pub authority: Authority,
+    store: MemoryStore,
+    root: [u8; 32],
+    pub rng: TestRng,
+    pub now: u64,
+    pub retained: BTreeMap<String, Vec<u8>>,
+    pub boards: Vec<Board>,
+    pub hosts: Vec<Host>,
+}
+
+fn matches(filter: &str, topic: &str) -> bool {
+    let (Ok(filter), Ok(topic)) = (Filter::new(filter), Topic::new(topic)) else {
+        return false;
+    };
+    filter.matches(topic)
+}
+
+impl Net {
+    pub fn new(policy: Policy) -> Self {
+        let mut rng = TestRng(1, false);
+        let root = RootKey::generate(&mut rng).unwrap();
+        let options = DomainOptions::default();
+        let (prepared, plan) = Authority::prepare(&root.public(), &options, &mut rng).unwrap();
+        let mut store = MemoryStore::default();
+        store.commit(&plan.changes).unwrap();
+        let request = prepared.request().unwrap();
+        let delegation = root.delegate(&request, 1, START, START + YEAR, Roles::ALL);
+        let (authority, plan) = prepared.install(&delegation.unwrap(), START).unwrap();
+        let mut net = Self {
+            authority,
+            store,
+            root: root.public(),
+            rng,
+            now: START * 1000,
+            retained: BTreeMap::new(),
+            boards: Vec::new(),
+            hosts: Vec::new(),
+        };
+        net.carry_out(plan);
+        let group = NewGroup {
+            policy,
+            depth: 8,
+            ..NewGroup::new("plant", ["plant/#"])
+        };
+        let plan = net
+            .authority
+            .add_group(&group, START, &mut net.rng)
+            .unwrap();
+        net.carry_out(plan);
+        net
+    }
+
+    pub fn group(&self) -> GroupId {
+        self.authority.groups().next().unwrap().id
+    }
+
+    pub fn carry_out(&mut self, plan: Plan) {
+        self.store.commit(&plan.changes).unwrap();
+        for publication in plan.publications {
+            self.publish(&publication);
+        }
+    }
+
+    pub fn publish(&mut self, publication: &Publication) {
+        let Publication {
+            topic,
+            payload,
+            retain,
+        } = publication;
+        self.publish_bytes(topic, payload, *retain);
+    }
+
+    pub fn publish_bytes(&mut self, topic: &str, payload: &[u8], retain: bool) {
+        if retain && payload.is_empty() {
+            self.retained.remove(topic);
+        } else if retain {
+            self.retained.insert(topic.into(), payload.to_vec());
+        }
+        for board in 0..self.boards.len() {
+            let this = &self.boards[board];
+            if this.online
+                && this
+                    .subscriptions
+                    .iter()
+                    .any(|filter| matches(filter, topic))
+            {
+                self.deliver(board, topic, payload, false);
+            }
+        }
+        for host in 0..self.hosts.len() {
+            self.deliver_host(host, topic, payload, false);
+        }
+        let now = self.now / 1000;
+        let writes = ["/confirm", "/packages", "/n/", "/join/"];
+        if topic.starts_with("_sealmq/") && writes.iter().any(|part| topic.contains(part)) {
+            let plan = self.authority.handle(topic, payload, now, &mut self.rng);
+            if let Ok(plan) = plan {
+                self.carry_out(plan);
+            }
+        }
+    }
+
+    pub fn clock(&self, board: usize) -> Clock {
+        Clock {
+            now: self.boards[board].has_clock.then_some(self.now),
+            uptime: Some(self.now - START * 1000 + 1),
+        }
+    }
+
+    /// A device that is enrolled, joined and connected.
+    pub fn board(&mut self, name: &str, access: Access) -> usize {
+        let board = self.enrol(name, access);
+        self.tick_authority();
+        self.connect(board);
+        board
+    }
+
+    pub fn enrol(&mut self, name: &str, access: Access) -> usize {
+        let mut rng = TestRng(1000 + 1000 * self.boards.len() as u64, false);
+        let at = Clock {
+            now: Some(self.now),
+            uptime: None,
+        };
+        let mut joining = Joining::begin(&mut rng).unwrap();
+        let mut out = [0; 2048];
+        let len = joining
+            .request(UNKNOWN_DOMAIN, name, at, &mut rng, &mut out)
+            .unwrap();
+        let grants = [grant(access)];
+        let (enrolled, plan) = self
+            .authority
+            .enrol(&out[..len], &grants, YEAR, self.now / 1000, &mut self.rng)
+            .unwrap();
+        self.carry_out(plan);
+        let file = decode_credential_file(&enrolled.credential_file).unwrap();
+        assert_eq!(file.root_key, self.root);
+        let answer = Joined {
+            root_key: &file.root_key,
+            prefix: &file.prefix,
+            delegation: &file.delegation,
+            credential: &file.credential,
+        };
+        let device: Sensor = joining.accept(answer, at).unwrap();
+        self.boards.push(Board {
+            device: Box::new(device),
+            flash: Flash::default(),
+            rng,
+            online: false,
+            has_clock: true,
+            subscriptions: BTreeSet::new(),
+            inbox: Vec::new(),
+            rejected: Vec::new(),
+            events: Vec::new(),
+            waiting: Vec::new(),
+        });
+        let board = self.boards.len() - 1;
+        self.boards[board].store();
+        board
+    }
+
+    pub fn connect(&mut self, board: usize) {
+        self.boards[board].online = true;
+        let device = &self.boards[board].device;
+        let prefix = device.prefix().to_owned();
+        let filters: Vec<String> = device
+            .subscriptions()
+            .map(|f| f.under(&prefix).to_string())
+            .collect();
+        for filter in filters {
+            self.subscribe(board, &filter);
+        }
+        self.boards[board].device.connected();
+        self.settle(board);
+        self.subscribe(board, "plant/#");
+    }
+
+    pub fn subscribe(&mut self, board: usize, filter: &str) {
+        self.boards[board].subscriptions.insert(filter.into());
+        let kept: Vec<(String, Vec<u8>)> = self
+            .retained
+            .iter()
+            .filter(|(topic, _)| matches(filter, topic))
+            .map(|(t, p)| (t.clone(), p.clone()))
+            .collect();
+        for (topic, payload) in kept {
+            self.deliver(board, &topic, &payload, true);
+        }
+    }
+
+    pub fn deliver(&mut self, board: usize, topic: &str, payload: &[u8], retained: bool) {
+        let at = self.clock(board);
+        let this = &mut self.boards[board];
+        if this.device.is_reserved(topic) {
+            if let Ok(Some(event)) = this.device.handle(topic, payload, at) {
+                this.events.push(event);
+            }
+            this.store();
+            self.settle(board);
+        } else {
+            self.open(board, topic, payload, retained);
+            self.settle(board);
+        }
+    }
+
+    fn open(&mut self, board: usize, topic: &str, payload: &[u8], retained: bool) {
+        let at = self.clock(board);
+        let this = &mut self.boards[board];
+        let mut buf = payload.to_vec();
+        match this.device.open(topic, retained, at, &mut buf) {
+            Ok(message) => {
+                let payload = message.payload().to_vec();
+                this.store();
+                this.inbox.push(payload);
+            }
+            Err(rejection) if rejection.may_wait() => {
+                assert_eq!(buf, payload, "left as it was");
+                this.waiting.push((topic.into(), buf, retained));
+            }
+            Err(rejection) => this.rejected.push(rejection.name()),
+        }
+    }
+
+    /// Subscribes and publishes what is due, and offers again what waits.
+    pub fn settle(&mut self, board: usize) {
+        for _ in 0..32 {
+            let this = &mut self.boards[board];
+            if !this.online {
+                return;
+            }
+            let prefix = this.device.prefix().to_owned();
+            if let Some(filter) = this.device.poll_subscribe() {
+                let filter = filter.under(&prefix).to_string();
+                self.subscribe(board, &filter);
+                continue;
+            }
+            let mut out = [0; 1536];
+            if let Some(sent) = this.device.poll_transmit(&mut out) {
+                let topic = sent.topic.under(&prefix).to_string();
+                self.publish_bytes(&topic, &out[..sent.len], sent.retain);
+                continue;
+            }
+            let waiting = std::mem::take(&mut this.waiting);
+            let before = waiting.len();
+            for (topic, payload, retained) in waiting {
+                self.open(board, &topic, &payload, retained);
+            }
+            if self.boards[board].waiting.len() >= before {
+                return;
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    pub fn maintain(&mut self, board: usize) {
+        let at = self.clock(board);
+        let this = &mut self.boards[board];
+        this.device.maintain(at, &mut this.rng).unwrap();
+        this.store();
+        self.settle(board);
+    }
+
+    /// As after a power cut: only what is in flash is there.
+    pub fn restart(&mut self, board: usize) {
+        let this = &mut self.boards[board];
+        *this.device = this.flash.load();
+        this.online = false;
+        this.subscriptions.clear();
+    }
+
+    pub fn seal(
+        &mut self,
+        board: usize,
+        message: &Sealing<'_>,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, sealmq_embedded::SealRefused> {
+        let at = self.clock(board);
+        let this = &mut self.boards[board];
+        this.device.prepare(message, at, &mut this.rng)?;
+        this.store();
+        let room = this.device.room(message, payload.len(), at)?;
+        let mut buf = vec![0; room.headroom];
+        buf.extend_from_slice(payload);
+        buf.resize(buf.len() + room.tailroom, 0);
+        let range = this.device.seal(
+            message,
+            at,
+            &mut buf,
+            room.headroom..room.headroom + payload.len(),
+        )?;
+        Ok(buf[range].to_vec())
+    }
+
+    /// A host's member, joined and connected.
+    pub fn host(&mut self, name: &str, access: Access) -> usize {
+        let mut store = MemoryStore::default();
+        let mut rng = TestRng(500_000 + 1000 * self.hosts.len() as u64, false);
+        let (changes, file) = Member::request(&store, name, 4, Some(self.now), &mut rng).unwrap();
+        store.commit(&changes).unwrap();
+        let request = decode_request(&file).unwrap();
+        let (enrolled, plan) = self
+            .authority
+            .enrol(
+                &request,
+                &[grant(access)],
+                YEAR,
+                self.now / 1000,
+                &mut self.rng,
+            )
+            .unwrap();
+        self.carry_out(plan);
+        let (changes, _) =
+            Member::enrol(&store, &enrolled.credential_file, Some(self.now)).unwrap();
+        store.commit(&changes).unwrap();
+        let member = Member::load(&store, MemberOptions::default()).unwrap();
+        self.hosts.push(Host {
+            member,
+            store,
+            rng,
+            inbox: Vec::new(),
+            rejected: Vec::new(),
+        });
+        self.tick_authority();
+        let host = self.hosts.len() - 1;
+        let kept: Vec<_> = self.retained.clone().into_iter().collect();
+        // Keys before messages.
+        for reserved in [true, false] {
+            for (topic, payload) in &kept {
+                if self.hosts[host].member.is_reserved(topic) == reserved {
+                    self.deliver_host(host, topic, payload, true);
+                }
+            }
+        }
+        host
+    }
+
+    pub fn tick_host(&mut self, host: usize) {
+        let this = &mut self.hosts[host];
+        let mut actions = this.member.tick(Some(self.now));
+        actions.extend(this.member.maintain(Some(self.now), &mut this.rng));
+        self.act(host, actions);
+    }
+
+    pub fn deliver_host(&mut self, host: usize, topic: &str, payload: &[u8], retained: bool) {
+        let now = Some(self.now);
+        let this = &mut self.hosts[host];
+        if this.member.is_reserved(topic) {
+            let actions = this.member.handle_reserved(topic, payload, now);
+            self.act(host, actions);
+        } else {
+            let (opened, actions) = this.member.open(topic, payload, retained, now);
+            self.act(host, actions);
+            match opened {
+                Delivery::Message(message) => {
+                    self.hosts[host].inbox.push(message.payload().to_vec())
+                }
+                Delivery::Rejected(rejection) => {
+                    self.hosts[host].rejected.push(rejection.name().into())
+                }
+                Delivery::Waiting(_) => {}
+            }
+        }
+    }
+
+    fn act(&mut self, host: usize, actions: Vec<Action>) {
+        for action in actions {
+            let this = &mut self.hosts[host];
+            match action {
+                Action::Commit(changes) => this.store.commit(&changes).unwrap(),
+                Action::Subscribe(filter) => {
+                    let kept: Vec<_> = self.retained.clone().into_iter().collect();
+                    for (topic, payload) in kept {
+                        if matches(&filter, &topic) {
+                            self.deliver_host(host, &topic, &payload, true);
+                        }
+                    }
+                }
+                Action::Publish(publication) => self.publish(&publication),
+                Action::Message(_, message) => this.inbox.push(message.payload().to_vec()),
+                Action::Rejected(_, _, rejection) => this.rejected.push(rejection.name().into()),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn seal_host(&mut self, host: usize, message: &OutgoingMessage<'_>) -> Vec<u8> {
+        let this = &mut self.hosts[host];
+        let sealed = this
+            .member
+            .seal(message, Some(self.now), &mut this.rng)
+            .unwrap();
+        this.store.commit(&sealed.changes).unwrap();
+        sealed.payload
+    }
+
+    pub fn tick_authority(&mut self) {
+        let plan = self.authority.tick(self.now / 1000, &mut self.rng).unwrap();
+        self.carry_out(plan);
+    }
+
+    pub fn rotate(&mut self) {
+        let plan = self
+            .authority
+            .rotate("plant", self.now / 1000, &mut self.rng)
+            .unwrap();
+        self.carry_out(plan);
+    }
+
+    pub fn remove(&mut self, number: sealmq_core::MemberNumber) {
+        let plan = self
+            .authority
+            .remove(number, self.now / 1000, &mut self.rng)
+            .unwrap();
+        self.carry_out(plan);
+    }
+}
+
+pub fn grant(access: Access) -> GrantSpec {
+    GrantSpec {
+        group: "plant".into(),
+        access,
+        publish_filter: String::new(),
+    }
+}
+
+impl Board {
+    /// Stores all that is due, as one transaction.
+    pub fn store(&mut self) {
+        let due: Vec<RecordId> = self.device.due().collect();
+        for id in due {
+            let mut out = [0; MAX_RECORD_LEN];
+            let len = self.device.record(id, &mut out).unwrap();
+            self.flash.records.insert(id, out[..len].to_vec());
+        }
+        self.device.committed();
+        while let Some(change) = self.device.next_seen() {
+            match change {
+                Durable::Put(record) => drop(self.flash.seen.insert(record.key().to_vec(), record)),
+                Durable::Delete(key) => drop(self.flash.seen.remove(&key[..])),
+            }
+        }
+    }
+}
+
+impl Flash {
+    pub fn load(&self) -> Sensor {
+        let get = |id| self.records[&id].as_slice();
+        let fixed = [
+            RecordId::Identity,
+            RecordId::Numbers,
+            RecordId::Domain,
+            RecordId::Credential,
+        ];
+        let [identity, numbers, domain, credential] = fixed.map(get);
+        let mut device = Sensor::load(identity, numbers, domain, credential).unwrap();
+        device
+            .restore(RecordId::Packages, get(RecordId::Packages))
+            .unwrap();
+        for place in 0..2 {
+            for id in [RecordId::Notes(place), RecordId::Group(place)] {
+                if let Some(value) = self.records.get(&id).filter(|value| !value.is_empty()) {
+                    device.restore(id, value).unwrap();
+                }
+            }
+        }
+        for record in self.seen.values() {
+            device.restore_seen(*record);
+        }
+        device
+    }
+}
