@@ -8,7 +8,7 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation};
 
-use crate::device::packages::{MAX_PACKAGE, Package, Packages};
+use crate::packages::{MAX_PACKAGE, Package, Packages};
 use crate::records::{self, IdentityRecord, NumbersRecord, RecordId};
 use crate::{Clock, Device, StartError};
 

@@ -49,8 +49,11 @@
 
 mod bytes;
 mod device;
+mod draw;
 mod error;
 mod joining;
+mod leases;
+mod packages;
 mod records;
 
 pub use bytes::Bytes;

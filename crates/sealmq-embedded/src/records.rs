@@ -12,6 +12,9 @@ use crate::error::StartError;
 /// Longest record in bytes.
 pub const MAX_RECORD_LEN: usize = MAX_STATE_LEN + 1;
 
+/// Most groups: records have numbers, and a confirmation its place, for so many.
+pub(crate) const MAX_GROUPS: usize = 12;
+
 const VERSION: u8 = 1;
 
 /// Names a record. The secret ones hold keys.

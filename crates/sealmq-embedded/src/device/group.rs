@@ -8,7 +8,7 @@ use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{RefusedChunk, VerifiedDelegation, Voucher};
 use sealmq_keys::package_age::{GroupProgress, Listed};
 
-use super::lease::Leases;
+use crate::leases::Leases;
 use crate::records::{LeftOut, NotesRecord, VoucherRecord};
 
 pub(super) struct Group {

@@ -1,63 +1,18 @@
 //! Leases (spec/keys.md §8): heartbeats with a clock, nonces without.
 
 use rand_core::TryCryptoRng;
-use sealmq_core::crypto::{Entropy, Purpose};
+use sealmq_core::crypto::Purpose;
 use sealmq_core::object::ObjectError;
 use sealmq_core::seal::next_session_number;
 use sealmq_keys::group::{FollowError, LeaseClaim, Renewal};
-use sealmq_keys::objects::{LEASE_NONCE_LEN, VerifiedHeartbeat, VerifiedNonceAnswer};
+use sealmq_keys::objects::{VerifiedHeartbeat, VerifiedNonceAnswer};
 
 use super::{Device, Event, seconds};
 use crate::Clock;
+use crate::draw::entropy;
 use crate::error::{Refused, SealRefused};
+use crate::leases::Asked;
 use crate::records::RecordId;
-
-/// Nonces that wait for an answer.
-const NONCES: usize = 2;
-
-/// A nonce, its number, and when it was made.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) nonce: [u8; LEASE_NONCE_LEN],
-    pub(super) number: u64,
-    made_at: u64,
-}
-
-pub(super) struct Leases {
-    /// The newest first.
-    nonces: [Option<Asked>; NONCES],
-    /// The newest one was not published yet.
-    pub(super) to_send: bool,
-    asked_at: Option<u64>,
-    /// A heartbeat of a later epoch.
-    held: Option<(LeaseClaim, u64)>,
-    /// An answer that names a later epoch.
-    answer: Option<(LeaseClaim, u64)>,
-}
-
-impl Leases {
-    pub(super) const NONE: Self = Self {
-        nonces: [None; NONCES],
-        to_send: false,
-        asked_at: None,
-        held: None,
-        answer: None,
-    };
-
-    pub(super) fn newest(&self) -> Option<&Asked> {
-        self.nonces.first()?.as_ref()
-    }
-
-    pub(super) const fn forget_claims(&mut self) {
-        self.held = None;
-        self.answer = None;
-    }
-
-    fn take(&mut self, nonce: &[u8; LEASE_NONCE_LEN]) -> Option<Asked> {
-        let is_it = |asked: &&mut Option<Asked>| asked.is_some_and(|asked| asked.nonce == *nonce);
-        self.nonces.iter_mut().find(is_it)?.take()
-    }
-}
 
 impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>
     Device<G, S, T, K, O>
@@ -203,12 +158,4 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         }
         Ok(())
     }
-}
-
-/// 32 fresh bytes for one hedged seed.
-pub(crate) fn entropy(rng: &mut impl TryCryptoRng) -> Result<Entropy, SealRefused> {
-    let mut bytes = [0; 32];
-    let drawn = rng.try_fill_bytes(&mut bytes);
-    drawn.map_err(|_| SealRefused::Random)?;
-    Entropy::take(&mut bytes).map_err(|_| SealRefused::Random)
 }

@@ -1,11 +1,11 @@
 //! The device machine.
 
 mod group;
-pub(crate) mod lease;
+mod lease;
 mod lists;
 mod open;
-pub(crate) mod packages;
 mod peers;
+mod replenish;
 mod reserved;
 mod seal;
 mod transmit;
@@ -24,12 +24,12 @@ use sealmq_keys::{RELEASED_AT, check_prefix, real_clock};
 use crate::Clock;
 use crate::bytes::Bytes;
 use crate::error::StartError;
+use crate::packages::Packages;
 use crate::records::{
-    self, CredentialRecord, DomainRecord, IdentityRecord, NotesRecord, NumbersRecord, RecordId,
-    VoucherRecord,
+    self, CredentialRecord, DomainRecord, IdentityRecord, MAX_GROUPS, NotesRecord, NumbersRecord,
+    RecordId, VoucherRecord,
 };
 use group::Group;
-use packages::Packages;
 use peers::Peers;
 
 pub use open::Message;
@@ -40,8 +40,6 @@ pub use transmit::{Filter, Transmit};
 pub(crate) const MAX_PREFIX: usize = 96;
 /// Clock tolerance before a group's policy is known, in seconds (spec/constants.md §3, default).
 pub(crate) const DEFAULT_SKEW: u32 = 300;
-/// Most groups: a confirmation of more does not fit in its place.
-const MAX_GROUPS: usize = 12;
 
 /// What a device says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use sealmq_keys::Obstacle;
 use sealmq_keys::standing::Standing;
 
 use super::group::Group;
-use super::lease::entropy;
 use super::{Device, moment};
 use crate::Clock;
+use crate::draw::entropy;
 use crate::error::SealRefused;
 use crate::records::RecordId;
 

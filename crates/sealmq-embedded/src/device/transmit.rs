@@ -11,8 +11,9 @@ use sealmq_keys::objects::{
 use sealmq_keys::package_age::MIN_SET;
 use zeroize::Zeroizing;
 
-use super::packages::MAX_PACKAGE;
-use super::{Device, MAX_GROUPS};
+use super::Device;
+use crate::packages::MAX_PACKAGE;
+use crate::records::MAX_GROUPS;
 
 /// Room for the entries of all groups: one has at most 69 bytes.
 const ENTRIES: usize = 72 * MAX_GROUPS;
