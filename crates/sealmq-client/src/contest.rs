@@ -9,8 +9,8 @@ const PAUSES: [u64; 4] = [5_000, 40_000, 300_000, 3_600_000];
 /// The same where it is only supposed: a network may do it as well, and come to its senses.
 const SUPPOSED_PAUSES: [u64; 4] = [30_000, 60_000, 120_000, 300_000];
 /// MQTT 3.1.1 has no word for it, and brokers of MQTT 5 do not always get it through: the connection
-/// closes. So many times in a row, each
-/// within this time after the broker accepted it, with nothing else that could be the reason.
+/// closes. So many times in a row, each within [`SOON`] after the broker accepted it, when nothing
+/// came or went on it, and nothing else could be the reason.
 const SUSPICIOUS: u8 = 5;
 const SOON: u64 = 10_000;
 /// How long a connection stands that was not taken over.
@@ -32,9 +32,14 @@ impl Contest {
         self.accepted_at = Some(now);
     }
 
+    /// A message of the application came or went: the connection does its work. Brokers that die
+    /// every few seconds end such ones.
+    pub(crate) const fn useful(&mut self) {
+        self.unexplained = 0;
+    }
+
     /// A connection ended, or could not be made: `unexplained` if nothing that was on its way may
-    /// be the reason. The least pause, if another client
-    /// is.
+    /// be the reason. The least pause, if another client is.
     pub(crate) fn ended(&mut self, ending: &Ending, unexplained: bool, now: u64) -> Option<u64> {
         self.told = false;
         let Some(accepted_at) = self.accepted_at.take() else {
@@ -133,6 +138,12 @@ mod tests {
             if round % 8 == 7 {
                 assert_eq!(contest.ended(&Ending::Unrelated, true, 2_000), None);
             }
+        }
+        // A broker that dies every few seconds, and does its work between.
+        for _ in 0..20 {
+            contest.accepted(0);
+            contest.useful();
+            assert_eq!(contest.ended(&closed, true, 3_000), None);
         }
         // A proxy that closes what is idle closes it later.
         for _ in 0..20 {

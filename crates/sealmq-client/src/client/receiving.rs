@@ -64,6 +64,9 @@ impl Client {
             self.renew_will(time);
             self.seal_again();
         } else {
+            if !message.retain {
+                self.contest.useful();
+            }
             self.receive(message, delivery, time);
         }
     }
