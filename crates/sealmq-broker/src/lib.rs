@@ -23,9 +23,9 @@
 //! messages, sessions and their queued QoS 1 and 2 messages survive a restart:
 //!
 //! * [`Broker::shutdown`] writes everything before it returns.
-//! * After a crash of the program, retained messages and subscriptions are there (written before the
-//!   acknowledgement), but queued messages of the last 250 ms, and those that were on their way to a
-//!   connected subscriber, may be missing. sealmq's adapters report the gap.
+//! * After a crash of the program, what was acknowledged is there: retained messages, subscriptions,
+//!   and messages of QoS 1 and 2 for sessions that outlive their connection. Nothing is forced to the
+//!   disk itself: a power cut can take what the system had not written yet.
 //! * A retained message whose topic name is longer than about 220 bytes (each `/` counts three) is
 //!   delivered and retained, but too long for a file name: it is lost at the restart.
 //!
@@ -50,6 +50,7 @@
 //!   (twice as many at QoS 1 and 2).
 //! * A client that turned keep-alive off is disconnected after five silent minutes.
 
+mod acknowledgements;
 mod acl;
 mod arrival;
 mod broker;

@@ -11,6 +11,7 @@ use mqtt5::MqttError;
 use mqtt5::broker::transport::WebSocketTransport;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::acknowledgements::{Acknowledgements, Writes};
 use crate::door::Guest;
 use crate::figures::Figures;
 use crate::framing::{Framing, Kind, Seen};
@@ -35,6 +36,8 @@ pub(crate) struct Lines {
     pub(crate) intake: Arc<Intake>,
     pub(crate) readers: Arc<Readers>,
     pub(crate) figures: Arc<Figures>,
+    /// Of the data folder, if there is one.
+    pub(crate) writes: Option<Arc<Writes>>,
 }
 
 pub(crate) struct Line {
@@ -53,6 +56,7 @@ pub(crate) struct Line {
     waiting: Mutex<Option<Waiting>>,
     reader: Reader,
     substitute: Option<Substitute>,
+    acknowledgements: Option<Acknowledgements>,
 }
 
 /// What is sent instead of the packet that mqtt5 writes.
@@ -79,6 +83,7 @@ impl Line {
         }
         Ok(Self {
             reader: Reader::new(&lines.readers, &guest.close),
+            acknowledgements: lines.writes.as_ref().map(Acknowledgements::new),
             stream,
             peer,
             guest,
@@ -156,6 +161,63 @@ impl Line {
 }
 
 impl Line {
+    /// Keeps an acknowledgement back until what it promises is on disk; its length there.
+    fn hold(&mut self, bytes: &[u8]) -> Option<usize> {
+        if !self.may_interrupt() {
+            return None;
+        }
+        let acknowledgements = self.acknowledgements.as_mut()?;
+        let length = Acknowledgements::length(bytes)?;
+        let packet = bytes.get(..length)?;
+        let older = self
+            .guest
+            .is_older()
+            .then(|| older::instead(packet))
+            .flatten();
+        acknowledgements.hold(older.map_or_else(|| packet.to_vec(), |(packet, _)| packet));
+        Some(length)
+    }
+
+    /// Sends acknowledgements whose messages are on disk. Pending: a part of one has to follow.
+    fn poll_acknowledgements(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut acknowledgements) = self.acknowledgements.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let outcome = self.poll_send(&mut acknowledgements, cx);
+        self.acknowledgements = Some(acknowledgements);
+        outcome
+    }
+
+    fn poll_send(
+        &mut self,
+        acknowledgements: &mut Acknowledgements,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        acknowledgements.look(cx);
+        while !acknowledgements.ready().is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, acknowledgements.ready()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => {
+                    self.sent(acknowledgements.ready().get(..count).unwrap_or_default());
+                    acknowledgements.sent(count);
+                }
+            }
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether mqtt5's next bytes begin a packet, and no part of ours has to go before.
+    fn may_interrupt(&self) -> bool {
+        let is_between = self.substitute.is_none();
+        is_between && (self.outgoing.between() || self.is_sending_own())
+    }
+
+    fn is_sending_own(&self) -> bool {
+        let own = self.acknowledgements.as_ref();
+        own.is_some_and(|own| !own.ready().is_empty())
+    }
+
     fn poll_substitute(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(mut substitute) = self.substitute.take() else {
             return Poll::Ready(Ok(0));
@@ -194,6 +256,11 @@ impl AsyncRead for Line {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.may_interrupt()
+            && let Poll::Ready(Err(error)) = this.poll_acknowledgements(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         if !this.greeting.is_empty() {
             let count = this.greeting.len().min(buf.remaining());
             let bytes: Vec<u8> = this.greeting.drain(..count).collect();
@@ -224,6 +291,12 @@ impl AsyncWrite for Line {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let Some(length) = this.hold(buf) {
+            return Poll::Ready(Ok(length));
+        }
+        if this.may_interrupt() && this.is_sending_own() {
+            ready!(this.poll_acknowledgements(cx))?;
+        }
         if this.guest.is_older() && this.substitute.is_none() && this.outgoing.between() {
             this.substitute = older::instead(buf).map(|(bytes, packet)| Substitute {
                 bytes,

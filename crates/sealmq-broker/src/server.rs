@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
+use crate::acknowledgements::Writes;
 use crate::arrival::{accept, bind, greeted};
 use crate::broker::{Addresses, Spoken};
 use crate::builder::{Entrance, Settings};
@@ -146,6 +147,7 @@ impl Server {
             intake: Intake::new(limits.incoming.max(limits.packet_size)),
             readers: Readers::new(limits.unread),
             figures: Arc::default(),
+            writes: data_folder.is_some().then(Writes::new),
         });
         let sessions = Sessions::new(
             limits.sessions,
@@ -173,6 +175,12 @@ impl Server {
             server_receive_maximum: Some(RECEIVE_MAXIMUM),
             event_handler: Some(Arc::<Sessions>::clone(&sessions)),
             ..BrokerConfig::default()
+        };
+        let config = if data_folder.is_some() {
+            // What it takes from a session's queue is for a moment nowhere else.
+            config.with_drain_batch(1)
+        } else {
+            config
         };
         let porter = Porter {
             login,
@@ -217,6 +225,10 @@ impl Server {
         } = self;
         let mut tasks = JoinSet::new();
         tasks.spawn(shared.clone().maintain());
+        let writing = shared.lines.writes.as_ref().map(|writes| {
+            let storage = Arc::clone(&shared.storage);
+            tokio::spawn(Arc::clone(writes).run(storage))
+        });
         if let Some(folder) = &shared.folder {
             tasks.spawn(shared.clone().watch_disk(Arc::clone(folder)));
         }
@@ -252,6 +264,9 @@ impl Server {
         }
         drop(listeners);
         shared.end(tasks).await;
+        if let Some(writing) = writing {
+            writing.abort();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sessions that clients leave behind: how many there are, and what waits in them.
 
-use core::future::Future;
+use core::future::{Future, ready};
 use core::pin::Pin;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mqtt5::QoS;
 use mqtt5::broker::DynamicStorage;
-use mqtt5::broker::events::{BrokerEventHandler, ClientPublishEvent, PublishAction};
+use mqtt5::broker::events::{
+    BrokerEventHandler, ClientConnectEvent, ClientPublishEvent, PublishAction,
+};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::StorageBackend as _;
 use tracing::{info, warn};
@@ -78,6 +80,11 @@ impl Sessions {
             held: AtomicUsize::new(0),
             looking: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// Whether there is a data folder.
+    fn are_written(&self) -> bool {
+        matches!(*self.storage, DynamicStorage::File(_))
     }
 
     /// A client logs in. Its session may stay.
@@ -249,7 +256,25 @@ fn victims(absent: &mut Vec<Absent>, many: usize, much: usize) -> Vec<Absent> {
     victims
 }
 
+/// No client's number of mqtt5's.
+const NOBODY: u64 = u64::MAX;
+
 impl BrokerEventHandler for Sessions {
+    /// Before the session is served. Messages for it go through its queue, which is written, and not
+    /// past it through a channel, as mqtt5 prefers while the client keeps up: it does so if another
+    /// connection is about to take the session over, which here none is.
+    fn on_client_connect<'a>(
+        &'a self,
+        event: ClientConnectEvent,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        if self.are_written() && event.session_expiry_interval > 0 {
+            self.storage
+                .queue_handle(&event.client_id)
+                .expect_bind(NOBODY);
+        }
+        Box::pin(ready(()))
+    }
+
     /// Before a message is routed: one that may be queued in all sessions counts for all of them.
     fn on_client_publish<'a>(
         &'a self,

@@ -113,6 +113,49 @@ async fn messages_that_a_connected_client_did_not_acknowledge_survive() {
     broker.shutdown().await;
 }
 
+/// The folder as it is when the acknowledgement arrives is what a broker finds that was killed then.
+#[tokio::test]
+async fn what_is_acknowledged_is_in_the_folder() {
+    const COUNT: u32 = 50;
+    let folder = tempfile::tempdir().unwrap();
+    let broker = kept_in(folder.path()).await;
+    let address = broker.local_addr();
+    let mut reader = V5::connect(v5_persistent("reader", address)).await;
+    reader.subscribe("q/#", 2).await;
+    reader.disconnect().await;
+    let mut writer = V5::connect(v5("writer", address)).await;
+    for number in 0..COUNT {
+        let qos = if number % 10 == 9 { 2 } else { 1 };
+        writer
+            .publish("q/n", qos, false, number.to_be_bytes())
+            .await;
+    }
+    let killed = tempfile::tempdir().unwrap();
+    copy(&folder.path().join("broker"), &killed.path().join("broker"));
+    broker.shutdown().await;
+
+    let broker = kept_in(killed.path()).await;
+    let mut reader = V5::connect(v5_persistent("reader", broker.local_addr())).await;
+    assert!(reader.session_present);
+    for number in 0..COUNT {
+        assert_eq!(reader.next().await.payload, number.to_be_bytes());
+    }
+    broker.shutdown().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_folder_serves_one_broker_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
