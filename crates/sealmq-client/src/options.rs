@@ -28,6 +28,11 @@ pub struct Options {
     /// says so, until the broker has it: a process that begins later sends what this one could not.
     /// Messages share commits. Off: it is lost with the process.
     pub persistent_outbox: bool,
+    /// How long the broker may take until what it acknowledged survives its own death. When a
+    /// connection breaks without a word, sealed events of QoS 1 and 2 that were acknowledged less than
+    /// this before are sent again, the same bytes: at most 4,096 of them, and 4 MiB. Readers that had
+    /// them drop them (`Rejected`, reason `Replay`). Zero: acknowledgements are believed.
+    pub broker_writes_within: Duration,
     /// Pause before connecting again: the first, and the longest after doubling.
     pub reconnect_delay: (Duration, Duration),
     /// The Last Will.
@@ -48,6 +53,7 @@ impl Default for Options {
             announce_credential: false,
             kept_values: Some(KeptValues::default()),
             persistent_outbox: false,
+            broker_writes_within: Duration::ZERO,
             reconnect_delay: (Duration::from_millis(200), Duration::from_secs(30)),
             will: None,
             topic_map: TopicMap::new(),

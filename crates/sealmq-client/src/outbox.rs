@@ -4,6 +4,7 @@
 //! drop the duplicate by its counter.
 
 mod accepted;
+mod recent;
 pub(crate) mod stored;
 mod suspects;
 
@@ -15,7 +16,8 @@ use sealmq_keys::Changes;
 use crate::output::{PublishId, Resume};
 use crate::window::{Identifiers, Window};
 use crate::wire::{Qos, Wire};
-pub(crate) use accepted::{Accepted, Content};
+pub(crate) use accepted::{Accepted, Arrived, Content};
+use recent::Recent;
 use suspects::{Suspects, Verdict};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,7 @@ pub(crate) struct Outbox {
     /// Connections in a row that ended when they were released, without an answer to any.
     unreleased: u8,
     suspects: Suspects,
+    recent: Recent,
     /// How many have a record in the store.
     stored: usize,
     /// Whose records may go: their places, and whether they were retained.
@@ -79,9 +82,11 @@ const MOST_UNRELEASED: u8 = 2;
 const MAX_HANDED: usize = 256;
 
 impl Outbox {
-    pub(crate) fn new(identifiers: Identifiers) -> Self {
+    /// The broker may lose what it acknowledged less than so many milliseconds ago.
+    pub(crate) fn new(identifiers: Identifiers, doubted_for: u64) -> Self {
         Self {
             window: Window::new(identifiers),
+            recent: Recent::new(doubted_for),
             ..Self::default()
         }
     }
@@ -371,13 +376,13 @@ impl Outbox {
     }
 
     /// The driver wrote a publish; 0 is QoS 0, which is done then.
-    pub(crate) fn written(&mut self, packet: u16) -> Option<Accepted> {
+    pub(crate) fn written(&mut self, packet: u16) -> Option<Arrived> {
         if !self.resuming.is_empty() {
             return None; // one of those that were sent again; nothing new was handed
         }
         let order = self.handed.pop_front()?;
         if packet == 0 {
-            return self.finish(order);
+            return self.finish(order).as_ref().map(Arrived::from);
         }
         self.entries.get_mut(&order)?.state = State::Sent(packet);
         self.packets.insert(packet, order);
@@ -402,14 +407,32 @@ impl Outbox {
         }
     }
 
-    /// PUBACK, PUBCOMP, or a PUBREC with an error: the identifier is free.
+    /// PUBACK, PUBCOMP: the broker has it. What is told to the application, and which value it was.
+    pub(crate) fn arrived(&mut self, packet: u16, uptime: u64) -> Option<Arrived> {
+        let order = self.free(packet)?;
+        let wanted = |entry: &Entry| self.recent.wants(&entry.message);
+        if !self.entries.get(&order).is_some_and(wanted) {
+            return self.finish(order).as_ref().map(Arrived::from);
+        }
+        let message = self.remove(order)?;
+        let arrived = Arrived::from(&message);
+        self.recent.keep(order, message, uptime);
+        Some(arrived)
+    }
+
+    /// PUBACK or PUBREC with an error, or none is waited for.
     pub(crate) fn settled(&mut self, packet: u16) -> Option<Accepted> {
+        let order = self.free(packet)?;
+        self.finish(order)
+    }
+
+    /// The identifier is free.
+    fn free(&mut self, packet: u16) -> Option<u64> {
         self.resuming.remove(&packet);
         if self.orphans.remove(&packet) {
             self.unreleased = 0;
         }
-        let order = self.packets.remove(&packet)?;
-        self.finish(order)
+        self.packets.remove(&packet)
     }
 
     /// The broker does not answer for what an earlier process may have left: go on without.
@@ -439,13 +462,18 @@ impl Outbox {
     }
 
     fn finish(&mut self, order: u64) -> Option<Accepted> {
+        let message = self.remove(order)?;
+        if message.is_stored {
+            self.ended.push((order, message.content.retain()));
+        }
+        Some(message)
+    }
+
+    fn remove(&mut self, order: u64) -> Option<Accepted> {
         self.window.give_back(order);
         self.suspects.forget(order);
         let message = self.entries.remove(&order)?.message;
-        if message.is_stored {
-            self.stored = self.stored.saturating_sub(1);
-            self.ended.push((order, message.content.retain()));
-        }
+        self.stored = self.stored.saturating_sub(usize::from(message.is_stored));
         Some(message)
     }
 

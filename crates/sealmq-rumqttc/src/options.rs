@@ -92,6 +92,17 @@ impl SealOptions {
         self
     }
 
+    /// How long the broker may take until what it acknowledged survives its own death (`kill -9`, a
+    /// power cut). When a connection breaks without a word, sealed messages of QoS 1 and 2 that were
+    /// acknowledged less than this before, at most 4,096 of them and 4 MiB, are sent again, the same
+    /// bytes; readers that had them drop them ([`Event::Rejected`](crate::Event::Rejected), reason
+    /// `Replay`). Retained ones are not: brokers write those first. Zero: acknowledgements are
+    /// believed. Default: zero.
+    pub fn broker_writes_within(mut self, time: Duration) -> Self {
+        self.client.broker_writes_within = time;
+        self
+    }
+
     /// Pause before connecting again: the first, and the longest after doubling. A random part
     /// keeps a fleet from returning in step. Default: 200 ms, 30 s.
     pub fn reconnect_delay(mut self, first: Duration, longest: Duration) -> Self {

@@ -8,8 +8,8 @@ use sealmq_keys::Changes;
 
 use super::Client;
 use crate::event::Event;
-use crate::outbox::Accepted;
-use crate::output::Output;
+use crate::outbox::{Accepted, Arrived};
+use crate::output::{Output, PublishId};
 use crate::time::Time;
 use crate::wire::Qos;
 
@@ -57,8 +57,8 @@ impl Client {
         match acknowledged {
             Acknowledged::Received => self.outbox.received(packet),
             Acknowledged::Complete => {
-                let settled = self.outbox.settled(packet);
-                self.arrived(settled);
+                let arrived = self.outbox.arrived(packet, self.uptime);
+                self.arrived(arrived);
             }
             Acknowledged::Refused(reason) => {
                 let settled = self.outbox.settled(packet);
@@ -126,24 +126,31 @@ impl Client {
     }
 
     /// The broker has it, or it has gone out at QoS 0.
-    fn arrived(&mut self, accepted: Option<Accepted>) {
-        if let Some(value) = accepted.as_ref().and_then(|accepted| accepted.value) {
+    fn arrived(&mut self, arrived: Option<Arrived>) {
+        let Some(Arrived { id, value }) = arrived else {
+            return;
+        };
+        if id.is_some() {
+            self.contest.useful();
+        }
+        if let Some(value) = value {
             let mut changes = Changes::new();
             self.values.arrived(value, &mut changes);
             self.commit(changes);
         }
-        self.finished(accepted);
+        self.finished(id);
     }
 
-    fn finished(&mut self, accepted: Option<Accepted>) {
-        if let Some(id) = accepted.and_then(|accepted| accepted.id) {
+    fn finished(&mut self, id: Option<PublishId>) {
+        if let Some(id) = id {
             self.done(id);
             self.push(Output::Done(id));
         }
     }
 
     pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
-        if let Some(accepted) = accepted {
+        // Of what was acknowledged before, nobody waits for more.
+        if let Some(accepted) = accepted.filter(|accepted| !accepted.is_again) {
             let topic = accepted.content.topic().to_owned();
             if let (None, Some(value)) = (accepted.id, accepted.value) {
                 self.values.refused(value);
@@ -153,7 +160,7 @@ impl Client {
                 return;
             }
             self.event(Event::PublishRefused { topic, reason });
-            self.finished(Some(accepted));
+            self.finished(accepted.id);
         }
     }
 }

@@ -94,6 +94,9 @@ impl Client {
         let answer = ending.subscribe_answer();
         let planned = self.closing.is_some() || self.renewing.is_some();
         let contested = self.look_for_rival(&ending, planned);
+        if self.connection.is_some() && matches!(ending, Ending::Silent(_)) {
+            self.outbox.doubt(self.uptime);
+        }
         self.look_for_reason(ending);
         self.outbox.look_at_releases();
         self.nothing_follows(!planned, answer);
@@ -212,6 +215,9 @@ impl Client {
             return;
         }
         self.parked.clear();
+        if self.closing.is_some() {
+            self.outbox.forget_recent(u64::MAX); // the broker lives
+        }
         self.store_all();
         let changes = self.member.flush();
         self.commit(changes);
@@ -286,6 +292,7 @@ impl Client {
             self.will_until.filter(|_| self.may_send()),
             self.quiet_until(),
             self.held_until(),
+            self.outbox.recent_until(),
             self.renewing,
             self.closing,
         ]

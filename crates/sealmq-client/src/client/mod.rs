@@ -17,6 +17,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::time::Duration;
+
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::Digest;
 use sealmq_core::topic::{Filter, Topic};
@@ -155,18 +157,20 @@ impl Client {
                 error,
             })?;
         }
-        let patience = options.wait_for_keys.as_millis();
         let (values, changes) = Values::load(options.kept_values, store)?;
         let mut client = Self {
             member: Member::load(store, options.member.clone())?,
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
-            wait_for_keys: u64::try_from(patience).unwrap_or(u64::MAX),
+            wait_for_keys: milliseconds(options.wait_for_keys),
             waiting: BTreeMap::new(),
             held_at: None,
             shared: Vec::new(),
             subscriptions: Subscriptions::default(),
-            outbox: Outbox::new(options.identifiers),
+            outbox: Outbox::new(
+                options.identifiers,
+                milliseconds(options.broker_writes_within),
+            ),
             unsaved: Unsaved::default(),
             ledger: Ledger::default(),
             parked: VecDeque::new(),
@@ -365,6 +369,7 @@ impl Client {
                             until: None,
                             value: None,
                             is_stored: false,
+                            is_again: false,
                         });
                     }
                 }
@@ -445,6 +450,10 @@ impl Client {
     fn is_plaintext(&self, topic: &str) -> bool {
         matches_any(&self.plaintext, topic)
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn matches_any(filters: &[String], topic: &str) -> bool {

@@ -19,6 +19,7 @@ impl Client {
                 until: None,
                 value: None,
                 is_stored: false,
+                is_again: false,
             });
         }
     }

@@ -28,6 +28,7 @@ impl Client {
                 until: None,
                 value: None,
                 is_stored: true,
+                is_again: false,
             };
             self.outbox.push_at(order, message);
         }
@@ -50,6 +51,7 @@ impl Client {
             until,
             value: None,
             is_stored,
+            is_again: false,
         });
     }
 
@@ -121,6 +123,7 @@ impl Client {
 
     /// Whether there is a retained one among them: sent again, it must not come after a newer one.
     fn note_ended(&mut self) -> bool {
+        self.outbox.forget_recent(self.uptime);
         let mut any_retained = false;
         for (order, retain) in self.outbox.take_ended() {
             stored::delete(order, &mut self.unsaved.changes);

@@ -52,4 +52,23 @@ pub(crate) struct Accepted {
     pub(crate) value: Option<u64>,
     /// There is a record of it in the store.
     pub(crate) is_stored: bool,
+    /// The broker has acknowledged it before, and the application knows.
+    pub(crate) is_again: bool,
+}
+
+/// Of a message that the broker has: its identity, if the application waits for that, and which of
+/// the values that are kept it was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) id: Option<PublishId>,
+    pub(crate) value: Option<u64>,
+}
+
+impl From<&Accepted> for Arrived {
+    fn from(accepted: &Accepted) -> Self {
+        Self {
+            id: accepted.id.filter(|_| !accepted.is_again),
+            value: accepted.value,
+        }
+    }
 }

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod doubt;
 mod isolation;
 mod joining;
 mod limits;

@@ -97,7 +97,7 @@ impl Broker {
 }
 
 fn play(bad: &[u64], qos: Qos, complains: bool, keeps_session: bool, count: u64) -> Broker {
-    let mut outbox = Outbox::new(Identifiers::Free);
+    let mut outbox = Outbox::new(Identifiers::Free, 0);
     let mut broker = Broker {
         bad: bad.iter().copied().collect(),
         complains,
@@ -151,7 +151,7 @@ fn bad_messages_are_given_up_and_all_others_arrive_once() {
 /// Three connections that end with a message on its way, and the broker away after each.
 #[test]
 fn a_broker_that_is_away_blames_nobody() {
-    let mut outbox = Outbox::new(Identifiers::Free);
+    let mut outbox = Outbox::new(Identifiers::Free, 0);
     push(&mut outbox, 0, Qos::AtLeastOnce);
     for _ in 0..10 {
         assert!(outbox.connected(Session::New, 10).is_empty());
@@ -166,7 +166,7 @@ fn a_broker_that_is_away_blames_nobody() {
 /// A connection that ends before anything was sent says that it is not the messages.
 #[test]
 fn connections_that_end_without_them_clear_everybody() {
-    let mut outbox = Outbox::new(Identifiers::Free);
+    let mut outbox = Outbox::new(Identifiers::Free, 0);
     push(&mut outbox, 0, Qos::AtLeastOnce);
     for _ in 0..10 {
         for _ in 0..2 {
@@ -186,7 +186,7 @@ fn connections_that_end_without_them_clear_everybody() {
 /// It may have been written in part, which is what ended the connection.
 #[test]
 fn a_message_of_qos_0_that_cannot_be_written_does_not_block() {
-    let mut outbox = Outbox::new(Identifiers::Free);
+    let mut outbox = Outbox::new(Identifiers::Free, 0);
     push(&mut outbox, 0, Qos::AtMostOnce);
     push(&mut outbox, 1, Qos::AtLeastOnce);
     let mut given_up = Vec::new();
@@ -228,7 +228,7 @@ fn a_message_of_qos_0_that_cannot_be_written_does_not_block() {
 /// Whoever subscribes later gets the newest one.
 #[test]
 fn nothing_overtakes_a_retained_value() {
-    let mut outbox = Outbox::new(Identifiers::Free);
+    let mut outbox = Outbox::new(Identifiers::Free, 0);
     for id in 0..2 {
         push(&mut outbox, id, Qos::AtLeastOnce);
     }
