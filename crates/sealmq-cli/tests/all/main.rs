@@ -19,6 +19,7 @@ mod inspect;
 mod joining;
 mod joining_crowd;
 mod kill;
+mod kill_broker;
 mod large_removal;
 mod log;
 mod long_log;

@@ -43,35 +43,37 @@ fn started(folder: &Path, args: &[&str]) -> Broker {
 /// Debian's Mosquitto with this configuration (without its listener's port). `None` if it is not
 /// installed and the environment says that this is fine.
 pub(crate) fn mosquitto(folder: &Path, configuration: &str) -> Option<Broker> {
-    let Some(program) = mosquitto_program() else {
-        assert!(
-            std::env::var_os("SEALMQ_SKIP_MOSQUITTO").is_some(),
-            "mosquitto is not installed: apt-get install mosquitto mosquitto-clients, \
-             or set SEALMQ_SKIP_MOSQUITTO to leave its tests out"
-        );
-        println!("skipped: mosquitto is not installed");
-        return None;
-    };
+    let program = mosquitto_program()?;
     // Between finding a free port and using it, another program may take it.
     for _ in 0..5 {
-        let port = free_port();
-        let path = folder.join("mosquitto.conf");
-        fs::write(
-            &path,
-            format!("listener {port} 127.0.0.1\n{configuration}\n"),
-        )
-        .unwrap();
-        let mut command = Command::new(&program);
-        command.arg("-c").arg(&path);
-        let mut broker = Broker {
-            process: Running::start(command),
-            port: port.to_string(),
-        };
-        if broker.accepts_connections(port) {
-            return Some(broker);
+        let broker = mosquitto_at(folder, &program, free_port(), configuration);
+        if broker.is_some() {
+            return broker;
         }
     }
     panic!("mosquitto does not start");
+}
+
+/// Debian's Mosquitto on this port; `None` if it does not start there.
+pub(crate) fn mosquitto_at(
+    folder: &Path,
+    program: &Path,
+    port: u16,
+    configuration: &str,
+) -> Option<Broker> {
+    let path = folder.join("mosquitto.conf");
+    fs::write(
+        &path,
+        format!("listener {port} 127.0.0.1\n{configuration}\n"),
+    )
+    .unwrap();
+    let mut command = Command::new(program);
+    command.arg("-c").arg(&path);
+    let mut broker = Broker {
+        process: Running::start(command),
+        port: port.to_string(),
+    };
+    broker.accepts_connections(port).then_some(broker)
 }
 
 impl Broker {
@@ -91,7 +93,18 @@ impl Broker {
     }
 }
 
-fn mosquitto_program() -> Option<PathBuf> {
+/// `None` if it is not installed and the environment says that this is fine.
+pub(crate) fn mosquitto_program() -> Option<PathBuf> {
+    let found = find_mosquitto();
+    assert!(
+        found.is_some() || std::env::var_os("SEALMQ_SKIP_MOSQUITTO").is_some(),
+        "mosquitto is not installed: apt-get install mosquitto mosquitto-clients, \
+         or set SEALMQ_SKIP_MOSQUITTO to leave its tests out"
+    );
+    found
+}
+
+fn find_mosquitto() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])

@@ -97,7 +97,7 @@ pub(crate) fn run_with(command: Command, input: &[u8]) -> Ended {
 
 /// A program that runs. It is killed when the test ends.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) stdin: Option<ChildStdin>,
     stdout: Captured,
     stderr: Captured,
