@@ -4,6 +4,7 @@
 //! drop the duplicate by its counter.
 
 mod accepted;
+mod entry;
 mod recent;
 pub(crate) mod stored;
 mod suspects;
@@ -17,36 +18,10 @@ use crate::output::{PublishId, Resume};
 use crate::window::{Identifiers, Window};
 use crate::wire::{Qos, Wire};
 pub(crate) use accepted::{Accepted, Arrived, Content};
+pub(crate) use entry::Session;
+use entry::{Entry, State};
 use recent::Recent;
 use suspects::{Suspects, Verdict};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Queued,
-    /// Given to the driver, not written yet.
-    Handed,
-    /// Written under this packet identifier.
-    Sent(u16),
-    /// QoS 2: the broker has it (PUBREC).
-    Released(u16),
-}
-
-struct Entry {
-    message: Accepted,
-    state: State,
-}
-
-/// What the broker knows when a connection begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Session {
-    New,
-    /// Of an earlier connection of this outbox.
-    Resumed,
-    /// Of an earlier process with the same client identifier. Its QoS 2 messages may stand
-    /// half-way under identifiers that are used again now: they are released first, or the broker
-    /// would take new messages for repetitions.
-    Inherited,
-}
 
 #[derive(Default)]
 pub(crate) struct Outbox {
@@ -121,6 +96,32 @@ impl Outbox {
 
     pub(crate) fn take_ended(&mut self) -> Vec<(u64, bool)> {
         core::mem::take(&mut self.ended)
+    }
+
+    /// The connection broke without a word: the broker may have died, and be less far than it said.
+    pub(crate) fn doubt(&mut self, uptime: u64) {
+        self.forget_recent(uptime);
+        for (order, mut message, _) in self.recent.take() {
+            message.is_again = true;
+            self.stored = self.stored.saturating_add(usize::from(message.is_stored));
+            self.queued.insert(order);
+            let state = State::Queued;
+            self.entries.insert(order, Entry { message, state });
+        }
+    }
+
+    /// When [`Outbox::forget_recent`] has a record to delete.
+    pub(crate) fn recent_until(&self) -> Option<u64> {
+        self.recent.until()
+    }
+
+    /// Long enough ago.
+    pub(crate) fn forget_recent(&mut self, uptime: u64) {
+        while let Some((order, message)) = self.recent.forget(uptime) {
+            if message.is_stored {
+                self.ended.push((order, false));
+            }
+        }
     }
 
     /// The connection is gone.

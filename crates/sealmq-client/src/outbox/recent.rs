@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 
 use sealmq_core::wire::Header;
 
-use super::{Accepted, Content, Entry, Outbox, State};
+use super::accepted::{Accepted, Content};
 use crate::wire::Qos;
 
 /// Messages, and bytes of payload, that are remembered at most; the oldest are forgotten first.
@@ -73,34 +73,6 @@ impl Recent {
     pub(super) fn take(&mut self) -> VecDeque<(u64, Accepted, u64)> {
         self.bytes = 0;
         core::mem::take(&mut self.kept)
-    }
-}
-
-impl Outbox {
-    /// The connection broke without a word: the broker may have died, and be less far than it said.
-    pub(crate) fn doubt(&mut self, uptime: u64) {
-        self.forget_recent(uptime);
-        for (order, mut message, _) in self.recent.take() {
-            message.is_again = true;
-            self.stored = self.stored.saturating_add(usize::from(message.is_stored));
-            self.queued.insert(order);
-            let state = State::Queued;
-            self.entries.insert(order, Entry { message, state });
-        }
-    }
-
-    /// When [`Outbox::forget_recent`] has a record to delete.
-    pub(crate) fn recent_until(&self) -> Option<u64> {
-        self.recent.until()
-    }
-
-    /// Long enough ago.
-    pub(crate) fn forget_recent(&mut self, uptime: u64) {
-        while let Some((order, message)) = self.recent.forget(uptime) {
-            if message.is_stored {
-                self.ended.push((order, false));
-            }
-        }
     }
 }
 
