@@ -134,6 +134,10 @@ impl TlsSettings {
                 Error::InvalidCertificate(why) => tls(format!(
                     "the certificate cannot be used ({why}): X.509 version 3 with subjectAltName is needed; `openssl x509 -req` makes version 1 unless it gets -extfile"
                 )),
+                Error::InconsistentKeys(_) => tls(
+                    "certificate and private key do not work together: the key has to be that of the first certificate"
+                        .to_owned(),
+                ),
                 error => tls(format!(
                     "certificate and private key do not work together: {error}"
                 )),

@@ -101,7 +101,7 @@ pub(crate) fn check_there(path: &Path, role: StoreRole) -> Result<(), Failure> {
     if !path.exists() {
         let what = match role {
             StoreRole::Member => {
-                "no device keys here: run `sealmq member request` first, or check --dir"
+                "no device keys here: run `sealmq join` (with a token) or `sealmq member request` first, or check --dir"
             }
             StoreRole::Root => "no root key here: run `sealmq root init` first, or check --dir",
             _ => "no authority here: run `sealmq init` first, or check --dir",

@@ -99,6 +99,8 @@ pub(crate) fn group_list(args: &AuthorityArgs) -> Result<(), Failure> {
             time(group.removal_latency)
         ));
         lines.push(format!("  id               {}", group.id));
+        let prefix = authority.prefix();
+        lines.push(format!("  keys below       {prefix}/g/{}", group.id));
     }
     if lines.is_empty() {
         return say("no groups yet: sealmq group add NAME --topic FILTER");

@@ -127,6 +127,7 @@ async fn receive<V: Mqtt>(
             Ok(Event::Message(message)) => {
                 tally.received(&message);
                 if args.retained_only && !message.retained {
+                    tally.passed_over();
                     return Ok(());
                 }
                 if is_wanted(&message, args) {
@@ -137,6 +138,8 @@ async fn receive<V: Mqtt>(
                     if args.count == Some(tally.printed()) {
                         return Ok(());
                     }
+                } else {
+                    tally.passed_over();
                 }
             }
             Ok(Event::Rejected { topic, reason }) => {

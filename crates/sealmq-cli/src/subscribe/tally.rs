@@ -10,6 +10,8 @@ use sealmq_rumqttc::Message;
 pub(super) struct Tally {
     received: u64,
     printed: u64,
+    /// -R, -T and --retained-only do not want them.
+    passed_over: u64,
     missed: u64,
     rejected: BTreeMap<&'static str, u64>,
 }
@@ -20,6 +22,10 @@ impl Tally {
         if let Some(Gap::Missed(count)) = message.gap {
             self.missed = self.missed.saturating_add(u64::from(count));
         }
+    }
+
+    pub(super) fn passed_over(&mut self) {
+        self.passed_over = self.passed_over.saturating_add(1);
     }
 
     /// Counts a printed message and says how many it were.
@@ -39,6 +45,9 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "received {}", self.received)?;
+        if self.passed_over > 0 {
+            write!(f, " ({} of them not asked for)", self.passed_over)?;
+        }
         if self.missed > 0 {
             write!(f, ", missed {}", self.missed)?;
         }

@@ -142,6 +142,8 @@ fn how_messages_are_shown() {
             .end()
             .expect(27);
         assert_eq!(ended.stdout, "");
+        let said = "received 1 (1 of them not asked for)";
+        assert!(ended.stderr.contains(said), "{ended:?}");
     }
     let mut only = sub(&["-t", "plant/#", "--retained-only", "-d"]);
     only.wait_for("hot");
