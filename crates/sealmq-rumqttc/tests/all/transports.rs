@@ -18,11 +18,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::common::{Domain, PUBLISH, SUBSCRIBE, Sealed, Setup, both, text, within};
 
-both!(
-    websockets_with_and_without_tls,
-    a_unix_socket,
-    tls_that_names_the_protocol
-);
+both!(a_unix_socket, tls_that_names_the_protocol);
+
+/// The program turns the feature on, so it is there when the whole workspace is tested.
+#[cfg(feature = "websocket")]
+mod websocket {
+    use super::{both, websockets_with_and_without_tls};
+
+    both!(websockets_with_and_without_tls);
+}
 
 /// As an application makes them.
 trait Reach: Setup {
