@@ -137,7 +137,9 @@ impl World {
             } else {
                 issued_at
             };
-            let age = time.abs_diff(made.max(this.heard_of / 1000));
+            // Announcements that were held back may be older than when it first heard of the group.
+            let heard_for = time.saturating_sub(this.heard_of / 1000);
+            let age = time.abs_diff(made).min(heard_for);
             // Unconfirmed ones are issued again under a renewed delegation, too.
             let again = fields.generation <= installed.0.1 && fields.package_number > installed.1;
             let limit = if again { AGAIN } else { SHORTEST };
