@@ -1,12 +1,9 @@
-//! Random numbers, and a host's store.
+//! Random numbers.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealmq_core::crypto::sha256;
-use sealmq_keys::{Change, Changes, Conflict, Store};
-use zeroize::Zeroizing;
 
 /// SHA-256 in counter mode; or the same at every call.
 pub struct TestRng(pub u64, pub bool);
@@ -34,36 +31,3 @@ impl TryRng for TestRng {
 }
 
 impl TryCryptoRng for TestRng {}
-
-#[derive(Default, Clone)]
-pub struct MemoryStore(BTreeMap<String, Vec<u8>>);
-
-impl Store for MemoryStore {
-    type Error = Conflict;
-
-    fn get(&self, key: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Conflict> {
-        Ok(self.0.get(key).cloned().map(Zeroizing::new))
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>, Conflict> {
-        let all = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(all
-            .map(|(k, v)| (k.clone(), Zeroizing::new(v.clone())))
-            .collect())
-    }
-
-    fn commit(&mut self, changes: &Changes) -> Result<(), Conflict> {
-        for change in changes {
-            match change {
-                Change::Put { key, value } => drop(self.0.insert(key.clone(), value.to_vec())),
-                Change::Delete { key } => drop(self.0.remove(key)),
-                Change::Expect { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn is_conflict(_: &Conflict) -> bool {
-        true
-    }
-}
