@@ -24,8 +24,9 @@
 //!
 //! * [`Broker::shutdown`] writes everything before it returns.
 //! * After a crash of the program, what was acknowledged is there: retained messages, subscriptions,
-//!   and messages of QoS 1 and 2 for sessions that outlive their connection. Nothing is forced to the
-//!   disk itself: a power cut can take what the system had not written yet.
+//!   and messages of QoS 1 and 2 for sessions that outlive their connection, but for one that was
+//!   being given to its reader within the last milliseconds. Nothing is forced to the disk itself: a
+//!   power cut can take what the system had not written yet, and so does a disk that is full.
 //! * A retained message whose topic name is longer than about 220 bytes (each `/` counts three) is
 //!   delivered and retained, but too long for a file name: it is lost at the restart.
 //!

@@ -209,8 +209,7 @@ impl Line {
 
     /// Whether mqtt5's next bytes begin a packet, and no part of ours has to go before.
     fn may_interrupt(&self) -> bool {
-        let is_between = self.substitute.is_none();
-        is_between && (self.outgoing.between() || self.is_sending_own())
+        self.substitute.is_none() && (self.outgoing.between() || self.is_sending_own())
     }
 
     fn is_sending_own(&self) -> bool {

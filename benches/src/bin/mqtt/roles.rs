@@ -117,29 +117,29 @@ fn window() -> Arc<Semaphore> {
     window
 }
 
+/// Publishes with this call, as fast as the window lets it.
+async fn publish(messages: usize, publish: impl AsyncFn(Vec<u8>)) {
+    let window = window();
+    let mut measure = None;
+    let warm = messages / 10;
+    for n in 0..messages + warm {
+        if n == warm {
+            measure = Some(Measure::start(messages));
+        }
+        window.acquire().await.unwrap().forget();
+        publish(vec![b'x'; PAYLOAD]).await;
+    }
+    // All have arrived.
+    let all = u32::try_from(WINDOW).unwrap();
+    let _all = window.acquire_many(all).await.unwrap();
+    measure.unwrap().end();
+}
+
 async fn publish_plain(options: MqttOptions, qos: QoS, messages: usize) {
     let (client, mut eventloop) = v5::AsyncClient::new(options, WINDOW);
-    let publishing = tokio::spawn(async move {
-        let window = window();
-        let mut measure = None;
-        let warm = messages / 10;
-        for n in 0..messages + warm {
-            if n == warm {
-                measure = Some(Measure::start(messages));
-            }
-            window.acquire().await.unwrap().forget();
-            let payload = vec![b'x'; PAYLOAD];
-            client.publish(TOPIC, qos, false, payload).await.unwrap();
-        }
-        // All have arrived.
-        let _all = window
-            .acquire_many(u32::try_from(WINDOW).unwrap())
-            .await
-            .unwrap();
-        measure.unwrap().end();
-    });
+    let call = async |payload| client.publish(TOPIC, qos, false, payload).await.unwrap();
     tokio::select! {
-        ended = publishing => ended.unwrap(),
+        () = publish(messages, call) => {}
         () = async { while eventloop.poll().await.is_ok() {} } => panic!("no connection"),
     }
 }
@@ -148,26 +148,9 @@ async fn publish_sealed(options: MqttOptions, store: FileStore, qos: QoS, messag
     let sealing = SealOptions::new().wait_for_keys(Duration::from_secs(30));
     let (client, mut eventloop) =
         sealmq_rumqttc::v5::AsyncClient::with_options(options, store, sealing).unwrap();
-    let publishing = tokio::spawn(async move {
-        let window = window();
-        let mut measure = None;
-        let warm = messages / 10;
-        for n in 0..messages + warm {
-            if n == warm {
-                measure = Some(Measure::start(messages));
-            }
-            window.acquire().await.unwrap().forget();
-            let payload = vec![b'x'; PAYLOAD];
-            client.publish(TOPIC, qos, false, payload).await.unwrap();
-        }
-        let _all = window
-            .acquire_many(u32::try_from(WINDOW).unwrap())
-            .await
-            .unwrap();
-        measure.unwrap().end();
-    });
+    let call = async |payload| client.publish(TOPIC, qos, false, payload).await.unwrap();
     tokio::select! {
-        ended = publishing => ended.unwrap(),
+        () = publish(messages, call) => {}
         () = async { while eventloop.poll().await.is_ok() {} } => panic!("no connection"),
     }
 }
