@@ -1,5 +1,7 @@
 use core::fmt;
 
+use zeroize::Zeroize;
+
 use super::{Secret, backend};
 
 /// Length of an AES-GCM nonce in bytes.
@@ -61,7 +63,7 @@ impl MessageKey {
         self.0.seal(nonce, aad, text).map_err(|_| AeadError)
     }
 
-    /// Verifies the tag, then decrypts `text` in place. On failure `text` is still the ciphertext.
+    /// Verifies the tag and decrypts `text` in place. On failure `text` is wiped.
     ///
     /// # Errors
     /// The tag does not fit.
@@ -72,7 +74,11 @@ impl MessageKey {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), AeadError> {
-        self.0.open(nonce, aad, text, tag).map_err(|_| AeadError)
+        self.0.open(nonce, aad, text, tag).map_err(|_| {
+            // Some back ends decrypt before they compare.
+            text.zeroize();
+            AeadError
+        })
     }
 }
 

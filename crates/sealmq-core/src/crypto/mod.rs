@@ -1,16 +1,34 @@
 //! The one narrow place where primitives are called. The files here have the types, labels and
 //! rules; the algorithms come from a back end, which is one module (`rustcrypto` says what it
 //! has to provide), named once: as `backend` below.
+//!
+//! With the feature `aws-lc` that is AWS-LC, on hosts; no result differs.
 
 mod aead;
+#[cfg(feature = "aws-lc")]
+mod awslc;
+#[cfg(test)]
+mod conformance;
 mod hash;
 mod hedge;
 mod kem;
 mod recipient;
+#[cfg_attr(
+    feature = "aws-lc",
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "AWS-LC does most of it instead; tests compare"
+    )
+)]
 mod rustcrypto;
 mod secret;
 mod sign;
+mod small_order;
 
+#[cfg(feature = "aws-lc")]
+use awslc as backend;
+#[cfg(not(feature = "aws-lc"))]
 use rustcrypto as backend;
 
 pub use aead::{AeadError, AeadId, MessageKey, NONCE_LEN, TAG_LEN};

@@ -5,6 +5,8 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use zeroize::Zeroize;
+
 use super::{ENC_LEN, KemError, KemKeyPair, KemPublicKey, Secret, TAG_LEN, backend};
 
 /// DHKEM(X25519, HKDF-SHA256) in HPKE's registry.
@@ -286,7 +288,7 @@ fn xwing_randomness(seed: &Secret) -> zeroize::Zeroizing<[u8; 64]> {
 /// Opens what [`seal_base`] sealed, in place.
 ///
 /// # Errors
-/// It was not sealed to this key, `info` and `aad`; `text` is then not changed.
+/// It was not sealed to this key, `info` and `aad`; `text` is then wiped.
 pub fn open_base(
     recipient: &RecipientKeyPair,
     info: &[u8],
@@ -300,5 +302,8 @@ pub fn open_base(
         #[cfg(feature = "suite2")]
         Private::XWing(private) => private.open(info, aad, enc, text, tag),
     }
-    .map_err(|_| KemError)
+    .map_err(|_| {
+        text.zeroize();
+        KemError
+    })
 }

@@ -1,6 +1,7 @@
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 
 use super::Refused;
+use crate::crypto::small_order;
 
 /// With its public half (RUSTSEC-2022-0093).
 pub(in crate::crypto) struct Ed25519Private(SigningKey);
@@ -46,8 +47,13 @@ impl Ed25519Public {
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<(), Refused> {
+        if small_order::is_r_of(signature) {
+            return Err(Refused);
+        }
+        // It compares the bytes of R. With the line above, and what keys may be, that is what
+        // `verify_strict` decides, which decompresses R first: a quarter of the time.
         self.0
-            .verify_strict(message, &Signature::from_bytes(signature))
+            .verify(message, &Signature::from_bytes(signature))
             .map_err(|_| Refused)
     }
 }

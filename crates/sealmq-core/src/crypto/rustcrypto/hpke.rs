@@ -61,6 +61,18 @@ impl<K: Kem> Private<K> {
     }
 }
 
+/// The exchange alone, for tests.
+#[cfg(test)]
+pub(in crate::crypto) fn x25519(
+    private: &[u8; 32],
+    public: &[u8; 32],
+) -> Result<[u8; 32], Refused> {
+    let private = x25519_dalek::StaticSecret::from(*private);
+    let shared = private.diffie_hellman(&(*public).into());
+    let contributes = shared.was_contributory();
+    contributes.then(|| shared.to_bytes()).ok_or(Refused)
+}
+
 /// Whether these are a public key of X-Wing: its length, and ML-KEM coefficients in range.
 #[cfg(feature = "suite2")]
 pub(in crate::crypto) fn is_xwing_key(bytes: &[u8]) -> bool {

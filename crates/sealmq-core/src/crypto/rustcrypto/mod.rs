@@ -6,9 +6,9 @@
 //! | item | what it promises |
 //! |---|---|
 //! | [`Sha256`], [`hkdf_expand`], [`hkdf_extract`] | FIPS 180-4, RFC 5869 |
-//! | [`Aes256Gcm`] | in place; a tag that does not fit leaves the ciphertext as it was |
+//! | [`Aes256Gcm`] | in place; what is left of a text that is refused, nobody sees |
 //! | [`Ed25519Private`] | made of a seed only, wiped on drop |
-//! | [`Ed25519Public`] | takes canonical keys only that are not of small order; a signature counts if S is below L, and R canonical and not of small order (`verify_strict`) |
+//! | [`Ed25519Public`] | takes canonical keys only that are not of small order; a signature counts if S is below L, and R canonical and not of small order (ed25519-dalek's `verify_strict`) |
 //! | [`X25519Private`], [`XWingPrivate`] | DeriveKeyPair of the KEM; wiped on drop |
 //! | [`psk_sender`], [`psk_receiver`] | HPKE in psk mode, for what it exports; low-order keys are refused |
 //! | [`base_sender`], `open` of the private keys | HPKE in base mode, one text, in place |
@@ -20,7 +20,7 @@ mod aead;
 mod ed25519;
 mod hash;
 mod hpke;
-mod seed_rng;
+pub(super) mod seed_rng;
 
 /// A key that is none, or bytes that do not verify or open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(super) struct Refused;
 pub(super) use aead::Aes256Gcm;
 pub(super) use ed25519::{Ed25519Private, Ed25519Public};
 pub(super) use hash::{Sha256, hkdf_expand, hkdf_extract};
+#[cfg(test)]
+pub(super) use hpke::x25519;
 pub(super) use hpke::{Export, X25519Private, base_sender, psk_receiver, psk_sender};
 #[cfg(feature = "suite2")]
 pub(super) use hpke::{XWingPrivate, is_xwing_key};

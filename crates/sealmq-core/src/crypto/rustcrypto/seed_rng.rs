@@ -5,13 +5,13 @@ use hpke::rand_core::{TryCryptoRng, TryRng};
 /// Hands out bytes that were derived before, each once, in order. HPKE's Encap is the only
 /// consumer; one that draws another number of bytes than expected is caught by
 /// [`SeedRng::is_spent`], and nothing that was computed from it may be used.
-pub(super) struct SeedRng<'a> {
+pub(in crate::crypto) struct SeedRng<'a> {
     left: &'a [u8],
     overdrawn: bool,
 }
 
 impl<'a> SeedRng<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::crypto) const fn new(bytes: &'a [u8]) -> Self {
         Self {
             left: bytes,
             overdrawn: false,
@@ -19,7 +19,7 @@ impl<'a> SeedRng<'a> {
     }
 
     /// Whether exactly the given bytes were drawn.
-    pub(super) const fn is_spent(&self) -> bool {
+    pub(in crate::crypto) const fn is_spent(&self) -> bool {
         self.left.is_empty() && !self.overdrawn
     }
 }
