@@ -8,6 +8,7 @@
 //! | [`Device`] | the device machine: follows its groups, seals, opens, says what to persist |
 //! | [`Joining`] | from nothing to a member: keys, request, answer |
 //! | [`RecordId`] | what has to be kept, record by record, in any store |
+//! | [`flash`] | such a store in NOR flash, with the feature of that name |
 //!
 //! Who may send and read is decided by `sealmq_keys::standing`, how announcements are followed by
 //! `sealmq_keys::group`: nothing of that stands here. This crate holds the state around them in
@@ -51,6 +52,8 @@ mod bytes;
 mod device;
 mod draw;
 mod error;
+#[cfg(feature = "flash")]
+pub mod flash;
 mod joining;
 mod leases;
 mod packages;

@@ -260,7 +260,7 @@ impl<
     /// the keys of their group, as [`Device::restore`] wants them.
     pub fn due(
         &self,
-    ) -> impl Iterator<Item = RecordId> + use<GROUPS, SENDERS, TOPICS, KEYS, OBJECT> {
+    ) -> impl Iterator<Item = RecordId> + Clone + use<GROUPS, SENDERS, TOPICS, KEYS, OBJECT> {
         let due = self.due;
         let fixed = [
             RecordId::Identity,

@@ -11,9 +11,13 @@
 #[allow(unreachable_pub, reason = "shared by the tests of this binary")]
 mod net;
 #[allow(unreachable_pub, reason = "shared by the tests of this binary")]
+mod nor;
+#[allow(unreachable_pub, reason = "shared by the tests of this binary")]
 mod stand_ins;
 
 mod clockless;
+mod cuts;
+mod flash;
 mod following;
 mod messages;
 mod sizes;

@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sealmq_authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, RootKey};
 use sealmq_core::GroupId;
+use sealmq_core::crypto::Secret;
 use sealmq_core::object::Access;
-use sealmq_core::replay::{Durable, Record};
 use sealmq_core::topic::{Filter, Topic};
-use sealmq_embedded::{Clock, Device, Event, Joined, Joining, MAX_RECORD_LEN, RecordId, Sealing};
+use sealmq_embedded::flash::{FlashError, FlashStore, SCRATCH_LEN};
+use sealmq_embedded::{Clock, Device, Event, Joined, Joining, Sealing};
 use sealmq_keys::objects::{Policy, Roles, UNKNOWN_DOMAIN, decode_credential_file};
 use sealmq_keys::{Publication, Store as _};
 use sealmq_store::MemoryStore;
 
 use self::hosts::Host;
+use crate::nor::{Cut, Nor};
 use crate::stand_ins::TestRng;
 
 const START: u64 = 1_800_000_000;
@@ -22,16 +24,15 @@ const YEAR: u64 = 365 * 86_400;
 
 pub type Sensor = Device<2, 4, 8, 4, 1024>;
 
-/// What a device keeps in its flash.
-#[derive(Default, Clone)]
-pub struct Flash {
-    pub records: BTreeMap<RecordId, Vec<u8>>,
-    pub seen: BTreeMap<Vec<u8>, Record<2>>,
-}
+/// 64 KiB of it, in pages of 4 KiB and words of 4 bytes.
+pub type Flash = Nor<4096, 4>;
 
 pub struct Board {
     pub device: Box<Sensor>,
-    pub flash: Flash,
+    /// `None` while it is being opened.
+    store: Option<FlashStore<Flash, 53>>,
+    /// The power went while something was stored.
+    pub is_dead: bool,
     pub rng: TestRng,
     pub online: bool,
     pub has_clock: bool,
@@ -189,7 +190,8 @@ impl Net {
         let device: Sensor = joining.accept(answer, at).unwrap();
         self.boards.push(Board {
             device: Box::new(device),
-            flash: Flash::default(),
+            store: Some(open(Nor::new(16))),
+            is_dead: false,
             rng,
             online: false,
             has_clock: true,
@@ -256,7 +258,9 @@ impl Net {
             Ok(message) => {
                 let payload = message.payload().to_vec();
                 this.store();
-                this.inbox.push(payload);
+                if !this.is_dead {
+                    this.inbox.push(payload);
+                }
             }
             Err(rejection) if rejection.may_wait() => {
                 assert_eq!(buf, payload, "left as it was");
@@ -308,9 +312,17 @@ impl Net {
     /// As after a power cut: only what is in flash is there.
     pub fn restart(&mut self, board: usize) {
         let this = &mut self.boards[board];
-        *this.device = this.flash.load();
+        let store = this.store.take().unwrap();
+        let mut flash = store.into_driver();
+        flash.left = None;
+        let mut store = open(flash);
+        let device = store.load(&mut [0; SCRATCH_LEN]).unwrap();
+        *this.device = device.unwrap();
+        this.store = Some(store);
+        this.is_dead = false;
         this.online = false;
         this.subscriptions.clear();
+        this.waiting.clear();
     }
 
     pub fn seal(
@@ -366,49 +378,33 @@ pub fn grant(access: Access) -> GrantSpec {
     }
 }
 
-impl Board {
-    /// Stores all that is due, as one transaction.
-    pub fn store(&mut self) {
-        let due: Vec<RecordId> = self.device.due().collect();
-        for id in due {
-            let mut out = [0; MAX_RECORD_LEN];
-            let len = self.device.record(id, &mut out).unwrap();
-            self.flash.records.insert(id, out[..len].to_vec());
-        }
-        self.device.committed();
-        while let Some(change) = self.device.next_seen() {
-            match change {
-                Durable::Put(record) => drop(self.flash.seen.insert(record.key().to_vec(), record)),
-                Durable::Delete(key) => drop(self.flash.seen.remove(&key[..])),
-            }
-        }
-    }
+fn open(flash: Flash) -> FlashStore<Flash, 53> {
+    let region = flash.region();
+    FlashStore::open(flash, region, Some(&Secret::new([7; 32]))).unwrap()
 }
 
-impl Flash {
-    pub fn load(&self) -> Sensor {
-        let get = |id| self.records[&id].as_slice();
-        let fixed = [
-            RecordId::Identity,
-            RecordId::Numbers,
-            RecordId::Domain,
-            RecordId::Credential,
-        ];
-        let [identity, numbers, domain, credential] = fixed.map(get);
-        let mut device = Sensor::load(identity, numbers, domain, credential).unwrap();
-        device
-            .restore(RecordId::Packages, get(RecordId::Packages))
-            .unwrap();
-        for place in 0..2 {
-            for id in [RecordId::Notes(place), RecordId::Group(place)] {
-                if let Some(value) = self.records.get(&id).filter(|value| !value.is_empty()) {
-                    device.restore(id, value).unwrap();
-                }
+impl Board {
+    /// Stores all that is due.
+    pub fn store(&mut self) {
+        let store = self.store.as_mut().unwrap();
+        match store.save(&mut self.device, &mut [0; SCRATCH_LEN]) {
+            Ok(()) => {}
+            Err(FlashError::Driver(Cut) | FlashError::Failed) => {
+                self.is_dead = true;
+                self.online = false;
             }
+            Err(error) => panic!("{error}"),
         }
-        for record in self.seen.values() {
-            device.restore_seen(*record);
-        }
-        device
+    }
+
+    pub fn flash(&self) -> Flash {
+        self.store.as_ref().unwrap().driver().clone()
+    }
+
+    /// The power goes after so much work of the flash.
+    pub fn cut_after(&mut self, work: u64) {
+        let mut flash = self.store.take().unwrap().into_driver();
+        flash.left = Some(work);
+        self.store = Some(open(flash));
     }
 }
