@@ -41,7 +41,7 @@ use objects::{
     package_set, signed, welcome,
 };
 #[cfg(feature = "alloc")]
-use objects::{armour, delegation, enrolment, join_refusal, join_request, refused, token};
+use objects::{armour, delegation, enrolment, join_refusal, refused, token};
 
 pub use clock::{RELEASED_AT, real_clock};
 pub use kept::{KeptAccess, KeptKey, KeptPsk, KeptSecret, KeptSet, kept_name};

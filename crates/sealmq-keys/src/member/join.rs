@@ -30,7 +30,7 @@ use crate::armour::CredentialFile;
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::NO_TOKEN;
 use crate::join_refusal::{JoinRefusalReason, VerifiedJoinRefusal};
-use crate::join_request::JoinRequest;
+use crate::objects::JoinRequest;
 use crate::objects::fingerprint::Fingerprint;
 use crate::outputs::Publication;
 use crate::reserved::{ReservedTopic, check_prefix, default_prefix};

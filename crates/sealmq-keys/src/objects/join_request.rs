@@ -3,39 +3,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use sealmq_core::DomainId;
-use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret, TAG_LEN, open_base, seal_base};
-use sealmq_core::object::{
-    Authorities, Extensions, Kind, List, Object, ObjectError, check_extensions, decode, encode,
-    kem_of, suite_of,
-};
+use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret, TAG_LEN, open_base};
+use sealmq_core::object::{Kind, Object, ObjectError, check_extensions, decode, kem_of, suite_of};
 use sealmq_core::wire::Suite;
-use serde::{Deserialize, Serialize};
 
+use super::join_sealing::{
+    Body, JoinRequest, KIND, MAC_LEN, MAX_FRAME_LEN, MAX_JOIN_REQUEST_LEN, enrolment, info,
+};
+use super::token_fields::join_mac;
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
-use crate::key_package::UNKNOWN_DOMAIN;
-use crate::token::join_mac;
-
-/// Longest join request in bytes, as it stands on its topic.
-pub const MAX_JOIN_REQUEST_LEN: usize = 65536;
-
-const KIND: u8 = 10;
-const MAC_LEN: usize = 32;
-/// Form, kind, and the most that serial, key, no extensions and the two lengths take.
-const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 1 + 3 + 3;
-
-const INFO_LABEL: &[u8] = b"sealmq/1 join";
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Body<'a> {
-    serial: u32,
-    key: u8,
-    /// Before `enc`, so that they are bound to the ciphertext.
-    #[serde(borrow)]
-    extensions: Extensions<'a>,
-    enc: &'a [u8],
-    sealed: &'a [u8],
-}
 
 impl Body<'_> {
     /// What stands before `enc`, form and kind included: the aad.
@@ -44,79 +21,25 @@ impl Body<'_> {
         let fields = (self.serial, self.key, self.extensions);
         postcard::to_extend(&fields, head).map_err(|_| ObjectError::TooLarge)
     }
-
-    fn info(&self, domain: &DomainId) -> Vec<u8> {
-        let serial = self.serial.to_be_bytes();
-        [INFO_LABEL, &domain.0, &serial, &[self.key]].concat()
-    }
 }
 
-/// A join request (spec/keys.md §12): an enrolment request and the proof of its token, encrypted to
-/// the authority, so that both are useless to the broker that carries them.
-#[derive(Debug)]
-pub struct JoinRequest;
-
 impl JoinRequest {
-    /// Seals a device's enrolment request to the first of the delegation's KEM keys. `token` is
-    /// the id, as in the request, and the secret of a token; without one an operator decides.
-    /// `seed` is 32 fresh (hedged) random bytes, used for nothing else.
+    /// [`JoinRequest::seal_into`], into memory of its own.
     ///
     /// # Errors
-    /// `Field("kem_keys")` if the delegation takes no join requests or its key is unusable,
-    /// `Field("token")` if the request was made for another token, or for none,
-    /// [`ObjectError::Domain`] if the request does not name the delegation's domain, [`ObjectError::TooLarge`], and those of
-    /// [`VerifiedEnrolment::verify`].
+    /// As there.
     pub fn seal(
         delegation: &VerifiedDelegation,
         token: Option<(&[u8; TOKEN_ID_LEN], &Secret)>,
         request: &[u8],
         seed: &Secret,
     ) -> Result<Vec<u8>, ObjectError> {
-        let (suite, domain) = (delegation.suite(), delegation.domain());
-        let verified = enrolment(request, suite, &domain)?;
-        if verified.token() != token.map(|(id, _)| id) {
-            return Err(ObjectError::Field("token"));
-        }
-        let mut kem_keys = delegation.kem_keys();
-        let (key, recipient) = kem_keys.next().ok_or(ObjectError::Field("kem_keys"))?;
-
-        let mut sealed = Vec::with_capacity(
-            MAC_LEN
-                .saturating_add(request.len())
-                .saturating_add(TAG_LEN),
-        );
-        match token {
-            Some((_, secret)) => sealed.extend_from_slice(&join_mac(secret, verified.hash())),
-            None => sealed.extend_from_slice(&[0; MAC_LEN]),
-        }
-        sealed.extend_from_slice(request);
-
-        let mut body = Body {
-            serial: delegation.serial(),
-            key,
-            extensions: List::EMPTY,
-            enc: &[],
-            sealed: &[],
-        };
-        let aad = body.aad(suite)?;
-        let (enc, tag) = seal_base(recipient, &body.info(&domain), &aad, seed, &mut sealed)
-            .map_err(|_| ObjectError::Field("kem_keys"))?;
-        sealed.extend_from_slice(&tag);
-        body.enc = enc.as_bytes();
-        body.sealed = &sealed;
         let len = MAX_FRAME_LEN
-            .saturating_add(body.enc.len())
-            .saturating_add(body.sealed.len());
+            .saturating_add(request.len())
+            .min(MAX_JOIN_REQUEST_LEN);
         let mut out = vec![0; len];
-        let (head, rest) = out
-            .split_first_chunk_mut::<2>()
-            .ok_or(ObjectError::TooLarge)?;
-        *head = [suite.form(), KIND];
-        let len = encode(&body, rest)?.len().saturating_add(2);
+        let len = Self::seal_into(delegation, token, request, seed, &mut out)?.len();
         out.truncate(len);
-        if len > MAX_JOIN_REQUEST_LEN {
-            return Err(ObjectError::TooLarge);
-        }
         Ok(out)
     }
 
@@ -159,7 +82,7 @@ impl JoinRequest {
         }
 
         let mut text = text.to_vec();
-        let (info, aad) = (body.info(domain), body.aad(suite)?);
+        let (info, aad) = (info(domain, body.serial, body.key), body.aad(suite)?);
         open_base(key_pair, &info, &aad, body.enc, &mut text, tag)
             .map_err(|_| ObjectError::Field("sealed"))?;
         check_extensions(&body.extensions, &[])?;
@@ -286,16 +209,4 @@ impl fmt::Debug for OpenedJoinRequest {
             .field("hash", &self.hash)
             .finish_non_exhaustive()
     }
-}
-
-fn enrolment<'a>(
-    request: &'a [u8],
-    suite: Suite,
-    domain: &DomainId,
-) -> Result<VerifiedEnrolment<'a>, ObjectError> {
-    let verified = VerifiedEnrolment::verify(request, suite, domain)?;
-    if verified.fields().domain == UNKNOWN_DOMAIN {
-        return Err(ObjectError::Domain);
-    }
-    Ok(verified)
 }

@@ -14,6 +14,7 @@ pub(crate) mod enrolment;
 pub(crate) mod fingerprint;
 pub(crate) mod heartbeat;
 pub(crate) mod join_refusal;
+mod join_sealing;
 pub(crate) mod kept_keys;
 pub(crate) mod key_package;
 pub(crate) mod nonce;
@@ -21,6 +22,7 @@ pub(crate) mod nonce_answer;
 pub(crate) mod package_set;
 pub(crate) mod refused;
 pub(crate) mod signed;
+mod token_fields;
 pub(crate) mod welcome;
 
 #[cfg(feature = "alloc")]
@@ -54,6 +56,7 @@ pub use heartbeat::{HeartbeatFields, MAX_HEARTBEAT_LEN, MAX_LEASE, VerifiedHeart
 pub use join_refusal::{
     JoinRefusalFields, JoinRefusalReason, MAX_JOIN_REFUSAL_LEN, VerifiedJoinRefusal,
 };
+pub use join_sealing::{JoinRequest, MAX_JOIN_REQUEST_LEN};
 pub use kept_keys::{KeptKeys, KeptKeysFields, MAX_KEPT, MAX_KEPT_KEYS_LEN};
 pub use key_package::{
     KEM_X25519, KEM_XWING, KeyPackage, MAX_KEY_PACKAGE_LEN, UNKNOWN_DOMAIN, VerifiedKeyPackage,
@@ -67,6 +70,7 @@ pub use refused::{
     Lowest, MAX_REFUSED_LEN, MAX_REFUSED_RUN, MAX_REFUSED_RUN_LEN, REMOVED, Refusal, RefusedChunk,
     RefusedList, RefusedRun,
 };
+pub use token_fields::{MAX_TOKEN_LEN, TokenError, TokenFields, join_mac};
 pub use welcome::{
     MAX_WELCOME_LEN, OpenedWelcome, VerifiedWelcome, WelcomeError, WelcomeFields, WelcomeSecrets,
 };
@@ -79,6 +83,6 @@ pub use armour::{
 #[cfg(feature = "alloc")]
 pub use fingerprint::fingerprint;
 #[cfg(feature = "alloc")]
-pub use join_request::{JoinRequest, MAX_JOIN_REQUEST_LEN, OpenedJoinRequest};
+pub use join_request::OpenedJoinRequest;
 #[cfg(feature = "alloc")]
-pub use token::{MAX_TOKEN_LEN, NamePattern, Token, TokenError, join_mac};
+pub use token::{NamePattern, Token};

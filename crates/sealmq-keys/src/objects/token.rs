@@ -4,70 +4,21 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec;
 use core::fmt;
-use core::net::Ipv6Addr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sealmq_core::check_name;
-use sealmq_core::crypto::{Digest, Secret, VerifyingKey, expand, sha256};
-use sealmq_core::object::{ObjectError, decode, suite_of_number};
+use sealmq_core::crypto::{Digest, Secret, VerifyingKey};
+use sealmq_core::object::ObjectError;
 use sealmq_core::wire::Suite;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::token_fields::{
+    MAX_TOKEN_LEN, SCHEME, Tail, TokenError, TokenFields, VERSION, check_broker, check_id,
+    checksum, join_mac,
+};
 use crate::cursor::Cursor;
-use crate::enrolment::{NO_TOKEN, TOKEN_ID_LEN};
+use crate::enrolment::TOKEN_ID_LEN;
 use crate::reserved::check_prefix;
-
-/// Longest token in characters, white space around it not counted.
-pub const MAX_TOKEN_LEN: usize = 2048;
-
-const SCHEME: &str = "sealmq:join/";
-const VERSION: u8 = 1;
-const CHECKSUM_LABEL: &[u8] = b"sealmq/1 token";
-const CHECKSUM_LEN: usize = 4;
-const MAC_LABEL: &[u8] = b"sealmq/1 join mac";
-const MAX_HOST_LEN: usize = 253;
-
-/// A token cannot be read or written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenError {
-    /// It does not begin with `sealmq:join/`.
-    Scheme,
-    /// More than [`MAX_TOKEN_LEN`] characters.
-    TooLong,
-    /// A character that does not belong there, or the checksum does not fit.
-    Mistyped,
-    /// Made by another version.
-    Version,
-    /// The checksum fits, but a field has a forbidden value, or uses what this version lacks.
-    Content(ObjectError),
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Scheme => f.write_str("not a join token: it has to begin with sealmq:join/"),
-            Self::TooLong => write!(
-                f,
-                "the token is too long: at most {MAX_TOKEN_LEN} characters"
-            ),
-            Self::Mistyped => f.write_str(
-                "the token was copied incompletely or mistyped: copy all of it again, or scan the QR code",
-            ),
-            Self::Version => f.write_str("the token is from another version: update this program"),
-            Self::Content(error) => write!(f, "the token cannot be used: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for TokenError {}
-
-impl From<ObjectError> for TokenError {
-    fn from(error: ObjectError) -> Self {
-        Self::Content(error)
-    }
-}
 
 /// The names of devices that a token admits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,16 +99,6 @@ pub struct Token {
     pub broker: String,
 }
 
-/// What follows the fields of fixed length.
-#[derive(Serialize, Deserialize)]
-struct Tail<'a> {
-    serial: u32,
-    expires: u64,
-    name: &'a str,
-    prefix: &'a str,
-    broker: &'a str,
-}
-
 impl Token {
     /// The token as text, to be shown, printed or drawn as a QR code.
     ///
@@ -202,48 +143,18 @@ impl Token {
     /// # Errors
     /// Any [`TokenError`].
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let text = text.trim();
-        if text.len() > MAX_TOKEN_LEN {
-            return Err(TokenError::TooLong);
-        }
-        let text = text.strip_prefix(SCHEME).ok_or(TokenError::Scheme)?;
         let mut buffer = Zeroizing::new([0; MAX_TOKEN_LEN]);
-        // In constant time, and only the canonical spelling.
-        let bytes = Base64UrlUnpadded::decode(text, buffer.as_mut_slice())
-            .map_err(|_| TokenError::Mistyped)?;
-        let (body, sum) = bytes
-            .split_last_chunk::<CHECKSUM_LEN>()
-            .ok_or(TokenError::Mistyped)?;
-        if *sum != checksum(body) {
-            return Err(TokenError::Mistyped);
-        }
-        Self::decode(body)
-    }
-
-    fn decode(body: &[u8]) -> Result<Self, TokenError> {
-        let (&[version], rest) = take(body)?;
-        if version != VERSION {
-            return Err(TokenError::Version);
-        }
-        let (&[suite], rest) = take(rest)?;
-        let (root_key, rest) = take(rest)?;
-        let (id, rest) = take(rest)?;
-        let (secret, rest) = take::<{ Secret::LEN }>(rest)?;
-        let tail: Tail<'_> = decode(rest).map_err(ObjectError::from)?;
-        check_id(id)?;
-        check_prefix(tail.prefix).map_err(|_| ObjectError::Field("prefix"))?;
-        check_broker(tail.broker)?;
+        let fields = TokenFields::parse(text, buffer.as_mut_slice())?;
         Ok(Self {
-            suite: suite_of_number(suite)?,
-            root_key: VerifyingKey::from_bytes(root_key)
-                .map_err(|_| ObjectError::Field("root_key"))?,
-            id: *id,
-            secret: Secret::init_with(|bytes| bytes.copy_from_slice(secret)),
-            serial: tail.serial,
-            expires: tail.expires,
-            name: NamePattern::parse(tail.name)?,
-            prefix: tail.prefix.to_owned(),
-            broker: tail.broker.to_owned(),
+            suite: fields.suite,
+            root_key: fields.root_key,
+            id: fields.id,
+            secret: fields.secret,
+            serial: fields.serial,
+            expires: fields.expires,
+            name: NamePattern::parse(fields.name)?,
+            prefix: fields.prefix.to_owned(),
+            broker: fields.broker.to_owned(),
         })
     }
 
@@ -258,53 +169,4 @@ impl Token {
     pub fn mac_for(&self, request: &Digest) -> [u8; 32] {
         join_mac(&self.secret, request)
     }
-}
-
-/// The mac of a join request: `Expand(secret, "sealmq/1 join mac" ‖ hash of the request)`.
-/// Compare it in constant time.
-#[must_use]
-pub fn join_mac(secret: &Secret, request: &Digest) -> [u8; 32] {
-    *expand(secret, &[MAC_LABEL, &request.0]).expose()
-}
-
-fn checksum(body: &[u8]) -> [u8; CHECKSUM_LEN] {
-    let [a, b, c, d, ..] = sha256(&[CHECKSUM_LABEL, body]).0;
-    [a, b, c, d]
-}
-
-fn take<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ObjectError> {
-    bytes.split_first_chunk().ok_or(ObjectError::Encoding)
-}
-
-/// A join request without a token has zeros in this place.
-fn check_id(id: &[u8; TOKEN_ID_LEN]) -> Result<(), ObjectError> {
-    if *id == NO_TOKEN {
-        return Err(ObjectError::Field("token"));
-    }
-    Ok(())
-}
-
-/// Empty, or `mqtt://host:port`, `mqtts://host:port`: nothing after the port, no user name.
-fn check_broker(text: &str) -> Result<(), ObjectError> {
-    let allowed = || {
-        let address = text
-            .strip_prefix("mqtt://")
-            .or_else(|| text.strip_prefix("mqtts://"))?;
-        let (host, port) = address.rsplit_once(':')?;
-        let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-        let host_allowed = bracketed.map_or_else(
-            || {
-                let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-                !host.is_empty() && host.len() <= MAX_HOST_LEN && host.bytes().all(letter)
-            },
-            |address| address.parse::<Ipv6Addr>().is_ok(),
-        );
-        let number: u16 = port.parse().ok()?;
-        let canonical = !port.starts_with(['0', '+']) && number != 0;
-        (host_allowed && canonical).then_some(())
-    };
-    if text.is_empty() {
-        return Ok(());
-    }
-    allowed().ok_or(ObjectError::Field("broker"))
 }
