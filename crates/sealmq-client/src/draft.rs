@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 use sealmq_core::topic::Topic;
-use sealmq_keys::member::{OutgoingMessage, Properties};
+use sealmq_keys::member::{Now, OutgoingMessage, Properties};
 
 use crate::error::ClientError;
 use crate::wire::{Qos, Wire};
@@ -23,6 +23,8 @@ pub struct Draft {
     pub alias: bool,
     /// They travel inside; only the expiry is told to the broker, too.
     pub properties: Properties,
+    /// When their expiry runs out, Unix milliseconds, once it has begun to count.
+    pub(crate) expires: Option<u64>,
 }
 
 impl Draft {
@@ -40,7 +42,28 @@ impl Draft {
             will: false,
             alias: false,
             properties: Properties::default(),
+            expires: None,
         })
+    }
+
+    /// Its expiry counts from here on.
+    pub(crate) fn begin(&mut self, now: Now) {
+        let expiry = self
+            .properties
+            .expiry
+            .map(|seconds| u64::from(seconds).saturating_mul(1000));
+        self.expires = now
+            .zip(expiry)
+            .map(|(now, expiry)| now.saturating_add(expiry));
+    }
+
+    /// It has waited: what is left of its expiry, in seconds that have begun.
+    pub(crate) fn shorten(&mut self, expires: Option<u64>, now: Now) {
+        if let Some((expires, now)) = expires.zip(now) {
+            let left = expires.saturating_sub(now).div_ceil(1000);
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            self.properties.expiry = self.properties.expiry.map(|most| most.min(left));
+        }
     }
 
     /// Whether it deletes a retained message.

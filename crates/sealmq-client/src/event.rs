@@ -73,8 +73,8 @@ pub enum Event<Q = Qos, R = u8, X = Infallible> {
         /// The filter.
         filter: String,
     },
-    /// The broker refused a publish that had been accepted here, or ended the connection each time
-    /// it was sent, three times: it was given up.
+    /// A publish that had been accepted here was given up: the broker refused it, or ended the
+    /// connection each time it was sent, three times, or its message expiry ran out first.
     PublishRefused {
         /// Its topic.
         topic: String,

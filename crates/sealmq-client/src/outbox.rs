@@ -5,6 +5,8 @@
 
 mod accepted;
 mod entry;
+mod expiring;
+mod orphans;
 mod recent;
 pub(crate) mod stored;
 mod suspects;
@@ -15,11 +17,14 @@ use alloc::vec::Vec;
 use sealmq_keys::Changes;
 
 use crate::output::{PublishId, Resume};
+use crate::published::{PublishResult, ReasonCode};
 use crate::window::{Identifiers, Window};
 use crate::wire::{Qos, Wire};
 pub(crate) use accepted::{Accepted, Arrived, Content};
 pub(crate) use entry::Session;
 use entry::{Entry, State};
+use expiring::Expiring;
+use orphans::Orphans;
 use recent::Recent;
 use suspects::{Suspects, Verdict};
 
@@ -36,22 +41,15 @@ pub(crate) struct Outbox {
     /// Identifiers that have to be settled before anything new is sent on a resumed session.
     resuming: BTreeSet<u16>,
     resume: VecDeque<Resume>,
-    /// QoS 2 identifiers that an earlier process, or a message that was given up, may have left
-    /// half-way at the broker.
-    orphans: BTreeSet<u16>,
-    /// Connections in a row that ended when they were released, without an answer to any.
-    unreleased: u8,
+    orphans: Orphans,
     suspects: Suspects,
-    recent: Recent,
+    pub(crate) recent: Recent,
+    pub(crate) expiring: Expiring,
     /// How many have a record in the store.
     stored: usize,
     /// Whose records may go: their places, and whether they were retained.
     ended: Vec<(u64, bool)>,
 }
-
-/// Brokers without QoS 2 end the connection at a PUBREL (nats-server before 2.10, amqtt), and MQTT
-/// 3.1.1 has nothing to say that before: after so many there was nothing to release.
-const MOST_UNRELEASED: u8 = 2;
 
 /// Given to the driver and not written: bounds what a lost connection has to give back.
 const MAX_HANDED: usize = 256;
@@ -76,13 +74,8 @@ impl Outbox {
         self.next = order.saturating_add(1);
         self.queued.insert(order);
         self.stored = self.stored.saturating_add(usize::from(message.is_stored));
-        self.entries.insert(
-            order,
-            Entry {
-                message,
-                state: State::Queued,
-            },
-        );
+        self.expiring.insert(order, &message);
+        self.entries.insert(order, Entry::queued(message));
     }
 
     /// Where the next one that is pushed stands.
@@ -105,14 +98,9 @@ impl Outbox {
             message.is_again = true;
             self.stored = self.stored.saturating_add(usize::from(message.is_stored));
             self.queued.insert(order);
-            let state = State::Queued;
-            self.entries.insert(order, Entry { message, state });
+            self.expiring.insert(order, &message);
+            self.entries.insert(order, Entry::queued(message));
         }
-    }
-
-    /// When [`Outbox::forget_recent`] has a record to delete.
-    pub(crate) fn recent_until(&self) -> Option<u64> {
-        self.recent.until()
     }
 
     /// Long enough ago.
@@ -122,6 +110,21 @@ impl Outbox {
                 self.ended.push((order, false));
             }
         }
+    }
+
+    /// Takes away what has expired in the queue. What is on its way, or waits for something else, is
+    /// looked at when its turn comes.
+    pub(crate) fn expire(&mut self, now: u64) -> Vec<Accepted> {
+        let mut due = self.expiring.take_due(now);
+        due.retain(|order| self.queued.remove(order));
+        due.into_iter()
+            .filter_map(|order| self.finish(order))
+            .collect()
+    }
+
+    /// When the next message expires, Unix milliseconds.
+    pub(crate) fn next_expires(&self) -> Option<u64> {
+        self.entries.get(&self.turn()?)?.message.expires
     }
 
     /// The connection is gone.
@@ -136,12 +139,8 @@ impl Outbox {
 
     /// Before [`Outbox::disconnected`]: the connection ended, perhaps because of what was released.
     pub(crate) fn look_at_releases(&mut self) {
-        if self.orphans.is_empty() || self.resume.len() == self.resuming.len() {
-            return;
-        }
-        self.unreleased = self.unreleased.saturating_add(1);
-        if self.unreleased >= MOST_UNRELEASED {
-            self.orphans.clear();
+        if self.resume.len() != self.resuming.len() {
+            self.orphans.ended();
         }
     }
 
@@ -178,7 +177,7 @@ impl Outbox {
                     self.requeue(order);
                 }
             }
-            Session::Inherited => self.orphans = (1..=self.window.limit()).collect(),
+            Session::Inherited => self.orphans.inherit(self.window.limit()),
             Session::Resumed => {}
         }
         let mut kept: Vec<(u64, u16)> = self
@@ -309,7 +308,7 @@ impl Outbox {
             message.content = Content::Wire(wire);
             message.value = value;
             if message.is_stored {
-                stored::put(order, &message.content, changes);
+                stored::put(order, &message.content, message.expires, changes);
             }
         }
     }
@@ -383,9 +382,11 @@ impl Outbox {
         }
         let order = self.handed.pop_front()?;
         if packet == 0 {
-            return self.finish(order).as_ref().map(Arrived::from);
+            let written = self.finish(order)?;
+            return Some(Arrived::new(&written, PublishResult::Written));
         }
-        self.entries.get_mut(&order)?.state = State::Sent(packet);
+        let entry = self.entries.get_mut(&order)?;
+        (entry.state, entry.said) = (State::Sent(packet), ReasonCode::default());
         self.packets.insert(packet, order);
         self.suspects.written(order);
         None
@@ -401,23 +402,29 @@ impl Outbox {
     }
 
     /// PUBREC without an error.
-    pub(crate) fn received(&mut self, packet: u16) {
+    pub(crate) fn received(&mut self, packet: u16, said: ReasonCode) {
         let order = self.packets.get(&packet);
         if let Some(entry) = order.and_then(|order| self.entries.get_mut(order)) {
-            entry.state = State::Released(packet);
+            (entry.state, entry.said) = (State::Released(packet), said);
         }
     }
 
     /// PUBACK, PUBCOMP: the broker has it. What is told to the application, and which value it was.
-    pub(crate) fn arrived(&mut self, packet: u16, uptime: u64) -> Option<Arrived> {
+    pub(crate) fn arrived(
+        &mut self,
+        packet: u16,
+        said: ReasonCode,
+        uptime: u64,
+    ) -> Option<Arrived> {
         let order = self.free(packet)?;
-        let wanted = |entry: &Entry| self.recent.wants(&entry.message);
-        if !self.entries.get(&order).is_some_and(wanted) {
-            return self.finish(order).as_ref().map(Arrived::from);
+        let entry = self.entries.get(&order)?;
+        let arrived = Arrived::new(&entry.message, entry.acknowledged(said));
+        if self.recent.wants(&entry.message) {
+            let message = self.remove(order)?;
+            self.recent.keep(order, message, uptime);
+        } else {
+            self.finish(order);
         }
-        let message = self.remove(order)?;
-        let arrived = Arrived::from(&message);
-        self.recent.keep(order, message, uptime);
         Some(arrived)
     }
 
@@ -430,15 +437,13 @@ impl Outbox {
     /// The identifier is free.
     fn free(&mut self, packet: u16) -> Option<u64> {
         self.resuming.remove(&packet);
-        if self.orphans.remove(&packet) {
-            self.unreleased = 0;
-        }
+        self.orphans.released(packet);
         self.packets.remove(&packet)
     }
 
     /// The broker does not answer for what an earlier process may have left: go on without.
     pub(crate) fn abandon_orphans(&mut self) {
-        for packet in core::mem::take(&mut self.orphans) {
+        for packet in self.orphans.take() {
             self.resuming.remove(&packet);
             self.window.leaked();
         }
@@ -474,6 +479,7 @@ impl Outbox {
         self.window.give_back(order);
         self.suspects.forget(order);
         let message = self.entries.remove(&order)?.message;
+        self.expiring.remove(order, &message);
         self.stored = self.stored.saturating_sub(usize::from(message.is_stored));
         Some(message)
     }

@@ -5,12 +5,14 @@ use sealmq_keys::Changes;
 
 use crate::error::ClientError;
 use crate::event::Event;
+use crate::published::{GivenUp, PublishResult};
 use crate::subscription::Subscription;
 use crate::will::SealedWill;
 use crate::wire::{Qos, Wire};
 
 /// A publish of the application, from [`Client::publish`](crate::Client::publish) to
-/// [`Output::Done`] or [`Output::Refused`].
+/// [`Output::Done`] or [`Output::Refused`]: one of them, once, unless [`Output::Closed`] comes
+/// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublishId(pub(crate) u64);
 
@@ -71,8 +73,9 @@ pub enum Output {
         /// Why.
         error: ClientError,
     },
-    /// An accepted message is not outstanding any more.
-    Done(PublishId),
+    /// A message is not outstanding any more: what became of it. Until then it is sent, over as many
+    /// connections as it takes.
+    Done(PublishId, Result<PublishResult, GivenUp>),
     /// What was accepted before that call is not outstanding any more.
     Flushed(FlushId),
     /// After [`Client::connect`](crate::Client::connect): connect, with this Last Will.

@@ -8,7 +8,7 @@ use sealmq_keys::is_reserved;
 
 use crate::error::ClientError;
 use crate::subscription::Subscription;
-use crate::trials::{GivenUp, Trials};
+use crate::trials::{LeftOut, Trials};
 use crate::wire::Qos;
 
 /// Whether an application may subscribe a filter, or end its subscription. `prefix` is that of the
@@ -62,7 +62,7 @@ const ENOUGH: u8 = 3;
 /// What the end of a connection says of what was not answered.
 pub(crate) enum Verdict {
     /// Filters that are not subscribed any more.
-    GivenUp(GivenUp),
+    LeftOut(LeftOut),
     /// The broker refused a filter with a code that the library cannot read, and it is not
     /// subscribed any more.
     Refused(String, u8),
@@ -156,7 +156,7 @@ impl Subscriptions {
                 return Some(Verdict::EndsConnections(filter));
             }
         }
-        given_up.map(Verdict::GivenUp)
+        given_up.map(Verdict::LeftOut)
     }
 
     /// Whether an UNSUBSCRIBE may be sent now; if not, its turn comes.

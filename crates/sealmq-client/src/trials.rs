@@ -16,7 +16,7 @@ pub(crate) const FILTERS_PER_PACKET: usize = 8;
 const ENOUGH: usize = 3;
 
 /// What is not subscribed any more.
-pub(crate) struct GivenUp {
+pub(crate) struct LeftOut {
     pub(crate) filters: Vec<String>,
     pub(crate) granted: usize,
 }
@@ -119,7 +119,7 @@ impl Trials {
     }
 
     /// The connection is gone, and these were not answered.
-    pub(crate) fn ended(&mut self, unanswered: Vec<String>) -> Option<GivenUp> {
+    pub(crate) fn ended(&mut self, unanswered: Vec<String>) -> Option<LeftOut> {
         let (answers, granted) = (self.answers, self.granted);
         (self.open, self.answers, self.granted) = (0, 0, 0);
         self.queue.clear();
@@ -145,7 +145,7 @@ impl Trials {
             return None;
         };
         self.given_up.extend(filters.iter().cloned());
-        Some(GivenUp { filters, granted })
+        Some(LeftOut { filters, granted })
     }
 }
 

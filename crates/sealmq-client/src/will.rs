@@ -36,6 +36,7 @@ impl Will {
             will: true,
             alias: false,
             properties: self.properties.clone(),
+            expires: None,
         })
     }
 }

@@ -2,11 +2,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sealmq_client::{Client, ClientError, Draft, FlushId, PublishId, Subscription, Time};
+use sealmq_client::{Client, ClientError, Draft, FlushId, GivenUp, PublishId, Subscription, Time};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::notice::Outcome;
 
 /// What clients ask the driver to do.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the rule, and a box would be an allocation for each message"
+)]
 pub(crate) enum Command {
     Publish(Request),
     Subscribe(Vec<Subscription>),
@@ -22,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) room: OwnedSemaphorePermit,
     /// `None` for `try_publish`: then an error becomes an event.
     pub(crate) reply: Option<oneshot::Sender<Result<(), ClientError>>>,
+    /// Whoever wants to know what becomes of it.
+    pub(crate) notice: Option<oneshot::Sender<Outcome>>,
 }
 
 /// Who waits in a call for what.
@@ -30,6 +38,7 @@ pub(crate) struct Calls {
     asking: BTreeMap<PublishId, oneshot::Sender<Result<(), ClientError>>>,
     /// Places among those that `publish` accepts.
     room: BTreeMap<PublishId, OwnedSemaphorePermit>,
+    notices: BTreeMap<PublishId, oneshot::Sender<Outcome>>,
     flushes: BTreeMap<FlushId, oneshot::Sender<()>>,
     pub(crate) goodbye: Option<oneshot::Sender<()>>,
     outstanding: Arc<AtomicUsize>,
@@ -47,10 +56,16 @@ impl Calls {
 
     pub(crate) fn command(&mut self, command: Command, client: &mut Client, time: Time) {
         match command {
-            Command::Publish(Request { draft, room, reply }) => {
+            Command::Publish(Request {
+                draft,
+                room,
+                reply,
+                notice,
+            }) => {
                 let id = client.publish(draft, time);
                 self.room.insert(id, room);
                 self.asking.extend(reply.map(|reply| (id, reply)));
+                self.notices.extend(notice.map(|notice| (id, notice)));
             }
             Command::Subscribe(subscriptions) => client.subscribe(subscriptions),
             Command::Unsubscribe(filter) => client.unsubscribe(filter),
@@ -81,18 +96,25 @@ impl Calls {
         }
     }
 
-    /// The error, if nobody waits for it any more.
+    /// The error, if no call waits for it any more.
     pub(crate) fn refused(&mut self, id: PublishId, error: ClientError) -> Option<ClientError> {
         self.room.remove(&id);
+        let notice = self.notices.remove(&id);
         let Some(reply) = self.asking.remove(&id) else {
+            if let Some(notice) = notice {
+                let _dropped = notice.send(Err(GivenUp::NotPublished(error.clone())));
+            }
             return Some(error);
         };
         let _caller_left = reply.send(Err(error));
         None
     }
 
-    pub(crate) fn done(&mut self, id: PublishId) {
+    pub(crate) fn done(&mut self, id: PublishId, outcome: Outcome) {
         self.room.remove(&id);
+        if let Some(notice) = self.notices.remove(&id) {
+            let _dropped = notice.send(outcome);
+        }
     }
 
     pub(crate) fn flushed(&mut self, id: FlushId) {

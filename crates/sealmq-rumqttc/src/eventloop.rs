@@ -68,6 +68,7 @@ impl<V: Version> EventLoop<V> {
             commands,
             room,
             outstanding,
+            persistent: options.client.persistent_outbox,
             prefix,
             topic_map: Arc::new(options.client.topic_map.clone()),
             aliases: Arc::default(),

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealmq_client::{ClientError, Draft, Subscription, TopicMap, check_filter};
+use sealmq_client::{ClientError, Draft, Qos, Subscription, TopicMap, check_filter};
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use crate::calls::{Command, Request};
+use crate::notice::{Outcome, PublishNotice};
 use crate::start::Start;
 
 /// What clients of every version of MQTT hold: the way to the driver.
@@ -15,6 +16,8 @@ pub(crate) struct Handle {
     /// One permit for each message that is not acknowledged yet.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) outstanding: Arc<AtomicUsize>,
+    /// The outbox is persistent.
+    pub(crate) persistent: bool,
     /// Of the reserved topics.
     pub(crate) prefix: Arc<str>,
     pub(crate) topic_map: Arc<TopicMap>,
@@ -26,6 +29,20 @@ pub(crate) struct Handle {
 impl Handle {
     /// Waits for room, and until the message was accepted.
     pub(crate) async fn publish(&self, draft: Draft) -> Result<(), ClientError> {
+        self.accept(draft, None).await
+    }
+
+    pub(crate) async fn publish_tracked(&self, draft: Draft) -> Result<PublishNotice, ClientError> {
+        let (sender, notice) = PublishNotice::new(self.stores(&draft));
+        self.accept(draft, Some(sender)).await?;
+        Ok(notice)
+    }
+
+    async fn accept(
+        &self,
+        draft: Draft,
+        notice: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<(), ClientError> {
         let room = Arc::clone(&self.room).acquire_owned().await;
         let room = room.map_err(|_| ClientError::Closed)?;
         let (reply, result) = oneshot::channel();
@@ -34,11 +51,31 @@ impl Handle {
             draft,
             room,
             reply: Some(reply),
+            notice,
         }))?;
         result.await.map_err(|_| ClientError::Closed)?
     }
 
     pub(crate) fn try_publish(&self, draft: Draft) -> Result<(), ClientError> {
+        self.try_accept(draft, None)
+    }
+
+    pub(crate) fn try_publish_tracked(&self, draft: Draft) -> Result<PublishNotice, ClientError> {
+        let (sender, notice) = PublishNotice::new(self.stores(&draft));
+        self.try_accept(draft, Some(sender))?;
+        Ok(notice)
+    }
+
+    /// Whether the message is in the store once it is accepted.
+    fn stores(&self, draft: &Draft) -> bool {
+        self.persistent && draft.qos != Qos::AtMostOnce
+    }
+
+    fn try_accept(
+        &self,
+        draft: Draft,
+        notice: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<(), ClientError> {
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room = room.map_err(|error| match error {
             TryAcquireError::NoPermits => ClientError::Full,
@@ -48,6 +85,7 @@ impl Handle {
             draft,
             room,
             reply: None,
+            notice,
         }))
     }
 

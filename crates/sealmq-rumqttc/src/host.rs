@@ -152,7 +152,7 @@ impl<L: Library> Host<L> {
                         self.event(Event::NotPublished { topic, error }, None);
                     }
                 }
-                Output::Done(id) => self.calls.done(id),
+                Output::Done(id, outcome) => self.calls.done(id, outcome),
                 Output::Flushed(id) => self.calls.flushed(id),
                 Output::HangUp => self.hang_up = true,
                 Output::Closed => self.closed = true,

@@ -46,6 +46,9 @@
 //! * Keys, credentials and announcements arrive on reserved topics that are subscribed after every
 //!   connect and never surface as messages.
 //!
+//! * [`publish_tracked`](v5::AsyncClient::publish_tracked) tells what became of a message:
+//!   acknowledged, with the broker's reason code, or given up, and why; over as many connections as it
+//!   takes.
 //! * Acknowledgements are handled whether or not `poll` is called, so that a task may publish and
 //!   poll in turn. What waits for `poll` is bounded: messages of QoS 1 and 2 by the receive maximum
 //!   (100, or what the options say), because they are not acknowledged; of QoS 0 and of reports 8 MiB:
@@ -79,12 +82,14 @@ pub mod joining;
 mod library;
 pub mod link;
 mod log;
+mod notice;
 mod options;
 mod payload;
 mod start;
 mod state;
 mod store;
 mod tls;
+mod tracked;
 mod trouble;
 pub mod v4;
 pub mod v5;
@@ -93,6 +98,7 @@ mod waiting;
 mod will;
 
 pub use clock::{Clock, SystemClock};
+pub use notice::{PublishNotice, PublishNoticeError};
 pub use options::SealOptions;
 pub use payload::Payload;
 pub use trouble::Trouble;
@@ -106,7 +112,7 @@ pub use sealmq_keys::objects::{Fingerprint, Token};
 
 /// What appears in this crate's types.
 pub use sealmq_client::{
-    BrokerLimit, ClientError, DevicesSign, Gap, JoinError, Joined, KeptValues, MemberEvent,
-    MemberOptions, Message, OpenError, Properties, Rejection, SealError, SentMessage, Stats,
-    StoreFailure, TopicMap, TopicMapError,
+    BrokerLimit, ClientError, DevicesSign, Gap, GivenUp, JoinError, Joined, KeptValues,
+    MemberEvent, MemberOptions, Message, OpenError, Properties, PublishResult, ReasonCode,
+    Rejection, SealError, SentMessage, Stats, StoreFailure, TopicMap, TopicMapError,
 };

@@ -4,7 +4,8 @@ use core::error::Error;
 use core::fmt;
 
 use sealmq_client::{
-    Acknowledged, BrokerLimit, Incoming, Limits, OpenError, Output, Qos, Subscription, Wire,
+    Acknowledged, BrokerLimit, GivenUp, Incoming, Limits, OpenError, Output, Qos, Subscription,
+    Wire,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -214,9 +215,9 @@ fn heard<V: Version>(heard: Heard) -> Option<LinkEvent<V>> {
         Heard::Publish(message) => LinkEvent::Publish(message),
         Heard::Acknowledged { packet, how, .. } => {
             let refused = match how {
-                Acknowledged::Refused(reason) => Some(reason),
-                Acknowledged::Complete => None,
-                Acknowledged::Received => return None,
+                Acknowledged::Refused(said) => Some(GivenUp::Refused(said).to_string()),
+                Acknowledged::Complete(_) => None,
+                Acknowledged::Received(_) => return None,
             };
             LinkEvent::Acknowledged { packet, refused }
         }

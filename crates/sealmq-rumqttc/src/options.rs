@@ -24,10 +24,15 @@ pub struct SealOptions {
 }
 
 impl SealOptions {
-    /// The defaults.
+    /// The defaults. A member's own messages come back to it, if it subscribes to them, as with
+    /// rumqttc.
     pub fn new() -> Self {
         Self {
             client: Options {
+                member: MemberOptions {
+                    accept_own: true,
+                    ..MemberOptions::default()
+                },
                 identifiers: Identifiers::Ring,
                 ..Options::default()
             },
@@ -45,7 +50,8 @@ impl SealOptions {
         self
     }
 
-    /// The member machine's options: replay snapshots, bounds of waiting messages, own messages. If
+    /// The member machine's options: replay snapshots, bounds of waiting messages, own messages (which
+    /// its default drops; the default here does not). If
     /// larger packets than usual may come in, there is room for one more of them to wait, unless the
     /// bound is chosen here.
     pub fn member(mut self, options: MemberOptions) -> Self {

@@ -1,7 +1,7 @@
 //! What the broker said to packets, and which packets the driver wrote.
 
 use alloc::borrow::ToOwned as _;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use sealmq_keys::Changes;
@@ -10,18 +10,19 @@ use super::Client;
 use crate::event::Event;
 use crate::outbox::{Accepted, Arrived};
 use crate::output::{Output, PublishId};
+use crate::published::{GivenUp, PublishResult, ReasonCode};
 use crate::time::Time;
 use crate::wire::Qos;
 
 /// What the broker said to a publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledged {
     /// PUBREC: it has the message, and its identifier stays in use until `Complete`.
-    Received,
+    Received(ReasonCode),
     /// PUBACK or PUBCOMP: the identifier is free.
-    Complete,
-    /// PUBACK or PUBREC with an error, as it may be told to people: the identifier is free.
-    Refused(String),
+    Complete(ReasonCode),
+    /// PUBACK or PUBREC with an error: the identifier is free.
+    Refused(ReasonCode),
 }
 
 impl Client {
@@ -55,14 +56,14 @@ impl Client {
     pub fn handle_acknowledged(&mut self, packet: u16, acknowledged: Acknowledged) {
         self.backoff.useful(self.uptime);
         match acknowledged {
-            Acknowledged::Received => self.outbox.received(packet),
-            Acknowledged::Complete => {
-                let arrived = self.outbox.arrived(packet, self.uptime);
+            Acknowledged::Received(said) => self.outbox.received(packet, said),
+            Acknowledged::Complete(said) => {
+                let arrived = self.outbox.arrived(packet, said, self.uptime);
                 self.arrived(arrived);
             }
-            Acknowledged::Refused(reason) => {
+            Acknowledged::Refused(said) => {
                 let settled = self.outbox.settled(packet);
-                self.give_up(settled, reason);
+                self.give_up(settled, GivenUp::Refused(said));
             }
         }
     }
@@ -127,7 +128,7 @@ impl Client {
 
     /// The broker has it, or it has gone out at QoS 0.
     fn arrived(&mut self, arrived: Option<Arrived>) {
-        let Some(Arrived { id, value }) = arrived else {
+        let Some(Arrived { id, value, result }) = arrived else {
             return;
         };
         if id.is_some() {
@@ -138,17 +139,17 @@ impl Client {
             self.values.arrived(value, &mut changes);
             self.commit(changes);
         }
-        self.finished(id);
+        self.finished(id, Ok(result));
     }
 
-    fn finished(&mut self, id: Option<PublishId>) {
+    fn finished(&mut self, id: Option<PublishId>, result: Result<PublishResult, GivenUp>) {
         if let Some(id) = id {
             self.done(id);
-            self.push(Output::Done(id));
+            self.push(Output::Done(id, result));
         }
     }
 
-    pub(super) fn give_up(&mut self, accepted: Option<Accepted>, reason: String) {
+    pub(super) fn give_up(&mut self, accepted: Option<Accepted>, why: GivenUp) {
         // Of what was acknowledged before, nobody waits for more.
         if let Some(accepted) = accepted.filter(|accepted| !accepted.is_again) {
             let topic = accepted.content.topic().to_owned();
@@ -159,8 +160,9 @@ impl Client {
             if accepted.id.is_none() && !self.told.insert(topic.clone()) {
                 return;
             }
+            let reason = why.to_string();
             self.event(Event::PublishRefused { topic, reason });
-            self.finished(accepted.id);
+            self.finished(accepted.id, Err(why));
         }
     }
 }

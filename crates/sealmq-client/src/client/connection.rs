@@ -11,11 +11,12 @@ use crate::isolation::Ending;
 use crate::limits::{BrokerLimit, Limits, NoConnack};
 use crate::outbox::Session;
 use crate::output::Output;
+use crate::published::GivenUp;
 use crate::settle::Settling;
 use crate::subscription::Subscription;
 use crate::subscriptions::Verdict;
 use crate::time::Time;
-use crate::trials::GivenUp;
+use crate::trials::LeftOut;
 use crate::wire::Qos;
 
 /// The longest until something that came is looked at again.
@@ -170,7 +171,7 @@ impl Client {
         self.outbox.disconnected();
         match self.subscriptions.disconnected(broke, answer) {
             None => {}
-            Some(Verdict::GivenUp(GivenUp { filters, granted })) => {
+            Some(Verdict::LeftOut(LeftOut { filters, granted })) => {
                 self.tell_limit(BrokerLimit::Subscriptions { filters, granted });
             }
             Some(Verdict::Refused(filter, code)) => self.refuse_subscription(filter, code),
@@ -248,6 +249,11 @@ impl Client {
             self.ticked_at = time.uptime;
             self.next_tick = time.after(self.member.next_due());
         }
+        if let Some(now) = self.clock {
+            for expired in self.outbox.expire(now) {
+                self.give_up(Some(expired), GivenUp::Expired);
+            }
+        }
         if over(self.will_until) {
             // If that cannot be done now, what makes it possible asks again.
             (self.will_until, self.will_is_old) = (None, true);
@@ -276,6 +282,12 @@ impl Client {
         self.next_tick = self.next_tick.min(soon);
     }
 
+    /// When the first message in the outbox expires.
+    fn expiring_until(&self) -> Option<u64> {
+        let (at, now) = self.outbox.expiring.first().zip(self.clock)?;
+        Some(self.uptime.saturating_add(at.saturating_sub(now)))
+    }
+
     /// The uptime of the next [`Client::handle_timeout`], if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
@@ -292,7 +304,8 @@ impl Client {
             self.will_until.filter(|_| self.may_send()),
             self.quiet_until(),
             self.held_until(),
-            self.outbox.recent_until(),
+            self.outbox.recent.until(),
+            self.expiring_until(),
             self.renewing,
             self.closing,
         ]

@@ -7,6 +7,7 @@ use super::Client;
 use crate::isolation::Ending;
 use crate::limits::BrokerLimit;
 use crate::outbox::{Accepted, Content};
+use crate::published::GivenUp;
 use crate::time::Time;
 
 /// A broker that dislikes a message ends the connection within this time.
@@ -76,11 +77,8 @@ impl Client {
                 let (topic, size) = (wire.topic.clone(), wire.payload.len());
                 self.isolation.given_up.insert(topic, size);
             }
-            let words = &self.isolation.words;
-            let reason = format!(
-                "the connection ended each time it was on its way, a packet of {size} bytes (the last time: {words}): look at the broker's limits and access rules"
-            );
-            self.give_up(Some(accepted), reason);
+            let last = self.isolation.words.clone();
+            self.give_up(Some(accepted), GivenUp::EndsConnections { size, last });
         }
     }
 

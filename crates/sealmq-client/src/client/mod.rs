@@ -22,7 +22,7 @@ use core::time::Duration;
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::Digest;
 use sealmq_core::topic::{Filter, Topic};
-use sealmq_keys::member::{Action, Member};
+use sealmq_keys::member::{Action, Member, Now};
 use sealmq_keys::{Changes, Store};
 
 use crate::aliases::Aliases;
@@ -91,6 +91,8 @@ pub struct Client {
     connections: u64,
     /// The newest uptime.
     uptime: u64,
+    /// What the clock said then, if that can be true.
+    clock: Now,
     isolation: Isolation,
     /// Publishes are held back.
     settling: Option<Settling>,
@@ -185,6 +187,7 @@ impl Client {
             connection: None,
             connections: 0,
             uptime: 0,
+            clock: None,
             isolation: Isolation::default(),
             settling: None,
             resume_until: None,
@@ -342,7 +345,8 @@ impl Client {
     /// Without a clock the member counts how long the program has been running.
     fn set_time(&mut self, time: Time) {
         self.uptime = self.uptime.max(time.uptime);
-        if self.member.clock(time.clock).is_none() {
+        self.clock = self.member.clock(time.clock);
+        if self.clock.is_none() {
             self.member.set_uptime(time.uptime);
         }
     }
@@ -366,6 +370,7 @@ impl Client {
                         self.outbox.push(Accepted {
                             content: Content::Wire(wire),
                             id: None,
+                            expires: None,
                             until: None,
                             value: None,
                             is_stored: false,

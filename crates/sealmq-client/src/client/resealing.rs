@@ -16,6 +16,7 @@ impl Client {
             self.outbox.push(Accepted {
                 content: Content::Value(topic),
                 id: None,
+                expires: None,
                 until: None,
                 value: None,
                 is_stored: false,

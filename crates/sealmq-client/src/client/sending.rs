@@ -1,7 +1,5 @@
 //! From the application to the driver: checked at once, sealed when the turn has come.
 
-use alloc::string::ToString as _;
-
 use rand_core::TryCryptoRng;
 use sealmq_keys::Changes;
 use sealmq_keys::member::SealError;
@@ -12,6 +10,7 @@ use crate::draft::Draft;
 use crate::error::ClientError;
 use crate::outbox::Content;
 use crate::output::{Output, PublishId, Resume};
+use crate::published::GivenUp;
 use crate::settle::Settling;
 use crate::time::Time;
 use crate::wire::{Qos, Wire};
@@ -54,8 +53,12 @@ impl Client {
     /// Takes a message. [`Output::Accepted`] or [`Output::Refused`] answers, at once, or when its
     /// keys have arrived, if the options say so. It is sealed when its turn comes, which after a
     /// connect is when the announcements that were missed have arrived.
-    pub fn publish(&mut self, draft: Draft, time: Time) -> PublishId {
+    ///
+    /// A message expiry counts from here on: what is left of it is sealed, and a message that waited
+    /// longer is given up.
+    pub fn publish(&mut self, mut draft: Draft, time: Time) -> PublishId {
         self.set_time(time);
+        draft.begin(self.clock);
         let id = self.ledger.accept();
         if self.closing.is_some() {
             self.refuse(id, draft, ClientError::Closed);
@@ -95,7 +98,7 @@ impl Client {
             .retain(|parked| parked.id != id || parked.order.is_some());
         if self.parked.len() < before {
             self.done(id);
-            self.push(Output::Done(id));
+            self.push(Output::Done(id, Err(GivenUp::Withdrawn)));
         }
     }
 
@@ -122,7 +125,7 @@ impl Client {
             self.refuse(id, draft, error);
             return;
         }
-        self.take(Content::Draft(draft), id, until);
+        self.take(draft, id, until);
     }
 
     /// New keys may have arrived, or somebody has waited long enough.
@@ -183,6 +186,10 @@ impl Client {
         }
         match self.outbox.next() {
             None => return false,
+            Some(_) if self.next_has_expired() => {
+                let expired = self.outbox.drop_next();
+                self.give_up(expired, GivenUp::Expired);
+            }
             Some(Content::Wire(wire)) => {
                 let wire = wire.clone();
                 match self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain) {
@@ -195,7 +202,7 @@ impl Client {
                         // Of key management it was said when the connection began.
                         let own = dropped.as_ref().is_some_and(|own| own.id.is_none());
                         if !(own && error == ClientError::RetainNotSupported) {
-                            self.give_up(dropped, error.to_string());
+                            self.give_up(dropped, GivenUp::NotPublished(error));
                         }
                     }
                 }
@@ -205,7 +212,8 @@ impl Client {
                 self.next_value(&topic, time, rng);
             }
             Some(Content::Draft(draft)) => {
-                let draft = draft.clone();
+                let mut draft = draft.clone();
+                draft.shorten(self.outbox.next_expires(), self.clock);
                 match self.seal(&draft, time, rng) {
                     Ok(packet) => self.sealed(packet),
                     Err(error) => self.cannot_seal(draft, error, time),
@@ -213,6 +221,11 @@ impl Client {
             }
         }
         true
+    }
+
+    fn next_has_expired(&self) -> bool {
+        let expires = self.outbox.next_expires().zip(self.clock);
+        expires.is_some_and(|(at, now)| at <= now)
     }
 
     /// The next message of the outbox was sealed.
@@ -232,7 +245,7 @@ impl Client {
                 self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain)
         {
             let dropped = self.outbox.settled(*packet);
-            self.give_up(dropped, error.to_string());
+            self.give_up(dropped, GivenUp::NotPublished(error));
             return;
         }
         self.isolation.publish_written(self.uptime);

@@ -7,6 +7,7 @@ use rand_core::TryCryptoRng;
 use sealmq_keys::{Changes, Store};
 
 use super::Client;
+use crate::draft::Draft;
 use crate::error::OpenError;
 use crate::outbox::{Accepted, Content, stored};
 use crate::output::{Output, PublishId};
@@ -20,11 +21,12 @@ impl Client {
     /// Takes over what a process before this one accepted, whether or not this one stores.
     pub(super) fn load_outbox<S: Store>(&mut self, on: bool, store: &S) -> Result<(), OpenError> {
         self.unsaved.is_on = on;
-        for (order, content) in stored::load(store)? {
+        for (order, content, expires) in stored::load(store)? {
             let id = Some(self.ledger.accept());
             let message = Accepted {
                 content,
                 id,
+                expires,
                 until: None,
                 value: None,
                 is_stored: true,
@@ -36,11 +38,13 @@ impl Client {
     }
 
     /// A message of the application was checked.
-    pub(super) fn take(&mut self, content: Content, id: PublishId, until: Option<u64>) {
-        let is_stored = self.unsaved.is_on && content.qos() != Qos::AtMostOnce;
+    pub(super) fn take(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
+        let is_stored = self.unsaved.is_on && draft.qos != Qos::AtMostOnce;
+        let expires = draft.expires;
+        let content = Content::Draft(draft);
         if is_stored {
             let changes = &mut self.unsaved.changes;
-            stored::put(self.outbox.next_place(), &content, changes);
+            stored::put(self.outbox.next_place(), &content, expires, changes);
             self.unsaved.accepted.push(id);
         } else {
             self.push(Output::Accepted(id));
@@ -48,6 +52,7 @@ impl Client {
         self.outbox.push(Accepted {
             content,
             id: Some(id),
+            expires,
             until,
             value: None,
             is_stored,

@@ -2,6 +2,7 @@ use alloc::string::String;
 
 use crate::draft::Draft;
 use crate::output::PublishId;
+use crate::published::PublishResult;
 use crate::wire::{Qos, Wire};
 
 /// A message on its way out.
@@ -46,6 +47,8 @@ pub(crate) struct Accepted {
     pub(crate) content: Content,
     /// `None`: key management's own, which the application neither counts nor waits for.
     pub(crate) id: Option<PublishId>,
+    /// When its expiry runs out, Unix milliseconds.
+    pub(crate) expires: Option<u64>,
     /// How long it may wait for keys, if it has waited already.
     pub(crate) until: Option<u64>,
     /// Names it among the values that are kept, once it was sealed.
@@ -56,19 +59,21 @@ pub(crate) struct Accepted {
     pub(crate) is_again: bool,
 }
 
-/// Of a message that the broker has: its identity, if the application waits for that, and which of
-/// the values that are kept it was.
+/// Of a message that the broker has: its identity, if the application waits for that, which of the
+/// values that are kept it was, and what the broker said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arrived {
     pub(crate) id: Option<PublishId>,
     pub(crate) value: Option<u64>,
+    pub(crate) result: PublishResult,
 }
 
-impl From<&Accepted> for Arrived {
-    fn from(accepted: &Accepted) -> Self {
+impl Arrived {
+    pub(super) fn new(accepted: &Accepted, result: PublishResult) -> Self {
         Self {
             id: accepted.id.filter(|_| !accepted.is_again),
             value: accepted.value,
+            result,
         }
     }
 }

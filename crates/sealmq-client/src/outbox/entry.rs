@@ -1,4 +1,5 @@
 use super::accepted::Accepted;
+use crate::published::{PublishResult, ReasonCode};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -14,6 +15,26 @@ pub(super) enum State {
 pub(super) struct Entry {
     pub(super) message: Accepted,
     pub(super) state: State,
+    /// By PUBREC.
+    pub(super) said: ReasonCode,
+}
+
+impl Entry {
+    pub(super) fn queued(message: Accepted) -> Self {
+        Self {
+            message,
+            state: State::Queued,
+            said: ReasonCode::default(),
+        }
+    }
+
+    /// By the last word of the broker; PUBCOMP, as a rule, has nothing to add to PUBREC.
+    pub(super) fn acknowledged(&self, last: ReasonCode) -> PublishResult {
+        PublishResult::Acknowledged(match last {
+            ReasonCode::SUCCESS => self.said,
+            said => said,
+        })
+    }
 }
 
 /// What the broker knows when a connection begins.

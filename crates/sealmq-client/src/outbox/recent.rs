@@ -14,7 +14,7 @@ const MOST: usize = 4_096;
 const MOST_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     /// Milliseconds; 0: nothing is remembered.
     keep_for: u64,
     /// Place in the order, message, until when.
@@ -64,7 +64,7 @@ impl Recent {
     }
 
     /// When a record of one may go.
-    pub(super) fn until(&self) -> Option<u64> {
+    pub(crate) fn until(&self) -> Option<u64> {
         let (_, message, until) = self.kept.front()?;
         message.is_stored.then_some(*until)
     }

@@ -15,8 +15,9 @@ use crate::error::OpenError;
 use crate::wire::{Qos, Wire};
 
 const PREFIX: &str = "outbox/";
-/// The first byte of each record.
-const VERSION: u8 = 1;
+/// The first byte of each record. Version 1 is a `Record` alone; since 2 it is followed by the time
+/// when its expiry runs out.
+const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -34,7 +35,7 @@ fn key(order: u64) -> String {
 }
 
 /// Under the message's place in the order.
-pub(crate) fn put(order: u64, content: &Content, changes: &mut Changes) {
+pub(crate) fn put(order: u64, content: &Content, expires: Option<u64>, changes: &mut Changes) {
     let record = match content {
         // The client's own values have records of their own.
         Content::Value(_) => return,
@@ -56,7 +57,7 @@ pub(crate) fn put(order: u64, content: &Content, changes: &mut Changes) {
         },
     };
     // Encoding into memory does not fail.
-    if let Ok(bytes) = postcard::to_extend(&record, Vec::from([VERSION])) {
+    if let Ok(bytes) = postcard::to_extend(&(record, expires), Vec::from([VERSION])) {
         changes.put(key(order), bytes);
     }
 }
@@ -65,8 +66,11 @@ pub(crate) fn delete(order: u64, changes: &mut Changes) {
     changes.delete(key(order));
 }
 
+/// One of them: its place in the order, itself, and when its expiry runs out (Unix milliseconds).
+pub(crate) type Stored = (u64, Content, Option<u64>);
+
 /// All of them, in their order.
-pub(crate) fn load<S: Store>(store: &S) -> Result<Vec<(u64, Content)>, OpenError> {
+pub(crate) fn load<S: Store>(store: &S) -> Result<Vec<Stored>, OpenError> {
     let stored = store.list(PREFIX);
     let stored = stored.map_err(|error| MemberError::Store(Box::new(error)))?;
     let mut contents = Vec::with_capacity(stored.len());
@@ -74,13 +78,17 @@ pub(crate) fn load<S: Store>(store: &S) -> Result<Vec<(u64, Content)>, OpenError
         let found = decode(&key, &value);
         contents.push(found.ok_or(MemberError::Record(key))?);
     }
-    contents.sort_unstable_by_key(|(order, _)| *order);
+    contents.sort_unstable_by_key(|(order, ..)| *order);
     Ok(contents)
 }
 
-fn decode(key: &str, value: &[u8]) -> Option<(u64, Content)> {
+fn decode(key: &str, value: &[u8]) -> Option<Stored> {
     let order = u64::from_str_radix(key.strip_prefix(PREFIX)?, 16).ok()?;
-    let record: Record = postcard::from_bytes(value.strip_prefix(&[VERSION])?).ok()?;
+    let (record, expires): (Record, Option<u64>) = match value.split_first()? {
+        (1, record) => (postcard::from_bytes(record).ok()?, None),
+        (&VERSION, both) => postcard::from_bytes(both).ok()?,
+        _ => return None,
+    };
     let payload = record.payload.into();
     if record.is_ready {
         let wire = Wire {
@@ -91,11 +99,11 @@ fn decode(key: &str, value: &[u8]) -> Option<(u64, Content)> {
             properties: record.properties,
             alias: None,
         };
-        return Some((order, Content::Wire(wire)));
+        return Some((order, Content::Wire(wire), expires));
     }
     let mut draft = Draft::new(record.topic, payload).ok()?;
     draft.qos = record.qos;
     draft.retain = record.retain;
     draft.properties = record.properties;
-    Some((order, Content::Draft(draft)))
+    Some((order, Content::Draft(draft), expires))
 }

@@ -23,6 +23,7 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
         content,
         id: Some(PublishId(id)),
         until: None,
+        expires: None,
         value: None,
         is_stored: false,
     });
@@ -102,7 +103,7 @@ fn a_new_session_gets_everything_again_in_order() {
     assert_eq!(hand_all(&mut outbox), ["0", "1", "2"]);
     outbox.unwritten(); // writing QoS 0 failed
     assert!(outbox.written(1).is_none());
-    outbox.received(1);
+    outbox.received(1, ReasonCode::SUCCESS);
     push(&mut outbox, 3, Qos::AtLeastOnce);
     outbox.disconnected();
     outbox.connected(Session::New, 10);
@@ -121,7 +122,7 @@ fn a_resumed_session_continues_before_anything_new() {
     for packet in 1..=3 {
         assert!(outbox.written(packet).is_none());
     }
-    outbox.received(2);
+    outbox.received(2, ReasonCode::SUCCESS);
     outbox.disconnected();
     // The broker has room for two now.
     outbox.connected(Session::Resumed, 2);
@@ -131,7 +132,7 @@ fn a_resumed_session_continues_before_anything_new() {
     assert_eq!(settle(&mut outbox, 2), Some(1));
     assert_eq!(resumes(&mut outbox), ["publish 3 2"]);
     assert!(outbox.written(3).is_none());
-    outbox.received(1);
+    outbox.received(1, ReasonCode::SUCCESS);
     assert_eq!(
         (settle(&mut outbox, 1), settle(&mut outbox, 3)),
         (Some(0), Some(2))

@@ -10,11 +10,13 @@
 )]
 
 mod doubt;
+mod expiry;
 mod isolation;
 mod joining;
 mod limits;
 mod node;
 mod order;
+mod outcomes;
 mod persistent;
 mod sessions;
 mod standing;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_core::TryCryptoRng;
 use sealmq_client::{
-    Acknowledged, Client, ClientError, DeliveryId, Draft, Ending, Event, FlushId, Incoming, Limits,
-    Options, Output, Properties, PublishId, Qos, Resume, SealedWill, Subscription, Time, Wire,
+    Acknowledged, Client, ClientError, DeliveryId, Draft, Ending, Event, FlushId, GivenUp,
+    Incoming, Limits, Options, Output, Properties, PublishId, PublishResult, Qos, ReasonCode,
+    Resume, SealedWill, Subscription, Time, Wire,
 };
 use sealmq_keys::Store as _;
 use sealmq_store::MemoryStore;
@@ -42,6 +43,8 @@ pub struct Node {
     pub poison: Option<String>,
     /// The broker takes the application's publishes.
     pub takes: bool,
+    /// What it says to them, in PUBACK or PUBREC.
+    pub says: ReasonCode,
     /// The broker closes the connection after DISCONNECT.
     pub hangs_up: bool,
     /// DISCONNECT gets into the socket.
@@ -59,7 +62,7 @@ pub struct Node {
     pub acknowledged: Vec<u16>,
     pub accepted: Vec<PublishId>,
     pub refused: Vec<ClientError>,
-    pub done: Vec<PublishId>,
+    pub done: Vec<(PublishId, Result<PublishResult, GivenUp>)>,
     pub flushed: Vec<FlushId>,
     /// The application's.
     pub sent: Vec<Wire>,
@@ -88,6 +91,7 @@ impl Node {
             answers: true,
             poison: None,
             takes: true,
+            says: ReasonCode::SUCCESS,
             hangs_up: true,
             writes_goodbye: true,
             takes_events: true,
@@ -287,14 +291,12 @@ impl Node {
                         self.cut(time, rng);
                     }
                     Resume::Publish(packet, wire) => self.take(packet, wire, published),
-                    Resume::Release(packet) => self
-                        .client
-                        .handle_acknowledged(packet, Acknowledged::Complete),
+                    Resume::Release(packet) => self.completes(packet, ReasonCode::SUCCESS),
                 }
             }
             Output::Accepted(id) => self.accepted.push(id),
             Output::Refused { error, .. } => self.refused.push(error),
-            Output::Done(id) => self.done.push(id),
+            Output::Done(id, outcome) => self.done.push((id, outcome)),
             Output::Flushed(id) => self.flushed.push(id),
             Output::Connect(will) => {
                 self.wills.push(will);
@@ -328,19 +330,30 @@ impl Node {
             self.unacknowledged.push((packet, wire));
             return;
         }
+        let said = if reserved {
+            ReasonCode::SUCCESS
+        } else {
+            self.says
+        };
+        if wire.qos != Qos::AtMostOnce && said >= ReasonCode::UNSPECIFIED_ERROR {
+            let refused = Acknowledged::Refused(said);
+            return self.client.handle_acknowledged(packet, refused);
+        }
         match wire.qos {
             Qos::AtMostOnce => {}
-            Qos::AtLeastOnce => self
-                .client
-                .handle_acknowledged(packet, Acknowledged::Complete),
+            Qos::AtLeastOnce => self.completes(packet, said),
             Qos::ExactlyOnce => {
-                self.client
-                    .handle_acknowledged(packet, Acknowledged::Received);
-                self.client
-                    .handle_acknowledged(packet, Acknowledged::Complete);
+                let received = Acknowledged::Received(said);
+                self.client.handle_acknowledged(packet, received);
+                self.completes(packet, ReasonCode::SUCCESS);
             }
         }
         published.push(wire);
+    }
+
+    fn completes(&mut self, packet: u16, said: ReasonCode) {
+        let complete = Acknowledged::Complete(said);
+        self.client.handle_acknowledged(packet, complete);
     }
 
     /// Texts of the messages that came.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealmq_client::{Options, Qos, Resume};
+use sealmq_client::{Acknowledged, Options, Qos, ReasonCode, Resume};
 use sealmq_core::object::Access;
 
 use crate::all::world::World;
@@ -68,7 +68,7 @@ fn the_broker_that_allows_one_at_a_time_gets_one_at_a_time() {
     for sent in 2..=3 {
         let (packet, _) = world.nodes[sensor].unacknowledged.remove(0);
         let client = &mut world.nodes[sensor].client;
-        client.handle_acknowledged(packet, sealmq_client::Acknowledged::Complete);
+        client.handle_acknowledged(packet, Acknowledged::Complete(ReasonCode::SUCCESS));
         world.settle();
         assert_eq!(world.nodes[sensor].sent.len(), sent);
     }

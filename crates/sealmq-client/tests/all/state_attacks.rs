@@ -2,7 +2,7 @@
 //! others who publish on the same topic.
 
 use bytes::Bytes;
-use sealmq_client::{Acknowledged, KeptValues, Options, Properties, Qos, Will};
+use sealmq_client::{Acknowledged, KeptValues, Options, Properties, Qos, ReasonCode, Will};
 use sealmq_core::object::Access;
 use sealmq_keys::objects::Policy;
 
@@ -95,7 +95,7 @@ fn what_the_broker_refused_is_tried_again_on_the_next_connection() {
     world.heal();
     world.run(2_000);
     let (packet, _) = world.nodes[sensor].unacknowledged.pop().unwrap();
-    let refused = Acknowledged::Refused("quota exceeded".into());
+    let refused = Acknowledged::Refused(ReasonCode::QUOTA_EXCEEDED);
     world.nodes[sensor]
         .client
         .handle_acknowledged(packet, refused);

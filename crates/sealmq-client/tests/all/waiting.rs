@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sealmq_client::{ClientError, Event, Options, Rejection, SealError};
+use sealmq_client::{
+    ClientError, Event, GivenUp, Options, PublishResult, ReasonCode, Rejection, SealError,
+};
 use sealmq_core::object::Access;
 use sealmq_keys::Store as _;
 
@@ -52,7 +54,12 @@ fn without_keys_it_is_refused_at_once_or_waits() {
     world.run(1_000);
     let node = &world.nodes[patient_one];
     assert_eq!(node.accepted, [waits]);
-    assert_eq!(node.done, [gives_up, waits]);
+    let acknowledged = PublishResult::Acknowledged(ReasonCode::SUCCESS);
+    let done = [
+        (gives_up, Err(GivenUp::Withdrawn)),
+        (waits, Ok(acknowledged)),
+    ];
+    assert_eq!(node.done, done);
     assert_eq!(
         node.sent
             .iter()

@@ -9,8 +9,8 @@ use rumqttc::{
     Outgoing, Packet, PubRel, Publish, QoS, Request, SubscribeFilter, SubscribeReasonCode,
 };
 use sealmq_client::{
-    Acknowledged, Ending, Limits, NoConnack, OpenError, Output, Qos, Resume, SealedWill,
-    Subscription,
+    Acknowledged, Ending, Limits, NoConnack, OpenError, Output, Qos, ReasonCode, Resume,
+    SealedWill, Subscription,
 };
 
 use super::{V4, convert, failure};
@@ -26,6 +26,8 @@ const MAX_OUTGOING: usize = 268_435_460;
 /// Seconds that a broker has to answer.
 const ANSWERS_WITHIN: u64 = 10;
 const FAILURE: u8 = 0x80;
+/// This version has no other word for a publish.
+const SUCCESS: ReasonCode = ReasonCode::SUCCESS;
 /// Publishes on their way. A broker cannot say how many it allows: Mosquitto acknowledges what is
 /// beyond 20, and drops it; the bundled one ends the connection beyond 64.
 const MAX_INFLIGHT: u16 = 20;
@@ -208,9 +210,9 @@ impl Version for V4 {
                 limits: Limits::default(),
             },
             Packet::Publish(publish) => Heard::Publish(convert::incoming(publish)),
-            Packet::PubAck(ack) => acknowledged(ack.pkid, Acknowledged::Complete),
-            Packet::PubRec(ack) => acknowledged(ack.pkid, Acknowledged::Received),
-            Packet::PubComp(ack) => acknowledged(ack.pkid, Acknowledged::Complete),
+            Packet::PubAck(ack) => acknowledged(ack.pkid, Acknowledged::Complete(SUCCESS)),
+            Packet::PubRec(ack) => acknowledged(ack.pkid, Acknowledged::Received(SUCCESS)),
+            Packet::PubComp(ack) => acknowledged(ack.pkid, Acknowledged::Complete(SUCCESS)),
             Packet::PubRel(release) => Heard::Released(release.pkid),
             Packet::SubAck(ack) => {
                 let answers = ack.return_codes.iter().map(|answer| match answer {

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, LastWillProperties, Publish, PublishProperties, RetainForwardRule,
-    SubscribeReasonCode,
+    ConnAck, Filter, LastWill, LastWillProperties, PubAckReason, PubCompReason, PubRecReason,
+    Publish, PublishProperties, RetainForwardRule, SubscribeReasonCode,
 };
-use sealmq_client::{Incoming, Limits, Properties, Qos, Retained, SealedWill, Subscription, Wire};
+use sealmq_client::{
+    Incoming, Limits, Properties, Qos, ReasonCode, Retained, SealedWill, Subscription, Wire,
+};
 
 /// Reason codes of SUBACK.
 const REFUSALS: [(u8, SubscribeReasonCode); 9] = [
@@ -48,6 +50,42 @@ pub(crate) fn answer_from(answer: SubscribeReasonCode) -> Result<Qos, u8> {
 pub(crate) fn refusal_to(code: u8) -> SubscribeReasonCode {
     let known = REFUSALS.iter().find(|(known, _)| *known == code);
     known.map_or(SubscribeReasonCode::Unspecified, |(_, reason)| *reason)
+}
+
+pub(crate) const fn puback(reason: PubAckReason) -> ReasonCode {
+    match reason {
+        PubAckReason::Success => ReasonCode::SUCCESS,
+        PubAckReason::NoMatchingSubscribers => ReasonCode::NO_MATCHING_SUBSCRIBERS,
+        PubAckReason::UnspecifiedError => ReasonCode::UNSPECIFIED_ERROR,
+        PubAckReason::ImplementationSpecificError => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+        PubAckReason::NotAuthorized => ReasonCode::NOT_AUTHORIZED,
+        PubAckReason::TopicNameInvalid => ReasonCode::TOPIC_NAME_INVALID,
+        PubAckReason::PacketIdentifierInUse => ReasonCode::PACKET_IDENTIFIER_IN_USE,
+        PubAckReason::QuotaExceeded => ReasonCode::QUOTA_EXCEEDED,
+        PubAckReason::PayloadFormatInvalid => ReasonCode::PAYLOAD_FORMAT_INVALID,
+    }
+}
+
+/// PUBREC has the reasons of PUBACK.
+pub(crate) const fn pubrec(reason: PubRecReason) -> ReasonCode {
+    puback(match reason {
+        PubRecReason::Success => PubAckReason::Success,
+        PubRecReason::NoMatchingSubscribers => PubAckReason::NoMatchingSubscribers,
+        PubRecReason::UnspecifiedError => PubAckReason::UnspecifiedError,
+        PubRecReason::ImplementationSpecificError => PubAckReason::ImplementationSpecificError,
+        PubRecReason::NotAuthorized => PubAckReason::NotAuthorized,
+        PubRecReason::TopicNameInvalid => PubAckReason::TopicNameInvalid,
+        PubRecReason::PacketIdentifierInUse => PubAckReason::PacketIdentifierInUse,
+        PubRecReason::QuotaExceeded => PubAckReason::QuotaExceeded,
+        PubRecReason::PayloadFormatInvalid => PubAckReason::PayloadFormatInvalid,
+    })
+}
+
+pub(crate) const fn pubcomp(reason: PubCompReason) -> ReasonCode {
+    match reason {
+        PubCompReason::Success => ReasonCode::SUCCESS,
+        PubCompReason::PacketIdentifierNotFound => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+    }
 }
 
 /// Topic aliases and subscription identifiers belong to one hop: they are left behind.

@@ -271,25 +271,28 @@ fn incoming(packet: &Packet) -> Heard {
         },
         Packet::Publish(publish) => Heard::Publish(convert::incoming(publish)),
         Packet::PubAck(ack) => {
-            use PubAckReason::{NoMatchingSubscribers, Success};
+            let said = convert::puback(ack.reason);
             let how = match ack.reason {
-                Success | NoMatchingSubscribers => Acknowledged::Complete,
-                reason => refused(reason),
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
+                    Acknowledged::Complete(said)
+                }
+                _ => Acknowledged::Refused(said),
             };
             acknowledged(ack.pkid, how, false)
         }
         Packet::PubRec(ack) => {
-            use PubRecReason::{NoMatchingSubscribers, Success};
+            let said = convert::pubrec(ack.reason);
             match ack.reason {
-                Success | NoMatchingSubscribers => {
-                    acknowledged(ack.pkid, Acknowledged::Received, false)
+                PubRecReason::Success | PubRecReason::NoMatchingSubscribers => {
+                    acknowledged(ack.pkid, Acknowledged::Received(said), false)
                 }
-                reason => acknowledged(ack.pkid, refused(reason), true),
+                _ => acknowledged(ack.pkid, Acknowledged::Refused(said), true),
             }
         }
         Packet::PubComp(ack) => {
             let leaks = ack.reason != PubCompReason::Success;
-            acknowledged(ack.pkid, Acknowledged::Complete, leaks)
+            let said = convert::pubcomp(ack.reason);
+            acknowledged(ack.pkid, Acknowledged::Complete(said), leaks)
         }
         Packet::PubRel(release) => Heard::Released(release.pkid),
         Packet::SubAck(ack) => {
@@ -303,9 +306,4 @@ fn incoming(packet: &Packet) -> Heard {
 
 const fn acknowledged(packet: u16, how: Acknowledged, leaks: bool) -> Heard {
     Heard::Acknowledged { packet, how, leaks }
-}
-
-fn refused(reason: impl core::fmt::Debug) -> Acknowledged {
-    let reason = format!("the broker refused it: {reason:?} (look at its access rules and limits)");
-    Acknowledged::Refused(reason)
 }

@@ -8,6 +8,7 @@ use super::V5;
 use super::convert::properties_from;
 use crate::blocking::Client;
 use crate::client::{AsyncClient, draft};
+use crate::notice::PublishNotice;
 use crate::payload::Payload;
 
 impl AsyncClient<V5> {
@@ -38,6 +39,33 @@ impl AsyncClient<V5> {
     ) -> Result<(), ClientError> {
         let draft = self.draft(topic.into(), qos, retain, payload.into(), properties)?;
         self.handle.try_publish(draft)
+    }
+
+    /// As [`AsyncClient::publish_with_properties`], errors included, with a notice of what becomes of
+    /// the message ([`AsyncClient::publish_tracked`]).
+    pub async fn publish_with_properties_tracked(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Payload>,
+        properties: PublishProperties,
+    ) -> Result<PublishNotice, ClientError> {
+        let draft = self.draft(topic.into(), qos, retain, payload.into(), properties)?;
+        self.handle.publish_tracked(draft).await
+    }
+
+    /// As [`AsyncClient::try_publish_with_properties`], errors included, with a notice.
+    pub fn try_publish_with_properties_tracked(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Payload>,
+        properties: PublishProperties,
+    ) -> Result<PublishNotice, ClientError> {
+        let draft = self.draft(topic.into(), qos, retain, payload.into(), properties)?;
+        self.handle.try_publish_tracked(draft)
     }
 
     fn draft(
@@ -73,6 +101,24 @@ impl Client<V5> {
         let publishing = self
             .client
             .publish_with_properties(topic, qos, retain, payload, properties);
+        self.runtime.block_on(publishing)
+    }
+
+    /// As [`AsyncClient::publish_with_properties_tracked`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_with_properties_tracked(
+        &self,
+        topic: impl Into<String>,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Payload>,
+        properties: PublishProperties,
+    ) -> Result<PublishNotice, ClientError> {
+        let publishing = self
+            .client
+            .publish_with_properties_tracked(topic, qos, retain, payload, properties);
         self.runtime.block_on(publishing)
     }
 }

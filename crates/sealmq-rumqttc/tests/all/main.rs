@@ -21,6 +21,7 @@ mod flow;
 mod hostile;
 mod isolation;
 mod limits;
+mod notices;
 mod one_task;
 mod protocol;
 mod refusals;

@@ -1,7 +1,8 @@
 //! What a driver does for a device's client: connects, commits, sends, and brings what arrives.
 
 use sealmq_client::{
-    Acknowledged, Client, Ending, Event, Incoming, Limits, Options, Output, Qos, Subscription, Time,
+    Acknowledged, Client, Ending, Event, Incoming, Limits, Options, Output, Qos, ReasonCode,
+    Subscription, Time,
 };
 use sealmq_core::open::Rejection;
 use sealmq_keys::member::Properties;
@@ -223,7 +224,7 @@ impl World {
                 if kept {
                     let this = &mut self.devices[device];
                     this.engine
-                        .handle_acknowledged(packet, Acknowledged::Complete);
+                        .handle_acknowledged(packet, Acknowledged::Complete(ReasonCode::SUCCESS));
                 }
             }
             Output::Refused { id, error, .. } => {

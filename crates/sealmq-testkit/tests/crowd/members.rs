@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sealmq_client::{
     Acknowledged, Client, Draft, Event, Incoming, Limits, MemberEvent, Options, Output, Qos,
-    Subscription, Time,
+    ReasonCode, Subscription, Time,
 };
 use sealmq_core::object::Access;
 use sealmq_keys::member::Properties;
@@ -172,7 +172,7 @@ impl Resident {
                     .publish(&wire.topic, &wire.payload[..], wire.retain);
                 if kept {
                     self.engine
-                        .handle_acknowledged(packet, Acknowledged::Complete);
+                        .handle_acknowledged(packet, Acknowledged::Complete(ReasonCode::SUCCESS));
                 }
             }
             Output::Event(event, token) => {

@@ -86,7 +86,7 @@ impl Broker {
                     *self.delivered.entry(message).or_default() += 1;
                 }
                 if wire.qos == Qos::ExactlyOnce {
-                    outbox.received(packet);
+                    outbox.received(packet, ReasonCode::SUCCESS);
                     self.half_way.remove(&packet);
                 }
                 outbox.settled(packet);

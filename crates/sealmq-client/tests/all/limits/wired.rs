@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use sealmq_client::{
     Acknowledged, Client, ClientError, Ending, Event, Incoming, Limits, NoConnack, Options, Output,
-    Properties, Qos, Resume, Wire,
+    Properties, Qos, ReasonCode, Resume, Wire,
 };
 use sealmq_keys::Store as _;
 use sealmq_store::MemoryStore;
@@ -221,8 +221,8 @@ impl Wired {
                 let _puback = self.stream.split_to(5);
                 let packet = u16::from_be_bytes([high, low]);
                 let acknowledged = match code {
-                    0..0x80 => Acknowledged::Complete,
-                    code => Acknowledged::Refused(format!("{code:#04x}")),
+                    0..0x80 => Acknowledged::Complete(ReasonCode(code)),
+                    _ => Acknowledged::Refused(ReasonCode(code)),
                 };
                 self.client.handle_acknowledged(packet, acknowledged);
                 continue;
@@ -252,15 +252,15 @@ impl Wired {
             }
             Packet::PubAck(ack) => self
                 .client
-                .handle_acknowledged(ack.pkid, Acknowledged::Complete),
+                .handle_acknowledged(ack.pkid, Acknowledged::Complete(ReasonCode::SUCCESS)),
             Packet::PubRec(ack) => {
                 self.client
-                    .handle_acknowledged(ack.pkid, Acknowledged::Received);
+                    .handle_acknowledged(ack.pkid, Acknowledged::Received(ReasonCode::SUCCESS));
                 self.write(&Packet::PubRel(PubRel::new(ack.pkid, None)), broker);
             }
             Packet::PubComp(ack) => self
                 .client
-                .handle_acknowledged(ack.pkid, Acknowledged::Complete),
+                .handle_acknowledged(ack.pkid, Acknowledged::Complete(ReasonCode::SUCCESS)),
             Packet::PubRel(ack) => {
                 self.write(&Packet::PubComp(PubComp::new(ack.pkid, None)), broker);
             }
