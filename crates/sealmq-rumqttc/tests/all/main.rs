@@ -23,6 +23,7 @@ mod isolation;
 mod limits;
 mod notices;
 mod one_task;
+mod ported;
 mod protocol;
 mod refusals;
 mod restart;
