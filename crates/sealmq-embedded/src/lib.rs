@@ -62,7 +62,7 @@ mod records;
 pub use bytes::Bytes;
 pub use device::{Device, Event, Filter, Message, Sealing, Transmit};
 pub use error::{Refused, SealRefused, StartError};
-pub use joining::{Joined, Joining};
+pub use joining::{Answer, Joined, Joining, Way};
 pub use records::{MAX_RECORD_LEN, RecordId};
 
 /// The time, as far as a device knows it.

@@ -3,7 +3,7 @@
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::Role;
 use sealmq_keys::group::MAX_STATE_LEN;
-use sealmq_keys::objects::Voucher;
+use sealmq_keys::objects::{TOKEN_ID_LEN, Voucher};
 use sealmq_keys::package_age::Listed;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub enum RecordId {
     Credential,
     /// One-time keys. Secret.
     Packages,
+    /// What the request says, until it is answered.
+    Request,
     /// Keys of the group at this place. Secret.
     Group(u8),
     /// What is known of that group beside its keys.
@@ -46,6 +48,7 @@ impl RecordId {
             Self::Domain => 2,
             Self::Credential => 3,
             Self::Packages => 4,
+            Self::Request => 5,
             Self::Group(place) => 8_u8.saturating_add(place.saturating_mul(2)),
             Self::Notes(place) => 9_u8.saturating_add(place.saturating_mul(2)),
         }
@@ -60,6 +63,7 @@ impl RecordId {
             2 => Self::Domain,
             3 => Self::Credential,
             4 => Self::Packages,
+            5 => Self::Request,
             8..=31 if number.is_multiple_of(2) => Self::Group(number.wrapping_sub(8) / 2),
             9..=31 => Self::Notes(number.wrapping_sub(9) / 2),
             _ => return None,
@@ -75,6 +79,14 @@ impl RecordId {
 pub(crate) struct IdentityRecord {
     pub(crate) seed: [u8; 32],
     pub(crate) request: Digest,
+}
+
+/// What a request says beside the name and the packages: it can be made again, the same bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RequestRecord {
+    pub(crate) domain: sealmq_core::DomainId,
+    pub(crate) token: [u8; TOKEN_ID_LEN],
+    pub(crate) issued_at: u64,
 }
 
 #[derive(Serialize, Deserialize)]

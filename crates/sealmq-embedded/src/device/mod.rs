@@ -268,6 +268,7 @@ impl<
             RecordId::Domain,
             RecordId::Credential,
             RecordId::Packages,
+            RecordId::Request,
         ];
         let places = (0..GROUPS).filter_map(|place| u8::try_from(place).ok());
         let groups = places.flat_map(|place| [RecordId::Notes(place), RecordId::Group(place)]);
@@ -315,6 +316,8 @@ impl<
                 out,
             ),
             RecordId::Packages => records::put(&self.packages, out),
+            // It was answered.
+            RecordId::Request => Ok(0),
             RecordId::Notes(place) => match self.place(place) {
                 Some(group) => records::put(&group.notes(), out),
                 None => Ok(0),
@@ -380,7 +383,8 @@ impl<
             | RecordId::Numbers.bit()
             | RecordId::Domain.bit()
             | RecordId::Credential.bit()
-            | RecordId::Packages.bit();
+            | RecordId::Packages.bit()
+            | RecordId::Request.bit();
     }
 
     fn mark(&mut self, id: RecordId) {

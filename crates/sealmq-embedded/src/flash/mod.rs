@@ -142,11 +142,12 @@ impl<F: NorFlash, const SLOTS: usize> FlashStore<F, SLOTS> {
     fn load_joining_into(&mut self, scratch: &mut [u8]) -> Result<Option<Joining>, F> {
         let (identity, rest) = self.get(RecordId::Identity, scratch)?;
         let (numbers, rest) = self.get(RecordId::Numbers, rest)?;
-        let (packages, _) = self.get(RecordId::Packages, rest)?;
+        let (packages, rest) = self.get(RecordId::Packages, rest)?;
+        let (request, _) = self.get(RecordId::Request, rest)?;
         if identity.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Joining::load(identity, numbers, packages)?))
+        Ok(Some(Joining::load(identity, numbers, packages, request)?))
     }
 
     /// Stores it, before its request goes out.

@@ -19,5 +19,6 @@ mod clockless;
 mod cuts;
 mod flash;
 mod following;
+mod joining;
 mod messages;
 mod sizes;

@@ -4,14 +4,14 @@ mod hosts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmq_authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, RootKey};
+use sealmq_authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, RootKey, TokenSpec};
 use sealmq_core::GroupId;
 use sealmq_core::crypto::Secret;
 use sealmq_core::object::Access;
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_embedded::flash::{FlashError, FlashStore, SCRATCH_LEN};
 use sealmq_embedded::{Clock, Device, Event, Joined, Joining, Sealing};
-use sealmq_keys::objects::{Policy, Roles, UNKNOWN_DOMAIN, decode_credential_file};
+use sealmq_keys::objects::{NamePattern, Policy, Roles, UNKNOWN_DOMAIN, decode_credential_file};
 use sealmq_keys::{Publication, Store as _};
 use sealmq_store::MemoryStore;
 
@@ -188,6 +188,10 @@ impl Net {
             credential: &file.credential,
         };
         let device: Sensor = joining.accept(answer, at).unwrap();
+        self.add_board(device, rng)
+    }
+
+    pub fn add_board(&mut self, device: Sensor, rng: TestRng) -> usize {
         self.boards.push(Board {
             device: Box::new(device),
             store: Some(open(Nor::new(16))),
@@ -204,6 +208,25 @@ impl Net {
         let board = self.boards.len() - 1;
         self.boards[board].store();
         board
+    }
+
+    /// A token for one device.
+    pub fn token(&mut self, name: &str, access: Access) -> String {
+        let spec = TokenSpec {
+            grants: vec![grant(access)],
+            name: NamePattern::parse(name).unwrap(),
+            uses: 1,
+            ttl: 3600,
+            member_validity: YEAR,
+            broker: String::new(),
+        };
+        let now = self.now / 1000;
+        let (token, plan) = self
+            .authority
+            .create_token(&spec, now, &mut self.rng)
+            .unwrap();
+        self.carry_out(plan);
+        token.to_uri().unwrap().to_string()
     }
 
     pub fn connect(&mut self, board: usize) {

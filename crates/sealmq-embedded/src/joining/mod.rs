@@ -1,6 +1,8 @@
 //! From nothing to a member: the device makes its keys and a request, and somebody with the authority's
 //! consent answers with a credential (spec/keys.md §4, §11).
 
+mod over_mqtt;
+
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{List, Role, encode};
@@ -9,8 +11,10 @@ use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation};
 
 use crate::packages::{MAX_PACKAGE, Package, Packages};
-use crate::records::{self, IdentityRecord, NumbersRecord, RecordId};
+use crate::records::{self, IdentityRecord, NumbersRecord, RecordId, RequestRecord};
 use crate::{Clock, Device, StartError};
+
+pub use over_mqtt::{Answer, Way};
 
 /// One-time keys in a request: one is used up for each group.
 const PACKAGES: u32 = 4;
@@ -22,6 +26,8 @@ pub struct Joining {
     packages: Packages,
     package_number: u32,
     request: Digest,
+    /// What the request over MQTT says.
+    asked: Option<RequestRecord>,
 }
 
 /// What an answer brought: on a way that the owner trusts, or verified under a root that came so.
@@ -49,6 +55,7 @@ impl Joining {
             packages: Packages::default(),
             package_number: 0,
             request: Digest::ZERO,
+            asked: None,
         })
     }
 
@@ -56,7 +63,12 @@ impl Joining {
     ///
     /// # Errors
     /// [`StartError::Record`].
-    pub fn load(identity: &[u8], numbers: &[u8], packages: &[u8]) -> Result<Self, StartError> {
+    pub fn load(
+        identity: &[u8],
+        numbers: &[u8],
+        packages: &[u8],
+        request: &[u8],
+    ) -> Result<Self, StartError> {
         let identity: IdentityRecord = records::get(identity)?;
         let numbers: NumbersRecord = records::get(numbers)?;
         Ok(Self {
@@ -65,6 +77,10 @@ impl Joining {
             packages: records::get(packages)?,
             package_number: numbers.package,
             request: identity.request,
+            asked: match request {
+                [] => None,
+                request => Some(records::get(request)?),
+            },
         })
     }
 
@@ -88,9 +104,23 @@ impl Joining {
         rng: &mut impl TryCryptoRng,
         out: &mut [u8],
     ) -> Result<usize, StartError> {
+        self.make_packages(domain, at, rng)?;
+        let asked = RequestRecord {
+            domain,
+            token: NO_TOKEN,
+            issued_at: at.now.map_or(0, |now| now / 1000),
+        };
+        self.asked = Some(asked);
+        self.write(&asked, name, out)
+    }
+
+    fn make_packages(
+        &mut self,
+        domain: DomainId,
+        at: Clock,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<(), StartError> {
         let now = at.now.map(|now| now / 1000);
-        let mut list = [0; PACKAGES as usize * (MAX_PACKAGE + 2)];
-        let mut used = 0_usize;
         for _ in 0..PACKAGES {
             let number = self
                 .package_number
@@ -99,19 +129,33 @@ impl Joining {
             let owner = (domain, &self.identity);
             let package = Package::make((number, 0), owner, &mut self.secret, (now, 0), rng);
             self.package_number = number;
-            let package = package.map_err(|_| StartError::Random)?;
+            self.packages.put(package.map_err(|_| StartError::Random)?);
+        }
+        Ok(())
+    }
+
+    /// The request: the same bytes, as often as it is asked for the same.
+    fn write(
+        &mut self,
+        asked: &RequestRecord,
+        name: &str,
+        out: &mut [u8],
+    ) -> Result<usize, StartError> {
+        let mut list = [0; PACKAGES as usize * (MAX_PACKAGE + 2)];
+        let mut used = 0_usize;
+        let newest = self.package_number.saturating_sub(PACKAGES);
+        for package in self.packages.iter().filter(|p| p.number > newest) {
             let mut object = [0; MAX_PACKAGE];
-            let (object, _) = package.sign(domain, &self.identity, &mut object)?;
+            let (object, _) = package.sign(asked.domain, &self.identity, &mut object)?;
             let free = list.get_mut(used..).ok_or(StartError::TooLong)?;
             used = used.saturating_add(encode(&object, free)?.len());
-            self.packages.put(package);
         }
         let request = EnrolmentRequest {
-            domain,
-            token: NO_TOKEN,
+            domain: asked.domain,
+            token: asked.token,
             name,
             key: *self.identity.verifying_key().as_bytes(),
-            issued_at: now.unwrap_or(0),
+            issued_at: asked.issued_at,
             packages: List::from_encoded(list.get(..used).unwrap_or_default())?,
         };
         let (object, hash) = request.sign(Suite::One, &self.identity, out)?;
@@ -121,8 +165,13 @@ impl Joining {
 
     /// What has to be stored before the request goes out.
     #[must_use]
-    pub const fn records() -> [RecordId; 3] {
-        [RecordId::Identity, RecordId::Numbers, RecordId::Packages]
+    pub const fn records() -> [RecordId; 4] {
+        [
+            RecordId::Identity,
+            RecordId::Numbers,
+            RecordId::Packages,
+            RecordId::Request,
+        ]
     }
 
     /// Writes one of these records; returns its length. It is secret: wipe `out`.
@@ -147,6 +196,10 @@ impl Joining {
                 out,
             ),
             RecordId::Packages => records::put(&self.packages, out),
+            RecordId::Request => match &self.asked {
+                Some(asked) => records::put(asked, out),
+                None => Ok(0),
+            },
             _ => Err(StartError::Record),
         }
     }
