@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import wraps
 from pathlib import Path
+from threading import Lock
 
 # What the table was made with. Debian keeps one version of a release, so another one is taken, with
 # a word, when the pinned one is gone.
@@ -23,8 +25,20 @@ AEDES = "1.2.0"
 OWN = r"erlang-|lib(ltdl|odbc|mosquitto|cjson|dlt|yaml-0|wrap)|"
 
 
+# Of the folder with what is installed.
+LOCK = Lock()
+
+
 class NotInstalled(Exception):
     """Says why."""
+
+
+def one_at_a_time(installs):
+    @wraps(installs)
+    def alone(*arguments):
+        with LOCK:
+            return installs(*arguments)
+    return alone
 
 
 def command(arguments, folder=None, seconds=300):
@@ -50,6 +64,7 @@ def available(package):
     return found[1]
 
 
+@one_at_a_time
 def debian(package, folder):
     """Extracts a package and what it depends on into a folder; its version."""
     version = available(package)
@@ -78,6 +93,7 @@ def debian(package, folder):
     return version
 
 
+@one_at_a_time
 def pypi(folder):
     """amqtt in an environment of its own; its version."""
     python = folder / "venv/bin/python"
@@ -90,6 +106,7 @@ def pypi(folder):
     return AMQTT
 
 
+@one_at_a_time
 def npm(folder):
     """aedes; its version."""
     stamp = folder / "installed"

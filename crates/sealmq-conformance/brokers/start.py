@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import install
@@ -18,6 +19,8 @@ import { Aedes } from 'aedes';
 const broker = await Aedes.createBroker();
 createServer(broker.handle).listen(PORT, 'HOST');
 """
+# What clients of the brokers with all levels are called.
+USER, PASSWORD = "conformance", "conformance"
 
 
 def free_ports(count):
@@ -36,21 +39,36 @@ class Broker:
         self.title = title
         self.folder = folder
         self.processes = []
-        self.port = None
+        # What starts it, in order: done again by `restart`.
+        self.steps = []
+        self.host, self.port = HOST, None
+        # Takes requests to restart it.
+        self.listener = None
+        # Of MQTT; what is played with this broker if not all of them.
+        self.versions = None
         # Of clients.
         self.options = []
 
-    def spawn(self, arguments, **environment):
+    def do(self, step, *arguments):
+        self.steps.append((step, arguments))
+        step(*arguments)
+
+    def spawn(self, arguments, folder=None, **environment):
+        self.do(self.spawn_now, arguments, folder or self.folder, environment)
+
+    def spawn_now(self, arguments, folder, environment):
         log = open(self.folder / "log", "ab")
         process = subprocess.Popen(
-            arguments, cwd=self.folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+            arguments, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True)
         log.close()
         self.processes.append(process)
-        return process
 
     def wait(self, *ports):
         """Until these ports are open."""
+        self.do(self.wait_now, *ports)
+
+    def wait_now(self, *ports):
         until = time.monotonic() + SECONDS
         for port in ports:
             while True:
@@ -66,6 +84,9 @@ class Broker:
 
     def wait_for(self, words):
         """Until it has said that."""
+        self.do(self.wait_for_now, words)
+
+    def wait_for_now(self, words):
         until = time.monotonic() + SECONDS
         while words not in (self.folder / "log").read_text(errors="replace"):
             if time.monotonic() > until:
@@ -76,9 +97,18 @@ class Broker:
         said = (self.folder / "log").read_text(errors="replace").strip().splitlines()
         return said[-1] if said else "it says nothing"
 
-    def stop(self):
+    def restart(self):
+        """As after a crash, in the same place."""
+        self.stop(signal.SIGKILL)
+        # What it said before is not what is waited for.
+        (self.folder / "log").rename(self.folder / "log.before")
+        time.sleep(0.5)
+        for step, arguments in self.steps:
+            step(*arguments)
+
+    def stop(self, *ways):
         for process in reversed(self.processes):
-            for how in (signal.SIGTERM, signal.SIGKILL):
+            for how in ways or (signal.SIGTERM, signal.SIGKILL):
                 try:
                     os.killpg(process.pid, how)
                     process.wait(10)
@@ -98,7 +128,45 @@ def bundled(cache, folder, sealmq):
     return broker
 
 
-def mosquitto(cache, folder, sealmq):
+def certificates(broker, sealmq):
+    """An authority, the broker's certificate and a client's; options of clients that have it all."""
+    folder = broker.folder / "certs"
+    install.command([str(sealmq), "broker", "--make-certs", str(folder), "--cert-client", USER])
+    broker.host = "localhost"
+    broker.options = [
+        "-u", USER, "-P", PASSWORD, "--cafile", str(folder / "ca.pem"),
+        "--cert", str(folder / f"{USER}.pem"), "--key", str(folder / f"{USER}.key")]
+    return folder
+
+
+def bundled_levels(cache, folder, sealmq, websocket):
+    """TLS with client certificates, and passwords."""
+    done = install.command([str(sealmq), "--version"]).split()[-1]
+    broker = Broker(f"bundled {done} ({'WSS' if websocket else 'TLS'})", folder)
+    certificates(broker, sealmq)
+    hashed = subprocess.run([str(sealmq), "passwd", USER], input=PASSWORD, capture_output=True, text=True, check=True)
+    (folder / "passwords").write_text(hashed.stdout)
+    [port] = free_ports(1)
+    protocol = "websocket" if websocket else "mqtt"
+    (folder / "broker.toml").write_text(
+        f'[general]\ndata_folder = "data"\npassword_file = "passwords"\n'
+        f'[[listener]]\naddress = "{HOST}:{port}"\nprotocol = "{protocol}"\ncertificate = "certs/server.pem"\n'
+        f'key = "certs/server.key"\nclient_authority = "certs/ca.pem"\n')
+    broker.spawn([str(sealmq), "broker", "--config", "broker.toml"])
+    broker.wait(port)
+    return levels(broker, websocket)
+
+
+def levels(broker, websocket):
+    """MQTT 5 over TLS, MQTT 3.1.1 over WebSocket over TLS: together they show everything."""
+    broker.options += ["--ws"] if websocket else ["--tls-alpn", "mqtt"]
+    # Debug builds take their time with a data folder, which has payloads as numbers in JSON.
+    broker.options += ["--huge", str(2 << 20)]
+    broker.versions = ["3.1.1"] if websocket else ["5"]
+    return broker
+
+
+def mosquitto_program(cache):
     program, environment = install.program("mosquitto"), {}
     if program:
         said = subprocess.run([program, "-h"], capture_output=True, text=True).stdout
@@ -108,14 +176,42 @@ def mosquitto(cache, folder, sealmq):
         root = cache / "mosquitto/root"
         program = str(root / "usr/sbin/mosquitto")
         environment = {"LD_LIBRARY_PATH": str(root / "usr/lib/x86_64-linux-gnu")}
-    broker = Broker(f"Mosquitto {upstream(version)}", folder)
+    return program, upstream(version), environment
+
+
+def mosquitto_with(cache, folder, name, lines, broker=None):
+    program, version, environment = mosquitto_program(cache)
+    broker = broker or Broker("", folder)
+    broker.title = f"Mosquitto {version}{name}"
     [port] = free_ports(1)
     # As root it would become another user, who could not read the folder.
     user = "user root\n" if os.geteuid() == 0 else ""
-    (folder / "mosquitto.conf").write_text(f"listener {port} {HOST}\nallow_anonymous true\n{user}")
+    (folder / "mosquitto.conf").write_text(f"{user}listener {port} {HOST}\n{lines}")
     broker.spawn([program, "-c", "mosquitto.conf"], **environment)
     broker.wait(port)
     return broker
+
+
+def mosquitto(cache, folder, sealmq):
+    return mosquitto_with(cache, folder, "", "allow_anonymous true\n")
+
+
+def mosquitto_levels(cache, folder, sealmq, websocket):
+    """TLS with client certificates, and passwords; and a keep-alive of the broker's, which is for MQTT 5."""
+    broker = Broker("", folder)
+    certificates(broker, sealmq)
+    passwd = install.program("mosquitto_passwd") or str(cache / "mosquitto/root/usr/bin/mosquitto_passwd")
+    _, _, environment = mosquitto_program(cache)
+    (folder / "passwords").touch(mode=0o600)
+    subprocess.run([passwd, "-b", str(folder / "passwords"), USER, PASSWORD], check=True,
+                   env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    more = "protocol websockets\n" if websocket else "max_keepalive 10\n"
+    # Version 2.0.11 does not start with WebSocket alone.
+    other = "listener 0 other.socket\n" if websocket else ""
+    lines = (f"{more}cafile certs/ca.pem\ncertfile certs/server.pem\nkeyfile certs/server.key\n"
+             f"require_certificate true\nallow_anonymous false\npassword_file passwords\n{other}")
+    name = " (WSS)" if websocket else " (TLS)"
+    return levels(mosquitto_with(cache, folder, name, lines, broker), websocket)
 
 
 def upstream(version):
@@ -170,7 +266,8 @@ def nats_node(broker, root, name, port, mqtt, cluster=""):
     (broker.folder / f"{name}.conf").write_text(
         f'server_name: {name}\nlisten: "{HOST}:{port}"\n'
         f'jetstream {{ store_dir: "{broker.folder}/{name}" }}\n'
-        f'mqtt {{ listen: "{HOST}:{mqtt}" }}\n{cluster}')
+        # Its default is 1 MiB.
+        f'max_payload: 33554432\nmqtt {{ listen: "{HOST}:{mqtt}" }}\n{cluster}')
     broker.spawn([str(root / "usr/sbin/nats-server"), "-c", f"{name}.conf"])
 
 
@@ -239,11 +336,9 @@ def aedes(cache, folder, sealmq):
         raise install.NotInstalled("node is not installed (Debian: nodejs)")
     broker = Broker(f"aedes {version}", folder)
     [port] = free_ports(1)
-    script = cache / "aedes" / f"broker-{port}.mjs"
-    script.write_text(AEDES.replace("PORT", str(port)).replace("HOST", HOST))
-    broker.spawn([node, str(script)])
+    script = AEDES.replace("PORT", str(port)).replace("HOST", HOST)
+    broker.spawn([node, "--input-type=module", "--eval", script], folder=cache / "aedes")
     broker.wait(port)
-    script.unlink()
     return broker
 
 
@@ -269,7 +364,11 @@ def amqtt(cache, folder, sealmq):
 
 ALL = {
     "bundled": bundled,
+    "bundled-tls": partial(bundled_levels, websocket=False),
+    "bundled-wss": partial(bundled_levels, websocket=True),
     "mosquitto": mosquitto,
+    "mosquitto-tls": partial(mosquitto_levels, websocket=False),
+    "mosquitto-wss": partial(mosquitto_levels, websocket=True),
     "rabbitmq": rabbitmq,
     "nats": nats,
     "nats-cluster": nats_cluster,

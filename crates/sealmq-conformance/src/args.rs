@@ -42,11 +42,18 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) plain: bool,
     /// Seconds that one check may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     within: u64,
     /// Bytes of the large payload
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(crate) large: usize,
+    /// Bytes of the largest payload
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    pub(crate) huge: usize,
+    /// Command that kills the broker and starts it again on the same address, for the check that
+    /// needs it; it is played last
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) restart: Option<String>,
     /// The `sealmq` program; the one beside this program if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) sealmq: Option<PathBuf>,
@@ -104,6 +111,15 @@ pub(crate) struct Connection {
     /// PEM file with the key of --cert
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+    /// Protocol to ask for in the TLS handshake
+    #[arg(long, value_name = "PROTOCOL", requires = "cafile")]
+    pub(crate) tls_alpn: Option<String>,
+    /// MQTT over WebSocket
+    #[arg(long)]
+    pub(crate) ws: bool,
+    /// Path of the broker's WebSocket
+    #[arg(long, value_name = "PATH", default_value = "/mqtt", requires = "ws")]
+    pub(crate) ws_path: String,
 }
 
 #[derive(Args)]

@@ -12,9 +12,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::args::Connection;
 use crate::failed::Failed;
+use crate::stage::all_of;
 
 /// The group that covers the topics of the checks.
 pub(crate) const GROUP: &str = "plant";
+/// Earlier keys of state that the group's later members get.
+const KEPT: &str = "4";
 const KEY_FILE: &str = "stores.key";
 const LOG: &str = "authority.log";
 /// How long a command, the authority's start, or a store that another user still has may take.
@@ -47,7 +50,17 @@ impl Domain {
         };
         domain.run(&["init"]).await?;
         domain
-            .run(&["group", "add", GROUP, "--topic", filter, "--coalesce", "0s"])
+            .run(&[
+                "group",
+                "add",
+                GROUP,
+                "--topic",
+                filter,
+                "--coalesce",
+                "0s",
+                "--kept",
+                KEPT,
+            ])
             .await?;
         Ok(domain)
     }
@@ -108,17 +121,51 @@ impl Domain {
         Err(Failed::new(format_args!("{what}: {last}")))
     }
 
-    /// Enrols a member that may publish and read, by files.
-    pub(crate) async fn enrol(&self, name: &str) -> Result<(), Failed> {
-        let (request, credential) = (format!("{name}.req"), format!("{name}.cred"));
-        self.run(&["member", "request", name, "--dir", name, "-o", &request])
-            .await?;
-        let both = ["--publish", GROUP, "--subscribe", GROUP];
-        let add = ["member", "add", &request, "-o", &credential];
-        self.run(&[&add[..], &both].concat()).await?;
-        self.run(&["member", "install", &credential, "--dir", name])
+    /// Enrols members that may publish and read, by files.
+    pub(crate) async fn enrol(&self, names: &[String]) -> Result<(), Failed> {
+        all_of(names.iter().map(|name| self.request(name))).await?;
+        // The authority's store is for one process at a time.
+        for name in names {
+            self.add(name).await?;
+        }
+        all_of(names.iter().map(|name| self.install(name))).await?;
+        Ok(())
+    }
+
+    async fn request(&self, name: &str) -> Result<(), Failed> {
+        let file = request(name);
+        self.run(&["member", "request", name, "--dir", name, "-o", &file])
             .await?;
         Ok(())
+    }
+
+    async fn add(&self, name: &str) -> Result<(), Failed> {
+        let (request, credential) = (request(name), credential(name));
+        let add = ["member", "add", &request, "-o", &credential];
+        let both = ["--publish", GROUP, "--subscribe", GROUP];
+        self.run(&[&add[..], &both].concat()).await?;
+        Ok(())
+    }
+
+    async fn install(&self, name: &str) -> Result<(), Failed> {
+        let file = credential(name);
+        self.run(&["member", "install", &file, "--dir", name])
+            .await?;
+        Ok(())
+    }
+
+    /// Another process of a member would have a copy of its store. Neither may be open.
+    pub(crate) fn copy(&self, name: &str, copy: &str) -> Result<(), Failed> {
+        let [from, to] = [name, copy].map(|name| self.folder.path().join(name));
+        let copied = || -> std::io::Result<()> {
+            fs::create_dir(&to)?;
+            for entry in fs::read_dir(&from)? {
+                let entry = entry?;
+                fs::copy(entry.path(), to.join(entry.file_name()))?;
+            }
+            Ok(())
+        };
+        copied().map_err(Failed::at("the copy of a store"))
     }
 
     /// The store of a member.
@@ -186,6 +233,14 @@ impl Domain {
     }
 }
 
+fn request(name: &str) -> String {
+    format!("{name}.req")
+}
+
+fn credential(name: &str) -> String {
+    format!("{name}.cred")
+}
+
 fn read(path: &Path) -> String {
     fs::read(path).map_or_else(
         |_| String::new(),
@@ -205,6 +260,13 @@ fn options(connection: &Connection) -> Result<Vec<String>, Failed> {
     ];
     if let Some(user) = &connection.username {
         options.extend(["-u".to_owned(), user.clone()]);
+    }
+    if let Some(protocol) = &connection.tls_alpn {
+        options.extend(["--tls-alpn".to_owned(), protocol.clone()]);
+    }
+    if connection.ws {
+        let path = connection.ws_path.clone();
+        options.extend(["--ws".to_owned(), "--ws-path".to_owned(), path]);
     }
     let files = [
         ("--cafile", &connection.cafile),

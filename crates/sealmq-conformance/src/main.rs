@@ -11,6 +11,8 @@ mod checks;
 mod domain;
 mod failed;
 mod mqtt;
+mod player;
+mod relay;
 mod report;
 mod run;
 mod stage;

@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     Failed,
     /// Something that it rests on does not work.
     Skipped,
+    /// There is no such thing here.
+    None,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +36,18 @@ impl Verdict {
             Self::Limit => "limit",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+            Self::None => "n/a",
         }
     }
 
     fn read(text: &str) -> Option<Self> {
-        let all = [Self::Ok, Self::Limit, Self::Failed, Self::Skipped];
+        let all = [
+            Self::Ok,
+            Self::Limit,
+            Self::Failed,
+            Self::Skipped,
+            Self::None,
+        ];
         all.into_iter().find(|verdict| verdict.name() == text)
     }
 }
@@ -103,6 +112,7 @@ mod tests {
             Verdict::Limit,
             Verdict::Failed,
             Verdict::Skipped,
+            Verdict::None,
         ] {
             let line = Line {
                 broker: "a broker 1.2".into(),

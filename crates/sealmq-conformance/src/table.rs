@@ -104,7 +104,7 @@ fn show(line: &Line, known: &[Known], remarks: &mut Vec<String>) -> String {
     let documented = known.iter().find(|known| known.is_about(line));
     let remark = match (&line.verdict, documented) {
         (Verdict::Ok, _) if line.note.is_empty() => return "ok".to_owned(),
-        (Verdict::Ok, _) => line.note.clone(),
+        (Verdict::Ok | Verdict::None, _) => line.note.clone(),
         (Verdict::Skipped, _) => return "–".to_owned(),
         (_, Some(known)) => format!(
             "{} ([{}]({}))",
@@ -124,6 +124,7 @@ fn show(line: &Line, known: &[Known], remarks: &mut Vec<String>) -> String {
     let number = number.saturating_add(1);
     match (&line.verdict, documented) {
         (Verdict::Ok, _) => format!("ok ({number})"),
+        (Verdict::None, _) => format!("n/a ({number})"),
         (Verdict::Limit, Some(_)) => format!("limit ({number})"),
         (Verdict::Limit, None) => format!("limit, seen ({number})"),
         _ => format!("**failed** ({number})"),

@@ -3,6 +3,7 @@
 use super::Note;
 use crate::domain::GROUP;
 use crate::failed::Failed;
+use crate::mqtt::Session;
 use crate::stage::{Stage, each_once};
 
 pub(super) async fn join(stage: &Stage<'_>) -> Result<Note, Failed> {
@@ -32,7 +33,7 @@ pub(super) async fn join(stage: &Stage<'_>) -> Result<Note, Failed> {
 
 pub(super) async fn rotation(stage: &Stage<'_>) -> Result<Note, Failed> {
     let topic = stage.topic("value");
-    let (mut reader, _) = stage.connect_as("reader", true, None).await?;
+    let (mut reader, _) = stage.connect_as("reader", Session::kept()).await?;
     reader.subscribe(&topic, 1).await?;
     drop(reader);
     let mut sensor = stage.connect("sensor").await?;
@@ -46,7 +47,7 @@ pub(super) async fn rotation(stage: &Stage<'_>) -> Result<Note, Failed> {
         sensor.publish(&topic, 1, text.as_bytes()).await?;
         sensor.flush().await?;
     }
-    let (mut reader, _) = stage.connect_as("reader", true, None).await?;
+    let (mut reader, _) = stage.connect_as("reader", Session::kept()).await?;
     let all = reader.collect(wanted.len()).await?;
     each_once(stage.kind, &all, &wanted)?;
     sensor.leave().await;

@@ -74,8 +74,8 @@ impl FromStr for Version {
 /// What a client is told.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    /// CONNACK; whether the broker still had the session.
-    Connected(bool),
+    /// CONNACK.
+    Connected(Greeting),
     Message(Message),
     /// The quality of service that was granted.
     Subscribed(u8),
@@ -83,12 +83,25 @@ pub(crate) enum Happening {
     Epoch(u64),
     /// This member was removed.
     Removed,
+    /// The retained value of this topic was cleared.
+    Cleared(String),
+    /// Another client has the same client id.
+    TakenOver,
     /// Something that a user would be told of, and that is no end.
     Trouble(String),
     /// The broker says that it does not speak this version; no more will come.
     OtherVersion,
     /// No more will come.
     Ended(String),
+}
+
+/// What CONNACK says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Greeting {
+    /// The broker still had the session.
+    pub(crate) present: bool,
+    /// Seconds, if it has a keep-alive of its own; sealed clients obey it and do not tell.
+    pub(crate) keep_alive: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -99,6 +112,35 @@ pub(crate) struct Message {
     pub(crate) retained: bool,
     /// Who sent it; of a plain client's nobody knows.
     pub(crate) sender: String,
+    pub(crate) question: Option<Question>,
+}
+
+/// Of request and response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// The response topic.
+    pub(crate) answer_to: String,
+    /// Correlation data.
+    pub(crate) number: Vec<u8>,
+}
+
+/// What goes with a message.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Extra {
+    pub(crate) retain: bool,
+    /// Seconds until it has expired.
+    pub(crate) expiry: Option<u32>,
+    pub(crate) question: Option<Question>,
+    /// Of the topic; MQTT 5 only.
+    pub(crate) alias: Option<u16>,
+}
+
+/// When a subscription brings the retained value (MQTT 5, 3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retained {
+    Always,
+    IfNew,
+    Never,
 }
 
 /// A Last Will.
@@ -106,15 +148,43 @@ pub(crate) struct Message {
 pub(crate) struct Will {
     pub(crate) topic: String,
     pub(crate) payload: &'static str,
+    /// Seconds; MQTT 5 only.
+    pub(crate) delay: Option<u32>,
 }
 
 /// How a client connects.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Session {
-    pub(crate) id: String,
+    /// The member's name if not given; empty: the broker chooses.
+    pub(crate) id: Option<String>,
     /// The broker keeps the session while the client is away.
     pub(crate) kept: bool,
     pub(crate) will: Option<Will>,
+    /// Seconds; 30 if not given.
+    pub(crate) keep_alive: Option<u16>,
+    /// MQTT 5 only, like the next one.
+    pub(crate) receive_maximum: Option<u16>,
+    /// Topic aliases that the broker may use.
+    pub(crate) aliases: Option<u16>,
+    /// Of a relay on this machine, instead of the broker's.
+    pub(crate) port: Option<u16>,
+}
+
+impl Session {
+    pub(crate) fn kept() -> Self {
+        Self {
+            kept: true,
+            ..Self::default()
+        }
+    }
+
+    fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or_default()
+    }
+
+    fn keep_alive(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.keep_alive.unwrap_or(30).into())
+    }
 }
 
 /// The library's half that publishes.
@@ -181,36 +251,36 @@ impl Client {
         &self,
         topic: &str,
         qos: u8,
-        retain: bool,
-        payload: impl Into<Vec<u8>>,
+        payload: Vec<u8>,
+        extra: Extra,
     ) -> Result<(), Failed> {
-        let payload = payload.into();
         match &self.publisher {
-            Publisher::V4Sealed(client) => client
-                .publish(topic, v4::qos(qos), retain, payload)
-                .await
-                .map_err(Failed::at("publish")),
-            Publisher::V5Sealed(client) => client
-                .publish(topic, v5::qos(qos), retain, payload)
-                .await
-                .map_err(Failed::at("publish")),
-            Publisher::V4Plain(client) => client.publish(topic, qos, retain, payload).await,
-            Publisher::V5Plain(client) => client.publish(topic, qos, retain, payload).await,
+            Publisher::V4Sealed(client) => {
+                sealed::publish(client, topic, v4::qos(qos), payload, extra).await
+            }
+            Publisher::V5Sealed(client) => v5::publish(client, topic, qos, payload, extra).await,
+            Publisher::V4Plain(client) => client.publish(topic, qos, payload, extra).await,
+            Publisher::V5Plain(client) => client.publish(topic, qos, payload, extra).await,
         }
     }
 
-    pub(crate) async fn subscribe(&self, filter: &str, qos: u8) -> Result<(), Failed> {
+    pub(crate) async fn subscribe(
+        &self,
+        filter: &str,
+        qos: u8,
+        retained: Retained,
+    ) -> Result<(), Failed> {
         match &self.publisher {
             Publisher::V4Sealed(client) => client
                 .subscribe(filter, v4::qos(qos))
                 .await
                 .map_err(Failed::at("subscribe")),
             Publisher::V5Sealed(client) => client
-                .subscribe(filter, v5::qos(qos))
+                .subscribe_many([v5::filter(filter, qos, retained)])
                 .await
                 .map_err(Failed::at("subscribe")),
             Publisher::V4Plain(client) => client.subscribe(filter, qos).await,
-            Publisher::V5Plain(client) => client.subscribe(filter, qos).await,
+            Publisher::V5Plain(client) => client.subscribe(filter, qos, retained).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The shipped driver, of either version.
 
-use sealmq_client::Event;
+use sealmq_client::{BrokerLimit, Event, Properties};
 use sealmq_rumqttc::client::AsyncClient;
 use sealmq_rumqttc::eventloop::Event as Told;
 use sealmq_rumqttc::{MemberEvent, SealOptions, Version};
@@ -8,7 +8,7 @@ use sealmq_store::FileStore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-use super::{Happening, Message};
+use super::{Extra, Greeting, Happening, Message, Question};
 use crate::failed::Failed;
 
 pub(super) fn start<V: Version>(
@@ -35,16 +35,49 @@ pub(super) fn start<V: Version>(
     Ok((client, task))
 }
 
+pub(super) async fn publish<V: Version>(
+    client: &AsyncClient<V>,
+    topic: &str,
+    qos: V::Qos,
+    payload: Vec<u8>,
+    extra: Extra,
+) -> Result<(), Failed> {
+    let (answer_to, number) = match extra.question {
+        Some(Question { answer_to, number }) => (Some(answer_to), Some(number)),
+        None => (None, None),
+    };
+    let properties = Properties {
+        expiry: extra.expiry,
+        response_topic: answer_to,
+        correlation_data: number,
+        ..Properties::default()
+    };
+    client
+        .publish_sealed(topic, qos, extra.retain, payload, properties)
+        .await
+        .map_err(Failed::at("publish"))
+}
+
 fn from_sealed<V: Version>(event: Told<V>) -> Option<Happening> {
     let trouble = |text: String| Some(Happening::Trouble(text));
     match event {
-        Event::Connected { session_present } => Some(Happening::Connected(session_present)),
+        Event::Connected { session_present } => Some(Happening::Connected(Greeting {
+            present: session_present,
+            keep_alive: None,
+        })),
         Event::Message(message) => Some(Happening::Message(Message {
             topic: message.topic,
             payload: message.payload.to_vec(),
             retained: message.retained,
             sender: message.sender_name,
+            question: message
+                .properties
+                .response_topic
+                .zip(message.properties.correlation_data)
+                .map(|(answer_to, number)| Question { answer_to, number }),
         })),
+        Event::Cleared { topic } => Some(Happening::Cleared(topic)),
+        Event::BrokerLimit(BrokerLimit::TakenOver { .. }) => Some(Happening::TakenOver),
         Event::Subscribed { qos, .. } => Some(Happening::Subscribed(V::qos_from(qos) as u8)),
         Event::Key(MemberEvent::Epoch { epoch, .. }) => Some(Happening::Epoch(epoch)),
         Event::Key(MemberEvent::Removed { .. }) => Some(Happening::Removed),

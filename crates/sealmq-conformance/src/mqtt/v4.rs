@@ -1,7 +1,6 @@
 //! rumqttc's MQTT 3.1.1, with sealmq and without.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
@@ -14,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use super::open::Open;
-use super::{Happening, Link, MAX_PACKET, Message, Session};
+use super::{Extra, Greeting, Happening, Link, MAX_PACKET, Message, Session};
 use crate::failed::Failed;
 
 pub(super) const fn qos(level: u8) -> QoS {
@@ -26,9 +25,13 @@ pub(super) const fn qos(level: u8) -> QoS {
 }
 
 fn options(link: &Link, session: &Session) -> MqttOptions {
-    let mut options = MqttOptions::new(&session.id, &link.host, link.port);
+    let mut options = MqttOptions::new(
+        session.id(),
+        link.address(session.port),
+        session.port.unwrap_or(link.port),
+    );
     options
-        .set_keep_alive(Duration::from_secs(30))
+        .set_keep_alive(session.keep_alive())
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         .set_transport(link.transport())
         .set_clean_session(!session.kept);
@@ -103,12 +106,19 @@ async fn follow(mut events: EventLoop, open: Arc<Open>, sender: UnboundedSender<
 
 fn from_plain(packet: Packet, open: &Open) -> Option<Happening> {
     match packet {
-        Packet::ConnAck(ack) => Some(Happening::Connected(ack.session_present)),
+        Packet::ConnAck(ack) => Some(Happening::Connected(Greeting {
+            present: ack.session_present,
+            keep_alive: None,
+        })),
+        Packet::Publish(message) if message.payload.is_empty() => {
+            Some(Happening::Cleared(message.topic))
+        }
         Packet::Publish(message) => Some(Happening::Message(Message {
             topic: message.topic,
             payload: message.payload.to_vec(),
             retained: message.retain,
             sender: String::new(),
+            question: None,
         })),
         Packet::SubAck(ack) => match ack.return_codes.first()? {
             SubscribeReasonCode::Success(qos) => Some(Happening::Subscribed(*qos as u8)),
@@ -130,14 +140,14 @@ impl Plain {
         &self,
         topic: &str,
         level: u8,
-        retain: bool,
         payload: Vec<u8>,
+        extra: Extra,
     ) -> Result<(), Failed> {
         if level > 0 {
             self.open.one_more();
         }
         self.client
-            .publish(topic, qos(level), retain, payload)
+            .publish(topic, qos(level), extra.retain, payload)
             .await
             .map_err(Failed::at("publish"))
     }

@@ -1,11 +1,11 @@
 //! rumqttc's MQTT 5, with sealmq and without.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, LastWill, Packet, PubAckReason, PubRecReason, SubscribeReasonCode,
+    ConnectReturnCode, Filter, LastWill, LastWillProperties, Packet, PubAckReason, PubRecReason,
+    PublishProperties, RetainForwardRule, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use sealmq_rumqttc::SealOptions;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use super::open::Open;
-use super::{Happening, Link, MAX_PACKET, Message, Session};
+use super::{Extra, Greeting, Happening, Link, MAX_PACKET, Message, Question, Retained, Session};
 use crate::failed::Failed;
 
 /// How long the broker keeps a session.
@@ -29,12 +29,53 @@ pub(super) const fn qos(level: u8) -> QoS {
     }
 }
 
+pub(super) fn filter(path: &str, level: u8, retained: Retained) -> Filter {
+    let mut filter = Filter::new(path, qos(level));
+    filter.retain_forward_rule = match retained {
+        Retained::Always => RetainForwardRule::OnEverySubscribe,
+        Retained::IfNew => RetainForwardRule::OnNewSubscribe,
+        Retained::Never => RetainForwardRule::Never,
+    };
+    filter
+}
+
+fn properties(extra: &Extra) -> PublishProperties {
+    let question = extra.question.clone();
+    PublishProperties {
+        topic_alias: extra.alias,
+        message_expiry_interval: extra.expiry,
+        response_topic: question.as_ref().map(|question| question.answer_to.clone()),
+        correlation_data: question.map(|question| question.number.into()),
+        ..PublishProperties::default()
+    }
+}
+
+/// As an application of rumqttc's does it.
+pub(super) async fn publish(
+    client: &sealed::AsyncClient,
+    topic: &str,
+    level: u8,
+    payload: Vec<u8>,
+    extra: Extra,
+) -> Result<(), Failed> {
+    client
+        .publish_with_properties(topic, qos(level), extra.retain, payload, properties(&extra))
+        .await
+        .map_err(Failed::at("publish"))
+}
+
 fn options(link: &Link, session: &Session) -> MqttOptions {
-    let mut options = MqttOptions::new(&session.id, &link.host, link.port);
+    let mut options = MqttOptions::new(
+        session.id(),
+        link.address(session.port),
+        session.port.unwrap_or(link.port),
+    );
     options
-        .set_keep_alive(Duration::from_secs(30))
+        .set_keep_alive(session.keep_alive())
         .set_max_packet_size(u32::try_from(MAX_PACKET).ok())
-        .set_transport(link.transport());
+        .set_transport(link.transport())
+        .set_receive_maximum(session.receive_maximum)
+        .set_topic_alias_max(session.aliases);
     let mut network = rumqttc::NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -56,7 +97,15 @@ fn will(session: &Session) -> Option<LastWill> {
         will.payload,
         QoS::AtLeastOnce,
         false,
-        None,
+        will.delay.map(|seconds| LastWillProperties {
+            delay_interval: Some(seconds),
+            payload_format_indicator: None,
+            message_expiry_interval: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        }),
     ))
 }
 
@@ -120,12 +169,25 @@ fn from_plain(packet: Packet, open: &Open) -> Option<Happening> {
         Some(Happening::Trouble(format!("{what} is refused: {reason}")))
     };
     match packet {
-        Packet::ConnAck(ack) => Some(Happening::Connected(ack.session_present)),
+        Packet::ConnAck(ack) => Some(Happening::Connected(Greeting {
+            present: ack.session_present,
+            keep_alive: ack.properties.and_then(|said| said.server_keep_alive),
+        })),
+        Packet::Publish(message) if message.payload.is_empty() => Some(Happening::Cleared(
+            String::from_utf8_lossy(&message.topic).into_owned(),
+        )),
         Packet::Publish(message) => Some(Happening::Message(Message {
             topic: String::from_utf8_lossy(&message.topic).into_owned(),
             payload: message.payload.to_vec(),
             retained: message.retain,
             sender: String::new(),
+            question: message.properties.and_then(|given| {
+                let question = given.response_topic.zip(given.correlation_data);
+                question.map(|(answer_to, number)| Question {
+                    answer_to,
+                    number: number.to_vec(),
+                })
+            }),
         })),
         Packet::SubAck(ack) => match ack.return_codes.first()? {
             SubscribeReasonCode::Success(qos) => Some(Happening::Subscribed(*qos as u8)),
@@ -160,20 +222,28 @@ impl Plain {
         &self,
         topic: &str,
         level: u8,
-        retain: bool,
         payload: Vec<u8>,
+        extra: Extra,
     ) -> Result<(), Failed> {
         if level > 0 {
             self.open.one_more();
         }
         self.client
-            .publish(topic, qos(level), retain, payload)
+            .publish_with_properties(topic, qos(level), extra.retain, payload, properties(&extra))
             .await
             .map_err(Failed::at("publish"))
     }
 
-    pub(super) async fn subscribe(&self, filter: &str, level: u8) -> Result<(), Failed> {
-        let sent = self.client.subscribe(filter, qos(level)).await;
+    pub(super) async fn subscribe(
+        &self,
+        path: &str,
+        level: u8,
+        retained: Retained,
+    ) -> Result<(), Failed> {
+        let sent = self
+            .client
+            .subscribe_many([filter(path, level, retained)])
+            .await;
         sent.map_err(Failed::at("subscribe"))
     }
 
