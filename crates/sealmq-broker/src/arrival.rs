@@ -56,7 +56,7 @@ pub(crate) async fn greeted(
     let mut stream: Box<dyn Duplex> = match &entrance.tls {
         None => Box::new(stream),
         Some(acceptor) => {
-            let stream = acceptor.accept(stream).await?;
+            let stream = acceptor.get().accept(stream).await?;
             if entrance.certificate_names
                 && let Some([certificate, ..]) = stream.get_ref().1.peer_certificates()
             {

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::builder::{BrokerBuilder, Settings};
 use crate::error::BrokerError;
+use crate::overheard::{self, Failures};
+use crate::reload::Changeable;
 use crate::server;
 
 const MOST_WORKERS: usize = 4;
@@ -24,6 +27,13 @@ pub struct Broker {
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<oneshot::Receiver<()>>,
     thread: Option<JoinHandle<()>>,
+    changeable: Changeable,
+}
+
+/// What the server says when clients can connect.
+pub(crate) struct Opened {
+    pub(crate) addresses: Addresses,
+    pub(crate) changeable: Changeable,
 }
 
 /// Of the listeners, in the order in which they were given.
@@ -99,6 +109,18 @@ impl Broker {
         })
     }
 
+    /// Reads users, access list, rules for client identifiers and certificates again, as `builder`
+    /// names them, while clients stay connected; the rest of it counts with the next start. Users who
+    /// are gone or have another password lose their connections, and so do nameless clients where names
+    /// are needed now. Users of [`BrokerBuilder::user`] log in again. What a client has subscribed to
+    /// stays subscribed.
+    ///
+    /// # Errors
+    /// As [`BrokerBuilder::start`], and if the listeners are others. Then nothing has changed.
+    pub fn reload(&self, builder: BrokerBuilder) -> Result<(), BrokerError> {
+        self.changeable.change(builder.check()?)
+    }
+
     /// Stops: frees the ports, tells the clients and disconnects them, writes the data folder.
     ///
     /// Takes milliseconds as a rule, at most about four seconds if clients do not read, and in addition
@@ -119,19 +141,28 @@ impl Broker {
         let workers = thread::available_parallelism()
             .map_or(1, NonZero::get)
             .min(MOST_WORKERS);
+        let failures = Arc::<Failures>::default();
+        let log = overheard::listen(Arc::clone(&failures));
         let thread = thread::Builder::new()
             .name("sealmq-broker".to_owned())
             .spawn(move || {
                 // A runtime of its own: mqtt5 leaves detached tasks behind that would keep sockets and
                 // the folder's lock; here they end with it.
+                overheard::enter(&log);
                 let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .on_thread_start(move || overheard::enter(&log))
                     .worker_threads(workers)
                     .thread_name("sealmq-broker")
                     .enable_all()
                     .build();
                 match runtime {
                     Ok(runtime) => {
-                        runtime.block_on(server::run(settings, ready_sender, stop_receiver));
+                        runtime.block_on(server::run(
+                            settings,
+                            failures,
+                            ready_sender,
+                            stop_receiver,
+                        ));
                         runtime.shutdown_timeout(THREADS_END_WITHIN);
                     }
                     Err(source) => {
@@ -142,8 +173,9 @@ impl Broker {
             })
             .map_err(|source| BrokerError::Threads { source })?;
         match ready.await {
-            Ok(Ok(addresses)) => Ok(Self {
-                addresses,
+            Ok(Ok(opened)) => Ok(Self {
+                addresses: opened.addresses,
+                changeable: opened.changeable,
                 stop: Some(stop),
                 stopped: Some(stopped),
                 thread: Some(thread),

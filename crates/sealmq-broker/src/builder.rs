@@ -12,6 +12,7 @@ use crate::descriptors;
 use crate::door::Room;
 use crate::error::BrokerError;
 use crate::login::{Login, Users};
+use crate::reload::{Current, Rules};
 use crate::sessions::SessionRoom;
 use crate::shelf::ShelfRoom;
 use crate::tls::TlsSettings;
@@ -103,18 +104,15 @@ impl Limits {
 pub(crate) struct Settings {
     pub(crate) entrances: Vec<(SocketAddr, Entrance)>,
     pub(crate) data_folder: Option<PathBuf>,
-    pub(crate) login: Login,
-    pub(crate) client_ids: ClientIds,
-    pub(crate) access: Option<AccessList>,
+    pub(crate) rules: Rules,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) figures_every: Duration,
     pub(crate) limits: Limits,
 }
 
 /// What is spoken at a listener.
-#[derive(Clone)]
 pub(crate) struct Entrance {
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Current<TlsAcceptor>>,
     /// The name in a client's certificate is its user name.
     pub(crate) certificate_names: bool,
     pub(crate) websocket: Option<WebSocketRules>,
@@ -346,7 +344,7 @@ impl BrokerBuilder {
         Broker::launch(self.check()?).await
     }
 
-    fn check(self) -> Result<Settings, BrokerError> {
+    pub(crate) fn check(self) -> Result<Settings, BrokerError> {
         let limits = self.limits;
         if !(SMALLEST_MAX_PACKET_SIZE..=LARGEST_MQTT_PACKET).contains(&limits.packet_size) {
             return Err(BrokerError::Settings {
@@ -394,9 +392,11 @@ impl BrokerBuilder {
         Ok(Settings {
             entrances: entrances.collect::<Result<_, _>>()?,
             data_folder: self.data_folder,
-            login: Login::new(users, anonymous)?,
-            client_ids: self.client_ids,
-            access: access.transpose()?,
+            rules: Rules {
+                login: Login::new(users, anonymous)?,
+                client_ids: self.client_ids,
+                access: access.transpose()?,
+            },
             metrics: self.metrics,
             figures_every: self.figures_every,
             limits,
@@ -417,7 +417,10 @@ impl Listener {
         };
         let entrance = Entrance {
             certificate_names: self.tls.as_ref().is_some_and(|tls| tls.names),
-            tls: self.tls.map(|tls| tls.acceptor(protocol)).transpose()?,
+            tls: match self.tls {
+                Some(tls) => Some(Current::new(tls.acceptor(protocol)?)),
+                None => None,
+            },
             websocket: self.websocket,
         };
         Ok((self.address, entrance))

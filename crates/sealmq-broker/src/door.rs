@@ -134,6 +134,14 @@ impl Guest {
         }
     }
 
+    /// Who gave a password, or `None` for nobody in particular.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self.party.get() {
+            Some(Party::User(user)) => Some(user),
+            _ => None,
+        }
+    }
+
     pub(crate) fn party(&self) -> Party {
         let party = self.party.get().cloned();
         party.unwrap_or(Party::Source(self.source))
@@ -219,6 +227,16 @@ impl Door {
     /// The connection from this address.
     pub(crate) fn guest(&self, peer: SocketAddr) -> Option<Arc<Guest>> {
         self.inside().by_peer.get(&peer).cloned()
+    }
+
+    /// Ends connections of clients that have logged in.
+    pub(crate) fn end_those(&self, unwelcome: impl Fn(&Guest) -> bool) {
+        let inside = self.inside();
+        for guest in inside.by_peer.values() {
+            if !inside.strangers.contains_key(&guest.id) && unwelcome(guest) {
+                guest.close.notify_one();
+            }
+        }
     }
 
     /// The connection from this address has logged in.

@@ -174,7 +174,8 @@ impl Line {
             .is_older()
             .then(|| older::instead(packet))
             .flatten();
-        acknowledgements.hold(older.map_or_else(|| packet.to_vec(), |(packet, _)| packet));
+        let packet = older.map_or_else(|| packet.to_vec(), |(packet, _)| packet);
+        acknowledgements.hold(packet, self.guest.is_older());
         Some(length)
     }
 
@@ -193,7 +194,7 @@ impl Line {
         acknowledgements: &mut Acknowledgements,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        acknowledgements.look(cx);
+        acknowledgements.look(cx)?;
         while !acknowledgements.ready().is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, acknowledgements.ready()))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

@@ -110,6 +110,15 @@ impl Login {
         })
     }
 
+    /// Whether somebody who logged in by the rules of before has to do so again: a user who is gone
+    /// or has another password, or nobody where a name is needed now.
+    pub(crate) fn is_over(&self, before: &Self, user: Option<&str>) -> bool {
+        match user {
+            Some(user) => self.hashes.get(user) != before.hashes.get(user),
+            None => !self.anonymous,
+        }
+    }
+
     async fn check(&self, name: &str, password: &[u8]) -> bool {
         let Ok(password) = core::str::from_utf8(password) else {
             return false;

@@ -11,11 +11,10 @@ use mqtt5::broker::storage::ClientSession;
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
 
-use crate::acl::{AccessList, Client};
-use crate::client_ids::ClientIds;
+use crate::acl::Client;
 use crate::door::{Door, GUEST, Source};
 use crate::figures::Figures;
-use crate::login::Login;
+use crate::reload::{Current, Rules};
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
 
@@ -25,10 +24,7 @@ pub(crate) const MAX_FILTER: usize = 1024;
 const NOT_FOR_CLIENTS: [&str; 2] = ["$SYS", "$share"];
 
 pub(crate) struct Porter {
-    pub(crate) login: Login,
-    pub(crate) client_ids: ClientIds,
-    /// `None`: every client may use every topic.
-    pub(crate) access: Option<AccessList>,
+    pub(crate) rules: Arc<Current<Rules>>,
     pub(crate) door: Arc<Door>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) shelf: Arc<Shelf>,
@@ -40,12 +36,13 @@ impl Porter {
         let guest = self.door.guest(address);
         let identity = guest.as_ref().and_then(|guest| guest.identity.get());
         let identity = identity.map(String::as_str);
-        let result = self.login.decide(connect, address, identity).await;
+        let rules = self.rules.get();
+        let result = rules.login.decide(connect, address, identity).await;
         if !result.authenticated {
             return result;
         }
         let user = result.user_id.as_deref();
-        if !self.client_ids.allow(&connect.client_id, user) {
+        if !rules.client_ids.allow(&connect.client_id, user) {
             return AuthResult::fail(ReasonCode::ClientIdentifierNotValid);
         }
         self.door.logged_in(address);
@@ -63,13 +60,15 @@ impl Porter {
 
     fn may_publish(&self, client: Client<'_>, topic: &str) -> bool {
         let first = topic.split('/').next().unwrap_or_default();
-        let access = self.access.as_ref();
+        let rules = self.rules.get();
+        let access = rules.access.as_ref();
         !NOT_FOR_CLIENTS.contains(&first)
             && access.is_none_or(|access| access.may_publish(client, topic))
     }
 
     fn may_subscribe(&self, client: Client<'_>, filter: &str) -> bool {
-        let access = self.access.as_ref();
+        let rules = self.rules.get();
+        let access = rules.access.as_ref();
         filter.len() <= MAX_FILTER
             && access.is_none_or(|access| access.may_subscribe(client, filter))
     }

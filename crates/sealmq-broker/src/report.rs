@@ -224,6 +224,14 @@ impl Report {
                 self.lines.readers.ended(),
             ),
         ];
+        if let Some(writes) = &self.lines.writes {
+            figures.push(total(
+                "failed_writes_total",
+                "Writes to the data folder that failed; what needed them was not acknowledged.",
+                Some("store/writes/failed"),
+                writes.failed(),
+            ));
+        }
         figures.extend(free);
         figures
     }

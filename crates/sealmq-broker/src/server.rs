@@ -20,14 +20,16 @@ use tracing::{debug, info, warn};
 
 use crate::acknowledgements::Writes;
 use crate::arrival::{accept, bind, greeted};
-use crate::broker::{Addresses, Spoken};
+use crate::broker::{Addresses, Opened, Spoken};
 use crate::builder::{Entrance, Settings};
 use crate::door::{Door, GUEST, Visit};
 use crate::error::BrokerError;
 use crate::intake::Intake;
 use crate::line::Lines;
+use crate::overheard::Failures;
 use crate::porter::Porter;
 use crate::readers::Readers;
+use crate::reload::{Changeable, Current};
 use crate::report::Report;
 use crate::sessions::Sessions;
 use crate::shelf::Shelf;
@@ -50,15 +52,16 @@ const RECEIVE_MAXIMUM: u16 = 64;
 /// Runs until `stop` is sent or dropped; `ready` is told once clients can connect.
 pub(crate) async fn run(
     settings: Settings,
-    ready: oneshot::Sender<Result<Addresses, BrokerError>>,
+    failures: Arc<Failures>,
+    ready: oneshot::Sender<Result<Opened, BrokerError>>,
     stop: oneshot::Receiver<()>,
 ) {
-    match Server::open(settings).await {
+    match Server::open(settings, failures).await {
         Err(error) => {
             let _caller_left = ready.send(Err(error));
         }
-        Ok((server, addresses)) => {
-            let _caller_left = ready.send(Ok(addresses));
+        Ok((server, opened)) => {
+            let _caller_left = ready.send(Ok(opened));
             server.serve(stop).await;
         }
     }
@@ -91,13 +94,14 @@ struct Shared {
 }
 
 impl Server {
-    async fn open(settings: Settings) -> Result<(Self, Addresses), BrokerError> {
+    async fn open(
+        settings: Settings,
+        failures: Arc<Failures>,
+    ) -> Result<(Self, Opened), BrokerError> {
         let Settings {
             entrances,
             data_folder,
-            login,
-            client_ids,
-            access,
+            rules,
             metrics,
             figures_every,
             limits,
@@ -107,6 +111,7 @@ impl Server {
             listeners: Vec::new(),
             metrics: None,
         };
+        let mut asked = Vec::new();
         for (address, entrance) in entrances {
             let (listener, bound) = bind(address).await?;
             let spoken = Spoken {
@@ -114,7 +119,9 @@ impl Server {
                 websocket: entrance.websocket.is_some(),
             };
             addresses.listeners.push((bound, spoken));
-            listeners.push((listener, Arc::new(entrance)));
+            let entrance = Arc::new(entrance);
+            asked.push((address, Arc::clone(&entrance)));
+            listeners.push((listener, entrance));
         }
         let metrics = match metrics {
             None => None,
@@ -147,7 +154,9 @@ impl Server {
             intake: Intake::new(limits.incoming.max(limits.packet_size)),
             readers: Readers::new(limits.unread),
             figures: Arc::default(),
-            writes: data_folder.is_some().then(Writes::new),
+            writes: data_folder
+                .clone()
+                .map(|folder| Writes::new(folder, failures)),
         });
         let sessions = Sessions::new(
             limits.sessions,
@@ -182,10 +191,14 @@ impl Server {
         } else {
             config
         };
+        let rules = Arc::new(Current::new(rules));
+        let changeable = Changeable {
+            rules: Arc::clone(&rules),
+            entrances: asked,
+            door: Arc::clone(&door),
+        };
         let porter = Porter {
-            login,
-            client_ids,
-            access,
+            rules,
             door: Arc::clone(&door),
             sessions: Arc::clone(&sessions),
             shelf: Arc::clone(&shelf),
@@ -213,7 +226,11 @@ impl Server {
             figures_every,
             shared,
         };
-        Ok((server, addresses))
+        let opened = Opened {
+            addresses,
+            changeable,
+        };
+        Ok((server, opened))
     }
 
     async fn serve(self, mut stop: oneshot::Receiver<()>) {
@@ -321,7 +338,7 @@ impl Shared {
                 _ = close.wait_for(|close| *close) => {}
                 () = visit.turned_away(deadline) => {}
                 () = guest.close.notified() => {
-                    debug!(%peer, "ended: it does not read, or does not complete its packet");
+                    debug!(%peer, "ended: it does not read, does not complete its packet, or may not be here any more");
                 }
             }
         };

@@ -13,6 +13,9 @@ use crate::error::BrokerError;
 const FLUSH_GIVES_UP: Duration = Duration::from_millis(4_900);
 const FLUSH_AT_MOST: Duration = Duration::from_secs(60);
 
+/// Bytes of the file that shows whether others can be written.
+const PROBE: usize = 64 * 1024;
+
 /// Below this a disk is full.
 const DISK_SPARE: u64 = 64 * 1024 * 1024;
 
@@ -91,6 +94,21 @@ impl Disk {
         let spare = DISK_SPARE.min(self.size / 20);
         self.free < if was { spare.saturating_mul(2) } else { spare }
     }
+}
+
+/// Whether a file of some size can be written there, to the disk.
+pub(crate) async fn takes_a_file(folder: &Path) -> bool {
+    use tokio::io::AsyncWriteExt as _;
+    let path = folder.join(".probe");
+    let written = async {
+        let mut file = tokio::fs::File::create(&path).await?;
+        file.write_all(&[0x5a; PROBE]).await?;
+        file.sync_all().await
+    };
+    let written = written.await.is_ok();
+    // It may be all that the disk has room for.
+    let _gone = tokio::fs::remove_file(&path).await;
+    written
 }
 
 /// Returns when everything accepted so far is written, or after a minute.

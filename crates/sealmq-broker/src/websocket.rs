@@ -23,7 +23,7 @@ const MOST_OF_A_CONTROL_FRAME: u64 = 125;
 const PROTOCOL: &str = "mqtt";
 
 /// Where WebSocket clients have to come, and from which pages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WebSocketRules {
     pub(crate) path: String,
     /// Empty: any, also none.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::args::{BrokerArgs, BrokerSettings, PasswdArgs};
 use crate::failure::Failure;
 use crate::output::{note, say, say_all};
-use crate::signals::Stop;
+use crate::signals::{Reload, Stop};
 use crate::site;
 
 /// Many systems let a process open 1024 files unless it asks for more.
@@ -57,18 +57,8 @@ pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
     if let Some(file) = &args.access.write_acl {
         return site::write_access_list(file, &args.access);
     }
-    let mut stop = Stop::new()?;
-    let wanted = match &args.config {
-        Some(file) => {
-            let config = Config::from_file(file)?;
-            Wanted {
-                builder: config.builder()?,
-                connections: config.connections(),
-                open: config.is_open(),
-            }
-        }
-        None => wanted(args.settings)?,
-    };
+    let (mut stop, mut reload) = (Stop::new()?, Reload::new()?);
+    let wanted = wanted(&args)?;
     open_files(wanted.connections);
     let broker = wanted.builder.start().await?;
     let mut reachable = false;
@@ -88,13 +78,39 @@ pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
     if wanted.open && reachable {
         note("everybody may connect: give --password-file or --client-ca to change that");
     }
-    stop.requested().await;
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            () = reload.requested() => again(&broker, &args),
+        }
+    }
     note("stopping");
     broker.shutdown().await;
     Ok(())
 }
 
-fn wanted(args: BrokerSettings) -> Result<Wanted, Failure> {
+/// Files that an administrator has changed.
+fn again(broker: &Broker, args: &BrokerArgs) {
+    let reloaded = wanted(args).and_then(|wanted| Ok(broker.reload(wanted.builder)?));
+    match reloaded {
+        Ok(()) => note("read users, access list and certificates again"),
+        Err(error) => note(format_args!("goes on with what it had: {}", error.message)),
+    }
+}
+
+fn wanted(args: &BrokerArgs) -> Result<Wanted, Failure> {
+    let Some(file) = &args.config else {
+        return of_options(&args.settings);
+    };
+    let config = Config::from_file(file)?;
+    Ok(Wanted {
+        builder: config.builder()?,
+        connections: config.connections(),
+        open: config.is_open(),
+    })
+}
+
+fn of_options(args: &BrokerSettings) -> Result<Wanted, Failure> {
     let mut builder = Broker::builder()
         .max_packet_size(args.max_packet_size)
         .max_connections(args.max_connections)
@@ -116,14 +132,14 @@ fn wanted(args: BrokerSettings) -> Result<Wanted, Failure> {
         }
         _ => builder.listen(args.listen),
     };
-    if let Some(folder) = args.data {
+    if let Some(folder) = &args.data {
         builder = builder.data_folder(folder);
     }
-    if let Some(file) = args.acl_file {
+    if let Some(file) = &args.acl_file {
         builder = builder.access_list(file);
     }
     let open = args.password_file.is_none() && args.client_ca.is_none();
-    if let Some(file) = args.password_file {
+    if let Some(file) = &args.password_file {
         builder = builder.password_file(file);
     }
     Ok(Wanted {

@@ -12,6 +12,7 @@
 mod access;
 mod common;
 mod delivery;
+mod failing;
 mod figures;
 mod hostile;
 mod lifecycle;
@@ -21,4 +22,5 @@ mod permissions;
 mod persistence;
 mod raw;
 mod refusals;
+mod reload;
 mod websocket;

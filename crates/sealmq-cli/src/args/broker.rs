@@ -107,8 +107,8 @@ pub(crate) struct BrokerSettings {
     /// Who may use which topics, in the syntax of Mosquitto's acl_file; everybody all if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) acl_file: Option<PathBuf>,
-    /// Largest packet in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 16_777_216)]
+    /// Largest packet in bytes; payloads of 16 MiB pass if not given
+    #[arg(long, value_name = "BYTES", default_value_t = 16_842_752)]
     pub(crate) max_packet_size: usize,
     /// Most connections; two open files each
     #[arg(long, value_name = "N", default_value_t = 10_000)]
