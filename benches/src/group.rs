@@ -275,6 +275,11 @@ impl Reader {
         }
     }
 
+    /// With tables of senders, as in members on hosts.
+    pub fn keep_tables(&mut self) {
+        self.receiver.keep_tables(32);
+    }
+
     /// From now on this reader has a wrong group key: whatever it still opens, it opens without
     /// X25519.
     pub fn lose_group_key(&mut self) {

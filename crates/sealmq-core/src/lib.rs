@@ -6,7 +6,7 @@
 )]
 //! The sealmq envelope: suites, sessions, replay windows and identities.
 //!
-//! No std, no allocator (but for the feature `suite2`), no clock, no random number generator: time, entropy and bytes come in
+//! No std, no allocator (but for the features `suite2`, `tables` and `aws-lc`), no clock, no random number generator: time, entropy and bytes come in
 //! as arguments. The normative text is `spec/envelope.md`.
 //!
 //! # How large the tables have to be
@@ -24,6 +24,8 @@
 
 #[cfg(feature = "suite2")]
 extern crate alloc;
+#[cfg(feature = "tables")]
+extern crate std;
 
 pub mod crypto;
 pub mod object;

@@ -25,6 +25,9 @@ mod rustcrypto;
 mod secret;
 mod sign;
 mod small_order;
+#[cfg(feature = "tables")]
+mod tables;
+mod verifier;
 
 #[cfg(feature = "aws-lc")]
 use awslc as backend;
@@ -47,3 +50,4 @@ pub use secret::Secret;
 pub use sign::{
     IdentityKey, KeyError, SIGNATURE_LEN, SignatureContext, SignatureError, VerifyingKey,
 };
+pub use verifier::Verifier;

@@ -159,6 +159,11 @@ impl fmt::Display for SignatureError {
 impl core::error::Error for SignatureError {}
 
 impl VerifyingKey {
+    #[cfg(feature = "tables")]
+    pub(super) const fn backend(&self) -> &backend::Ed25519Public {
+        &self.0
+    }
+
     /// Length in bytes.
     pub const LEN: usize = 32;
 

@@ -3,7 +3,7 @@ use super::keys::{KeyCache, KeyPlace, KeySlot};
 use super::{
     DecapsulationLimit, Directory, Epochs, Opened, Parsed, ReadingEpoch, Rejection, Request,
 };
-use crate::crypto::Digest;
+use crate::crypto::{Digest, Verifier};
 use crate::ids::{GroupId, MemberNumber};
 use crate::replay::{Durable, Record, ReplayState, SenderRecord, SenderSlot, Table, TopicSlot};
 
@@ -25,6 +25,7 @@ pub struct Receiver<S, T, K, const W: usize> {
     replay: ReplayState<S, T, W>,
     keys: KeyCache<K>,
     bucket: Bucket,
+    verifier: Verifier,
 }
 
 impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
@@ -40,6 +41,7 @@ impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
             ),
             keys: KeyCache::new([const { KeySlot::EMPTY }; KEYS]),
             bucket: Bucket::new(limit),
+            verifier: Verifier::new(),
         }
     }
 }
@@ -59,6 +61,7 @@ where
             replay: ReplayState::new(senders, topics),
             keys: KeyCache::new(keys),
             bucket: Bucket::new(limit),
+            verifier: Verifier::new(),
         }
     }
 
@@ -101,7 +104,13 @@ where
         let keyed = parsed.with_keys(&epoch, place);
         let secrets = self.keys.get(keyed.place()).ok_or(Rejection::Rejected)?;
         let decrypted = keyed.decrypt(secrets, request)?;
-        let verified = decrypted.verify(request, directory, &self.replay, secrets)?;
+        let verified = decrypted.verify(
+            request,
+            directory,
+            &self.replay,
+            secrets,
+            &mut self.verifier,
+        )?;
         if self.keys.verified(verified.place()) {
             self.bucket.give_back();
         }
@@ -128,6 +137,11 @@ where
         self.keys
             .derive(epoch, header)
             .map_err(|_| Rejection::Rejected)
+    }
+
+    /// Keeps tables for at most so many senders ([`Verifier`]).
+    pub fn keep_tables(&mut self, most: usize) {
+        self.verifier.keep_tables(most);
     }
 
     /// Wipes the session keys of every epoch whose announcement `keep` does not name. Call it

@@ -9,7 +9,7 @@ use super::sender::{Found, Unfit};
 use super::time::{self, MessageTimes};
 use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery, Sighting, Staleness};
 use crate::credential::CredentialOrder;
-use crate::crypto::{Digest, SessionSecrets, SignatureContext};
+use crate::crypto::{Digest, SessionSecrets, SignatureContext, Verifier};
 use crate::replay::{
     Class, Delivery, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
 };
@@ -45,6 +45,7 @@ impl<'b> Decrypted<'b> {
         directory: &impl Directory,
         replay: &ReplayState<S, T, W>,
         secrets: &SessionSecrets,
+        verifier: &mut Verifier,
     ) -> Result<Verified<'b>, Rejection>
     where
         S: Table<SenderSlot<W>>,
@@ -109,12 +110,13 @@ impl<'b> Decrypted<'b> {
         match replay.check(&self.message(class, sender.order(), known.order(), None)) {
             Verdict::New => {}
             Verdict::Replay => {
-                self.look_for_devices(&sender, class, directory);
+                self.look_for_devices(&sender, class, directory, verifier);
                 return Err(Rejection::Replay { member });
             }
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
         }
-        self.check_signature(&sender).ok_or(Rejection::Rejected)?;
+        self.check_signature(&sender, verifier)
+            .ok_or(Rejection::Rejected)?;
         let report_gaps = request.report_gaps;
         Ok(Verified {
             message: self,
@@ -127,9 +129,15 @@ impl<'b> Decrypted<'b> {
     }
 
     /// It is refused, whatever it tells.
-    fn look_for_devices(&self, sender: &Sender, class: Class, directory: &impl Directory) {
+    fn look_for_devices(
+        &self,
+        sender: &Sender,
+        class: Class,
+        directory: &impl Directory,
+        verifier: &mut Verifier,
+    ) {
         let sighting = self.sighting(sender.order(), class);
-        if directory.would_tell(&sighting) && self.check_signature(sender).is_some() {
+        if directory.would_tell(&sighting) && self.check_signature(sender, verifier).is_some() {
             directory.told(&sighting);
         }
     }
@@ -226,7 +234,7 @@ impl<'b> Decrypted<'b> {
         time::check_message(request.now, &times, &self.context.policy).map_err(Rejection::Stale)
     }
 
-    fn check_signature(&self, sender: &Sender) -> Option<()> {
+    fn check_signature(&self, sender: &Sender, verifier: &mut Verifier) -> Option<()> {
         let header = &self.context.header;
         let transcript = Transcript {
             suite: header.suite,
@@ -237,9 +245,9 @@ impl<'b> Decrypted<'b> {
             credential_hash: &sender.credential_hash,
         };
         let digest = transcript.digest(self.plain.body()?).ok()?;
-        sender
-            .key
-            .verify(SignatureContext::Message, &digest, self.plain.signature()?)
+        let signature = self.plain.signature()?;
+        verifier
+            .verify(&sender.key, SignatureContext::Message, &digest, signature)
             .ok()
     }
 }

@@ -104,6 +104,7 @@ impl Reader {
             unsaved: 0,
             saved_at: None,
         };
+        reader.receiver.keep_tables(options.max_tables);
         let mut pruned = Changes::new();
         for record in stored {
             reader.receiver.restore(record);

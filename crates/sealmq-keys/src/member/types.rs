@@ -46,6 +46,9 @@ pub struct MemberOptions {
     /// Sessions whose expanded keys are kept, about 1 KiB each: more cost one X25519 computation
     /// whenever they come back.
     pub max_sessions: usize,
+    /// Senders for which tables are kept that make opening faster, 20 KiB each: those of which most
+    /// comes. In a build without the feature `tables` there are none.
+    pub max_tables: usize,
     /// What is done at most for sessions of which no message was verified yet: the default is that
     /// of hosts. Below what other members of the group can send, one of them can keep new sessions
     /// of honest ones waiting.
@@ -73,6 +76,7 @@ impl Default for MemberOptions {
             max_senders: 65_536,
             max_topics: 65_536,
             max_sessions: 1024,
+            max_tables: 32,
             decapsulations: DecapsulationLimit::HOST,
             sequence: true,
             report_gaps: true,

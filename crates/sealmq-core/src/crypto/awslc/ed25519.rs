@@ -49,6 +49,12 @@ impl Ed25519Public {
         rustcrypto::Ed25519Public::from_bytes(bytes).map(Self)
     }
 
+    /// By a table it is faster than by AWS-LC, which makes none of a key.
+    #[cfg(feature = "tables")]
+    pub(in crate::crypto) fn table(&self) -> super::Table {
+        self.0.table()
+    }
+
     pub(in crate::crypto) fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }

@@ -17,6 +17,8 @@ pub(super) use hash::{Sha256, hkdf_expand, hkdf_extract};
 #[cfg(test)]
 pub(super) use hpke::x25519;
 pub(super) use hpke::{X25519Private, base_sender, psk_receiver, psk_sender};
+#[cfg(feature = "tables")]
+pub(super) use rustcrypto::Table;
 pub(super) use rustcrypto::{Export, Refused};
 #[cfg(feature = "suite2")]
 pub(super) use rustcrypto::{XWingPrivate, is_xwing_key};

@@ -77,8 +77,13 @@ macro_rules! backend {
             }
 
             fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-                super::$module::Ed25519Public::from_bytes(key)
-                    .is_ok_and(|key| key.verify(message, signature).is_ok())
+                let Ok(key) = super::$module::Ed25519Public::from_bytes(key) else {
+                    return false;
+                };
+                let verified = key.verify(message, signature).is_ok();
+                #[cfg(feature = "tables")]
+                assert_eq!(key.table().verify(message, signature).is_ok(), verified);
+                verified
             }
 
             fn sha256(parts: &[&[u8]]) -> [u8; 32] {

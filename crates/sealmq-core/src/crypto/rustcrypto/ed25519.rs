@@ -38,6 +38,11 @@ impl Ed25519Public {
         Ok(Self(key))
     }
 
+    #[cfg(feature = "tables")]
+    pub(in crate::crypto) fn table(&self) -> super::Table {
+        super::Table::new(&self.0)
+    }
+
     pub(in crate::crypto) fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }

@@ -9,6 +9,7 @@
 //! | [`Aes256Gcm`] | in place; what is left of a text that is refused, nobody sees |
 //! | [`Ed25519Private`] | made of a seed only, wiped on drop |
 //! | [`Ed25519Public`] | takes canonical keys only that are not of small order; a signature counts if S is below L, and R canonical and not of small order (ed25519-dalek's `verify_strict`) |
+//! | `Table` | made by `table` of a key: the results of its `verify`, sooner |
 //! | [`X25519Private`], [`XWingPrivate`] | DeriveKeyPair of the KEM; wiped on drop |
 //! | [`psk_sender`], [`psk_receiver`] | HPKE in psk mode, for what it exports; low-order keys are refused |
 //! | [`base_sender`], `open` of the private keys | HPKE in base mode, one text, in place |
@@ -21,6 +22,8 @@ mod ed25519;
 mod hash;
 mod hpke;
 pub(super) mod seed_rng;
+#[cfg(feature = "tables")]
+mod table;
 
 /// A key that is none, or bytes that do not verify or open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,3 +37,5 @@ pub(super) use hpke::x25519;
 pub(super) use hpke::{Export, X25519Private, base_sender, psk_receiver, psk_sender};
 #[cfg(feature = "suite2")]
 pub(super) use hpke::{XWingPrivate, is_xwing_key};
+#[cfg(feature = "tables")]
+pub(super) use table::Table;
