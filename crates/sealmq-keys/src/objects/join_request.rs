@@ -4,15 +4,33 @@ use core::fmt;
 
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, KemId, RecipientKeyPair, Secret, TAG_LEN, open_base};
-use sealmq_core::object::{Kind, Object, ObjectError, check_extensions, decode, kem_of, suite_of};
-use sealmq_core::wire::Suite;
-
-use super::join_sealing::{
-    Body, JoinRequest, KIND, MAC_LEN, MAX_FRAME_LEN, MAX_JOIN_REQUEST_LEN, enrolment, info,
+use sealmq_core::object::{
+    Extensions, Kind, Object, ObjectError, check_extensions, decode, kem_of, suite_of,
 };
+use sealmq_core::wire::Suite;
+use serde::{Deserialize, Serialize};
+
+use super::join_sealing::{JoinRequest, KIND, MAC_LEN, MAX_JOIN_REQUEST_LEN, enrolment, info};
 use super::token_fields::join_mac;
 use crate::delegation::VerifiedDelegation;
 use crate::enrolment::{EnrolmentRequest, NO_TOKEN, TOKEN_ID_LEN, VerifiedEnrolment};
+
+/// Longest `enc` of a suite.
+const MAX_ENC_LEN: usize = 1120;
+/// Form, kind, the most that serial, key, no extensions and two lengths take, and what is around
+/// the request.
+const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 1 + 3 + MAX_ENC_LEN + 3 + MAC_LEN + TAG_LEN;
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Body<'a> {
+    serial: u32,
+    key: u8,
+    /// Before `enc`, so that they are bound to the ciphertext.
+    #[serde(borrow)]
+    extensions: Extensions<'a>,
+    enc: &'a [u8],
+    sealed: &'a [u8],
+}
 
 impl Body<'_> {
     /// What stands before `enc`, form and kind included: the aad.

@@ -4,7 +4,6 @@ use sealmq_core::DomainId;
 use sealmq_core::crypto::{Secret, TAG_LEN, seal_base};
 use sealmq_core::object::{Authorities, Extensions, ObjectError};
 use sealmq_core::wire::Suite;
-use serde::{Deserialize, Serialize};
 
 use super::cursor::Cursor;
 use super::delegation::VerifiedDelegation;
@@ -17,24 +16,7 @@ pub const MAX_JOIN_REQUEST_LEN: usize = 65536;
 
 pub(super) const KIND: u8 = 10;
 pub(super) const MAC_LEN: usize = 32;
-/// Longest `enc` of a suite.
-const MAX_ENC_LEN: usize = 1120;
-/// Form, kind, the most that serial, key, no extensions and two lengths take, and what is around
-/// the request.
-pub(super) const MAX_FRAME_LEN: usize = 2 + 5 + 1 + 1 + 3 + MAX_ENC_LEN + 3 + MAC_LEN + TAG_LEN;
-
 const INFO_LABEL: &[u8; 13] = b"sealmq/1 join";
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Body<'a> {
-    pub(super) serial: u32,
-    pub(super) key: u8,
-    /// Before `enc`, so that they are bound to the ciphertext.
-    #[serde(borrow)]
-    pub(super) extensions: Extensions<'a>,
-    pub(super) enc: &'a [u8],
-    pub(super) sealed: &'a [u8],
-}
 
 /// The info of HPKE.
 pub(super) fn info(domain: &DomainId, serial: u32, key: u8) -> [u8; 34] {
@@ -85,7 +67,7 @@ impl JoinRequest {
         let text_len = MAC_LEN.saturating_add(request.len());
         let enc_len = recipient.kem().enc_len();
 
-        // As a `Body` is encoded, piece by piece.
+        // Piece by piece, as a body is encoded (serial, key, extensions, enc, sealed).
         let serial = delegation.serial();
         let mut cursor = Cursor::new(out);
         cursor.put(&[suite.form(), KIND])?;
