@@ -18,14 +18,22 @@ pub(crate) struct Debt<K> {
     /// A stored record that was pushed out of here. Only a record that was handed out is stored,
     /// and this is handed out first: the records that come and go meanwhile need no deletion.
     gone: Option<K>,
+    /// It is in the list of places that owe something, and this comes behind it.
+    listed: Option<Next>,
 }
 
-/// How many places of a table are in use, how many owe the store something, and where one is.
+/// A place of the list, or its end.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Place(u32),
+    End,
+}
+
+/// How many places of a table are in use, and the list of those that owe the store something.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tally {
     pub(super) used: usize,
-    due: usize,
-    hint: usize,
+    first: Next,
 }
 
 impl<K> Debt<K> {
@@ -33,15 +41,17 @@ impl<K> Debt<K> {
         changed: false,
         stored: false,
         gone: None,
+        listed: None,
     };
 
-    pub(super) const fn is_due(&self) -> bool {
+    const fn is_due(&self) -> bool {
         self.changed || self.gone.is_some()
     }
 
     /// The record here is another one than the store has.
     pub(super) fn change(&mut self, tally: &mut Tally, index: usize) {
-        self.update(tally, index, |debt| debt.changed = true);
+        self.changed = true;
+        self.enlist(tally, index);
     }
 
     /// The store has a record under the key of the one here.
@@ -51,45 +61,49 @@ impl<K> Debt<K> {
 
     /// The record with this key leaves the place.
     pub(super) fn push_out(&mut self, key: K, tally: &mut Tally, index: usize) {
-        self.update(tally, index, |debt| {
-            debt.changed = false;
-            if core::mem::take(&mut debt.stored) {
-                debt.gone = Some(key);
-            }
-        });
+        self.changed = false;
+        if core::mem::take(&mut self.stored) {
+            self.gone = Some(key);
+        }
+        self.enlist(tally, index);
     }
 
     /// A place of another table moves here, with its record.
     pub(super) fn take_over(&mut self, other: Self, tally: &mut Tally, index: usize) {
-        self.update(tally, index, |debt| {
-            let gone = debt.gone.take();
-            *debt = other;
-            debt.gone = debt.gone.take().or(gone);
-        });
+        *self = Self {
+            gone: other.gone.or(self.gone.take()),
+            listed: self.listed,
+            ..other
+        };
+        self.enlist(tally, index);
     }
 
-    /// What is due next; it counts as done.
-    pub(super) fn settle(&mut self, tally: &mut Tally, index: usize) -> Due<K> {
-        let mut due = Due::Changed;
-        self.update(tally, index, |debt| match debt.gone.take() {
-            Some(key) => due = Due::Gone(key),
-            None => {
-                debt.changed = false;
-                debt.stored = true;
+    /// The first place of the list leaves it: what it owed, which counts as done, if it still owed
+    /// something.
+    pub(super) fn settle(&mut self, tally: &mut Tally, index: usize) -> Option<Due<K>> {
+        tally.first = self.listed.take().unwrap_or(Next::End);
+        let due = match self.gone.take() {
+            Some(key) => Some(Due::Gone(key)),
+            None if core::mem::take(&mut self.changed) => {
+                self.stored = true;
+                Some(Due::Changed)
             }
-        });
+            None => None,
+        };
+        self.enlist(tally, index);
         due
     }
 
-    fn update(&mut self, tally: &mut Tally, index: usize, change: impl FnOnce(&mut Self)) {
-        let before = self.is_due();
-        change(self);
-        match (before, self.is_due()) {
-            (false, true) => tally.due = tally.due.saturating_add(1),
-            (true, false) => tally.due = tally.due.saturating_sub(1),
-            _ => {}
+    /// Puts a place that owes something into the list; one that does not any more stays until its
+    /// turn comes.
+    fn enlist(&mut self, tally: &mut Tally, index: usize) {
+        if self.is_due()
+            && self.listed.is_none()
+            // No table has more places.
+            && let Ok(index) = u32::try_from(index)
+        {
+            self.listed = Some(core::mem::replace(&mut tally.first, Next::Place(index)));
         }
-        tally.hint = index;
     }
 }
 
@@ -102,18 +116,15 @@ impl<K> Default for Debt<K> {
 impl Tally {
     pub(super) const NONE: Self = Self {
         used: 0,
-        due: 0,
-        hint: 0,
+        first: Next::End,
     };
 
-    /// A place that owes something, at or behind the last one that was touched.
-    pub(super) fn next(&self, len: usize, is_due: impl Fn(usize) -> bool) -> Option<usize> {
-        if self.due == 0 {
-            return None;
+    /// The first place of the list.
+    pub(super) fn next(&self) -> Option<usize> {
+        match self.first {
+            Next::Place(index) => usize::try_from(index).ok(),
+            Next::End => None,
         }
-        (self.hint..len)
-            .chain(0..self.hint.min(len))
-            .find(|&i| is_due(i))
     }
 
     pub(super) const fn one_more(&mut self) {

@@ -46,17 +46,12 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     fn next_sender(&mut self) -> Option<Durable<W>> {
         loop {
-            let slots = self.senders.as_mut();
-            let is_due = |i| {
-                slots
-                    .get(i)
-                    .is_some_and(|s: &SenderSlot<W>| s.debt.is_due())
-            };
-            let index = self.sender_tally.next(slots.len(), is_due)?;
-            let slot = slots.get_mut(index)?;
+            let index = self.sender_tally.next()?;
+            let slot = self.senders.as_mut().get_mut(index)?;
             let key = match slot.debt.settle(&mut self.sender_tally, index) {
-                Due::Changed => return slot.record.map(Record::Sender).map(Durable::Put),
-                Due::Gone(key) => key,
+                Some(Due::Changed) => return slot.record.map(Record::Sender).map(Durable::Put),
+                Some(Due::Gone(key)) => key,
+                None => continue,
             };
             // It may have come back; then what is stored is its own again.
             let Some(back) = self.find_sender(&key.group, key.member) else {
@@ -70,13 +65,12 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
 
     fn next_topic(&mut self) -> Option<Durable<W>> {
         loop {
-            let slots = self.topics.as_mut();
-            let is_due = |i| slots.get(i).is_some_and(|s: &TopicSlot| s.debt.is_due());
-            let index = self.topic_tally.next(slots.len(), is_due)?;
-            let slot = slots.get_mut(index)?;
+            let index = self.topic_tally.next()?;
+            let slot = self.topics.as_mut().get_mut(index)?;
             let key = match slot.debt.settle(&mut self.topic_tally, index) {
-                Due::Changed => return slot.record.map(Record::Topic).map(Durable::Put),
-                Due::Gone(key) => key,
+                Some(Due::Changed) => return slot.record.map(Record::Topic).map(Durable::Put),
+                Some(Due::Gone(key)) => key,
+                None => continue,
             };
             let Some(back) = self.find_topic(&key) else {
                 return Some(Durable::Delete(key.record_key()));
