@@ -80,7 +80,7 @@ impl Insider {
             announcement: current.hash,
             suite: Suite::One,
             group_key: &current.group_key,
-            psk: &current.psk.session(),
+            psk: &current.psk().session(),
             not_after: current.not_after,
             limits: SessionLimits::default(),
             number: self.sessions,

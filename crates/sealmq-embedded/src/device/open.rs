@@ -210,7 +210,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         let key_id = Header::parse(buf).ok().map(|header| header.key_id);
         let mut groups = self.groups.iter().flatten();
         let psk = key_id
-            .and_then(|id| groups.find_map(|g| Some(g.state()?.by_key_id(&id)?.psk.session())));
+            .and_then(|id| groups.find_map(|g| Some(g.state()?.by_key_id(&id)?.psk().session())));
         let view = View {
             groups: &self.groups,
             peers: &self.peers,

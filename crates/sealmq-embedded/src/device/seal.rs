@@ -122,7 +122,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         let keys = group.state().ok_or(no_keys)?;
         let current = keys.current().ok_or(no_keys)?;
         let policy = keys.policy().copied().unwrap_or_default();
-        let of_epoch = current.psk.session();
+        let of_epoch = current.psk().session();
         let kept = keys.kept();
         let (name, key, psk) = match (state, &kept) {
             (false, _) => (current.hash, &current.group_key, &of_epoch),

@@ -19,7 +19,7 @@ use sealmq_core::{DomainId, GroupId, KeyId};
 
 use self::kept_state::KeptState;
 use self::newest::Newest;
-use self::slot::{Slot, Slots};
+use self::slot::{Slot, SlotSecret, Slots};
 use crate::announcement::Policy;
 use crate::confirmation::ConfirmationEntry;
 use crate::tree::{Half, PathKeys};
@@ -83,14 +83,21 @@ pub struct EpochView<'s> {
     pub group_key: KemPublicKey,
     /// The group's key pair; `None` for a publish-only member.
     pub key_pair: Option<&'s KemKeyPair>,
-    /// The group's psk.
-    pub psk: Psk,
     /// The *newest* announcement's not_after in Unix seconds: no lease goes beyond it.
     pub not_after: u64,
     /// End of the newest announcement's lease, or its not_after without leases, in Unix seconds:
     /// publishers stop then, readers `grace` and `skew` later, whatever the epoch (spec/keys.md
     /// §8).
     pub good_until: u64,
+    secret: &'s SlotSecret,
+}
+
+impl EpochView<'_> {
+    /// The group's psk. A reader derives it: keep what is made of it.
+    #[must_use]
+    pub fn psk(&self) -> Psk {
+        self.secret.psk()
+    }
 }
 
 impl GroupState {
@@ -196,7 +203,7 @@ impl GroupState {
             hash: &slot.hash,
             group_key: slot.group_key(),
             key_pair: slot.key_pair(),
-            psk: slot.psk(),
+            secret: &slot.secret,
             not_after: self.not_after()?,
             good_until: self.good_until()?,
         })

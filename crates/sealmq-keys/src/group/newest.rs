@@ -137,7 +137,7 @@ impl Newest {
         core::iter::from_fn(move || {
             let (filter, after) = postcard::take_from_bytes::<&str>(rest).ok()?;
             rest = after;
-            Filter::new(filter).ok()
+            Some(Filter::of_checked(filter))
         })
     }
 

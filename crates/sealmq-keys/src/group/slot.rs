@@ -9,6 +9,7 @@ use crate::tree::HealSecret;
 pub(super) const MAX_SLOTS: usize = MAX_WINDOW as usize + 1;
 
 /// What a member knows of an epoch, with what is worth computing once only.
+#[derive(Debug)]
 pub(super) enum SlotSecret {
     Reader {
         secret: ReaderSecret,
@@ -34,6 +35,13 @@ impl SlotSecret {
             }),
         }
     }
+
+    pub(super) fn psk(&self) -> Psk {
+        match self {
+            Self::Reader { secret, .. } => secret.psk(),
+            Self::Publisher { psk, .. } => Psk::new(psk.secret().duplicate()),
+        }
+    }
 }
 
 /// One epoch whose announcement was followed.
@@ -50,13 +58,6 @@ impl Slot {
         match &self.secret {
             SlotSecret::Reader { secret, .. } => secret.heal(),
             SlotSecret::Publisher { psk, .. } => psk.heal(),
-        }
-    }
-
-    pub(super) fn psk(&self) -> Psk {
-        match &self.secret {
-            SlotSecret::Reader { secret, .. } => secret.psk(),
-            SlotSecret::Publisher { psk, .. } => Psk::new(psk.secret().duplicate()),
         }
     }
 

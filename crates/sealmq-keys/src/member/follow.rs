@@ -157,6 +157,7 @@ impl Member {
                 }
                 group.settle_leases(now);
                 group.refresh();
+                self.topics.set(id, group.state.as_deref());
                 // It may be of a delegation that the current one does not continue: only its
                 // successor vouches for it.
                 let delegation = &self.delegation;

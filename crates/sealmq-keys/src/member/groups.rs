@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use sealmq_core::crypto::{Digest, SessionPsk};
 use sealmq_core::seal::{SenderSession, StateSession};
-use sealmq_core::topic::Topic;
 use sealmq_core::{GroupId, KeyId};
 
 use super::MemberError;
@@ -21,6 +20,7 @@ use super::left_out::LeftOut;
 use super::older::{Older, OlderRecord};
 use super::records;
 use super::refusals::{Named, Refusals};
+use super::topics::Topics;
 use super::types::Action;
 use super::untold::Untold;
 use crate::announcement::{MAX_WINDOW, Policy};
@@ -77,12 +77,6 @@ impl Group {
     pub(super) fn filters(&self) -> Vec<String> {
         let filters = self.state.iter().flat_map(|state| state.filters());
         filters.map(|filter| filter.as_str().to_string()).collect()
-    }
-
-    pub(super) fn covers(&self, topic: Topic<'_>) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|state| state.covers_topic(topic))
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -191,7 +185,7 @@ impl Group {
                 && let Some(view) = state.by_key_id(&KeyId::of(hash))
                 && view.key_pair.is_some()
             {
-                self.psks.push((*hash, view.psk.session()));
+                self.psks.push((*hash, view.psk().session()));
             }
         }
     }
@@ -214,6 +208,15 @@ impl Group {
             records::put_bytes(changes, records::group_state_key(state.group()), &bytes);
         }
     }
+}
+
+/// Which group each topic belongs to.
+pub(super) fn topics(groups: &BTreeMap<GroupId, Group>) -> Topics {
+    let mut topics = Topics::default();
+    for (id, group) in groups {
+        topics.set(*id, group.state.as_deref());
+    }
+    topics
 }
 
 /// All groups in a store, of a member that has the delegation of this serial.

@@ -290,7 +290,10 @@ impl Member {
     }
 
     pub(super) fn sender_known(&self, member: MemberNumber) -> Action {
-        let name = self.peers.get(member).map(|c| c.name.clone());
+        let name = self
+            .peers
+            .get(member, &self.delegation)
+            .map(|c| c.name.clone());
         Action::Event(MemberEvent::SenderKnown {
             member,
             name: name.unwrap_or_default(),
@@ -388,6 +391,7 @@ impl Member {
             group.settle_kept(&id, before, &mut changes);
         }
         group.refresh();
+        self.topics.set(id, group.state.as_deref());
         group.candidates.try_again();
         group.put_state(&mut changes);
         changes.delete(records::package_key(fields.package_number));

@@ -42,6 +42,7 @@ mod older;
 mod open;
 mod outcome;
 mod packages;
+mod peer;
 mod peers;
 mod pending;
 mod properties;
@@ -55,6 +56,7 @@ mod sequences;
 mod shares;
 mod state;
 mod succession;
+mod topics;
 mod types;
 mod untold;
 mod view;
@@ -104,6 +106,7 @@ use replay::Reader;
 use reports::Reports;
 use sequences::Sequences;
 use succession::Past;
+use topics::Topics;
 
 /// Members of more groups have fewer filters for each: brokers in the cloud allow 50 subscriptions
 /// of a connection, and some deliver what is retained on a topic only to a filter without wildcards.
@@ -146,6 +149,7 @@ pub struct Member {
     reported_bad: Reported,
     reported_forks: Reported,
     groups: BTreeMap<GroupId, Group>,
+    topics: Topics,
     peers: Peers,
     reader: Reader,
     clones: Clones,
@@ -193,12 +197,11 @@ impl Member {
             packages.insert(number, package);
         }
         let mut peers = Peers::default();
-        let object = domain.delegation.bytes();
         for (key, value) in records::list(store, records::PEER_PREFIX)? {
-            peers.load(&key, &value, &delegation, object)?;
+            peers.load(&key, &value, &delegation)?;
         }
         for (key, value) in records::list(store, records::PEER_BEFORE_PREFIX)? {
-            peers.load_before(records::body(&key, &value)?, &delegation, object);
+            peers.load_before(records::body(&key, &value)?, &delegation);
         }
         let groups = groups::load(store, delegation.serial())?;
         let reader = Reader::load(store, &options)?;
@@ -228,6 +231,7 @@ impl Member {
             reported: Reported::default(),
             reported_bad: Reported::default(),
             reported_forks: Reported::default(),
+            topics: groups::topics(&groups),
             groups,
             peers,
             reader,

@@ -3,12 +3,13 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use sealmq_core::object::{Kind, Object, ObjectError};
-use sealmq_core::{Credential, MemberNumber};
+use sealmq_core::MemberNumber;
+use sealmq_core::object::ObjectError;
 
 use super::MemberError;
 use super::fetching::{Ask, Fetching, Whose};
 use super::holder::Holder;
+use super::peer::Peer;
 use super::records;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
@@ -33,10 +34,10 @@ pub(super) enum PeerUpdate {
 pub(super) struct Peers {
     /// `None` once a new delegation made it void: a thief of the old issuing key may have made
     /// it, so neither its key nor its serial bind the member any more.
-    known: BTreeMap<MemberNumber, Option<Holder>>,
+    known: BTreeMap<MemberNumber, Option<Peer>>,
     /// The credential before that one, as long as the current delegation continues it: messages
     /// that were under way when it was renewed are judged by it.
-    before: BTreeMap<MemberNumber, Holder>,
+    before: BTreeMap<MemberNumber, Peer>,
     wanted: BTreeSet<MemberNumber>,
     fetching: Fetching,
 }
@@ -47,44 +48,49 @@ impl Peers {
         key: &str,
         value: &[u8],
         delegation: &VerifiedDelegation,
-        delegation_object: &[u8],
     ) -> Result<(), MemberError> {
-        let damaged = || MemberError::Record(key.into());
         let bytes = records::body(key, value)?;
-        let object = Object::parse(bytes, Kind::Credential).map_err(|_| damaged())?;
-        let (fields, _) = object.decode::<Credential<'_>>().map_err(|_| damaged())?;
-        let credential = Holder::verify(bytes.to_vec(), delegation).ok();
-        if credential.is_none() {
+        let (member, peer) = Peer::stored(bytes).ok_or_else(|| MemberError::Record(key.into()))?;
+        let is_current = peer.order().delegation == delegation.serial();
+        if !is_current {
             // It was known when the current delegation came.
-            self.load_before(bytes, delegation, delegation_object);
+            self.load_before(bytes, delegation);
         }
-        self.known.insert(fields.member, credential);
+        self.known.insert(member, is_current.then_some(peer));
         Ok(())
     }
 
-    /// What a store has of the one before. It does not count any more if it does not verify.
-    pub(super) fn load_before(
-        &mut self,
-        bytes: &[u8],
-        delegation: &VerifiedDelegation,
-        object: &[u8],
-    ) {
-        let Some(before) = Holder::verify_older(bytes, delegation, object) else {
+    /// What a store has of the one before, as far as the delegation continues its own.
+    pub(super) fn load_before(&mut self, bytes: &[u8], delegation: &VerifiedDelegation) {
+        let Some((member, before)) = Peer::stored(bytes) else {
             return;
         };
-        let known = self.before.get(&before.member);
-        if known.is_none_or(|known| known.order() < before.order()) {
-            self.before.insert(before.member, before);
+        let known = self.before.get(&member);
+        if delegation.continues(before.order().delegation)
+            && known.is_none_or(|known| known.order() < before.order())
+        {
+            self.before.insert(member, before);
         }
     }
 
     /// The credential that was known before.
-    pub(super) fn before(&self, member: MemberNumber) -> Option<&Holder> {
-        self.before.get(&member)
+    pub(super) fn before(
+        &self,
+        member: MemberNumber,
+        delegation: &VerifiedDelegation,
+        object: &[u8],
+    ) -> Option<&Holder> {
+        let verify = |bytes: Vec<u8>| Holder::verify_older(&bytes, delegation, object);
+        self.before.get(&member)?.get(verify)
     }
 
-    pub(super) fn get(&self, member: MemberNumber) -> Option<&Holder> {
-        self.known.get(&member)?.as_ref()
+    pub(super) fn get(
+        &self,
+        member: MemberNumber,
+        delegation: &VerifiedDelegation,
+    ) -> Option<&Holder> {
+        let verify = |bytes| Holder::verify(bytes, delegation).ok();
+        self.known.get(&member)?.as_ref()?.get(verify)
     }
 
     /// Whether a credential of this member was ever seen, so that its number is none made up.
@@ -164,9 +170,8 @@ impl Peers {
         delegation: &VerifiedDelegation,
         changes: &mut Changes,
     ) -> Result<PeerUpdate, ObjectError> {
-        let known = self.known.get(&member);
-        let first = known.is_none();
-        let current = known.and_then(Option::as_ref);
+        let first = !self.is_known(member);
+        let current = self.get(member, delegation);
         if current.is_some_and(|current| current.bytes() == bytes) {
             return Ok(PeerUpdate::Ignored);
         }
@@ -184,10 +189,11 @@ impl Peers {
             }
         }
         records::put_bytes(changes, records::peer_key(member), bytes);
-        if let Some(before) = self.known.insert(member, Some(credential)).flatten() {
+        let known = Some(Peer::verified(credential));
+        if let Some(before) = self.known.insert(member, known).flatten() {
             self.before.insert(member, before);
         }
-        if let Some(before) = self.before.get(&member) {
+        if let Some(before) = self.before.get_mut(&member) {
             records::put_bytes(changes, records::peer_before_key(member), before.bytes());
         }
         self.over(member, true);
@@ -198,13 +204,13 @@ impl Peers {
     /// under way under one that it continues.
     pub(super) fn delegation_changed(&mut self, delegation: &VerifiedDelegation) {
         for (member, known) in &mut self.known {
-            let is_void = |known: &mut Holder| known.delegation_serial != delegation.serial();
+            let is_void = |known: &mut Peer| known.order().delegation != delegation.serial();
             if let Some(before) = known.take_if(is_void) {
                 self.before.insert(*member, before);
             }
         }
         self.before
-            .retain(|_, before| delegation.continues(before.delegation_serial));
+            .retain(|_, before| delegation.continues(before.order().delegation));
         self.fetching.again();
     }
 }

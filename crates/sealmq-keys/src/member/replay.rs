@@ -1,7 +1,6 @@
 //! The receiver of `sealmq-core` over tables of this member, and its durable copy.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -194,10 +193,14 @@ pub(super) fn earlier(body: &[u8]) -> Result<Option<(String, Vec<u8>)>, RecordEr
 }
 
 fn replay_key(key: &[u8; RECORD_KEY_LEN]) -> String {
-    let mut name = String::from(records::REPLAY_PREFIX);
-    for byte in key {
-        name.push_str(&format!("{byte:02x}"));
-    }
+    let digit = |nibble| char::from_digit(u32::from(nibble), 16);
+    let digits = key.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let len = records::REPLAY_PREFIX
+        .len()
+        .saturating_add(2 * RECORD_KEY_LEN);
+    let mut name = String::with_capacity(len);
+    name.push_str(records::REPLAY_PREFIX);
+    name.extend(digits.filter_map(digit));
     name
 }
 

@@ -133,7 +133,7 @@ impl Member {
     pub(super) fn name_of(&self, member: MemberNumber) -> String {
         let credential = match self.own.member == member {
             true => Some(&self.own),
-            false => self.peers.get(member),
+            false => self.peers.get(member, &self.delegation),
         };
         credential
             .map(|holder| holder.name.clone())

@@ -145,11 +145,9 @@ impl Member {
         })
     }
 
-    /// Filters of different groups do not overlap.
     fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
-        let mut groups = self.groups.iter();
-        let found = groups.find(|(_, group)| group.covers(topic));
-        found.map(|(id, group)| (*id, group))
+        let id = self.topics.group_of(topic)?;
+        Some((id, self.groups.get(&id)?))
     }
 
     fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
@@ -278,7 +276,7 @@ impl Member {
         let state = group.state.as_deref().ok_or_else(|| no_keys(id))?;
         let current = state.current().ok_or_else(|| no_keys(id))?;
         let kept = state.kept();
-        let of_epoch = current.psk.session();
+        let of_epoch = current.psk().session();
         let (name, key, psk) = match (class, &kept) {
             (Class::Event, _) => (current.hash, &current.group_key, &of_epoch),
             (Class::State, Some(kept)) => (&kept.name, &kept.kept_key, kept.psk),

@@ -140,7 +140,7 @@ impl View<'_> {
         if self.own.member == member {
             return self.own_end.map(|_| self.own);
         }
-        self.peers.get(member)
+        self.peers.get(member, self.delegation)
     }
 }
 
@@ -150,7 +150,10 @@ impl Directory for View<'_> {
     }
 
     fn sender_before(&self, query: &SenderQuery<'_>) -> Option<Sender> {
-        self.judge(query, self.peers.before(query.member)?)
+        let before = self
+            .peers
+            .before(query.member, self.delegation, self.delegation_object);
+        self.judge(query, before?)
     }
 
     fn admit(
@@ -171,7 +174,7 @@ impl Directory for View<'_> {
         // A number is bound to its key for life.
         let known = match self.own.member == query.member {
             true => Some(self.own),
-            false => self.peers.get(query.member),
+            false => self.peers.get(query.member, self.delegation),
         };
         let same_key =
             known.is_none_or(|known| known.credential().key() == verified.credential().key());

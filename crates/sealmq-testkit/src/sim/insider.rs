@@ -69,7 +69,7 @@ impl World {
             announcement: epoch.hash,
             suite: Suite::One,
             group_key: &epoch.group_key,
-            psk: &epoch.psk.session(),
+            psk: &epoch.psk().session(),
             not_after: u64::MAX,
             limits: SessionLimits::default(),
             number: self.messages.len() as u64 + 1,
@@ -114,7 +114,7 @@ impl World {
         let state = this.state();
         let key_id = KeyId(envelope[1..9].try_into().unwrap());
         let psk = state.as_ref().and_then(|state| state.by_key_id(&key_id));
-        let Some(psk) = psk.map(|view| view.psk.session()) else {
+        let Some(psk) = psk.map(|view| view.psk().session()) else {
             return;
         };
         self.trace.note(&format!("{device} is flooded"));

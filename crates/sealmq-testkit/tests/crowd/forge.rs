@@ -118,7 +118,7 @@ pub(super) fn envelope(
         announcement: epoch.hash,
         suite: Suite::One,
         group_key: &epoch.group_key,
-        psk: &epoch.psk.session(),
+        psk: &epoch.psk().session(),
         not_after: u64::MAX,
         limits: SessionLimits::default(),
         number: number + 1,

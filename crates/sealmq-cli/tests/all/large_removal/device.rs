@@ -142,7 +142,7 @@ impl SmallDevice {
         self.state.follow(self.announcement.get(), &context)?;
         let stored = &mut self.second.bytes[..MAX_STATE_LEN];
         self.state.encode(stored).unwrap();
-        self.psk = self.state.current().unwrap().psk.session();
+        self.psk = self.state.current().unwrap().psk().session();
         if self.state.refused().is_none() {
             self.judge(Some(0));
         } else {

@@ -389,7 +389,7 @@ impl Sim {
         let secret = expected.reader_secret();
         assert_eq!(view.epoch, epoch);
         assert_eq!(*view.hash, expected.hash);
-        assert_eq!(view.psk, secret.psk());
+        assert_eq!(view.psk(), secret.psk());
         assert_eq!(view.group_key, secret.group_key_pair().public());
         match state.half() {
             Half::Readers => assert_eq!(view.key_pair.unwrap().public(), view.group_key),
