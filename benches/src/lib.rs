@@ -13,16 +13,20 @@
 mod domain;
 mod floor;
 mod group;
+mod growth;
 mod measure;
 mod objects;
 mod scale;
+mod site;
 
 pub use domain::{CountingRng, Domain, NOW};
 pub use floor::Floor;
 pub use group::{Group, HEADROOM, Message, Reader, SenderNumbers};
+pub use growth::{Allocator, Cost, Costs, Scene};
 pub use measure::{Paired, Stopwatch, paired, per_call};
 pub use objects::ObjectSizes;
 pub use scale::{Change, Fleet, Follower, fan_out};
+pub use site::{Device, Site};
 
 /// Payload sizes that the table shows.
 pub const SIZES: [usize; 5] = [64, 256, 1024, 16 * 1024, 1024 * 1024];

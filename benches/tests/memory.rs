@@ -1,4 +1,5 @@
-//! What a member holds on the heap. One test in this binary: the allocator counts for all threads.
+//! What a member holds on the heap, and what a message allocates. One test in this binary: the
+//! allocator counts for all threads.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +10,7 @@
 use std::alloc::System;
 
 use sealmq_authority::{Authority, GrantSpec, NewGroup};
-use sealmq_bench::{CountingRng, NOW};
+use sealmq_bench::{CountingRng, NOW, Scene};
 use sealmq_core::object::Access;
 use sealmq_keys::Store as _;
 use sealmq_keys::member::{Action, Member, MemberOptions};
@@ -23,6 +24,39 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const DAYS: u64 = 86_400;
 
 #[test]
+fn a_member_is_small_and_messages_cost_the_same_at_any_site() {
+    a_member_without_messages_holds_less_than_64_kib();
+    what_a_message_allocates_does_not_grow();
+}
+
+/// What a message allocates at a small site, and at large ones: the same but for what a few
+/// messages make the tables grow.
+fn what_a_message_allocates_does_not_grow() {
+    const MESSAGES: usize = 256;
+    let costs = |scene: &mut Scene| scene.costs(2, MESSAGES, ALLOCATOR);
+    let mut small = Scene::new(1, 1, 4);
+    let at_least = costs(&mut small);
+    let mut many_senders = Scene::new(1, 1, 10);
+    many_senders.add_senders(1..200);
+    let mut many_topics = small;
+    many_topics.add_topics(0..1500);
+    for scene in [
+        &mut Scene::new(62, 32, 4),
+        &mut many_senders,
+        &mut many_topics,
+    ] {
+        let costs = costs(scene);
+        for (now, small, allocations) in [
+            (&costs.check, &at_least.check, 0),
+            (&costs.seal, &at_least.seal, 1),
+            (&costs.open, &at_least.open, 6),
+        ] {
+            assert!(now.allocations() <= allocations * 1000, "{costs}");
+            assert!(now.bytes() * 10 <= small.bytes() * 11, "{costs} {at_least}");
+        }
+    }
+}
+
 fn a_member_without_messages_holds_less_than_64_kib() {
     let mut rng = CountingRng::new(1);
     let now = Some(NOW * 1000);
