@@ -23,6 +23,8 @@
 //! after each message, before the payload is used, and then nothing can be replayed after a power
 //! cut; or every n messages, and then up to n can be, once.
 //!
+//! `docs/device.md` goes from an empty project to a sealed reading.
+//!
 //! # What it takes
 //!
 //! `Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>` is all that is kept between calls. On
@@ -73,3 +75,8 @@ pub struct Clock {
     /// Milliseconds since the device was started, which only rise: leases run by it.
     pub uptime: Option<u64>,
 }
+
+// The program of the guide has to compile.
+#[cfg(all(doctest, feature = "flash"))]
+#[doc = include_str!("../../../docs/device.md")]
+struct Guide;
