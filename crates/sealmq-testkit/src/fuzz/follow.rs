@@ -288,7 +288,7 @@ fn check_secrets(state: &GroupState, announcements: &BTreeMap<u64, Announced>) {
         };
         assert_eq!((view.epoch, *view.hash), (*epoch, announced.hash));
         assert_eq!(view.group_key, announced.group_key);
-        assert_eq!(view.psk.check(), announced.psk_check);
+        assert_eq!(view.psk().check(), announced.psk_check);
         if let Some(pair) = view.key_pair {
             assert_eq!(pair.public(), announced.group_key);
         }

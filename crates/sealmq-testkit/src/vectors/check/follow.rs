@@ -227,7 +227,7 @@ fn check_slot(state: &GroupState, stored: &[u8], slot: Input<'_>) -> Result<(), 
         }
         Half::Publishers => (Psk::new(Secret::new(secret)), view.group_key),
     };
-    let same = view.epoch == epoch && view.psk == psk && view.group_key == group_key;
+    let same = view.epoch == epoch && view.psk() == psk && view.group_key == group_key;
     if same && contains(stored, &secret) {
         Ok(())
     } else {
