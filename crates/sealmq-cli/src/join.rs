@@ -4,7 +4,7 @@ use std::env;
 use std::time::Duration;
 
 use sealmq_client::{JoinError, Joined};
-use sealmq_keys::member::{JoinOptions, JoinWay};
+use sealmq_keys::member::{JoinOptions, JoinWay, Member, MemberError, MemberOptions};
 use sealmq_keys::objects::{Token, fingerprint};
 use sealmq_rumqttc::joining::{JoinEvent, JoinFailure, Joining};
 use sealmq_rumqttc::v4::V4;
@@ -19,6 +19,7 @@ use crate::device::{MEMBER_STORE, open, vault};
 use crate::failure::{Exit, Failure};
 use crate::output::{note, say};
 use crate::rootfile::RootFile;
+use crate::seldom::Seldom;
 use crate::session::{open_failure, refused_subscription};
 use crate::signals::Stop;
 use crate::unlock::Secret;
@@ -67,8 +68,11 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
     let address = way_to.address();
     let mut largest = None;
+    // How often the connection broke, and why it did the last time.
+    let mut broken = (0_u32, String::new());
     let work = async {
         let mut was_connected = false;
+        let mut seldom = Seldom::default();
         loop {
             let next = joining.next(&mut store).await;
             match next.map_err(|error| failure::<V>(error, &address))? {
@@ -76,6 +80,7 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
                 JoinEvent::Disconnected(error) if was_connected => {
                     let lost = connection::describe::<V>(&error, &address);
                     note(format_args!("sealmq: {lost}; connecting again"));
+                    broken = (broken.0.saturating_add(1), lost);
                 }
                 JoinEvent::Disconnected(error) => {
                     let reason = connection::describe_first::<V>(&error, &address);
@@ -89,8 +94,13 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
                         "at the authority: sealmq authority approve {device} --publish GROUP or --subscribe GROUP"
                     ));
                 }
+                // The answer to an earlier request of this device is still at the broker.
+                JoinEvent::Ignored {
+                    error: MemberError::OtherDevice,
+                    ..
+                } => {}
                 JoinEvent::Ignored { topic, error } => {
-                    note(format_args!("sealmq: {topic}: refused: {error}"));
+                    seldom.note("ignored", || format!("sealmq: {topic}: refused: {error}"));
                 }
                 JoinEvent::Joined(joined) => return Ok(joined),
                 _ => {}
@@ -102,7 +112,9 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
         done = timeout(wait, work) => done,
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
     };
-    let joined = joined.map_err(|_| no_answer(largest))??;
+    let asked = joining.has_asked();
+    let joined = joined.map_err(|_| no_answer(asked, largest, &broken))??;
+    check_removed(&store)?;
     store.close()?;
     tell(&joined)
 }
@@ -126,13 +138,31 @@ fn token(args: &JoinArgs) -> Result<Zeroizing<String>, Failure> {
     text.map(Zeroizing::new)
 }
 
+/// It may have joined before, and have learned since that it was removed.
+fn check_removed(store: &FileStore) -> Result<(), Failure> {
+    let member = Member::load(store, MemberOptions::default())?;
+    let removed = member.groups().find(|group| group.removed);
+    removed.map_or(Ok(()), |group| {
+        Err(Failure::refused(format_args!(
+            "this device had joined, and was removed from group {}: join again with another --dir",
+            group.name
+        )))
+    })
+}
+
 /// Why nothing came, as far as a device can know.
-fn no_answer(largest: Option<usize>) -> Failure {
+fn no_answer(asked: bool, largest: Option<usize>, (broken, last): &(u32, String)) -> Failure {
     let small = largest.filter(|largest| *largest < ENOUGH);
-    let why = small.map_or_else(
-        || "is `sealmq authority run` connected to this broker?".to_owned(),
-        |largest| format!("this broker takes packets of at most {largest} bytes, and those of an authority are up to {ENOUGH} bytes long and more: raise its limit (max_packet_size)"),
-    );
+    let why = match small {
+        Some(largest) => format!(
+            "this broker takes packets of at most {largest} bytes, and those of an authority are up to {ENOUGH} bytes long and more: raise its limit (max_packet_size)."
+        ),
+        None if *broken > 1 => format!(
+            "the connection broke {broken} times (the last time: {last}): look at the broker's limits (packet size, retained messages) and access rules."
+        ),
+        None if !asked => "this broker has nothing of the domain that the token or --root names: is it the right broker, and is `sealmq authority run` connected to it?".to_owned(),
+        None => "is `sealmq authority run` connected to this broker?".to_owned(),
+    };
     let text =
         format!("no answer in time: {why} The same command again goes on with the same request");
     Failure::new(Exit::TimedOut, text)
@@ -233,7 +263,7 @@ fn tell(joined: &Joined) -> Result<(), Failure> {
 }
 
 /// A grant's filter with the device's name for the levels `%c`.
-fn own_filter(filter: &str, name: &str) -> String {
+pub(crate) fn own_filter(filter: &str, name: &str) -> String {
     let levels = filter.split('/');
     let levels = levels.map(|level| if level == "%c" { name } else { level });
     levels.collect::<Vec<_>>().join("/")

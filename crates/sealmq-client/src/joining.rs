@@ -275,6 +275,12 @@ impl Joining {
         Ok(())
     }
 
+    /// Whether it has sent its request. Before, it waits for a delegation of its domain.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.joiner.again().is_some()
+    }
+
     /// Time has passed: call it at [`Joining::poll_timeout`].
     pub fn handle_timeout(&mut self, time: Time) {
         if let Some((_, until @ None)) = &mut self.joined {

@@ -131,6 +131,13 @@ impl<V: Version> Joining<V> {
         self
     }
 
+    /// Whether it has sent its request. Before, it waits for a delegation of its domain, which an
+    /// authority keeps at the broker.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.joining.has_asked()
+    }
+
     fn time(&self) -> Time {
         let uptime = self.started.elapsed().as_millis();
         Time {
@@ -152,7 +159,10 @@ impl<V: Version> Joining<V> {
     {
         loop {
             if let Some(event) = self.carry_out(store)? {
-                if let (JoinEvent::Joined(_), Some(link)) = (&event, self.link.take()) {
+                // Everything else comes over a connection that goes on.
+                if matches!(event, JoinEvent::Joined(_))
+                    && let Some(link) = self.link.take()
+                {
                     link.disconnect().await;
                 }
                 return Ok(event);

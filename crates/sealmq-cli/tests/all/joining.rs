@@ -297,6 +297,62 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// Neither the refusal of an earlier request nor somebody's rubbish keeps a device from waiting for
+/// its own answer, and neither makes it ask again.
+#[test]
+fn what_stands_on_the_answer_topic_ends_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = brokers::bundled(folder.path(), &[]);
+    let fleet = Fleet::new("1", &broker, &[]);
+    let watch = ["-t", "_sealmq/+/join/+", "-F", "%t %l", "-d"];
+    let Some(watch) = mosquitto("mosquitto_sub", &fleet, &watch) else {
+        return;
+    };
+    let mut watching = Running::start(watch);
+    watching.wait_for("SUBACK");
+    let (token, _) = fleet.token(&["--role", "publish", "--uses", "2"]);
+    let early = run(fleet.joining(&[&token, "--timeout", "1s"], "taken", "taken"));
+    early.complains(27, &["nothing of the domain"]);
+    let authority = fleet.domain.authority();
+    fleet.join(&token, "taken").expect(0);
+    run(fleet.joining(&[&token], "taken", "device")).complains(1, &["the name is taken"]);
+    authority.interrupt().expect(0);
+
+    // A line for each request, and for its end.
+    let asked = || -> Vec<String> {
+        let seen = watching.stdout();
+        let requests = seen.lines().filter(|line| line.starts_with("_sealmq/"));
+        requests.map(str::to_owned).collect()
+    };
+    let before = asked().len();
+    let wait = [&token, "--timeout", "3s"];
+    let refused = run(fleet.joining(&wait, "device", "device"));
+    refused.complains(27, &["no answer in time"]);
+    assert_eq!(asked().len(), before + 1, "{:?}", asked());
+
+    let last = asked().pop().unwrap();
+    let join = last.split(' ').next().unwrap();
+    let answer = join.replace("/join/", "/answer/");
+    let rubbish = ["-r", "-t", &answer, "-m", "rubbish"];
+    run(mosquitto("mosquitto_pub", &fleet, &rubbish).unwrap()).expect(0);
+    let waited = run(fleet.joining(&wait, "device", "device")).expect(27);
+    let remarks: Vec<_> = waited.stderr.lines().collect();
+    assert_eq!(remarks.len(), 2, "{waited:?}");
+    assert!(remarks[0].contains(&answer), "{waited:?}");
+    assert_eq!(asked().len(), before + 2, "{:?}", asked());
+
+    let _authority = fleet.domain.authority();
+    fleet.join(&token, "device").expect(0);
+
+    // Who joined and was removed is told that, once it has heard of it.
+    fleet.domain.ok(&["member", "remove", "device"]);
+    let message = ["-t", "plant/x", "-m", "x", "--patience", "2s"];
+    fleet.domain.publish("device", &message, b"").expect(1);
+    fleet
+        .join(&token, "device")
+        .complains(1, &["was removed from group plant", "another --dir"]);
+}
+
 #[test]
 fn through_the_bundled_broker() {
     let folder = tempfile::tempdir().unwrap();

@@ -150,3 +150,39 @@ fn a_broker_without_retained_messages_is_one_clear_error() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_device_is_told_what_the_broker_says_of_its_request() {
+    let mut domain = Domain::new();
+    let groups = domain.ok(&["group", "list"]).stdout;
+    let keys = groups.split("keys below").nth(1).unwrap();
+    let prefix = keys.split("/g/").next().unwrap().trim();
+    let limits = Limits {
+        puback: Some((format!("{prefix}/join/"), 0x95)),
+        ..Limits::default()
+    };
+    let runtime = Runtime::new().unwrap();
+    let (_server, port) = limited(&runtime, limits);
+    domain.connection = ["-h", "127.0.0.1", "-p", &port].map(str::to_owned).to_vec();
+    run(domain.connected(&["authority", "run", "--once"])).expect(0);
+    let root = domain.ok(&["root", "show"]).stdout;
+    std::fs::write(domain.path().join("domain.pub"), root).unwrap();
+    let join = [
+        "join",
+        "--root",
+        "domain.pub",
+        "--name",
+        "x",
+        "--dir",
+        "x",
+        "--timeout",
+        "4s",
+    ];
+    let ended = run(domain.connected(&join)).expect(27);
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("the connection broke") && last.contains("reason code 149"),
+        "{ended:?}"
+    );
+    assert!(!ended.stderr.contains("else than MQTT"), "{ended:?}");
+}

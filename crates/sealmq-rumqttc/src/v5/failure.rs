@@ -57,6 +57,12 @@ pub(super) fn trouble(error: &ConnectionError) -> Trouble {
         ConnectionError::MqttState(
             StateError::Io(error) | StateError::Deserialization(Codec::Io(error)),
         ) => Trouble::broken(error),
+        // It speaks MQTT well enough: rumqttc does not know the code.
+        ConnectionError::MqttState(StateError::Deserialization(
+            Codec::InvalidReason(code)
+            | Codec::InvalidConnectReturnCode(code)
+            | Codec::InvalidSubscribeReasonCode(code),
+        )) => Trouble::Other(format!("the broker answered with reason code {code}")),
         ConnectionError::MqttState(StateError::Deserialization(error)) => {
             Trouble::Garbage(error.to_string())
         }
