@@ -80,8 +80,15 @@ pub enum AuthorityError {
     Policy(ObjectError),
     /// A setting of a group is out of its range.
     Setting(&'static str),
-    /// No member has this name or number, or it was removed already.
+    /// No member has this name or number.
     NoSuchMember(String),
+    /// It was removed before, which is for good.
+    RemovedMember {
+        /// Its number.
+        number: MemberNumber,
+        /// Its name, which is free again.
+        name: String,
+    },
     /// A member with this name is enrolled.
     MemberExists(String),
     /// The key was enrolled before; keys are never enrolled twice, removed ones included.
@@ -157,6 +164,7 @@ impl fmt::Display for AuthorityError {
             Self::Policy(e) => write!(f, "the policy cannot be used: {e}"),
             Self::Setting(what) => f.write_str(what),
             Self::NoSuchMember(name) => write!(f, "no member `{name}`: `sealmq member list` shows them"),
+            Self::RemovedMember { number, name } => write!(f, "member {number} {name} was removed before, which is for good: `sealmq member list` shows when; the device can join again with a new store"),
             Self::MemberExists(name) => write!(f, "a member called `{name}` exists already: choose another name"),
             Self::KeyEnrolled(number) => write!(f, "this key was enrolled before as member {number}: the device has to make new keys"),
             Self::Request(e) => write!(f, "the enrolment request was refused: {e}"),

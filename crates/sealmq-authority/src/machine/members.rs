@@ -296,13 +296,24 @@ impl Authority {
     /// The number of an active member, by its name or decimal number.
     ///
     /// # Errors
-    /// No such member.
+    /// No such member, or it was removed.
     pub fn find_member(&self, name: &str) -> Result<MemberNumber, AuthorityError> {
-        let by_number = || self.active(MemberNumber(name.parse().ok()?)).ok();
-        self.index
-            .by_name(name)
-            .or_else(|| by_number().map(|member| member.number))
-            .ok_or_else(|| AuthorityError::NoSuchMember(name.into()))
+        if let Some(member) = self.index.by_name(name) {
+            return Ok(member);
+        }
+        let number = name.parse().ok().map(MemberNumber);
+        let by_number = number.and_then(|number| self.members.get(&number));
+        // Names are free again, so the last one that had it counts.
+        let mut latest_first = self.members.values().rev();
+        let found = by_number.or_else(|| latest_first.find(|member| member.name == name));
+        let found = found.ok_or_else(|| AuthorityError::NoSuchMember(name.into()))?;
+        match found.removed_at {
+            None => Ok(found.number),
+            Some(_) => Err(AuthorityError::RemovedMember {
+                number: found.number,
+                name: found.name.clone(),
+            }),
+        }
     }
 
     /// Content of the credential file for a member, as [`Authority::enrol`] returned it, with its

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use sealmq_core::wire::Suite;
 
-use super::duration::{seconds, seconds_u32};
+use super::duration::{lease, seconds, seconds_u32};
 use super::root::suite;
 use super::{
     ApproveArgs, BackupArgs, ConnectionArgs, DeviceArgs, InstallDelegation, RejectArgs,
@@ -95,11 +95,11 @@ pub(crate) struct GroupAdd {
     /// Without a lease, a broker that hides a removal delays it at most by this plus --grace plus --skew.
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = seconds)]
     pub(crate) validity: u64,
-    /// How long an epoch may be used without a sign of life from the authority; 0 for as long as it is valid
+    /// How long an epoch may be used without a sign of life from the authority, from 10s on; 0 for as long as it is valid
     ///
     /// A broker that withholds a removal delays it at most by this (plus --grace and --skew for what a
     /// removed publisher sends). `sealmq authority run` renews it three times as often.
-    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = seconds_u32)]
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = lease)]
     pub(crate) lease: u32,
     /// Rotate after so many messages as well, as `sealmq authority run` sees them; 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -198,15 +198,12 @@ pub(crate) struct MemberRequest {
 
 /// What a new member may do, and for how long.
 #[derive(Args)]
+#[command(group = ArgGroup::new("grants").required(true).multiple(true).args(["publish", "subscribe"]))]
 pub(crate) struct MembershipArgs {
     /// Group that it may publish in, optionally only on topics that match FILTER
     ///
     /// A level %c in the filter stands for the device's name. May be given several times.
-    #[arg(
-        long,
-        value_name = "GROUP[:FILTER]",
-        required_unless_present = "subscribe"
-    )]
+    #[arg(long, value_name = "GROUP[:FILTER]")]
     pub(crate) publish: Vec<String>,
     /// Group that it may read, as a whole; may be given several times
     #[arg(long, value_name = "GROUP")]

@@ -19,6 +19,14 @@ pub(crate) fn seconds_u32(text: &str) -> Result<u32, String> {
     u32::try_from(seconds(text)?).map_err(|_| "the time is too long".to_owned())
 }
 
+/// A group's `--lease`.
+pub(crate) fn lease(text: &str) -> Result<u32, String> {
+    match seconds_u32(text)? {
+        1..10 => Err("a lease is 0 (none), or at least 10s".to_owned()),
+        lease => Ok(lease),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +57,7 @@ mod tests {
             assert!(seconds(bad).is_err(), "{bad}");
         }
         assert!(seconds_u32("49711d").is_err());
+        assert_eq!((lease("0"), lease("10s")), (Ok(0), Ok(10)));
+        assert!(lease("9s").unwrap_err().contains("at least 10s"));
     }
 }

@@ -3,7 +3,7 @@ use sealmq_keys::objects::Policy;
 
 use super::events::describe;
 use super::folder::{change, look, vault};
-use super::members::describe_grant;
+use super::members::describe_grant_of;
 use crate::args::{AuthorityArgs, GroupAdd, GroupShow, RotateArgs};
 use crate::clock;
 use crate::failure::Failure;
@@ -120,7 +120,7 @@ pub(crate) fn group_show(args: &GroupShow) -> Result<(), Failure> {
         let Some(grant) = (member.grants.iter()).find(|grant| grant.group == group.name) else {
             continue;
         };
-        let access = describe_grant(grant);
+        let access = describe_grant_of(grant, &member.name);
         let state = if member.removed_at.is_some() {
             "removed"
         } else {
@@ -204,10 +204,12 @@ fn facts(group: &GroupInfo) -> Vec<(&'static str, String)> {
         ));
     }
     facts.push((
-        "migration",
+        "confirmed",
         format!(
-            "{} of {} members have confirmed the newest generation",
-            group.moved, group.members
+            "{} of {} members say that they have their keys of generation {}; others have not been connected with `pub`, `sub` or an application since they got them",
+            group.moved,
+            group.members,
+            group.generations.last().map_or(0, |newest| newest.number)
         ),
     ));
     facts

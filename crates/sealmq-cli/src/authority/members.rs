@@ -9,6 +9,7 @@ use crate::args::{
     AuthorityArgs, MemberAdd, MemberExport, MemberRemove, MemberRenew, MembershipArgs,
 };
 use crate::failure::Failure;
+use crate::join::own_filter;
 use crate::output::{note_all, say, say_all};
 use crate::{clock, device, files};
 
@@ -116,7 +117,7 @@ pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
         lines.extend(member.two_devices.as_ref().map(describe_two_devices));
         lines.push(format!("      key {}", fingerprint(&member.key)));
         for grant in &member.grants {
-            lines.push(format!("      {}", describe_grant(grant)));
+            lines.push(format!("      {}", describe_grant_of(grant, &member.name)));
         }
     }
     if lines.is_empty() {
@@ -127,6 +128,14 @@ pub(crate) fn member_list(args: &AuthorityArgs) -> Result<(), Failure> {
 
 fn number(member: MemberNumber) -> u32 {
     member.0
+}
+
+/// A member's grant: `%c` in its filter stands for the member's name.
+pub(super) fn describe_grant_of(grant: &GrantSpec, name: &str) -> String {
+    describe_grant(&GrantSpec {
+        publish_filter: own_filter(&grant.publish_filter, name),
+        ..grant.clone()
+    })
 }
 
 pub(super) fn describe_grant(grant: &GrantSpec) -> String {

@@ -78,7 +78,7 @@ fn several_are_removed_with_one_epoch_and_generations_are_renewed() {
         "refused         2",
         "generation      1 since",
         "generation      2 since",
-        "0 of 1 members have confirmed",
+        "0 of 1 members say that they have their keys",
         "a removed, plant: subscribe",
         "c active, plant: subscribe",
     ] {
