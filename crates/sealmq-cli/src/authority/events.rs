@@ -1,11 +1,40 @@
+use std::time::Instant;
+
 use sealmq_authority::AuthorityEvent;
 use sealmq_authority::office::OfficeEvent;
 use tracing::{Level, event, info, warn};
 
+use super::refusals::Refusals;
 use crate::log::{AUTHORITY, BROKER};
 
-/// Logs what happened in the office; `prefix` is that of the reserved topics.
-pub(super) fn log_office(event: &OfficeEvent, prefix: &str) {
+/// The log of an office.
+#[derive(Default)]
+pub(super) struct OfficeLog {
+    refused: Refusals,
+    /// Devices that were not let in: known apart, because operators look for them.
+    joins: Refusals,
+}
+
+impl OfficeLog {
+    /// Logs what happened; `prefix` is that of the reserved topics.
+    pub(super) fn write(&mut self, event: &OfficeEvent, prefix: &str) {
+        let (lines, count) = match event {
+            OfficeEvent::Authority(AuthorityEvent::JoinRefused { .. }) => (&mut self.joins, 1),
+            OfficeEvent::Authority(AuthorityEvent::Refused { .. }) => (&mut self.refused, 1),
+            OfficeEvent::MoreRefused(count) => (&mut self.refused, *count),
+            _ => return log_office(event, prefix),
+        };
+        let (told, left_out) = lines.admit(count, Instant::now());
+        if let Some(count) = left_out {
+            log_office(&OfficeEvent::MoreRefused(count), prefix);
+        }
+        if told {
+            log_office(event, prefix);
+        }
+    }
+}
+
+fn log_office(event: &OfficeEvent, prefix: &str) {
     match event {
         OfficeEvent::Authority(event) => log(event),
         OfficeEvent::MoreRefused(count) => {

@@ -10,6 +10,7 @@ pub(crate) mod groups;
 mod init;
 mod joining;
 mod members;
+mod refusals;
 mod run;
 
 pub(crate) use audit::{export as audit_export, verify as audit_verify};

@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::events;
+use super::events::OfficeLog;
 use super::folder::{look, vault};
 use crate::args::{Protocol, RunArgs};
 use crate::connection::Mqtt;
@@ -101,6 +101,7 @@ pub(crate) struct Keeper {
     started: Instant,
     packets: Packets,
     backoff: Backoff,
+    log: OfficeLog,
     /// To end as soon as the broker has everything.
     once: bool,
 }
@@ -113,6 +114,7 @@ impl Keeper {
             started: Instant::now(),
             packets: Packets::new(),
             backoff: Backoff::new(PAUSES),
+            log: OfficeLog::default(),
             once,
         }
     }
@@ -168,7 +170,7 @@ impl Keeper {
         // Whoever waits for the end of `--once` has to know that everything was looked at.
         let mut outcome = None;
         while let Some(event) = self.office.poll_event() {
-            events::log_office(&event, self.office.prefix());
+            self.log.write(&event, self.office.prefix());
             outcome = outcome.or(event.outcome());
         }
         if let Some(outcome) = outcome
