@@ -12,12 +12,13 @@ use sealmq_client::Event;
 use sealmq_core::open::Rejection;
 use sealmq_core::replay::Gap;
 use sealmq_core::topic::{Filter, Topic};
-use sealmq_keys::member::MemberOptions;
+use sealmq_keys::member::{EnrolledAs, Member, MemberOptions};
 use sealmq_rumqttc::client::AsyncClient;
 use sealmq_rumqttc::eventloop::EventLoop;
 use sealmq_rumqttc::v4::V4;
 use sealmq_rumqttc::v5::V5;
 use sealmq_rumqttc::{Message, SealOptions};
+use sealmq_store::FileStore;
 use tokio::time::sleep;
 
 use crate::args::{Protocol, SubArgs};
@@ -70,6 +71,7 @@ async fn run_over<V: Mqtt>(args: SubArgs) -> Result<(), Failure> {
     // From here on: while a passphrase is typed, Ctrl-C just ends the program.
     let mut stop = Stop::new()?;
     let store = device::open(&vault)?;
+    warn_publishers(&store)?;
     let (client, mut events) =
         AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;
     for filter in &args.topic {
@@ -102,6 +104,21 @@ async fn run_over<V: Mqtt>(args: SubArgs) -> Result<(), Failure> {
         note(tally);
     }
     result
+}
+
+/// What a publish-only member subscribes to stays closed to it, which nothing that arrives may say.
+fn warn_publishers(store: &FileStore) -> Result<(), Failure> {
+    let enrolled = Member::enrolled(store)?;
+    let reads = |enrolled: &EnrolledAs| {
+        let mut accesses = enrolled.grants.iter().map(|(_, access, _)| access);
+        accesses.any(|access| access.may_subscribe())
+    };
+    if enrolled.is_some_and(|enrolled| !reads(&enrolled)) {
+        note(
+            "sealmq: this member may publish only: it opens no message; a reader is enrolled with --subscribe GROUP, or with a token of --role subscribe or both",
+        );
+    }
+    Ok(())
 }
 
 /// Prints messages until there is a reason to end.

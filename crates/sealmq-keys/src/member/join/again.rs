@@ -7,9 +7,9 @@ use sealmq_core::VerifiedCredential;
 use super::keys::{Keys, fields};
 use super::{EnrolledAs, Joiner};
 use crate::enrolment::NO_TOKEN;
-use crate::member::MemberError;
 use crate::member::migrate;
 use crate::member::records::{self, CredentialRecord, DomainRecord};
+use crate::member::{Member, MemberError};
 use crate::outputs::Publication;
 use crate::store::Store;
 use crate::token::Token;
@@ -28,6 +28,16 @@ impl Joiner {
     pub fn again(&self) -> Option<Publication> {
         let sealed = self.sealed.as_ref().filter(|_| !self.ended)?;
         Some(Publication::retained(self.join_topic(), sealed.as_slice()))
+    }
+}
+
+impl Member {
+    /// As what the store's member was enrolled, if it holds one; without loading all of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn enrolled<S: Store>(store: &S) -> Result<Option<EnrolledAs>, MemberError> {
+        enrolled(store)
     }
 }
 
