@@ -131,15 +131,16 @@ impl TlsSettings {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| match error {
-                Error::InvalidCertificate(why) => tls(format!(
-                    "the certificate cannot be used ({why}): X.509 version 3 with subjectAltName is needed; `openssl x509 -req` makes version 1 unless it gets -extfile"
-                )),
+                Error::InvalidCertificate(_) => tls(
+                    "the certificate cannot be used: it is damaged, or not of X.509 version 3 with subjectAltName, which is needed (`openssl x509 -req` makes version 1 unless it gets -extfile)"
+                        .to_owned(),
+                ),
                 Error::InconsistentKeys(_) => tls(
                     "certificate and private key do not work together: the key has to be that of the first certificate"
                         .to_owned(),
                 ),
                 error => tls(format!(
-                    "certificate and private key do not work together: {error}"
+                    "the private key cannot be used ({error}): keys are RSA from 2048 bits on, ECDSA on P-256 or P-384, or Ed25519"
                 )),
             })?;
         config.alpn_protocols = vec![protocol.to_vec()];

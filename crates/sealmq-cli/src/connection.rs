@@ -194,7 +194,18 @@ pub(crate) fn describe_first<V: Mqtt>(error: &V::Failure, address: &str) -> Stri
              not let this client in{help}"
         );
     }
-    describe::<V>(error, address)
+    // tokio's words for a connection that ended in the middle of a packet, as those of other
+    // protocols look.
+    let trouble = match V::trouble(error) {
+        Trouble::Broken {
+            error,
+            hung_up: false,
+        } if error == "bytes remaining on stream" => {
+            Trouble::Garbage("it closed the connection in the middle of a packet".to_owned())
+        }
+        trouble => trouble,
+    };
+    describe_trouble::<V>(error, trouble, address)
 }
 
 /// Why there is no connection that could carry keys.
@@ -207,15 +218,19 @@ pub(crate) fn describe_link<V: Mqtt>(error: &LinkError<V::Failure>, address: &st
 
 /// What went wrong with the connection, and what to do.
 pub(crate) fn describe<V: Mqtt>(error: &V::Failure, address: &str) -> String {
+    describe_trouble::<V>(error, V::trouble(error), address)
+}
+
+fn describe_trouble<V: Mqtt>(error: &V::Failure, trouble: Trouble, address: &str) -> String {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     // Also of a connection that stood: with TLS 1.3 the broker looks at a client's certificate later.
     if let Some(reason) = tls::explain(error, host) {
         return format!("no TLS connection to {address}: {reason}");
     }
     let (older, help) = V::OTHER;
-    match V::trouble(error) {
+    match trouble {
         Trouble::Garbage(error) => format!(
-            "{address} answers something else than MQTT ({error}): if this is its TLS port, give --cafile or --tls-use-os-certs"
+            "{address} answers something else than MQTT ({error}): check -p; if this is its TLS port, give --cafile or --tls-use-os-certs"
         ),
         Trouble::Unreachable { error, .. } => format!(
             "no connection to {address}: {error}; is a broker running there? check -h and -p, or --unix"
@@ -249,6 +264,10 @@ pub(crate) fn describe<V: Mqtt>(error: &V::Failure, address: &str) -> String {
             };
             format!("{address} does not speak {name}{try_other}{help}")
         }
+        // `ClientIdentifierNotValid` of MQTT 5, `BadClientId` of 3.1.1.
+        Trouble::Refused(code) if code.contains("ClientId") => format!(
+            "{address} does not allow this client identifier: give the one that it expects with -i (often the user name)"
+        ),
         Trouble::Refused(code) => format!("{address} refuses the connection: {code}"),
         Trouble::Ended(reason) => format!("{address} ended the connection: {reason}"),
         Trouble::Closed => format!("{address} closed the connection"),

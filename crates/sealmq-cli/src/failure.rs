@@ -148,6 +148,14 @@ impl From<ArmourError> for Failure {
 
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
-        Self::refused(error)
+        let exit = match error {
+            BrokerError::Tls { .. }
+            | BrokerError::Users { .. }
+            | BrokerError::AccessList { .. }
+            | BrokerError::Configuration { .. }
+            | BrokerError::Settings { .. } => Exit::Usage,
+            _ => Exit::Refused,
+        };
+        Self::new(exit, error.to_string())
     }
 }

@@ -83,8 +83,8 @@ pub(crate) fn tell(event: &MemberEvent, debug: bool, seldom: &mut Seldom) {
              or withholds it"
         )),
         MemberEvent::Recovered { group, epoch, .. } => note(format_args!(
-            "sealmq: ALARM: the keys of group {group} were replaced from epoch {epoch} on: a stolen key had signed \
-             the old ones, and the domain has recovered"
+            "sealmq: ALARM: the keys of group {group} were replaced from epoch {epoch} on: the domain has recovered \
+             from a stolen key, or its authority was restored from a copy"
         )),
         MemberEvent::Rollback { topic, .. } => seldom.note("rollback", || {
             format!(

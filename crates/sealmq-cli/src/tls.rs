@@ -61,11 +61,15 @@ pub(crate) fn config(
         other => other,
     };
     let own = own.map_err(|error| {
-        Failure::usage(format_args!(
-            "{} and {} do not work together: {error}; --key is the key of the first certificate of --cert",
-            chain.display(),
-            key.display()
-        ))
+        let (chain, key) = (chain.display(), key.display());
+        match error {
+            Error::InconsistentKeys(_) => Failure::usage(format_args!(
+                "{chain} and {key} do not work together: --key has to be the key of the first certificate of --cert"
+            )),
+            error => Failure::usage(format_args!(
+                "{key} cannot be used ({error}): keys are RSA from 2048 bits on, ECDSA on P-256 or P-384, or Ed25519"
+            )),
+        }
     })?;
     Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))))
 }

@@ -5,7 +5,7 @@ mod input;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sealmq_client::Event;
+use sealmq_client::{ClientError, Event, SealError};
 use sealmq_core::topic::Topic;
 use sealmq_keys::member::MemberEvent;
 use sealmq_rumqttc::client::AsyncClient;
@@ -31,6 +31,8 @@ const LAST_EVENTS: Duration = Duration::from_secs(6);
 /// What was seen while messages were on their way.
 #[derive(Default)]
 struct Outcome {
+    /// The broker accepted a connection.
+    connected: AtomicBool,
     /// Messages that were not published.
     refused: AtomicUsize,
     /// The authority removes members from all groups at once.
@@ -73,7 +75,7 @@ async fn run_over<V: Mqtt>(args: PubArgs) -> Result<(), Failure> {
     let outcome = Outcome::default();
     let watching = watch(&mut events, &args, &outcome);
     tokio::select! {
-        sent = send(&client, &args, payloads) => sent?,
+        sent = send(&client, &args, payloads, &outcome) => sent?,
         failure = watching => return Err(failure),
         () = stop.requested() => {
             let left = client.outstanding();
@@ -115,6 +117,7 @@ async fn send<V: Mqtt>(
     client: &AsyncClient<V>,
     args: &PubArgs,
     payloads: Payloads,
+    outcome: &Outcome,
 ) -> Result<(), Failure> {
     match payloads {
         Payloads::One(payload) => {
@@ -122,19 +125,20 @@ async fn send<V: Mqtt>(
                 if number > 0 && args.repeat_delay > 0.0 {
                     sleep(Duration::from_secs_f64(args.repeat_delay)).await;
                 }
-                publish(client, args, payload.clone()).await?;
+                publish(client, args, payload.clone(), outcome).await?;
             }
         }
         Payloads::Lines(mut lines) => {
             while let Some(line) = lines.recv().await {
                 let line = line?;
                 check_clearing(args, &line)?;
-                publish(client, args, line).await?;
+                publish(client, args, line, outcome).await?;
             }
         }
     }
     match timeout(Duration::from_secs(args.patience), client.flush()).await {
         Ok(flushed) => flushed.map_err(Failure::network),
+        Err(_) if !outcome.connected.load(Ordering::Relaxed) => Err(unanswered(args)),
         Err(_) => Err(Failure::network(format_args!(
             "{} did not acknowledge {} messages within {} s: they may or may not have arrived",
             args.connection.address(),
@@ -148,12 +152,32 @@ async fn publish<V: Mqtt>(
     client: &AsyncClient<V>,
     args: &PubArgs,
     payload: Vec<u8>,
+    outcome: &Outcome,
 ) -> Result<(), Failure> {
     let qos = session::qos::<V>(args.qos);
     let published = client
         .publish_sealed(&args.topic, qos, args.retain, payload, properties(args))
         .await;
-    published.map_err(|error| Failure::refused(format_args!("{}: {error}", args.topic)))
+    published.map_err(|error| match error {
+        ClientError::Seal(SealError::NoKeysYet { .. }) => {
+            if !outcome.connected.load(Ordering::Relaxed) {
+                return unanswered(args);
+            }
+            Failure::refused(format_args!(
+                "{}: no keys came within {} s: is `sealmq authority run` connected to this broker?",
+                args.topic, args.patience
+            ))
+        }
+        error => Failure::refused(format_args!("{}: {error}", args.topic)),
+    })
+}
+
+fn unanswered(args: &PubArgs) -> Failure {
+    Failure::network(format_args!(
+        "{} did not answer within {} s: nothing was sent; check -h and -p, and the network",
+        args.connection.address(),
+        args.patience
+    ))
 }
 
 fn properties(args: &PubArgs) -> Properties {
@@ -175,6 +199,7 @@ async fn watch<V: Mqtt>(events: &mut EventLoop<V>, args: &PubArgs, outcome: &Out
         match events.poll().await {
             Ok(Event::Connected { .. }) => {
                 was_connected = true;
+                outcome.connected.store(true, Ordering::Relaxed);
                 if args.debug {
                     note(format_args!("connected to {}", args.connection.address()));
                 }

@@ -1,6 +1,8 @@
 //! What goes wrong in practice: each gives one line that says what happened and what to do.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 
 use crate::common::brokers;
 use crate::common::domain::Domain;
@@ -380,7 +382,7 @@ fn a_port_or_folder_in_use() {
             "missing",
         ],
     ))
-    .complains(1, &["missing"]);
+    .complains(2, &["missing"]);
     run(sealmq(
         folder.path(),
         &[
@@ -393,8 +395,85 @@ fn a_port_or_folder_in_use() {
             "no.key",
         ],
     ))
-    .complains(1, &["no.pem"]);
+    .complains(2, &["no.pem"]);
+    fs::write(folder.path().join("bad.toml"), "[general]\nfoo = 1\n").unwrap();
+    fs::write(folder.path().join("bad.acl"), "topics all\n").unwrap();
+    run(sealmq(folder.path(), &["broker", "--config", "bad.toml"]))
+        .complains(2, &["line 2", "foo"]);
+    run(sealmq(folder.path(), &["broker", "--config", "no.toml"])).complains(2, &["no.toml"]);
+    let list = ["broker", "--listen", "127.0.0.1:0", "--acl-file", "bad.acl"];
+    run(sealmq(folder.path(), &list)).complains(2, &["bad.acl", "line 1"]);
     broker.process.interrupt().expect(0);
+}
+
+#[test]
+fn what_speaks_another_protocol() {
+    let domain = Domain::new();
+    domain.enrol("sensor", &["--publish", "plant"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let web = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _read = stream.read(&mut [0; 1024]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+    });
+    let at = ["-h", "127.0.0.1", "-p", &port];
+    let args = ["pub", "--dir", "sensor", "-t", "plant/x", "-m", "x"];
+    domain
+        .try_run(&[&args[..], &at].concat())
+        .complains(3, &["something else than MQTT", "check -p"]);
+    web.join().unwrap();
+    // Nor does what accepts connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let at = ["-h", "127.0.0.1", "-p", &port, "--patience", "1s"];
+    domain
+        .try_run(&[&args[..], &at].concat())
+        .complains(3, &["did not answer within 1 s: nothing was sent"]);
+}
+
+#[test]
+fn a_client_identifier_that_the_broker_does_not_allow() {
+    let domain = Domain::new();
+    domain.enrol("sensor", &["--publish", "plant"]);
+    let file = "[general]\nclient_id_prefix = \"site-\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    fs::write(domain.path().join("broker.toml"), file).unwrap();
+    let broker = brokers::configured(domain.path(), "broker.toml");
+    for version in ["mqttv5", "mqttv311"] {
+        let args = ["-h", "127.0.0.1", "-p", &broker.port, "-V", version];
+        let publish = ["pub", "--dir", "sensor", "-t", "plant/x", "-m", "x"];
+        domain
+            .try_run(&[&publish[..], &args].concat())
+            .complains(3, &["does not allow this client identifier", "-i"]);
+    }
+}
+
+#[test]
+fn members_that_were_removed_are_told_from_those_that_never_were() {
+    let domain = Domain::new();
+    domain.enrol("sensor", &["--publish", "plant:plant/%c/#"]);
+    for command in [&["member", "list"][..], &["group", "show", "plant"]] {
+        let shown = domain.ok(command).stdout;
+        assert!(
+            shown.contains("publishing on plant/sensor/# only") && !shown.contains("%c"),
+            "{shown}"
+        );
+    }
+    let none = domain.try_run(&["member", "add", "sensor.req"]).expect(2);
+    assert!(none.stderr.contains("|--subscribe <GROUP>>"), "{none:?}");
+    domain.ok(&["member", "remove", "sensor"]);
+    for who in ["sensor", "1"] {
+        for what in ["remove", "renew", "export"] {
+            domain
+                .try_run(&["member", what, who])
+                .complains(1, &["member 1 sensor was removed before"]);
+        }
+    }
+    domain
+        .try_run(&["member", "remove", "2"])
+        .complains(1, &["no member `2`"]);
 }
 
 #[test]

@@ -268,7 +268,7 @@ fn one_file_has_everything_and_a_wrong_one_is_explained() {
         ),
     ] {
         fs::write(folder.join("broker.toml"), wrong).unwrap();
-        run(start()).complains(1, about);
+        run(start()).complains(2, about);
     }
 }
 
