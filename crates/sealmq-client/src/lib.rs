@@ -110,6 +110,7 @@ mod contest;
 mod draft;
 mod error;
 mod event;
+mod inbox;
 mod isolation;
 mod joining;
 mod ledger;

@@ -5,6 +5,9 @@ const AT_MOST: u64 = 5_000;
 /// Shortest silence that counts as "that was all". Mosquitto's retained messages come 40 ms after
 /// its SUBACK (Nagle's algorithm against delayed acknowledgements), on a busy machine later.
 const SILENCE: u64 = 150;
+/// A program that looks up after longer than this did not run, and has not heard what came meanwhile:
+/// that was no silence.
+const AWAY: u64 = 100;
 
 /// After a connect, publishes are held back until the retained announcements have arrived: a
 /// device that slept would else seal for an epoch that readers have left. MQTT does not say when
@@ -18,6 +21,8 @@ pub(crate) struct Settling {
     silence: u64,
     /// When the silence, or the patience, is over.
     until: u64,
+    /// When the program looked up last.
+    looked: u64,
 }
 
 impl Settling {
@@ -27,6 +32,7 @@ impl Settling {
             unconfirmed: subscriptions,
             silence: SILENCE,
             until: time.after(AT_MOST),
+            looked: time.uptime,
         }
     }
 
@@ -46,7 +52,22 @@ impl Settling {
         }
     }
 
-    pub(crate) const fn until(&self) -> u64 {
+    /// The program runs.
+    pub(crate) fn look(&mut self, time: Time) {
+        let away = time.uptime.saturating_sub(self.looked);
+        self.looked = time.uptime;
+        if away > AWAY {
+            self.until = self.until.max(time.after(self.silence));
+        }
+    }
+
+    /// When to look again at the latest.
+    pub(crate) fn next_look(&self) -> u64 {
+        self.until.min(self.looked.saturating_add(AWAY / 2))
+    }
+
+    #[cfg(test)]
+    const fn until(&self) -> u64 {
         self.until
     }
 
@@ -75,5 +96,21 @@ mod tests {
             settling.heard(at(now));
         }
         assert_eq!(settling.until(), 6_000);
+    }
+
+    #[test]
+    fn a_program_that_did_not_run_has_not_heard_a_silence() {
+        let at = Time::without_clock;
+        let mut settling = Settling::begin(1, at(1_000));
+        settling.confirmed(at(1_010));
+        let until = settling.until();
+        for now in (1_010..until).step_by(50) {
+            settling.look(at(now));
+        }
+        assert_eq!(settling.until(), until);
+        assert!(settling.next_look() <= until);
+        settling.look(at(until + 400));
+        assert!(!settling.is_over(at(until + 400)));
+        assert_eq!(settling.until(), until + 400 + 150 + 2 * 10);
     }
 }

@@ -15,6 +15,7 @@ use crate::eventloop::Network;
 use crate::host::{Callers, Host, Step};
 use crate::library::Rumqttc;
 use crate::options::SealOptions;
+use crate::progress::Progress;
 use crate::state::States;
 use crate::version::Version;
 
@@ -65,6 +66,10 @@ impl<V: Version> Driver<V> {
         self.host.calls.outstanding()
     }
 
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.host.progress)
+    }
+
     pub(crate) fn prefix(&self) -> &str {
         self.host.client.member().prefix()
     }
@@ -91,7 +96,7 @@ impl<V: Version> Driver<V> {
             let (host, callers) = (&mut self.host, &mut self.callers);
             if let Some(pause) = pause.take() {
                 match host.serve(callers, sleep(pause)).await? {
-                    Step::Left => host.client.leave(),
+                    Step::Left => host.leave(),
                     _ => self.connect().await?,
                 }
                 self.host.pump().await?;
@@ -119,7 +124,7 @@ impl<V: Version> Driver<V> {
                     let again = host.client.handle_disconnected(ending, time, &mut SysRng);
                     pause = Some(again.unwrap_or_default());
                 }
-                Step::Left => host.client.leave(),
+                Step::Left => host.leave(),
             }
             host.pump().await?;
         }

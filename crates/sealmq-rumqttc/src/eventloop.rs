@@ -12,8 +12,10 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::client::AsyncClient;
 use crate::driver::Driver;
 use crate::handle::Handle;
-use crate::host::Callers;
+use crate::host::{Callers, Handed};
+use crate::library::Rumqttc;
 use crate::options::SealOptions;
+use crate::progress::Progress;
 use crate::start::Start;
 use crate::version::Version;
 
@@ -35,7 +37,8 @@ pub(crate) type Network = Arc<Mutex<Option<NetworkOptions>>>;
 /// long as `poll` is called before `capacity` events and 64 KiB more have piled up. Dropping it ends
 /// the connection without a goodbye.
 pub struct EventLoop<V: Version> {
-    events: mpsc::Receiver<Result<Event<V>, PollError<V>>>,
+    events: mpsc::Receiver<Handed<Rumqttc<V>>>,
+    progress: Arc<Progress>,
     start: Arc<Start>,
     pub(crate) network: Network,
 }
@@ -63,6 +66,7 @@ impl<V: Version> EventLoop<V> {
         let network = Network::default();
         let driver = Driver::<V>::new(mqtt, store, options, Arc::clone(&network), callers)?;
         let (outstanding, prefix) = (driver.outstanding(), driver.prefix().into());
+        let progress = driver.progress();
         let start = Arc::new(Start::new(Box::new(driver).run()));
         let handle = Handle {
             commands,
@@ -73,6 +77,7 @@ impl<V: Version> EventLoop<V> {
             topic_map: Arc::new(options.client.topic_map.clone()),
             aliases: Arc::default(),
             start: Arc::clone(&start),
+            progress: Arc::clone(&progress),
         };
         let client = AsyncClient {
             handle,
@@ -80,6 +85,7 @@ impl<V: Version> EventLoop<V> {
         };
         let eventloop = Self {
             events,
+            progress,
             start,
             network,
         };
@@ -87,15 +93,22 @@ impl<V: Version> EventLoop<V> {
     }
 
     /// The next event. Must be called in a tokio runtime with time and I/O enabled. Safe to
-    /// cancel: a `poll` that is dropped loses nothing.
+    /// cancel: a `poll` that is dropped loses nothing. A message is acknowledged to the broker when
+    /// this is called again.
     ///
     /// # Errors
     /// [`PollError::Connection`](sealmq_client::PollError::Connection) reports that the connection
     /// broke or could not be made: polling on connects again. The other errors are final.
     pub async fn poll(&mut self) -> Result<Event<V>, PollError<V>> {
         self.start.now();
-        let event = self.events.recv().await;
-        event.unwrap_or(Err(sealmq_client::PollError::Closed))
+        self.progress.came_back();
+        let Some(Handed { report, counts }) = self.events.recv().await else {
+            return Err(sealmq_client::PollError::Closed);
+        };
+        if counts {
+            self.progress.returns();
+        }
+        report
     }
 }
 
@@ -107,6 +120,7 @@ impl<V: Version> fmt::Debug for EventLoop<V> {
 
 impl<V: Version> Drop for EventLoop<V> {
     fn drop(&mut self) {
+        self.progress.came_back();
         self.start.never();
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use crate::calls::{Command, Request};
 use crate::notice::{Outcome, PublishNotice};
+use crate::progress::Progress;
 use crate::start::Start;
 
 /// What clients of every version of MQTT hold: the way to the driver.
@@ -24,6 +25,7 @@ pub(crate) struct Handle {
     /// Topic aliases of the application.
     pub(crate) aliases: Arc<Mutex<BTreeMap<u16, String>>>,
     pub(crate) start: Arc<Start>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Handle {
@@ -133,6 +135,7 @@ impl Handle {
     pub(crate) async fn disconnect(&self) -> Result<(), ClientError> {
         let (reply, done) = oneshot::channel();
         self.start.now();
+        self.progress.came_back();
         self.command(Command::Disconnect(reply))?;
         done.await.map_err(|_| ClientError::Closed)
     }
@@ -140,6 +143,7 @@ impl Handle {
     pub(crate) fn try_disconnect(&self) -> Result<(), ClientError> {
         let (reply, _nobody_waits) = oneshot::channel();
         self.start.now();
+        self.progress.came_back();
         self.command(Command::Disconnect(reply))
     }
 

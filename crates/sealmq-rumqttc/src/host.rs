@@ -1,6 +1,7 @@
 //! What a driver on tokio does whatever its library: the client's outputs, the store's thread, the
 //! calls that wait, and serving everybody while the library works.
 
+use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::calls::{Calls, Command};
 use crate::clock::Clock;
 use crate::options::SealOptions;
+use crate::progress::Progress;
 use crate::store::CommitThread;
 use crate::waiting::{Waiting, weigh};
 
@@ -44,8 +46,15 @@ pub(crate) type Report<L> = Result<<L as Library>::Event, PollError<<L as Librar
 /// The application's ends.
 pub(crate) struct Callers<L: Library> {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) events: mpsc::Sender<Report<L>>,
+    pub(crate) events: mpsc::Sender<Handed<L>>,
     pub(crate) room: Arc<Semaphore>,
+}
+
+/// An event on its way to the application.
+pub(crate) struct Handed<L: Library> {
+    pub(crate) report: Report<L>,
+    /// Something is acknowledged when it has it.
+    pub(crate) counts: bool,
 }
 
 /// Everything of a driver but the library's event loop, which is borrowed while it works.
@@ -58,6 +67,10 @@ pub(crate) struct Host<L: Library> {
     started: Instant,
     /// For the application.
     waiting: Waiting<Report<L>>,
+    pub(crate) progress: Arc<Progress>,
+    /// What is acknowledged when the application has taken as many, in their order.
+    handed: VecDeque<DeliveryId>,
+    acknowledged: u64,
     hang_up: bool,
     pub(crate) closed: bool,
 }
@@ -95,6 +108,9 @@ impl<L: Library> Host<L> {
             clock: Arc::clone(&options.clock),
             started: Instant::now(),
             waiting: Waiting::new(),
+            progress: Arc::default(),
+            handed: VecDeque::new(),
+            acknowledged: 0,
             hang_up: false,
             closed: false,
         })
@@ -120,7 +136,7 @@ impl<L: Library> Host<L> {
 
     /// Whether a message of QoS 0 that has just come is lost, because the application takes none.
     pub(crate) const fn loses(&mut self) -> bool {
-        self.waiting.loses()
+        self.waiting.loses(self.client.unopened())
     }
 
     fn event(&mut self, event: Event, delivery: Option<DeliveryId>) {
@@ -172,7 +188,9 @@ impl<L: Library> Host<L> {
             commands, events, ..
         } = callers;
         let mut wait = pin!(wait);
+        let progress = Arc::clone(&self.progress);
         loop {
+            self.acknowledge();
             self.pump().await?;
             if self.closed {
                 return Ok(Step::Left);
@@ -184,7 +202,7 @@ impl<L: Library> Host<L> {
             let timeout = timeout.and_then(|uptime| self.started.checked_add(uptime));
             // While the application does not take events, the network has to wait; but not while
             // something is outstanding, for which the application itself may be waiting.
-            let open = self.waiting.has_room()
+            let open = self.waiting.has_room(self.client.unopened())
                 || self.client.outstanding() > 0
                 || self.calls.goodbye.is_some();
             tokio::select! {
@@ -194,9 +212,11 @@ impl<L: Library> Host<L> {
                     Err(_) => return Ok(Step::Left),
                 },
                 () = events.closed() => return Ok(Step::Left),
+                () = progress.news() => {}
                 // Without clients the subscriptions go on.
                 Some(command) = commands.recv() => {
                     let time = self.time();
+                    self.acknowledge();
                     self.calls.command(command, &mut self.client, time);
                 }
                 () = at(timeout) => {
@@ -207,15 +227,30 @@ impl<L: Library> Host<L> {
         }
     }
 
-    /// Hands the next event to the application, and acknowledges it to the broker.
-    fn deliver(&mut self, permit: Permit<'_, Report<L>>) {
+    /// Hands the next event to the application.
+    fn deliver(&mut self, permit: Permit<'_, Handed<L>>) {
         if let Some((report, delivery)) = self.waiting.pop(L::overflow) {
             L::log(&report);
-            permit.send(report);
-            if let Some(delivery) = delivery {
-                self.client.handle_delivered(delivery);
-            }
+            let counts = delivery.is_some();
+            permit.send(Handed { report, counts });
+            self.handed.extend(delivery);
         }
+    }
+
+    /// What the application has taken is acknowledged to the broker.
+    fn acknowledge(&mut self) {
+        while self.acknowledged < self.progress.taken()
+            && let Some(delivery) = self.handed.pop_front()
+        {
+            self.acknowledged = self.acknowledged.saturating_add(1);
+            self.client.handle_delivered(delivery);
+        }
+    }
+
+    /// The application is gone.
+    pub(crate) fn leave(&mut self) {
+        self.acknowledge();
+        self.client.leave();
     }
 
     /// Whoever waits in a call learns that it is over; the last events wait for the application.

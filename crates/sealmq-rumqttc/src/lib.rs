@@ -38,8 +38,11 @@
 //!   [outstanding](v5::AsyncClient::outstanding), unless [`SealOptions::persistent_outbox`] is on.
 //! * State is durable before anything that depends on it is sent or acknowledged. A failed commit
 //!   ends the event loop.
-//! * A message is acknowledged when it was opened, rejected or given up, and handed to the queue
-//!   that `poll` empties (at most `capacity` events). Messages that wait for a credential or an
+//! * A message is acknowledged when it was opened, rejected or given up, and the application has it:
+//!   when it calls `poll` again, or `disconnect`, or drops the event loop. A program that dies while it
+//!   works on a message gets it again, if its session at the broker stays; messages that it had taken
+//!   come again only as far as the replay windows had not noted them, fewer than
+//!   [`replay_persist_every`](MemberOptions::replay_persist_every). Messages that wait for a credential or an
 //!   announcement are acknowledged when the wait ends, except when more than 8 do, or when the broker
 //!   has delivered nothing to acknowledge for a second: one that limits open messages would else not
 //!   deliver what they wait for.
@@ -85,6 +88,7 @@ mod log;
 mod notice;
 mod options;
 mod payload;
+mod progress;
 mod start;
 mod state;
 mod store;

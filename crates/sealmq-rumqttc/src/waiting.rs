@@ -39,14 +39,15 @@ impl<R> Waiting<R> {
         self.reports.is_empty()
     }
 
-    /// Whether the network may bring more although nothing is outstanding.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.bytes < NETWORK_WAITS
+    /// Whether the network may bring more although nothing is outstanding; `unopened` bytes wait
+    /// elsewhere.
+    pub(crate) const fn has_room(&self, unopened: usize) -> bool {
+        self.bytes.saturating_add(unopened) < NETWORK_WAITS
     }
 
     /// Whether a message of QoS 0 is lost; it is counted.
-    pub(crate) const fn loses(&mut self) -> bool {
-        let full = self.bytes >= REPORTS_ARE_LOST;
+    pub(crate) const fn loses(&mut self, unopened: usize) -> bool {
+        let full = self.bytes.saturating_add(unopened) >= REPORTS_ARE_LOST;
         if full {
             self.lost = self.lost.saturating_add(1);
         }
@@ -69,7 +70,7 @@ impl<R> Waiting<R> {
 
     /// One that may be lost.
     pub(crate) fn push_report(&mut self, report: R, bytes: usize) {
-        if !self.loses() {
+        if !self.loses(0) {
             self.push(report, None, bytes);
         }
     }

@@ -199,6 +199,7 @@ impl Client {
     /// What is not acknowledged yet is dropped: [`flush`](Self::flush) first.
     pub fn disconnect(&mut self, time: Time) {
         self.closing = Some(time.after(GOODBYE_WITHIN));
+        self.inbox.clear(); // not acknowledged: a session that survives delivers it again
         if self.connection.is_some() {
             self.push(Output::Disconnect);
         } else {
@@ -220,8 +221,12 @@ impl Client {
             self.outbox.forget_recent(u64::MAX); // the broker lives
         }
         self.store_all();
-        let changes = self.member.flush();
-        self.commit(changes);
+        self.store_snapshot();
+        // What the application has not taken comes again.
+        if self.inbox.is_taken() {
+            let changes = self.member.flush();
+            self.commit(changes);
+        }
         if self.closing.is_some() {
             self.event(Event::Disconnected);
         }
@@ -294,7 +299,7 @@ impl Client {
         if self.life == Life::Over {
             return None;
         }
-        let settled = self.settling.as_ref().map(Settling::until);
+        let settled = self.settling.as_ref().map(Settling::next_look);
         let patience = self.parked.iter().map(|parked| parked.until).min();
         [
             Some(self.next_tick),

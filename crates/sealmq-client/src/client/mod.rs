@@ -9,6 +9,7 @@ mod receiving;
 mod resealing;
 mod sending;
 mod storing;
+mod taking;
 mod unsaved;
 mod will;
 
@@ -31,6 +32,7 @@ use crate::contest::Contest;
 use crate::draft::Draft;
 use crate::error::OpenError;
 use crate::event::Event;
+use crate::inbox::Inbox;
 use crate::isolation::Isolation;
 use crate::ledger::Ledger;
 use crate::limits::{BrokerLimit, Limits};
@@ -69,6 +71,7 @@ pub struct Client {
     outbox: Outbox,
     unsaved: Unsaved,
     ledger: Ledger,
+    inbox: Inbox<Incoming>,
     /// Messages whose keys have not arrived.
     parked: VecDeque<Parked>,
     /// Own topics of key management of which was told that the broker refuses them: as many as a
@@ -175,6 +178,7 @@ impl Client {
             ),
             unsaved: Unsaved::default(),
             ledger: Ledger::default(),
+            inbox: Inbox::default(),
             parked: VecDeque::new(),
             told: BTreeSet::new(),
             limits_told: Vec::new(),
@@ -202,6 +206,7 @@ impl Client {
             queue: VecDeque::new(),
             life: Life::Running,
         };
+        client.member.defer_snapshots();
         client.commit(changes);
         client.load_outbox(options.persistent_outbox, store)?;
         Ok(client)
@@ -262,8 +267,9 @@ impl Client {
         self.set_time(time);
         self.forget_stored();
         loop {
+            self.store_snapshot();
             let Some(mut output) = self.queue.pop_front() else {
-                if self.life == Life::Running && self.fill(time, rng) {
+                if self.life == Life::Running && (self.open_next(time) || self.fill(time, rng)) {
                     continue;
                 }
                 return None;
@@ -316,11 +322,6 @@ impl Client {
         self.life == Life::Over
     }
 
-    /// The application has an event: its message may be acknowledged.
-    pub fn handle_delivered(&mut self, delivery: DeliveryId) {
-        self.push(Output::Acknowledge(delivery));
-    }
-
     fn is_current(&self, delivery: DeliveryId) -> bool {
         let connection = self.connection.as_ref();
         connection.is_some_and(|connection| connection.number == delivery.connection)
@@ -345,6 +346,9 @@ impl Client {
     /// Without a clock the member counts how long the program has been running.
     fn set_time(&mut self, time: Time) {
         self.uptime = self.uptime.max(time.uptime);
+        if let Some(settling) = &mut self.settling {
+            settling.look(time);
+        }
         self.clock = self.member.clock(time.clock);
         if self.clock.is_none() {
             self.member.set_uptime(time.uptime);

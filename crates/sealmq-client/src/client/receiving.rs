@@ -67,11 +67,11 @@ impl Client {
             if !message.retain {
                 self.contest.useful();
             }
-            self.receive(message, delivery, time);
+            self.take_in(message, delivery, time);
         }
     }
 
-    fn receive(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
+    pub(super) fn receive(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
         let Incoming {
             topic,
             payload,
@@ -81,7 +81,7 @@ impl Client {
         } = message;
         if payload.is_empty() {
             // A retained message was cleared; there is nothing in it that could be sealed.
-            self.push(Output::Event(Event::Cleared { topic }, delivery));
+            self.give(Event::Cleared { topic }, delivery);
             return;
         }
         if self.is_plaintext(&topic) && self.member.check_topic(&topic) == Err(SealError::NoGroup) {
@@ -91,7 +91,7 @@ impl Client {
                 retained: retain,
                 properties,
             };
-            self.push(Output::Event(event, delivery));
+            self.give(event, delivery);
             return;
         }
         let (opened, actions) = self.member.open(&topic, &payload, retain, time.clock);
@@ -121,8 +121,7 @@ impl Client {
         if matches_any(&self.shared, &received.topic) {
             received.gap = None;
         }
-        let event = Event::Message(received.into());
-        self.push(Output::Event(event, delivery));
+        self.give(Event::Message(received.into()), delivery);
     }
 
     /// A rejected message is acknowledged, so that it is not redelivered for ever. An own message
@@ -136,7 +135,7 @@ impl Client {
         if reason == Rejection::Own {
             self.acknowledge(delivery);
         } else {
-            self.push(Output::Event(Event::Rejected { topic, reason }, delivery));
+            self.give(Event::Rejected { topic, reason }, delivery);
         }
     }
 

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod crash;
 mod doubt;
 mod expiry;
 mod isolation;

@@ -15,6 +15,7 @@ use sealmq_store::MemoryStore;
 
 use crate::all::world::{World, matches};
 
+#[derive(Clone)]
 pub struct Message {
     pub topic: String,
     pub payload: Bytes,
@@ -59,6 +60,8 @@ pub struct Node {
     identifier: u16,
     pub events: Vec<Event>,
     pub held: Vec<DeliveryId>,
+    /// Deliveries, with their packet identifiers.
+    pub delivered: Vec<(u16, Message)>,
     pub acknowledged: Vec<u16>,
     pub accepted: Vec<PublishId>,
     pub refused: Vec<ClientError>,
@@ -102,6 +105,7 @@ impl Node {
             identifier: 0,
             events: Vec::new(),
             held: Vec::new(),
+            delivered: Vec::new(),
             acknowledged: Vec::new(),
             accepted: Vec::new(),
             refused: Vec::new(),
@@ -199,6 +203,7 @@ impl Node {
         {
             moved = true;
             self.identifier += 1;
+            self.delivered.push((self.identifier, message.clone()));
             let incoming = Incoming {
                 topic: message.topic,
                 payload: message.payload,

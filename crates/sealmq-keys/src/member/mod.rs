@@ -54,6 +54,7 @@ mod seal_error;
 mod send;
 mod sequences;
 mod shares;
+mod snapshots;
 mod state;
 mod succession;
 mod topics;

@@ -143,11 +143,6 @@ impl Member {
         actions
     }
 
-    /// The replay state that is not stored yet: commit it at shutdown.
-    pub fn flush(&mut self) -> Changes {
-        self.reader.snapshot(None)
-    }
-
     /// Tries what waits for a credential of this sender: one was installed.
     pub(super) fn retry_sender(
         &mut self,

@@ -39,6 +39,10 @@ pub(super) struct Reader {
     every: u32,
     unsaved: u32,
     saved_at: Now,
+    /// Snapshots are made, and wait until they are asked for.
+    deferred: bool,
+    /// The one that waits, and how many messages it covers.
+    made: Option<(Changes, u32)>,
 }
 
 /// How many entries the tables are made for.
@@ -102,6 +106,8 @@ impl Reader {
             every: options.replay_persist_every.max(1),
             unsaved: 0,
             saved_at: None,
+            deferred: false,
+            made: None,
         };
         reader.receiver.keep_tables(options.max_tables);
         let mut pruned = Changes::new();
@@ -114,17 +120,60 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Counts an accepted message; the snapshot that is due now, if one is.
+    /// Counts an accepted message; the snapshot that has to be stored now, if one has.
     pub(super) fn accepted(&mut self, now: Now) -> Option<Changes> {
         // One message adds at most one entry to a table, so it is in time.
         self.grow();
         self.unsaved = self.unsaved.saturating_add(1);
-        (self.unsaved >= self.every).then(|| self.snapshot(now))
+        if self.not_stored() >= self.every {
+            return Some(self.snapshot(now));
+        }
+        // Early enough that messages go on while it waits.
+        if self.deferred && self.unsaved >= self.every.saturating_mul(3).div_ceil(4) {
+            self.make(now);
+        }
+        None
     }
 
-    /// Whether something was accepted that no snapshot has.
+    /// Accepted messages that no stored snapshot covers.
+    const fn not_stored(&self) -> u32 {
+        let made = match &self.made {
+            Some((_, messages)) => *messages,
+            None => 0,
+        };
+        self.unsaved.saturating_add(made)
+    }
+
+    /// Whether the next message makes a snapshot necessary while another one waits.
+    pub(super) const fn is_full(&self) -> bool {
+        self.made.is_some() && self.not_stored().saturating_add(1) >= self.every
+    }
+
+    pub(super) const fn defer(&mut self) {
+        self.deferred = true;
+    }
+
+    pub(super) const fn has_made(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// The snapshot that waits.
+    pub(super) fn take_made(&mut self) -> Changes {
+        self.made
+            .take()
+            .map_or_else(Changes::new, |(changes, _)| changes)
+    }
+
+    fn make(&mut self, now: Now) {
+        if self.made.is_none() {
+            let messages = self.unsaved;
+            self.made = Some((self.snapshot(now), messages));
+        }
+    }
+
+    /// Whether something was accepted that is not stored.
     pub(super) const fn has_unsaved(&self) -> bool {
-        self.unsaved > 0
+        self.not_stored() > 0
     }
 
     /// The snapshot that is due by time, if one is.
@@ -133,12 +182,20 @@ impl Reader {
             .saved_at
             .zip(now)
             .is_some_and(|(saved, now)| now >= saved && now.saturating_sub(saved) < FLUSH_EVERY);
-        (self.unsaved > 0 && !waits).then(|| self.snapshot(now))
+        if self.unsaved == 0 || waits {
+            return None;
+        }
+        if self.deferred {
+            self.make(now);
+            return None;
+        }
+        Some(self.snapshot(now))
     }
 
     /// Everything that is not stored yet.
     pub(super) fn snapshot(&mut self, now: Now) -> Changes {
-        let mut changes = core::mem::take(&mut self.pruned);
+        let mut changes = self.take_made();
+        changes.follow(core::mem::take(&mut self.pruned));
         self.collect(&mut changes);
         self.unsaved = 0;
         self.saved_at = now;

@@ -23,8 +23,8 @@ pub type Now = Option<u64>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberOptions {
     /// Accepted messages between two snapshots of the replay windows. After a crash, fewer than
-    /// this many messages can be replayed once; 1 is strict: none can be, and every accepted
-    /// message costs a commit.
+    /// this many messages can be replayed once; 1 is strict: none can be, every accepted message
+    /// costs a commit, and what the application had not taken when it died is lost.
     pub replay_persist_every: u32,
     /// Most messages that wait for a key or a credential; 0 turns waiting off.
     pub pending_messages: usize,

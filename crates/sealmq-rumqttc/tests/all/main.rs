@@ -20,6 +20,7 @@ mod examples;
 mod flow;
 mod hostile;
 mod isolation;
+mod kill_reader;
 mod limits;
 mod notices;
 mod one_task;
