@@ -1,8 +1,8 @@
 //! What has to be true in the end.
 
 use sealmq_client::{Event, Output, Time};
-use sealmq_core::crypto::{Secret, VerifyingKey};
-use sealmq_keys::{Announcement, Psk, ReaderSecret, VerifiedDelegation};
+use sealmq_core::crypto::{Digest, Hasher, Secret, VerifyingKey};
+use sealmq_keys::{Announcement, Psk, Publication, ReaderSecret, VerifiedDelegation};
 
 use super::Crashes;
 use super::driver::incoming;
@@ -27,7 +27,27 @@ impl World {
         if let Some(device) = self.honest().first() {
             self.check_window(*device);
         }
-        std::mem::take(&mut self.seen)
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.digests.insert(self.settings.seed, self.digest(&seen));
+        seen
+    }
+
+    fn digest(&self, seen: &Report) -> Digest {
+        let mut hash = Hasher::new();
+        for Publication {
+            topic,
+            payload,
+            retain,
+        } in &self.broker.log
+        {
+            hash.update(&[u8::from(*retain)]);
+            hash.update(&(topic.len() as u64).to_be_bytes());
+            hash.update(topic.as_bytes());
+            hash.update(&(payload.len() as u64).to_be_bytes());
+            hash.update(payload);
+        }
+        hash.update(format!("{seen:?}").as_bytes());
+        hash.finish()
     }
 
     pub(super) fn check_conversation(&mut self) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealmq_client::ClientError;
+use sealmq_core::crypto::Digest;
 use sealmq_keys::{Change, Changes};
 
 /// How often everything happened, over one or more seeds.
@@ -26,6 +27,8 @@ pub struct Report {
     pub(super) refused: u64,
     /// Everything else worth a number.
     pub totals: BTreeMap<String, u64>,
+    /// By seed the hash of every byte that was published, and of the numbers above.
+    pub digests: BTreeMap<u64, Digest>,
 }
 
 fn count(map: &mut BTreeMap<String, u64>, name: &str, times: u64) {
@@ -115,6 +118,7 @@ impl Report {
             (&mut self.commits, &other.commits),
             (&mut self.totals, &other.totals),
         ];
+        self.digests.extend(&other.digests);
         for (into, from) in maps {
             for (name, times) in from {
                 count(into, name, *times);

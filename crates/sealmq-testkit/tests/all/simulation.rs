@@ -161,6 +161,7 @@ fn assert_occurred(what: &str, expected: &[&str], counted: &BTreeMap<String, u64
     );
 }
 
+/// `SEALMQ_SIM_DIGESTS` names a file for the digests of all seeds, by which builds are compared.
 /// `SEALMQ_SIM_SEEDS` is how many seeds are played, `SEALMQ_SIM_FIRST` the first one. What has to
 /// occur is asked for from a hundred seeds on.
 #[test]
@@ -170,7 +171,13 @@ fn nothing_goes_back_or_leaks_whatever_the_broker_does() {
     let settings: Vec<Settings> = (first..first + seeds)
         .map(|seed| Settings::hostile(seed, STEPS))
         .collect();
-    let report = play(&settings);
+    let mut report = play(&settings);
+    let digests = std::mem::take(&mut report.digests);
+    if let Some(file) = std::env::var_os("SEALMQ_SIM_DIGESTS") {
+        let line = |(seed, digest)| format!("{seed} {digest}\n");
+        let lines: String = digests.iter().map(line).collect();
+        std::fs::write(file, lines).unwrap();
+    }
     println!("{seeds} seeds of {STEPS} steps: {report:#?}");
     if seeds < 100 {
         return;
