@@ -36,6 +36,7 @@ pub struct Broker {
     connections: BTreeMap<ConnectionId, Connection>,
     outputs: VecDeque<Output>,
     next: u64,
+    now: Duration,
     pub(crate) seen: Seen,
 }
 
@@ -49,6 +50,8 @@ struct Connection {
     keep_alive: u16,
     /// Publishes of QoS 1 and 2 of the client's that are not acknowledged.
     unacknowledged: u16,
+    /// Its publishes in this second.
+    rate: (u64, usize),
 }
 
 impl Broker {
@@ -62,6 +65,7 @@ impl Broker {
             connections: BTreeMap::new(),
             outputs: VecDeque::new(),
             next: 0,
+            now: Duration::ZERO,
             seen: Seen::default(),
         }
     }
@@ -76,6 +80,11 @@ impl Broker {
     #[must_use]
     pub const fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// What time it is, since some beginning: rates are counted by it.
+    pub const fn passes(&mut self, now: Duration) {
+        self.now = now;
     }
 
     /// What to do next; until `None`.
@@ -317,7 +326,28 @@ impl Broker {
         }
     }
 
+    /// Whether a publish is beyond what a connection may do in a second.
+    fn is_too_fast(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return false;
+        };
+        let (second, count) = connection.rate;
+        let now = self.now.as_secs();
+        let count = if second == now { count } else { 0 }.saturating_add(1);
+        connection.rate = (now, count);
+        self.seen.publishes_per_second = self.seen.publishes_per_second.max(count);
+        let is_beyond = self
+            .limits
+            .publishes_per_second
+            .is_some_and(|most| count > most);
+        self.seen.throttled = self.seen.throttled.saturating_add(usize::from(is_beyond));
+        is_beyond
+    }
+
     fn publish_of(&mut self, id: ConnectionId, client: &str, message: Publish) {
+        if self.is_too_fast(id) {
+            return;
+        }
         if message.retain && !self.limits.retain {
             return self.end(id, "retained messages are not supported");
         }

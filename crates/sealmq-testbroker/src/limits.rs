@@ -26,6 +26,10 @@ pub struct Limits {
     pub receive_maximum: Option<u16>,
     /// Publishes of QoS 1 and 2 on their way to one client, whatever the client allows.
     pub deliveries: Option<u16>,
+    /// Most messages, and bytes of their payloads, that wait in a session: what comes beyond is dropped.
+    pub session_queue: Option<(usize, usize)>,
+    /// Most publishes of a connection in a second: those beyond are lost, and not acknowledged.
+    pub publishes_per_second: Option<usize>,
     /// Gives every client another identifier than it asked for.
     pub assigned_id: bool,
     /// Seconds, whatever the client asked for.
@@ -90,6 +94,8 @@ impl Default for Limits {
             packet_real: None,
             receive_maximum: None,
             deliveries: None,
+            session_queue: None,
+            publishes_per_second: None,
             assigned_id: false,
             server_keep_alive: None,
             wildcards: true,
@@ -127,6 +133,12 @@ pub struct Seen {
     pub slashes: usize,
     /// Bytes of the largest packet, in either direction.
     pub packet: usize,
+    /// Messages that found no room in a session.
+    pub dropped: usize,
+    /// Most publishes of a connection in a second.
+    pub publishes_per_second: usize,
+    /// Publishes beyond that limit.
+    pub throttled: usize,
     /// SUBSCRIBE packets.
     pub subscribes: usize,
     /// Why connections were ended, in order.

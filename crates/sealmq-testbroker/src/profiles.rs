@@ -1,5 +1,5 @@
 //! Brokers in the cloud, as sets of switches. What their documents say and a switch cannot show
-//! (rates, the number of sessions, transports, logins) is left out. Figures as read in 2026.
+//! (the number of sessions, transports, logins) is left out. Figures as read in 2026.
 
 use std::time::Duration;
 
@@ -48,7 +48,8 @@ pub const PROFILES: [Profile; 5] = [
 /// "Message broker and protocol limits": 8 subscriptions in one request, 50 in a connection, and the
 /// connection ends beyond; 7 slashes and 256 bytes in a topic or filter; 128 KB in a publish, to
 /// which nothing is added here for the header; QoS 0 and 1; 100 publishes of a client, and 100 to it,
-/// without acknowledgement; keep-alive 30 to 1200 s.
+/// without acknowledgement; keep-alive 30 to 1200 s; 100 publishes a second of a connection, of which
+/// those beyond are lost and not acknowledged, while the connection stays.
 #[must_use]
 pub fn aws_iot_core() -> Limits {
     Limits {
@@ -61,13 +62,14 @@ pub fn aws_iot_core() -> Limits {
         packet_real: Some(128 * 1024),
         receive_maximum: Some(100),
         deliveries: Some(100),
+        publishes_per_second: Some(100),
         ..Limits::default()
     }
 }
 
 /// "MQTT limits in the Event Grid namespace": QoS 0 and 1; 64 KB of a retained message, the figure
 /// taken here for all; topics of 256 bytes with 15 segments; 1000 publishes on their way; keep-alive
-/// up to 1160 s. Subscriptions are counted as AWS does it, because no figure was found.
+/// up to 1160 s; 100 messages or 1 MB wait in a session. Subscriptions are counted as AWS does it, because no figure was found.
 #[must_use]
 pub fn azure_event_grid() -> Limits {
     Limits {
@@ -80,6 +82,7 @@ pub fn azure_event_grid() -> Limits {
         packet_announced: Some(64 * 1024),
         packet_real: Some(64 * 1024),
         server_keep_alive: Some(1160),
+        session_queue: Some((100, 1024 * 1024)),
         ..Limits::default()
     }
 }

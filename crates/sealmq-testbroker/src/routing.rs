@@ -50,6 +50,8 @@ impl Broker {
             }
         }
         let mut shares: Vec<String> = Vec::new();
+        let room = self.limits.session_queue;
+        let mut dropped = 0_usize;
         let clients: Vec<String> = self.sessions.keys().cloned().collect();
         for client in &clients {
             let Some(session) = self.sessions.get_mut(client) else {
@@ -62,16 +64,20 @@ impl Broker {
             if let Some((filter, wanted)) = of_share {
                 shares.push(filter.clone());
                 let qos = lower(wanted.qos, message.qos);
-                session.push(delivery(message, qos, false));
+                dropped = dropped.saturating_add(usize::from(
+                    !session.push(delivery(message, qos, false), room),
+                ));
             }
             let own = from == Some(client.as_str());
             let local = session.subscriptions.iter().any(|(filter, wanted)| {
                 shared(filter).is_none() && matches(filter, &topic) && !(own && wanted.nolocal)
             });
             if let Some(granted) = session.granted(&topic).filter(|_| local) {
-                session.push(delivery(message, lower(granted, message.qos), false));
+                let message = delivery(message, lower(granted, message.qos), false);
+                dropped = dropped.saturating_add(usize::from(!session.push(message, room)));
             }
         }
+        self.seen.dropped = self.seen.dropped.saturating_add(dropped);
         for client in clients {
             self.flush(&client);
         }

@@ -169,7 +169,11 @@ async fn read(id: ConnectionId, mut reader: OwnedReadHalf, shared: &Shared) {
         let patience = patience.unwrap_or(Duration::from_secs(3600));
         match timeout(patience, reader.read_buf(&mut buffer)).await {
             Ok(Ok(read)) if read > 0 => {
-                shared.with(|broker| broker.received(id, &buffer));
+                let now = shared.started.elapsed();
+                shared.with(|broker| {
+                    broker.passes(now);
+                    broker.received(id, &buffer);
+                });
                 buffer.clear();
             }
             Ok(_) => return,

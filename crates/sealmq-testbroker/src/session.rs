@@ -16,6 +16,8 @@ pub(crate) struct Session {
     /// QoS 2 identifiers of the client's that are not released yet.
     pub(crate) received: BTreeSet<u16>,
     queue: VecDeque<Publish>,
+    /// Bytes of their payloads.
+    waiting: usize,
     sent: BTreeMap<u16, Sent>,
     next: u16,
     /// As the client's CONNECT says.
@@ -38,23 +40,35 @@ impl Session {
         levels.max_by_key(|qos| *qos as u8)
     }
 
-    /// Takes a message for the client; what may be sent now comes from [`Session::next`].
-    pub(crate) fn push(&mut self, message: Publish) {
-        if self.queue.len() < MOST_QUEUED {
+    /// Takes a message for the client, if there is room; what may be sent now comes from
+    /// [`Session::next`].
+    pub(crate) fn push(&mut self, message: Publish, room: Option<(usize, usize)>) -> bool {
+        let (messages, bytes) = room.unwrap_or((MOST_QUEUED, usize::MAX));
+        let waiting = self.waiting.saturating_add(message.payload.len());
+        let has_room = self.queue.len() < messages && waiting <= bytes;
+        if has_room {
+            self.waiting = waiting;
             self.queue.push_back(message);
         }
+        has_room
+    }
+
+    fn pop(&mut self) -> Option<Publish> {
+        let message = self.queue.pop_front()?;
+        self.waiting = self.waiting.saturating_sub(message.payload.len());
+        Some(message)
     }
 
     /// The next message that the client has room for.
     pub(crate) fn next(&mut self) -> Option<Publish> {
         let first = self.queue.front()?;
         if first.qos == QoS::AtMostOnce {
-            return self.queue.pop_front();
+            return self.pop();
         }
         if self.sent.len() >= usize::from(self.receive_maximum.max(1)) {
             return None;
         }
-        let mut message = self.queue.pop_front()?;
+        let mut message = self.pop()?;
         while self.next == 0 || self.sent.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
         }

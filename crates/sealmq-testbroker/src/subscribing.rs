@@ -61,10 +61,11 @@ impl Broker {
             let messages: Vec<_> = matching
                 .map(|(_, message)| delivery(message, lower(filter.qos, message.qos), true))
                 .collect();
+            let room = self.limits.session_queue;
             if let Some(session) = self.sessions.get_mut(client) {
-                messages
-                    .into_iter()
-                    .for_each(|message| session.push(message));
+                let lost = |message| usize::from(!session.push(message, room));
+                let dropped = messages.into_iter().map(lost).sum();
+                self.seen.dropped = self.seen.dropped.saturating_add(dropped);
             }
         }
         self.flush(client);

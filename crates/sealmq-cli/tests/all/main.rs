@@ -10,6 +10,7 @@
 )]
 
 mod authority;
+mod bridges;
 mod commands;
 mod common;
 mod demo;

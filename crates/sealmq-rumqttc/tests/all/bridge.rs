@@ -1,8 +1,8 @@
 //! Two brokers with a bridge that renames topics: Mosquitto's own, which connects the site's broker
 //! with the central one, where the authority is. Messages are sealed for the central names.
 
+use rumqttc::v5::mqttbytes::v5::LastWill;
 use sealmq_broker::Broker;
-use sealmq_client::Event;
 use sealmq_rumqttc::v4::V4;
 use sealmq_rumqttc::v5::V5;
 use sealmq_rumqttc::{ClientError, Message, SealOptions, TopicMap};
@@ -10,7 +10,7 @@ use sealmq_rumqttc::{ClientError, Message, SealOptions, TopicMap};
 use crate::common::brokers::{Any, mosquitto};
 use crate::common::proxy::Proxy;
 use crate::common::{
-    BOTH, Domain, PATIENCE, Raw, Sealed, Setup, SharedStore, both, options, text, within,
+    BOTH, Domain, PATIENCE, Raw, Sealed, Setup, SharedStore, both, options, qos, text, within,
 };
 
 both!(
@@ -88,7 +88,7 @@ async fn both_ways<V: Setup>(central: &Any, site: &Any, map: TopicMap, here: &st
     // What is kept comes to who is new at the site, by name and by wildcard, with the keys of now.
     domain.rotate().await;
     let late = domain.enrol("late", BOTH).await;
-    let mut late = at_site::<V>("late", site, late, map);
+    let mut late = at_site::<V>("late", site, late, map.clone());
     late.subscribe("$share/group/plant/+").await;
     late.subscribe("plant/state").await;
     let message = late.message().await;
@@ -104,6 +104,33 @@ async fn both_ways<V: Setup>(central: &Any, site: &Any, map: TopicMap, here: &st
         assert_eq!(text(&from("device", reader).await), "named");
     }
     office.silence_of_messages().await;
+    a_will_has_the_same_names::<V>(&mut domain, &mut office, site, map).await;
+}
+
+/// It stands in CONNECT, under the name that the site's broker has for it.
+async fn a_will_has_the_same_names<V: Setup>(
+    domain: &mut Domain,
+    office: &mut Sealed<V>,
+    site: &Any,
+    map: TopicMap,
+) {
+    let dying = domain.enrol("dying", BOTH).await;
+    // The keys come over a first connection; then there is a Will.
+    let first = at_site::<V>("dying", site, dying.clone(), map.clone());
+    first.publish("plant/z", "hello").await;
+    assert_eq!(text(&office.message().await), "hello");
+    within("goodbye", first.client.disconnect()).await.unwrap();
+    let will = LastWill::new("plant/gone", "gone", qos(1), false, None);
+    let sealing = SealOptions::new().wait_for_keys(PATIENCE).topic_map(map);
+    let way = Proxy::to(site.address()).await;
+    let mqtt = V::options("dying", way.address);
+    let dying = Sealed::<V>::with_options(mqtt, dying, sealing.last_will(will));
+    dying.publish("plant/z", "alive").await;
+    assert_eq!(text(&office.message().await), "alive");
+    way.cut();
+    let message = office.message().await;
+    assert_eq!((&*message.topic, text(&message)), ("plant/gone", "gone"));
+    assert!(message.will);
 }
 
 /// Nothing is published where it would mean something else, and nothing taken that stands there.

@@ -177,3 +177,86 @@ fn a_reader_of_one_group_lives_with_the_smallest() {
         assert!(seen.subscriptions <= most, "{name}: {seen:?}");
     }
 }
+
+fn profile(name: &str) -> sealmq_testbroker::Limits {
+    let mut all = PROFILES.iter();
+    (all.find(|profile| profile.name == name).unwrap().limits)()
+}
+
+/// Azure keeps 100 messages for who is away, and drops what comes behind them: those that it has are
+/// read, each once, and it is the broker that lost the rest.
+#[test]
+fn a_session_has_what_the_broker_keeps() {
+    const SENT: usize = 150;
+    let domain = domain(1, SENT);
+    let mut field = Field {
+        world: domain.world,
+        broker: Broker::new(profile("Azure Event Grid")),
+        nodes: Vec::new(),
+    };
+    field.publish_objects();
+    let node = field.start("reader", domain.reader, &Options::default());
+    let all = Subscription::new("site/#".into(), Qos::AtLeastOnce);
+    field.nodes[node].client.subscribe(vec![all]);
+    field.run(10_000);
+    field.cut(node);
+    for (topic, payload) in &domain.messages {
+        field.broker.publish(topic, payload.clone(), false);
+    }
+    field.run(60_000);
+    let seen = field.broker.seen();
+    assert_eq!(
+        (seen.dropped, seen.ended.len()),
+        (SENT - 100, 0),
+        "{seen:?}"
+    );
+    assert_eq!(received(&field), 100);
+}
+
+/// AWS loses what is published faster than it allows, and keeps the connection: nothing of it is
+/// acknowledged, so it waits in the outbox, and goes out again on the next connections.
+#[test]
+fn what_was_too_fast_for_the_broker_waits_in_the_outbox() {
+    const SENT: usize = 220;
+    let mut domain = domain(1, 1);
+    let store = domain
+        .world
+        .enrol_with("burst", &[grant(0, Access::PUBLISH)]);
+    domain.world.tick();
+    let mut limits = profile("AWS IoT Core");
+    // The rate alone.
+    limits.receive_maximum = None;
+    let mut field = Field {
+        world: domain.world,
+        broker: Broker::new(limits),
+        nodes: Vec::new(),
+    };
+    field.publish_objects();
+    let reader = field.start("reader", domain.reader, &Options::default());
+    let all = Subscription::new("site/#".into(), Qos::AtLeastOnce);
+    field.nodes[reader].client.subscribe(vec![all]);
+    let burst = field.start("burst", store, &Options::default());
+    field.run(10_000);
+    for number in 0..SENT {
+        let draft = Draft::new("site/0/burst".into(), Bytes::from(format!("{number}")));
+        let mut draft = draft.unwrap();
+        draft.qos = Qos::AtLeastOnce;
+        let time = field.world.time(true);
+        field.nodes[burst].client.publish(draft, time);
+    }
+    field.run(10_000);
+    assert!(
+        field.broker.seen().throttled >= SENT - 100,
+        "{:?}",
+        field.broker.seen()
+    );
+    assert!(received(&field) < SENT);
+    for _ in 0..3 {
+        field.cut(burst);
+        field.run(60_000);
+    }
+    assert_eq!(received(&field), SENT);
+    let events = field.nodes[reader].events.iter();
+    let messages = events.filter(|event| matches!(event, Event::Message(_)));
+    assert_eq!(messages.count(), SENT);
+}

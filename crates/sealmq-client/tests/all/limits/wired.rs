@@ -2,6 +2,7 @@
 //! does what the one for rumqttc does.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::QoS;
@@ -105,6 +106,7 @@ impl Field {
     fn settle(&mut self) {
         loop {
             let mut moved = false;
+            self.broker.passes(Duration::from_millis(self.world.uptime));
             for at in 0..self.nodes.len() {
                 moved |= self.nodes[at].step(&mut self.world, &mut self.broker);
             }
