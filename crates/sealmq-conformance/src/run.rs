@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use crate::args::RunArgs;
-use crate::checks::{CAST, Check, Lane, Plain, SLOW_CAST, STORM};
+use crate::checks::{CAST, Check, Lane, SLOW_CAST, STORM};
 use crate::domain::Domain;
 use crate::failed::Failed;
 use crate::mqtt::{Client, Extra, Happening, Link, Retained, Session};
@@ -117,7 +117,7 @@ impl Run<'_> {
     async fn plainly(&self, checks: &[Check]) {
         let version = self.args.connection.version;
         for check in checks {
-            if check.plain() != Plain::Same || !check.is_plain_in(version) || self.passes(*check) {
+            if check.plain(version) != Some(*check) || self.passes(*check) {
                 continue;
             }
             let start = Instant::now();
@@ -253,12 +253,7 @@ impl Run<'_> {
             Ok(note) => return (Verdict::Ok, note.unwrap_or_default()),
             Err(Failed(reason)) => reason,
         };
-        let plain = match check.plain() {
-            Plain::Same => Some(check),
-            Plain::Other(other) => Some(other),
-            Plain::None => None,
-        };
-        if let Some(plain) = plain.filter(|it| it.is_plain_in(self.args.connection.version))
+        if let Some(plain) = check.plain(self.args.connection.version)
             && let Err(Failed(reason)) = self.with(None, plain, Kind::Plain).await
         {
             return (Verdict::Limit, format!("without sealmq, too: {reason}"));

@@ -64,7 +64,7 @@ pub(crate) enum Lane {
 
 /// What a failed check is played as, without keys, to see whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plain {
+enum Plain {
     Same,
     Other(Check),
     /// It has no meaning without keys.
@@ -272,8 +272,16 @@ impl Check {
         self.facts().name
     }
 
-    pub(crate) const fn plain(self) -> Plain {
-        self.facts().plain
+    /// What shows whether the broker can do it without keys.
+    pub(crate) fn plain(self, version: Version) -> Option<Self> {
+        match (self.facts().plain, self) {
+            (Plain::None, _) => None,
+            (Plain::Other(other), _) => Some(other),
+            // Properties of messages came with MQTT 5; what expires waits in a session all the same.
+            (Plain::Same, Self::Request) if version == Version::V4 => None,
+            (Plain::Same, Self::Expiry) if version == Version::V4 => Some(Self::Resume),
+            (Plain::Same, _) => Some(self),
+        }
     }
 
     pub(crate) const fn lane(self) -> Lane {
@@ -295,12 +303,6 @@ impl Check {
             Self::AssignedId if !here => Some("played with a broker on this machine only"),
             _ => None,
         }
-    }
-
-    /// Whether its plain twin has a meaning in a version; properties of messages came with MQTT 5.
-    pub(crate) const fn is_plain_in(self, version: Version) -> bool {
-        let properties = matches!(self, Self::Request | Self::Expiry);
-        !(properties && matches!(version, Version::V4))
     }
 
     pub(crate) async fn play(self, stage: &Stage<'_>) -> Result<Note, Failed> {

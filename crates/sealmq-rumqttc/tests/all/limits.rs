@@ -10,7 +10,6 @@ use sealmq_rumqttc::SealOptions;
 use sealmq_rumqttc::eventloop::{Event as Told, PollError};
 use sealmq_rumqttc::v4::V4;
 use sealmq_rumqttc::v5::V5;
-use sealmq_testbroker::profiles::PROFILES;
 use sealmq_testbroker::{Limits, SWITCHES, Server, Switch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -251,13 +250,6 @@ async fn limits_over_tcp_work_or_are_said() {
             let works = set.iter().all(|switch| switch.works);
             playing.spawn(play::<V5>(setting, names, limits, works));
         }
-    }
-    // Brokers in the cloud have several of them at once.
-    for profile in PROFILES {
-        let (name, limits) = (profile.name.to_owned(), (profile.limits)());
-        playing.spawn(play::<V5>(setting.clone(), name, limits.clone(), true));
-        let name = format!("3.1.1, {}", profile.name);
-        playing.spawn(play::<V4>(setting.clone(), name, limits, true));
     }
     while let Some(result) = playing.join_next().await {
         wrong += &result.unwrap();
