@@ -38,7 +38,7 @@ fn restart(world: &mut World, reader: usize, options: &Options) -> usize {
     world.run(1_000);
     let filters = std::mem::take(&mut world.nodes[reader].filters);
     let old = &mut world.nodes[reader];
-    let acknowledged = replace(&mut old.acknowledged, Vec::new());
+    let acknowledged = std::mem::take(&mut old.acknowledged);
     let mut open: Vec<_> = old.delivered.drain(..).collect();
     open.retain(|(packet, _)| !acknowledged.contains(packet));
     // And what was on its way to it.
