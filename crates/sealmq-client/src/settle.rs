@@ -47,9 +47,14 @@ impl Settling {
     /// Something of key management arrived.
     pub(crate) fn heard(&mut self, time: Time) {
         if self.unconfirmed == 0 {
-            let latest = self.began.saturating_add(AT_MOST);
-            self.until = time.after(self.silence).min(latest);
+            self.until = self.silent_until(time);
         }
+    }
+
+    /// When a silence that begins now is over, or the patience.
+    fn silent_until(&self, time: Time) -> u64 {
+        let latest = self.began.saturating_add(AT_MOST);
+        time.after(self.silence).min(latest)
     }
 
     /// The program runs.
@@ -57,7 +62,8 @@ impl Settling {
         let away = time.uptime.saturating_sub(self.looked);
         self.looked = time.uptime;
         if away > AWAY {
-            self.until = self.until.max(time.after(self.silence));
+            // One that looks up rarely would wait for ever.
+            self.until = self.until.max(self.silent_until(time));
         }
     }
 
@@ -112,5 +118,11 @@ mod tests {
         settling.look(at(until + 400));
         assert!(!settling.is_over(at(until + 400)));
         assert_eq!(settling.until(), until + 400 + 150 + 2 * 10);
+        // One that looks up once a second settles all the same.
+        let late = (2_000..).step_by(1_000).find(|now| {
+            settling.look(at(*now));
+            settling.is_over(at(*now))
+        });
+        assert_eq!(late, Some(6_000));
     }
 }
