@@ -395,7 +395,8 @@ async fn two_with_one_client_id_take_turns_no_more<V: Setup>() {
         within("a word", async {
             loop {
                 let connections = both.iter_mut().map(Sealed::connections);
-                assert!(connections.sum::<usize>() < 15);
+                // Five of one of them in a row; on a busy machine some do not count.
+                assert!(connections.sum::<usize>() < 30);
                 if both.iter().map(says).sum::<usize>() > 0 {
                     break;
                 }
