@@ -40,7 +40,8 @@
 //! | `OBJECT` | longest credential or delegation that it can keep, beside those of senders | 2 |
 //!
 //! `Device<1, 1, 1, 1, 512>` has 18,368, `Device<1, 4, 8, 4, 512>` 26,624. The largest record takes a
-//! buffer of [`MAX_RECORD_LEN`] while it is stored.
+//! buffer of [`MAX_RECORD_LEN`] while it is stored. What makes a device makes it in an `Option` of the
+//! caller's, such as a static: nothing returns one.
 //!
 //! Nothing is copied out of the receive buffer: envelopes are opened, and announcements read, where
 //! they stand. What may wait is the caller's to keep, in that buffer or at the broker.

@@ -8,26 +8,25 @@ mod peers;
 mod replenish;
 mod reserved;
 mod seal;
+mod start;
 mod transmit;
 
-use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
-use sealmq_core::object::{Authorities, ObjectError, Role};
-use sealmq_core::open::{DecapsulationLimit, DeviceReceiver};
+use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, VerifyingKey};
+use sealmq_core::object::Authorities;
+use sealmq_core::open::DeviceReceiver;
 use sealmq_core::replay::{Durable, Record};
-use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
-use sealmq_keys::group::{Fork, GroupState, MAX_STATE_LEN};
+use sealmq_keys::group::{Fork, MAX_STATE_LEN};
 use sealmq_keys::objects::{VerifiedDelegation, Voucher};
 use sealmq_keys::standing::{Holding, Moment, Standing};
-use sealmq_keys::{RELEASED_AT, check_prefix, real_clock};
+use sealmq_keys::{RELEASED_AT, real_clock};
 
 use crate::Clock;
 use crate::bytes::Bytes;
 use crate::error::StartError;
 use crate::packages::Packages;
 use crate::records::{
-    self, CredentialRecord, DomainRecord, IdentityRecord, MAX_GROUPS, NotesRecord, NumbersRecord,
-    RecordId, VoucherRecord,
+    self, CredentialRecord, DomainRecord, IdentityRecord, NumbersRecord, RecordId, VoucherRecord,
 };
 use group::Group;
 use peers::Peers;
@@ -116,31 +115,6 @@ pub struct Device<
     own_asked: bool,
 }
 
-/// The delegation under which the own credential was signed, as far as it is still needed.
-struct Issuer {
-    domain: DomainId,
-    voucher: Voucher,
-    key: VerifyingKey,
-}
-
-impl Authorities for Issuer {
-    fn domain(&self) -> DomainId {
-        self.domain
-    }
-
-    fn suite(&self) -> Suite {
-        Suite::One
-    }
-
-    fn serial(&self) -> u32 {
-        self.voucher.serial
-    }
-
-    fn authority_key(&self, serial: u32, _: u8, role: Role) -> Option<&VerifyingKey> {
-        (serial == self.voucher.serial && role == self.voucher.role).then_some(&self.key)
-    }
-}
-
 impl<
     const GROUPS: usize,
     const SENDERS: usize,
@@ -149,113 +123,6 @@ impl<
     const OBJECT: usize,
 > Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>
 {
-    /// Starts with what every enrolled device has; give it all other records with
-    /// [`Device::restore`], and what it has seen with [`Device::restore_seen`], before anything
-    /// else. One machine at a time: two would use the same session numbers.
-    ///
-    /// # Errors
-    /// A record is damaged, of another version, or too long.
-    pub fn load(
-        identity: &[u8],
-        numbers: &[u8],
-        domain: &[u8],
-        credential: &[u8],
-    ) -> Result<Self, StartError> {
-        let identity: IdentityRecord = records::get(identity)?;
-        let numbers: NumbersRecord = records::get(numbers)?;
-        let domain: DomainRecord<'_> = records::get(domain)?;
-        let credential: CredentialRecord<'_> = records::get(credential)?;
-        let root = VerifyingKey::from_bytes(&domain.root_key).map_err(|_| StartError::Record)?;
-        let voucher = credential.voucher.voucher(Role::Issue);
-        Self::start(
-            IdentityKey::from_seed(&Secret::new(identity.seed)),
-            identity.request,
-            numbers,
-            (root, domain.prefix, domain.delegation),
-            (voucher, credential.credential),
-            Packages::default(),
-        )
-    }
-
-    pub(crate) fn start(
-        identity: IdentityKey,
-        request: Digest,
-        numbers: NumbersRecord,
-        (root, prefix, delegation): (VerifyingKey, &str, &[u8]),
-        (own_voucher, credential): (Voucher, &[u8]),
-        packages: Packages,
-    ) -> Result<Self, StartError> {
-        const {
-            assert!(GROUPS > 0 && GROUPS <= MAX_GROUPS, "1 to 12 groups");
-        }
-        check_prefix(prefix).map_err(|_| StartError::Object(ObjectError::Field("prefix")))?;
-        let issuer = Issuer {
-            domain: DomainId::of_root(&root),
-            key: VerifyingKey::from_bytes(&own_voucher.key).map_err(|_| StartError::Record)?,
-            voucher: own_voucher,
-        };
-        let credential = Bytes::new(credential).ok_or(StartError::TooLong)?;
-        let own = VerifiedCredential::verify(credential, &issuer)?;
-        if own.key() != &identity.verifying_key() {
-            return Err(StartError::OtherDevice);
-        }
-        let mut device = Self {
-            identity,
-            request,
-            secret: DeviceSecret::new(Secret::new(numbers.secret)),
-            session_number: numbers.session,
-            package_number: numbers.package,
-            prefix: Bytes::new(prefix.as_bytes()).ok_or(StartError::TooLong)?,
-            delegation: VerifiedDelegation::verify(delegation, &root)?,
-            delegation_object: Bytes::new(delegation).ok_or(StartError::TooLong)?,
-            root,
-            own,
-            own_voucher,
-            packages,
-            groups: [const { None }; GROUPS],
-            peers: Peers::new(),
-            receiver: DeviceReceiver::on_device(DecapsulationLimit::default()),
-            due: 0,
-            confirm: false,
-            own_asked: false,
-        };
-        device.open_places();
-        Ok(device)
-    }
-
-    /// Takes back one record of a kind that [`Device::load`] did not.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn restore(&mut self, id: RecordId, value: &[u8]) -> Result<(), StartError> {
-        match id {
-            RecordId::Packages => self.packages = records::get(value)?,
-            RecordId::Notes(place) => {
-                let notes: NotesRecord = records::get(value)?;
-                for other in &mut self.groups {
-                    other.take_if(|other| other.id == notes.group);
-                }
-                let group = self.groups.get_mut(usize::from(place));
-                *group.ok_or(StartError::Record)? = Some(Group::of_notes(&notes));
-                // Those that are granted and have no place yet, behind those that have.
-                self.open_places();
-            }
-            RecordId::Group(place) => {
-                let state = GroupState::decode(records::body(value)?);
-                let state = state.map_err(|_| StartError::Record)?;
-                let group = self.groups.get_mut(usize::from(place));
-                let group = group.and_then(Option::as_mut);
-                let group = group.filter(|group| group.id == *state.group());
-                let group = group.ok_or(StartError::Record)?;
-                // The store may have both, the state and the package that its welcome used up.
-                self.packages.used(state.confirmation().package_number);
-                group.set_state(state);
-            }
-            _ => return Err(StartError::Record),
-        }
-        Ok(())
-    }
-
     /// What has to be stored, in one transaction, before the machine goes on. Notes come before
     /// the keys of their group, as [`Device::restore`] wants them.
     pub fn due(

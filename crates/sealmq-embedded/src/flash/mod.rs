@@ -61,43 +61,46 @@ impl<F: NorFlash, const SLOTS: usize> FlashStore<F, SLOTS> {
         })
     }
 
-    /// The device, as it was stored last; `None` if it is no member yet. `scratch`:
-    /// [`SCRATCH_LEN`] bytes are enough, and are wiped.
+    /// Puts the device, as it was stored last, into `place`; `None` if it is no member yet.
+    /// `scratch`: [`SCRATCH_LEN`] bytes are enough, and are wiped.
     ///
     /// # Errors
     /// [`FlashError::Damaged`], [`FlashError::Start`]: what is stored is another version's, or of a
     /// device with larger places.
     pub fn load<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>(
         &mut self,
+        place: &mut Option<Device<G, S, T, K, O>>,
         scratch: &mut [u8],
-    ) -> Result<Option<Device<G, S, T, K, O>>, F> {
-        let loaded = self.load_into(scratch);
+    ) -> Result<(), F> {
+        *place = None;
+        let loaded = self.load_into(place, scratch);
         scratch.zeroize();
-        loaded
+        // Half of a device would seal.
+        loaded.inspect_err(|_| *place = None)
     }
 
     fn load_into<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>(
         &mut self,
+        place: &mut Option<Device<G, S, T, K, O>>,
         scratch: &mut [u8],
-    ) -> Result<Option<Device<G, S, T, K, O>>, F> {
+    ) -> Result<(), F> {
         let (identity, rest) = self.get(RecordId::Identity, scratch)?;
         let (numbers, rest) = self.get(RecordId::Numbers, rest)?;
         let (domain, rest) = self.get(RecordId::Domain, rest)?;
         let (credential, _) = self.get(RecordId::Credential, rest)?;
         if credential.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        let mut device = Device::load(identity, numbers, domain, credential)?;
+        let device = Device::load(place, identity, numbers, domain, credential)?;
         for place in 0..MAX_GROUPS.min(G) {
             let place = u8::try_from(place).unwrap_or(u8::MAX);
             // Notes come before the keys, and packages last: see `Device::restore`.
             for id in [RecordId::Notes(place), RecordId::Group(place)] {
-                self.restore(&mut device, id, scratch)?;
+                self.restore(device, id, scratch)?;
             }
         }
-        self.restore(&mut device, RecordId::Packages, scratch)?;
-        self.restore_seen(&mut device, scratch)?;
-        Ok(Some(device))
+        self.restore(device, RecordId::Packages, scratch)?;
+        self.restore_seen(device, scratch)
     }
 
     fn restore<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>(

@@ -204,11 +204,13 @@ impl Joining {
         }
     }
 
-    /// Takes the answer to the request. All records of the new member are due.
+    /// Takes the answer to the request: the new member is in `place`, and all of its records are
+    /// due.
     ///
     /// # Errors
     /// It does not verify, or answers another device or request.
     pub fn accept<
+        'p,
         const G: usize,
         const S: usize,
         const T: usize,
@@ -216,9 +218,10 @@ impl Joining {
         const O: usize,
     >(
         self,
+        place: &'p mut Option<Device<G, S, T, K, O>>,
         answer: Joined<'_>,
         at: Clock,
-    ) -> Result<Device<G, S, T, K, O>, StartError> {
+    ) -> Result<&'p mut Device<G, S, T, K, O>, StartError> {
         let root = VerifyingKey::from_bytes(answer.root_key);
         let root = root.map_err(|_| sealmq_core::object::ObjectError::Field("root_key"))?;
         let delegation = VerifiedDelegation::verify(answer.delegation, &root)?;
@@ -240,7 +243,8 @@ impl Joining {
             session: 0,
             package: self.package_number,
         };
-        let mut device = Device::start(
+        let device = Device::start(
+            place,
             self.identity,
             self.request,
             numbers,

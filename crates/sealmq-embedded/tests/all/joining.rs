@@ -63,16 +63,18 @@ fn a_device_joins_by_token_and_goes_on_after_a_power_cut() {
         delegation: &delegation,
         credential,
     };
+    let mut place: Option<Sensor> = None;
     assert!(
         store
             .load_joining(&mut scratch)
             .unwrap()
             .unwrap()
-            .accept::<2, 4, 8, 4, 1024>(joined(&altered), AT)
+            .accept(&mut place, joined(&altered), AT)
             .is_err()
     );
-    let device: Sensor = joining.accept(joined(&answer), AT).unwrap();
-    let board = net.add_board(device, rng);
+    assert!(place.is_none());
+    joining.accept(&mut place, joined(&answer), AT).unwrap();
+    let board = net.add_board(place.unwrap(), rng);
     let host = net.host("host", Access::BOTH);
     net.tick_authority();
     net.connect(board);

@@ -187,8 +187,9 @@ impl Net {
             delegation: &file.delegation,
             credential: &file.credential,
         };
-        let device: Sensor = joining.accept(answer, at).unwrap();
-        self.add_board(device, rng)
+        let mut place: Option<Sensor> = None;
+        joining.accept(&mut place, answer, at).unwrap();
+        self.add_board(place.unwrap(), rng)
     }
 
     pub fn add_board(&mut self, device: Sensor, rng: TestRng) -> usize {
@@ -339,8 +340,9 @@ impl Net {
         let mut flash = store.into_driver();
         flash.left = None;
         let mut store = open(flash);
-        let device = store.load(&mut [0; SCRATCH_LEN]).unwrap();
-        *this.device = device.unwrap();
+        let mut place = None;
+        store.load(&mut place, &mut [0; SCRATCH_LEN]).unwrap();
+        *this.device = place.unwrap();
         this.store = Some(store);
         this.is_dead = false;
         this.online = false;
