@@ -41,11 +41,13 @@ mod migrate;
 mod older;
 mod open;
 mod outcome;
+mod own_record;
 mod packages;
 mod peer;
 mod peers;
 mod pending;
 mod properties;
+mod recording;
 mod records;
 mod refusals;
 mod replay;
@@ -54,6 +56,7 @@ mod seal_error;
 mod send;
 mod sequences;
 mod shares;
+mod short;
 mod snapshots;
 mod state;
 mod succession;
@@ -81,6 +84,7 @@ pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
+pub use short::DueRecord;
 pub use types::{
     Action, Delivery, GroupStatus, MemberOptions, Now, OutgoingMessage, Properties, Received,
     Sealed, Stats,
@@ -90,7 +94,7 @@ use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{
     ReservedTopic, announcements_filter, credentials_filter, group_filter, is_reserved,
-    member_filter,
+    member_filter, records_filter,
 };
 use crate::store::{Changes, Store};
 use asking::Asking;
@@ -102,6 +106,7 @@ use kept::Kept;
 use packages::Package;
 use peers::Peers;
 use pending::Pending;
+use recording::Recording;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
 use reports::Reports;
@@ -131,6 +136,8 @@ pub struct Member {
     /// The delegation under which the own credential was signed.
     own_issuer: VerifiedDelegation,
     asking_credential: Asking,
+    /// Session records of others.
+    recording: Recording,
     packages: BTreeMap<u32, Package>,
     /// New key packages are due.
     replenish: bool,
@@ -221,6 +228,7 @@ impl Member {
             own,
             own_issuer: issuer,
             asking_credential: Asking::default(),
+            recording: Recording::default(),
             packages,
             replenish: false,
             end_older: false,
@@ -374,6 +382,7 @@ impl Member {
         }
         let credentials = self.peers.subscribed();
         filters.extend(credentials.map(|whose| self.credential_filter(whose)));
+        filters.extend(self.recording.is_on().then(|| records_filter(&self.prefix)));
         filters
     }
 

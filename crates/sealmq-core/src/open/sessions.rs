@@ -1,0 +1,233 @@
+use core::mem;
+
+use crate::crypto::{Digest, ENC_LEN, MAC_LEN};
+use crate::ids::KeyId;
+use crate::replay::{Table, probe};
+use crate::wire::{Header, SessionFields, SessionTag, Suite};
+
+/// A place for one session in a [`Table`]: what its messages of the short form leave out.
+#[derive(Debug, Default)]
+pub struct SessionSlot(Option<KnownSession>);
+
+impl SessionSlot {
+    /// A free place.
+    pub const EMPTY: Self = Self(None);
+}
+
+/// A session of which an event of the full form, or the record, was verified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownSession {
+    pub(crate) tag: SessionTag,
+    pub(crate) announcement: Digest,
+    enc: [u8; ENC_LEN],
+    mac: [u8; MAC_LEN],
+    pub(crate) fields: SessionFields,
+    used: u64,
+}
+
+impl KnownSession {
+    pub(crate) const fn new(
+        tag: SessionTag,
+        announcement: Digest,
+        header: &Header,
+        fields: SessionFields,
+    ) -> Self {
+        Self {
+            tag,
+            announcement,
+            enc: header.enc,
+            mac: header.mac,
+            fields,
+            used: 0,
+        }
+    }
+
+    /// The header that the full form would have.
+    pub(crate) const fn header(&self, suite: Suite, counter: u32) -> Header {
+        Header {
+            suite,
+            key_id: KeyId::of(&self.announcement),
+            enc: self.enc,
+            mac: self.mac,
+            counter,
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        (self.tag, self.announcement, self.enc) == (other.tag, other.announcement, other.enc)
+            && self.fields.sender == other.fields.sender
+    }
+}
+
+/// Sessions by tag, the least recently used out first. Only what verified changes it.
+#[derive(Debug)]
+pub(crate) struct Sessions<N> {
+    slots: N,
+    clock: u64,
+    len: usize,
+}
+
+impl<N: Table<SessionSlot>> Sessions<N> {
+    pub(crate) const fn new(slots: N) -> Self {
+        Self {
+            slots,
+            clock: 0,
+            len: 0,
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The `nth` session with this tag. Two have one by a chance of 2^-48, or because a member has
+    /// tried as often.
+    pub(crate) fn candidate(&self, tag: SessionTag, nth: usize) -> Option<KnownSession> {
+        let slots = self.slots.as_ref();
+        let places = probe(hash(tag), slots.len());
+        let sessions = places.filter_map(|place| slots.get(place)?.0.as_ref());
+        sessions.filter(|known| known.tag == tag).nth(nth).copied()
+    }
+
+    pub(crate) fn has(&self, session: &KnownSession) -> bool {
+        self.place_of(session).is_some()
+    }
+
+    fn place_of(&self, session: &KnownSession) -> Option<usize> {
+        let slots = self.slots.as_ref();
+        let is_it = |place: &usize| {
+            let known = slots.get(*place).and_then(|slot| slot.0.as_ref());
+            known.is_some_and(|known| known.is(session))
+        };
+        probe(hash(session.tag), slots.len()).find(is_it)
+    }
+
+    /// A message of the session verified.
+    pub(crate) fn used(&mut self, session: &KnownSession) {
+        self.clock = self.clock.saturating_add(1);
+        let clock = self.clock;
+        if let Some(place) = self.place_of(session)
+            && let Some(known) = self.slots.as_mut().get_mut(place)
+            && let Some(known) = known.0.as_mut()
+        {
+            known.used = clock;
+        }
+    }
+
+    /// Remembers a session. What is known of one already stays as it is.
+    pub(crate) fn note(&mut self, session: KnownSession) {
+        if !self.has(&session) {
+            self.clock = self.clock.saturating_add(1);
+            let used = self.clock;
+            self.put(KnownSession { used, ..session });
+        }
+    }
+
+    fn put(&mut self, session: KnownSession) {
+        let slots = self.slots.as_ref();
+        let worth = |place: &usize| {
+            let known = slots.get(*place).and_then(|slot| slot.0.as_ref());
+            known.map(|known| known.used)
+        };
+        let place = probe(hash(session.tag), slots.len()).min_by_key(worth);
+        if let Some(slot) = place.and_then(|place| self.slots.as_mut().get_mut(place))
+            && slot.0.replace(session).is_none()
+        {
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    /// Moves all sessions into another table, all places of which are free.
+    pub(crate) fn move_into(&mut self, slots: N) {
+        let mut from = mem::replace(&mut self.slots, slots);
+        self.len = 0;
+        for session in from.as_mut().iter_mut().filter_map(|slot| slot.0.take()) {
+            self.put(session);
+        }
+    }
+
+    /// Forgets the sessions of all epochs that `keep` does not name.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Digest) -> bool) {
+        for slot in self.slots.as_mut() {
+            if slot.0.take_if(|known| !keep(&known.announcement)).is_some() {
+                self.len = self.len.saturating_sub(1);
+            }
+        }
+    }
+}
+
+fn hash(tag: SessionTag) -> u64 {
+    // Tags are uniform: nobody chooses them without as many trials.
+    let [a, b, c, d, e, f] = tag.0;
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::MemberNumber;
+
+    fn session(tag: u8, sender: u32, epoch: u8) -> KnownSession {
+        let header = Header {
+            suite: Suite::One,
+            key_id: KeyId([0; 8]),
+            enc: [tag; 32],
+            mac: [0; 4],
+            counter: 0,
+        };
+        let fields = SessionFields {
+            sender: MemberNumber(sender),
+            hint: 1,
+            number: 1,
+        };
+        KnownSession::new(SessionTag([tag; 6]), Digest([epoch; 32]), &header, fields)
+    }
+
+    fn table(places: usize) -> Vec<SessionSlot> {
+        (0..places).map(|_| SessionSlot::EMPTY).collect()
+    }
+
+    fn sender(sessions: &Sessions<Vec<SessionSlot>>, tag: u8, nth: usize) -> Option<u32> {
+        let candidate = sessions.candidate(SessionTag([tag; 6]), nth)?;
+        Some(candidate.fields.sender.0)
+    }
+
+    #[test]
+    fn the_least_recently_used_makes_room() {
+        let mut sessions = Sessions::new(table(2));
+        sessions.note(session(1, 1, 0));
+        sessions.note(session(2, 2, 0));
+        sessions.used(&session(1, 1, 0));
+        sessions.note(session(3, 3, 0));
+        assert_eq!(
+            [1, 2, 3].map(|tag| sender(&sessions, tag, 0)),
+            [Some(1), None, Some(3)]
+        );
+        assert_eq!(sessions.len(), 2);
+        sessions.move_into(table(8));
+        sessions.note(session(2, 2, 1));
+        assert_eq!((sessions.len(), sender(&sessions, 1, 0)), (3, Some(1)));
+        sessions.retain(|announcement| *announcement == Digest([1; 32]));
+        assert_eq!((sessions.len(), sender(&sessions, 1, 0)), (1, None));
+    }
+
+    #[test]
+    fn one_tag_may_have_several_sessions() {
+        let mut sessions = Sessions::new(table(8));
+        for (member, epoch) in [(1, 0), (2, 0), (2, 0), (2, 1)] {
+            sessions.note(session(9, member, epoch));
+        }
+        assert_eq!(
+            [0, 1, 2, 3].map(|nth| sender(&sessions, 9, nth)),
+            [Some(1), Some(2), Some(2), None]
+        );
+        assert!(!sessions.has(&session(9, 1, 1)));
+    }
+
+    #[test]
+    fn without_places_nothing_is_known() {
+        let mut sessions = Sessions::new(table(0));
+        sessions.note(session(1, 1, 0));
+        assert_eq!((sessions.len(), sender(&sessions, 1, 0)), (0, None));
+    }
+}
