@@ -87,10 +87,6 @@ impl Authority {
             for grant in &record.grants {
                 let topic = ReservedTopic::Welcome(*number, grant.group).name(&self.domain.prefix);
                 plan.publish(Publication::clear(topic));
-                if grant.access.may_publish() {
-                    let record = ReservedTopic::SessionRecord(grant.group, *number);
-                    plan.publish(Publication::clear(record.name(&self.domain.prefix)));
-                }
             }
             self.forget_answer(device, &mut plan);
         }

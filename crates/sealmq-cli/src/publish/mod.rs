@@ -68,7 +68,6 @@ async fn run_over<V: Mqtt>(args: PubArgs) -> Result<(), Failure> {
     };
     let options = SealOptions::new()
         .wait_for_keys(Duration::from_secs(args.patience))
-        .short_form(args.short)
         .topic_map(args.topic_map.map()?);
     let (client, mut events) =
         AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;

@@ -272,7 +272,6 @@ impl Client {
             self.retry_parked(time);
         }
         self.release_held(time);
-        self.release_impatient(time);
         if over(self.renewing) {
             self.renewing = Some(u64::MAX);
             self.push(Output::HangUp);
@@ -312,7 +311,6 @@ impl Client {
             self.held_until(),
             self.outbox.recent.until(),
             self.expiring_until(),
-            self.short.until(),
             self.renewing,
             self.closing,
         ]

@@ -8,8 +8,6 @@ mod parked;
 mod receiving;
 mod resealing;
 mod sending;
-mod short;
-mod short_form;
 mod storing;
 mod taking;
 mod unsaved;
@@ -51,7 +49,6 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
-use short_form::ShortForm;
 use unsaved::Unsaved;
 
 /// Most refused topics of key management that are remembered.
@@ -63,7 +60,6 @@ pub struct Client {
     member: Member,
     plaintext: Vec<String>,
     announce_credential: bool,
-    short: ShortForm,
     wait_for_keys: u64,
     /// Messages that wait in the member, by ticket, with what acknowledges them.
     waiting: BTreeMap<u64, Option<DeliveryId>>,
@@ -171,7 +167,6 @@ impl Client {
             member: Member::load(store, options.member.clone())?,
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
-            short: ShortForm::new(options.short_form),
             wait_for_keys: milliseconds(options.wait_for_keys),
             waiting: BTreeMap::new(),
             held_at: None,
@@ -373,7 +368,20 @@ impl Client {
                     self.subscriptions.end(&filter);
                     self.send_unsubscribe(filter);
                 }
-                Action::Publish(publication) => self.publish_own(Wire::from(publication)),
+                Action::Publish(publication) => {
+                    let wire = Wire::from(publication);
+                    if !self.isolation.ends_connections(&wire) {
+                        self.outbox.push(Accepted {
+                            content: Content::Wire(wire),
+                            id: None,
+                            expires: None,
+                            until: None,
+                            value: None,
+                            is_stored: false,
+                            is_again: false,
+                        });
+                    }
+                }
                 Action::Message(ticket, received) => {
                     let delivery = self.waiting.remove(&ticket).flatten();
                     self.opened(*received, delivery);
@@ -386,21 +394,6 @@ impl Client {
                 // A later version of the member machine; what it needs, it also reports.
                 _ => {}
             }
-        }
-    }
-
-    /// A message of key management.
-    fn publish_own(&mut self, wire: Wire) {
-        if !self.isolation.ends_connections(&wire) {
-            self.outbox.push(Accepted {
-                content: Content::Wire(wire),
-                id: None,
-                expires: None,
-                until: None,
-                value: None,
-                is_stored: false,
-                is_again: false,
-            });
         }
     }
 

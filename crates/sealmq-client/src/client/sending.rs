@@ -115,7 +115,8 @@ impl Client {
         if draft.clears() {
             return Ok(());
         }
-        self.member.check(&self.outgoing(draft), time.clock)
+        self.member
+            .check(&draft.outgoing(self.announce_credential), time.clock)
     }
 
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
@@ -213,9 +214,6 @@ impl Client {
             Some(Content::Draft(draft)) => {
                 let mut draft = draft.clone();
                 draft.shorten(self.outbox.next_expires(), self.clock);
-                if self.waits_for_record(&draft, time, rng) {
-                    return true;
-                }
                 match self.seal(&draft, time, rng) {
                     Ok(packet) => self.sealed(packet),
                     Err(error) => self.cannot_seal(draft, error, time),
@@ -268,7 +266,7 @@ impl Client {
             self.values.forget(&draft.topic, &mut changes);
             return Ok(Packet::new(changes, draft.in_clear()));
         }
-        let message = self.outgoing(draft);
+        let message = draft.outgoing(self.announce_credential);
         match self.member.seal(&message, time.clock, rng) {
             Ok(mut sealed) => {
                 let value = self.note_value(draft, time, &mut sealed.changes);

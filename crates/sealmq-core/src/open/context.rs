@@ -3,18 +3,17 @@
 use zeroize::Zeroize;
 
 use super::ReadPolicy;
+use super::keys::KeyPlace;
 use crate::crypto::{Digest, SIGNATURE_LEN, SessionSecrets, TAG_LEN};
 use crate::ids::GroupId;
 use crate::transcript::Aad;
-use crate::wire::{Header, SessionFields};
+use crate::wire::Header;
 
 /// What is known of an envelope from outside of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
-    /// Of the short form, the one that the full form would have.
     pub(crate) header: Header,
-    /// In the short form, what its session's full form has said.
-    pub(crate) short: Option<SessionFields>,
+    pub(crate) place: KeyPlace,
     pub(crate) group: GroupId,
     pub(crate) epoch: u64,
     pub(crate) announcement: Digest,

@@ -31,8 +31,6 @@ pub mod flags {
     pub const WILL: u8 = 0x40;
     /// No meaning; must be 0.
     pub const RESERVED: u8 = 0x80;
-    /// What only the full form carries.
-    pub const FULL_FORM: u8 = CREDENTIAL | RETAIN | WILL;
 }
 
 /// A body that breaks a rule of spec/envelope.md §4.
@@ -41,8 +39,8 @@ pub mod flags {
 pub enum BodyError {
     /// Bytes end too early, or a number is not minimal.
     Truncated,
-    /// The reserved flag is set, a message expiry stands without a sent-at time, state without a
-    /// credential, or either of those in the short form.
+    /// The reserved flag is set, a message expiry stands without a sent-at time, or state without
+    /// a credential.
     Flags,
     /// A number is above its limit.
     Range,
@@ -69,38 +67,6 @@ impl core::error::Error for BodyError {}
 impl From<Truncated> for BodyError {
     fn from(_: Truncated) -> Self {
         Self::Truncated
-    }
-}
-
-/// What stands in a body of the full form for every message of a session alike. The short form
-/// leaves it out: its reader has it from a full form of the session (spec/envelope.md §12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionFields {
-    /// The sender's number, 1 to 2^28 − 1.
-    pub sender: MemberNumber,
-    /// The serial of the sender's credential modulo 128.
-    pub hint: u8,
-    /// The session's number.
-    pub number: u64,
-}
-
-impl SessionFields {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        let sender = bounded(reader.varint()?, MemberNumber::MAX.0.into())?;
-        let sender = MemberNumber(narrow(sender)?);
-        let hint = reader.u8()?;
-        if !sender.is_valid() || hint >= HINT_MODULUS {
-            return Err(BodyError::Range);
-        }
-        let number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
-        if number == 0 {
-            return Err(BodyError::Range);
-        }
-        Ok(Self {
-            sender,
-            hint,
-            number,
-        })
     }
 }
 
@@ -133,26 +99,14 @@ pub struct BodyFields {
 }
 
 impl BodyFields {
-    /// Reads and checks a body of the full form (the plaintext without its signature).
+    /// Reads and checks a body (the plaintext without its signature).
     ///
     /// # Errors
     /// See [`BodyError`].
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        Self::read(body, None)
-    }
-
-    /// The same of the short form, in a session of which `session` is known.
-    ///
-    /// # Errors
-    /// See [`BodyError`].
-    pub fn parse_short(body: &[u8], session: SessionFields) -> Result<Self, BodyError> {
-        Self::read(body, Some(session))
-    }
-
-    fn read(body: &[u8], session: Option<SessionFields>) -> Result<Self, BodyError> {
         let mut reader = Reader::new(body);
         let flags = reader.u8()?;
-        if flags & flags::RESERVED != 0 || (session.is_some() && flags & flags::FULL_FORM != 0) {
+        if flags & flags::RESERVED != 0 {
             return Err(BodyError::Flags);
         }
         let has = |flag| flags & flag != 0;
@@ -160,7 +114,18 @@ impl BodyFields {
         if is_state && !has(flags::CREDENTIAL) {
             return Err(BodyError::Flags);
         }
-        let session = session.map_or_else(|| SessionFields::read(&mut reader), Ok)?;
+        let sender = MemberNumber(narrow(bounded(
+            reader.varint()?,
+            MemberNumber::MAX.0.into(),
+        )?)?);
+        let hint = reader.u8()?;
+        if !sender.is_valid() || hint >= HINT_MODULUS {
+            return Err(BodyError::Range);
+        }
+        let session_number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
+        if session_number == 0 {
+            return Err(BodyError::Range);
+        }
         let sent_at = match has(flags::SENT_AT) {
             true => Some(bounded(reader.varint()?, MAX_SENT_AT)?),
             false => None,
@@ -198,9 +163,9 @@ impl BodyFields {
         };
         Ok(Self {
             flags,
-            sender: session.sender,
-            hint: session.hint,
-            session_number: session.number,
+            sender,
+            hint,
+            session_number,
             sent_at,
             sequence,
             connection,
@@ -277,8 +242,6 @@ pub struct BodyPrefix<'a> {
     pub connection: u64,
     /// The payload's length, if padding follows it.
     pub payload_len: Option<usize>,
-    /// It is of the short form: sender, hint and session number are left out.
-    pub short: bool,
 }
 
 impl BodyPrefix<'_> {
@@ -294,20 +257,17 @@ impl BodyPrefix<'_> {
         if !self.sender.is_valid() || self.hint >= HINT_MODULUS {
             return Err(BodyError::Range);
         }
-        if self.short && (self.retain || self.will || self.credential.is_some()) {
-            return Err(BodyError::Flags);
-        }
-        let mut len = 1_usize;
+        // Flags and hint.
+        let mut len = 2_usize;
         let mut add = |bytes: usize| -> Result<(), BodyError> {
             len = len.checked_add(bytes).ok_or(BodyError::Range)?;
             Ok(())
         };
-        let number = bounded(self.session_number, MAX_SESSION_NUMBER)?;
-        if !self.short {
-            add(varint_len(self.sender.0.into()))?;
-            add(1)?;
-            add(varint_len(number))?;
-        }
+        add(varint_len(self.sender.0.into()))?;
+        add(varint_len(bounded(
+            self.session_number,
+            MAX_SESSION_NUMBER,
+        )?))?;
         if let Some(sent_at) = self.sent_at {
             add(varint_len(bounded(sent_at, MAX_SENT_AT)?))?;
         }
@@ -353,11 +313,9 @@ impl BodyPrefix<'_> {
             | bit(self.payload_len.is_some(), flags::PADDED)
             | bit(self.retain, flags::RETAIN)
             | bit(self.will, flags::WILL)])?;
-        if !self.short {
-            out.varint(self.sender.0.into())?;
-            out.put(&[self.hint])?;
-            out.varint(self.session_number)?;
-        }
+        out.varint(self.sender.0.into())?;
+        out.put(&[self.hint])?;
+        out.varint(self.session_number)?;
         if let Some(sent_at) = self.sent_at {
             out.varint(sent_at)?;
         }

@@ -6,13 +6,10 @@ mod cursor;
 mod header;
 mod padding;
 mod properties;
-mod short;
 
 /// Its number is the first byte of an envelope.
 pub use crate::suite::Suite;
-pub use body::{
-    BodyError, BodyFields, BodyPrefix, MAX_EMBEDDED_CREDENTIAL_LEN, SessionFields, flags,
-};
+pub use body::{BodyError, BodyFields, BodyPrefix, MAX_EMBEDDED_CREDENTIAL_LEN, flags};
 pub(crate) use body::{CredentialAge, credential_age, hint_of};
 pub use cursor::{MAX_VARINT_LEN, Reader, Truncated, Writer, varint_len};
 pub use header::{
@@ -22,4 +19,3 @@ pub use padding::Padding;
 pub use properties::{
     MAX_PROPERTIES_LEN, PropertiesBuilder, PropertiesError, Property, PropertyIter, PropertyList,
 };
-pub use short::{Head, MIN_SHORT_ENVELOPE_LEN, SessionTag, ShortHeader};

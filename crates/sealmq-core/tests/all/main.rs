@@ -17,7 +17,6 @@ mod insiders;
 mod nonces;
 mod replay;
 mod round_trip;
-mod short;
 mod state;
 mod state_credentials;
 mod state_forgotten;

@@ -41,13 +41,11 @@ mod migrate;
 mod older;
 mod open;
 mod outcome;
-mod own_record;
 mod packages;
 mod peer;
 mod peers;
 mod pending;
 mod properties;
-mod recording;
 mod records;
 mod refusals;
 mod replay;
@@ -56,7 +54,6 @@ mod seal_error;
 mod send;
 mod sequences;
 mod shares;
-mod short;
 mod snapshots;
 mod state;
 mod succession;
@@ -84,7 +81,6 @@ pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
-pub use short::DueRecord;
 pub use types::{
     Action, Delivery, GroupStatus, MemberOptions, Now, OutgoingMessage, Properties, Received,
     Sealed, Stats,
@@ -94,7 +90,7 @@ use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{
     ReservedTopic, announcements_filter, credentials_filter, group_filter, is_reserved,
-    member_filter, records_filter,
+    member_filter,
 };
 use crate::store::{Changes, Store};
 use asking::Asking;
@@ -106,7 +102,6 @@ use kept::Kept;
 use packages::Package;
 use peers::Peers;
 use pending::Pending;
-use recording::Recording;
 use records::{CredentialRecord, DeviceRecord, DomainRecord, PackageRecord};
 use replay::Reader;
 use reports::Reports;
@@ -136,8 +131,6 @@ pub struct Member {
     /// The delegation under which the own credential was signed.
     own_issuer: VerifiedDelegation,
     asking_credential: Asking,
-    /// Session records of others.
-    recording: Recording,
     packages: BTreeMap<u32, Package>,
     /// New key packages are due.
     replenish: bool,
@@ -228,7 +221,6 @@ impl Member {
             own,
             own_issuer: issuer,
             asking_credential: Asking::default(),
-            recording: Recording::default(),
             packages,
             replenish: false,
             end_older: false,
@@ -382,7 +374,6 @@ impl Member {
         }
         let credentials = self.peers.subscribed();
         filters.extend(credentials.map(|whose| self.credential_filter(whose)));
-        filters.extend(self.recording.is_on().then(|| records_filter(&self.prefix)));
         filters
     }
 

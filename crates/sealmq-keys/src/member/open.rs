@@ -18,7 +18,6 @@ use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
 use super::refusals::fetch_refused;
-use super::replay::HostReceiver;
 use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
 use crate::reserved::ReservedTopic;
@@ -94,7 +93,6 @@ impl Member {
         self.publish_reports(now, &mut actions);
         self.peers.tick(now.or(self.uptime));
         self.ask_peers(&mut actions);
-        self.ask_for_records(now, &mut actions);
         self.ask_for_awaited(now, &mut actions);
         self.report_no_leases(now, &mut actions);
         let serial = self.delegation.serial();
@@ -276,7 +274,7 @@ impl Member {
         learned.is_some()
     }
 
-    pub(super) fn tell_learned(
+    fn tell_learned(
         &mut self,
         member: MemberNumber,
         learned: Option<bool>,
@@ -304,6 +302,21 @@ impl Member {
     ) -> Result<OpenedParts, Rejection> {
         // A broker that delivers on a name that is none has made it up.
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
+        let view = View {
+            groups: &self.groups,
+            peers: &self.peers,
+            own: &self.own,
+            delegation: &self.delegation,
+            delegation_object: self.delegation_object.bytes(),
+            past: &self.past,
+            own_end: self.own_end(),
+            now,
+            uptime: self.uptime,
+            pending: &self.pending,
+            inside: RefCell::new(None),
+            clones: &self.clones,
+            told: Cell::new(None),
+        };
         let request = Request {
             topic,
             retained,
@@ -312,15 +325,12 @@ impl Member {
             drop_own: (!self.options.accept_own).then_some(self.own.member),
             report_gaps: self.options.report_gaps,
         };
-        let (opened, credential, told) = self.with_view(now, |view, receiver| {
-            let opened = receiver.open(&request, view, view, buffer);
-            let opened = opened.map_err(|rejection| view.explain(rejection));
-            (opened, view.inside.take(), view.told.take())
-        });
+        let opened = self.reader.receiver.open(&request, &view, &view, buffer);
         let opened = match opened {
             Ok(opened) => opened,
             Err(rejection) => {
-                *inside = credential;
+                *inside = view.inside.take();
+                let (rejection, told) = (view.explain(rejection), view.told.take());
                 told.inspect(|sighting| self.notice(sighting, now, actions));
                 return Err(rejection);
             }
@@ -363,33 +373,9 @@ impl Member {
         Ok(OpenedParts(received))
     }
 
-    /// What the receiver looks things up in, and the receiver.
-    pub(super) fn with_view<R>(
-        &mut self,
-        now: Now,
-        run: impl FnOnce(&View<'_>, &mut HostReceiver) -> R,
-    ) -> R {
-        let view = View {
-            groups: &self.groups,
-            peers: &self.peers,
-            own: &self.own,
-            delegation: &self.delegation,
-            delegation_object: self.delegation_object.bytes(),
-            past: &self.past,
-            own_end: self.own_end(),
-            now,
-            uptime: self.uptime,
-            pending: &self.pending,
-            inside: RefCell::new(None),
-            clones: &self.clones,
-            told: Cell::new(None),
-        };
-        run(&view, &mut self.reader.receiver)
-    }
-
     /// Keeps a credential that came inside a message which verified under it, if it is a new one:
     /// whether the sender was not known.
-    pub(super) fn learn(
+    fn learn(
         &mut self,
         member: MemberNumber,
         credential: &[u8],
@@ -442,9 +428,6 @@ impl Member {
     }
 
     fn ask_for(&mut self, cause: &Rejection, now: Now, actions: &mut Vec<Action>) {
-        if matches!(cause, Rejection::UnknownSession { .. }) {
-            self.ask_for_records(now, actions);
-        }
         if let Some(member) = cause.awaited_credential() {
             self.peers.want(member);
             self.ask_peers(actions);

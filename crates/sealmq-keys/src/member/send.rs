@@ -111,7 +111,7 @@ impl Member {
         Some(group.policy().will_age)
     }
 
-    pub(super) fn may_seal<'t>(
+    fn may_seal<'t>(
         &self,
         message: &OutgoingMessage<'t>,
         now: Now,
@@ -145,12 +145,12 @@ impl Member {
         })
     }
 
-    pub(super) fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
+    fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
         let id = self.topics.group_of(topic)?;
         Some((id, self.groups.get(&id)?))
     }
 
-    pub(super) fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
+    fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
         Standing {
             group: id,
             state: group.state.as_deref(),
@@ -206,7 +206,7 @@ impl Member {
     }
 
     /// Makes sure that the group has a session of its current epoch, or of its newest kept keys.
-    pub(super) fn ready_session(
+    fn ready_session(
         &mut self,
         id: GroupId,
         class: Class,
@@ -234,7 +234,7 @@ impl Member {
         self.renew_session(id, class, now, rng)
     }
 
-    pub(super) fn renew_session(
+    fn renew_session(
         &mut self,
         id: GroupId,
         class: Class,
@@ -419,7 +419,6 @@ impl Member {
                 2 => Padding::Bucket(policy.bucket),
                 _ => Padding::None,
             },
-            short: message.short,
             ..Outgoing::new(topic)
         };
         let parts = Parts {
@@ -446,13 +445,13 @@ fn make_room(room: Room, payload: usize, out: &mut Vec<u8>) {
     out.resize(payload.saturating_add(around), 0);
 }
 
-pub(super) fn no_keys(id: GroupId) -> SealError {
+fn no_keys(id: GroupId) -> SealError {
     SealError::NoKeysYet { groups: vec![id] }
 }
 
 /// By which keys a message is sealed (spec/envelope.md §7).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+enum Class {
     Event,
     State,
 }
