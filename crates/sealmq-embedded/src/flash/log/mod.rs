@@ -239,18 +239,9 @@ impl<F: NorFlash, const SLOTS: usize> Log<F, SLOTS> {
 
     /// Appends an entry whose place was made; returns where it begins.
     fn append(&mut self, mut header: EntryHeader, source: &Source<'_>) -> Result<u32, F> {
-        let mut crc = header.crc();
+        header.crc = self.sum(&header, source)?;
         let mut chunk = Zeroizing::new([0; CHUNK]);
         let len = usize::from(header.len);
-        let mut offset = 0;
-        while offset < len {
-            let part = len.saturating_sub(offset).min(CHUNK);
-            let part = chunk.get_mut(..part).unwrap_or_default();
-            self.copy(source, offset, part)?;
-            crc.add(part);
-            offset = offset.saturating_add(CHUNK);
-        }
-        header.crc = crc.sum();
         let total = Self::entry_len(header.len);
         let (page, at) = self.place_for_entry()?;
         let address = self.address(page, at);
@@ -277,6 +268,22 @@ impl<F: NorFlash, const SLOTS: usize> Log<F, SLOTS> {
             written = written.saturating_add(part as u32);
         }
         Ok(address)
+    }
+
+    /// The sum over an entry: over its header, but for the sum there, and its value.
+    fn sum(&mut self, header: &EntryHeader, source: &Source<'_>) -> Result<u32, F> {
+        let mut crc = header.crc();
+        let mut chunk = Zeroizing::new([0; CHUNK]);
+        let len = usize::from(header.len);
+        let mut offset = 0;
+        while offset < len {
+            let part = len.saturating_sub(offset).min(CHUNK);
+            let part = chunk.get_mut(..part).unwrap_or_default();
+            self.copy(source, offset, part)?;
+            crc.add(part);
+            offset = offset.saturating_add(CHUNK);
+        }
+        Ok(crc.sum())
     }
 
     /// Bytes of a value, from `offset` on.

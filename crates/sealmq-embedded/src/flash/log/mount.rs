@@ -5,7 +5,7 @@ use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 
 use super::entry::{CHUNK, EntryHeader, is_blank};
-use super::{Log, Result, Slot};
+use super::{Log, Result, Slot, Source};
 use crate::flash::FlashError;
 
 /// Fewest pages of a region.
@@ -145,7 +145,7 @@ impl<F: NorFlash, const SLOTS: usize> Log<F, SLOTS> {
                 return Ok(());
             };
             let known = usize::from(header.slot) < SLOTS;
-            if !known || self.sum_at(address, &header)? != header.crc {
+            if !known || self.sum(&header, &Source::Entry(address))? != header.crc {
                 return Ok(());
             }
             let end = self.locate(

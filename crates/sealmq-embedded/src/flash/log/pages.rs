@@ -115,22 +115,6 @@ impl<F: NorFlash, const SLOTS: usize> Log<F, SLOTS> {
         Ok(EntryHeader::decode(&header))
     }
 
-    /// The sum over an entry as it stands in flash.
-    pub(super) fn sum_at(&mut self, address: u32, header: &EntryHeader) -> Result<u32, F> {
-        let mut crc = header.crc();
-        let mut chunk = Zeroizing::new([0; CHUNK]);
-        let len = usize::from(header.len);
-        let mut offset = 0;
-        while offset < len {
-            let part = len.saturating_sub(offset).min(CHUNK);
-            let part = chunk.get_mut(..part).unwrap_or_default();
-            self.read_value(address, offset, part)?;
-            crc.add(part);
-            offset = offset.saturating_add(CHUNK);
-        }
-        Ok(crc.sum())
-    }
-
     pub(super) fn page_header(&mut self, page: u32) -> Result<Option<PageHeader>, F> {
         let mut header = [0; CHUNK];
         let header = header.get_mut(..Self::HEADER_LEN as usize);
