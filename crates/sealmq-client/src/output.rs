@@ -16,9 +16,25 @@ use crate::wire::{Qos, Wire};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublishId(pub(crate) u64);
 
+impl PublishId {
+    /// For drivers that have to name it: each publish of a client has another number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A call of [`Client::flush`](crate::Client::flush).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlushId(pub(crate) u64);
+
+impl FlushId {
+    /// For drivers that have to name it: each flush of a client has another number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// The right to acknowledge one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,141 @@
+//! Messages, both ways.
+
+use core::ffi::c_char;
+
+use sealmq_client::{Properties, Qos};
+
+use crate::arguments::{array, optional_text, structure, text};
+use crate::status::Failure;
+
+/// A pair of the application's own.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct sealmq_pair {
+    /// Its name.
+    pub name: *const c_char,
+    /// Its value.
+    pub value: *const c_char,
+}
+
+/// What MQTT 5 carries beside a payload. Here it travels inside the envelope, protected, with
+/// MQTT 3.1.1, too. All zero: none.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct sealmq_properties {
+    /// The payload is UTF-8 text.
+    pub is_text: bool,
+    /// Seconds from sealing on after which no reader takes the message; 0: no end.
+    pub expiry_s: u32,
+    /// The payload's type, or null.
+    pub content_type: *const c_char,
+    /// Where an answer is expected, or null.
+    pub response_topic: *const c_char,
+    /// What an answer is to repeat, or null.
+    pub correlation: *const u8,
+    /// Its length in bytes.
+    pub correlation_len: usize,
+    /// The application's own pairs, in order, or null.
+    pub user: *const sealmq_pair,
+    /// How many.
+    pub user_len: usize,
+}
+
+/// A message to be sent, in clear as the application has it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct sealmq_outgoing {
+    /// Its topic: a topic name of MQTT.
+    pub topic: *const c_char,
+    /// The payload; may be null if `payload_len` is 0.
+    pub payload: *const u8,
+    /// Its length in bytes. An empty payload with `retain` clears the topic's retained message.
+    pub payload_len: usize,
+    /// Quality of service: 0, 1 or 2.
+    pub qos: u8,
+    /// Whether the broker is to keep it.
+    pub retain: bool,
+    /// Null: none.
+    pub properties: *const sealmq_properties,
+}
+
+/// A message that came. Of one that was sealed, everything was signed by its sender, but for
+/// `retained`. All pointers are valid until the next call with the handle.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct sealmq_message {
+    /// The topic.
+    pub topic: *const c_char,
+    /// The payload; never null. No zero byte stands behind it.
+    pub payload: *const u8,
+    /// Its length in bytes.
+    pub payload_len: usize,
+    /// Delivered as the topic's retained value: a state, not an event.
+    pub retained: bool,
+    /// The sender's Last Will.
+    pub is_will: bool,
+    /// The sender's number, never given to another.
+    pub sender: u32,
+    /// The sender's name, as the authority enrolled it.
+    pub sender_name: *const c_char,
+    /// The name of the group that covers the topic.
+    pub group: *const c_char,
+    /// The epoch whose keys sealed it.
+    pub epoch: u64,
+    /// Number of the sender's session.
+    pub session: u64,
+    /// Number of the message within the session.
+    pub counter: u64,
+    /// The sender's clock when it was sealed, milliseconds since 1970; 0 if it has none.
+    pub sent_at_ms: u64,
+    /// How many messages of this sender on this topic are missing before this one, as far as they
+    /// are numbered.
+    pub missed: u32,
+    /// What travelled inside.
+    pub properties: sealmq_properties,
+}
+
+/// # Safety
+/// The structure's pointers are as its documentation says.
+pub(crate) unsafe fn properties(given: *const sealmq_properties) -> Result<Properties, Failure> {
+    if given.is_null() {
+        return Ok(Properties::default());
+    }
+    // SAFETY: as the caller promises; so are the others.
+    let given = unsafe { structure(given, "properties") }?;
+    // SAFETY: as above.
+    let content_type = unsafe { optional_text(given.content_type, "content_type") }?;
+    // SAFETY: as above.
+    let response_topic = unsafe { optional_text(given.response_topic, "response_topic") }?;
+    // SAFETY: as above.
+    let correlation = unsafe { array(given.correlation, given.correlation_len, "correlation") }?;
+    // SAFETY: as above.
+    let pairs = unsafe { array(given.user, given.user_len, "user") }?;
+    let mut user = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        // SAFETY: as above.
+        let name = unsafe { text(pair.name, "user.name") }?;
+        // SAFETY: as above.
+        let value = unsafe { text(pair.value, "user.value") }?;
+        user.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(Properties {
+        payload_format: given.is_text.then_some(1),
+        expiry: Some(given.expiry_s).filter(|seconds| *seconds != 0),
+        content_type: content_type.map(str::to_owned),
+        response_topic: response_topic.map(str::to_owned),
+        correlation_data: (!given.correlation.is_null()).then(|| correlation.to_vec()),
+        user,
+    })
+}
+
+pub(crate) fn qos(number: u8) -> Result<Qos, Failure> {
+    match number {
+        0 => Ok(Qos::AtMostOnce),
+        1 => Ok(Qos::AtLeastOnce),
+        2 => Ok(Qos::ExactlyOnce),
+        other => Err(Failure::argument(
+            "qos",
+            format_args!("{other} is none of 0, 1 and 2"),
+        )),
+    }
+}
