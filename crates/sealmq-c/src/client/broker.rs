@@ -126,7 +126,7 @@ pub unsafe extern "C" fn sealmq_client_connack(
 
 /// The connection ended, or could not be made: `ending` is one of [`sealmq_ending`], `reason` the
 /// library's words, for people, or null. Writes to `*pause_ms` how long to wait before
-/// [`sealmq_client_connect`]; 0: at once. `pause_ms` may be null. After [`sealmq_client_close`] polls
+/// [`sealmq_client_connect`]; 0: at once. `pause_ms` may be null. After `sealmq_client_close` polls
 /// say `SEALMQ_CLOSED` instead.
 ///
 /// Errors: `SEALMQ_ERROR_NULL` (`client`), `SEALMQ_ERROR_ARGUMENT` (`ending`, `reason`),
