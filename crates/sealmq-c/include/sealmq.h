@@ -931,7 +931,7 @@ enum sealmq_status sealmq_member_seal(struct sealmq_member *member,
 // the broker delivered it. Writes the message to `*message`, whose pointers are valid until the next
 // call with this member. If the message waits for a key or its sender's credential, `*ticket` is not
 // 0, and a later poll brings the message with this number as `id`, or its rejection; `*message` is
-// untouched then. Acknowledge it in any case.
+// all zero then, as it is after an error. Acknowledge it in any case.
 //
 // Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ARGUMENT` (a topic that is no UTF-8),
 // `SEALMQ_ERROR_REJECTED` (not authentic, replayed, …: throw it away), `SEALMQ_ERROR_STORE` (a commit

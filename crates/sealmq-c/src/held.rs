@@ -125,16 +125,8 @@ impl Held {
             payload,
             payload_len,
             retained,
-            is_will: false,
-            sender: 0,
-            sender_name: ptr::null(),
-            group: ptr::null(),
-            epoch: 0,
-            session: 0,
-            counter: 0,
-            sent_at_ms: 0,
-            missed: 0,
             properties: self.properties(properties),
+            ..sealmq_message::NONE
         };
         self.show(shown);
     }

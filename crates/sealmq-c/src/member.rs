@@ -408,7 +408,7 @@ pub unsafe extern "C" fn sealmq_member_seal(
 /// the broker delivered it. Writes the message to `*message`, whose pointers are valid until the next
 /// call with this member. If the message waits for a key or its sender's credential, `*ticket` is not
 /// 0, and a later poll brings the message with this number as `id`, or its rejection; `*message` is
-/// untouched then. Acknowledge it in any case.
+/// all zero then, as it is after an error. Acknowledge it in any case.
 ///
 /// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ARGUMENT` (a topic that is no UTF-8),
 /// `SEALMQ_ERROR_REJECTED` (not authentic, replayed, …: throw it away), `SEALMQ_ERROR_STORE` (a commit
@@ -432,6 +432,8 @@ pub unsafe extern "C" fn sealmq_member_unseal(
         let place = unsafe { Place::new(message, "message") }?;
         // SAFETY: as above.
         let place_ticket = unsafe { Place::new(ticket, "ticket") }?;
+        place.put(sealmq_message::NONE);
+        place_ticket.put(0);
         // SAFETY: as above.
         let topic = unsafe { text(topic, "topic") }?;
         // SAFETY: as above.
@@ -446,7 +448,6 @@ pub unsafe extern "C" fn sealmq_member_unseal(
                 // SAFETY: `show` has just put it there.
                 let shown = unsafe { structure(machine.held.shown(), "message") }?;
                 place.put(*shown);
-                place_ticket.put(0);
             }
             Delivery::Waiting(number) => place_ticket.put(number),
             Delivery::Rejected(reason) => {

@@ -1,6 +1,7 @@
 //! Messages, both ways.
 
 use core::ffi::c_char;
+use core::ptr;
 
 use sealmq_client::{Properties, Qos};
 
@@ -92,6 +93,34 @@ pub struct sealmq_message {
     pub missed: u32,
     /// What travelled inside.
     pub properties: sealmq_properties,
+}
+
+impl sealmq_message {
+    pub(crate) const NONE: Self = Self {
+        topic: ptr::null(),
+        payload: ptr::null(),
+        payload_len: 0,
+        retained: false,
+        is_will: false,
+        sender: 0,
+        sender_name: ptr::null(),
+        group: ptr::null(),
+        epoch: 0,
+        session: 0,
+        counter: 0,
+        sent_at_ms: 0,
+        missed: 0,
+        properties: sealmq_properties {
+            is_text: false,
+            expiry_s: 0,
+            content_type: ptr::null(),
+            response_topic: ptr::null(),
+            correlation: ptr::null(),
+            correlation_len: 0,
+            user: ptr::null(),
+            user_len: 0,
+        },
+    };
 }
 
 /// # Safety

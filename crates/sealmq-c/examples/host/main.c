@@ -188,6 +188,9 @@ static void carry_out(program *p, const sealmq_output *output) {
     case SEALMQ_SUBSCRIBE_REFUSED:
         fprintf(stderr, "%s: the broker refuses the subscription\n", output->topic);
         return;
+    case SEALMQ_ACCEPTED:
+        fprintf(stderr, "accepted %llu\n", (unsigned long long)output->id);
+        return;
     case SEALMQ_DONE:
         fprintf(stderr, "done %llu\n", (unsigned long long)output->id);
         return;
