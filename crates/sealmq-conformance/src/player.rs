@@ -22,6 +22,8 @@ pub(crate) struct Player {
     pub(crate) troubles: usize,
     /// Came while something else was waited for.
     early: VecDeque<Message>,
+    /// How long it waits for one thing.
+    pub(crate) patience: Duration,
 }
 
 impl Player {
@@ -32,6 +34,7 @@ impl Player {
             trouble: None,
             troubles: 0,
             early: VecDeque::new(),
+            patience: PATIENCE,
         }
     }
 }
@@ -49,6 +52,7 @@ impl Player {
         what: &str,
         found: impl Fn(Happening) -> Option<T>,
     ) -> Result<T, Failed> {
+        let patience = self.patience;
         let search = async {
             while let Some(happening) = self.client.happenings.recv().await {
                 match &happening {
@@ -66,11 +70,11 @@ impl Player {
             }
             None
         };
-        let result = timeout(PATIENCE, search).await;
+        let result = timeout(patience, search).await;
         let over = match result {
             Ok(Some(result)) => return Ok(result),
             Ok(None) => "it ended".to_owned(),
-            Err(_) => format!("none within {} s", PATIENCE.as_secs()),
+            Err(_) => format!("none within {} s", patience.as_secs()),
         };
         let trouble = self.trouble.take();
         let trouble = trouble.map_or_else(String::new, |text| format!("; it was told: {text}"));
@@ -157,7 +161,7 @@ impl Player {
         extra: Extra,
     ) -> Result<(), Failed> {
         let sent = timeout(
-            PATIENCE,
+            self.patience,
             self.client.publish(topic, qos, payload.into(), extra),
         )
         .await;
@@ -166,7 +170,7 @@ impl Player {
 
     /// Until the broker has acknowledged everything.
     pub(crate) async fn flush(&mut self) -> Result<(), Failed> {
-        let flushed = timeout(PATIENCE, self.client.flush()).await;
+        let flushed = timeout(self.patience, self.client.flush()).await;
         if let Ok(result) = flushed {
             return result;
         }
@@ -176,7 +180,7 @@ impl Player {
         Err(Failed::new(format_args!(
             "{} waits for acknowledgements: none within {} s{trouble}",
             self.name,
-            PATIENCE.as_secs()
+            self.patience.as_secs()
         )))
     }
 

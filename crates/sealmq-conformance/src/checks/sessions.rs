@@ -227,6 +227,9 @@ async fn watch(both: [&mut Player; 2], time: Duration) -> (usize, usize) {
     (first.saturating_add(second), said.saturating_add(too))
 }
 
+/// A cluster that was killed as a whole accepts connections long before it has found its leaders.
+const RECOVERY: Duration = Duration::from_secs(45);
+
 /// What was accepted while the broker was away comes when it is back, whether or not it has sessions
 /// and retained values still.
 pub(super) async fn restart(stage: &Stage<'_>) -> Result<Note, Failed> {
@@ -243,6 +246,7 @@ pub(super) async fn restart(stage: &Stage<'_>) -> Result<Note, Failed> {
         let said = String::from_utf8_lossy(&restarted.stderr).into_owned();
         return Err(Failed::new(format_args!("{command}: {said}")));
     }
+    (sensor.patience, reader.patience) = (RECOVERY, RECOVERY);
     sensor.flush().await?;
     let mut all = reader.collect(wanted.len()).await?;
     // A broker that kept its retained values has this one again.
