@@ -107,6 +107,9 @@ pub enum BrokerLimit {
         /// The broker says so; otherwise, as with MQTT 3.1.1, it can only be supposed.
         said: bool,
     },
+    /// It took a publish and did not answer for a minute, so this client connected again to repeat
+    /// it: some lose without a word what comes faster than they allow.
+    Unanswered,
     /// It met CONNECT as brokers do that do not know MQTT 5.
     NoMqtt5(NoConnack),
 }
@@ -160,6 +163,9 @@ impl fmt::Display for BrokerLimit {
                 })?;
                 f.write_str("; give each client an id of its own. This one comes back after pauses that grow, so that the two do not take turns all the time")
             }
+            Self::Unanswered => f.write_str(
+                "the broker has not answered a publish for a minute: this connection is ended, and what was not answered is sent again on the next; if the broker allows only so many publishes in a second, set that figure (`publishes_per_second`)",
+            ),
             Self::NoMqtt5(how) => {
                 f.write_str(match how {
                     NoConnack::Closed => "the broker closes the connection instead of answering CONNECT",

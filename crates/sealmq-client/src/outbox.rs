@@ -125,6 +125,11 @@ impl Outbox {
         self.suspects.is_on_way()
     }
 
+    /// When the first of them was written.
+    pub(crate) fn on_way_since(&self) -> Option<u64> {
+        self.suspects.on_way_since()
+    }
+
     /// The broker was away: that ended the connection before.
     pub(crate) fn acquit(&mut self) {
         self.suspects.acquit();
@@ -210,7 +215,7 @@ impl Outbox {
     }
 
     /// The next packet of a resumed session, if the broker has room for it.
-    pub(crate) fn next_resume(&mut self) -> Option<Resume> {
+    pub(crate) fn next_resume(&mut self, uptime: u64) -> Option<Resume> {
         let sent = self.resuming.len().saturating_sub(self.resume.len());
         let most = if self.sends_alone() {
             1
@@ -223,7 +228,7 @@ impl Outbox {
         let resume = self.resume.pop_front()?;
         let (Resume::Publish(packet, _) | Resume::Release(packet)) = &resume;
         if let Some(order) = self.packets.get(packet) {
-            self.suspects.written(*order);
+            self.suspects.written(*order, uptime);
         }
         Some(resume)
     }
@@ -341,7 +346,7 @@ impl Outbox {
     }
 
     /// The driver wrote a publish; 0 is QoS 0, which is done then.
-    pub(crate) fn written(&mut self, packet: u16) -> Option<Arrived> {
+    pub(crate) fn written(&mut self, packet: u16, uptime: u64) -> Option<Arrived> {
         if !self.resuming.is_empty() {
             return None; // one of those that were sent again; nothing new was handed
         }
@@ -353,16 +358,16 @@ impl Outbox {
         let entry = self.entries.get_mut(&order)?;
         (entry.state, entry.said) = (State::Sent(packet), ReasonCode::default());
         self.packets.insert(packet, order);
-        self.suspects.written(order);
+        self.suspects.written(order, uptime);
         None
     }
 
     /// A QoS 0 message whose writing failed: it may not have left.
-    pub(crate) fn unwritten(&mut self) {
+    pub(crate) fn unwritten(&mut self, uptime: u64) {
         if let Some(order) = self.handed.pop_front() {
             self.requeue(order);
             // A part of it may have left, and ended the connection.
-            self.suspects.written(order);
+            self.suspects.written(order, uptime);
         }
     }
 

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use sealmq_core::crypto::{Digest, sha256};
 use sealmq_keys::Publication;
@@ -35,6 +36,7 @@ struct Sent {
     topic: String,
     hash: Digest,
     clears: bool,
+    at: Duration,
     /// Not a part of what should stand there.
     passing: bool,
 }
@@ -192,7 +194,7 @@ impl Differences {
     }
 
     /// The next one to send, with a token for its acknowledgement.
-    pub(super) fn next(&mut self) -> Option<(u64, Publication)> {
+    pub(super) fn next(&mut self, now: Duration) -> Option<(u64, Publication)> {
         if self.on_its_way.len() >= MOST_IN_FLIGHT {
             return None;
         }
@@ -203,10 +205,16 @@ impl Differences {
             passing,
             hash: hash(&publication),
             clears: publication.payload.is_empty(),
+            at: now,
             topic: publication.topic.clone(),
         };
         self.on_its_way.insert(token, sent);
         Some((token, publication))
+    }
+
+    /// Since when the oldest has been waiting for its answer.
+    pub(super) fn on_its_way_since(&self) -> Option<Duration> {
+        self.on_its_way.first_key_value().map(|(_, sent)| sent.at)
     }
 
     /// The broker's answer.

@@ -13,7 +13,7 @@ fn drain(differences: &mut Differences) -> Vec<String> {
     let mut sent = Vec::new();
     while !differences.is_idle() {
         let mut tokens = Vec::new();
-        while let Some((token, next)) = differences.next() {
+        while let Some((token, next)) = differences.next(Duration::ZERO) {
             sent.push(next.topic);
             tokens.push(token);
         }
@@ -40,13 +40,13 @@ fn only_differences_are_sent_and_in_order() {
         publication(8, b"x"),
         publication(9, b""),
     ]);
-    let (seven, next) = differences.next().unwrap();
+    let (seven, next) = differences.next(Duration::ZERO).unwrap();
     assert_eq!(next, publication(7, b"y"));
     // Wanted again while it is on its way: not sent twice.
     differences.want(vec![publication(7, b"y"), publication(9, b"")]);
-    let (nine, next) = differences.next().unwrap();
+    let (nine, next) = differences.next(Duration::ZERO).unwrap();
     assert_eq!(next, publication(9, b""));
-    assert_eq!(differences.next(), None);
+    assert_eq!(differences.next(Duration::ZERO), None);
     assert_eq!(
         differences.acknowledged(nine, true),
         Acknowledged::Cleared("t/9".to_owned())
@@ -87,16 +87,22 @@ fn repairs_are_sent_again_but_never_what_is_old() {
     differences.once(vec![publication(1, b"x"), publication(2, b"x")]);
     differences.want(vec![publication(1, b"x"), publication(2, b"y")]);
     assert!(!differences.is_idle());
-    assert_eq!(differences.next().unwrap().1, publication(2, b"y"));
-    assert_eq!(differences.next().unwrap().1, publication(1, b"x"));
-    assert_eq!(differences.next(), None);
+    assert_eq!(
+        differences.next(Duration::ZERO).unwrap().1,
+        publication(2, b"y")
+    );
+    assert_eq!(
+        differences.next(Duration::ZERO).unwrap().1,
+        publication(1, b"x")
+    );
+    assert_eq!(differences.next(Duration::ZERO), None);
 }
 
 #[test]
 fn what_is_refused_is_not_sent_again_at_once() {
     let mut differences = Differences::default();
     differences.want(vec![publication(1, b"x")]);
-    let (token, _) = differences.next().unwrap();
+    let (token, _) = differences.next(Duration::ZERO).unwrap();
     assert_eq!(
         differences.acknowledged(token, false),
         Acknowledged::Refused("t/1".to_owned())
@@ -106,10 +112,10 @@ fn what_is_refused_is_not_sent_again_at_once() {
     assert_eq!(differences.counts(), (0, 1));
     // Another object on the same topic is another question.
     differences.want(vec![publication(1, b"y")]);
-    assert!(differences.next().is_some());
+    assert!(differences.next(Duration::ZERO).is_some());
     differences.forget_refusals();
     differences.want(vec![publication(1, b"x")]);
-    assert!(differences.next().is_some());
+    assert!(differences.next(Duration::ZERO).is_some());
 }
 
 /// What changes alone gives the same as all of it.
@@ -122,14 +128,14 @@ fn changes_are_enough() {
     let changed = || vec![publication(1, b"y"), publication(2, b"")];
     differences.want_changed(changed(), &gone);
     assert_eq!(differences.counts(), (1, 0));
-    let (first, next) = differences.next().unwrap();
+    let (first, next) = differences.next(Duration::ZERO).unwrap();
     assert_eq!(next, publication(1, b"y"));
     // Said again: neither what is on its way nor what waits is sent twice.
     differences.want_changed(changed(), &gone);
     assert_eq!(differences.acknowledged(first, true), Acknowledged::Stands);
-    let (second, next) = differences.next().unwrap();
+    let (second, next) = differences.next(Duration::ZERO).unwrap();
     assert_eq!(next, publication(2, b""));
-    assert_eq!(differences.next(), None);
+    assert_eq!(differences.next(Duration::ZERO), None);
     let cleared = Acknowledged::Cleared("t/2".to_owned());
     assert_eq!(differences.acknowledged(second, true), cleared);
     differences.want_changed(Vec::new(), &["t/2".to_owned()]);
@@ -144,7 +150,7 @@ fn changes_are_enough() {
 
 fn drain_with_repairs(differences: &mut Differences) -> Vec<String> {
     let mut sent = Vec::new();
-    while let Some((token, next)) = differences.next() {
+    while let Some((token, next)) = differences.next(Duration::ZERO) {
         sent.push(next.topic);
         let _ = differences.acknowledged(token, true);
     }
@@ -162,7 +168,7 @@ fn answers_go_in_front_of_what_was_committed_after_them() {
     };
     of.once(vec![Publication::clear("join"), answer.clone()]);
     of.want(vec![Publication::retained("a", *b"announcement")]);
-    let sent = core::iter::from_fn(|| of.next());
+    let sent = core::iter::from_fn(|| of.next(Duration::ZERO));
     let topics: Vec<String> = sent.map(|(_, publication)| publication.topic).collect();
     assert_eq!(topics, ["n", "a", "join"]);
     assert!(!of.is_idle());

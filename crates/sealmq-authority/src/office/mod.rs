@@ -51,6 +51,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
 /// Events about refused inputs at a time: strangers cause them.
 const REFUSED_EVENTS: usize = 8;
+/// A broker that takes longer for the answer to a publication has lost it.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 /// Filters in one packet: some brokers close the connection at a ninth.
 const MOST_FILTERS: usize = 8;
 
@@ -298,7 +300,7 @@ impl Office {
         if self.phase != Phase::Open || self.is_stale(now) {
             return None;
         }
-        let (token, publication) = self.differences.next()?;
+        let (token, publication) = self.differences.next(now.elapsed)?;
         let reserved = ReservedTopic::parse(&self.prefix, &publication.topic);
         if reserved.is_some_and(|of| of.is_of_authority()) {
             let hash = sha256(&[&publication.payload]);
@@ -321,6 +323,15 @@ impl Office {
             Phase::Reading { silent, .. } => Some(silent.min(self.next_look)),
             _ => Some(self.next_look),
         }
+    }
+
+    /// Whether the broker took a publication a minute ago and did not answer: MQTT lets nobody send
+    /// it again on this connection, and it holds one of the few places of what is on its way. The
+    /// driver ends the connection and makes another.
+    #[must_use]
+    pub fn is_left_unanswered(&self, now: Moment) -> bool {
+        let since = self.differences.on_its_way_since();
+        since.is_some_and(|since| now.elapsed.saturating_sub(since) > ANSWERED_WITHIN)
     }
 
     /// The most bytes of what arrived that ever waited to be looked at.

@@ -1,3 +1,4 @@
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -314,6 +315,10 @@ pub(crate) struct RunArgs {
     /// Publish what is due, wait until the broker has everything, and end
     #[arg(long)]
     pub(crate) once: bool,
+    /// Publish at most N messages a second, for brokers that lose what comes faster (AWS IoT Core:
+    /// 100; take a tenth less)
+    #[arg(long, value_name = "N")]
+    pub(crate) publishes_per_second: Option<NonZeroU16>,
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
     #[command(flatten)]

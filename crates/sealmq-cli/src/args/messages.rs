@@ -1,3 +1,4 @@
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
@@ -31,6 +32,10 @@ pub(crate) struct PubArgs {
     /// Seconds between repeated messages
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = positive_seconds)]
     pub(crate) repeat_delay: f64,
+    /// Publish at most N messages a second, for brokers that lose what comes faster (AWS IoT Core:
+    /// 100; take a tenth less)
+    #[arg(long, value_name = "N")]
+    pub(crate) publishes_per_second: Option<NonZeroU16>,
     /// Content type; travels sealed, like the four that follow
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,

@@ -21,4 +21,4 @@ pub(crate) use groups::{group_add, group_list, group_renew, group_show, rotate};
 pub(crate) use init::init;
 pub(crate) use joining::{approve, pending, reject, token_create, token_list, token_revoke};
 pub(crate) use members::{member_add, member_export, member_list, member_remove, member_renew};
-pub(crate) use run::{Ended, Keeper, run};
+pub(crate) use run::{Ended, Keeper, UNANSWERED, run};

@@ -2,7 +2,7 @@
 
 use getrandom::SysRng;
 use sealmq_authority::office::{Moment, Office, Packets, Transmit, Unfinished};
-use sealmq_client::{Backoff, Qos, Subscription};
+use sealmq_client::{Backoff, Pace, Qos, Subscription};
 use sealmq_rumqttc::Version;
 use sealmq_rumqttc::link::{Link, LinkError, LinkEvent};
 use sealmq_rumqttc::v4::V4;
@@ -22,6 +22,8 @@ use crate::signals::Stop;
 use crate::unlock::PATIENCE;
 use crate::{clock, connection};
 
+/// Why a connection was ended from here.
+pub(crate) const UNANSWERED: &str = "the broker has not answered a publish for a minute; if it allows only so many in a second, give that figure (--publishes-per-second)";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
@@ -43,6 +45,7 @@ async fn run_over<V: Mqtt>(args: RunArgs) -> Result<(), Failure> {
     // A store that cannot be read is a reason to end, a broker that cannot be reached is not.
     block_in_place(|| look(&vault))?.check_delegation()?;
     let mut keeper = Keeper::new(SharedVault::new(vault, PATIENCE), args.once);
+    keeper.pace = Pace::new(args.publishes_per_second);
     let connected =
         || info!(target: AUTHORITY, event = "connected", address, "connected to {address}");
     loop {
@@ -63,6 +66,7 @@ async fn run_over<V: Mqtt>(args: RunArgs) -> Result<(), Failure> {
                 };
                 match ended {
                     Ended::Lost(error) => connection::describe::<V>(&error, &address),
+                    Ended::Unanswered => UNANSWERED.to_owned(),
                     Ended::Failed(failure) => return Err(failure),
                     Ended::Done => {
                         link.disconnect().await;
@@ -90,6 +94,8 @@ pub(crate) enum Ended<F> {
     Done,
     /// The connection broke.
     Lost(F),
+    /// The broker does not answer.
+    Unanswered,
     /// It makes no sense to go on.
     Failed(Failure),
 }
@@ -101,6 +107,7 @@ pub(crate) struct Keeper {
     started: Instant,
     packets: Packets,
     backoff: Backoff,
+    pace: Pace,
     log: OfficeLog,
     /// To end as soon as the broker has everything.
     once: bool,
@@ -114,6 +121,7 @@ impl Keeper {
             started: Instant::now(),
             packets: Packets::new(),
             backoff: Backoff::new(PAUSES),
+            pace: Pace::new(None),
             log: OfficeLog::default(),
             once,
         }
@@ -129,6 +137,15 @@ impl Keeper {
     /// Milliseconds.
     fn uptime(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long nothing may go out yet; the longest of all times if it may.
+    fn paused(&self) -> Duration {
+        let uptime = self.uptime();
+        let until = self.pace.until(uptime);
+        until.map_or(Duration::MAX, |until| {
+            Duration::from_millis(until.saturating_sub(uptime))
+        })
     }
 
     /// One connection, until it breaks or nothing is left to do. Tells when the office is at work.
@@ -148,7 +165,9 @@ impl Keeper {
                 connected();
             }
             let due = self.office.poll_timeout().unwrap_or(Duration::MAX);
-            let due = due.saturating_sub(self.started.elapsed());
+            let due = due
+                .saturating_sub(self.started.elapsed())
+                .min(self.paused());
             match timeout(due, link.next()).await {
                 Ok(Ok(heard)) => self.hear(heard),
                 Ok(Err(error)) => return Ended::Lost(error),
@@ -161,6 +180,9 @@ impl Keeper {
     fn act<V: Version>(&mut self, link: &mut Link<V>) -> Result<(), Ended<V::Failure>> {
         let now = self.now();
         let due = self.office.poll_timeout();
+        if self.office.is_left_unanswered(now) {
+            return Err(Ended::Unanswered);
+        }
         if due.is_some_and(|due| due <= now.elapsed) {
             // Blocks for milliseconds.
             let (office, store) = (&mut self.office, &mut self.store);
@@ -181,7 +203,10 @@ impl Keeper {
         }
         let now = self.now();
         let mut is_there = true;
-        while is_there && let Some(transmit) = self.office.poll_transmit(now) {
+        while is_there
+            && self.paused() == Duration::MAX
+            && let Some(transmit) = self.office.poll_transmit(now)
+        {
             is_there = match transmit {
                 Transmit::Subscribe {
                     filters,
@@ -198,6 +223,7 @@ impl Keeper {
                 }
                 Transmit::Publish { token, publication } => {
                     self.packets.handed(token);
+                    self.pace.sent(self.uptime());
                     link.publish(publication.into())
                 }
             };

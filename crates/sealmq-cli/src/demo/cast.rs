@@ -15,7 +15,7 @@ use super::domain::{Domain, Enrolled};
 use super::input::Input;
 use super::node::{LIMIT, Node};
 use super::outsider::Outsider;
-use crate::authority::{Ended, Keeper};
+use crate::authority::{Ended, Keeper, UNANSWERED};
 use crate::connection::{Mqtt as _, describe, describe_link, random_id};
 use crate::failure::Failure;
 use crate::output::note;
@@ -243,6 +243,7 @@ async fn keep(store: SharedVault, options: MqttOptions, address: String, is_over
         Ok(mut link) => match Keeper::new(store, false).serve(&mut link, || ()).await {
             Ended::Failed(failure) => failure.message,
             Ended::Lost(error) => describe::<V5>(&error, &address),
+            Ended::Unanswered => UNANSWERED.to_owned(),
             Ended::Done => return,
         },
         Err(error) => describe_link::<V5>(&error, &address),

@@ -186,3 +186,37 @@ fn a_device_is_told_what_the_broker_says_of_its_request() {
     );
     assert!(!ended.stderr.contains("else than MQTT"), "{ended:?}");
 }
+
+/// Both sides of a broker that loses, without a word, what comes faster than it allows.
+#[test]
+fn a_broker_that_takes_few_messages_a_second_gets_no_more() {
+    const RATE: usize = 8;
+    let runtime = Runtime::new().unwrap();
+    let limits = Limits {
+        publishes_per_second: Some(RATE),
+        ..Limits::default()
+    };
+    let (server, port) = limited(&runtime, limits);
+    let mut domain = Domain::new();
+    domain.connection = ["-h", "127.0.0.1", "-p", &port].map(str::to_owned).to_vec();
+    // What a network delays may come closer together than it was sent.
+    let pace = ["--publishes-per-second", "6"];
+    for name in ["ann", "sensor"] {
+        domain.enrol(name, &["--publish", "plant", "--subscribe", "plant"]);
+    }
+    let mut authority = domain.connected(&["authority", "run"]);
+    authority.args(pace);
+    let mut authority = Running::start(authority);
+    authority.wait_for("the broker has all");
+    let mut reader = domain.subscribe("ann", &["-t", "plant/#"]);
+    let args = ["-t", "plant/x", "-m", "reading", "--repeat", "20"];
+    domain
+        .publish("sensor", &[&args[..], &pace].concat(), b"")
+        .expect(0);
+    reader.wait_for_count("reading", 20);
+    let seen = runtime.block_on(async { server.seen() });
+    assert_eq!(seen.throttled, 0, "{seen:?}");
+    assert!(seen.publishes_per_second <= RATE, "{seen:?}");
+    reader.interrupt().expect(0);
+    authority.interrupt().expect(0);
+}

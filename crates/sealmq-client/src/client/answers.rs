@@ -30,14 +30,14 @@ impl Client {
     /// Publishes are written in the order in which they came out.
     pub fn handle_publish_written(&mut self, packet: u16) {
         self.isolation.publish_written(self.uptime);
-        let written = self.outbox.written(packet);
+        let written = self.outbox.written(packet, self.uptime);
         self.arrived(written);
     }
 
     /// A QoS 0 publish may not have left, because the connection broke while it was written.
     pub fn handle_publish_unwritten(&mut self) {
         self.isolation.publish_written(self.uptime);
-        self.outbox.unwritten();
+        self.outbox.unwritten(self.uptime);
     }
 
     /// The driver wrote a SUBSCRIBE.
@@ -66,6 +66,7 @@ impl Client {
                 self.give_up(settled, GivenUp::Refused(said));
             }
         }
+        self.answered();
     }
 
     /// The driver's library lost a slot: it can have one publish less on its way until its state is

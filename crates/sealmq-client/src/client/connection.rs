@@ -272,6 +272,7 @@ impl Client {
             self.retry_parked(time);
         }
         self.release_held(time);
+        self.look_for_answers(time);
         if over(self.renewing) {
             self.renewing = Some(u64::MAX);
             self.push(Output::HangUp);
@@ -311,6 +312,8 @@ impl Client {
             self.held_until(),
             self.outbox.recent.until(),
             self.expiring_until(),
+            self.pace.until(self.uptime),
+            self.unanswered_until(),
             self.renewing,
             self.closing,
         ]

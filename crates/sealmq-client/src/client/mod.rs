@@ -10,6 +10,7 @@ mod resealing;
 mod sending;
 mod storing;
 mod taking;
+mod unanswered;
 mod unsaved;
 mod will;
 
@@ -39,6 +40,7 @@ use crate::limits::{BrokerLimit, Limits};
 use crate::options::Options;
 use crate::outbox::{Accepted, Content, Outbox};
 use crate::output::{DeliveryId, FlushId, Output};
+use crate::pace::Pace;
 use crate::settle::Settling;
 use crate::subscription::Subscription;
 use crate::subscriptions::Subscriptions;
@@ -49,6 +51,7 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
+use unanswered::Patience;
 use unsaved::Unsaved;
 
 /// Most refused topics of key management that are remembered.
@@ -109,6 +112,8 @@ pub struct Client {
     ticked_at: u64,
     next_tick: u64,
     backoff: Backoff,
+    pace: Pace,
+    patience: Patience,
     contest: Contest,
     topic_map: TopicMap,
     aliases: Aliases,
@@ -200,6 +205,8 @@ impl Client {
             ticked_at: 0,
             next_tick: 0,
             backoff: Backoff::new(options.reconnect_delay),
+            pace: Pace::new(options.publishes_per_second),
+            patience: Patience::default(),
             contest: Contest::default(),
             topic_map: options.topic_map.clone(),
             aliases: Aliases::default(),

@@ -171,10 +171,10 @@ impl Client {
             return false;
         }
         self.outbox.recall();
-        if self.keeps_suspects_back(time) {
+        if self.keeps_suspects_back(time) || self.pace.until(time.uptime).is_some() {
             return false;
         }
-        if let Some(resume) = self.outbox.next_resume() {
+        if let Some(resume) = self.outbox.next_resume(time.uptime) {
             self.resume(resume);
             return true;
         }
@@ -195,6 +195,7 @@ impl Client {
                 match self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain) {
                     Ok(()) => {
                         self.outbox.hand();
+                        self.pace.sent(time.uptime);
                         self.push(Output::Publish(wire));
                     }
                     Err(error) => {
@@ -249,6 +250,9 @@ impl Client {
             return;
         }
         self.isolation.publish_written(self.uptime);
+        if matches!(resume, Resume::Publish(..)) {
+            self.pace.sent(self.uptime);
+        }
         self.push(Output::Resume(resume));
     }
 

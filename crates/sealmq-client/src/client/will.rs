@@ -66,8 +66,7 @@ impl Client {
     /// time has passed after which readers find it too old.
     pub(super) fn renew_will(&mut self, time: Time) {
         let Some((draft, _)) = &self.will else { return };
-        let asked = |output: &Output| matches!(output, Output::Disconnect);
-        if !self.may_send() || self.queue.iter().any(asked) || self.check(draft, time).is_err() {
+        if !self.may_send() || self.is_going() || self.check(draft, time).is_err() {
             return;
         }
         let newest = self.will_under(draft);
@@ -83,6 +82,12 @@ impl Client {
             kept: self.member.kept_on(&draft.topic)?,
             credential: *self.member.credential_hash(),
         })
+    }
+
+    /// DISCONNECT is about to be sent.
+    pub(super) fn is_going(&self) -> bool {
+        let asked = |output: &Output| matches!(output, Output::Disconnect);
+        self.queue.iter().any(asked)
     }
 
     pub(super) const fn begin_renewing(&mut self, time: Time) {

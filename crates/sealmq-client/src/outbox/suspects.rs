@@ -25,8 +25,8 @@ const MOST_ALONE: u8 = 2;
 /// Messages by their order in the outbox.
 #[derive(Default)]
 pub(super) struct Suspects {
-    /// Written on this connection and not settled.
-    on_way: BTreeSet<u64>,
+    /// Written on this connection and not settled, with the time.
+    on_way: BTreeMap<u64, u64>,
     /// On their way when the last connection ended.
     accused: BTreeSet<u64>,
     /// The broker, or its last packet, complained about one of them.
@@ -55,8 +55,13 @@ pub(super) enum Verdict {
 }
 
 impl Suspects {
-    pub(super) fn written(&mut self, order: u64) {
-        self.on_way.insert(order);
+    pub(super) fn written(&mut self, order: u64, uptime: u64) {
+        self.on_way.insert(order, uptime);
+    }
+
+    /// When the first of those that are on their way was written.
+    pub(super) fn on_way_since(&self) -> Option<u64> {
+        self.on_way.first_key_value().map(|(_, uptime)| *uptime)
     }
 
     /// It is not outstanding any more.
@@ -71,7 +76,7 @@ impl Suspects {
     /// The connection ended, and what is on its way may be the reason.
     pub(super) fn accuse(&mut self, complaint: bool) -> bool {
         self.complaint = complaint;
-        self.accused = core::mem::take(&mut self.on_way);
+        self.accused = core::mem::take(&mut self.on_way).into_keys().collect();
         !self.accused.is_empty()
     }
 

@@ -48,7 +48,7 @@ fn number(accepted: Accepted) -> Option<u64> {
 }
 
 fn resumes(outbox: &mut Outbox) -> Vec<String> {
-    core::iter::from_fn(|| outbox.next_resume())
+    core::iter::from_fn(|| outbox.next_resume(0))
         .map(|resume| match resume {
             Resume::Publish(packet, wire) => format!("publish {packet} {}", wire.topic),
             Resume::Release(packet) => format!("release {packet}"),
@@ -67,19 +67,19 @@ fn order_room_and_acknowledgements() {
     // Three of four slots; QoS 0 keeps its place behind.
     assert_eq!(hand_all(&mut outbox), ["0", "1", "2"]);
     for packet in 1..=3 {
-        assert!(outbox.written(packet).is_none());
+        assert!(outbox.written(packet, 0).is_none());
     }
     assert_eq!(settle(&mut outbox, 2), Some(1));
     assert_eq!(hand_all(&mut outbox), ["3"]);
-    assert!(outbox.written(4).is_none());
+    assert!(outbox.written(4, 0).is_none());
     assert_eq!(settle(&mut outbox, 3), Some(2));
     // Identifier 1 is still in use, and the next one would be 1.
     assert!(hand_all(&mut outbox).is_empty());
     assert_eq!(settle(&mut outbox, 1), Some(0));
     assert_eq!(hand_all(&mut outbox), ["4", "5"]);
-    assert!(outbox.written(1).is_none());
+    assert!(outbox.written(1, 0).is_none());
     assert_eq!(
-        outbox.written(0).and_then(|arrived| arrived.id),
+        outbox.written(0, 0).and_then(|arrived| arrived.id),
         Some(PublishId(5))
     );
     assert_eq!(
@@ -101,8 +101,8 @@ fn a_new_session_gets_everything_again_in_order() {
         push(&mut outbox, id, qos);
     }
     assert_eq!(hand_all(&mut outbox), ["0", "1", "2"]);
-    outbox.unwritten(); // writing QoS 0 failed
-    assert!(outbox.written(1).is_none());
+    outbox.unwritten(0); // writing QoS 0 failed
+    assert!(outbox.written(1, 0).is_none());
     outbox.received(1, ReasonCode::SUCCESS);
     push(&mut outbox, 3, Qos::AtLeastOnce);
     outbox.disconnected();
@@ -120,7 +120,7 @@ fn a_resumed_session_continues_before_anything_new() {
     }
     assert_eq!(hand_all(&mut outbox).len(), 4);
     for packet in 1..=3 {
-        assert!(outbox.written(packet).is_none());
+        assert!(outbox.written(packet, 0).is_none());
     }
     outbox.received(2, ReasonCode::SUCCESS);
     outbox.disconnected();
@@ -128,10 +128,10 @@ fn a_resumed_session_continues_before_anything_new() {
     outbox.connected(Session::Resumed, 2);
     assert_eq!(resumes(&mut outbox), ["publish 1 0", "release 2"]);
     assert!(hand_all(&mut outbox).is_empty());
-    assert!(outbox.written(1).is_none());
+    assert!(outbox.written(1, 0).is_none());
     assert_eq!(settle(&mut outbox, 2), Some(1));
     assert_eq!(resumes(&mut outbox), ["publish 3 2"]);
-    assert!(outbox.written(3).is_none());
+    assert!(outbox.written(3, 0).is_none());
     outbox.received(1, ReasonCode::SUCCESS);
     assert_eq!(
         (settle(&mut outbox, 1), settle(&mut outbox, 3)),
@@ -187,7 +187,7 @@ fn leaked_slots_are_missing_until_the_state_is_new() {
     }
     assert_eq!(hand_all(&mut outbox).len(), 3);
     for packet in 1..=3 {
-        assert!(outbox.written(packet).is_none());
+        assert!(outbox.written(packet, 0).is_none());
         outbox.leaked();
         assert!(settle(&mut outbox, packet).is_some());
     }
@@ -217,11 +217,11 @@ fn free_identifiers_use_every_slot_and_do_not_go_round() {
         push(&mut outbox, id, Qos::AtLeastOnce);
     }
     assert_eq!(hand_all(&mut outbox), ["0", "1"]);
-    assert!(outbox.written(1).is_none() && outbox.written(2).is_none());
+    assert!(outbox.written(1, 0).is_none() && outbox.written(2, 0).is_none());
     for (id, topic) in [(1, "2"), (2, "3"), (3, "4")] {
         // The second one is acknowledged each time; the first stays.
         assert_eq!(settle(&mut outbox, 2), Some(id));
         assert_eq!(hand_all(&mut outbox), [topic]);
-        assert!(outbox.written(2).is_none());
+        assert!(outbox.written(2, 0).is_none());
     }
 }

@@ -119,3 +119,25 @@ fn what_all_members_need_is_put_right_beside_many_others() {
     }
     assert!(longest <= 4 && gone.is_none(), "{longest} {gone:?}");
 }
+
+/// One that loses what comes too fast, without a word.
+#[test]
+fn a_broker_that_does_not_answer_is_noticed_after_a_minute_and_asked_anew() {
+    let mut street = Street::new();
+    let leaver = street.net.join("leaver", Access::BOTH);
+    street.pass(5000);
+    street.posts[0].holds = true;
+    street.remove(leaver);
+    street.pass(59_000);
+    assert!(!street.posts[0].held.is_empty());
+    assert!(!street.posts[0].office.is_left_unanswered(street.now()));
+    street.pass(3000);
+    assert!(street.posts[0].office.is_left_unanswered(street.now()));
+    street.disconnect(0);
+    street.posts[0].holds = false;
+    street.posts[0].held.clear();
+    street.connect(0);
+    assert!(!street.posts[0].office.is_left_unanswered(street.now()));
+    street.pass(5000);
+    assert_eq!(street.wrong(), Vec::<String>::new());
+}

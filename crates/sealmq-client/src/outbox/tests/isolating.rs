@@ -38,7 +38,7 @@ impl Broker {
         let mut identifier = 100 * u16::try_from(self.connections).unwrap();
         loop {
             let mut socket = Vec::new();
-            while let Some(resume) = outbox.next_resume() {
+            while let Some(resume) = outbox.next_resume(0) {
                 socket.push(resume);
             }
             outbox.recall();
@@ -52,7 +52,7 @@ impl Broker {
                 } else {
                     0
                 };
-                assert!(outbox.written(packet).is_none() || packet == 0);
+                assert!(outbox.written(packet, 0).is_none() || packet == 0);
                 socket.push(Resume::Publish(packet, wire));
                 outbox.recall();
             }
@@ -156,7 +156,7 @@ fn a_broker_that_is_away_blames_nobody() {
     for _ in 0..10 {
         assert!(outbox.connected(Session::New, 10).is_empty());
         assert_eq!(hand_all(&mut outbox), ["0"]);
-        assert!(outbox.written(1).is_none());
+        assert!(outbox.written(1, 0).is_none());
         assert!(outbox.accuse(false));
         outbox.disconnected();
         outbox.acquit();
@@ -173,7 +173,7 @@ fn connections_that_end_without_them_clear_everybody() {
             assert!(outbox.connected(Session::New, 10).is_empty());
             outbox.recall();
             assert_eq!(hand_all(&mut outbox), ["0"]);
-            assert!(outbox.written(1).is_none());
+            assert!(outbox.written(1, 0).is_none());
             assert!(outbox.accuse(false));
             outbox.disconnected();
         }
@@ -202,17 +202,17 @@ fn a_message_of_qos_0_that_cannot_be_written_does_not_block() {
             break;
         }
         hand_all(&mut outbox);
-        outbox.unwritten();
+        outbox.unwritten(0);
         outbox.accuse(false);
         outbox.disconnected();
     }
     assert_eq!(hand_all(&mut outbox), ["1"]);
-    assert!(outbox.written(1).is_none());
+    assert!(outbox.written(1, 0).is_none());
     assert_eq!(settle(&mut outbox, 1), Some(1));
     outbox.recall();
     if given_up.is_empty() {
         assert_eq!(hand_all(&mut outbox), ["0"]);
-        outbox.unwritten();
+        outbox.unwritten(0);
         outbox.accuse(false);
         outbox.disconnected();
         given_up.extend(
@@ -241,13 +241,13 @@ fn nothing_overtakes_a_retained_value() {
         assert!(outbox.connected(Session::New, 1).is_empty());
         outbox.recall();
         assert_eq!(hand_all(&mut outbox), ["0"]);
-        assert!(outbox.written(1).is_none());
+        assert!(outbox.written(1, 0).is_none());
         outbox.accuse(false);
         outbox.disconnected();
     }
     assert!(outbox.connected(Session::New, 1).is_empty());
     assert_eq!(hand_all(&mut outbox), ["0"]);
-    assert!(outbox.written(1).is_none());
+    assert!(outbox.written(1, 0).is_none());
     assert_eq!(settle(&mut outbox, 1), Some(0));
     assert_eq!(hand_all(&mut outbox), ["1"]);
 }

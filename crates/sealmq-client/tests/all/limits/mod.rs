@@ -2,6 +2,7 @@
 //! do works, or is one clear error, and nobody connects again and again.
 
 mod cloud;
+mod rates;
 mod senders;
 mod wired;
 

@@ -88,6 +88,16 @@ impl Field {
         self.nodes[node].broke(&mut self.world, &mut self.broker);
     }
 
+    /// Its connection breaks, and it comes back only when it is told to.
+    pub fn away(&mut self, node: usize) {
+        self.cut(node);
+        self.nodes[node].connect_at = None;
+    }
+
+    pub fn back(&mut self, node: usize) {
+        self.nodes[node].connect_at = Some(self.world.uptime);
+    }
+
     pub fn run(&mut self, span: u64) {
         let end = self.world.uptime + span;
         loop {
