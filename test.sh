@@ -16,4 +16,6 @@ if ! { command -v mosquitto && command -v mosquitto_sub; } >/dev/null 2>&1; then
         exit 1
     fi
 fi
+# Most tests of programs and brokers wait: more of them than there are cores run at a time.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) * 2))}"
 exec cargo test --workspace "$@"
