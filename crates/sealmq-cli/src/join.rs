@@ -113,7 +113,8 @@ async fn run_over<V: Mqtt>(args: JoinArgs) -> Result<(), Failure> {
         () = stop.requested() => return Err(Failure::new(Exit::Interrupted, "")),
     };
     let asked = joining.has_asked();
-    let joined = joined.map_err(|_| no_answer(asked, largest, &broken))??;
+    let is_old = matches!(way_to.protocol_version, Protocol::V311);
+    let joined = joined.map_err(|_| no_answer(asked, is_old, largest, &broken))??;
     check_removed(&store)?;
     store.close()?;
     tell(&joined)
@@ -151,7 +152,12 @@ fn check_removed(store: &FileStore) -> Result<(), Failure> {
 }
 
 /// Why nothing came, as far as a device can know.
-fn no_answer(asked: bool, largest: Option<usize>, (broken, last): &(u32, String)) -> Failure {
+fn no_answer(
+    asked: bool,
+    is_old: bool,
+    largest: Option<usize>,
+    (broken, last): &(u32, String),
+) -> Failure {
     let small = largest.filter(|largest| *largest < ENOUGH);
     let why = match small {
         Some(largest) => format!(
@@ -161,6 +167,10 @@ fn no_answer(asked: bool, largest: Option<usize>, (broken, last): &(u32, String)
             "the connection broke {broken} times (the last time: {last}): look at the broker's limits (packet size, retained messages) and access rules."
         ),
         None if !asked => "this broker has nothing of the domain that the token or --root names: is it the right broker, and is `sealmq authority run` connected to it?".to_owned(),
+        // MQTT 5 has a reason code for it.
+        None if is_old => format!(
+            "is `sealmq authority run` connected to this broker? Over MQTT 3.1.1 brokers drop what is too large without a word (Mosquitto's message_size_limit): it has to be at least {ENOUGH} bytes."
+        ),
         None => "is `sealmq authority run` connected to this broker?".to_owned(),
     };
     let text =
