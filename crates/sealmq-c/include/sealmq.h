@@ -441,13 +441,13 @@ typedef struct sealmq_join_options {
 extern "C" {
 #endif // __cplusplus
 
-// What the last failed call of this thread says: what happened, and what helps. Empty if none
-// failed. Never null. Valid until the next call of this library that fails in this thread.
-const char *sealmq_last_error(void);
-
 // What a number of `sealmq_status` means, in a few words. Never null, and valid for ever; a
 // number that is not among them is "unknown".
 const char *sealmq_strerror(int32_t status);
+
+// What the last failed call of this thread says: what happened, and what helps. Empty if none
+// failed. Never null. Valid until the next call of this library that fails in this thread.
+const char *sealmq_last_error(void);
 
 // Gives one record to whoever loads a store: its `key`, zero-terminated, and `len` bytes at
 // `value`. Both are copied.

@@ -4,16 +4,49 @@
 use core::ffi::{CStr, c_char};
 use core::slice;
 
-use crate::status::{Failure, sealmq_status};
+use crate::codes::sealmq_status::{self, *};
+
+/// An argument that cannot be used.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "host"),
+    allow(dead_code, reason = "devices have no place for words")
+)]
+pub(crate) struct Wrong {
+    pub(crate) status: sealmq_status,
+    pub(crate) what: &'static str,
+    pub(crate) why: &'static str,
+}
+
+impl Wrong {
+    pub(crate) const fn null(what: &'static str) -> Self {
+        Self {
+            status: SEALMQ_ERROR_NULL,
+            what,
+            why: "a null pointer",
+        }
+    }
+
+    pub(crate) const fn argument(what: &'static str, why: &'static str) -> Self {
+        Self {
+            status: SEALMQ_ERROR_ARGUMENT,
+            what,
+            why,
+        }
+    }
+}
 
 /// A text that must be there.
 ///
 /// # Safety
 /// `pointer` is null, or a zero-terminated string that stays as it is for `'a`.
-pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Failure> {
+pub(crate) unsafe fn text<'a>(
+    pointer: *const c_char,
+    what: &'static str,
+) -> Result<&'a str, Wrong> {
     // SAFETY: the caller's promise is the same.
     let text = unsafe { optional_text(pointer, what) }?;
-    text.ok_or_else(|| Failure::null(what))
+    text.ok_or_else(|| Wrong::null(what))
 }
 
 /// A text, or none.
@@ -22,8 +55,8 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a 
 /// As [`text`].
 pub(crate) unsafe fn optional_text<'a>(
     pointer: *const c_char,
-    what: &str,
-) -> Result<Option<&'a str>, Failure> {
+    what: &'static str,
+) -> Result<Option<&'a str>, Wrong> {
     if pointer.is_null() {
         return Ok(None);
     }
@@ -31,7 +64,7 @@ pub(crate) unsafe fn optional_text<'a>(
     let text = unsafe { CStr::from_ptr(pointer) };
     let text = text.to_str();
     text.map(Some)
-        .map_err(|_| Failure::argument(what, "not valid UTF-8"))
+        .map_err(|_| Wrong::argument(what, "not valid UTF-8"))
 }
 
 /// An array; empty if `len` is 0, whatever the pointer.
@@ -41,20 +74,20 @@ pub(crate) unsafe fn optional_text<'a>(
 pub(crate) unsafe fn array<'a, T>(
     pointer: *const T,
     len: usize,
-    what: &str,
-) -> Result<&'a [T], Failure> {
+    what: &'static str,
+) -> Result<&'a [T], Wrong> {
     if len == 0 {
         return Ok(&[]);
     }
     if pointer.is_null() {
-        return Err(Failure::null(what));
+        return Err(Wrong::null(what));
     }
     if !pointer.is_aligned() {
-        return Err(Failure::argument(what, "not aligned"));
+        return Err(Wrong::argument(what, "not aligned"));
     }
     let bytes = len.checked_mul(size_of::<T>());
     if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-        return Err(Failure::argument(what, "a length that no memory has"));
+        return Err(Wrong::argument(what, "a length that no memory has"));
     }
     // SAFETY: not null, aligned, of a size that memory can have, and there, as the caller promises.
     Ok(unsafe { slice::from_raw_parts(pointer, len) })
@@ -64,12 +97,15 @@ pub(crate) unsafe fn array<'a, T>(
 ///
 /// # Safety
 /// `pointer` is null, or points to a `T` that stays as it is for `'a`.
-pub(crate) unsafe fn structure<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure> {
+pub(crate) unsafe fn structure<'a, T>(
+    pointer: *const T,
+    what: &'static str,
+) -> Result<&'a T, Wrong> {
     if !pointer.is_null() && !pointer.is_aligned() {
-        return Err(Failure::argument(what, "not aligned"));
+        return Err(Wrong::argument(what, "not aligned"));
     }
     // SAFETY: null, or aligned and there, as the caller promises.
-    unsafe { pointer.as_ref() }.ok_or_else(|| Failure::null(what))
+    unsafe { pointer.as_ref() }.ok_or_else(|| Wrong::null(what))
 }
 
 /// A place for a result, which is checked before anything is done.
@@ -78,19 +114,23 @@ pub(crate) struct Place<T>(*mut T);
 impl<T> Place<T> {
     /// # Safety
     /// `pointer` is null, or a `T` may be written there until the call ends.
-    pub(crate) unsafe fn new(pointer: *mut T, what: &str) -> Result<Self, Failure> {
+    pub(crate) unsafe fn new(pointer: *mut T, what: &'static str) -> Result<Self, Wrong> {
         if pointer.is_null() {
-            return Err(Failure::null(what));
+            return Err(Wrong::null(what));
         }
         if !pointer.is_aligned() {
-            return Err(Failure::argument(what, "not aligned"));
+            return Err(Wrong::argument(what, "not aligned"));
         }
         Ok(Self(pointer))
     }
 
     /// # Safety
     /// As [`Place::new`]; null: the caller does not want to know.
-    pub(crate) unsafe fn optional(pointer: *mut T, what: &str) -> Result<Option<Self>, Failure> {
+    #[cfg(feature = "host")]
+    pub(crate) unsafe fn optional(
+        pointer: *mut T,
+        what: &'static str,
+    ) -> Result<Option<Self>, Wrong> {
         if pointer.is_null() {
             return Ok(None);
         }
@@ -103,29 +143,4 @@ impl<T> Place<T> {
         // there needs no drop: C has none.
         unsafe { self.0.write(value) }
     }
-}
-
-/// Writes a text with its zero byte; nothing, if the place is null.
-///
-/// # Safety
-/// `pointer` is null, or `capacity` bytes may be written there.
-pub(crate) unsafe fn put_text(
-    pointer: *mut c_char,
-    capacity: usize,
-    text: &str,
-) -> Result<(), Failure> {
-    if pointer.is_null() {
-        return Ok(());
-    }
-    let text = crate::status::text(text);
-    let bytes = text.as_bytes_with_nul();
-    if bytes.len() > capacity {
-        return Err(Failure::new(
-            sealmq_status::SEALMQ_ERROR_BUFFER,
-            format_args!("{capacity} bytes, and {} are needed", bytes.len()),
-        ));
-    }
-    // SAFETY: both are of this length at least, and the caller's is not the own one.
-    unsafe { pointer.copy_from_nonoverlapping(bytes.as_ptr().cast(), bytes.len()) };
-    Ok(())
 }

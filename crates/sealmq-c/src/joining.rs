@@ -7,14 +7,14 @@ use sealmq_client::{JoinError, JoinOutput, Joining};
 use sealmq_keys::member::{JoinOptions, JoinWay, MemberError};
 use sealmq_keys::objects::Token;
 
-use crate::arguments::{Place, array, optional_text, put_text, structure, text};
+use crate::arguments::{Place, array, optional_text, structure, text};
 use crate::handle::{Handle, create, enter, free, run};
 use crate::held::Held;
 use crate::output::sealmq_kind::*;
 use crate::output::sealmq_output;
 use crate::platform::{Platform, platform, sealmq_platform};
-use crate::status::Failure;
 use crate::status::sealmq_status::{self, *};
+use crate::status::{Failure, put_text};
 use crate::store::{Callbacks, sealmq_store};
 
 /// One-time keys in a request when nothing is said: one is used up per group.

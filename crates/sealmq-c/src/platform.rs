@@ -1,7 +1,6 @@
 //! Time and randomness: the caller's, or the operating system's.
 
 use core::ffi::{c_int, c_void};
-use core::fmt;
 use core::ptr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +9,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealmq_client::Time;
 
 use crate::arguments::structure;
+use crate::random::{RandomFailed, fill, next_u32, next_u64};
 use crate::status::Failure;
 
 /// A moment.
@@ -82,43 +82,22 @@ impl TryRng for Random {
     type Error = RandomFailed;
 
     fn try_next_u32(&mut self) -> Result<u32, RandomFailed> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
+        next_u32(self)
     }
 
     fn try_next_u64(&mut self) -> Result<u64, RandomFailed> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        next_u64(self)
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
-        let Some(random) = self.0.random else {
-            return SysRng.try_fill_bytes(out).map_err(|_| RandomFailed);
-        };
-        // SAFETY: the caller's own function, with the context that it gave for it, and a buffer of
-        // this length.
-        match unsafe { random(self.0.context, out.as_mut_ptr(), out.len()) } {
-            0 => Ok(()),
-            _ => Err(RandomFailed),
+        match self.0.random {
+            Some(random) => fill(random, self.0.context, out),
+            None => SysRng.try_fill_bytes(out).map_err(|_| RandomFailed),
         }
     }
 }
 
 impl TryCryptoRng for Random {}
-
-/// It gave nothing.
-#[derive(Debug)]
-pub(crate) struct RandomFailed;
-
-impl fmt::Display for RandomFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the random number generator failed")
-    }
-}
-
-impl core::error::Error for RandomFailed {}
 
 /// # Safety
 /// `given` is null, or points to callbacks that do what they are to do as long as the handle lives.

@@ -1,55 +1,15 @@
-//! Numbers of errors, and the text of the last one.
+//! Why a call failed, and the text of the last one.
 
 use core::cell::RefCell;
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use core::fmt::Display;
 use std::ffi::CString;
 
 use sealmq_client::{ClientError, OpenError, SealError};
 use sealmq_keys::member::MemberError;
 
-/// What a call says. The numbers stay as they are; new ones may be added.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum sealmq_status {
-    /// It worked.
-    SEALMQ_OK = 0,
-    /// A pointer that must not be null is null.
-    SEALMQ_ERROR_NULL = 1,
-    /// An argument makes no sense: no UTF-8, no topic, no filter, a length, a number. The text says
-    /// which.
-    SEALMQ_ERROR_ARGUMENT = 2,
-    /// The buffer is too small; the length that is needed was told.
-    SEALMQ_ERROR_BUFFER = 3,
-    /// The handle is in another call: of another thread, or this call comes from one of its own
-    /// callbacks. Use a handle in one thread at a time.
-    SEALMQ_ERROR_IN_USE = 4,
-    /// An earlier call with this handle failed halfway: free it, and open it again.
-    SEALMQ_ERROR_POISONED = 5,
-    /// The machine has ended: free the handle.
-    SEALMQ_ERROR_ENDED = 6,
-    /// The call does not fit what came before; the text says what is expected.
-    SEALMQ_ERROR_ORDER = 7,
-    /// A callback of the store failed. Nothing more comes out: repair the store, and open it again.
-    SEALMQ_ERROR_STORE = 8,
-    /// The random number generator failed.
-    SEALMQ_ERROR_RANDOM = 9,
-    /// The store holds no member, or not such a one; the text says what it holds.
-    SEALMQ_ERROR_MEMBER = 10,
-    /// Keys have not come yet, or have expired. Waiting may help: nothing is sent in clear instead.
-    SEALMQ_ERROR_NO_KEYS = 11,
-    /// This member may not do this: no group covers the topic, no grant, or it was removed.
-    SEALMQ_ERROR_NOT_ALLOWED = 12,
-    /// What the broker says that it takes excludes this: size, quality of service, retain.
-    SEALMQ_ERROR_BROKER = 13,
-    /// A message was refused: forged, replayed, too old, or of somebody who was removed.
-    SEALMQ_ERROR_REJECTED = 14,
-    /// The device does not become a member; the text says why.
-    SEALMQ_ERROR_JOIN = 15,
-    /// A bug of this library, and no fault of the caller's: please report the text.
-    SEALMQ_ERROR_BUG = 16,
-}
-
+use crate::arguments::Wrong;
+pub use crate::codes::{sealmq_status, sealmq_strerror};
 use sealmq_status::*;
 
 /// A call that did not work.
@@ -82,6 +42,13 @@ impl Failure {
     pub(crate) fn keep(self) -> sealmq_status {
         LAST.set(text(&self.text));
         self.status
+    }
+}
+
+impl From<Wrong> for Failure {
+    fn from(wrong: Wrong) -> Self {
+        let Wrong { status, what, why } = wrong;
+        Self::new(status, format_args!("`{what}`: {why}"))
     }
 }
 
@@ -152,6 +119,31 @@ pub(crate) fn text(text: &str) -> CString {
     CString::new(whole).unwrap_or_default()
 }
 
+/// Writes a text with its zero byte; nothing, if the place is null.
+///
+/// # Safety
+/// `pointer` is null, or `capacity` bytes may be written there.
+pub(crate) unsafe fn put_text(
+    pointer: *mut c_char,
+    capacity: usize,
+    text: &str,
+) -> Result<(), Failure> {
+    if pointer.is_null() {
+        return Ok(());
+    }
+    let text = self::text(text);
+    let bytes = text.as_bytes_with_nul();
+    if bytes.len() > capacity {
+        return Err(Failure::new(
+            SEALMQ_ERROR_BUFFER,
+            format_args!("{capacity} bytes, and {} are needed", bytes.len()),
+        ));
+    }
+    // SAFETY: both are of this length at least, and the caller's is not the own one.
+    unsafe { pointer.copy_from_nonoverlapping(bytes.as_ptr().cast(), bytes.len()) };
+    Ok(())
+}
+
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
@@ -161,35 +153,4 @@ thread_local! {
 #[unsafe(no_mangle)]
 pub extern "C" fn sealmq_last_error() -> *const c_char {
     LAST.with_borrow(|last| last.as_ptr())
-}
-
-/// What a number of [`sealmq_status`] means, in a few words. Never null, and valid for ever; a
-/// number that is not among them is "unknown".
-#[unsafe(no_mangle)]
-pub extern "C" fn sealmq_strerror(status: i32) -> *const c_char {
-    strerror(status).as_ptr()
-}
-
-fn strerror(status: i32) -> &'static CStr {
-    const TEXTS: [&CStr; 17] = [
-        c"no error",
-        c"null pointer",
-        c"argument makes no sense",
-        c"buffer too small",
-        c"handle in use by another call",
-        c"an earlier call failed halfway",
-        c"the machine has ended",
-        c"call out of order",
-        c"the store failed",
-        c"the random number generator failed",
-        c"no usable member in the store",
-        c"no keys, or expired ones",
-        c"not allowed for this member",
-        c"not possible at this broker",
-        c"message rejected",
-        c"not admitted to the domain",
-        c"bug in sealmq",
-    ];
-    let place = usize::try_from(status).unwrap_or(usize::MAX);
-    TEXTS.get(place).copied().unwrap_or(c"unknown")
 }

@@ -325,7 +325,7 @@ pub unsafe extern "C" fn sealmq_client_identity(
         let place = unsafe { Place::optional(number, "number") }?;
         let member = machine.client.member();
         // SAFETY: as above.
-        unsafe { crate::arguments::put_text(name, capacity, member.name()) }?;
+        unsafe { crate::status::put_text(name, capacity, member.name()) }?;
         if let Some(place) = place {
             place.put(member.number().0);
         }

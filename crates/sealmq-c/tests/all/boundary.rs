@@ -3,10 +3,9 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::{null, null_mut};
 
-use crate::arguments::array;
+use crate::arguments::{Wrong, array};
 use crate::handle::{enter, run};
 use crate::sealmq_status::*;
-use crate::status::Failure;
 use crate::*;
 
 fn last_error() -> String {
@@ -147,7 +146,7 @@ fn what_makes_no_sense_is_refused() {
     let bytes = [0_u32; 2];
     let odd = bytes.as_ptr().cast::<u8>().wrapping_add(1).cast::<u32>();
     unsafe {
-        let status = |result: Result<_, Failure>| result.err().map(|failure| failure.status);
+        let status = |result: Result<_, Wrong>| result.err().map(|wrong| wrong.status);
         assert_eq!(status(array(odd, 1, "x")), Some(SEALMQ_ERROR_ARGUMENT));
         let most = usize::MAX / 4;
         assert_eq!(

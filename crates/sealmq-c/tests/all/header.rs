@@ -50,6 +50,7 @@ fn for_c(text: &str) -> String {
 #[test]
 fn for_hosts() {
     let sources = [
+        "codes.rs",
         "status.rs",
         "platform.rs",
         "store.rs",
@@ -64,4 +65,16 @@ fn for_hosts() {
         "member.rs",
     ];
     check("sealmq.h", "cbindgen.toml", &sources);
+}
+
+#[test]
+fn for_devices() {
+    let sources = [
+        "codes.rs",
+        "device/board.rs",
+        "device/cell.rs",
+        "device/calls.rs",
+        "device/packets.rs",
+    ];
+    check("sealmq_device.h", "cbindgen-device.toml", &sources);
 }
