@@ -145,6 +145,16 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
         Ok(Self { bytes, hash, key })
     }
 
+    /// The same with the object's bytes elsewhere; `None` if they are other bytes.
+    #[must_use]
+    pub fn with_copy<C: AsRef<[u8]>>(&self, copy: C) -> Option<VerifiedCredential<C>> {
+        (copy.as_ref() == self.bytes.as_ref()).then_some(VerifiedCredential {
+            bytes: copy,
+            hash: self.hash,
+            key: self.key,
+        })
+    }
+
     fn check(
         object: &Object<'_>,
         authorities: &impl Authorities,

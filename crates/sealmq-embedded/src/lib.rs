@@ -27,21 +27,21 @@
 //!
 //! # What it takes
 //!
-//! `Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>` is all that is kept between calls. On
-//! thumbv7em-none-eabihf, in bytes of RAM:
+//! `Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>` is all that is kept between calls. On Cortex-M,
+//! with `sealmq-core` without its feature `fast`, in bytes of RAM:
 //!
 //! | setting | what it is | each |
 //! |---|---|---|
-//! | – | whatever the setting: identity, delegation, one-time keys | 6,460 |
-//! | `GROUPS` | groups, 1 to 12: keys of 17 epochs, two sessions | 8,336 |
+//! | – | whatever the setting: identity, delegation, one-time keys | 5,528 |
+//! | `GROUPS` | groups, 1 to 12: keys of 17 epochs, two sessions | 6,384 |
 //! | `SENDERS` | senders remembered: replay state, and a credential | 784 + `OBJECT` |
 //! | `TOPICS` | topics on which state or gaps of a sender are followed | 160 |
-//! | `KEYS` | sessions whose keys are at hand | 1,088 |
+//! | `KEYS` | sessions whose keys are at hand | 128 |
 //! | `OBJECT` | longest credential or delegation that it can keep, beside those of senders | 2 |
 //!
-//! `Device<1, 1, 1, 1, 512>` has 18,368, `Device<1, 4, 8, 4, 512>` 26,624. The largest record takes a
+//! `Device<1, 1, 1, 1, 512>` has 14,520, `Device<1, 4, 8, 4, 512>` 19,968. The largest record takes a
 //! buffer of [`MAX_RECORD_LEN`] while it is stored. What makes a device makes it in an `Option` of the
-//! caller's, such as a static: nothing returns one.
+//! caller's, such as a static: nothing returns one. While it does, all of it is on the stack once.
 //!
 //! Nothing is copied out of the receive buffer: envelopes are opened, and announcements read, where
 //! they stand. What may wait is the caller's to keep, in that buffer or at the broker.

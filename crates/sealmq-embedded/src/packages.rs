@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::draw::entropy;
-use crate::error::SealRefused;
-use crate::records::MAX_GROUPS;
+use crate::error::{SealRefused, StartError};
+use crate::records::{self, MAX_GROUPS};
 
 /// The newest set, and two before it.
 const PACKAGES: usize = MIN_SET * (KEPT_SETS as usize + 1);
@@ -111,7 +111,7 @@ impl Package {
 }
 
 /// The unused ones, ascending by number.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize)]
 pub(crate) struct Packages {
     pub(crate) places: [Option<Package>; PACKAGES],
     /// New ones are due.
@@ -126,6 +126,25 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
+    /// Takes back a record, one place after the other: all of them are large on the stack.
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), StartError> {
+        let mut rest = records::body(record)?;
+        for place in &mut self.places {
+            rest = Self::restore_one(place, rest)?;
+        }
+        Ok(())
+    }
+
+    fn restore_one<'r>(
+        place: &mut Option<Package>,
+        record: &'r [u8],
+    ) -> Result<&'r [u8], StartError> {
+        let taken = postcard::take_from_bytes(record);
+        let (package, rest) = taken.map_err(|_| StartError::Record)?;
+        *place = package;
+        Ok(rest)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Package> {
         self.places.iter().flatten()
     }

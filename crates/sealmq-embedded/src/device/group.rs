@@ -5,7 +5,7 @@ use sealmq_core::object::Role;
 use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::group::GroupState;
-use sealmq_keys::objects::{RefusedChunk, VerifiedDelegation, Voucher};
+use sealmq_keys::objects::{OpenedWelcome, RefusedChunk, VerifiedDelegation, Voucher};
 use sealmq_keys::package_age::{GroupProgress, Listed};
 
 use crate::leases::Leases;
@@ -92,8 +92,20 @@ impl Group {
         self.state.as_mut()
     }
 
-    pub(super) fn set_state(&mut self, state: GroupState) {
-        self.state = Some(state);
+    /// The first welcome.
+    pub(super) fn install(&mut self, welcome: OpenedWelcome) {
+        self.state = Some(GroupState::install(welcome));
+    }
+
+    /// `None`: damaged, or of another group.
+    pub(super) fn restore_state(&mut self, record: &[u8]) -> Option<&GroupState> {
+        GroupState::decode_into(&mut self.state, record).ok()?;
+        let id = self.id;
+        let state = self.state.as_ref();
+        if state.is_some_and(|state| *state.group() != id) {
+            self.state = None;
+        }
+        self.state.as_ref()
     }
 
     pub(super) fn current_epoch(&self) -> u64 {

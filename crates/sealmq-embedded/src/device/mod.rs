@@ -245,6 +245,10 @@ impl<
         group.is_some_and(|(_, group)| group.is_left_out() == Some(true))
     }
 
+    pub(crate) const fn swap_packages(&mut self, packages: &mut Packages) {
+        core::mem::swap(&mut self.packages, packages);
+    }
+
     pub(crate) const fn all_due(&mut self) {
         self.due = RecordId::Identity.bit()
             | RecordId::Numbers.bit()

@@ -97,18 +97,18 @@ impl<const S: usize, const G: usize, const O: usize> Peers<S, G, O> {
                 return Err(ObjectError::Serial);
             }
         }
-        self.put(member, bytes, delegation)?;
+        self.put(member, &verified)?;
         Ok(true)
     }
 
     fn put(
         &mut self,
         member: MemberNumber,
-        bytes: &[u8],
-        delegation: &VerifiedDelegation,
+        verified: &VerifiedCredential<&[u8]>,
     ) -> Result<(), ObjectError> {
-        let copy = Bytes::new(bytes).ok_or(ObjectError::TooLarge)?;
-        let credential = VerifiedCredential::verify(copy, delegation)?;
+        let copy = Bytes::new(verified.bytes());
+        let credential = copy.and_then(|copy| verified.with_copy(copy));
+        let credential = credential.ok_or(ObjectError::TooLarge)?;
         self.clock = self.clock.saturating_add(1);
         let worth = |place: &Option<Peer<G, O>>| match place {
             Some(peer) if peer.member == member => 0,
@@ -133,7 +133,9 @@ impl<const S: usize, const G: usize, const O: usize> Peers<S, G, O> {
     /// One that came inside a message that was opened.
     pub(super) fn take(&mut self, member: MemberNumber, bytes: &[u8], by: &VerifiedDelegation) {
         // What cannot be kept comes inside again, or is asked for.
-        let _ = self.put(member, bytes, by);
+        if let Ok(verified) = VerifiedCredential::verify(bytes, by) {
+            let _ = self.put(member, &verified);
+        }
     }
 
     /// Another list is to be read.

@@ -95,7 +95,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         if payload == self.delegation_object.as_ref() {
             return Ok(None);
         }
-        let delegation = VerifiedDelegation::verify(payload, &self.root)?;
+        // By reference: what is moved stands twice on the stack of some devices.
+        let delegation = &VerifiedDelegation::verify(payload, &self.root);
+        let delegation = delegation.as_ref().map_err(|error| *error)?;
         if !delegation.supersedes(&self.delegation)? {
             return Ok(None);
         }
@@ -136,7 +138,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         }
         self.peers.forget();
         self.own_asked = false;
-        self.delegation = delegation;
+        self.delegation.clone_from(delegation);
         Ok(Some(Event::Delegation(self.delegation.serial())))
     }
 
@@ -158,9 +160,10 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         }
         let serial = fields.credential_serial;
         let voucher = self.delegation.voucher(fields.signer, Role::Issue);
-        let copy = Bytes::new(payload).ok_or(Refused::TooLong)?;
+        let copy = Bytes::new(payload).and_then(|copy| new.with_copy(copy));
+        let copy = copy.ok_or(Refused::TooLong)?;
         self.own_voucher = voucher.ok_or(ObjectError::Role)?;
-        self.own = VerifiedCredential::verify(copy, &self.delegation)?;
+        self.own = copy;
         for group in self.groups.iter_mut().flatten() {
             // What it sealed under the one before ranks below all that follows.
             group.state_session = None;
@@ -234,7 +237,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         let installed = match group.state_mut() {
             Some(state) => state.reinstall(opened),
             None => {
-                group.set_state(GroupState::install(opened));
+                group.install(opened);
                 Ok(Installed::Moved)
             }
         };

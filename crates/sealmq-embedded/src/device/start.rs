@@ -8,12 +8,11 @@ use sealmq_core::open::{DecapsulationLimit, DeviceReceiver};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::check_prefix;
-use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{VerifiedDelegation, Voucher};
 
+use super::Device;
 use super::group::Group;
 use super::peers::Peers;
-use super::{Device, MAX_PREFIX};
 use crate::bytes::Bytes;
 use crate::error::StartError;
 use crate::packages::Packages;
@@ -73,81 +72,78 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         Self::start(
             place,
             IdentityKey::from_seed(&Secret::new(identity.seed)),
-            identity.request,
-            numbers,
-            (root, domain.prefix, domain.delegation),
+            (identity.request, &numbers),
+            (&root, domain.prefix, domain.delegation),
             (voucher, credential.credential),
-            Packages::default(),
         )
     }
 
+    /// Without packages.
     pub(crate) fn start<'p>(
         place: &'p mut Option<Self>,
         identity: IdentityKey,
-        request: Digest,
-        numbers: NumbersRecord,
-        (root, prefix, delegation): (VerifyingKey, &str, &[u8]),
-        (own_voucher, credential): (Voucher, &[u8]),
-        packages: Packages,
+        numbers: (Digest, &NumbersRecord),
+        (root, prefix, delegation): (&VerifyingKey, &str, &[u8]),
+        (voucher, credential): (Voucher, &[u8]),
     ) -> Result<&'p mut Self, StartError> {
         const {
             assert!(G > 0 && G <= MAX_GROUPS, "1 to 12 groups");
         }
         check_prefix(prefix).map_err(|_| StartError::Object(ObjectError::Field("prefix")))?;
         let issuer = Issuer {
-            domain: DomainId::of_root(&root),
-            key: VerifyingKey::from_bytes(&own_voucher.key).map_err(|_| StartError::Record)?,
-            voucher: own_voucher,
+            domain: DomainId::of_root(root),
+            key: VerifyingKey::from_bytes(&voucher.key).map_err(|_| StartError::Record)?,
+            voucher,
         };
         *place = None;
-        let credential = Bytes::new(credential).ok_or(StartError::TooLong)?;
-        let own = VerifiedCredential::verify(credential, &issuer)?;
+        // By reference: what is moved stands twice on the stack of some devices.
+        let own = &VerifiedCredential::verify(credential, &issuer);
+        let own = own.as_ref().map_err(|error| *error)?;
         if own.key() != &identity.verifying_key() {
             return Err(StartError::OtherDevice);
         }
-        let prefix = Bytes::new(prefix.as_bytes()).ok_or(StartError::TooLong)?;
-        let verified = VerifiedDelegation::verify(delegation, &root)?;
-        let delegation = Bytes::new(delegation).ok_or(StartError::TooLong)?;
-        Ok(Self::put(
+        let verified = &VerifiedDelegation::verify(delegation, root);
+        let verified = verified.as_ref().map_err(|error| *error)?;
+        let device = Self::new(
             place,
-            (identity, packages),
-            (request, &numbers),
-            (root, prefix, delegation),
-            (verified, own, own_voucher),
-        ))
+            (identity, numbers),
+            (prefix, delegation),
+            (verified, own, voucher),
+        );
+        let device = device.ok_or(StartError::TooLong)?;
+        device.open_places();
+        Ok(device)
     }
 
-    /// On its own, because the whole device is on the stack here once: not while it is verified.
+    /// On its own, because all of the device is on the stack here once: not while it is verified.
     #[inline(never)]
-    fn put<'p>(
+    fn new<'p>(
         place: &'p mut Option<Self>,
-        (identity, packages): (IdentityKey, Packages),
-        (request, numbers): (Digest, &NumbersRecord),
-        (root, prefix, delegation_object): (VerifyingKey, Bytes<MAX_PREFIX>, Bytes<O>),
-        (delegation, own, own_voucher): (VerifiedDelegation, VerifiedCredential<Bytes<O>>, Voucher),
-    ) -> &'p mut Self {
-        let device = place.insert(Self {
+        (identity, (request, numbers)): (IdentityKey, (Digest, &NumbersRecord)),
+        (prefix, delegation_object): (&str, &[u8]),
+        (delegation, own, own_voucher): (&VerifiedDelegation, &VerifiedCredential<&[u8]>, Voucher),
+    ) -> Option<&'p mut Self> {
+        let own = own.with_copy(Bytes::new(own.bytes())?)?;
+        Some(place.insert(Self {
             identity,
             request,
             secret: DeviceSecret::new(Secret::new(numbers.secret)),
             session_number: numbers.session,
             package_number: numbers.package,
-            root,
-            prefix,
-            delegation,
-            delegation_object,
+            root: *delegation.root(),
+            prefix: Bytes::new(prefix.as_bytes())?,
+            delegation: delegation.clone(),
+            delegation_object: Bytes::new(delegation_object)?,
             own,
             own_voucher,
-            packages,
+            packages: Packages::default(),
             groups: [const { None }; G],
             peers: Peers::new(),
             receiver: DeviceReceiver::on_device(DecapsulationLimit::default()),
             due: 0,
             confirm: false,
             own_asked: false,
-        });
-        device.open_places();
-        device
+        }))
     }
 
     /// Takes back one record of a kind that [`Device::load`] did not.
@@ -156,17 +152,11 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
     /// As there.
     pub fn restore(&mut self, id: RecordId, value: &[u8]) -> Result<(), StartError> {
         match id {
-            RecordId::Packages => self.restore_packages(value),
+            RecordId::Packages => self.packages.restore(value),
             RecordId::Notes(place) => self.restore_notes(place, value),
             RecordId::Group(place) => self.restore_keys(place, value),
             _ => Err(StartError::Record),
         }
-    }
-
-    #[inline(never)]
-    fn restore_packages(&mut self, value: &[u8]) -> Result<(), StartError> {
-        self.packages = records::get(value)?;
-        Ok(())
     }
 
     #[inline(never)]
@@ -184,15 +174,12 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
 
     #[inline(never)]
     fn restore_keys(&mut self, place: u8, value: &[u8]) -> Result<(), StartError> {
-        let state = GroupState::decode(records::body(value)?);
-        let state = state.map_err(|_| StartError::Record)?;
         let group = self.groups.get_mut(usize::from(place));
-        let group = group.and_then(Option::as_mut);
-        let group = group.filter(|group| group.id == *state.group());
-        let group = group.ok_or(StartError::Record)?;
+        let group = group.and_then(Option::as_mut).ok_or(StartError::Record)?;
+        let state = group.restore_state(records::body(value)?);
+        let state = state.ok_or(StartError::Record)?;
         // The store may have both, the state and the package that its welcome used up.
         self.packages.used(state.confirmation().package_number);
-        group.set_state(state);
         Ok(())
     }
 }

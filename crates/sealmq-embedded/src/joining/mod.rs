@@ -8,7 +8,7 @@ use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKe
 use sealmq_core::object::{List, Role, encode};
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
-use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation};
+use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation, Voucher};
 
 use crate::packages::{MAX_PACKAGE, Package, Packages};
 use crate::records::{self, IdentityRecord, NumbersRecord, RecordId, RequestRecord};
@@ -71,10 +71,12 @@ impl Joining {
     ) -> Result<Self, StartError> {
         let identity: IdentityRecord = records::get(identity)?;
         let numbers: NumbersRecord = records::get(numbers)?;
+        let mut kept = Packages::default();
+        kept.restore(packages)?;
         Ok(Self {
             identity: IdentityKey::from_seed(&Secret::new(identity.seed)),
             secret: DeviceSecret::new(Secret::new(numbers.secret)),
-            packages: records::get(packages)?,
+            packages: kept,
             package_number: numbers.package,
             request: identity.request,
             asked: match request {
@@ -205,10 +207,10 @@ impl Joining {
     }
 
     /// Takes the answer to the request: the new member is in `place`, and all of its records are
-    /// due.
+    /// due. Then drop this: its keys are the member's.
     ///
     /// # Errors
-    /// It does not verify, or answers another device or request.
+    /// It does not verify, or answers another device or request: wait for another answer.
     pub fn accept<
         'p,
         const G: usize,
@@ -217,14 +219,40 @@ impl Joining {
         const K: usize,
         const O: usize,
     >(
-        self,
+        &mut self,
         place: &'p mut Option<Device<G, S, T, K, O>>,
         answer: Joined<'_>,
         at: Clock,
     ) -> Result<&'p mut Device<G, S, T, K, O>, StartError> {
         let root = VerifyingKey::from_bytes(answer.root_key);
         let root = root.map_err(|_| sealmq_core::object::ObjectError::Field("root_key"))?;
-        let delegation = VerifiedDelegation::verify(answer.delegation, &root)?;
+        let voucher = self.check(&root, &answer, at)?;
+        let numbers = NumbersRecord {
+            secret: *self.secret.expose(),
+            session: 0,
+            package: self.package_number,
+        };
+        let device = Device::start(
+            place,
+            IdentityKey::from_seed(&self.identity.seed()),
+            (self.request, &numbers),
+            (&root, answer.prefix, answer.delegation),
+            (voucher, answer.credential),
+        )?;
+        device.swap_packages(&mut self.packages);
+        device.all_due();
+        Ok(device)
+    }
+
+    /// What stands behind the credential of an answer.
+    #[inline(never)]
+    fn check(
+        &self,
+        root: &VerifyingKey,
+        answer: &Joined<'_>,
+        at: Clock,
+    ) -> Result<Voucher, StartError> {
+        let delegation = VerifiedDelegation::verify(answer.delegation, root)?;
         delegation.check_pinned(Some(Suite::One), 0)?;
         let now = at.now.map(|now| now / 1000);
         if now.is_some_and(|now| !delegation.is_valid_at(now, crate::device::DEFAULT_SKEW)) {
@@ -237,23 +265,7 @@ impl Joining {
             return Err(StartError::OtherDevice);
         }
         let voucher = delegation.voucher(fields.signer, Role::Issue);
-        let voucher = voucher.ok_or(StartError::OtherDevice)?;
-        let numbers = NumbersRecord {
-            secret: *self.secret.expose(),
-            session: 0,
-            package: self.package_number,
-        };
-        let device = Device::start(
-            place,
-            self.identity,
-            self.request,
-            numbers,
-            (root, answer.prefix, answer.delegation),
-            (voucher, answer.credential),
-            self.packages,
-        )?;
-        device.all_due();
-        Ok(device)
+        voucher.ok_or(StartError::OtherDevice)
     }
 }
 

@@ -137,9 +137,10 @@ impl GroupState {
     pub fn decode_earlier(bytes: &[u8]) -> Result<Self, StateError> {
         let earlier: StateV3<'_> = decode(bytes)?;
         let known = earlier.version == V3;
-        let record = known.then(|| earlier.record());
-        let state = record.and_then(|record| Self::from_record(&record));
-        state.ok_or(StateError)
+        let record = known.then(|| earlier.record()).ok_or(StateError)?;
+        let mut place = None;
+        Self::from_record(&mut place, &record).ok_or(StateError)?;
+        place.ok_or(StateError)
     }
 }
 

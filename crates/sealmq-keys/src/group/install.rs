@@ -82,7 +82,7 @@ impl GroupState {
                 .as_ref()
                 .is_none_or(|newest| fields.serial > newest.serial);
         if supersedes && let Some(contradiction) = self.contradiction(&fields) {
-            *self = Self::install(welcome);
+            self.replace(welcome);
             return Ok(Installed::Replaced { contradiction });
         }
         if fields.epoch < self.base {
@@ -112,6 +112,12 @@ impl GroupState {
         self.before = before(&fields);
         self.healed_before = (fields.healing_epoch, fields.healing);
         Ok(Installed::Moved)
+    }
+
+    /// On its own: a whole state is on the stack.
+    #[inline(never)]
+    fn replace(&mut self, welcome: OpenedWelcome) {
+        *self = Self::install(welcome);
     }
 
     /// What speaks against a welcome of a newer delegation. An authority issues welcomes for its

@@ -174,12 +174,28 @@ impl GroupState {
     /// # Errors
     /// [`StateError`]: not the canonical encoding of a state that a member can be in.
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        let record: StateRecord<'_> = decode(bytes)?;
-        Self::from_record(&record).ok_or(StateError)
+        let mut place = None;
+        Self::decode_into(&mut place, bytes)?;
+        place.ok_or(StateError)
     }
 
-    pub(super) fn from_record(record: &StateRecord<'_>) -> Option<Self> {
-        let mut slots = Slots::empty();
+    /// [`GroupState::decode`] into a place of the caller's: no whole state is on the stack.
+    ///
+    /// # Errors
+    /// As there; the place is empty then.
+    pub fn decode_into(place: &mut Option<Self>, bytes: &[u8]) -> Result<(), StateError> {
+        *place = None;
+        let record: StateRecord<'_> = decode(bytes)?;
+        let read = Self::from_record(place, &record);
+        if read.is_none() {
+            *place = None;
+        }
+        read.ok_or(StateError)
+    }
+
+    /// `None`: half of a state may be in the place.
+    pub(super) fn from_record(place: &mut Option<Self>, record: &StateRecord<'_>) -> Option<()> {
+        let state = Self::put_without_slots(place, record)?;
         let mut oldest = None;
         let mut last = 0;
         for slot in &record.slots {
@@ -189,10 +205,27 @@ impl GroupState {
                 return None;
             }
             last = slot.epoch;
-            if !slots.insert(slot) {
+            if !state.slots.insert(slot) {
                 return None;
             }
         }
+        let valid = record.version == VERSION
+            && (1..=record.base).contains(&record.installed)
+            && record.healing_epoch < record.base
+            && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
+            && (last == 0 || state.newest.is_some())
+            && (record.renewed_until == 0 || state.newest.is_some())
+            // Following moves the base along, so that a slot filled later is still near the rest.
+            && last.saturating_sub(record.base) <= u64::from(MAX_WINDOW);
+        valid.then_some(())
+    }
+
+    /// On its own, because all of the state is on the stack here once.
+    #[inline(never)]
+    fn put_without_slots<'p>(
+        place: &'p mut Option<Self>,
+        record: &StateRecord<'_>,
+    ) -> Option<&'p mut Self> {
         let newest = match &record.newest {
             Some(newest) => Some(Newest::new(newest)?),
             None => None,
@@ -205,15 +238,7 @@ impl GroupState {
             }
             None => None,
         };
-        let valid = record.version == VERSION
-            && (1..=record.base).contains(&record.installed)
-            && record.healing_epoch < record.base
-            && (record.healing_epoch == 0) == (record.healing == Digest::ZERO)
-            && (last == 0 || newest.is_some())
-            && (record.renewed_until == 0 || newest.is_some())
-            // Following moves the base along, so that a slot filled later is still near the rest.
-            && last.saturating_sub(record.base) <= u64::from(MAX_WINDOW);
-        valid.then_some(Self {
+        Some(place.insert(Self {
             domain: record.domain,
             group: record.group,
             serial: record.serial,
@@ -225,12 +250,12 @@ impl GroupState {
             base: record.base,
             before: record.before,
             healed_before: (record.healing_epoch, record.healing),
-            slots,
+            slots: Slots::empty(),
             kept,
             newest,
             renewed_until: record.renewed_until,
             good_until_uptime: None,
-        })
+        }))
     }
 }
 

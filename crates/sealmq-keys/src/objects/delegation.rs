@@ -1,7 +1,7 @@
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, RecipientKey, VerifyingKey};
 use sealmq_core::object::{
-    Authorities, Kind, List, Object, ObjectError, Role, Signer, kem_of, sign_object_as,
+    Authorities, Extensions, Kind, List, Object, ObjectError, Role, Signer, kem_of, sign_object_as,
 };
 use sealmq_core::wire::Suite;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,8 @@ pub struct Delegation<'a> {
 
 type AuthorityKeys = [Option<(VerifyingKey, Roles)>; MAX_AUTHORITY_KEYS];
 type KemKeys = [Option<RecipientKey>; MAX_KEM_KEYS];
+const NO_KEYS: AuthorityKeys = [None; MAX_AUTHORITY_KEYS];
+const NO_KEM_KEYS: KemKeys = [const { None }; MAX_KEM_KEYS];
 
 impl Delegation<'_> {
     /// Checks the fields and signs with the root key, for a domain of this suite.
@@ -107,7 +109,8 @@ impl Delegation<'_> {
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let root = root.into();
         self.check_root(&root.key().verifying_key())?;
-        self.check(suite)?;
+        let (mut keys, mut kem_keys) = (NO_KEYS, NO_KEM_KEYS);
+        self.check(suite, &mut keys, &mut kem_keys)?;
         Continuation::of(root.extensions(), self.serial)?;
         let signed = sign_object_as(suite, Kind::Delegation, self, root, out)?;
         if signed.0.len() > MAX_DELEGATION_LEN {
@@ -126,11 +129,16 @@ impl Delegation<'_> {
         Ok(())
     }
 
-    fn check(&self, suite: Suite) -> Result<(AuthorityKeys, KemKeys), ObjectError> {
+    /// Puts the keys into places that are empty.
+    fn check(
+        &self,
+        suite: Suite,
+        keys: &mut AuthorityKeys,
+        kem_keys: &mut KemKeys,
+    ) -> Result<(), ObjectError> {
         if self.not_after <= self.issued_at {
             return Err(ObjectError::Field("not_after"));
         }
-        let mut keys: AuthorityKeys = [None; MAX_AUTHORITY_KEYS];
         for (index, entry) in self.keys.iter().enumerate() {
             let key =
                 VerifyingKey::from_bytes(&entry.key).map_err(|_| ObjectError::Field("keys"))?;
@@ -143,12 +151,11 @@ impl Delegation<'_> {
         if self.keys.is_empty() {
             return Err(ObjectError::Field("keys"));
         }
-        Ok((keys, self.check_kem_keys(suite)?))
+        self.check_kem_keys(suite, kem_keys)
     }
 
-    fn check_kem_keys(&self, suite: Suite) -> Result<KemKeys, ObjectError> {
+    fn check_kem_keys(&self, suite: Suite, keys: &mut KemKeys) -> Result<(), ObjectError> {
         let kem = kem_of(suite)?;
-        let mut keys: KemKeys = [const { None }; MAX_KEM_KEYS];
         for (index, entry) in self.kem_keys.iter().enumerate() {
             let place = keys.get_mut(index).ok_or(ObjectError::Field("kem_keys"))?;
             if entry.kem != kem.id() {
@@ -159,7 +166,7 @@ impl Delegation<'_> {
                     .map_err(|_| ObjectError::Field("kem_keys"))?,
             );
         }
-        Ok(keys)
+        Ok(())
     }
 }
 
@@ -234,20 +241,35 @@ impl VerifiedDelegation {
         let (body, extensions) = object.decode::<Delegation<'_>>()?;
         body.check_root(root)?;
         let hash = object.verify(root, &extensions, &[])?;
-        let (keys, kem_keys) = body.check(object.suite())?;
-        let continuation = Continuation::of(&extensions, body.serial)?;
-        Ok(Self {
-            suite: object.suite(),
+        Self::of(object.suite(), root, &body, hash, &extensions)
+    }
+
+    /// On its own: the keys are large, and not on the stack while the signature is verified.
+    #[inline(never)]
+    fn of(
+        suite: Suite,
+        root: &VerifyingKey,
+        body: &Delegation<'_>,
+        hash: Digest,
+        extensions: &Extensions<'_>,
+    ) -> Result<Self, ObjectError> {
+        let mut verified = Self {
+            suite,
             domain: body.domain,
             root: *root,
             serial: body.serial,
             issued_at: body.issued_at,
             not_after: body.not_after,
             hash,
-            since: continuation.map_or(body.serial, |found| found.since),
-            keys,
-            kem_keys,
-        })
+            since: body.serial,
+            keys: NO_KEYS,
+            kem_keys: NO_KEM_KEYS,
+        };
+        body.check(suite, &mut verified.keys, &mut verified.kem_keys)?;
+        if let Some(continuation) = Continuation::of(extensions, body.serial)? {
+            verified.since = continuation.since;
+        }
+        Ok(verified)
     }
 
     /// Whether this one takes the place of `current`: `false` for the same object again.
