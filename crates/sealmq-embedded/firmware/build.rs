@@ -5,7 +5,9 @@ use std::{env, fs};
 
 fn main() {
     let has = |board: &str| env::var_os(format!("CARGO_FEATURE_{board}")).is_some();
-    let map = if has("MPS2") {
+    let map = if has("LM3S") {
+        "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 64K }"
+    } else if has("MPS2") {
         "MEMORY { FLASH : ORIGIN = 0, LENGTH = 1M RAM : ORIGIN = 0x20000000, LENGTH = 2M }"
     } else {
         "MEMORY { RAM : ORIGIN = 0x80000000, LENGTH = 1M }

@@ -2,10 +2,11 @@
 
 use core::fmt::Write;
 
-use minimq::{Connection, Publication, QoS, SubscriptionOptions, TopicFilter};
+use minimq::{Connection, InboundPublish, Publication, QoS, SubscriptionOptions, TopicFilter};
 use sealmq_embedded::flash::{FlashStore, SCRATCH_LEN};
-use sealmq_embedded::{Clock, Device, SealRefused, Sealing};
+use sealmq_embedded::{Clock, Device, Event, SealRefused, Sealing};
 
+use crate::cost::Count;
 use crate::say;
 use crate::semihosting::{Flash, Random, now, uptime};
 use crate::transport::{Uart, within};
@@ -22,8 +23,8 @@ pub const PACKET: usize = 4096;
 pub const PACKET_OUT: usize = 2048;
 /// Longest topic.
 const TOPIC: usize = 128;
-/// Longest envelope that waits for keys, of 1 KiB.
-pub const WAITING: usize = 1280;
+/// Longest envelope: a message of 1 KiB.
+const ENVELOPE: usize = 1280;
 
 /// What ends the firmware: its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,53 +83,44 @@ pub fn clock() -> Clock {
     }
 }
 
-/// One PUBLISH of up to `N` bytes, copied out of the client's buffer, which gives it to read only.
-pub struct Packet<const N: usize> {
-    pub topic: Text,
-    pub payload: [u8; N],
-    pub len: usize,
-    pub retained: bool,
+/// An envelope that waits.
+pub struct Envelope {
+    topic: Text,
+    payload: [u8; ENVELOPE],
+    len: usize,
+    retained: bool,
 }
 
-impl<const N: usize> Packet<N> {
+impl Envelope {
     pub const EMPTY: Self = Self {
         topic: Text {
             bytes: [0; TOPIC],
             len: 0,
         },
-        payload: [0; N],
+        payload: [0; ENVELOPE],
         len: 0,
         retained: false,
     };
 
-    pub fn bytes(&self) -> &[u8] {
-        self.payload.get(..self.len).unwrap_or_default()
-    }
-
-    /// `false` if it is too long.
-    pub fn put(&mut self, topic: &str, retained: bool, payload: &[u8]) -> bool {
-        let Some(place) = self.payload.get_mut(..payload.len()) else {
-            return false;
-        };
-        place.copy_from_slice(payload);
-        self.len = payload.len();
-        self.topic = Text::of(topic);
-        self.retained = retained;
-        true
+    /// What is too long does not wait.
+    fn put(&mut self, topic: &str, retained: bool, payload: &[u8]) {
+        if let Some(place) = self.payload.get_mut(..payload.len()) {
+            place.copy_from_slice(payload);
+            self.len = payload.len();
+            self.topic = Text::of(topic);
+            self.retained = retained;
+        }
     }
 }
 
-/// Waits for a PUBLISH, not for long; `false` if none came.
-pub async fn receive(
-    link: &mut Link<'_, '_>,
-    packet: &mut Packet<PACKET>,
-) -> Result<bool, Failure> {
-    let Some(progress) = within(10, link.poll()).await else {
-        return Ok(false);
-    };
-    let publish = progress.map_err(|_| Failure::Network)?;
-    Ok(publish
-        .is_some_and(|publish| packet.put(publish.topic(), publish.retained(), publish.payload())))
+/// Waits for a PUBLISH, not for long.
+pub async fn receive<'l>(
+    link: &'l mut Link<'_, '_>,
+) -> Result<Option<InboundPublish<'l>>, Failure> {
+    match within(10, link.poll()).await {
+        Some(progress) => progress.map_err(|_| Failure::Network),
+        None => Ok(None),
+    }
 }
 
 pub async fn subscribe(link: &mut Link<'_, '_>, filter: &str) -> Result<(), Failure> {
@@ -164,7 +156,7 @@ pub struct Client {
     made: usize,
     connected: bool,
     /// An envelope that waits for keys; empty if none does.
-    waiting: &'static mut Packet<WAITING>,
+    waiting: &'static mut Envelope,
 }
 
 impl Client {
@@ -173,7 +165,7 @@ impl Client {
         store: Store,
         random: Random,
         scratch: &'static mut [u8; SCRATCH_LEN],
-        waiting: &'static mut Packet<WAITING>,
+        waiting: &'static mut Envelope,
     ) -> Self {
         Self {
             device,
@@ -218,40 +210,54 @@ impl Client {
         Ok(false)
     }
 
-    /// Takes a packet; `opened` gets the payload of a message, after it was stored as seen.
+    /// Takes what arrived; `opened` gets the payload of a message, after it was stored as seen.
     pub fn handle(
         &mut self,
-        packet: &mut Packet<PACKET>,
-        opened: &mut impl FnMut(&str, &[u8]),
+        publish: &InboundPublish<'_>,
+        opened: &mut dyn FnMut(&str, &[u8]),
     ) -> Result<(), Failure> {
-        if !self.device.is_reserved(packet.topic.as_str()) {
-            if open(self.device, &mut self.store, packet, opened)? {
+        let (topic, payload) = (publish.topic(), publish.payload());
+        if !self.device.is_reserved(topic) {
+            // The client gives it to read only.
+            let Some(copy) = self.scratch.get_mut(..payload.len()) else {
+                return Ok(());
+            };
+            copy.copy_from_slice(payload);
+            let retained = publish.retained();
+            if open(
+                self.device,
+                &mut self.store,
+                (topic, retained, copy),
+                opened,
+            )? {
                 // The latest: the broker delivers no other again.
-                self.waiting
-                    .put(packet.topic.as_str(), packet.retained, packet.bytes());
+                self.waiting.put(topic, retained, payload);
             }
             return Ok(());
         }
-        let handled = self
-            .device
-            .handle(packet.topic.as_str(), packet.bytes(), clock());
+        let handled = self.device.handle(topic, payload, clock());
         self.save()?;
         match handled {
             Ok(Some(event)) => {
-                say!("event {event:?}");
-                if self.waiting.len > 0
-                    && !open(self.device, &mut self.store, self.waiting, opened)?
-                {
-                    self.waiting.len = 0;
-                }
-                Ok(())
+                say!("event {}", name(&event));
+                self.try_waiting(opened)
             }
             Ok(None) => Ok(()),
             Err(error) => {
-                say!("ignored {}: {error}", packet.topic.as_str());
+                say!("ignored {topic}: {error}");
                 Ok(())
             }
         }
+    }
+
+    fn try_waiting(&mut self, opened: &mut dyn FnMut(&str, &[u8])) -> Result<(), Failure> {
+        let waiting = &mut *self.waiting;
+        let bytes = waiting.payload.get_mut(..waiting.len).unwrap_or_default();
+        let envelope = (waiting.topic.as_str(), waiting.retained, bytes);
+        if waiting.len > 0 && !open(self.device, &mut self.store, envelope, opened)? {
+            waiting.len = 0;
+        }
+        Ok(())
     }
 
     /// Seals a message straight into the client's transmit buffer. `false`: it may not be sent now.
@@ -279,7 +285,9 @@ impl Client {
             body.copy_from_slice(payload);
             let end = place.end + room.tailroom;
             let whole = out.get_mut(..end).ok_or(SealRefused::NotPrepared)?;
+            let count = Count::begin();
             let envelope = device.seal(message, at, whole, place)?;
+            count.end("seal");
             let len = envelope.len();
             whole.copy_within(envelope, 0);
             Ok::<usize, SealRefused>(len)
@@ -301,17 +309,36 @@ impl Client {
     }
 }
 
+/// For the console: what derives `Debug` is not formatted by this firmware.
+const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Delegation(_) => "Delegation",
+        Event::Credential(_) => "Credential",
+        Event::Joined { .. } => "Joined",
+        Event::Epoch { .. } => "Epoch",
+        Event::Filled(_) => "Filled",
+        Event::LeftOut { removed: true, .. } => "Removed",
+        Event::LeftOut { removed: false, .. } => "LeftOut",
+        Event::Lease(_) => "Lease",
+        Event::Sender(_) => "Sender",
+        Event::List(_) => "List",
+        Event::Kept(_) => "Kept",
+        _ => "another",
+    }
+}
+
 /// Opens in place; `true` if the envelope, which is as it was then, may open later.
-fn open<const N: usize>(
+fn open(
     device: &mut Sensor,
     store: &mut Store,
-    packet: &mut Packet<N>,
-    opened: &mut impl FnMut(&str, &[u8]),
+    (topic, retained, envelope): (&str, bool, &mut [u8]),
+    opened: &mut dyn FnMut(&str, &[u8]),
 ) -> Result<bool, Failure> {
-    let topic = packet.topic.as_str();
-    let bytes = packet.payload.get_mut(..packet.len).unwrap_or_default();
-    match device.open(topic, packet.retained, clock(), bytes) {
+    let at = clock();
+    let count = Count::begin();
+    match device.open(topic, retained, at, envelope) {
         Ok(message) => {
+            count.end("open");
             store.save_seen(device).map_err(|_| Failure::Flash)?;
             opened(topic, message.payload());
             Ok(false)

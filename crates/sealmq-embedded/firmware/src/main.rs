@@ -8,12 +8,14 @@
 //! | `transport` | the UART as a byte stream; an executor of one task |
 //! | `client` | a device over an MQTT client: what an application takes |
 //! | `join` | the first start |
+//! | `cost` | instructions, for the table in docs/device.md |
 //! | `sensor` | the application |
 #![no_std]
 #![no_main]
 
 mod board;
 mod client;
+mod cost;
 mod join;
 mod memory;
 mod semihosting;
@@ -21,7 +23,6 @@ mod sensor;
 mod transport;
 
 use core::panic::PanicInfo;
-use core::pin::pin;
 
 #[cfg(not(feature = "virt"))]
 use cortex_m_rt::entry;
@@ -41,7 +42,11 @@ macro_rules! say {
 fn main() -> ! {
     let stack = memory::Stack::paint();
     board::begin();
-    let code = transport::block_on(pin!(sensor::run(stack)));
+    let code = match sensor::run(stack) {
+        Ok(()) => 0,
+        Err(failure) => failure as u32,
+    };
+    say!("ended: {code}");
     semihosting::exit(code)
 }
 

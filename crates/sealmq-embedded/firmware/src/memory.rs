@@ -1,35 +1,34 @@
 //! Places for what is large, and how far down the stack has been.
 
 use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// A static that is filled once, when the program runs: nothing of it stands in flash.
+/// A static that is handed out once.
 pub struct Place<T> {
-    is_filled: AtomicBool,
-    value: UnsafeCell<MaybeUninit<T>>,
+    is_taken: AtomicBool,
+    value: UnsafeCell<T>,
 }
 
-// SAFETY: one core, and interrupts stay off: nobody comes between the two steps of `put`, which
+// SAFETY: one core, and interrupts stay off: nobody comes between the two steps of `take`, which
 // hands the value out once.
 unsafe impl<T> Sync for Place<T> {}
 
 impl<T> Place<T> {
-    pub const fn new() -> Self {
+    /// Of zeros, so that nothing of it stands in flash.
+    pub const fn new(value: T) -> Self {
         Self {
-            is_filled: AtomicBool::new(false),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
+            is_taken: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
         }
     }
 
     /// # Panics
     /// The second time.
-    #[inline(always)]
-    pub fn put(&'static self, value: T) -> &'static mut T {
-        assert!(!self.is_filled.load(Ordering::Relaxed));
-        self.is_filled.store(true, Ordering::Relaxed);
+    pub fn take(&'static self) -> &'static mut T {
+        assert!(!self.is_taken.load(Ordering::Relaxed));
+        self.is_taken.store(true, Ordering::Relaxed);
         // SAFETY: as above.
-        unsafe { (*self.value.get()).write(value) }
+        unsafe { &mut *self.value.get() }
     }
 }
 

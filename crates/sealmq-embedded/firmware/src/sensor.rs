@@ -1,43 +1,33 @@
 //! The application: a reading a second, commands, one retained value.
 
+use core::mem::MaybeUninit;
+
 use minimq::{Buffers, ConfigBuilder, Session};
+use sealmq_embedded::Sealing;
 use sealmq_embedded::flash::{FlashStore, SCRATCH_LEN};
-use sealmq_embedded::{Sealing, Way};
-use sealmq_keys::objects::TokenFields;
 
 use crate::client::{
-    Client, Failure, PACKET, PACKET_OUT, Packet, Sensor, Store, Text, WAITING, clock, receive,
+    Client, Envelope, Failure, Link, PACKET, PACKET_OUT, Sensor, Store, Text, clock, receive,
     subscribe,
 };
 use crate::join::join;
 use crate::memory::{Place, Stack};
 use crate::say;
 use crate::semihosting::{File, Flash, Random, command_line, uptime};
-use crate::transport::Uart;
+use crate::transport::{Uart, block_on};
 
 /// Microseconds between two readings.
 const EVERY: u64 = 1_000_000;
 
 // What is large has a place of its own, and is made there: nothing of it crosses the stack.
-static DEVICE: Place<Option<Sensor>> = Place::new();
-static PACKET_IN: Place<Packet<PACKET>> = Place::new();
-static WAITS: Place<Packet<WAITING>> = Place::new();
-static SCRATCH: Place<[u8; SCRATCH_LEN]> = Place::new();
-static RECEIVE: Place<[u8; PACKET]> = Place::new();
-static TRANSMIT: Place<[u8; PACKET_OUT]> = Place::new();
+static DEVICE: Place<MaybeUninit<Option<Sensor>>> = Place::new(MaybeUninit::uninit());
+static WAITING: Place<Envelope> = Place::new(Envelope::EMPTY);
+static SCRATCH: Place<[u8; SCRATCH_LEN]> = Place::new([0; SCRATCH_LEN]);
+static RECEIVE: Place<[u8; PACKET]> = Place::new([0; PACKET]);
+static TRANSMIT: Place<[u8; PACKET_OUT]> = Place::new([0; PACKET_OUT]);
 
-/// Returns the exit code. Arguments: name, file that is the flash, file of the token.
-pub async fn run(stack: Stack) -> u32 {
-    match sense(stack).await {
-        Ok(()) => 0,
-        Err(failure) => {
-            say!("ended: {failure:?}");
-            failure as u32
-        }
-    }
-}
-
-async fn sense(mut stack: Stack) -> Result<(), Failure> {
+/// Arguments: name, file that is the flash, file of the token.
+pub fn run(stack: Stack) -> Result<(), Failure> {
     let mut line = [0; 256];
     let mut words = command_line(&mut line).split_ascii_whitespace().skip(1);
     let mut word = || words.next().ok_or(Failure::Arguments);
@@ -47,40 +37,30 @@ async fn sense(mut stack: Stack) -> Result<(), Failure> {
     let flash = File::open(flash, true).ok_or(Failure::Flash)?;
     let mut store: Store =
         FlashStore::open(Flash(flash), 0..64 * 1024, None).map_err(|_| Failure::Flash)?;
-    let (device, scratch) = (DEVICE.put(None), SCRATCH.put([0; SCRATCH_LEN]));
-    let (packet, waiting) = (PACKET_IN.put(Packet::EMPTY), WAITS.put(Packet::EMPTY));
-    store.load(device, scratch).map_err(|_| Failure::Flash)?;
-    let buffers = Buffers::new(RECEIVE.put([0; PACKET]), TRANSMIT.put([0; PACKET_OUT]));
+    let (place, scratch) = (DEVICE.take().write(None), SCRATCH.take());
+    store.load(place, scratch).map_err(|_| Failure::Flash)?;
+    let buffers = Buffers::new(RECEIVE.take(), TRANSMIT.take());
     let config = ConfigBuilder::new(buffers).client_id(name);
     let mut session = Session::new(config.map_err(|_| Failure::Arguments)?);
-    let link = session.connect(Uart).await;
+    let link = block_on(|| session.connect(Uart));
     let mut link = link.map_err(|_| Failure::Network)?;
     say!("connected");
-    if device.is_none() {
-        let mut text = [0; 512];
-        let len = File::open(token, false)
-            .ok_or(Failure::Arguments)?
-            .read(&mut text);
-        let text = core::str::from_utf8(text.get(..len).unwrap_or_default());
-        let mut fields = [0; 384];
-        let fields = TokenFields::parse(text.unwrap_or_default(), &mut fields);
-        let fields = fields.map_err(|_| Failure::Arguments)?;
-        let way = Way::by_token(&fields, name).map_err(|_| Failure::Arguments)?;
+    if place.is_none() {
         let (store, random) = (&mut store, &mut random);
-        join(
-            device,
-            &mut link,
-            &way,
-            fields.prefix,
-            store,
-            random,
-            packet,
-            scratch,
-        )
-        .await?;
+        join(place, &mut link, (name, token), store, random, scratch)?;
     }
-    let device = device.as_mut().ok_or(Failure::Keys)?;
-    let mut client = Client::new(device, store, random, scratch, waiting);
+    let device = place.as_mut().ok_or(Failure::Keys)?;
+    let client = Client::new(device, store, random, scratch, WAITING.take());
+    block_on(|| sense(client, link, name, stack))
+}
+
+async fn sense(
+    mut client: Client,
+    mut link: Link<'_, '_>,
+    name: &str,
+    mut stack: Stack,
+) -> Result<(), Failure> {
+    crate::cost::bare();
     let reading = Text::of(format_args!("plant/{name}/temp"));
     let state = Text::of(format_args!("plant/{name}/state"));
     let mut own = [
@@ -116,13 +96,18 @@ async fn sense(mut stack: Stack) -> Result<(), Failure> {
                     ..Sealing::event(reading.as_str())
                 };
                 let value = Text::of(format_args!("{name} {count}"));
+                let value = if cfg!(feature = "cost") {
+                    Text::of(format_args!("{:64}", value.as_str()))
+                } else {
+                    value
+                };
                 told |= client
                     .seal(&mut link, &message, value.as_str().as_bytes())
                     .await?;
             }
         }
-        if receive(&mut link, packet).await? {
-            client.handle(packet, &mut |topic, payload| {
+        if let Some(publish) = receive(&mut link).await? {
+            client.handle(&publish, &mut |topic, payload| {
                 let text = core::str::from_utf8(payload).unwrap_or("?");
                 say!("opened {topic} {text}");
             })?;

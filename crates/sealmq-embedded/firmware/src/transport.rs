@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use embassy_time_driver::Driver;
@@ -24,8 +24,10 @@ impl Driver for Time {
 
 embassy_time_driver::time_driver_impl!(static TIME: Time = Time);
 
-/// Runs a future to its end.
-pub fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+/// Runs a future to its end. It is made here, so that it is on the stack once, and only until then.
+#[inline(never)]
+pub fn block_on<F: Future>(make: impl FnOnce() -> F) -> F::Output {
+    let mut future = pin!(make());
     let mut context = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {

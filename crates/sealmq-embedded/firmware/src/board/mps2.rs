@@ -1,5 +1,7 @@
 //! mps2-an386: Cortex-M4, CMSDK UART 0.
 
+#[cfg(feature = "cost")]
+pub use super::cortex::ticks;
 pub use super::cortex::{idle, semihost};
 
 const UART: *mut u32 = 0x4000_4000 as *mut u32;
