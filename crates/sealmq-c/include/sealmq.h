@@ -690,7 +690,7 @@ enum sealmq_status sealmq_client_unsubscribe(struct sealmq_client *client, const
 // `client` is a handle; `id` is null or points to a place for the number.
 enum sealmq_status sealmq_client_flush(struct sealmq_client *client, uint64_t *id);
 
-// The application has enough. Poll on until `SEALMQ_CLOSED`. What is not acknowledged then is
+// The application has enough, and the last message. Poll on until `SEALMQ_CLOSED`. What is not acknowledged then is
 // dropped: `sealmq_client_flush` first.
 //
 // Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ENDED`.

@@ -266,7 +266,7 @@ pub unsafe extern "C" fn sealmq_client_flush(
     unsafe { enter(client, work) }
 }
 
-/// The application has enough. Poll on until `SEALMQ_CLOSED`. What is not acknowledged then is
+/// The application has enough, and the last message. Poll on until `SEALMQ_CLOSED`. What is not acknowledged then is
 /// dropped: [`sealmq_client_flush`] first.
 ///
 /// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ENDED`.
@@ -277,6 +277,7 @@ pub unsafe extern "C" fn sealmq_client_flush(
 pub unsafe extern "C" fn sealmq_client_close(client: *mut sealmq_client) -> sealmq_status {
     let work = |machine: &mut Machine| {
         machine.running()?;
+        machine.take();
         machine.client.disconnect(machine.platform.time());
         Ok(())
     };

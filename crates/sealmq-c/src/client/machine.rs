@@ -82,6 +82,13 @@ impl Machine {
         Ok(())
     }
 
+    /// The application has the message that was shown last.
+    pub(super) fn take(&mut self) {
+        if let Some(delivery) = self.taken.take() {
+            self.client.handle_delivered(delivery);
+        }
+    }
+
     /// The next thing to do. What has to be durable before it is committed here.
     pub(super) fn poll(&mut self) -> Result<sealmq_output, Failure> {
         if let Some(unwritten) = self.unwritten {
@@ -97,9 +104,7 @@ impl Machine {
             return Err(ended());
         }
         self.held = Held::default();
-        if let Some(delivery) = self.taken.take() {
-            self.client.handle_delivered(delivery);
-        }
+        self.take();
         let mut random = self.platform.random();
         while let Some(output) = self.client.poll_output(self.platform.time(), &mut random) {
             match output {

@@ -227,3 +227,11 @@ fn every_status_has_a_text() {
         assert_eq!(text(status), c"unknown", "{status}");
     }
 }
+
+#[test]
+fn a_handle_may_wander_from_thread_to_thread() {
+    const fn wanders<T: Send>() {}
+    wanders::<::sealmq_client::Client>();
+    wanders::<::sealmq_client::Joining>();
+    wanders::<sealmq_keys::member::Member>();
+}
