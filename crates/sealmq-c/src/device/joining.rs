@@ -92,7 +92,7 @@ impl Machine {
 
     fn take_answer(&mut self, payload: &[u8]) -> Result<(), sealmq_status> {
         let clock = self.board.clock();
-        let (Some(joining), Some(pinned)) = (&self.joining, &self.asking.pinned) else {
+        let (Some(joining), Some(pinned)) = (&mut self.joining, &self.asking.pinned) else {
             return Ok(());
         };
         if payload.is_empty() {
@@ -104,9 +104,6 @@ impl Machine {
             _ => return Ok(()),
         }
         let topic = joining.topic();
-        let Some(joining) = self.joining.take() else {
-            return Ok(());
-        };
         let joined = Joined {
             root_key: pinned.root_key.as_bytes(),
             prefix: pinned.prefix.as_str(),
@@ -116,8 +113,9 @@ impl Machine {
         if joining.accept(&mut self.device, joined, clock).is_err() {
             // It was not for this request, or forged: wait for another.
             self.device = None;
-            return self.load_joining();
+            return Ok(());
         }
+        self.joining = None;
         self.save()?;
         self.asking = Asking::new();
         self.asking.clear = Some(topic);

@@ -99,12 +99,6 @@ impl Machine {
         })
     }
 
-    pub(super) fn load_joining(&mut self) -> Result<(), sealmq_status> {
-        let loaded = self.store.load_joining(&mut self.scratch);
-        self.joining = loaded.map_err(of_flash)?;
-        Ok(())
-    }
-
     pub(super) fn save_joining(&mut self) -> Result<(), sealmq_status> {
         let Some(joining) = &self.joining else {
             return Ok(());
