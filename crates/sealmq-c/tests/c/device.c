@@ -219,7 +219,7 @@ static void failing_flash(void) {
     const uint8_t *envelope, payload[] = "21.5";
     size_t len;
     int failed = 0;
-    for (long cut = 0; cut < 60; cut++) {
+    for (long cut = 0; cut < 30; cut++) {
         memcpy(flash, before, sizeof flash);
         operations_left = cut;
         sealmq_status status = sealmq_device_open(&device, &board);
@@ -236,7 +236,7 @@ static void failing_flash(void) {
         TRUE(memcmp(last, envelope, len < sizeof last ? len : sizeof last));
         memcpy(last, envelope, len);
     }
-    TRUE(failed > 0 && failed < 60);
+    TRUE(failed > 0 && failed < 30);
 }
 
 int main(int count, char **arguments) {
