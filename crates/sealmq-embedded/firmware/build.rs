@@ -5,15 +5,23 @@ use std::{env, fs};
 
 fn main() {
     let has = |board: &str| env::var_os(format!("CARGO_FEATURE_{board}")).is_some();
-    let map = if has("LM3S") {
-        "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 64K }"
-    } else if has("MPS2") {
-        "MEMORY { FLASH : ORIGIN = 0, LENGTH = 1M RAM : ORIGIN = 0x20000000, LENGTH = 2M }"
-    } else {
-        "MEMORY { RAM : ORIGIN = 0x80000000, LENGTH = 1M }
+    let virt = |length: &str| {
+        format!(
+            "MEMORY {{ RAM : ORIGIN = 0x80000000, LENGTH = {length} }}
 REGION_ALIAS(\"REGION_TEXT\", RAM); REGION_ALIAS(\"REGION_RODATA\", RAM);
 REGION_ALIAS(\"REGION_DATA\", RAM); REGION_ALIAS(\"REGION_BSS\", RAM);
 REGION_ALIAS(\"REGION_HEAP\", RAM); REGION_ALIAS(\"REGION_STACK\", RAM);"
+        )
+    };
+    let map = if has("LM3S") {
+        "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 64K }"
+            .into()
+    } else if has("MPS2") {
+        "MEMORY { FLASH : ORIGIN = 0, LENGTH = 4M RAM : ORIGIN = 0x20000000, LENGTH = 2M }".into()
+    } else if has("VECTORS") {
+        virt("8M")
+    } else {
+        virt("1M")
     };
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     fs::write(out.join("memory.x"), map).expect("the target's folder can be written");

@@ -6,8 +6,8 @@
     reason = "for this repository's own tests"
 )]
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use alloc::collections::BTreeMap;
+use core::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealmq_core::crypto::{Digest, VerifyingKey, sha256};
@@ -99,7 +99,7 @@ impl TryRng for Once {
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        out.copy_from_slice(&std::mem::take(&mut self.0));
+        out.copy_from_slice(&core::mem::take(&mut self.0));
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! A sealmq sensor for emulated boards. `run` beside this folder shows what it does.
+//! A sealmq sensor for emulated boards. `run` beside this folder shows what it does. `vectors.rs` is a
+//! program of its own.
 //!
 //! | room | what it holds |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! One file of vectors: collecting, sharing of long values, writing.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use super::json::{Json, object};
 

@@ -1,6 +1,6 @@
 //! JSON with members in the order in which they were written, and text that a reader can scan.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 /// A JSON value. Numbers are unsigned, as everything in the vectors is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Json {
     #[must_use]
     pub fn text(bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
-        match std::str::from_utf8(bytes) {
+        match core::str::from_utf8(bytes) {
             Ok(text) if !text.starts_with('@') => Self::Text(text.to_owned()),
             _ => Self::Object(vec![("hex".to_owned(), Self::hex(bytes))]),
         }
@@ -139,7 +139,7 @@ impl Json {
 
 fn new_line(out: &mut String, indent: usize) {
     out.push('\n');
-    out.extend(std::iter::repeat_n(' ', indent));
+    out.extend(core::iter::repeat_n(' ', indent));
 }
 
 fn write_text(out: &mut String, text: &str) {

@@ -8,7 +8,11 @@ use cortex_m::peripheral::{Peripherals, SCB};
 /// Wakes `wfi` every millisecond; no interrupt is taken, because they stay off. With the feature `cost`
 /// the timer runs through all that it has, and nobody waits.
 pub fn begin(ticks: u32) {
-    let ticks = if cfg!(feature = "cost") { 0xff_ffff } else { ticks };
+    let ticks = if cfg!(feature = "cost") {
+        0xff_ffff
+    } else {
+        ticks
+    };
     cortex_m::interrupt::disable();
     if let Some(mut peripherals) = Peripherals::take() {
         peripherals.SYST.set_clock_source(SystClkSource::Core);

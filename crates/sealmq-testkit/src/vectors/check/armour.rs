@@ -68,7 +68,7 @@ impl PartialEq<Vec<u8>> for Made {
 }
 
 /// Whatever reads back as something else stops the program.
-fn same<A: PartialEq<B> + std::fmt::Debug, B: std::fmt::Debug>(
+fn same<A: PartialEq<B> + core::fmt::Debug, B: core::fmt::Debug>(
     read: &A,
     again: B,
 ) -> Result<(), ArmourError> {

@@ -2,7 +2,7 @@
 //! and where its numbers go on. The rules once more, over the real decoders and the real log; that
 //! the authority itself follows them, its own tests say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use sealmq_authority::{AuditLog, What};
 use sealmq_core::crypto::VerifyingKey;

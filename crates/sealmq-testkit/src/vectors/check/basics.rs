@@ -23,7 +23,7 @@ pub(crate) fn fingerprint(input: Input<'_>) -> Checked {
 }
 
 fn filter(text: &[u8]) -> Result<Filter<'_>, &'static str> {
-    let text = std::str::from_utf8(text).map_err(|_| "field")?;
+    let text = core::str::from_utf8(text).map_err(|_| "field")?;
     Filter::new(text).map_err(|_| "field")
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn filter_overlap(input: Input<'_>) -> Checked {
 
 pub(crate) fn name(input: Input<'_>) -> Checked {
     let text = input.text("name");
-    let good = std::str::from_utf8(&text).is_ok_and(|text| check_name(text).is_ok());
+    let good = core::str::from_utf8(&text).is_ok_and(|text| check_name(text).is_ok());
     require(good, "field")?;
     Ok(object! {})
 }

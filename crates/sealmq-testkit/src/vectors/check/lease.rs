@@ -81,7 +81,7 @@ impl Holder {
                 self.held = Some(held);
             }
         }
-        for (claim, made_at) in std::mem::take(&mut self.answers) {
+        for (claim, made_at) in core::mem::take(&mut self.answers) {
             if let Renewal::Ahead { .. } = self.state.answered(&claim, made_at) {
                 self.answers.push((claim, made_at));
             }

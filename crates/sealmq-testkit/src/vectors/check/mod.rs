@@ -19,7 +19,7 @@ mod seal;
 mod tree;
 mod welcome;
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use sealmq_core::object::ObjectError;
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl From<ObjectError> for No {
     }
 }
 
-pub(crate) fn broken(fault: impl std::fmt::Display) -> No {
+pub(crate) fn broken(fault: impl core::fmt::Display) -> No {
     No::Broken(fault.to_string())
 }
 

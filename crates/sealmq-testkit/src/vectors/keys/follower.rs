@@ -2,8 +2,8 @@
 
 mod kept;
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use alloc::collections::BTreeMap;
+use core::ops::RangeInclusive;
 
 use sealmq_core::crypto::KemKeyPair;
 use sealmq_keys::tree::{Half, half_of};

@@ -1,6 +1,6 @@
 //! A reader as a vector gives it: its keys, and what it knows of senders.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use sealmq_core::crypto::{KemKeyPair, SessionPsk};
 use sealmq_core::object::Object;

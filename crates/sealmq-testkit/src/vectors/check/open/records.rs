@@ -1,6 +1,6 @@
 //! What a reader remembers from before, as the records that this implementation would have stored.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use sealmq_core::replay::Record;
 use sealmq_core::topic::Topic;
@@ -80,7 +80,7 @@ pub(super) fn records(reader: &Input<'_>) -> Vec<Record<16>> {
         stored.resize(Record::<16>::MAX_LEN - (4 + 4 + 8 + 1), 0);
         stored
     });
-    let stored = std::iter::once(floors).chain(senders).chain(topics);
+    let stored = core::iter::once(floors).chain(senders).chain(topics);
     stored
         .map(|stored| Record::decode(&stored).unwrap())
         .collect()

@@ -64,7 +64,7 @@ impl Follower<'_> {
             Some(held) => held.serial = held.serial.max(new.serial),
             None => self.kept.push(new),
         }
-        self.kept.sort_by_key(|held| std::cmp::Reverse(held.epoch));
+        self.kept.sort_by_key(|held| core::cmp::Reverse(held.epoch));
     }
 
     fn trim_kept(&mut self, half: Half) {
