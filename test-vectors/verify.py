@@ -38,6 +38,10 @@ def open_(i):
     for n, delivery in enumerate(i["deliveries"]):
         refused = None
         try:
+            if "record_of" in delivery:
+                record = reader.record(delivery["record_of"], delivery["topic"], delivery["now_ms"], delivery["envelope"])
+                agree(delivery["expect"], {"record": record}, f"deliveries.{n}.expect")
+                continue
             message, plaintext = reader.open(delivery["topic"], delivery["retained"], delivery["now_ms"], delivery["envelope"])
             got = {"message": message}
             if "plaintext" in delivery:

@@ -3,7 +3,7 @@ use sealmq_core::crypto::{
 };
 use sealmq_core::open::{
     DecapsulationLimit, Directory, Epochs, KeySlot, Opened, ReadPolicy, ReadingEpoch, Receiver,
-    Rejection, Request, Sender, SenderQuery,
+    Rejection, Request, Sender, SenderQuery, SessionSlot,
 };
 use sealmq_core::replay::{SenderSlot, TopicSlot};
 use sealmq_core::seal::{
@@ -188,7 +188,7 @@ impl Group {
 
 /// A reader of the group.
 pub struct Reader {
-    receiver: Receiver<Vec<SenderSlot<16>>, Vec<TopicSlot>, Vec<KeySlot>, 16>,
+    receiver: Receiver<Vec<SenderSlot<16>>, Vec<TopicSlot>, Vec<KeySlot>, Vec<SessionSlot>, 16>,
     known: Known,
     now: Option<u64>,
 }
@@ -254,6 +254,7 @@ impl Reader {
                 vec![SenderSlot::EMPTY; 64],
                 vec![TopicSlot::EMPTY; 64],
                 (0..64).map(|_| KeySlot::EMPTY).collect(),
+                (0..64).map(|_| SessionSlot::EMPTY).collect(),
                 limit,
             ),
             known: Known {

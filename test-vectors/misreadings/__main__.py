@@ -30,7 +30,7 @@ import verify  # noqa: E402
 from sealmq_spec import xwing  # noqa: E402
 from sealmq_spec.files import resolve  # noqa: E402
 
-AREAS = ("conventions", "topics", "envelope", "opening", "objects", "announcements", "tree", "following", "packages", "validity", "joining", "backups", "kept")
+AREAS = ("conventions", "topics", "envelope", "opening", "objects", "announcements", "tree", "following", "packages", "validity", "joining", "backups", "kept", "short")
 SECONDS = 120
 # Where a misreading of a module shows first: only a question of time.
 NEAR = {"envelope": ("seal", "open", "padding"), "reader": ("open",), "devices": ("two_devices",), "topics": ("topic_match", "filter_overlap", "reserved_topic", "name"), "tree": ("tree", "derive", "cover", "announcement_follow"),

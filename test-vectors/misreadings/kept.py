@@ -77,7 +77,7 @@ MISREADINGS = [
     M("state-without-credential", "envelope.md §4", "RETAIN or WILL without CREDENTIAL is rejected", "is not", "envelope", '    require(flags & CREDENTIAL or not is_state(m), "field", "state without its credential")\n', ""),
     M("state-will", "envelope.md §7", "RETAIN or WILL is state", "RETAIN", "envelope", 'return bool(m.get("retain") or m.get("will"))', 'return bool(m.get("retain"))'),
     M("class-unchecked", "envelope.md §9", "state under the keys of an epoch, or an event under kept keys: Rejected", "is opened", "reader", 'require(is_state(m) == keys.of_state, "Rejected", "state under the keys of an epoch, or an event under kept keys")', "pass"),
-    M("class-after-own", "envelope.md §9", "the class, then Own", "the other way round", "reader", CLASS + COUNTER + OWN, OWN + CLASS + COUNTER),
+    M("class-after-own", "envelope.md §9", "the class, then Own", "the other way round", "reader", CLASS, OWN + CLASS),
     # places, marks, wills
     M("place-session-first", "envelope.md §8", "connection before the session number", "after it", "places", 'connection, int(m["will"]), m["session_number"], counter', 'm["session_number"], connection, int(m["will"]), counter'),
     M("place-no-will", "envelope.md §8", "WILL before the session number", "does not count", "places", 'connection, int(m["will"]), m["session_number"]', 'connection, 0, m["session_number"]'),

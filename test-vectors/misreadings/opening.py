@@ -11,7 +11,7 @@ NEW = "        self._require_new(state, known, credential, m, topic, retained, e
 MISREADINGS = [
     M("key-id-tries-others", "envelope.md §3", "a reader MUST NOT try other keys", "an unknown key id is tried with the newest epoch", "reader", 'require(key_id in self.keys, "UnknownKey")', "key_id = key_id if key_id in self.keys else list(self.keys)[-1]"),
     M("key-id-last-8", "envelope.md §3", "the first 8 bytes of the hash", "the last", "reader", "{keys.h[:8]: keys for", "{keys.h[-8:]: keys for"),
-    M("keys-fresh-after", "envelope.md §9", "the keys have run out: step 2", "after the AEAD", "reader", "        self._require_keys_fresh(now_ms)\n        # 3", "        # 3"),
+    M("keys-fresh-after", "envelope.md §9", "the keys have run out: step 2", "after the AEAD", "reader", "        self._require_keys_fresh(now_ms)\n        return", "        return"),
     M("own-before-parse", "envelope.md §9", "the sender is this reader itself: Own", "it is delivered", "reader", 'require(m["sender"] != self.number or self.own_messages, "Own")', "pass"),
     M("own-never", "envelope.md §9", "unless it asked for its own messages", "never", "reader", 'require(m["sender"] != self.number or self.own_messages, "Own")', 'require(m["sender"] != self.number, "Own")'),
     M("list-before-sender", "envelope.md §9", "no credential, then no refused list", "the other way round", "reader", SENDER + """        require(self.lowest_serial is not None, "UnknownList")
@@ -81,7 +81,7 @@ MISREADINGS = [
     # replay
     M("will-counter", "envelope.md §9", "the counter of a will MUST be 0", "any", "reader", COUNTER, ""),
     M("will-counter-reason", "envelope.md §9", "the counter MUST be 0, else Rejected", "else Replay", "reader", COUNTER, COUNTER.replace("Rejected", "Replay")),
-    M("will-counter-after-own", "envelope.md §9", "the counter of a will in step 5", "after Own", "reader", COUNTER + '        require(m["sender"] != self.number or self.own_messages, "Own")\n', '        require(m["sender"] != self.number or self.own_messages, "Own")\n' + COUNTER),
+    M("will-counter-after-own", "envelope.md §9", "the counter of a will in step 5", "after Own", "reader", COUNTER, '        require(m["sender"] != self.number or self.own_messages, "Own")\n' + COUNTER),
     M("session-other-number", "envelope.md §9", "the session number is the one recorded for its enc", "is not compared", "reader", 'require(session.number == number, "Replay", "another session number")', "pass"),
     M("session-other-number-reason", "envelope.md §9", "else Replay", "Rejected", "reader", 'require(session.number == number, "Replay", "another session number")', 'require(session.number == number, "Rejected", "another session number")'),
     M("window-seen", "envelope.md §9", "a counter that is marked: Replay", "below the highest: Replay", "reader", 'require(counter not in session.seen, "Replay")', 'require(counter > session.top, "Replay")'),

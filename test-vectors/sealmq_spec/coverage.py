@@ -34,7 +34,7 @@ def wanted(schema):
     yield from (f"join refusal {reason}" for reason in range(1, 7))
     yield from (f"entry {what}, {v}" for what in ("signed", "enrolled", "removed", "delegation", "generation", "resumed", "two_devices") for v in ("valid",))
     yield from (f"cover {how}, {v}" for how in ("inline", "chunked") for v in ("valid",))
-    yield from (f"step {word}" for word in ("accepted", "known", "moved", "replaced", "reason", "good_until", "seal"))
+    yield from (f"step {word}" for word in ("accepted", "known", "moved", "replaced", "reason", "good_until", "seal", "message", "record"))
 
 
 def found(vectors):

@@ -8,6 +8,7 @@ from .wire import Cursor, Refused, be, blob, expand, extract, require, sha256, s
 FORM, SUITE = 0x11, 1
 MAX_COUNTER = 2**21 - 1
 SMALLEST = 130
+SHORT_FORM, SMALLEST_SHORT = 0x91, 91  # §12
 SENT_AT, SEQUENCE, PROPERTIES, CREDENTIAL, PADDED, RETAIN, WILL = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
 LABEL = "sealmq/1 message"
 LIMITS = {"sender": 2**28, "hint": 128, "session_number": 2**35, "sent_at": 2**42, "sequence": 2**21, "connection": 2**35}
@@ -88,14 +89,23 @@ def has_connection(m):
     return bool(m.get("retain") and not m.get("will"))
 
 
+def session_age(m):
+    """What the short form says of sent_at (§12)."""
+    age = m["sent_at"] - 1000 * m["session_number"] + 2**31
+    require(0 <= age < 2**32, "field", "sent_at is too far from the session's number")
+    return age
+
+
 def encode_body(m, padding_mode=0, bucket=0):
     flags = (
         (SENT_AT if m.get("sent_at") is not None else 0) | (SEQUENCE if m.get("sequence") is not None else 0)
         | (PROPERTIES if m.get("properties") else 0) | (CREDENTIAL if m.get("credential") else 0)
         | (PADDED if padding_mode else 0) | (RETAIN if m.get("retain") else 0) | (WILL if m.get("will") else 0))
-    body = be(1, flags) + varint(m["sender"]) + be(1, m["credential_serial"] % 128) + varint(m["session_number"])
+    body = be(1, flags)
+    if not m.get("short"):
+        body += varint(m["sender"]) + be(1, m["credential_serial"] % 128) + varint(m["session_number"])
     if flags & SENT_AT:
-        body += varint(m["sent_at"])
+        body += be(4, session_age(m)) if m.get("short") else varint(m["sent_at"])
     if flags & SEQUENCE:
         body += varint(m["sequence"])
     if has_connection(m):
@@ -108,15 +118,22 @@ def encode_body(m, padding_mode=0, bucket=0):
     return body.ljust(padded_length(len(body), padding_mode, bucket), b"\0")
 
 
-def decode_body(body):
+def decode_body(body, session=None):
+    """`session`: in the short form (§12), what is known of its session: sender, hint, session_number."""
     c = Cursor(body)
     flags = c.u8()
     require(not flags & 0x80, "field", "unknown flag")
     m = {"retain": bool(flags & RETAIN), "will": bool(flags & WILL)}
-    names = ["sender", "hint", "session_number"] + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE) + ["connection"] * has_connection(m)
+    if session:
+        require(not flags & (CREDENTIAL | RETAIN | WILL), "field", "state, or a credential, in the short form")
+        m.update(session)
+    names = ["sender", "hint", "session_number"] * (session is None) + ["sent_at"] * bool(flags & SENT_AT) + ["sequence"] * bool(flags & SEQUENCE) + ["connection"] * has_connection(m)
     for name in names:
-        m[name] = c.u8() if name == "hint" else c.u64()
-        require(m[name] < LIMITS[name], "field", name)
+        if session and name == "sent_at":
+            m[name] = 1000 * m["session_number"] + c.be(4) - 2**31
+        else:
+            m[name] = c.u8() if name == "hint" else c.u64()
+        require(0 <= m[name] < LIMITS[name], "field", name)
     require(m["sender"] >= 1, "field", "sender")
     require(flags & CREDENTIAL or not is_state(m), "field", "state without its credential")
     if flags & CREDENTIAL:
@@ -129,7 +146,24 @@ def decode_body(body):
     return m
 
 
-# --- header (§3) ---
+# --- header (§3, §12) ---
+
+def encode_short_header(tag, counter):
+    return be(1, SHORT_FORM) + tag + varint(counter)
+
+
+def decode_short_header(envelope):
+    """(session tag, counter, length of the header)"""
+    require(len(envelope) >= SMALLEST_SHORT, "Malformed", "too short")
+    c = Cursor(envelope)
+    c.take(1)
+    try:
+        tag, counter = c.take(8), c.varint()
+    except Refused as refused:
+        raise Refused("Malformed", str(refused)) from None
+    require(counter <= MAX_COUNTER, "Malformed", "counter")
+    return tag, counter, c.at
+
 
 def encode_header(key_id, enc, mac, counter):
     return be(1, FORM) + key_id + enc + mac + varint(counter)
@@ -137,7 +171,7 @@ def encode_header(key_id, enc, mac, counter):
 
 def decode_header(envelope):
     """(key_id, enc, mac, counter, length of the header), or Refused with a reason of §10."""
-    if envelope[:1] in (b"\x12", b"\x91", b"\x92"):
+    if envelope[:1] in (b"\x12", b"\x92"):
         raise Refused("Unsupported", "reserved form")
     require(envelope and envelope[0] == FORM, "NotSealed", "empty, or not a form of §3")
     require(len(envelope) >= SMALLEST, "Malformed", "too short")
@@ -181,12 +215,19 @@ def session_mac(psk, enc):
     return expand(psk, b"sealmq/1 session mac" + enc)[:4]
 
 
+def session_tag(psk, enc, sender):
+    """Names the session of a sender in the short form (§12)."""
+    return expand(psk, b"sealmq/1 session tag" + enc + be(4, sender))[:8]
+
+
 def nonce(base_nonce, counter):
     return bytes(a ^ b for a, b in zip(base_nonce, bytes(4) + be(8, counter)))
 
 
-def transcript(h, enc, counter, topic_hash, credential_hash, body):
-    return be(1, SUITE) + h + enc + be(8, counter) + topic_hash + credential_hash + be(8, len(body)) + body
+def transcript(h, enc, counter, topic_hash, credential_hash, body, short_number=None):
+    """`short_number`: the session number, in the short form (§12)."""
+    first, number = (SUITE, b"") if short_number is None else (SUITE + 0x80, be(8, short_number))
+    return be(1, first) + h + enc + be(8, counter) + topic_hash + credential_hash + number + be(8, len(body)) + body
 
 
 # --- sealing (§7) ---
@@ -206,9 +247,12 @@ def seal(i):
     enc, context = hpke.setup_sender(seed, public, session_info(h), session_psk, h)
     mac = session_mac(psk, enc)
     message_key, base_nonce = session_keys(context)
-    header = encode_header(h[:8], enc, mac, i["counter"])
+    header, short_number = encode_header(h[:8], enc, mac, i["counter"]), None
+    if i.get("short"):
+        named["session_tag"] = session_tag(psk, enc, i["sender"])
+        header, short_number = encode_short_header(named["session_tag"], i["counter"]), i["session_number"]
     body = encode_body(i, i["padding"]["mode"], i["padding"]["bucket"])
-    signed = transcript(h, enc, i["counter"], topic_hash, i["credential_hash"], body)
+    signed = transcript(h, enc, i["counter"], topic_hash, i["credential_hash"], body, short_number)
     signature = sign(i["identity_seed"], LABEL, sha256(signed))
     n, aad = nonce(base_nonce, i["counter"]), header + topic_hash
     out = {
@@ -232,6 +276,7 @@ def _require_sealable(i):
     require(is_state(i) == ("kept" in i), "field", "state under the keys of an epoch, or an event under kept keys")
     require(i.get("credential") or not is_state(i), "field", "state without its credential")
     require(has_connection(i) == ("connection" in i), "field", "connection")
+    require(not (i.get("short") and (is_state(i) or i.get("credential"))), "field", "state, or a credential, in the short form")
     if i.get("properties"):
         try:
             decode_properties(encode_properties(i["properties"]), i.get("sent_at") is not None)

@@ -4,7 +4,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, kept, objects, topics, tree
-from .envelope import LABEL, decode_body, decode_header, is_state, nonce, session_info, session_keys, session_mac, transcript
+from .envelope import (LABEL, SHORT_FORM, decode_body, decode_header, decode_short_header, is_state, nonce, session_info, session_keys, session_mac, session_tag,
+                       transcript)
 from .places import Marks
 from .wire import Refused, require, sha256, verify
 
@@ -62,27 +63,16 @@ class Reader:
         self.lowest_serial = None if refused is None else {entry["member"]: entry["lowest_serial"] for entry in refused}
         self.states = {}
         self.marks = Marks(marks, wills)
+        self.sessions = {}       # of the short form (§12): session tag → (H, enc, and its sender, hint and session number)
         for entry in floors:
             belongs_to = entry.get("serial", authority["serial"]), entry["credential_serial"]
             self.states[entry["sender"]] = SenderState(belongs_to, entry["floor"])
 
     def open(self, topic, retained, now_ms, envelope):
         """Returns (message, plaintext). Raises Refused with a reason of §10, and changes nothing then."""
-        # 1 header, 2 key
-        key_id, enc, mac, counter, header_length = decode_header(envelope)
-        require(key_id in self.keys, "UnknownKey")
-        keys = self.keys[key_id]
-        self._require_keys_fresh(now_ms)
-        # 3 session keys, 4 AEAD, 5 plaintext
-        require(mac == session_mac(keys.psk, enc), "Rejected", "no member made this enc")
-        header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
-        plaintext = self._decrypt(keys, enc, counter, sealed, header + topic_hash)
-        try:
-            m = decode_body(plaintext[:-64])
-        except Refused as refused:
-            raise Refused("Rejected", str(refused)) from None
-        require(is_state(m) == keys.of_state, "Rejected", "state under the keys of an epoch, or an event under kept keys")
-        require(not m["will"] or counter == 0, "Rejected", "the counter of a will is 0")
+        # 1 header, 2 key, 3 session keys, 4 AEAD, 5 plaintext
+        short = envelope[:1] == bytes([SHORT_FORM])
+        keys, enc, counter, topic_hash, plaintext, m = (self._decrypt_short if short else self._decrypt_full)(topic, now_ms, envelope)
         require(m["sender"] != self.number or self.own_messages, "Own")
         # 6 sender
         known, credential = self._of_state(m) if is_state(m) else [self._of_event(m)] * 2
@@ -101,13 +91,14 @@ class Reader:
         # 8 replay pre-check
         self._require_new(state, known, credential, m, topic, retained, enc, counter)
         # 9 signature
-        signed = transcript(keys.h, enc, counter, topic_hash, credential.hash, plaintext[:-64])
+        signed = transcript(keys.h, enc, counter, topic_hash, credential.hash, plaintext[:-64], m["session_number"] if short else None)
         require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature")
         # 10 commit
         if self.credentials.get(m["sender"], known) is not known:
             self.before[m["sender"]] = self.credentials[m["sender"]]
         self.credentials[m["sender"]] = known
         if state:
+            self._know_session(keys, enc, m)
             self._keep(m["sender"], state)
             self._mark(self.states[m["sender"]], state, m["session_number"], enc, counter)
         else:
@@ -116,6 +107,52 @@ class Reader:
         del message["hint"]
         message.pop("credential", None)
         return message, plaintext
+
+    def record(self, sender, topic, now_ms, envelope):
+        """What stands on the record topic of a member (§12): what is known of its session from now on. Nothing else changes."""
+        require(envelope[:1] != bytes([SHORT_FORM]), "Rejected", "a record has the full form")
+        keys, enc, counter, topic_hash, plaintext, m = self._decrypt_full(topic, now_ms, envelope)
+        require(not is_state(m), "Rejected", "state is no record")
+        require(m["sender"] == sender, "Rejected", "another member's")
+        known = self._of_event(m)
+        credential = self._made_under(known, m)
+        signed = transcript(keys.h, enc, counter, topic_hash, credential.hash, plaintext[:-64])
+        require(verify(credential.fields["key"], LABEL, sha256(signed), plaintext[-64:]), "Rejected", "signature of a record")
+        if self.credentials.get(sender, known) is not known:
+            self.before[sender] = self.credentials[sender]
+        self.credentials[sender] = known
+        self._know_session(keys, enc, m)
+        return {"sender": sender, "session_number": m["session_number"], "session_tag": session_tag(keys.psk, enc, sender)}
+
+    def _know_session(self, keys, enc, m):
+        """What is known of a session stays as it is."""
+        told = {name: m[name] for name in ("sender", "hint", "session_number")}
+        self.sessions.setdefault(session_tag(keys.psk, enc, m["sender"]), (keys.h, enc, told))
+
+    def _keys_of(self, key_id, now_ms):
+        require(key_id in self.keys, "UnknownKey")
+        self._require_keys_fresh(now_ms)
+        return self.keys[key_id]
+
+    def _decrypt_full(self, topic, now_ms, envelope):
+        key_id, enc, mac, counter, header_length = decode_header(envelope)
+        keys = self._keys_of(key_id, now_ms)
+        require(mac == session_mac(keys.psk, enc), "Rejected", "no member made this enc")
+        header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
+        plaintext = self._decrypt(keys, enc, counter, sealed, header + topic_hash)
+        m = self._or(lambda: decode_body(plaintext[:-64]), "Rejected")
+        require(is_state(m) == keys.of_state, "Rejected", "state under the keys of an epoch, or an event under kept keys")
+        require(not m["will"] or counter == 0, "Rejected", "the counter of a will is 0")
+        return keys, enc, counter, topic_hash, plaintext, m
+
+    def _decrypt_short(self, topic, now_ms, envelope):
+        tag, counter, header_length = decode_short_header(envelope)
+        header, sealed, topic_hash = envelope[:header_length], envelope[header_length:], sha256(topic.encode())
+        require(tag in self.sessions, "UnknownSession")
+        h, enc, told = self.sessions[tag]
+        keys = self._keys_of(h[:8], now_ms)
+        plaintext = self._decrypt(keys, enc, counter, sealed, header + topic_hash)
+        return keys, enc, counter, topic_hash, plaintext, self._or(lambda: decode_body(plaintext[:-64], told), "Rejected")
 
     def _decrypt(self, keys, enc, counter, sealed, aad):
         try:

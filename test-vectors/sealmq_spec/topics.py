@@ -85,6 +85,7 @@ def reserved(what, domain, prefix=None, member=None, group=None, epoch=None, chu
         "kept_keys": lambda: f"/g/{group.hex()}/k",
         "heartbeat": lambda: f"/g/{group.hex()}/hb",
         "nonce": lambda: f"/g/{group.hex()}/n/{member}",
+        "session_record": lambda: f"/g/{group.hex()}/s/{member}",
         "join": lambda: f"/join/{fingerprint.hex()}",
         "answer": lambda: f"/answer/{fingerprint.hex()}",
     }[what]()
@@ -94,10 +95,10 @@ _LEVELS = {"M": r"(?P<member>[1-9][0-9]*)", "G": r"(?P<group>[0-9a-f]{32})", "E"
            "F": r"(?P<fingerprint>[0-9a-f]{32})"}
 _FORMS = {"delegation": "delegation", "credential": "m/M/credential", "welcome": "m/M/w/G", "announcement": "g/G/a/E", "refused_list": "g/G/r", "refused_chunk": "g/G/r/M",
           "confirmation": "m/M/confirm", "packages": "m/M/packages", "nonce_answer": "m/M/n/G", "chunk": "g/G/c/E/N", "kept_keys": "g/G/k", "heartbeat": "g/G/hb",
-          "nonce": "g/G/n/M", "join": "join/F", "answer": "answer/F"}
+          "nonce": "g/G/n/M", "session_record": "g/G/s/M", "join": "join/F", "answer": "answer/F"}
 # bytes of the content (keys.md §9)
 AT_MOST = {"delegation": 8192, "credential": 8192, "welcome": 4096, "confirmation": 8192, "packages": 16384, "nonce_answer": 1024, "announcement": 65536,
-           "chunk": 8216, "refused_list": 65536, "refused_chunk": 8216, "kept_keys": 8192, "heartbeat": 1024, "nonce": 256, "join": 65536, "answer": 8192}
+           "chunk": 8216, "refused_list": 65536, "refused_chunk": 8216, "kept_keys": 8192, "heartbeat": 1024, "nonce": 256, "session_record": 8192, "join": 65536, "answer": 8192}
 _LIMITS = {"member": 2**28, "epoch": 2**64, "chunk": 2**32}
 
 

@@ -76,12 +76,13 @@ impl Draft {
         self.topic.len().saturating_add(self.payload.len())
     }
 
-    pub(crate) fn outgoing(&self, announce_credential: bool) -> OutgoingMessage<'_> {
+    pub(crate) fn outgoing(&self, announce_credential: bool, short: bool) -> OutgoingMessage<'_> {
         let mut message = OutgoingMessage::new(&self.topic, &self.payload);
         message.retain = self.retain;
         message.will = self.will;
         message.properties = self.properties.clone();
         message.announce_credential = announce_credential;
+        message.short = short;
         message
     }
 

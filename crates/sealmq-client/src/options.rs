@@ -21,6 +21,10 @@ pub struct Options {
     pub wait_for_keys: Duration,
     /// Put the credential into every message, so that readers need not fetch it.
     pub announce_credential: bool,
+    /// Events of the short form (spec/envelope.md §12): at most 100 bytes more than the payload,
+    /// instead of about 150. A record of each session is published first, retained, and messages
+    /// wait for its acknowledgement, 5 s at most. Without effect with `announce_credential`.
+    pub short_form: bool,
     /// The application's own retained values are sealed again when somebody was removed or keys
     /// were replaced, so that they open for whoever subscribes later; `None`: the application does
     /// that itself. They are kept in memory.
@@ -57,6 +61,7 @@ impl Default for Options {
             plaintext: Vec::new(),
             wait_for_keys: Duration::ZERO,
             announce_credential: false,
+            short_form: false,
             kept_values: Some(KeptValues::default()),
             persistent_outbox: false,
             broker_writes_within: Duration::ZERO,

@@ -328,6 +328,12 @@ impl Outbox {
         Some((order, id, until))
     }
 
+    /// The next message waits, and others go first until it is taken up again. Its place.
+    pub(crate) fn put_aside(&mut self) -> Option<u64> {
+        let order = self.turn()?;
+        self.queued.remove(&order).then_some(order)
+    }
+
     /// It can be sealed, and goes before all that were accepted after it.
     pub(crate) fn take_up(&mut self, order: u64) {
         if self.entries.contains_key(&order) {

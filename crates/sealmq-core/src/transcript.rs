@@ -3,7 +3,10 @@
 use crate::crypto::{Digest, ENC_LEN, Hasher};
 use crate::wire::{MAX_HEADER_LEN, Suite, Truncated, Writer};
 
-const PREFIX_LEN: usize = 145;
+const PREFIX_LEN: usize = 153;
+
+/// In the first byte of the transcript: as in that of the envelope.
+const SHORT: u8 = 0x80;
 const MAX_AAD_LEN: usize = MAX_HEADER_LEN + 32;
 
 /// `aad = header ‖ topic_hash`, in a buffer of fixed size.
@@ -35,6 +38,8 @@ pub(crate) struct Transcript<'a> {
     pub(crate) counter: u32,
     pub(crate) topic_hash: &'a Digest,
     pub(crate) credential_hash: &'a Digest,
+    /// In the short form the session's number, which its body leaves out.
+    pub(crate) short: Option<u64>,
 }
 
 impl Transcript<'_> {
@@ -42,12 +47,16 @@ impl Transcript<'_> {
     pub(crate) fn digest(&self, body: &[u8]) -> Result<Digest, Truncated> {
         let mut prefix = [0; PREFIX_LEN];
         let mut out = Writer::new(&mut prefix);
-        out.put(&[self.suite.number()])?;
+        let form = self.short.map_or(0, |_| SHORT);
+        out.put(&[form | self.suite.number()])?;
         out.put(&self.announcement.0)?;
         out.put(self.enc)?;
         out.put(&u64::from(self.counter).to_be_bytes())?;
         out.put(&self.topic_hash.0)?;
         out.put(&self.credential_hash.0)?;
+        if let Some(number) = self.short {
+            out.put(&number.to_be_bytes())?;
+        }
         out.put(&(body.len() as u64).to_be_bytes())?;
         let mut hasher = Hasher::new();
         hasher.update(out.finish());
@@ -63,25 +72,23 @@ mod tests {
 
     #[test]
     fn every_field_stands_where_the_spec_says() {
-        let transcript = Transcript {
+        let transcript = |short| Transcript {
             suite: Suite::One,
             announcement: &Digest([2; 32]),
             enc: &[3; 32],
             counter: 4,
             topic_hash: &Digest([5; 32]),
             credential_hash: &Digest([6; 32]),
+            short,
         };
-        let expected = sha256(&[
-            &[1],
-            &[2; 32],
-            &[3; 32],
-            &4_u64.to_be_bytes(),
-            &[5; 32],
-            &[6; 32],
-            &4_u64.to_be_bytes(),
-            b"body",
-        ]);
-        assert_eq!(transcript.digest(b"body").unwrap(), expected);
+        let expected = |form: u8, number: &[u8]| {
+            let counter = 4_u64.to_be_bytes();
+            let [a, b, c, d] = [[2; 32], [3; 32], [5; 32], [6; 32]];
+            sha256(&[&[form], &a, &b, &counter, &c, &d, number, &counter, b"body"])
+        };
+        assert_eq!(transcript(None).digest(b"body"), Ok(expected(1, &[])));
+        let short = transcript(Some(7)).digest(b"body");
+        assert_eq!(short, Ok(expected(0x81, &7_u64.to_be_bytes())));
         let aad = Aad::new(&[9; MAX_HEADER_LEN], &Digest([5; 32])).unwrap();
         assert_eq!(
             aad.as_bytes(),

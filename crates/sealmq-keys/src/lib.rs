@@ -13,6 +13,7 @@
 //! | [`group`] | a member's keys of one group, without an allocator |
 //! | [`standing`] | whether a member may send or read now |
 //! | [`package_age`] | when one-time keys are replaced |
+//! | [`session_records`] | the short form: when records of sessions are asked for and published |
 //! | [`member`] | the member machine |
 
 #[cfg(feature = "alloc")]
@@ -25,6 +26,7 @@ mod kept;
 pub mod objects;
 pub mod package_age;
 mod reserved;
+pub mod session_records;
 pub mod standing;
 pub mod tree;
 

@@ -96,6 +96,8 @@ pub enum ReservedTopic {
     Heartbeat(GroupId),
     /// The nonce of a member without a clock; written by the member.
     Nonce(GroupId, MemberNumber),
+    /// The record of the session in which a member sends the short form; written by the member.
+    SessionRecord(GroupId, MemberNumber),
     /// A join request; written by the device.
     Join(Fingerprint),
     /// The answer to a join request: a credential or a join refusal.
@@ -153,6 +155,7 @@ impl ReservedTopic {
                     ("k", None) => Self::KeptKeys(group),
                     ("hb", None) => Self::Heartbeat(group),
                     ("n", Some(of)) => Self::Nonce(group, member(of)?),
+                    ("s", Some(of)) => Self::SessionRecord(group, member(of)?),
                     _ => return None,
                 }
             }
@@ -179,6 +182,7 @@ impl ReservedTopic {
             | Self::Packages(_)
             | Self::NonceAnswer(..)
             | Self::Nonce(..)
+            | Self::SessionRecord(..)
             | Self::Join(_) => false,
         }
     }
@@ -202,7 +206,9 @@ impl ReservedTopic {
     pub const fn max_len(&self) -> usize {
         match self {
             Self::Welcome(..) => MAX_WELCOME_LEN,
-            Self::Delegation | Self::Credential(_) | Self::Answer(_) => 8 * 1024,
+            Self::Delegation | Self::Credential(_) | Self::SessionRecord(..) | Self::Answer(_) => {
+                8 * 1024
+            }
             Self::Confirm(_) => MAX_CONFIRMATION_LEN,
             Self::Packages(_) => MAX_PACKAGE_SET_LEN,
             Self::NonceAnswer(..) => MAX_NONCE_ANSWER_LEN,
@@ -239,6 +245,7 @@ impl fmt::Display for Name<'_> {
             T::KeptKeys(group) => write!(f, "{prefix}/g/{group}/k"),
             T::Heartbeat(group) => write!(f, "{prefix}/g/{group}/hb"),
             T::Nonce(group, member) => write!(f, "{prefix}/g/{group}/n/{member}"),
+            T::SessionRecord(group, member) => write!(f, "{prefix}/g/{group}/s/{member}"),
             T::Join(fingerprint) => write!(f, "{prefix}/join/{fingerprint}"),
             T::Answer(fingerprint) => write!(f, "{prefix}/answer/{fingerprint}"),
         }
@@ -257,6 +264,12 @@ pub fn announcements_filter(prefix: &str, group: &GroupId) -> String {
 #[cfg(feature = "alloc")]
 pub(crate) fn group_filter(prefix: &str, group: &GroupId) -> String {
     format!("{prefix}/g/{group}/+")
+}
+
+/// Filter for the session records of all groups.
+#[cfg(feature = "alloc")]
+pub(crate) fn records_filter(prefix: &str) -> String {
+    format!("{prefix}/g/+/s/+")
 }
 
 /// Filter for everybody's credential.
@@ -379,6 +392,11 @@ mod tests {
             (ReservedTopic::KeptKeys(GROUP), "g/HEX/k", 8192),
             (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
             (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 256),
+            (
+                ReservedTopic::SessionRecord(GROUP, member),
+                "g/HEX/s/7",
+                8192,
+            ),
             (ReservedTopic::Join(device), "join/HEX", 65536),
             (ReservedTopic::Answer(device), "answer/HEX", 8192),
         ] {

@@ -82,6 +82,16 @@ impl SealOptions {
         self
     }
 
+    /// Events of the short form: at most 100 bytes more than the payload instead of about 150, for
+    /// links where bytes are dear. Before the first message of a session, about once a day and with
+    /// each process, a record of some 400 bytes is published, retained; messages wait for its
+    /// acknowledgement, 5 s at most. The broker has to let members write `<prefix>/g/+/s/<number>`.
+    /// Without effect with [`SealOptions::announce_credential`], and for retained values and wills.
+    pub fn short_form(mut self, short: bool) -> Self {
+        self.client.short_form = short;
+        self
+    }
+
     /// The application's own retained values are sealed again when somebody was removed or keys were
     /// replaced, so that they open for whoever subscribes later. How many are kept for that, and
     /// whether in the store, too; `None`: the application publishes them again itself. Default: 1024

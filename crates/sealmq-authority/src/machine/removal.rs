@@ -6,7 +6,7 @@ use rand_core::TryCryptoRng;
 use sealmq_core::{GroupId, MemberNumber};
 
 use super::log::Decision;
-use super::record::{self, GroupRecord};
+use super::record::{self, GroupRecord, MemberRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, EpochReason, Plan};
 use sealmq_keys::Publication;
 use sealmq_keys::ReservedTopic;
@@ -84,10 +84,7 @@ impl Authority {
                 member: *number,
                 name: record.name.clone(),
             });
-            for grant in &record.grants {
-                let topic = ReservedTopic::Welcome(*number, grant.group).name(&self.domain.prefix);
-                plan.publish(Publication::clear(topic));
-            }
+            clear_topics(&self.domain.prefix, record, &mut plan);
             self.forget_answer(device, &mut plan);
         }
         for (id, leaves) in leaves {
@@ -100,6 +97,19 @@ impl Authority {
         let groups: Vec<GroupId> = leaves.keys().copied().collect();
         self.prove_log(&groups, &mut plan)?;
         Ok(plan)
+    }
+}
+
+/// Clears what the broker keeps of a removed member in its groups: welcomes, and the records of its
+/// sessions, which nobody replaces any more.
+pub(super) fn clear_topics(prefix: &str, member: &MemberRecord, plan: &mut Plan) {
+    for grant in &member.grants {
+        let welcome = ReservedTopic::Welcome(member.number, grant.group);
+        plan.publish(Publication::clear(welcome.name(prefix)));
+        if grant.access.may_publish() {
+            let record = ReservedTopic::SessionRecord(grant.group, member.number);
+            plan.publish(Publication::clear(record.name(prefix)));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use sealmq_core::object::Role;
 
 use super::log::Decision;
 use super::record::{self, GroupRecord, MemberRecord};
+use super::removal::clear_topics;
 use super::replay::{Counted, Known, Replay};
 use super::suspended::{SUSPENDED_KEY, SeenGroup, SuspendedRecord};
 use super::{Authority, AuthorityError, AuthorityEvent, Plan};
@@ -215,10 +216,7 @@ impl Authority {
         member.packages = Vec::new();
         self.index.add(member);
         record::put(&mut plan.changes, member.key(), member)?;
-        for grant in &member.grants {
-            let topic = ReservedTopic::Welcome(number, grant.group).name(&self.domain.prefix);
-            plan.publish(Publication::clear(topic));
-        }
+        clear_topics(&self.domain.prefix, member, plan);
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ mod member_messages;
 mod member_packages;
 mod member_replay;
 mod member_returns;
+mod member_short;
 mod member_untold;
 mod member_waiting;
 mod member_walk;

@@ -114,6 +114,21 @@ pub fn in_the_name_of(net: &Net, device: usize, numbers: Range<u32>) -> Vec<Vec<
     numbers.map(&mut forge).collect()
 }
 
+/// The same for the record topic of a member (spec/envelope.md §12).
+pub fn records_in_the_name_of(
+    net: &Net,
+    device: usize,
+    topic: &str,
+    numbers: Range<u32>,
+) -> Vec<Vec<u8>> {
+    let mut insider = Insider::new(net, device);
+    let mut forge = |number| {
+        insider.claims = MemberNumber(number);
+        insider.seal(topic, b"")
+    };
+    numbers.map(&mut forge).collect()
+}
+
 #[test]
 fn an_insider_is_nobody_else() {
     let mut net = Net::new();

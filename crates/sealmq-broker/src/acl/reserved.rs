@@ -129,6 +129,7 @@ impl fmt::Display for ReservedTopics {
             ("write", &format!("m/{member}/confirm")),
             ("write", &format!("m/{member}/packages")),
             ("write", &format!("g/+/n/{member}")),
+            ("write", &format!("g/+/s/{member}")),
         ] {
             writeln!(lines, "pattern {access} {prefix}/{topic}")?;
         }
@@ -163,7 +164,7 @@ mod tests {
         ("g/0a/k", "authority"),
         ("g/0a/hb", "authority"),
         ("g/0a/n/7", "member"),
-        ("g/0a/s/7/00", "nobody"),
+        ("g/0a/s/7", "member"),
         ("join/00ff", "device"),
         ("answer/00ff", "authority"),
     ];

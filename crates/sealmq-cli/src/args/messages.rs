@@ -51,6 +51,10 @@ pub(crate) struct PubArgs {
     /// A user property; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) user_property: Vec<(String, String)>,
+    /// The short form: at most 100 bytes more than the payload, for links where bytes are dear. A
+    /// record of the session, some 400 bytes, goes out first
+    #[arg(long, conflicts_with = "retain")]
+    pub(crate) short: bool,
     /// How long to wait for the group's keys and for acknowledgements
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
     pub(crate) patience: u64,

@@ -1,4 +1,4 @@
-use sealmq_core::wire::Header;
+use sealmq_core::wire::{Header, ShortHeader};
 
 use super::Line;
 
@@ -64,6 +64,39 @@ pub(super) fn describe(header: &Header, envelope: &[u8]) -> (String, Vec<Line>) 
             "ciphertext",
             format!(
                 "{ciphertext} bytes: sender, times, payload (at most {most} bytes) and a signature of {SIGNATURE_LEN}"
+            ),
+        ),
+        ("tag", format!("{TAG_LEN} bytes")),
+    ];
+    (format!("sealmq envelope, {} bytes", envelope.len()), lines)
+}
+
+/// What only the session's record tells stands nowhere in it.
+pub(super) fn describe_short(header: &ShortHeader, envelope: &[u8]) -> (String, Vec<Line>) {
+    let len = header.encoded_len();
+    let ciphertext = envelope.len().saturating_sub(len).saturating_sub(TAG_LEN);
+    let most = ciphertext.saturating_sub(SIGNATURE_LEN).saturating_sub(1);
+    let lines = vec![
+        (
+            "form",
+            "0x91: version 1, suite 1, short form: readers need the session's record".to_owned(),
+        ),
+        (
+            "session",
+            format!("{} (8 bytes): the sender's session", header.tag),
+        ),
+        (
+            "counter",
+            format!(
+                "{} ({} bytes): the message's number in its session",
+                header.counter,
+                len.saturating_sub(9)
+            ),
+        ),
+        (
+            "ciphertext",
+            format!(
+                "{ciphertext} bytes: times, payload (at most {most} bytes) and a signature of {SIGNATURE_LEN}"
             ),
         ),
         ("tag", format!("{TAG_LEN} bytes")),

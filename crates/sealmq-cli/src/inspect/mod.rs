@@ -6,7 +6,7 @@ mod kept;
 mod objects;
 mod small;
 
-use sealmq_core::wire::{Header, HeaderError};
+use sealmq_core::wire::{Head, HeaderError};
 
 use crate::args::InspectArgs;
 use crate::failure::Failure;
@@ -26,9 +26,12 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     if let Some((title, lines)) = objects::describe(&bytes) {
         return print(&title, &lines);
     }
-    match Header::parse(&bytes) {
-        Ok(header) => {
-            let (title, lines) = envelope::describe(&header, &bytes);
+    match Head::parse(&bytes) {
+        Ok(head) => {
+            let (title, lines) = match &head {
+                Head::Full(header) => envelope::describe(header, &bytes),
+                Head::Short(header) => envelope::describe_short(header, &bytes),
+            };
             print(&title, &lines)?;
             say("")?;
             say_all(envelope::REMARKS.lines())

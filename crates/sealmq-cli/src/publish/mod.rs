@@ -69,6 +69,7 @@ async fn run_over<V: Mqtt>(args: PubArgs) -> Result<(), Failure> {
     let options = SealOptions::new()
         .wait_for_keys(Duration::from_secs(args.patience))
         .publishes_per_second(args.publishes_per_second)
+        .short_form(args.short)
         .topic_map(args.topic_map.map()?);
     let (client, mut events) =
         AsyncClient::<V>::with_options(mqtt, store, options).map_err(session::open_failure)?;

@@ -12,7 +12,9 @@ fn inspect_tells_what_is_what() {
     assert!(inspect(b"").expect(0).stdout.contains("clears"));
     inspect(b"{\"a\":1}").complains(1, &["did not use sealmq"]);
     inspect(&[0x11; 100]).complains(1, &["cut off"]);
-    inspect(&[0x91; 200]).complains(1, &["0x91"]);
+    inspect(&[0x92; 200]).complains(1, &["0x92"]);
+    let short = [&[0x91][..], &[7; 199]].concat();
+    assert!(inspect(&short).expect(0).stdout.contains("short form"));
     let mut envelope = vec![0x11; 200];
     envelope[45] = 3;
     let shown = inspect(&envelope).expect(0).stdout;

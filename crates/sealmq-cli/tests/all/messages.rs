@@ -85,6 +85,35 @@ fn where_messages_come_from() {
     assert!(ended.stderr.contains("received 11"), "{ended:?}");
 }
 
+/// What a broker carries of it is looked at by the adapter's tests.
+#[test]
+fn short_messages_are_read_by_everybody() {
+    let (mut domain, _broker) = stage();
+    domain.enrol("late", &["--subscribe", "plant"]);
+    let _authority = domain.authority();
+    let mut ann = domain.subscribe("ann", &["-t", "plant/#", "-F", "%s %p"]);
+    let short = ["-t", "plant/x", "--short"];
+    let repeated = ["-m", "one", "--repeat", "3", "--repeat-delay", "0.01"];
+    domain
+        .publish("sensor", &[&short[..], &repeated].concat(), b"")
+        .expect(0);
+    assert_eq!(ann.wait_for_lines(3), ["sensor one"; 3]);
+    // The record of the first program's session stands there; this one has a session of its own.
+    let mut late = domain.subscribe("late", &["-t", "plant/#", "-F", "%s %p"]);
+    domain
+        .publish("sensor", &[&short[..], &["-m", "two"]].concat(), b"")
+        .expect(0);
+    assert_eq!(late.wait_for_lines(1), ["sensor two"]);
+    assert_eq!(ann.wait_for_lines(4)[3], "sensor two");
+    domain
+        .publish(
+            "sensor",
+            &[&short[..], &["-m", "three", "-r"]].concat(),
+            b"",
+        )
+        .complains(2, &["--retain"]);
+}
+
 #[test]
 fn how_messages_are_shown() {
     let (domain, _broker) = stage();

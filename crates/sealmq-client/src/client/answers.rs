@@ -129,9 +129,18 @@ impl Client {
 
     /// The broker has it, or it has gone out at QoS 0.
     fn arrived(&mut self, arrived: Option<Arrived>) {
-        let Some(Arrived { id, value, result }) = arrived else {
+        let Some(Arrived {
+            id,
+            value,
+            result,
+            own,
+        }) = arrived
+        else {
             return;
         };
+        if let Some((topic, payload)) = own {
+            self.own_arrived(&topic, &payload);
+        }
         if id.is_some() {
             self.contest.useful();
         }
@@ -156,6 +165,9 @@ impl Client {
             let topic = accepted.content.topic().to_owned();
             if let (None, Some(value)) = (accepted.id, accepted.value) {
                 self.values.refused(value);
+            }
+            if accepted.id.is_none() {
+                self.own_refused();
             }
             // Key management tries its own again on each connection: that is said once.
             if accepted.id.is_none() && !self.told.insert(topic.clone()) {

@@ -273,6 +273,7 @@ impl Client {
         }
         self.release_held(time);
         self.look_for_answers(time);
+        self.release_impatient(time);
         if over(self.renewing) {
             self.renewing = Some(u64::MAX);
             self.push(Output::HangUp);
@@ -314,6 +315,7 @@ impl Client {
             self.expiring_until(),
             self.pace.until(self.uptime),
             self.unanswered_until(),
+            self.short.until(),
             self.renewing,
             self.closing,
         ]

@@ -8,6 +8,8 @@ mod parked;
 mod receiving;
 mod resealing;
 mod sending;
+mod short;
+mod short_form;
 mod storing;
 mod taking;
 mod unanswered;
@@ -51,6 +53,7 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
+use short_form::ShortForm;
 use unanswered::Patience;
 use unsaved::Unsaved;
 
@@ -63,6 +66,7 @@ pub struct Client {
     member: Member,
     plaintext: Vec<String>,
     announce_credential: bool,
+    short: ShortForm,
     wait_for_keys: u64,
     /// Messages that wait in the member, by ticket, with what acknowledges them.
     waiting: BTreeMap<u64, Option<DeliveryId>>,
@@ -172,6 +176,7 @@ impl Client {
             member: Member::load(store, options.member.clone())?,
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
+            short: ShortForm::new(options.short_form),
             wait_for_keys: milliseconds(options.wait_for_keys),
             waiting: BTreeMap::new(),
             held_at: None,
@@ -375,20 +380,7 @@ impl Client {
                     self.subscriptions.end(&filter);
                     self.send_unsubscribe(filter);
                 }
-                Action::Publish(publication) => {
-                    let wire = Wire::from(publication);
-                    if !self.isolation.ends_connections(&wire) {
-                        self.outbox.push(Accepted {
-                            content: Content::Wire(wire),
-                            id: None,
-                            expires: None,
-                            until: None,
-                            value: None,
-                            is_stored: false,
-                            is_again: false,
-                        });
-                    }
-                }
+                Action::Publish(publication) => self.publish_own(Wire::from(publication)),
                 Action::Message(ticket, received) => {
                     let delivery = self.waiting.remove(&ticket).flatten();
                     self.opened(*received, delivery);
@@ -401,6 +393,21 @@ impl Client {
                 // A later version of the member machine; what it needs, it also reports.
                 _ => {}
             }
+        }
+    }
+
+    /// A message of key management.
+    fn publish_own(&mut self, wire: Wire) {
+        if !self.isolation.ends_connections(&wire) {
+            self.outbox.push(Accepted {
+                content: Content::Wire(wire),
+                id: None,
+                expires: None,
+                until: None,
+                value: None,
+                is_stored: false,
+                is_again: false,
+            });
         }
     }
 

@@ -115,8 +115,7 @@ impl Client {
         if draft.clears() {
             return Ok(());
         }
-        self.member
-            .check(&draft.outgoing(self.announce_credential), time.clock)
+        self.member.check(&self.outgoing(draft), time.clock)
     }
 
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
@@ -215,6 +214,9 @@ impl Client {
             Some(Content::Draft(draft)) => {
                 let mut draft = draft.clone();
                 draft.shorten(self.outbox.next_expires(), self.clock);
+                if self.waits_for_record(&draft, time, rng) {
+                    return true;
+                }
                 match self.seal(&draft, time, rng) {
                     Ok(packet) => self.sealed(packet),
                     Err(error) => self.cannot_seal(draft, error, time),
@@ -270,7 +272,7 @@ impl Client {
             self.values.forget(&draft.topic, &mut changes);
             return Ok(Packet::new(changes, draft.in_clear()));
         }
-        let message = draft.outgoing(self.announce_credential);
+        let message = self.outgoing(draft);
         match self.member.seal(&message, time.clock, rng) {
             Ok(mut sealed) => {
                 let value = self.note_value(draft, time, &mut sealed.changes);

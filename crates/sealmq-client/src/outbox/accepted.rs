@@ -1,5 +1,7 @@
 use alloc::string::String;
 
+use bytes::Bytes;
+
 use crate::draft::Draft;
 use crate::output::PublishId;
 use crate::published::PublishResult;
@@ -66,6 +68,8 @@ pub(crate) struct Arrived {
     pub(crate) id: Option<PublishId>,
     pub(crate) value: Option<u64>,
     pub(crate) result: PublishResult,
+    /// Key management's own: topic and payload.
+    pub(crate) own: Option<(String, Bytes)>,
 }
 
 impl Arrived {
@@ -74,6 +78,12 @@ impl Arrived {
             id: accepted.id.filter(|_| !accepted.is_again),
             value: accepted.value,
             result,
+            own: match &accepted.content {
+                Content::Wire(wire) if accepted.id.is_none() && accepted.value.is_none() => {
+                    Some((wire.topic.clone(), wire.payload.clone()))
+                }
+                _ => None,
+            },
         }
     }
 }

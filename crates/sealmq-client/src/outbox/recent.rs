@@ -4,7 +4,7 @@
 
 use alloc::collections::VecDeque;
 
-use sealmq_core::wire::Header;
+use sealmq_core::wire::Head;
 
 use super::accepted::{Accepted, Content};
 use crate::wire::Qos;
@@ -43,7 +43,7 @@ impl Recent {
             && wire.qos != Qos::AtMostOnce
             && !wire.retain
             && wire.payload.len() <= MOST_BYTES
-            && Header::parse(&wire.payload).is_ok()
+            && Head::parse(&wire.payload).is_ok()
     }
 
     pub(super) fn keep(&mut self, order: u64, message: Accepted, uptime: u64) {

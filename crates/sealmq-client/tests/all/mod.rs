@@ -20,6 +20,7 @@ mod order;
 mod outcomes;
 mod persistent;
 mod sessions;
+mod short;
 mod standing;
 mod state;
 mod state_attacks;

@@ -46,6 +46,8 @@ pub struct Node {
     pub takes: bool,
     /// What it says to them, in PUBACK or PUBREC.
     pub says: ReasonCode,
+    /// What it says to the records of sessions; `None`: nothing.
+    pub says_to_records: Option<ReasonCode>,
     /// The broker closes the connection after DISCONNECT.
     pub hangs_up: bool,
     /// DISCONNECT gets into the socket.
@@ -95,6 +97,7 @@ impl Node {
             poison: None,
             takes: true,
             says: ReasonCode::SUCCESS,
+            says_to_records: Some(ReasonCode::SUCCESS),
             hangs_up: true,
             writes_goodbye: true,
             takes_events: true,
@@ -331,14 +334,14 @@ impl Node {
     /// The broker takes a publish, or keeps silent about it.
     fn take(&mut self, packet: u16, wire: Wire, published: &mut Vec<Wire>) {
         let reserved = self.client.member().is_reserved(&wire.topic);
-        if !self.answers || !(self.takes || reserved) {
+        let said = match reserved {
+            true if wire.topic.contains("/s/") => self.says_to_records,
+            true => Some(ReasonCode::SUCCESS),
+            false => self.takes.then_some(self.says),
+        };
+        let Some(said) = said.filter(|_| self.answers) else {
             self.unacknowledged.push((packet, wire));
             return;
-        }
-        let said = if reserved {
-            ReasonCode::SUCCESS
-        } else {
-            self.says
         };
         if wire.qos != Qos::AtMostOnce && said >= ReasonCode::UNSPECIFIED_ERROR {
             let refused = Acknowledged::Refused(said);

@@ -4,6 +4,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Digest, MessageKey, NONCE_LEN, Secret, backend, expand};
+use crate::ids::MemberNumber;
 
 /// Length of an encapsulated key (RFC 9180, DHKEM(X25519)) in bytes.
 pub const ENC_LEN: usize = 32;
@@ -99,6 +100,9 @@ impl SessionSecrets {
 /// Length of a session's mac in bytes.
 pub const MAC_LEN: usize = 4;
 
+/// Length of the tag that names a session in the short form, in bytes.
+pub const SESSION_TAG_LEN: usize = 8;
+
 /// What members take the secrets of an epoch's sessions from, or of those for state. The psk
 /// itself is a key of HKDF and, for HPKE, would be its input: a type of its own keeps the two
 /// apart. Derive it once per epoch.
@@ -128,6 +132,17 @@ impl SessionPsk {
         let all = expand(&self.psk, &[b"sealmq/1 session mac", enc]);
         let [a, b, c, d, ..] = *all.expose();
         [a, b, c, d]
+    }
+
+    /// What names a session of a sender in the short form: the beginning of
+    /// `Expand(psk, "sealmq/1 session tag" ‖ enc ‖ BE4(sender))`. The sender is part of it, so that a
+    /// member which begins a session of its own with another one's `enc` gets another tag.
+    #[must_use]
+    pub fn tag(&self, enc: &[u8; ENC_LEN], sender: MemberNumber) -> [u8; SESSION_TAG_LEN] {
+        let sender = sender.0.to_be_bytes();
+        let all = expand(&self.psk, &[b"sealmq/1 session tag", enc, &sender]);
+        let (tag, _) = all.expose().split_first_chunk().unwrap_or((&[0; 8], &[]));
+        *tag
     }
 
     /// Whether a member made this `enc`, or somebody who copied it.

@@ -38,8 +38,8 @@ pub use aead::{AeadError, AeadId, MessageKey, NONCE_LEN, TAG_LEN};
 pub use hash::{Digest, Hasher, expand, extract, sha256};
 pub use hedge::{ChangeContext, DeviceSecret, Entropy, EntropyError, Hedged, Purpose};
 pub use kem::{
-    ENC_LEN, KemError, KemKeyPair, KemPublicKey, MAC_LEN, SessionPsk, SessionSecrets,
-    session_receiver, session_sender,
+    ENC_LEN, KemError, KemKeyPair, KemPublicKey, MAC_LEN, SESSION_TAG_LEN, SessionPsk,
+    SessionSecrets, session_receiver, session_sender,
 };
 pub use recipient::{
     Enc, KemId, MAX_ENC_LEN, RecipientKey, RecipientKeyPair, XWING_ENC_LEN, XWING_KEY_LEN,

@@ -3,17 +3,18 @@
 use zeroize::Zeroize;
 
 use super::ReadPolicy;
-use super::keys::KeyPlace;
 use crate::crypto::{Digest, SIGNATURE_LEN, SessionSecrets, TAG_LEN};
 use crate::ids::GroupId;
 use crate::transcript::Aad;
-use crate::wire::Header;
+use crate::wire::{Header, SessionFields};
 
 /// What is known of an envelope from outside of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
+    /// Of the short form, the one that the full form would have.
     pub(crate) header: Header,
-    pub(crate) place: KeyPlace,
+    /// In the short form, what its session's full form has said.
+    pub(crate) short: Option<SessionFields>,
     pub(crate) group: GroupId,
     pub(crate) epoch: u64,
     pub(crate) announcement: Digest,

@@ -1,6 +1,7 @@
 use core::mem;
 
 use crate::crypto::{Digest, ENC_LEN, KemError, MAC_LEN, SessionSecrets, session_receiver};
+use crate::ids::MemberNumber;
 use crate::open::ReadingEpoch;
 use crate::replay::{Table, probe};
 use crate::wire::Header;
@@ -21,6 +22,8 @@ struct CachedKeys {
     mac: [u8; MAC_LEN],
     secrets: SessionSecrets,
     used: u64,
+    /// Whose session is known for the short form, too: members can use one `enc`.
+    known_of: Option<MemberNumber>,
     /// A message of the session was verified. Keys of others are kept because a stranger can copy
     /// a member's `enc` and mac: to work on each copy anew would cost more than the place. They
     /// take no place of a verified session.
@@ -93,6 +96,7 @@ impl<K: Table<KeySlot>> KeyCache<K> {
             mac: header.mac,
             secrets,
             used: self.clock,
+            known_of: None,
             verified: false,
         };
         let place = self.place_for(enc, false);
@@ -142,6 +146,18 @@ impl<K: Table<KeySlot>> KeyCache<K> {
             }
         }
         true
+    }
+
+    /// An event of this sender was verified under these keys: `false` if the last one was, too.
+    pub(crate) fn is_news(&mut self, place: KeyPlace, sender: MemberNumber) -> bool {
+        let KeyPlace::Cached(index) = place else {
+            return true;
+        };
+        let slot = self.slots.as_mut().get_mut(index);
+        let before = slot
+            .and_then(|slot| slot.0.as_mut())
+            .and_then(|keys| keys.known_of.replace(sender));
+        before != Some(sender)
     }
 
     /// A free place, or that of the session which is worth least; for keys that are not verified none

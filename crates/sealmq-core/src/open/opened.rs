@@ -4,7 +4,7 @@ use super::Sighting;
 use crate::crypto::Digest;
 use crate::ids::{GroupId, MemberNumber};
 use crate::replay::Gap;
-use crate::wire::{BodyFields, PropertyList, flags};
+use crate::wire::{BodyFields, PropertyList, SessionTag, flags};
 
 /// A message whose sender, topic, place in its session and content are proven. There is no other
 /// way to a payload.
@@ -37,6 +37,7 @@ pub struct Opened<'b> {
     pub(crate) facts: Facts,
     pub(crate) sighting: Sighting,
     pub(crate) gap: Option<Gap>,
+    pub(crate) new_session: Option<SessionTag>,
 }
 
 /// What stands outside the body.
@@ -63,6 +64,13 @@ impl<'b> Opened<'b> {
     #[must_use]
     pub fn payload_range(&self) -> Range<usize> {
         self.absolute(&self.fields.payload)
+    }
+
+    /// The tag of its session, if messages of that in the short form could not be opened before and
+    /// can be now: what waits for it may be tried.
+    #[must_use]
+    pub const fn new_session(&self) -> Option<SessionTag> {
+        self.new_session
     }
 
     /// The protected properties. Only these count; what MQTT carried outside is not proven.

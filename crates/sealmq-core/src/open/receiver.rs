@@ -1,15 +1,24 @@
 use super::bucket::Bucket;
 use super::keys::{KeyCache, KeyPlace, KeySlot};
+use super::sessions::{KnownSession, SessionSlot, Sessions};
+use super::stages::check_epoch;
 use super::{
-    DecapsulationLimit, Directory, Epochs, Opened, Parsed, ReadingEpoch, Rejection, Request,
+    DecapsulationLimit, Directory, Epochs, Opened, Parsed, ReadingEpoch, Recorded, Rejection,
+    Request,
 };
 use crate::crypto::{Digest, Verifier};
-use crate::ids::{GroupId, MemberNumber};
+use crate::ids::{GroupId, KeyId, MemberNumber};
 use crate::replay::{Durable, Record, ReplayState, SenderRecord, SenderSlot, Table, TopicSlot};
+use crate::wire::{Head, Header, SessionFields, SessionTag, ShortHeader};
 
 /// A receiver over arrays, with the smallest window of 128 counters.
-pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: usize> =
-    Receiver<[SenderSlot<2>; SENDERS], [TopicSlot; TOPICS], [KeySlot; KEYS], 2>;
+pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: usize> = Receiver<
+    [SenderSlot<2>; SENDERS],
+    [TopicSlot; TOPICS],
+    [KeySlot; KEYS],
+    [SessionSlot; SENDERS],
+    2,
+>;
 
 /// Opens envelopes of all groups of one member, and remembers what it has opened.
 ///
@@ -21,9 +30,10 @@ pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: u
 /// [`Receiver::next_dirty`] hands out before the payload is used, and nothing can be replayed
 /// after a crash; store it every n messages, and up to n can be replayed once.
 #[derive(Debug)]
-pub struct Receiver<S, T, K, const W: usize> {
+pub struct Receiver<S, T, K, N, const W: usize> {
     replay: ReplayState<S, T, W>,
     keys: KeyCache<K>,
+    sessions: Sessions<N>,
     bucket: Bucket,
     verifier: Verifier,
 }
@@ -40,26 +50,36 @@ impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
                 [const { TopicSlot::EMPTY }; TOPICS],
             ),
             keys: KeyCache::new([const { KeySlot::EMPTY }; KEYS]),
+            sessions: Sessions::new([const { SessionSlot::EMPTY }; SENDERS]),
             bucket: Bucket::new(limit),
             verifier: Verifier::new(),
         }
     }
 }
 
-impl<S, T, K, const W: usize> Receiver<S, T, K, W>
+impl<S, T, K, N, const W: usize> Receiver<S, T, K, N, W>
 where
     S: Table<SenderSlot<W>>,
     T: Table<TopicSlot>,
     K: Table<KeySlot>,
+    N: Table<SessionSlot>,
 {
     /// A receiver over the caller's tables, all places free: one per sender and group, one per
-    /// sender and topic (for retained values and gap reports), one per session (for its keys).
-    /// Give each about twice as many places as are needed at a time.
+    /// sender and topic (for retained values and gap reports), one per session (for its keys), and
+    /// a small one per session of which messages of the short form can be opened. Give each about
+    /// twice as many places as are needed at a time.
     #[must_use]
-    pub const fn new(senders: S, topics: T, keys: K, limit: DecapsulationLimit) -> Self {
+    pub const fn new(
+        senders: S,
+        topics: T,
+        keys: K,
+        sessions: N,
+        limit: DecapsulationLimit,
+    ) -> Self {
         Self {
             replay: ReplayState::new(senders, topics),
             keys: KeyCache::new(keys),
+            sessions: Sessions::new(sessions),
             bucket: Bucket::new(limit),
             verifier: Verifier::new(),
         }
@@ -87,6 +107,25 @@ where
         result
     }
 
+    /// Takes what stands on the record topic of `sender` in a group (spec/envelope.md §12), and
+    /// from then on opens messages of that session in the short form. It is no message: nothing
+    /// counts as seen by it, and it may come as often as it likes.
+    ///
+    /// # Errors
+    /// See [`Rejection`]. Afterwards `buf` is of no use: what may wait is asked for again.
+    pub fn open_record<'b>(
+        &mut self,
+        request: &Request<'_>,
+        sender: MemberNumber,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+        buf: &'b mut [u8],
+    ) -> Result<Recorded<'b>, Rejection> {
+        let result = self.run_record(request, sender, epochs, directory, buf);
+        self.keys.drop_scratch();
+        result
+    }
+
     fn run<'b>(
         &mut self,
         request: &Request<'_>,
@@ -95,14 +134,25 @@ where
         buf: &'b mut [u8],
     ) -> Result<Opened<'b>, Rejection> {
         let parsed = Parsed::parse(buf)?;
-        let key_id = parsed.header().key_id;
-        let epoch = epochs
-            .find(&key_id)
-            .ok_or(Rejection::UnknownKey { key_id })?;
-        parsed.check_epoch(&epoch, request)?;
-        let place = self.session_keys(&parsed, &epoch, request.now.or(request.uptime))?;
-        let keyed = parsed.with_keys(&epoch, place);
-        let secrets = self.keys.get(keyed.place()).ok_or(Rejection::Rejected)?;
+        match *parsed.head() {
+            Head::Full(header) => self.run_full(parsed, header, request, epochs, directory),
+            Head::Short(header) => self.run_short(parsed, header, request, epochs, directory),
+        }
+    }
+
+    fn run_full<'b>(
+        &mut self,
+        parsed: Parsed<'b>,
+        header: Header,
+        request: &Request<'_>,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+    ) -> Result<Opened<'b>, Rejection> {
+        let epoch = find(epochs, &header)?;
+        check_epoch(&header, &epoch, request)?;
+        let place = self.session_keys(&header, &epoch, request)?;
+        let keyed = parsed.with_keys(&epoch, header, None);
+        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
         let decrypted = keyed.decrypt(secrets, request)?;
         let verified = decrypted.verify(
             request,
@@ -111,19 +161,116 @@ where
             secrets,
             &mut self.verifier,
         )?;
-        if self.keys.verified(verified.place()) {
+        let mut new_session = None;
+        if let Some(fields) = verified.session()
+            && self.keys.is_news(place, fields.sender)
+        {
+            let session = known(&epoch, &header, fields);
+            let tag = session.tag;
+            new_session = self.sessions.note(session).then_some(tag);
+        }
+        self.verified(place);
+        let mut opened = verified.release(&mut self.replay);
+        opened.new_session = new_session;
+        Ok(opened)
+    }
+
+    /// Who does not know the session can do nothing with it, and it costs nothing.
+    fn run_short<'b>(
+        &mut self,
+        parsed: Parsed<'b>,
+        short: ShortHeader,
+        request: &Request<'_>,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+    ) -> Result<Opened<'b>, Rejection> {
+        let unknown = Rejection::UnknownSession { tag: short.tag };
+        let session = *self.sessions.get(short.tag).ok_or(unknown)?;
+        let header = session.header(short.suite, short.counter);
+        let epoch = find(epochs, &header)?;
+        check_epoch(&header, &epoch, request)?;
+        let place = self.session_keys(&header, &epoch, request)?;
+        let keyed = parsed.with_keys(&epoch, header, Some(session.fields));
+        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
+        let verified = keyed.decrypt(secrets, request)?.verify(
+            request,
+            directory,
+            &self.replay,
+            secrets,
+            &mut self.verifier,
+        )?;
+        self.verified(place);
+        self.sessions.used(short.tag);
+        Ok(verified.release(&mut self.replay))
+    }
+
+    fn run_record<'b>(
+        &mut self,
+        request: &Request<'_>,
+        sender: MemberNumber,
+        epochs: &impl Epochs,
+        directory: &impl Directory,
+        buf: &'b mut [u8],
+    ) -> Result<Recorded<'b>, Rejection> {
+        let parsed = Parsed::parse(buf)?;
+        let Head::Full(header) = *parsed.head() else {
+            return Err(Rejection::Rejected);
+        };
+        let epoch = find(epochs, &header)?;
+        if epoch.for_state {
+            return Err(Rejection::Rejected);
+        }
+        check_epoch(&header, &epoch, request)?;
+        let place = self.session_keys(&header, &epoch, request)?;
+        let keyed = parsed.with_keys(&epoch, header, None);
+        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
+        let decrypted = keyed.decrypt(secrets, request)?;
+        let tag = SessionTag(epoch.psk.tag(&header.enc, sender));
+        let recorded =
+            decrypted.verify_record(request, sender, tag, directory, &mut self.verifier)?;
+        let fields = recorded.fields;
+        let session = KnownSession::new(tag, epoch.announcement, &header, fields);
+        self.sessions.note(session);
+        self.verified(place);
+        Ok(recorded)
+    }
+
+    /// Which key id stands in an envelope, or, in the short form, would stand there, as far as the
+    /// session is known: for callers that look up the epoch's keys before they open.
+    #[must_use]
+    pub fn key_id(&self, envelope: &[u8]) -> Option<KeyId> {
+        match Head::parse(envelope).ok()? {
+            Head::Full(header) => Some(header.key_id),
+            Head::Short(header) => {
+                let session = self.sessions.get(header.tag)?;
+                Some(KeyId::of(&session.announcement))
+            }
+        }
+    }
+
+    /// Whether the session that a record tells of is known already: the record is then of no use.
+    /// Nothing is proven by it.
+    #[must_use]
+    pub fn knows_record(&self, sender: MemberNumber, epochs: &impl Epochs, record: &[u8]) -> bool {
+        let tag = Header::parse(record).ok().and_then(|header| {
+            let epoch = epochs.find(&header.key_id)?;
+            Some(SessionTag(epoch.psk.tag(&header.enc, sender)))
+        });
+        tag.is_some_and(|tag| self.sessions.get(tag).is_some())
+    }
+
+    fn verified(&mut self, place: KeyPlace) {
+        if self.keys.verified(place) {
             self.bucket.give_back();
         }
-        Ok(verified.release(&mut self.replay))
     }
 
     fn session_keys(
         &mut self,
-        parsed: &Parsed<'_>,
+        header: &Header,
         epoch: &ReadingEpoch<'_>,
-        now: Option<u64>,
+        request: &Request<'_>,
     ) -> Result<KeyPlace, Rejection> {
-        let header = parsed.header();
         if let Some(place) = self.keys.find(&epoch.announcement, header) {
             return Ok(place);
         }
@@ -131,7 +278,7 @@ where
         if !epoch.psk.is_mac(&header.enc, &header.mac) {
             return Err(Rejection::Rejected);
         }
-        if !self.bucket.take(now) {
+        if !self.bucket.take(request.now.or(request.uptime)) {
             return Err(Rejection::Busy);
         }
         self.keys
@@ -147,7 +294,8 @@ where
     /// Wipes the session keys of every epoch whose announcement `keep` does not name. Call it
     /// when epochs leave the window: the forward secrecy of the window ends with these keys.
     pub fn retain_epochs(&mut self, keep: impl Fn(&Digest) -> bool) {
-        self.keys.retain(keep);
+        self.keys.retain(&keep);
+        self.sessions.retain(keep);
     }
 
     /// What is remembered of a sender.
@@ -193,6 +341,17 @@ where
         self.keys.len()
     }
 
+    /// How many sessions are known, of which messages of the short form can be opened.
+    #[must_use]
+    pub const fn known_session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Moves the known sessions into another table, all places of which are free.
+    pub fn move_sessions_into(&mut self, sessions: N) {
+        self.sessions.move_into(sessions);
+    }
+
     /// Moves everything into other tables, all places of which are free: larger ones, before full
     /// ones push out records. Nothing is forgotten, and what waits for the store still does.
     pub fn move_into(&mut self, senders: S, topics: T) {
@@ -204,4 +363,14 @@ where
     pub fn move_keys_into(&mut self, keys: K) {
         self.keys.move_into(keys);
     }
+}
+
+fn find<'e>(epochs: &'e impl Epochs, header: &Header) -> Result<ReadingEpoch<'e>, Rejection> {
+    let key_id = header.key_id;
+    epochs.find(&key_id).ok_or(Rejection::UnknownKey { key_id })
+}
+
+fn known(epoch: &ReadingEpoch<'_>, header: &Header, fields: SessionFields) -> KnownSession {
+    let tag = SessionTag(epoch.psk.tag(&header.enc, fields.sender));
+    KnownSession::new(tag, epoch.announcement, header, fields)
 }

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use crate::ids::{GroupId, KeyId, MemberNumber};
-use crate::wire::HeaderError;
+use crate::wire::{HeaderError, SessionTag};
 
 /// What has to be fetched before a sender's messages can be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub enum Rejection {
         /// First bytes of the announcement's hash.
         key_id: KeyId,
     },
+    /// It is of the short form, and no session with this tag is known: its record has not arrived
+    /// yet. The buffer still holds the envelope.
+    UnknownSession {
+        /// What names the session.
+        tag: SessionTag,
+    },
     /// The sender cannot be judged yet. The buffer holds the envelope again.
     UnknownSender {
         /// The group.
@@ -92,11 +98,12 @@ pub enum Rejection {
 
 impl Rejection {
     /// The name of every reason ([`Rejection::name`]), so that a test can say which ones it has seen.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "NotSealed",
         "Malformed",
         "Unsupported",
         "UnknownKey",
+        "UnknownSession",
         "UnknownSender",
         "UnknownList",
         "NotAllowed",
@@ -142,6 +149,7 @@ impl Rejection {
         matches!(
             self,
             Self::UnknownKey { .. }
+                | Self::UnknownSession { .. }
                 | Self::UnknownSender { .. }
                 | Self::Stale(Staleness::Keys | Staleness::CredentialOfState { .. })
                 | Self::Busy
@@ -156,6 +164,7 @@ impl Rejection {
             Self::Malformed => "Malformed",
             Self::Unsupported { .. } => "Unsupported",
             Self::UnknownKey { .. } => "UnknownKey",
+            Self::UnknownSession { .. } => "UnknownSession",
             Self::UnknownSender {
                 missing: Missing::Credential,
                 ..
@@ -188,6 +197,10 @@ impl fmt::Display for Rejection {
             Self::UnknownKey { key_id } => write!(
                 f,
                 "unknown key {key_id}: its announcement has not arrived yet, or this reader does not have the key any more (a retained value then has to be published again)"
+            ),
+            Self::UnknownSession { tag } => write!(
+                f,
+                "unknown session {tag}: its record has not arrived yet; the broker has to keep the topics g/+/s/+ under the prefix, and let this reader have them"
             ),
             Self::UnknownSender { group, member, missing: Missing::Credential } => write!(
                 f,
@@ -262,7 +275,10 @@ mod tests {
             Some(Rejection::Unsupported { .. }) => Rejection::UnknownKey {
                 key_id: KeyId([0; 8]),
             },
-            Some(Rejection::UnknownKey { .. }) => unknown(Missing::Credential),
+            Some(Rejection::UnknownKey { .. }) => Rejection::UnknownSession {
+                tag: SessionTag([0; 8]),
+            },
+            Some(Rejection::UnknownSession { .. }) => unknown(Missing::Credential),
             Some(Rejection::UnknownSender { missing, .. }) => match missing {
                 Missing::Credential => unknown(Missing::RefusedList),
                 Missing::RefusedList => Rejection::NotAllowed { member },

@@ -3,18 +3,19 @@
 use core::fmt;
 
 use super::context::{Context, Plain};
-use super::keys::KeyPlace;
 use super::opened::{Facts, Opened};
+use super::recorded::Recorded;
 use super::sender::{Found, Unfit};
 use super::time::{self, MessageTimes};
 use super::{Directory, Missing, Rejection, Request, Sender, SenderQuery, Sighting, Staleness};
 use crate::credential::CredentialOrder;
 use crate::crypto::{Digest, SessionSecrets, SignatureContext, Verifier};
+use crate::ids::MemberNumber;
 use crate::replay::{
     Class, Delivery, Gap, Message, ReplayState, SenderSlot, Table, TopicKey, TopicSlot, Verdict,
 };
 use crate::transcript::Transcript;
-use crate::wire::{BodyFields, CredentialAge, credential_age, flags};
+use crate::wire::{BodyFields, CredentialAge, SessionFields, SessionTag, credential_age, flags};
 
 /// An envelope that opened under its session's keys (steps 4 and 5). Every reader of the group
 /// could have made it, so there is no way to its payload; dropping it wipes the buffer.
@@ -126,6 +127,60 @@ impl<'b> Decrypted<'b> {
             class,
             report_gaps,
         })
+    }
+
+    /// Of the record of a session of `sender`: that it is its own. What it may publish is judged
+    /// with each message, and it counts however old it is, and however often it comes.
+    pub(crate) fn verify_record(
+        self,
+        request: &Request<'_>,
+        sender: MemberNumber,
+        tag: SessionTag,
+        directory: &impl Directory,
+        verifier: &mut Verifier,
+    ) -> Result<Recorded<'b>, Rejection> {
+        let (group, member, missing) = (self.context.group, sender, Missing::Credential);
+        let unknown = Rejection::UnknownSender {
+            group,
+            member,
+            missing,
+        };
+        if self.fields.sender != sender {
+            return Err(Rejection::Rejected);
+        }
+        let query = SenderQuery {
+            group,
+            member,
+            topic: request.topic,
+        };
+        let inside = self.inside();
+        let found = Found::of_event(&query, directory, inside).ok_or(unknown)?;
+        let by = match credential_age(self.fields.hint, found.known.serial) {
+            CredentialAge::Known => found.sender,
+            CredentialAge::Newer => return Err(unknown),
+            CredentialAge::Older => found
+                .older_of_event(&query, directory, inside, self.fields.hint)
+                .ok_or(Rejection::Revoked { member })?,
+        };
+        self.check_signature(&by, verifier)
+            .ok_or(Rejection::Rejected)?;
+        let credential = self.fields.credential.clone().filter(|_| found.used);
+        let base = self.plain.base();
+        Ok(Recorded {
+            tag,
+            fields: self.session_fields(),
+            // What is inside a record is public.
+            body: self.plain.release().get(base..).unwrap_or_default(),
+            credential,
+        })
+    }
+
+    const fn session_fields(&self) -> SessionFields {
+        SessionFields {
+            sender: self.fields.sender,
+            hint: self.fields.hint,
+            number: self.fields.session_number,
+        }
     }
 
     /// It is refused, whatever it tells.
@@ -243,6 +298,7 @@ impl<'b> Decrypted<'b> {
             counter: header.counter,
             topic_hash: &self.topic_hash,
             credential_hash: &sender.credential_hash,
+            short: self.context.short.map(|session| session.number),
         };
         let digest = transcript.digest(self.plain.body()?).ok()?;
         let signature = self.plain.signature()?;
@@ -253,8 +309,10 @@ impl<'b> Decrypted<'b> {
 }
 
 impl<'b> Verified<'b> {
-    pub(crate) const fn place(&self) -> KeyPlace {
-        self.message.context.place
+    /// What the short form of its session leaves out, if it may have one.
+    pub(crate) fn session(&self) -> Option<SessionFields> {
+        let is_event = !self.message.fields.is_state();
+        is_event.then(|| self.message.session_fields())
     }
 
     /// Step 10: records the message, then releases it.
@@ -292,6 +350,7 @@ impl<'b> Verified<'b> {
             facts,
             sighting,
             gap,
+            new_session: None,
         }
     }
 }

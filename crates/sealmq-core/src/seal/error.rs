@@ -14,6 +14,8 @@ pub enum EndReason {
     Time,
     /// The counter's hard limit of 2^21 messages.
     Counter,
+    /// Its record was sealed under another credential.
+    Credential,
 }
 
 /// A message was not sealed.
@@ -64,6 +66,9 @@ impl fmt::Display for SealError {
             Self::SessionEnded(EndReason::Time) => {
                 f.write_str("the session has lasted as long as it may: start a new one")
             }
+            Self::SessionEnded(EndReason::Credential) => f.write_str(
+                "the session's record was sealed under another credential: start a new session",
+            ),
             Self::KeysExpired => f.write_str(
                 "the group's keys have expired: get a newer announcement, and check the clock",
             ),

@@ -5,7 +5,9 @@ mod error;
 mod number;
 mod outgoing;
 mod publisher;
+mod record;
 mod session;
+mod short;
 mod state;
 
 pub use connection::Connection;
@@ -13,5 +15,7 @@ pub use error::{EndReason, SealError};
 pub use number::next_session_number;
 pub use outgoing::{Outgoing, Room};
 pub use publisher::{Membership, Publisher, PublisherError, Subscriber};
+pub use record::SessionRecord;
 pub use session::{SenderSession, SessionLimits, SessionStart, TAILROOM};
+pub use short::FULL_EVERY;
 pub use state::{StateSession, Value};

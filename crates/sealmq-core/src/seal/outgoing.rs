@@ -28,6 +28,10 @@ pub struct Outgoing<'a> {
     pub credential: Option<&'a [u8]>,
     /// From the announcement's policy.
     pub padding: Padding,
+    /// Use the short form where it is open: to events without a credential inside, in a session
+    /// whose record was published ([`super::SenderSession::record_published`]). One in
+    /// [`super::FULL_EVERY`] is of the full form all the same.
+    pub short: bool,
 }
 
 impl<'a> Outgoing<'a> {
@@ -41,6 +45,7 @@ impl<'a> Outgoing<'a> {
             properties: None,
             credential: None,
             padding: Padding::None,
+            short: false,
         }
     }
 }

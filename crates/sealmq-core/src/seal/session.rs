@@ -2,6 +2,7 @@ use core::ops::Range;
 
 use zeroize::Zeroize;
 
+use super::short::Short;
 use super::{EndReason, Membership, Outgoing, Publisher, Room, SealError};
 use crate::crypto::{
     Digest, ENC_LEN, KemPublicKey, MAC_LEN, SIGNATURE_LEN, Secret, SessionPsk, SessionSecrets,
@@ -10,7 +11,8 @@ use crate::crypto::{
 use crate::ids::{GroupId, KeyId};
 use crate::transcript::{Aad, Transcript};
 use crate::wire::{
-    BodyPrefix, Header, MAX_COUNTER, MAX_SESSION_NUMBER, Padding, Suite, Writer, hint_of,
+    BodyPrefix, Head, Header, MAX_COUNTER, MAX_SESSION_NUMBER, Padding, ShortHeader, Suite, Writer,
+    hint_of, session_age,
 };
 
 /// Bytes that every envelope has behind payload and padding: signature and tag.
@@ -106,6 +108,8 @@ pub struct SenderSession {
     limits: SessionLimits,
     started_at: Option<u64>,
     not_after: u64,
+    /// Once its record was sealed.
+    pub(super) short: Option<Short>,
 }
 
 impl SenderSession {
@@ -135,6 +139,7 @@ impl SenderSession {
             limits: start.limits,
             started_at: start.now,
             not_after: start.not_after,
+            short: None,
         })
     }
 
@@ -258,7 +263,7 @@ impl SenderSession {
         if membership.group() != self.group {
             return Err(SealError::WrongGroup);
         }
-        if !membership.covers(message.topic) {
+        if class != Class::Record && !membership.covers(message.topic) {
             return Err(SealError::NotAllowed);
         }
         check_validity(now, self.not_after)?;
@@ -277,10 +282,13 @@ impl SenderSession {
         let envelope = buf.get_mut(start..end).ok_or(no_room)?;
 
         // From here on the counter is used up, whatever happens (threat model D2, A22).
-        let header = self.header();
+        let head = layout.head;
         self.counter = self.counter.saturating_add(1);
+        if let Some(short) = &mut self.short {
+            short.sealed(matches!(head, Head::Short(_)));
+        }
         self.bytes = self.bytes.saturating_add(layout.plaintext_len as u64);
-        let sealed = self.write(publisher, message, &layout, &header, envelope);
+        let sealed = self.write(publisher, message, &layout, envelope);
         if sealed.is_none() {
             buf.zeroize();
             return Err(SealError::Encryption);
@@ -295,11 +303,11 @@ impl SenderSession {
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'_>,
         layout: &Layout<'_>,
-        header: &Header,
         envelope: &mut [u8],
     ) -> Option<()> {
-        let (head, rest) = envelope.split_at_mut_checked(header.encoded_len())?;
-        header.emit(&mut Writer::new(head)).ok()?;
+        let counter = layout.head.counter();
+        let (head, rest) = envelope.split_at_mut_checked(layout.head.encoded_len())?;
+        layout.head.emit(&mut Writer::new(head)).ok()?;
         let (plaintext, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;
         layout.prefix.emit(&mut Writer::new(plaintext)).ok()?;
         let (body, signature) = plaintext.split_last_chunk_mut::<SIGNATURE_LEN>()?;
@@ -311,15 +319,16 @@ impl SenderSession {
             suite: self.suite,
             announcement: &self.announcement,
             enc: &self.enc,
-            counter: header.counter,
+            counter,
             topic_hash: &topic_hash,
             credential_hash: &publisher.membership().credential_hash(),
+            short: layout.prefix.short.then_some(self.number),
         };
         let digest = transcript.digest(body).ok()?;
         *signature = publisher.key().sign(SignatureContext::Message, &digest);
 
         let aad = Aad::new(head, &topic_hash).ok()?;
-        let nonce = self.secrets.nonce(header.counter.into());
+        let nonce = self.secrets.nonce(counter.into());
         *tag = self
             .secrets
             .key
@@ -328,20 +337,39 @@ impl SenderSession {
         Some(())
     }
 
-    const fn header(&self) -> Header {
-        Header {
-            suite: self.suite,
-            key_id: self.key_id,
-            enc: self.enc,
-            mac: self.mac,
-            counter: self.counter,
+    /// The short form if it is wanted, and open to this message.
+    fn head<M: Membership>(
+        &self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        class: Class,
+    ) -> Head {
+        let (suite, counter) = (self.suite, self.counter);
+        let wanted = message.short && class == Class::Event && message.credential.is_none();
+        let is_sayable = |at| session_age(self.number, at).is_some();
+        let short = self.short.as_ref();
+        let short = short.filter(|_| wanted && message.sent_at.is_none_or(is_sayable));
+        let tag = short.and_then(|s| s.usable(&publisher.membership().credential_hash()));
+        match tag {
+            Some(tag) => Head::Short(ShortHeader {
+                suite,
+                tag,
+                counter,
+            }),
+            None => Head::Full(Header {
+                suite,
+                key_id: self.key_id,
+                enc: self.enc,
+                mac: self.mac,
+                counter,
+            }),
         }
     }
 
     fn check_limits(&self, now: Option<u64>) -> Result<(), SealError> {
-        let lasted = now
-            .zip(self.started_at)
-            .map(|(now, start)| now.saturating_sub(start) / 1000);
+        // With a clock that came later, since the second that the number stands for.
+        let start = self.started_at.unwrap_or(self.number.saturating_mul(1000));
+        let lasted = now.map(|now| now.saturating_sub(start) / 1000);
         let reason = if self.counter > MAX_COUNTER {
             EndReason::Counter
         } else if self.counter >= self.limits.messages {
@@ -363,6 +391,7 @@ impl SenderSession {
         class: Class,
         payload_len: usize,
     ) -> Result<Layout<'m>, SealError> {
+        let head = self.head(publisher, message, class);
         let padded = message.padding != Padding::None;
         let prefix = BodyPrefix {
             sender: publisher.membership().member(),
@@ -372,13 +401,14 @@ impl SenderSession {
             sequence: message.sequence,
             credential: message.credential,
             properties: message.properties,
-            retain: !matches!(class, Class::Event | Class::Will { retain: false }),
+            retain: matches!(class, Class::Value { .. } | Class::Will { retain: true }),
             will: matches!(class, Class::Will { .. }),
             connection: match class {
                 Class::Value { connection } => connection,
-                Class::Event | Class::Will { .. } => 0,
+                Class::Event | Class::Record | Class::Will { .. } => 0,
             },
             payload_len: padded.then_some(payload_len),
+            short: matches!(head, Head::Short(_)),
         };
         let prefix_len = prefix.encoded_len()?;
         let measure = || {
@@ -386,11 +416,12 @@ impl SenderSession {
             let padded_body = message.padding.padded_len(body)?;
             let padding = padded_body.checked_sub(body)?;
             Some(Layout {
+                head,
                 prefix,
                 padding,
                 plaintext_len: padded_body.checked_add(SIGNATURE_LEN)?,
                 room: Room {
-                    headroom: self.header().encoded_len().checked_add(prefix_len)?,
+                    headroom: head.encoded_len().checked_add(prefix_len)?,
                     tailroom: padding.checked_add(TAILROOM)?,
                 },
             })
@@ -402,9 +433,11 @@ impl SenderSession {
 }
 
 /// What is sealed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Event,
+    /// The record of the session, on a topic of key management.
+    Record,
     /// A retained value.
     Value {
         connection: u64,
@@ -416,6 +449,7 @@ pub(super) enum Class {
 
 /// Where everything of one envelope goes.
 pub(super) struct Layout<'a> {
+    head: Head,
     prefix: BodyPrefix<'a>,
     padding: usize,
     plaintext_len: usize,

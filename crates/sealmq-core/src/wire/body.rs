@@ -11,6 +11,9 @@ pub const MAX_EMBEDDED_CREDENTIAL_LEN: usize = 4096;
 
 const HINT_MODULUS: u8 = 128;
 const MAX_SENT_AT: u64 = (1 << 42) - 1;
+/// Half of the times that the short form can say are before the session's number: a clock may have
+/// been set back, and numbers run ahead of it where many are taken.
+const AGE_BIAS: u64 = 1 << 31;
 const MAX_SEQUENCE: u64 = (1 << 21) - 1;
 
 /// Bits of the first byte of a body (spec/envelope.md §4).
@@ -31,6 +34,8 @@ pub mod flags {
     pub const WILL: u8 = 0x40;
     /// No meaning; must be 0.
     pub const RESERVED: u8 = 0x80;
+    /// What only the full form carries.
+    pub const FULL_FORM: u8 = CREDENTIAL | RETAIN | WILL;
 }
 
 /// A body that breaks a rule of spec/envelope.md §4.
@@ -39,8 +44,8 @@ pub mod flags {
 pub enum BodyError {
     /// Bytes end too early, or a number is not minimal.
     Truncated,
-    /// The reserved flag is set, a message expiry stands without a sent-at time, or state without
-    /// a credential.
+    /// The reserved flag is set, a message expiry stands without a sent-at time, state without a
+    /// credential, or either of those in the short form.
     Flags,
     /// A number is above its limit.
     Range,
@@ -67,6 +72,38 @@ impl core::error::Error for BodyError {}
 impl From<Truncated> for BodyError {
     fn from(_: Truncated) -> Self {
         Self::Truncated
+    }
+}
+
+/// What stands in a body of the full form for every message of a session alike. The short form
+/// leaves it out: its reader has it from a full form of the session (spec/envelope.md §12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionFields {
+    /// The sender's number, 1 to 2^28 − 1.
+    pub sender: MemberNumber,
+    /// The serial of the sender's credential modulo 128.
+    pub hint: u8,
+    /// The session's number.
+    pub number: u64,
+}
+
+impl SessionFields {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let sender = bounded(reader.varint()?, MemberNumber::MAX.0.into())?;
+        let sender = MemberNumber(narrow(sender)?);
+        let hint = reader.u8()?;
+        if !sender.is_valid() || hint >= HINT_MODULUS {
+            return Err(BodyError::Range);
+        }
+        let number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
+        if number == 0 {
+            return Err(BodyError::Range);
+        }
+        Ok(Self {
+            sender,
+            hint,
+            number,
+        })
     }
 }
 
@@ -99,14 +136,27 @@ pub struct BodyFields {
 }
 
 impl BodyFields {
-    /// Reads and checks a body (the plaintext without its signature).
+    /// Reads and checks a body of the full form (the plaintext without its signature).
     ///
     /// # Errors
     /// See [`BodyError`].
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        Self::read(body, None)
+    }
+
+    /// The same of the short form, in a session of which `session` is known.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub fn parse_short(body: &[u8], session: SessionFields) -> Result<Self, BodyError> {
+        Self::read(body, Some(session))
+    }
+
+    fn read(body: &[u8], session: Option<SessionFields>) -> Result<Self, BodyError> {
         let mut reader = Reader::new(body);
         let flags = reader.u8()?;
-        if flags & flags::RESERVED != 0 {
+        let is_short = session.is_some();
+        if flags & flags::RESERVED != 0 || (is_short && flags & flags::FULL_FORM != 0) {
             return Err(BodyError::Flags);
         }
         let has = |flag| flags & flag != 0;
@@ -114,19 +164,9 @@ impl BodyFields {
         if is_state && !has(flags::CREDENTIAL) {
             return Err(BodyError::Flags);
         }
-        let sender = MemberNumber(narrow(bounded(
-            reader.varint()?,
-            MemberNumber::MAX.0.into(),
-        )?)?);
-        let hint = reader.u8()?;
-        if !sender.is_valid() || hint >= HINT_MODULUS {
-            return Err(BodyError::Range);
-        }
-        let session_number = bounded(reader.varint()?, MAX_SESSION_NUMBER)?;
-        if session_number == 0 {
-            return Err(BodyError::Range);
-        }
+        let session = session.map_or_else(|| SessionFields::read(&mut reader), Ok)?;
         let sent_at = match has(flags::SENT_AT) {
+            true if is_short => Some(sent_at_of(session.number, reader.array()?)?),
             true => Some(bounded(reader.varint()?, MAX_SENT_AT)?),
             false => None,
         };
@@ -163,9 +203,9 @@ impl BodyFields {
         };
         Ok(Self {
             flags,
-            sender,
-            hint,
-            session_number,
+            sender: session.sender,
+            hint: session.hint,
+            session_number: session.number,
             sent_at,
             sequence,
             connection,
@@ -195,6 +235,22 @@ fn bounded(value: u64, max: u64) -> Result<u64, BodyError> {
     } else {
         Ok(value)
     }
+}
+
+/// What the short form says of `sent_at` (spec/envelope.md §12); `None` if it is more than 24 days
+/// away from the number of the session.
+pub(crate) fn session_age(number: u64, sent_at: u64) -> Option<[u8; 4]> {
+    let age = sent_at
+        .checked_add(AGE_BIAS)?
+        .checked_sub(number.checked_mul(1000)?)?;
+    Some(u32::try_from(age).ok()?.to_be_bytes())
+}
+
+fn sent_at_of(number: u64, age: [u8; 4]) -> Result<u64, BodyError> {
+    let start = number.checked_mul(1000);
+    let age = u64::from(u32::from_be_bytes(age));
+    let sent_at = start.and_then(|start| start.checked_add(age)?.checked_sub(AGE_BIAS));
+    bounded(sent_at.ok_or(BodyError::Range)?, MAX_SENT_AT)
 }
 
 fn narrow(value: u64) -> Result<u32, BodyError> {
@@ -242,6 +298,8 @@ pub struct BodyPrefix<'a> {
     pub connection: u64,
     /// The payload's length, if padding follows it.
     pub payload_len: Option<usize>,
+    /// It is of the short form: sender, hint and session number are left out.
+    pub short: bool,
 }
 
 impl BodyPrefix<'_> {
@@ -257,19 +315,26 @@ impl BodyPrefix<'_> {
         if !self.sender.is_valid() || self.hint >= HINT_MODULUS {
             return Err(BodyError::Range);
         }
-        // Flags and hint.
-        let mut len = 2_usize;
+        if self.short && (self.retain || self.will || self.credential.is_some()) {
+            return Err(BodyError::Flags);
+        }
+        let mut len = 1_usize;
         let mut add = |bytes: usize| -> Result<(), BodyError> {
             len = len.checked_add(bytes).ok_or(BodyError::Range)?;
             Ok(())
         };
-        add(varint_len(self.sender.0.into()))?;
-        add(varint_len(bounded(
-            self.session_number,
-            MAX_SESSION_NUMBER,
-        )?))?;
+        let number = bounded(self.session_number, MAX_SESSION_NUMBER)?;
+        if !self.short {
+            add(varint_len(self.sender.0.into()))?;
+            add(1)?;
+            add(varint_len(number))?;
+        }
         if let Some(sent_at) = self.sent_at {
-            add(varint_len(bounded(sent_at, MAX_SENT_AT)?))?;
+            let sent_at = bounded(sent_at, MAX_SENT_AT)?;
+            add(match self.short {
+                true => session_age(number, sent_at).ok_or(BodyError::Range)?.len(),
+                false => varint_len(sent_at),
+            })?;
         }
         if let Some(sequence) = self.sequence {
             add(varint_len(bounded(sequence.into(), MAX_SEQUENCE)?))?;
@@ -313,11 +378,18 @@ impl BodyPrefix<'_> {
             | bit(self.payload_len.is_some(), flags::PADDED)
             | bit(self.retain, flags::RETAIN)
             | bit(self.will, flags::WILL)])?;
-        out.varint(self.sender.0.into())?;
-        out.put(&[self.hint])?;
-        out.varint(self.session_number)?;
-        if let Some(sent_at) = self.sent_at {
-            out.varint(sent_at)?;
+        if !self.short {
+            out.varint(self.sender.0.into())?;
+            out.put(&[self.hint])?;
+            out.varint(self.session_number)?;
+        }
+        match self.sent_at {
+            Some(sent_at) if self.short => {
+                let age = session_age(self.session_number, sent_at);
+                out.put(&age.ok_or(Truncated)?)?;
+            }
+            Some(sent_at) => out.varint(sent_at)?,
+            None => {}
         }
         if let Some(sequence) = self.sequence {
             out.varint(sequence.into())?;

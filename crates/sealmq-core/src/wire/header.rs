@@ -17,7 +17,7 @@ pub const MAX_SESSION_NUMBER: u64 = (1 << 35) - 1;
 /// Most bytes of a header.
 pub const MAX_HEADER_LEN: usize = 48;
 
-/// The bytes are no full-form envelope.
+/// The bytes are no envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
@@ -44,7 +44,7 @@ impl fmt::Display for HeaderError {
 
 impl core::error::Error for HeaderError {}
 
-/// The part of an envelope that everybody can read (spec/envelope.md §3).
+/// The part of a full-form envelope that everybody can read (spec/envelope.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Algorithms, from the first byte.
@@ -60,11 +60,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of an envelope and checks the envelope's least length. What follows the
-    /// header is not looked at.
+    /// Reads the header of a full-form envelope and checks the envelope's least length. What
+    /// follows the header is not looked at. Where either form may come: [`super::Head::parse`].
     ///
     /// # Errors
-    /// See [`HeaderError`].
+    /// See [`HeaderError`]; the short form is `Unsupported`.
     pub fn parse(envelope: &[u8]) -> Result<Self, HeaderError> {
         let suite = match envelope.first() {
             Some(0x11) => Suite::One,
@@ -80,11 +80,7 @@ impl Header {
         let key_id = KeyId(reader.array().map_err(malformed)?);
         let enc = reader.array().map_err(malformed)?;
         let mac = reader.array().map_err(malformed)?;
-        let counter = reader.varint().map_err(malformed)?;
-        let counter = u32::try_from(counter).map_err(|_| HeaderError::Malformed)?;
-        if counter > MAX_COUNTER {
-            return Err(HeaderError::Malformed);
-        }
+        let counter = read_counter(&mut reader)?;
         Ok(Self {
             suite,
             key_id,
@@ -111,6 +107,15 @@ impl Header {
         out.put(&self.mac)?;
         out.varint(u64::from(self.counter))
     }
+}
+
+pub(super) fn read_counter(reader: &mut Reader<'_>) -> Result<u32, HeaderError> {
+    let counter = reader.varint().map_err(|_| HeaderError::Malformed)?;
+    let counter = u32::try_from(counter).map_err(|_| HeaderError::Malformed)?;
+    if counter > MAX_COUNTER {
+        return Err(HeaderError::Malformed);
+    }
+    Ok(counter)
 }
 
 #[cfg(test)]

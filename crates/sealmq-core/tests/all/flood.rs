@@ -5,7 +5,7 @@ use sealmq_core::crypto::sha256;
 use sealmq_core::open::{DecapsulationLimit, KeySlot, Receiver, Rejection, Request};
 use sealmq_core::replay::{SenderSlot, TopicSlot};
 
-use crate::world::{Group, HostReceiver, Member, NOW, Reader, TOPIC, live, plain};
+use crate::world::{Group, HostReceiver, Member, NOW, Reader, TOPIC, live, no_sessions, plain};
 
 const PER_SECOND: u64 = 3000;
 /// Honest sessions begin this often, in milliseconds.
@@ -16,6 +16,7 @@ fn receiver_with(limit: DecapsulationLimit, keys: usize) -> HostReceiver {
         vec![SenderSlot::EMPTY; 64],
         vec![TopicSlot::EMPTY; 64],
         (0..keys).map(|_| KeySlot::EMPTY).collect(),
+        no_sessions(64),
         limit,
     )
 }

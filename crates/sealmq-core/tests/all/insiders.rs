@@ -301,6 +301,7 @@ fn session_keys_move_into_a_larger_table() {
         vec![SenderSlot::EMPTY; 8],
         vec![TopicSlot::EMPTY; 8],
         keys(4),
+        no_sessions(8),
         limit,
     );
     let mut sessions: Vec<_> = (9..12).map(|number| group.session(number)).collect();

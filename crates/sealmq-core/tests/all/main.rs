@@ -17,6 +17,7 @@ mod insiders;
 mod nonces;
 mod replay;
 mod round_trip;
+mod short;
 mod state;
 mod state_credentials;
 mod state_forgotten;

@@ -3,7 +3,7 @@
 use crate::world::*;
 use sealmq_core::open::{Missing, Rejection, Staleness};
 use sealmq_core::seal::Outgoing;
-use sealmq_core::wire::{Padding, Suite};
+use sealmq_core::wire::{Padding, SessionTag, Suite};
 use sealmq_core::{KeyId, MemberNumber};
 
 fn message() -> Outgoing<'static> {
@@ -45,9 +45,10 @@ fn every_flipped_bit(group: &Group, [first, second]: [Vec<u8>; 2]) {
                 .open_in(&mut receiver, &live(TOPIC), &mut buf)
                 .unwrap_err();
             let expected = match byte {
-                0 if matches!(flipped[0], 0x12 | 0x91) => {
-                    Rejection::Unsupported { form: flipped[0] }
-                }
+                0 if flipped[0] == 0x12 => Rejection::Unsupported { form: 0x12 },
+                0 if flipped[0] == 0x91 => Rejection::UnknownSession {
+                    tag: SessionTag(flipped[1..9].try_into().unwrap()),
+                },
                 0 => Rejection::NotSealed,
                 1..9 => {
                     let key_id = KeyId(flipped[1..9].try_into().unwrap());

@@ -309,6 +309,9 @@ impl Member {
         self.forget_old_sessions();
         self.take_kept_list(id, now, actions);
         self.retry(now, actions, waits_for_keys);
+        // Records of sessions of this epoch may have come before it.
+        self.session_records.ask_again();
+        self.ask_for_records(now, actions);
         self.retry_refused(id, now, actions);
     }
 }

@@ -18,6 +18,7 @@ use super::evidence::Evidence;
 use super::leases::Leases;
 use super::left_out::LeftOut;
 use super::older::{Older, OlderRecord};
+use super::own_record::OwnRecord;
 use super::records;
 use super::refusals::{Named, Refusals};
 use super::topics::Topics;
@@ -43,6 +44,8 @@ pub(super) struct Group {
     // Boxed, because a map has room for eleven groups.
     pub(super) session: Option<Box<SenderSession>>,
     pub(super) state_session: Option<Box<StateSession>>,
+    /// The record of `session`, once it was sealed.
+    pub(super) record: Option<Box<OwnRecord>>,
     pub(super) older: Older,
     /// A list of kept keys whose newest ones are not known yet.
     pub(super) kept_list: Option<Vec<u8>>,

@@ -122,6 +122,9 @@ impl Member {
             ReservedTopic::RefusedChunk(group, first) => {
                 self.handle_refused_chunk(group, first, payload, now, actions)
             }
+            ReservedTopic::SessionRecord(_, member) => {
+                self.handle_session_record(topic, member, payload, now, actions)
+            }
             ReservedTopic::KeptKeys(group) => self.handle_kept_keys(group, payload, now, actions),
             ReservedTopic::Heartbeat(group) => self.handle_heartbeat(group, payload, now, actions),
             ReservedTopic::NonceAnswer(member, group) if member == self.number() => {
@@ -252,6 +255,7 @@ impl Member {
         self.own = credential;
         self.own_issuer = self.delegation.clone();
         self.asking_credential.reset();
+        self.end_recorded_sessions();
         for group in self.groups.values_mut() {
             // What it sealed under the one before ranks below all that follows.
             group.state_session = None;

@@ -41,6 +41,7 @@ mod migrate;
 mod older;
 mod open;
 mod outcome;
+mod own_record;
 mod packages;
 mod peer;
 mod peers;
@@ -54,9 +55,11 @@ mod seal_error;
 mod send;
 mod sequences;
 mod shares;
+mod short;
 mod snapshots;
 mod state;
 mod succession;
+mod tick;
 mod topics;
 mod types;
 mod untold;
@@ -81,6 +84,7 @@ pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
 pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
 pub use peers::MAX_WANTED;
 pub use seal_error::SealError;
+pub use short::DueRecord;
 pub use types::{
     Action, Delivery, GroupStatus, MemberOptions, Now, OutgoingMessage, Properties, Received,
     Sealed, Stats,
@@ -90,8 +94,9 @@ use crate::announcement::UnverifiedAnnouncement;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{
     ReservedTopic, announcements_filter, credentials_filter, group_filter, is_reserved,
-    member_filter,
+    member_filter, records_filter,
 };
+use crate::session_records::Wanted;
 use crate::store::{Changes, Store};
 use asking::Asking;
 use evidence::Reported;
@@ -131,6 +136,8 @@ pub struct Member {
     /// The delegation under which the own credential was signed.
     own_issuer: VerifiedDelegation,
     asking_credential: Asking,
+    /// Session records of others.
+    session_records: Wanted,
     packages: BTreeMap<u32, Package>,
     /// New key packages are due.
     replenish: bool,
@@ -221,6 +228,7 @@ impl Member {
             own,
             own_issuer: issuer,
             asking_credential: Asking::default(),
+            session_records: Wanted::NONE,
             packages,
             replenish: false,
             end_older: false,
@@ -374,6 +382,8 @@ impl Member {
         }
         let credentials = self.peers.subscribed();
         filters.extend(credentials.map(|whose| self.credential_filter(whose)));
+        let records = self.session_records.is_on();
+        filters.extend(records.then(|| records_filter(&self.prefix)));
         filters
     }
 

@@ -10,17 +10,15 @@ use core::cell::{Cell, RefCell};
 use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
 use sealmq_core::topic::Topic;
+use sealmq_core::wire::SessionTag;
 
 use super::Member;
-use super::event::MemberEvent;
 use super::fetching::Ask;
-use super::left_out::LeftOut;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
-use super::refusals::fetch_refused;
+use super::replay::HostReceiver;
 use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
-use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
 impl Member {
@@ -40,7 +38,9 @@ impl Member {
         let opened = self.open_buffer(topic, &mut buffer, retain, now, &mut actions, u64::MAX);
         let cause = match opened.0 {
             Ok(opened) => {
+                let tickets = self.waiting_for_session(opened.new_session);
                 let received = opened.with_buffer(topic, buffer);
+                self.retry_tickets(tickets, now, &mut actions);
                 return (Delivery::Message(Box::new(received)), actions);
             }
             Err(rejection) if self.is_worth_waiting(&rejection, now) => rejection,
@@ -73,74 +73,6 @@ impl Member {
                 (Delivery::Rejected(cause), actions)
             }
         }
-    }
-
-    /// What is due by time: waits that are over, snapshots of the replay windows (at most one per
-    /// second), asking again for what is missing. Call it about once a second.
-    pub fn tick(&mut self, now: Now) -> Vec<Action> {
-        let mut actions = Vec::new();
-        self.report_clock(now, &mut actions);
-        self.tell_untold(&mut actions);
-        let now = self.clock(now);
-        self.retry(now, &mut actions, |cause| matches!(cause, Rejection::Busy));
-        for (ticket, waiting) in self.pending.expire(now.or(self.uptime)) {
-            self.give_up(ticket, waiting, &mut actions);
-        }
-        self.count_waiting();
-        if let Some(changes) = self.reader.tick(now) {
-            actions.push(Action::Commit(changes));
-        }
-        self.publish_reports(now, &mut actions);
-        self.peers.tick(now.or(self.uptime));
-        self.ask_peers(&mut actions);
-        self.ask_for_awaited(now, &mut actions);
-        self.report_no_leases(now, &mut actions);
-        let serial = self.delegation.serial();
-        for (id, group) in &mut self.groups {
-            // Its welcome may be one of an older delegation, to a generation that has ended.
-            if group.lacks_welcome(serial) && group.asking_welcome.is_due(now) {
-                group.packages_under = serial;
-                self.replenish = true;
-            }
-            if let Some(wanted) = group.wanted
-                && group.asking_wanted.is_due(now)
-            {
-                let topic = ReservedTopic::Announcement(*id, wanted.epoch).name(&self.prefix);
-                actions.push(Action::Subscribe(topic));
-            }
-            for (epoch, n) in group.chunks.due(now) {
-                let topic = ReservedTopic::Chunk(*id, epoch, n).name(&self.prefix);
-                actions.push(Action::Subscribe(topic));
-            }
-            let first = !group.leases.asking_behind.has_begun();
-            // Of an epoch that leaves this member out the announcement is there.
-            let is_there = |epoch| group.left_out.as_ref().is_some_and(|l| l.epoch >= epoch);
-            if let Some(epoch) = group.leases.behind
-                && !is_there(epoch)
-                && group.leases.asking_behind.is_due(now)
-            {
-                let group = *id;
-                if first {
-                    actions.push(Action::Event(MemberEvent::Behind { group, epoch }));
-                }
-                let topic = ReservedTopic::Announcement(*id, epoch).name(&self.prefix);
-                actions.push(Action::Subscribe(topic));
-            }
-            fetch_refused(&self.prefix, *id, &mut group.refusals, now, &mut actions);
-            let undecided = |left_out: &LeftOut| left_out.removed.is_none();
-            let list = group.current().is_some() && !group.refused_is_known();
-            if (list && group.refusals.asking.is_due(now))
-                || (group.left_out.as_ref().is_some_and(undecided)
-                    && group
-                        .left_out
-                        .as_mut()
-                        .is_some_and(|l| l.asking.is_due(now)))
-            {
-                let topic = ReservedTopic::RefusedList(*id).name(&self.prefix);
-                actions.push(Action::Subscribe(topic));
-            }
-        }
-        actions
     }
 
     /// Tries what waits for a credential of this sender: one was installed.
@@ -184,6 +116,7 @@ impl Member {
             }
             match opened {
                 Ok(opened) => {
+                    tickets.extend(self.waiting_for_session(opened.new_session));
                     let received = opened.with_buffer(&waiting.topic, waiting.envelope);
                     actions.push(Action::Message(ticket, Box::new(received)));
                 }
@@ -274,7 +207,7 @@ impl Member {
         learned.is_some()
     }
 
-    fn tell_learned(
+    pub(super) fn tell_learned(
         &mut self,
         member: MemberNumber,
         learned: Option<bool>,
@@ -291,6 +224,14 @@ impl Member {
         self.pending.waiting_for(fits)
     }
 
+    fn waiting_for_session(&self, tag: Option<SessionTag>) -> Vec<u64> {
+        let Some(tag) = tag else {
+            return Vec::new();
+        };
+        let waits = Rejection::UnknownSession { tag };
+        self.pending.waiting_for(|cause| *cause == waits)
+    }
+
     fn try_open(
         &mut self,
         topic: &str,
@@ -302,21 +243,6 @@ impl Member {
     ) -> Result<OpenedParts, Rejection> {
         // A broker that delivers on a name that is none has made it up.
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
-        let view = View {
-            groups: &self.groups,
-            peers: &self.peers,
-            own: &self.own,
-            delegation: &self.delegation,
-            delegation_object: self.delegation_object.bytes(),
-            past: &self.past,
-            own_end: self.own_end(),
-            now,
-            uptime: self.uptime,
-            pending: &self.pending,
-            inside: RefCell::new(None),
-            clones: &self.clones,
-            told: Cell::new(None),
-        };
         let request = Request {
             topic,
             retained,
@@ -325,12 +251,15 @@ impl Member {
             drop_own: (!self.options.accept_own).then_some(self.own.member),
             report_gaps: self.options.report_gaps,
         };
-        let opened = self.reader.receiver.open(&request, &view, &view, buffer);
+        let (opened, credential, told) = self.with_view(now, |view, receiver| {
+            let opened = receiver.open(&request, view, view, buffer);
+            let opened = opened.map_err(|rejection| view.explain(rejection));
+            (opened, view.inside.take(), view.told.take())
+        });
         let opened = match opened {
             Ok(opened) => opened,
             Err(rejection) => {
-                *inside = view.inside.take();
-                let (rejection, told) = (view.explain(rejection), view.told.take());
+                *inside = credential;
                 told.inspect(|sighting| self.notice(sighting, now, actions));
                 return Err(rejection);
             }
@@ -339,6 +268,7 @@ impl Member {
         let member = opened.sender();
         let credential = opened.credential().map(<[u8]>::to_vec);
         let group = opened.group();
+        let new_session = opened.new_session();
         let mut received = Received {
             topic: String::new(),
             sender: member,
@@ -370,12 +300,39 @@ impl Member {
         self.notice(&sighting, now, actions);
         received.sender_name = self.name_of(member);
         self.stats.opened = self.stats.opened.saturating_add(1);
-        Ok(OpenedParts(received))
+        Ok(OpenedParts {
+            received,
+            new_session,
+        })
+    }
+
+    /// What the receiver looks things up in, and the receiver.
+    pub(super) fn with_view<R>(
+        &mut self,
+        now: Now,
+        run: impl FnOnce(&View<'_>, &mut HostReceiver) -> R,
+    ) -> R {
+        let view = View {
+            groups: &self.groups,
+            peers: &self.peers,
+            own: &self.own,
+            delegation: &self.delegation,
+            delegation_object: self.delegation_object.bytes(),
+            past: &self.past,
+            own_end: self.own_end(),
+            now,
+            uptime: self.uptime,
+            pending: &self.pending,
+            inside: RefCell::new(None),
+            clones: &self.clones,
+            told: Cell::new(None),
+        };
+        run(&view, &mut self.reader.receiver)
     }
 
     /// Keeps a credential that came inside a message which verified under it, if it is a new one:
     /// whether the sender was not known.
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         member: MemberNumber,
         credential: &[u8],
@@ -428,6 +385,9 @@ impl Member {
     }
 
     fn ask_for(&mut self, cause: &Rejection, now: Now, actions: &mut Vec<Action>) {
+        if matches!(cause, Rejection::UnknownSession { .. }) {
+            self.ask_for_records(now, actions);
+        }
         if let Some(member) = cause.awaited_credential() {
             self.peers.want(member);
             self.ask_peers(actions);
@@ -450,7 +410,7 @@ impl Member {
         }
     }
 
-    fn give_up(&mut self, ticket: u64, waiting: Waiting, actions: &mut Vec<Action>) {
+    pub(super) fn give_up(&mut self, ticket: u64, waiting: Waiting, actions: &mut Vec<Action>) {
         let cause = waiting.cause;
         self.count_rejection(&cause);
         actions.push(Action::Rejected(ticket, waiting.topic, cause));
@@ -469,21 +429,25 @@ impl Member {
         *count = count.saturating_add(1);
     }
 
-    fn count_waiting(&mut self) {
+    pub(super) fn count_waiting(&mut self) {
         self.stats.waiting = self.pending.len();
         self.stats.waiting_bytes = self.pending.bytes();
     }
 }
 
-/// A message without its topic and buffer.
-struct OpenedParts(Received);
+struct OpenedParts {
+    /// Without its topic and buffer.
+    received: Received,
+    /// What waits for this session can be opened now.
+    new_session: Option<SessionTag>,
+}
 
 impl OpenedParts {
     fn with_buffer(self, topic: &str, buffer: Vec<u8>) -> Received {
         Received {
             topic: topic.to_owned(),
             buffer,
-            ..self.0
+            ..self.received
         }
     }
 }

@@ -146,6 +146,7 @@ impl Member {
     /// only to a broker that lost them.
     pub fn connected(&mut self) -> Vec<Action> {
         self.connection.begun();
+        self.records_on_connection();
         let objects = [self.confirmation(), self.newest_set()];
         let objects = objects.into_iter().flatten();
         objects.map(Action::Publish).collect()

@@ -37,8 +37,14 @@ impl Waiting {
         match member {
             Some((group, member)) if self.is_known => Source::Known(group, member),
             Some((group, member)) => Source::Named(group, member),
-            // It did not decrypt yet: behind the form stands the key id.
-            None => Source::Key(self.envelope.get(1..9).map(<[u8]>::to_vec)),
+            // It did not decrypt yet: behind the form stands the key id, or the session tag.
+            None => {
+                let named = match self.cause {
+                    Rejection::UnknownSession { .. } => 1..7,
+                    _ => 1..9,
+                };
+                Source::Key(self.envelope.get(named).map(<[u8]>::to_vec))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sealmq_core::open::{KeySlot, Receiver};
+use sealmq_core::open::{KeySlot, Receiver, SessionSlot};
 use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, RecordError, SenderSlot, TopicSlot};
 
 use super::MemberError;
@@ -19,7 +19,7 @@ const WORDS: usize = 16;
 const FLUSH_EVERY: u64 = 1_000;
 
 pub(super) type HostReceiver =
-    Receiver<Box<[SenderSlot<WORDS>]>, Box<[TopicSlot]>, Box<[KeySlot]>, WORDS>;
+    Receiver<Box<[SenderSlot<WORDS>]>, Box<[TopicSlot]>, Box<[KeySlot]>, Box<[SessionSlot]>, WORDS>;
 
 /// Entries the tables are made for at first. They grow as they fill: a device that hears one
 /// sender does not pay for a thousand.
@@ -27,6 +27,7 @@ const FIRST_ROOM: Room = Room {
     senders: 4,
     topics: 8,
     sessions: 8,
+    known: 4,
 };
 
 /// Opens envelopes, and says when the replay state has to be stored.
@@ -50,7 +51,10 @@ pub(super) struct Reader {
 struct Room {
     senders: usize,
     topics: usize,
+    /// With their keys.
     sessions: usize,
+    /// Of which messages of the short form can be opened.
+    known: usize,
 }
 
 impl Room {
@@ -61,6 +65,7 @@ impl Room {
             senders: doubled(self.senders, entries.senders, most.senders),
             topics: doubled(self.topics, entries.topics, most.topics),
             sessions: doubled(self.sessions, entries.sessions, most.sessions),
+            known: doubled(self.known, entries.known, most.known),
         }
     }
 }
@@ -86,11 +91,13 @@ impl Reader {
             senders: options.max_senders,
             topics: options.max_topics,
             sessions: options.max_sessions,
+            known: options.max_senders,
         };
         let stored_entries = Room {
             senders: count(|r| matches!(r, Record::Sender(_))),
             topics: count(|r| matches!(r, Record::Topic(_))),
             sessions: 0,
+            known: 0,
         };
         let room = FIRST_ROOM.at_least(stored_entries, most);
         let mut reader = Self {
@@ -98,6 +105,7 @@ impl Reader {
                 table(room.senders, || SenderSlot::EMPTY),
                 table(room.topics, || TopicSlot::EMPTY),
                 table(room.sessions, || KeySlot::EMPTY),
+                table(room.known, || SessionSlot::EMPTY),
                 options.decapsulations,
             ),
             room,
@@ -217,16 +225,22 @@ impl Reader {
         }
     }
 
-    fn grow(&mut self) {
+    /// Before a table is full.
+    pub(super) fn grow(&mut self) {
         let entries = Room {
             senders: self.receiver.sender_count(),
             topics: self.receiver.topic_count(),
             sessions: self.receiver.session_count(),
+            known: self.receiver.known_session_count(),
         };
         let room = self.room.at_least(entries, self.most);
         if room.sessions != self.room.sessions {
             let keys = table(room.sessions, || KeySlot::EMPTY);
             self.receiver.move_keys_into(keys);
+        }
+        if room.known != self.room.known {
+            let sessions = table(room.known, || SessionSlot::EMPTY);
+            self.receiver.move_sessions_into(sessions);
         }
         if (room.senders, room.topics) != (self.room.senders, self.room.topics) {
             self.receiver.move_into(

@@ -111,7 +111,7 @@ impl Member {
         Some(group.policy().will_age)
     }
 
-    fn may_seal<'t>(
+    pub(super) fn may_seal<'t>(
         &self,
         message: &OutgoingMessage<'t>,
         now: Now,
@@ -145,12 +145,12 @@ impl Member {
         })
     }
 
-    fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
+    pub(super) fn group_on(&self, topic: Topic<'_>) -> Option<(GroupId, &Group)> {
         let id = self.topics.group_of(topic)?;
         Some((id, self.groups.get(&id)?))
     }
 
-    fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
+    pub(super) fn standing<'m>(&'m self, id: GroupId, group: &'m Group) -> Standing<'m> {
         Standing {
             group: id,
             state: group.state.as_deref(),
@@ -206,7 +206,7 @@ impl Member {
     }
 
     /// Makes sure that the group has a session of its current epoch, or of its newest kept keys.
-    fn ready_session(
+    pub(super) fn ready_session(
         &mut self,
         id: GroupId,
         class: Class,
@@ -234,7 +234,7 @@ impl Member {
         self.renew_session(id, class, now, rng)
     }
 
-    fn renew_session(
+    pub(super) fn renew_session(
         &mut self,
         id: GroupId,
         class: Class,
@@ -419,6 +419,7 @@ impl Member {
                 2 => Padding::Bucket(policy.bucket),
                 _ => Padding::None,
             },
+            short: message.short,
             ..Outgoing::new(topic)
         };
         let parts = Parts {
@@ -445,13 +446,13 @@ fn make_room(room: Room, payload: usize, out: &mut Vec<u8>) {
     out.resize(payload.saturating_add(around), 0);
 }
 
-fn no_keys(id: GroupId) -> SealError {
+pub(super) fn no_keys(id: GroupId) -> SealError {
     SealError::NoKeysYet { groups: vec![id] }
 }
 
 /// By which keys a message is sealed (spec/envelope.md §7).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Event,
     State,
 }

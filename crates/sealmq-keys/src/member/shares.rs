@@ -13,7 +13,7 @@ use sealmq_core::{GroupId, MemberNumber};
 /// What a waiting message says of where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
-    /// It did not decrypt: anybody. The key id.
+    /// It did not decrypt: anybody. The key id, or the session tag.
     Key(Option<Vec<u8>>),
     /// A member of the group sealed it, in the name of this one, which is not known.
     Named(Option<GroupId>, MemberNumber),

@@ -128,6 +128,9 @@ pub struct OutgoingMessage<'a> {
     pub properties: Properties,
     /// Put this member's credential inside, so that a receiver need not fetch it.
     pub announce_credential: bool,
+    /// Use the short form, if the message may have it and the session's record was published:
+    /// [`Member::record_due`](super::Member::record_due).
+    pub short: bool,
 }
 
 impl<'a> OutgoingMessage<'a> {
@@ -141,6 +144,7 @@ impl<'a> OutgoingMessage<'a> {
             will: false,
             properties: Properties::default(),
             announce_credential: false,
+            short: false,
         }
     }
 

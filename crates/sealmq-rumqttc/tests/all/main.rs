@@ -29,5 +29,6 @@ mod protocol;
 mod refusals;
 mod restart;
 mod secured;
+mod short;
 mod transports;
 mod versions;

@@ -1,6 +1,8 @@
+use sealmq_core::MemberNumber;
 use sealmq_core::wire::{
-    BodyFields, BodyPrefix, Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN, MAX_SESSION_NUMBER,
-    MIN_ENVELOPE_LEN, PropertiesBuilder, PropertyList, Reader, Writer, flags, varint_len,
+    BodyFields, BodyPrefix, Head, Header, HeaderError, MAX_COUNTER, MAX_HEADER_LEN,
+    MAX_SESSION_NUMBER, MIN_ENVELOPE_LEN, MIN_SHORT_ENVELOPE_LEN, PropertiesBuilder, PropertyList,
+    Reader, SessionFields, Writer, flags, varint_len,
 };
 
 /// Numbers, against a decoder that looks at the bytes in another way.
@@ -31,12 +33,13 @@ fn naive_varint(data: &[u8]) -> Option<(u64, usize)> {
     Some((u64::try_from(value).ok()?, len))
 }
 
-/// Headers of envelopes, against the layout of spec/envelope.md §3.
+/// Headers of envelopes, against the layouts of spec/envelope.md §3 and §12.
 pub fn envelope_header(data: &[u8]) -> bool {
     let parsed = Header::parse(data);
     match data.first() {
         Some(0x11 | 0x12) => {}
-        Some(&form @ (0x91 | 0x92)) => {
+        Some(0x91) => return short_header(data),
+        Some(&form @ 0x92) => {
             assert_eq!(parsed, Err(HeaderError::Unsupported { form }));
             return false;
         }
@@ -69,12 +72,47 @@ pub fn envelope_header(data: &[u8]) -> bool {
     true
 }
 
-/// Bodies: what is accepted encodes to the same bytes.
-pub fn body(data: &[u8]) -> bool {
-    let Ok(fields) = BodyFields::parse(data) else {
+fn short_header(data: &[u8]) -> bool {
+    let counter = data.get(9..).and_then(naive_varint);
+    let legal = counter.filter(|(counter, _)| *counter <= u64::from(MAX_COUNTER));
+    let Some((counter, len)) = legal.filter(|_| data.len() >= MIN_SHORT_ENVELOPE_LEN) else {
+        assert_eq!(Head::parse(data), Err(HeaderError::Malformed));
         return false;
     };
+    let Ok(Head::Short(header)) = Head::parse(data) else {
+        panic!("a short header is refused");
+    };
+    assert_eq!(u64::from(header.counter), counter);
+    assert_eq!(header.tag.0, data[1..9]);
+    let mut out = [0; MAX_HEADER_LEN];
+    let mut writer = Writer::new(&mut out);
+    header.emit(&mut writer).unwrap();
+    assert_eq!(writer.finish(), &data[..9 + len]);
+    assert_eq!(header.encoded_len(), 9 + len);
+    true
+}
+
+/// Bodies of both forms: what is accepted encodes to the same bytes.
+pub fn body(data: &[u8]) -> bool {
+    let session = SessionFields {
+        sender: MemberNumber(7),
+        hint: 1,
+        number: 1_762_949_760,
+    };
+    let forms = [
+        (false, BodyFields::parse(data)),
+        (true, BodyFields::parse_short(data, session)),
+    ];
+    let accepted = forms.map(|(short, fields)| {
+        let fields = fields.map(|fields| body_of(data, &fields, short));
+        fields.is_ok()
+    });
+    accepted.contains(&true)
+}
+
+fn body_of(data: &[u8], fields: &BodyFields, short: bool) {
     assert_eq!(fields.flags & flags::RESERVED, 0);
+    assert!(!short || fields.flags & flags::FULL_FORM == 0);
     assert!(fields.session_number <= MAX_SESSION_NUMBER);
     let slice = |range: &core::ops::Range<usize>| &data[range.clone()];
     let properties = fields.properties.as_ref();
@@ -90,6 +128,7 @@ pub fn body(data: &[u8]) -> bool {
         will: fields.has(flags::WILL),
         connection: fields.connection.unwrap_or_default(),
         payload_len: fields.has(flags::PADDED).then_some(fields.payload.len()),
+        short,
     };
     assert_eq!(
         prefix.properties.and_then(|p| p.message_expiry()),
@@ -106,7 +145,6 @@ pub fn body(data: &[u8]) -> bool {
         out, data,
         "padding is zero, everything else is where it was"
     );
-    true
 }
 
 /// Protected properties: the builder makes the same bytes of what the parser found.

@@ -9,7 +9,7 @@ use sealmq_keys::kept_name;
 use super::group::Epoch;
 use super::hpke;
 use super::json::{Json, object};
-use super::world::{CredentialPlan, NOW, NOW_MS, fields_of, hash, identity, secret};
+use super::world::{CredentialPlan, NOW, NOW_MS, domain, fields_of, hash, identity, plant, secret};
 
 /// The flags of spec/envelope.md §4.
 pub(crate) mod flag {
@@ -20,6 +20,14 @@ pub(crate) mod flag {
     pub(crate) const PADDED: u8 = 0x10;
     pub(crate) const RETAIN: u8 = 0x20;
     pub(crate) const WILL: u8 = 0x40;
+}
+
+const SHORT_FORM: u8 = 0x91;
+
+/// Where a member's session record stands in the group of the vectors.
+pub(crate) fn record_topic(member: u32) -> String {
+    let (domain, group) = (hex::encode(domain().0), hex::encode(plant().0));
+    format!("_sealmq/{domain}/g/{group}/s/{member}")
 }
 
 pub(crate) fn varint(mut value: u64) -> Vec<u8> {
@@ -91,14 +99,18 @@ pub(crate) fn properties_json(properties: &[Property]) -> Json {
 /// The keys of a session, as its sender and every reader know them.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    /// 0x11; its lower half is the suite.
+    /// 0x11, or 0x91 in the short form; its lower half is the suite.
     pub(crate) form: u8,
+    /// In the short form.
+    pub(crate) tag: [u8; 8],
     /// H; K' for state.
     pub(crate) announcement: Digest,
     pub(crate) enc: [u8; 32],
     pub(crate) mac: [u8; 4],
     pub(crate) message_key: [u8; 32],
     pub(crate) base_nonce: [u8; 12],
+    /// What its mac and tags are made with.
+    psk: [u8; 32],
 }
 
 impl Session {
@@ -129,6 +141,8 @@ impl Session {
         let values = hpke::session(group_key, psk, announcement, seed)?;
         Some(Self {
             form: 0x11,
+            tag: [0; 8],
+            psk: *psk.expose(),
             announcement: *announcement,
             enc: values.enc,
             mac: values.mac,
@@ -137,7 +151,17 @@ impl Session {
         })
     }
 
+    /// The same session, in the short form.
+    pub(crate) fn short(mut self, sender: u32) -> Self {
+        self.form = SHORT_FORM;
+        self.tag = hpke::session_tag(&Secret::new(self.psk), &self.enc, sender);
+        self
+    }
+
     pub(crate) fn header(&self, counter: u32) -> Vec<u8> {
+        if self.form == SHORT_FORM {
+            return [&[self.form][..], &self.tag, &varint(counter.into())].concat();
+        }
         let key_id = &self.announcement.0[..8];
         let counter = varint(counter.into());
         [&[self.form], key_id, &self.enc, &self.mac, &counter].concat()
@@ -155,15 +179,18 @@ impl Session {
         [self.header(counter), sha256(&[topic]).0.to_vec()].concat()
     }
 
-    /// What the sender of a message in this session signs.
+    /// What the sender of a message in this session signs. In the short form with the session's
+    /// number.
     pub(crate) fn transcript(
         &self,
         counter: u32,
         topic: &[u8],
         credential_hash: Digest,
+        number: u64,
     ) -> Transcript {
         Transcript {
-            suite: self.form & 0x0f,
+            suite: self.form & 0x8f,
+            number: (self.form == SHORT_FORM).then_some(number),
             announcement: self.announcement,
             enc: self.enc,
             counter: counter.into(),
@@ -185,7 +212,10 @@ impl Session {
 /// spec/envelope.md §7, every field of it free.
 #[derive(Debug, Clone)]
 pub(crate) struct Transcript {
+    /// With the highest bit set in the short form.
     pub(crate) suite: u8,
+    /// The session's, in the short form.
+    pub(crate) number: Option<u64>,
     pub(crate) announcement: Digest,
     pub(crate) enc: [u8; 32],
     pub(crate) counter: u64,
@@ -202,6 +232,7 @@ impl Transcript {
             &self.counter.to_be_bytes(),
             &self.topic_hash.0,
             &self.credential_hash.0,
+            &self.number.map_or(vec![], |n| n.to_be_bytes().to_vec()),
             &(body.len() as u64).to_be_bytes(),
             body,
         ]
@@ -231,6 +262,8 @@ pub(crate) struct Message {
     pub(crate) padding: Option<usize>,
     pub(crate) retain: bool,
     pub(crate) will: bool,
+    /// Sender, hint and number are left out.
+    pub(crate) short: bool,
 }
 
 impl Message {
@@ -261,11 +294,19 @@ impl Message {
 
     pub(crate) fn body(&self) -> Vec<u8> {
         let mut out = vec![self.flags()];
-        out.extend(varint(self.sender.into()));
-        out.push(self.hint);
-        out.extend(varint(self.number));
-        for value in self.numbers().iter().filter_map(|(_, value)| *value) {
-            out.extend(varint(value));
+        if !self.short {
+            out.extend(varint(self.sender.into()));
+            out.push(self.hint);
+            out.extend(varint(self.number));
+        }
+        for (name, value) in self.numbers() {
+            match value {
+                Some(sent_at) if self.short && name == "sent_at" => {
+                    out.extend(session_age(self.number, sent_at));
+                }
+                Some(value) => out.extend(varint(value)),
+                None => {}
+            }
         }
         if let Some(credential) = &self.credential {
             out.extend(blob(credential));
@@ -282,6 +323,12 @@ impl Message {
         }
         out
     }
+}
+
+/// What stands in the place of sent_at in the short form.
+fn session_age(number: u64, sent_at: u64) -> [u8; 4] {
+    let age = sent_at + (1 << 31) - 1000 * number;
+    u32::try_from(age).unwrap().to_be_bytes()
 }
 
 /// A message on its way: who seals it how, and what is said in it.
@@ -324,6 +371,7 @@ impl Draft {
                 padding: None,
                 retain: false,
                 will: false,
+                short: false,
             },
         }
     }
@@ -335,6 +383,22 @@ impl Draft {
             (d.kept, d.message.retain) = (Some(epoch.hash), true);
         });
         value.under(sender.object())
+    }
+
+    /// The same message in the short form.
+    pub(crate) fn short(&self) -> Self {
+        self.change(|d| {
+            d.session = d.session.clone().short(d.message.sender);
+            d.message.short = true;
+        })
+    }
+
+    /// The record of its session.
+    pub(crate) fn record(&self, credential: Vec<u8>) -> Self {
+        self.under(credential).change(|d| {
+            d.topic = record_topic(d.message.sender);
+            d.message.payload.clear();
+        })
     }
 
     /// Made under this credential, which travels inside.
@@ -355,8 +419,9 @@ impl Draft {
     }
 
     pub(crate) fn transcript(&self) -> Transcript {
+        let (topic, number) = (self.topic.as_bytes(), self.message.number);
         self.session
-            .transcript(self.counter, self.topic.as_bytes(), self.credential_hash)
+            .transcript(self.counter, topic, self.credential_hash, number)
     }
 
     /// body ‖ signature

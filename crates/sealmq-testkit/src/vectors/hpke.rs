@@ -79,6 +79,13 @@ pub(crate) fn session_mac(psk: &Secret, enc: &[u8; 32]) -> [u8; 4] {
     mac.expose()[..4].try_into().unwrap()
 }
 
+/// What names a session of a sender in the short form.
+pub(crate) fn session_tag(psk: &Secret, enc: &[u8; 32], sender: u32) -> [u8; 8] {
+    let sender = sender.to_be_bytes();
+    let tag = expand(psk, &[b"sealmq/1 session tag", enc, &sender]);
+    tag.expose()[..8].try_into().unwrap()
+}
+
 /// What HPKE takes as the psk.
 pub(crate) fn session_psk(psk: &Secret) -> [u8; 32] {
     *expand(psk, &[b"sealmq/1 session psk"]).expose()

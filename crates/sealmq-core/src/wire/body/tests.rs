@@ -12,6 +12,7 @@ const PLAIN: BodyPrefix<'_> = BodyPrefix {
     will: false,
     connection: 0,
     payload_len: None,
+    short: false,
 };
 
 fn emit(prefix: &BodyPrefix<'_>, rest: &[u8]) -> Vec<u8> {

@@ -7,12 +7,12 @@ use sealmq_core::crypto::{
 };
 use sealmq_core::object::{Access, Extensions, FORM_SUITE_1, Kind, List, encode};
 use sealmq_core::open::{
-    DecapsulationLimit, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Request, Sender,
+    DecapsulationLimit, KeySlot, ReadPolicy, ReadingEpoch, Receiver, Request, Sender, SessionSlot,
 };
 use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, SenderSlot, TopicSlot};
 use sealmq_core::seal::{
-    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionStart, StateSession,
-    Value,
+    Membership, Outgoing, Publisher, SenderSession, SessionLimits, SessionRecord, SessionStart,
+    StateSession, Value,
 };
 use sealmq_core::topic::{Filter, Topic, matches_grant};
 use sealmq_core::wire::Suite;
@@ -24,7 +24,12 @@ pub use reader::Reader;
 pub const NOW: u64 = 1_762_949_760_000;
 pub const TOPIC: &str = "plant/a/temp";
 
-pub type HostReceiver = Receiver<Vec<SenderSlot<2>>, Vec<TopicSlot>, Vec<KeySlot>, 2>;
+pub type HostReceiver =
+    Receiver<Vec<SenderSlot<2>>, Vec<TopicSlot>, Vec<KeySlot>, Vec<SessionSlot>, 2>;
+
+pub fn no_sessions(places: usize) -> Vec<SessionSlot> {
+    (0..places).map(|_| SessionSlot::EMPTY).collect()
+}
 
 pub fn receiver_of(senders: usize, topics: usize, keys: usize) -> HostReceiver {
     let fill = |n| (0..n).map(|_| KeySlot::EMPTY).collect();
@@ -32,6 +37,7 @@ pub fn receiver_of(senders: usize, topics: usize, keys: usize) -> HostReceiver {
         vec![SenderSlot::EMPTY; senders],
         vec![TopicSlot::EMPTY; topics],
         fill(keys),
+        no_sessions(senders),
         // Out of the way: the limit has a test of its own.
         DecapsulationLimit {
             burst: 1_000_000,
@@ -251,6 +257,25 @@ impl Member {
         out
     }
 
+    /// The record of a session.
+    pub fn record(&self, session: &mut SenderSession, group: &Group) -> Vec<u8> {
+        let credential = self.credential();
+        let mut out = vec![0; 1000];
+        let name = record_topic(self.number);
+        let record = SessionRecord {
+            topic: topic(&name),
+            psk: &group.events.psk,
+            credential: &credential,
+            sent_at: Some(NOW),
+        };
+        let len = session
+            .seal_record_into(&self.publisher(), &record, Some(NOW), &mut out)
+            .unwrap();
+        assert!(len <= credential.len() + 170);
+        out.truncate(len);
+        out
+    }
+
     /// Seals a retained value.
     pub fn keep(
         &self,
@@ -374,6 +399,18 @@ pub fn retained(name: &str) -> Request<'_> {
     Request {
         retained: true,
         ..live(name)
+    }
+}
+
+pub fn record_topic(member: MemberNumber) -> String {
+    format!("keys/g/1/s/{member}")
+}
+
+/// Nothing but a topic, in the short form if that is open.
+pub fn short() -> Outgoing<'static> {
+    Outgoing {
+        short: true,
+        ..plain()
     }
 }
 

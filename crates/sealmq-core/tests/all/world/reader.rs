@@ -2,7 +2,7 @@ use sealmq_core::open::{Directory, Epochs, ReadingEpoch, Rejection, Request, Sen
 use sealmq_core::replay::Gap;
 use sealmq_core::{CredentialOrder, KeyId, MemberNumber};
 
-use super::{Group, HostReceiver, Member};
+use super::{Group, HostReceiver, Member, record_topic, retained};
 
 /// What a reader knows: epochs, known members, credentials that would verify, the refused list.
 #[derive(Default)]
@@ -65,6 +65,22 @@ impl<'a> Reader<'a> {
             credential: opened.credential().map(<[u8]>::to_vec),
             serial: opened.credential_serial(),
         })
+    }
+}
+
+impl Reader<'_> {
+    /// Offers what stands on the record topic of a sender; whose session is known by it.
+    pub fn record(
+        &self,
+        receiver: &mut HostReceiver,
+        sender: &Member,
+        record: &[u8],
+    ) -> Result<MemberNumber, Rejection> {
+        let name = record_topic(sender.number);
+        let request = retained(&name);
+        let mut buf = record.to_vec();
+        let recorded = receiver.open_record(&request, sender.number, self, self, &mut buf)?;
+        Ok(recorded.sender())
     }
 }
 

@@ -75,7 +75,7 @@ fn wire(add: Add<'_>) {
         add("envelope_header", name, out.to_vec());
     }
     table! { add:
-        "envelope_header": "short-form", vec![0x91; 30];
+        "envelope_header": "short-form", vec![0x91; 100];
         "envelope_header": "clear",      b"21.5C".to_vec();
     }
 
@@ -110,6 +110,7 @@ fn wire(add: Add<'_>) {
         will: false,
         connection: 0,
         payload_len: None,
+        short: false,
     };
     let full = BodyPrefix {
         sent_at: Some(1_762_949_761_000),
@@ -126,8 +127,16 @@ fn wire(add: Add<'_>) {
         connection: 300,
         ..full
     };
+    let short = BodyPrefix {
+        session_number: 1_762_949_760,
+        sent_at: Some(1_762_949_761_000),
+        properties: Some(properties),
+        short: true,
+        ..plain
+    };
     for (name, prefix, rest) in [
         ("plain", plain, &b"21.5C"[..]),
+        ("short", short, b"21.5C"),
         ("value", value, b"21.5C\0\0"),
         ("full", full, b"21.5C\0\0\0"),
     ] {
@@ -366,6 +375,7 @@ fn files(add: Add<'_>) {
         "kept-keys":    ReservedTopic::KeptKeys(world.group);
         "heartbeat":    ReservedTopic::Heartbeat(world.group);
         "nonce":        ReservedTopic::Nonce(world.group, member);
+        "session-record": ReservedTopic::SessionRecord(world.group, member);
         "join":         ReservedTopic::Join(device);
         "answer":       ReservedTopic::Answer(device);
     } {

@@ -107,6 +107,7 @@ pub(crate) fn reserved_topic(input: Input<'_>) -> Checked {
         "kept_keys" => ReservedTopic::KeptKeys(group()),
         "heartbeat" => ReservedTopic::Heartbeat(group()),
         "nonce" => ReservedTopic::Nonce(group(), member()),
+        "session_record" => ReservedTopic::SessionRecord(group(), member()),
         "join" => ReservedTopic::Join(of()),
         "answer" => ReservedTopic::Answer(of()),
         other => return Err(broken(format_args!("unknown topic {other}"))),

@@ -6,19 +6,19 @@ use sealmq_core::crypto::{
     SignatureContext, extract,
 };
 use sealmq_core::seal::{
-    Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionStart, StateSession,
-    Value, next_session_number,
+    Outgoing, Publisher, SealError, SenderSession, SessionLimits, SessionRecord, SessionStart,
+    StateSession, Value, next_session_number,
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::{
-    Header, MAX_COUNTER, PropertiesBuilder, PropertiesError, Property, PropertyList, Writer,
+    Head, MAX_COUNTER, PropertiesBuilder, PropertiesError, Property, PropertyList, Writer,
 };
 use sealmq_keys::kept_name;
 
 use super::basics::padding_of;
 use super::{Checked, Input, No, broken, require};
 use crate::stand_ins::AnyMember;
-use crate::vectors::craft::Session;
+use crate::vectors::craft::{Session, Transcript};
 use crate::vectors::hpke;
 use crate::vectors::prelude::*;
 
@@ -101,8 +101,13 @@ impl Keys {
         }
     }
 
-    fn session(&self, seed: &Secret) -> Session {
-        Session::with_seed(&self.public, &self.psk, &self.name, seed).unwrap()
+    /// In the form of the vector.
+    fn session(&self, input: Input<'_>, seed: &Secret) -> Session {
+        let session = Session::with_seed(&self.public, &self.psk, &self.name, seed).unwrap();
+        match input.flag("short") {
+            true => session.short(input.number("sender")),
+            false => session,
+        }
     }
 }
 
@@ -130,6 +135,22 @@ impl Sealing {
         match keys.kept {
             true => StateSession::start(&start).map(Self::State),
             false => SenderSession::start(&start).map(Self::Events),
+        }
+    }
+
+    /// Its record, which the broker then has.
+    fn record(&mut self, publisher: &Publisher<'_, &AnyMember>, psk: &Secret, out: &mut [u8]) {
+        let record = SessionRecord {
+            topic: Topic::new("record").unwrap(),
+            psk: &SessionPsk::derive(psk),
+            credential: b"credential",
+            sent_at: None,
+        };
+        if let Self::Events(session) = self {
+            session
+                .seal_record_into(publisher, &record, None, out)
+                .unwrap();
+            session.record_published();
         }
     }
 
@@ -180,11 +201,19 @@ fn seal_with(input: Input<'_>, keys: &Keys, seed: &Secret) -> Result<Vec<u8>, No
         properties,
         credential: credential.as_deref(),
         padding: padding_of(padding.u64("mode"), padding.u64("bucket")),
+        short: input.flag("short"),
     };
     let (retain, will) = (input.flag("retain"), input.flag("will"));
     // What the types forbid: each class has its sessions, and only a value has a connection.
     require((retain || will) == keys.kept, "field")?;
     require((retain && !will) == input.has("connection"), "field")?;
+    let is_full = keys.kept || credential.is_some();
+    require(!(message.short && is_full), "field")?;
+    let age = message
+        .sent_at
+        .map(|at| at.checked_add(1 << 31)?.checked_sub(1000 * number));
+    let is_sayable = age.is_none_or(|age| age.is_some_and(|age| age < 1 << 32));
+    require(!message.short || is_sayable, "field")?;
     let value = Value {
         connection: input.opt_u64("connection").unwrap_or(0),
         credential: match (&credential, will) {
@@ -197,7 +226,12 @@ fn seal_with(input: Input<'_>, keys: &Keys, seed: &Secret) -> Result<Vec<u8>, No
     let counter = input.number::<u32>("counter");
     require(counter <= MAX_COUNTER, "field")?;
     let mut out = vec![0; 1 << 18];
-    for _ in 0..counter.min(MAX_SEALED_BEFORE) {
+    let mut before = counter.min(MAX_SEALED_BEFORE);
+    if message.short {
+        session.record(&publisher, &keys.psk, &mut out);
+        before = before.saturating_sub(1);
+    }
+    for _ in 0..before {
         let before = Outgoing::new(topic);
         session
             .seal(&publisher, &before, &value, b"before", &mut out)
@@ -212,7 +246,7 @@ fn seal_with(input: Input<'_>, keys: &Keys, seed: &Secret) -> Result<Vec<u8>, No
     };
     out.truncate(sealed.map_err(|_| "field")?);
     if counter > MAX_SEALED_BEFORE {
-        out = move_to_counter(input, &keys.session(seed), &out, counter);
+        out = move_to_counter(input, &keys.session(input, seed), &out, counter);
     }
     Ok(out)
 }
@@ -223,23 +257,29 @@ fn move_to_counter(input: Input<'_>, session: &Session, envelope: &[u8], counter
     let topic = input.text("topic");
     let plaintext = decrypt(session, envelope, &topic).unwrap();
     let body = &plaintext[..plaintext.len() - 64];
-    let transcript = session.transcript(counter, &topic, input.digest("credential_hash"));
+    let transcript = transcript(input, session, counter);
     let digest = sha256(&[&transcript.bytes(body)]);
     let key = IdentityKey::from_seed(&input.secret("identity_seed"));
     let signature = key.sign(SignatureContext::Message, &digest);
     session.encrypt(counter, &topic, &[body, &signature].concat())
 }
 
+fn transcript(input: Input<'_>, session: &Session, counter: u32) -> Transcript {
+    let credential = input.digest("credential_hash");
+    let number = input.u64("session_number");
+    session.transcript(counter, &input.text("topic"), credential, number)
+}
+
 fn decrypt(session: &Session, envelope: &[u8], topic: &[u8]) -> Result<Vec<u8>, No> {
-    let header = Header::parse(envelope).map_err(broken)?;
-    let (text, tag) = envelope[header.encoded_len()..]
+    let head = Head::parse(envelope).map_err(broken)?;
+    let (text, tag) = envelope[head.encoded_len()..]
         .split_last_chunk::<16>()
         .unwrap();
     let mut text = text.to_vec();
     let key = sealmq_core::crypto::MessageKey::new(&Secret::new(session.message_key));
     let (nonce, aad) = (
-        session.nonce(header.counter),
-        session.aad(header.counter, topic),
+        session.nonce(head.counter()),
+        session.aad(head.counter(), topic),
     );
     key.open_in_place(&nonce, &aad, &mut text, tag)
         .map_err(broken)?;
@@ -281,16 +321,22 @@ fn properties<'b>(
 
 /// What stands between the inputs and the envelope, taken from the envelope where it can be.
 fn intermediate(input: Input<'_>, keys: &Keys, envelope: &[u8], seed: &Secret) -> Checked {
-    let (session, topic) = (keys.session(seed), input.text("topic"));
-    let header = Header::parse(envelope).map_err(broken)?;
+    let (session, topic) = (keys.session(input, seed), input.text("topic"));
+    let head = Head::parse(envelope).map_err(broken)?;
+    let counter = head.counter();
     let mut written = [0; 48];
     let mut writer = Writer::new(&mut written);
-    header.emit(&mut writer).unwrap();
-    assert_eq!(header.key_id, KeyId::of(&session.announcement));
+    head.emit(&mut writer).unwrap();
+    let (enc, mac, tag) = match head {
+        Head::Full(header) => {
+            assert_eq!(header.key_id, KeyId::of(&session.announcement));
+            (header.enc, header.mac, None)
+        }
+        Head::Short(header) => (session.enc, session.mac, Some(header.tag)),
+    };
     let plaintext = decrypt(&session, envelope, &topic)?;
     let (body, signature) = plaintext.split_last_chunk::<64>().unwrap();
-    let transcript = session.transcript(header.counter, &topic, input.digest("credential_hash"));
-    let transcript = transcript.bytes(body);
+    let transcript = transcript(input, &session, head.counter()).bytes(body);
     let digest = sha256(&[&transcript]);
     let key = IdentityKey::from_seed(&input.secret("identity_seed")).verifying_key();
     key.verify(SignatureContext::Message, &digest, signature)
@@ -298,12 +344,16 @@ fn intermediate(input: Input<'_>, keys: &Keys, envelope: &[u8], seed: &Secret) -
     let mut buffer = vec![0; 1 << 17];
     let properties = properties(input, &mut buffer).unwrap();
     let values = object! {
-        enc: header.enc, mac: Json::hex(header.mac), message_key: session.message_key, base_nonce: Json::hex(session.base_nonce),
-        nonce: Json::hex(session.nonce(header.counter)), header: Json::hex(writer.finish()),
-        topic_hash: sha256(&[&topic]), aad: Json::hex(session.aad(header.counter, &topic)),
+        enc: enc, mac: Json::hex(mac), message_key: session.message_key, base_nonce: Json::hex(session.base_nonce),
+        nonce: Json::hex(session.nonce(counter)), header: Json::hex(writer.finish()),
+        topic_hash: sha256(&[&topic]), aad: Json::hex(session.aad(counter, &topic)),
         body: Json::hex(body), transcript: Json::hex(&transcript), transcript_hash: digest,
         signature_input: Json::hex(SignatureContext::Message.signed_bytes(&digest)),
         signature: Json::hex(signature),
+    };
+    let values = match tag {
+        Some(tag) => values.with("session_tag", Json::hex(tag.0)),
+        None => values,
     };
     Ok(match properties {
         Some(properties) => values.with("properties", Json::hex(properties.as_bytes())),

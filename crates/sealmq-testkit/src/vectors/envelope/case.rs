@@ -88,6 +88,30 @@ impl Case {
         self.raw(&draft.topic, &draft.envelope(), reason)
     }
 
+    /// A record of the session, on the record topic of a member, that is taken.
+    pub(crate) fn record(self, of: u32, draft: &Draft) -> Self {
+        let tag = draft.session.clone().short(draft.message.sender).tag;
+        let record = object! {
+            sender: draft.message.sender, session_number: draft.message.number,
+            session_tag: Json::hex(tag),
+        };
+        let expect = object! { record: record };
+        self.deliver(&draft.topic, &draft.envelope(), expect, None)
+            .offered_as(of)
+    }
+
+    /// One that is not.
+    pub(crate) fn no_record(self, of: u32, draft: &Draft, reason: &'static str) -> Self {
+        self.bad(draft, reason).offered_as(of)
+    }
+
+    /// The last delivery is offered as the record of this member.
+    pub(crate) fn offered_as(mut self, member: u32) -> Self {
+        let last = self.deliveries.pop().unwrap();
+        self.deliveries.push(last.with("record_of", member));
+        self
+    }
+
     /// Bytes that are not accepted.
     pub(crate) fn raw(self, topic: &str, envelope: &[u8], reason: &'static str) -> Self {
         self.deliver(topic, envelope, object! { reason: reason }, Some(reason))

@@ -26,9 +26,10 @@ pub(crate) fn vectors(scene: &Scene, file: &mut VectorFile) {
         let (id, comment) = (format!("form-{form:02x}"), "Not a form of the table.");
         refused(&id, comment, "§3", &with_form(form), "NotSealed");
     }
+    let short = [&[0x91], &envelope[1..9], &[0], &envelope[10..]].concat();
     table! { refused:
-        "form-91": "The short form is reserved in this version.", "§3", &with_form(0x91) => "Unsupported";
-        "form-92": "The short form is reserved in this version.", "§3", &with_form(0x92) => "Unsupported";
+        "form-91": "The short form of a session that nobody knows.", "§12", &short => "UnknownSession";
+        "form-92": "A short form of another data path is reserved.", "§3", &with_form(0x92) => "Unsupported";
     }
     let consistent = plain.change(|d| d.session.form = 0x12);
     stories! { |id, comment, spec| Case::new(scene, id, comment, spec) => file:

@@ -13,6 +13,7 @@ mod scene;
 mod seal;
 mod seal_faults;
 mod sender;
+mod short;
 mod signature;
 mod state;
 mod time;
@@ -34,6 +35,7 @@ pub(crate) fn file() -> String {
     replay::vectors(&scene, &mut file);
     state::vectors(&scene, &mut file);
     signature::vectors(&scene, &mut file);
+    short::vectors(&scene, &mut file);
     readings::vectors(&scene, &mut file);
     numbers::vectors(&mut file);
     connections::vectors(&mut file);

@@ -67,7 +67,7 @@ pub(crate) struct Plan {
     device_secret: [u8; 32],
     pub(super) rng: [u8; 32],
     /// Mode and bucket.
-    padding: (u8, u32),
+    pub(super) padding: (u8, u32),
     /// In the place of what the message has.
     pub(super) connection: Option<Option<u64>>,
     pub(super) draft: Draft,
@@ -124,6 +124,9 @@ impl Plan {
             .with("retain", m.retain)
             .with("will", m.will)
             .with("padding", padding);
+        if m.short {
+            input = input.with("short", true);
+        }
         if let Some(credential) = &m.credential {
             input = input.with("credential", Json::hex(credential));
         }
@@ -134,7 +137,7 @@ impl Plan {
     }
 
     /// Seals step by step as the spec says. Whoever checks the vector has the real code do it.
-    fn seal(mut self, file: &mut VectorFile, id: &str, comment: &str) -> Vec<u8> {
+    pub(super) fn seal(mut self, file: &mut VectorFile, id: &str, comment: &str) -> Vec<u8> {
         let input = self.input();
         let (mode, bucket) = self.padding;
         if mode != 0 {
@@ -148,6 +151,9 @@ impl Plan {
         let device_secret = DeviceSecret::new(Secret::new(self.device_secret));
         let hedged = device_secret.hedge(&entropy, Purpose::Session, number);
         self.draft.session = self.keys.session(&hedged.seed);
+        if self.draft.message.short {
+            self.draft = self.draft.short();
+        }
 
         let (draft, counter) = (&self.draft, self.draft.counter);
         let body = draft.message.body();
@@ -164,6 +170,9 @@ impl Plan {
             topic_hash: sha256(&[draft.topic.as_bytes()]),
             aad: Json::hex(draft.session.aad(counter, draft.topic.as_bytes())),
         };
+        if draft.message.short {
+            intermediate = intermediate.with("session_tag", Json::hex(draft.session.tag));
+        }
         if self.keys.kept {
             intermediate = intermediate.with("kept_name", draft.session.announcement);
         }

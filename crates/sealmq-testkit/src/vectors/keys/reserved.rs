@@ -37,6 +37,9 @@ pub(crate) fn described(topic: &ReservedTopic) -> Json {
         ReservedTopic::KeptKeys(group) => of_group("kept_keys", group),
         ReservedTopic::Heartbeat(group) => of_group("heartbeat", group),
         ReservedTopic::Nonce(group, member) => of_group("nonce", group).with("member", member.0),
+        ReservedTopic::SessionRecord(group, member) => {
+            of_group("session_record", group).with("member", member.0)
+        }
         ReservedTopic::Join(of) => what("join").with("fingerprint", of.0),
         ReservedTopic::Answer(of) => what("answer").with("fingerprint", of.0),
     }
@@ -54,6 +57,7 @@ const fn at_most(topic: &ReservedTopic) -> u32 {
         | ReservedTopic::KeptKeys(_)
         | ReservedTopic::Credential(_)
         | ReservedTopic::Confirm(_)
+        | ReservedTopic::SessionRecord(..)
         | ReservedTopic::Answer(_) => 8192,
         ReservedTopic::Welcome(..) => 4096,
         ReservedTopic::NonceAnswer(..) | ReservedTopic::Heartbeat(_) => 1024,
@@ -103,6 +107,7 @@ fn good(file: &mut VectorFile) {
         "kept-keys": ReservedTopic::KeptKeys(group), format!("g/{hex}/k") => valid;
         "heartbeat": ReservedTopic::Heartbeat(group), format!("g/{hex}/hb") => valid;
         "nonce": ReservedTopic::Nonce(group, MEMBER), format!("g/{hex}/n/7") => valid;
+        "session-record": ReservedTopic::SessionRecord(group, MEMBER), format!("g/{hex}/s/7") => valid;
         "join": ReservedTopic::Join(of), format!("join/{of}") => valid;
         "answer": ReservedTopic::Answer(of), format!("answer/{of}") => valid;
     }
@@ -177,7 +182,8 @@ fn bad(file: &mut VectorFile) {
         "answer-upper-case": "Hex in upper case.",
             &format!("answer/{}", of.to_string().to_uppercase()) => "field";
         "answer-empty": "An empty fingerprint.", "answer/" => "field";
-        "session-record": "Reserved, without a use yet.", &format!("g/{hex}/s/7/0011223344556677") => "field";
+        "session-record-member-0": "No member has the number 0.", &format!("g/{hex}/s/0") => "field";
+        "session-record-below": "A level below.", &format!("g/{hex}/s/7/001122334455") => "field";
         "unknown": "Nothing in this version.", "z" => "field";
     }
     let mut other = prefix.clone();

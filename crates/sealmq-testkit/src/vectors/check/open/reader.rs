@@ -100,6 +100,15 @@ impl Reader {
         }
     }
 
+    /// Keeps a credential that came inside.
+    pub(super) fn learn(&mut self, credential: Vec<u8>) {
+        let fresh = VerifiedCredential::verify(credential, &self.authority).unwrap();
+        let member = fresh.fields().member.0;
+        if let Some(before) = self.credentials.insert(member, fresh) {
+            self.before.insert(member, before);
+        }
+    }
+
     /// What the keys with this name are of.
     pub(super) fn keys_of(&self, name: &Digest) -> Option<Of> {
         let keys = self.keys.iter().find(|keys| keys.name == *name)?;
