@@ -19,6 +19,12 @@ impl<const N: usize> Bytes<N> {
         })
     }
 
+    /// Nothing yet: text can be written into it.
+    pub const EMPTY: Self = Self {
+        bytes: [0; N],
+        len: 0,
+    };
+
     /// As text, if it is.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -29,6 +35,16 @@ impl<const N: usize> Bytes<N> {
 impl<const N: usize> AsRef<[u8]> for Bytes<N> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> fmt::Write for Bytes<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len.checked_add(text.len()).ok_or(fmt::Error)?;
+        let room = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
     }
 }
 

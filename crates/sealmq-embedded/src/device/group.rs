@@ -8,6 +8,7 @@ use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{OpenedWelcome, RefusedChunk, VerifiedDelegation, Voucher};
 use sealmq_keys::package_age::{GroupProgress, Listed};
 
+use super::own_record::OwnRecord;
 use crate::leases::Leases;
 use crate::records::{LeftOut, NotesRecord, VoucherRecord};
 
@@ -20,6 +21,8 @@ pub(super) struct Group {
     pub(super) left_out: Option<LeftOut>,
     pub(super) session: Option<SenderSession>,
     pub(super) state_session: Option<StateSession>,
+    /// Once `session` was prepared for the short form.
+    pub(super) own_record: Option<OwnRecord>,
     pub(super) leases: Leases,
     /// A healing announcement that has to be followed first.
     pub(super) wanted: Option<(u64, Digest)>,
@@ -52,6 +55,7 @@ impl Group {
             left_out: None,
             session: None,
             state_session: None,
+            own_record: None,
             leases: Leases::NONE,
             wanted: None,
             unusable: 0,
@@ -150,6 +154,7 @@ impl Group {
         let kept = state.and_then(GroupState::kept).map(|view| view.name);
         if self.session.as_ref().map(|s| *s.announcement()) != current {
             self.session = None;
+            self.own_record = None;
         }
         if self.state_session.as_ref().map(|s| *s.kept()) != kept {
             self.state_session = None;

@@ -4,10 +4,12 @@ mod group;
 mod lease;
 mod lists;
 mod open;
+mod own_record;
 mod peers;
 mod replenish;
 mod reserved;
 mod seal;
+mod short;
 mod start;
 mod transmit;
 
@@ -18,6 +20,7 @@ use sealmq_core::replay::{Durable, Record};
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
 use sealmq_keys::group::{Fork, MAX_STATE_LEN};
 use sealmq_keys::objects::{VerifiedDelegation, Voucher};
+use sealmq_keys::session_records::Wanted;
 use sealmq_keys::standing::{Holding, Moment, Standing};
 use sealmq_keys::{RELEASED_AT, real_clock};
 
@@ -80,6 +83,9 @@ pub enum Event {
     /// A sender's credential, or what the refused list says of it, is known: what waits for it
     /// may open now.
     Sender(MemberNumber),
+    /// Messages of a session of this sender in the short form can be opened: what waits for it may
+    /// open now.
+    Session(MemberNumber),
     /// The refused list of a group is known.
     List(GroupId),
     /// State keys are vouched for anew.
@@ -113,6 +119,8 @@ pub struct Device<
     due: u32,
     confirm: bool,
     own_asked: bool,
+    session_records: Wanted,
+    ask_records: bool,
 }
 
 impl<

@@ -3,10 +3,10 @@
 use sealmq_core::crypto::SessionPsk;
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::open::{
-    Directory, Epochs, Opened, ReadPolicy, ReadingEpoch, Rejection, Request, Sender, SenderQuery,
+    DeviceReceiver, Directory, Epochs, Opened, ReadPolicy, ReadingEpoch, Rejection, Request,
+    Sender, SenderQuery,
 };
 use sealmq_core::topic::Topic;
-use sealmq_core::wire::Header;
 use sealmq_core::{Credential, CredentialOrder, KeyId, MemberNumber, VerifiedCredential};
 use sealmq_keys::objects::VerifiedDelegation;
 use sealmq_keys::standing::{Holding, Issued, Standing};
@@ -22,7 +22,7 @@ use crate::bytes::Bytes;
 pub type Message<'b> = Opened<'b>;
 
 /// What the receiver looks things up in.
-struct View<'a, const G: usize, const S: usize, const O: usize> {
+pub(super) struct View<'a, const G: usize, const S: usize, const O: usize> {
     groups: &'a [Option<Group>; G],
     peers: &'a Peers<S, G, O>,
     own: &'a VerifiedCredential<Bytes<O>>,
@@ -207,20 +207,6 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
     ) -> Result<Message<'b>, Rejection> {
         let at = self.clock(at);
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
-        let key_id = Header::parse(buf).ok().map(|header| header.key_id);
-        let mut groups = self.groups.iter().flatten();
-        let psk = key_id
-            .and_then(|id| groups.find_map(|g| Some(g.state()?.by_key_id(&id)?.psk().session())));
-        let view = View {
-            groups: &self.groups,
-            peers: &self.peers,
-            own: &self.own,
-            own_end: self.own_end(),
-            delegation: &self.delegation,
-            delegation_object: self.delegation_object.as_ref(),
-            at,
-            psk,
-        };
         let request = Request {
             retained,
             now: at.now,
@@ -228,7 +214,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             drop_own: Some(self.own.fields().member),
             ..Request::new(topic)
         };
-        let result = self.receiver.open(&request, &view, &view, buf);
+        let result = self.with_view(at, buf, |view, receiver, buf| {
+            receiver.open(&request, view, view, buf)
+        });
         match &result {
             Ok(message) => {
                 let sender = message.sender();
@@ -244,8 +232,35 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 if let Some((group, member)) = rejection.awaited_list() {
                     self.want_list(&group, member);
                 }
+                if matches!(rejection, Rejection::UnknownSession { .. }) {
+                    self.want_records(at);
+                }
             }
         }
         result
+    }
+
+    /// Opens something with what the receiver looks things up in.
+    pub(super) fn with_view<'b, R>(
+        &mut self,
+        at: Clock,
+        buf: &'b mut [u8],
+        run: impl FnOnce(&View<'_, G, S, O>, &mut DeviceReceiver<S, T, K>, &'b mut [u8]) -> R,
+    ) -> R {
+        let key_id = self.receiver.key_id(buf);
+        let mut groups = self.groups.iter().flatten();
+        let psk = key_id
+            .and_then(|id| groups.find_map(|g| Some(g.state()?.by_key_id(&id)?.psk().session())));
+        let view = View {
+            groups: &self.groups,
+            peers: &self.peers,
+            own: &self.own,
+            own_end: self.own_end(),
+            delegation: &self.delegation,
+            delegation_object: self.delegation_object.as_ref(),
+            at,
+            psk,
+        };
+        run(&view, &mut self.receiver, buf)
     }
 }

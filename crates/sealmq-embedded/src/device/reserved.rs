@@ -81,7 +81,12 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             ReservedTopic::Welcome(..) => self.handle_welcome(place, payload, at),
             ReservedTopic::NonceAnswer(..) => self.handle_answer(place, payload),
             ReservedTopic::Announcement(_, epoch) => {
-                self.handle_announcement(place, epoch, payload, at)
+                let event = self.handle_announcement(place, epoch, payload, at)?;
+                if event.is_some() {
+                    // Records of its sessions may have come before it.
+                    self.session_records.ask_again();
+                }
+                Ok(event)
             }
             ReservedTopic::RefusedList(_) => self.handle_list(place, payload),
             ReservedTopic::RefusedChunk(_, first) => self.handle_list_chunk(place, first, payload),
@@ -167,6 +172,10 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         for group in self.groups.iter_mut().flatten() {
             // What it sealed under the one before ranks below all that follows.
             group.state_session = None;
+            // The short form does not say under which one it is.
+            if group.own_record.take().is_some() {
+                group.session = None;
+            }
         }
         self.open_places();
         self.mark(RecordId::Credential);

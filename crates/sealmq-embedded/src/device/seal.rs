@@ -34,6 +34,9 @@ pub struct Sealing<'a> {
     pub sequence: Option<u32>,
     /// Put the credential inside, so that readers need not fetch it; state always has it.
     pub announce: bool,
+    /// The short form (spec/envelope.md §12), for events without a credential inside: at most 100
+    /// bytes more than the payload. It needs [`Device::poll_record`] after [`Device::prepare`].
+    pub short: bool,
 }
 
 impl<'a> Sealing<'a> {
@@ -46,6 +49,7 @@ impl<'a> Sealing<'a> {
             properties: None,
             sequence: None,
             announce: false,
+            short: false,
         }
     }
 
@@ -89,17 +93,22 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             false => group.session.is_some(),
             true => group.state_session.is_some(),
         };
-        if is_ready {
-            return Ok(());
+        match (is_ready, message.retain) {
+            (true, _) => {}
+            (false, true) => {
+                let session = self.begin(place, true, at, rng, StateSession::start)?;
+                let group = self.place_mut(place).ok_or(SealRefused::NoGroup)?;
+                group.state_session = Some(session);
+            }
+            (false, false) => {
+                let session = self.begin(place, false, at, rng, SenderSession::start)?;
+                let group = self.place_mut(place).ok_or(SealRefused::NoGroup)?;
+                group.session = Some(session);
+                group.own_record = None;
+            }
         }
-        if message.retain {
-            let session = self.begin(place, true, at, rng, StateSession::start)?;
-            let group = self.place_mut(place).ok_or(SealRefused::NoGroup)?;
-            group.state_session = Some(session);
-        } else {
-            let session = self.begin(place, false, at, rng, SenderSession::start)?;
-            let group = self.place_mut(place).ok_or(SealRefused::NoGroup)?;
-            group.session = Some(session);
+        if message.short && !message.retain && !message.announce {
+            self.prepare_record(place, at);
         }
         Ok(())
     }
@@ -284,6 +293,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 2 => Padding::Bucket(policy.bucket),
                 _ => Padding::None,
             },
+            short: message.short,
             ..Outgoing::new(topic)
         })
     }

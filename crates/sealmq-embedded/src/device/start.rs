@@ -9,6 +9,7 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::check_prefix;
 use sealmq_keys::objects::{VerifiedDelegation, Voucher};
+use sealmq_keys::session_records::Wanted;
 
 use super::Device;
 use super::group::Group;
@@ -143,6 +144,8 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             due: 0,
             confirm: false,
             own_asked: false,
+            session_records: Wanted::NONE,
+            ask_records: false,
         }))
     }
 

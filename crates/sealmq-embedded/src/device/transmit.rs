@@ -29,6 +29,8 @@ pub enum Filter {
     Own(MemberNumber),
     /// All announcements of a group.
     Announcements(GroupId),
+    /// The records of all sessions in the short form (spec/envelope.md §12).
+    Records,
 }
 
 impl Filter {
@@ -48,6 +50,7 @@ impl fmt::Display for Under<'_> {
             Filter::Topic(topic) => topic.under(prefix).fmt(f),
             Filter::Own(member) => write!(f, "{prefix}/m/{member}/#"),
             Filter::Announcements(group) => write!(f, "{prefix}/g/{group}/a/+"),
+            Filter::Records => write!(f, "{prefix}/g/+/s/+"),
         }
     }
 }
@@ -101,7 +104,12 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             group.ask.announcements = false;
             group.ask.list = false;
             group.ask.heartbeat = false;
+            if let Some(record) = &mut group.own_record {
+                record.due.connected();
+            }
         }
+        self.session_records.ask_again();
+        self.ask_records = self.session_records.is_on();
     }
 
     /// One more subscription that is due, until `None`: new ones, and such as make the broker deliver
@@ -130,6 +138,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             if core::mem::take(&mut group.ask.heartbeat) {
                 return Some(Filter::Topic(ReservedTopic::Heartbeat(id)));
             }
+        }
+        if core::mem::take(&mut self.ask_records) {
+            return Some(Filter::Records);
         }
         let mut wanted = self.peers.wanted.iter_mut().flatten();
         let (member, asked) = wanted.find(|(_, asked)| !*asked)?;

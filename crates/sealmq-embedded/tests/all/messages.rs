@@ -101,3 +101,82 @@ fn who_only_publishes_opens_nothing_and_who_only_reads_seals_nothing() {
     assert!(net.boards[sensor].inbox.is_empty());
     assert!(net.seal(display, &Sealing::event(TOPIC), b"1").is_err());
 }
+
+const SHORT: Sealing<'_> = Sealing {
+    short: true,
+    ..Sealing::event(TOPIC)
+};
+
+/// Seals with a host in the short form; its record goes out first.
+fn command(net: &mut Net, host: usize, payload: &[u8]) -> Vec<u8> {
+    let message = OutgoingMessage {
+        short: true,
+        ..OutgoingMessage::new(TOPIC, payload)
+    };
+    if let Some(record) = net.record_of_host(host, &message) {
+        net.publish(&record);
+    }
+    let envelope = net.seal_host(host, &message);
+    assert!(envelope.len() <= payload.len() + 100);
+    envelope
+}
+
+#[test]
+fn short_readings_have_at_most_a_hundred_bytes_around_them() {
+    let mut net = Net::new(Policy::default());
+    let board = net.board("sensor", Access::BOTH);
+    let host = net.host("host", Access::BOTH);
+    for n in 0..200_u8 {
+        let text = [n; 30];
+        let envelope = net.seal(board, &SHORT, &text).unwrap();
+        assert!(envelope.len() <= text.len() + 100, "{}", envelope.len());
+        net.deliver_host(host, TOPIC, &envelope, false);
+    }
+    assert_eq!(net.hosts[host].inbox.len(), 200);
+    // A host that comes later finds the record; a new epoch has another one.
+    let late = net.host("late", Access::SUBSCRIBE);
+    let envelope = net.seal(board, &SHORT, b"late").unwrap();
+    assert!(envelope.len() <= 104);
+    net.deliver_host(late, TOPIC, &envelope, false);
+    net.rotate();
+    let envelope = net.seal(board, &SHORT, b"after").unwrap();
+    assert!(envelope.len() <= 105);
+    net.deliver_host(late, TOPIC, &envelope, false);
+    assert_eq!(net.hosts[late].inbox, [&b"late"[..], b"after"]);
+    // A device that starts again begins a session, with a record.
+    net.restart(board);
+    net.connect(board);
+    let envelope = net.seal(board, &SHORT, b"again").unwrap();
+    assert!(envelope.len() <= 105);
+    net.deliver_host(late, TOPIC, &envelope, false);
+    assert_eq!(net.hosts[late].inbox.len(), 3);
+    assert_eq!(net.hosts[host].rejected, [""; 0]);
+}
+
+#[test]
+fn a_device_opens_short_commands_also_if_their_record_comes_later() {
+    let mut net = Net::new(Policy::default());
+    let board = net.board("valve", Access::BOTH);
+    let host = net.host("host", Access::BOTH);
+    let first = command(&mut net, host, b"on");
+    net.deliver(board, TOPIC, &first, false);
+    assert_eq!(net.boards[board].inbox, [b"on"], "it asked for the record");
+    net.deliver(board, TOPIC, &first, false);
+    let elsewhere = command(&mut net, host, b"off");
+    net.deliver(board, "plant/b", &elsewhere, false);
+    assert_eq!(net.boards[board].rejected, ["Replay", "Rejected"]);
+    // Its memory of sessions is gone after a power cut, and so is the record at the broker.
+    net.restart(board);
+    let lost = net
+        .retained
+        .extract_if(.., |topic, _| topic.contains("/s/"));
+    let lost: Vec<_> = lost.collect();
+    net.connect(board);
+    let second = command(&mut net, host, b"off");
+    net.deliver(board, TOPIC, &second, false);
+    assert_eq!(net.boards[board].inbox, [&b"on"[..]]);
+    for (topic, payload) in lost {
+        net.publish_bytes(&topic, &payload, true);
+    }
+    assert_eq!(net.boards[board].inbox, [&b"on"[..], b"off"]);
+}

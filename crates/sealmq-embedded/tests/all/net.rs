@@ -262,7 +262,13 @@ impl Net {
     pub fn deliver(&mut self, board: usize, topic: &str, payload: &[u8], retained: bool) {
         let at = self.clock(board);
         let this = &mut self.boards[board];
-        if this.device.is_reserved(topic) {
+        if this.device.is_record(topic) {
+            let mut buf = payload.to_vec();
+            if let Ok(Some(event)) = this.device.open_record(topic, at, &mut buf) {
+                this.events.push(event);
+            }
+            self.settle(board);
+        } else if this.device.is_reserved(topic) {
             if let Ok(Some(event)) = this.device.handle(topic, payload, at) {
                 this.events.push(event);
             }
@@ -360,6 +366,14 @@ impl Net {
         let this = &mut self.boards[board];
         this.device.prepare(message, at, &mut this.rng)?;
         this.store();
+        let mut record = [0; 700];
+        if let Some(sent) = this.device.poll_record(at, &mut record) {
+            let name = sent.topic.under(this.device.prefix()).to_string();
+            self.publish_bytes(&name, &record[..sent.len], sent.retain);
+            let group = self.group();
+            self.boards[board].device.record_published(&group);
+        }
+        let this = &mut self.boards[board];
         let room = this.device.room(message, payload.len(), at)?;
         let mut buf = vec![0; room.headroom];
         buf.extend_from_slice(payload);

@@ -1,9 +1,9 @@
 //! Members on hosts.
 
 use sealmq_core::object::Access;
-use sealmq_keys::Store as _;
 use sealmq_keys::member::{Action, Delivery, Member, MemberOptions, OutgoingMessage};
 use sealmq_keys::objects::decode_request;
+use sealmq_keys::{Publication, Store as _};
 use sealmq_store::MemoryStore;
 
 use super::{Net, YEAR, grant, matches};
@@ -108,6 +108,25 @@ impl Net {
                 _ => {}
             }
         }
+    }
+
+    /// The record that is due before a message of the short form; the broker has it from then on.
+    pub fn record_of_host(
+        &mut self,
+        host: usize,
+        message: &OutgoingMessage<'_>,
+    ) -> Option<Publication> {
+        let this = &mut self.hosts[host];
+        let due = this
+            .member
+            .record_due(message, Some(self.now), &mut this.rng)
+            .unwrap()?;
+        this.store.commit(&due.changes).unwrap();
+        let record = due.publication;
+        this.member
+            .record_published(&record.topic, &record.payload)
+            .unwrap();
+        Some(record)
     }
 
     pub fn seal_host(&mut self, host: usize, message: &OutgoingMessage<'_>) -> Vec<u8> {
