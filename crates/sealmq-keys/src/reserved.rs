@@ -366,6 +366,8 @@ mod tests {
         let member = MemberNumber(7);
         let device = Fingerprint([0xa7; 16]);
         let hex = "a7".repeat(16);
+        let chunk = ReservedTopic::RefusedChunk(GROUP, member);
+        let record = ReservedTopic::SessionRecord(GROUP, member);
         for (topic, name, max_len) in [
             (ReservedTopic::Delegation, "delegation", 8192),
             (ReservedTopic::Credential(member), "m/7/credential", 8192),
@@ -384,19 +386,11 @@ mod tests {
                 8216,
             ),
             (ReservedTopic::RefusedList(GROUP), "g/HEX/r", 65536),
-            (
-                ReservedTopic::RefusedChunk(GROUP, member),
-                "g/HEX/r/7",
-                8216,
-            ),
+            (chunk, "g/HEX/r/7", 8216),
             (ReservedTopic::KeptKeys(GROUP), "g/HEX/k", 8192),
             (ReservedTopic::Heartbeat(GROUP), "g/HEX/hb", 1024),
             (ReservedTopic::Nonce(GROUP, member), "g/HEX/n/7", 256),
-            (
-                ReservedTopic::SessionRecord(GROUP, member),
-                "g/HEX/s/7",
-                8192,
-            ),
+            (record, "g/HEX/s/7", 8192),
             (ReservedTopic::Join(device), "join/HEX", 65536),
             (ReservedTopic::Answer(device), "answer/HEX", 8192),
         ] {
