@@ -28,6 +28,12 @@ impl Client {
         if !self.short.is_on {
             return false;
         }
+        let over = self.short.over(time.uptime);
+        if !over.is_empty() {
+            // What was set aside goes before this one.
+            self.end_waiting(&over);
+            return true;
+        }
         let message = self.outgoing(draft);
         // What is wrong with the message is said when it is sealed.
         let due = self.member.record_due(&message, time.clock, rng);
