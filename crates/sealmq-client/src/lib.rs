@@ -120,6 +120,7 @@ mod options;
 mod outbox;
 mod output;
 mod pace;
+mod patience;
 mod poll_error;
 mod published;
 mod settle;

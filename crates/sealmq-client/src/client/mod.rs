@@ -43,6 +43,7 @@ use crate::options::Options;
 use crate::outbox::{Accepted, Content, Outbox};
 use crate::output::{DeliveryId, FlushId, Output};
 use crate::pace::Pace;
+use crate::patience::Patience;
 use crate::settle::Settling;
 use crate::subscription::Subscription;
 use crate::subscriptions::Subscriptions;
@@ -54,7 +55,6 @@ pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
 use short_form::ShortForm;
-use unanswered::Patience;
 use unsaved::Unsaved;
 
 /// Most refused topics of key management that are remembered.
@@ -211,7 +211,7 @@ impl Client {
             next_tick: 0,
             backoff: Backoff::new(options.reconnect_delay),
             pace: Pace::new(options.publishes_per_second),
-            patience: Patience::default(),
+            patience: Patience::new(),
             contest: Contest::default(),
             topic_map: options.topic_map.clone(),
             aliases: Aliases::default(),
