@@ -88,7 +88,7 @@ fn where_messages_come_from() {
 /// What a broker carries of it is looked at by the adapter's tests.
 #[test]
 fn short_messages_are_read_by_everybody() {
-    let (mut domain, _broker) = stage();
+    let (domain, _broker) = stage();
     domain.enrol("late", &["--subscribe", "plant"]);
     let _authority = domain.authority();
     let mut ann = domain.subscribe("ann", &["-t", "plant/#", "-F", "%s %p"]);
