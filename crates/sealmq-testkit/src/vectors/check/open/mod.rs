@@ -129,7 +129,9 @@ fn deliver(
                     session_tag: Json::hex(recorded.tag().0),
                 };
                 let fresh = recorded.credential().map(<[u8]>::to_vec);
-                fresh.map(|fresh| reader.learn(fresh));
+                if let Some(fresh) = fresh {
+                    reader.learn(fresh);
+                }
                 object! { record: record }
             }
             Err(rejection) => object! { reason: rejection.name() },
