@@ -17,6 +17,10 @@ use super::successor::{delegation_of, serial_of};
 use super::world::World;
 use crate::fuzz::world::{MemoryStore, YEAR};
 
+/// Seconds until a reader that has just connected has what it needs: one without a clock gets a
+/// lease first, and one that comes while a group heals has its first keys after several epochs.
+const SETTLED: u64 = 12;
+
 /// Records with the secrets of a group.
 fn is_secret(key: &str) -> bool {
     key.ends_with("/state") || key.ends_with("/kept")
@@ -36,7 +40,7 @@ impl World {
         let late = self.devices.len() - 1;
         let known = self.messages.len();
         self.connect(late);
-        self.pass_seconds(8);
+        self.pass_seconds(SETTLED);
         let (kept, retained) = (self.kept_epochs(), self.retained_state());
         self.check_own_values(late, &kept, &retained);
         let opens = |id: &&usize| **id < known && self.opens(late, **id, &kept);
@@ -64,8 +68,7 @@ impl World {
             self.devices[*reader].reads.clear();
             self.connect(*reader);
         }
-        // Who has no clock gets a lease first.
-        self.pass_seconds(12);
+        self.pass_seconds(SETTLED);
         for (reader, expected) in expected {
             self.check_reads(reader, &expected, known);
             let total = match reader == late {
