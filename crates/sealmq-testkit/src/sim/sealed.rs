@@ -121,7 +121,10 @@ impl World {
         self.nonces.insert(nonce, Some(id));
         let is_state = self.messages[id].is_state();
         let session = match Head::parse(envelope).unwrap() {
-            Head::Full(header) => self.session_of(device, &header, is_state),
+            Head::Full(header) => {
+                let topic = self.messages[id].topic.clone();
+                self.session_of(device, &header, is_state, (&topic, envelope))
+            }
             Head::Short(_) => {
                 self.seen.total("sealed in the short form");
                 self.sessions[&nonce.0].clone()
@@ -166,25 +169,21 @@ impl World {
         self.records.push(record.clone());
         let known = self.nonces.insert((header.enc, header.counter), None);
         assert!(known.is_none(), "a nonce twice");
-        let mut session = self.begun_session(device, false, header.key_id);
-        // Other sessions may have begun while it waited for its turn.
-        session.number = self.number_in(record).unwrap_or(session.number);
-        self.sessions.insert(header.enc, session.clone());
+        let session = self.session_of(device, &header, false, (&record.topic, &record.payload));
         self.check_sealed(device, &session.announcement, false);
         self.check_settled(device);
     }
 
-    /// The session number in a record, as whoever reads in its epoch sees it.
-    fn number_in(&self, record: &Publication) -> Option<u64> {
-        let header = Header::parse(&record.payload).ok()?;
+    /// The session number in an event, as whoever reads in its epoch sees it.
+    fn number_in(&self, header: &Header, (topic, envelope): (&str, &[u8])) -> Option<u64> {
         self.devices.iter().find_map(|device| {
             let state = device.state()?;
             let epoch = state.by_key_id(&header.key_id)?;
             let psk = epoch.psk().session();
             let secrets = session_receiver(epoch.key_pair?, &psk, epoch.hash, &header.enc).ok()?;
-            let (head, rest) = record.payload.split_at(header.encoded_len());
+            let (head, rest) = envelope.split_at(header.encoded_len());
             let (text, tag) = rest.split_last_chunk()?;
-            let topic = Topic::new(&record.topic).ok()?.hash();
+            let topic = Topic::new(topic).ok()?.hash();
             let (nonce, aad) = (
                 secrets.nonce(header.counter.into()),
                 [head, &topic.0].concat(),
@@ -199,11 +198,21 @@ impl World {
         })
     }
 
-    fn session_of(&mut self, device: usize, header: &Header, is_state: bool) -> Session {
+    fn session_of(
+        &mut self,
+        device: usize,
+        header: &Header,
+        is_state: bool,
+        sent: (&str, &[u8]),
+    ) -> Session {
         if let Some(session) = self.sessions.get(&header.enc) {
             return session.clone();
         }
-        let session = self.begun_session(device, is_state, header.key_id);
+        let mut session = self.begun_session(device, is_state, header.key_id);
+        if !is_state && let Some(number) = self.number_in(header, sent) {
+            // Other sessions may have begun while this one waited for its record.
+            session.number = number;
+        }
         self.sessions.insert(header.enc, session.clone());
         session
     }
