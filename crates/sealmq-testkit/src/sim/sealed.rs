@@ -34,6 +34,8 @@ pub(super) struct Message {
     pub(super) will: bool,
     /// Its sender followed epochs of a thief's.
     pub(super) misled: bool,
+    /// The number of its session is a guess.
+    pub(super) guessed: bool,
     /// The sender's credential: serial of the delegation, and its own.
     pub(super) credential: (u32, u32),
     /// The sender's connection, by the simulation's own count.
@@ -61,6 +63,8 @@ impl Message {
 #[derive(Clone)]
 pub(super) struct Session {
     number: u64,
+    /// Nobody could read it yet when it was published, so that it may be one before the newest.
+    guessed: bool,
     epoch: u64,
     announcement: Vec<u8>,
 }
@@ -81,6 +85,7 @@ impl World {
             retain: false,
             will: false,
             misled: false,
+            guessed: false,
             credential: (0, 0),
             connection: 0,
         });
@@ -144,6 +149,7 @@ impl World {
         message.credential = this.read_numbers().credential;
         message.connection = this.connections;
         message.misled = misled;
+        message.guessed = session.guessed;
         message.at = now;
         message.turn = turn;
         message.epoch = session.epoch;
@@ -209,9 +215,11 @@ impl World {
             return session.clone();
         }
         let mut session = self.begun_session(device, is_state, header.key_id);
-        if !is_state && let Some(number) = self.number_in(header, sent) {
+        if !is_state {
             // Other sessions may have begun while this one waited for its record.
-            session.number = number;
+            let number = self.number_in(header, sent);
+            session.guessed = number.is_none();
+            session.number = number.unwrap_or(session.number);
         }
         self.sessions.insert(header.enc, session.clone());
         session
@@ -238,6 +246,7 @@ impl World {
         };
         Session {
             number,
+            guessed: false,
             epoch,
             announcement,
         }
@@ -259,9 +268,27 @@ impl World {
             (&message.topic, message.is_state()) == (&received.topic, true)
         };
         let same = same.or_else(|| found.clone().find(|id| topic(id)));
+        let guess = || self.guessed(sender, text, received);
+        let guess = same.is_none().then(guess).flatten();
+        let same = same.or(guess.as_ref());
         let is_known = same.is_some() || !self.is_orderly(sender);
         assert!(is_known, "nobody has sealed {text} as it is accepted");
         same.copied().unwrap_or(text)
+    }
+
+    /// The envelope of a message whose session number could only be guessed.
+    fn guessed(&self, sender: usize, text: usize, received: &Incoming) -> Option<usize> {
+        let mut messages = self.messages.iter().enumerate();
+        let found = messages.find(|(_, message)| {
+            let counter = match Head::parse(&message.envelope) {
+                Ok(Head::Full(header)) => header.counter,
+                Ok(Head::Short(header)) => header.counter,
+                Err(_) => return false,
+            };
+            (message.sender, message.text, message.guessed) == (sender, text, true)
+                && received.counter == u64::from(counter)
+        });
+        found.map(|(id, _)| id)
     }
 
     /// Whether a device begins no numbers again that it used.
