@@ -9,7 +9,7 @@ use sealmq_testkit::sim::{Report, Settings, run};
 const STEPS: u64 = 500;
 
 /// Every fault of the simulation.
-const FAULTS: [&str; 35] = [
+const FAULTS: [&str; 34] = [
     "critical extension",
     "drop",
     "delay",
@@ -44,7 +44,6 @@ const FAULTS: [&str; 35] = [
     "a member is switched off",
     "withheld list of kept keys",
     "old value given again",
-    "forged record",
 ];
 
 /// All but `RandomFailed` and `NoClock`: random numbers and clocks of the simulation do not fail.
@@ -84,7 +83,7 @@ const AUTHORITY_EVENTS: [&str; 16] = [
 ];
 
 /// What shows that the checks had something to check.
-const TOTALS: [&str; 38] = [
+const TOTALS: [&str; 35] = [
     "critical extensions refused",
     "authorities of a later version",
     "accepted",
@@ -120,9 +119,6 @@ const TOTALS: [&str; 38] = [
     "stores copied",
     "wills accepted, live",
     "wills accepted, retained",
-    "records published",
-    "records published again",
-    "sealed in the short form",
 ];
 
 /// Plays all settings, on every core.
