@@ -183,7 +183,10 @@ fn nothing_goes_back_or_leaks_whatever_the_broker_does() {
         return;
     }
     assert_occurred("faults", &FAULTS, &report.faults);
-    assert_occurred("rejections", &Rejection::NAMES, &report.rejections);
+    // Nobody here writes a reserved form: the vectors have them.
+    let rejections = Rejection::NAMES.into_iter();
+    let rejections: Vec<&str> = rejections.filter(|name| *name != "Unsupported").collect();
+    assert_occurred("rejections", &rejections, &report.rejections);
     assert_occurred("member events", &MEMBER_EVENTS, &report.member_events);
     assert_occurred(
         "authority events",
