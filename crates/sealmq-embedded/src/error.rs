@@ -1,6 +1,7 @@
 use core::fmt;
 
 use sealmq_core::object::{CodecError, ObjectError};
+use sealmq_core::open::Rejection;
 use sealmq_core::seal::SealError;
 use sealmq_keys::Obstacle;
 use sealmq_keys::group::{FollowError, InstallError};
@@ -24,6 +25,8 @@ pub enum Refused {
     Chunked,
     /// It is longer than this device keeps: raise `OBJECT`.
     TooLong,
+    /// The record of a session that is not authentic, or waits for something that is asked for.
+    Record(Rejection),
 }
 
 impl fmt::Display for Refused {
@@ -38,11 +41,18 @@ impl fmt::Display for Refused {
                 f.write_str("the cover is in chunks: this device reads short covers only")
             }
             Self::TooLong => f.write_str("the object is longer than this device keeps"),
+            Self::Record(rejection) => f.write_str(rejection.name()),
         }
     }
 }
 
 impl core::error::Error for Refused {}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Record(rejection)
+    }
+}
 
 impl From<ObjectError> for Refused {
     fn from(error: ObjectError) -> Self {

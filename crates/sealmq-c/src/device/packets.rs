@@ -114,7 +114,8 @@ impl Machine {
             if let Some(topic) = clear {
                 text.put(&topic.under(device.prefix()))?;
                 packet.retain = true;
-            } else if let Some(sent) = device.poll_transmit(&mut packet.payload) {
+            } else if let Some(sent) = device.poll_transmit(self.board.clock(), &mut packet.payload)
+            {
                 text.put(&sent.topic.under(device.prefix()))?;
                 (packet.payload_len, packet.retain) = (sent.len, sent.retain);
             }

@@ -5,6 +5,7 @@ use core::fmt::Write;
 use minimq::{Connection, InboundPublish, Publication, QoS, SubscriptionOptions, TopicFilter};
 use sealmq_embedded::flash::{FlashStore, SCRATCH_LEN};
 use sealmq_embedded::{Clock, Device, Event, SealRefused, Sealing};
+use sealmq_keys::ReservedTopic;
 
 use crate::cost::Count;
 use crate::say;
@@ -155,6 +156,8 @@ pub struct Client {
     /// Subscriptions of the device that were made.
     made: usize,
     connected: bool,
+    /// Where what is on its way goes, of what the device publishes.
+    sent: Option<ReservedTopic>,
     /// An envelope that waits for keys; empty if none does.
     waiting: &'static mut Envelope,
 }
@@ -174,6 +177,7 @@ impl Client {
             scratch,
             made: 0,
             connected: false,
+            sent: None,
             waiting,
         }
     }
@@ -185,7 +189,11 @@ impl Client {
     }
 
     /// Does one thing of the device's that is due: a subscription or a publication. `false`: none.
+    /// Only while nothing is on its way.
     pub async fn settle(&mut self, link: &mut Link<'_, '_>) -> Result<bool, Failure> {
+        if let Some(topic) = self.sent.take() {
+            self.device.acknowledged(&topic);
+        }
         let prefix = Text::of(self.device.prefix());
         let next = self.device.subscriptions().nth(self.made);
         if let Some(filter) = next {
@@ -201,7 +209,8 @@ impl Client {
             subscribe(link, Text::of(filter.under(prefix.as_str())).as_str()).await?;
             return Ok(true);
         }
-        if let Some(sent) = self.device.poll_transmit(self.scratch) {
+        if let Some(sent) = self.device.poll_transmit(clock(), self.scratch) {
+            self.sent = Some(sent.topic);
             let topic = Text::of(sent.topic.under(prefix.as_str()));
             let payload = self.scratch.get(..sent.len).unwrap_or_default();
             publish(link, topic.as_str(), payload, sent.retain).await?;
@@ -217,12 +226,12 @@ impl Client {
         opened: &mut dyn FnMut(&str, &[u8]),
     ) -> Result<(), Failure> {
         let (topic, payload) = (publish.topic(), publish.payload());
+        // The client gives it to read only.
+        let Some(copy) = self.scratch.get_mut(..payload.len()) else {
+            return Ok(());
+        };
+        copy.copy_from_slice(payload);
         if !self.device.is_reserved(topic) {
-            // The client gives it to read only.
-            let Some(copy) = self.scratch.get_mut(..payload.len()) else {
-                return Ok(());
-            };
-            copy.copy_from_slice(payload);
             let retained = publish.retained();
             if open(
                 self.device,
@@ -235,7 +244,7 @@ impl Client {
             }
             return Ok(());
         }
-        let handled = self.device.handle(topic, payload, clock());
+        let handled = self.device.handle(topic, copy, clock());
         self.save()?;
         match handled {
             Ok(Some(event)) => {
@@ -323,6 +332,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Sender(_) => "Sender",
         Event::List(_) => "List",
         Event::Kept(_) => "Kept",
+        Event::Session(_) => "Session",
         _ => "another",
     }
 }

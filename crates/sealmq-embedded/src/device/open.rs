@@ -225,19 +225,22 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                     self.peers.take(sender, credential, &self.delegation);
                 }
             }
-            Err(rejection) => {
-                if let Some(member) = rejection.awaited_credential() {
-                    self.peers.want(member);
-                }
-                if let Some((group, member)) = rejection.awaited_list() {
-                    self.want_list(&group, member);
-                }
-                if matches!(rejection, Rejection::UnknownSession { .. }) {
-                    self.want_records(at);
-                }
-            }
+            Err(rejection) => self.want_for(rejection, at),
         }
         result
+    }
+
+    /// What was rejected waits for something: it will be asked for.
+    pub(super) fn want_for(&mut self, rejection: &Rejection, at: Clock) {
+        if let Some(member) = rejection.awaited_credential() {
+            self.peers.want(member);
+        }
+        if let Some((group, member)) = rejection.awaited_list() {
+            self.want_list(&group, member);
+        }
+        if matches!(rejection, Rejection::UnknownSession { .. }) {
+            self.want_records(at);
+        }
     }
 
     /// Opens something with what the receiver looks things up in.

@@ -26,19 +26,20 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         sealmq_keys::is_reserved(self.prefix(), topic)
     }
 
-    /// Takes what arrived on a reserved topic, live or retained; `payload` stays where it is. Then
-    /// store what is [due](Device::due), and see to [`Device::poll_subscribe`] and
-    /// [`Device::poll_transmit`].
+    /// Takes what arrived on a reserved topic, live or retained; of `payload` nothing is left that
+    /// anybody could use. Then store what is [due](Device::due), and see to
+    /// [`Device::poll_subscribe`] and [`Device::poll_transmit`].
     ///
     /// # Errors
     /// Nothing has changed, but that what is missing is asked for.
     pub fn handle(
         &mut self,
         topic: &str,
-        payload: &[u8],
+        payload: &mut [u8],
         at: Clock,
     ) -> Result<Option<Event>, Refused> {
         let at = self.clock(at);
+        let name = topic;
         let Some(topic) = ReservedTopic::parse(self.prefix(), topic) else {
             return Ok(None);
         };
@@ -62,6 +63,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 return self.handle_own_credential(payload);
             }
             ReservedTopic::Credential(member) => return self.handle_credential(member, payload),
+            ReservedTopic::SessionRecord(_, sender) => {
+                return self.handle_record(name, sender, payload, at);
+            }
             ReservedTopic::Welcome(member, group) | ReservedTopic::NonceAnswer(member, group)
                 if member == own =>
             {

@@ -35,7 +35,8 @@ pub struct Sealing<'a> {
     /// Put the credential inside, so that readers need not fetch it; state always has it.
     pub announce: bool,
     /// The short form (spec/envelope.md §12), for events without a credential inside: at most 100
-    /// bytes more than the payload. It needs [`Device::poll_record`] after [`Device::prepare`].
+    /// bytes more than the payload. [`Device::poll_transmit`] has a record to publish after
+    /// [`Device::prepare`]; until it was [acknowledged](Device::acknowledged), the full form is taken.
     pub short: bool,
 }
 

@@ -2,17 +2,17 @@
 
 use core::fmt::Write as _;
 
-use sealmq_core::GroupId;
 use sealmq_core::open::{Rejection, Request};
 use sealmq_core::seal::{Publisher, SessionRecord};
 use sealmq_core::topic::Topic;
+use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::ReservedTopic;
 
 use super::group::Group;
 use super::own_record::OwnRecord;
 use super::{Device, Event, MAX_PREFIX, Transmit};
-use crate::Clock;
 use crate::bytes::Bytes;
+use crate::{Clock, Refused};
 
 /// Room for the name of a record's topic: a prefix, a group and a member.
 const NAME: usize = MAX_PREFIX + 48;
@@ -20,43 +20,17 @@ const NAME: usize = MAX_PREFIX + 48;
 impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>
     Device<G, S, T, K, O>
 {
-    /// Whether a topic is that of a session's record: what comes there goes to
-    /// [`Device::open_record`].
-    #[must_use]
-    pub fn is_record(&self, topic: &str) -> bool {
-        self.record_topic(topic).is_some()
-    }
-
-    fn record_topic(&self, topic: &str) -> Option<ReservedTopic> {
-        let topic = ReservedTopic::parse(self.prefix(), topic)?;
-        matches!(topic, ReservedTopic::SessionRecord(..)).then_some(topic)
-    }
-
-    /// Takes the record of another member's session, in place: `buf` is the payload of a PUBLISH on
-    /// `topic`, and of no use afterwards. Messages of the session in the short form open from now
-    /// on. Nothing has to be stored: after a start they are asked for again.
-    ///
-    /// # Errors
-    /// Nothing was recorded; what may wait is asked for again.
-    pub fn open_record(
+    /// Takes the record of another member's session, in place. Messages of the session in the short
+    /// form open from now on. Nothing has to be stored: after a start records are asked for again.
+    pub(super) fn handle_record(
         &mut self,
         topic: &str,
-        at: Clock,
+        sender: MemberNumber,
         buf: &mut [u8],
-    ) -> Result<Option<Event>, Rejection> {
-        let at = self.clock(at);
-        let Some(record) = self.record_topic(topic) else {
+        at: Clock,
+    ) -> Result<Option<Event>, Refused> {
+        if sender == self.number() {
             return Ok(None);
-        };
-        let ReservedTopic::SessionRecord(_, sender) = record else {
-            return Ok(None);
-        };
-        // A cleared topic never deletes anything here (threat model B4).
-        if buf.is_empty() || sender == self.number() {
-            return Ok(None);
-        }
-        if buf.len() > record.max_len() {
-            return Err(Rejection::Malformed);
         }
         let request = Request {
             retained: true,
@@ -70,8 +44,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             }
             Some(receiver.open_record(&request, sender, view, view, buf))
         });
-        let Some(recorded) = recorded.transpose()? else {
-            return Ok(None);
+        let recorded = match recorded {
+            None => return Ok(None),
+            Some(Ok(recorded)) => recorded,
+            Some(Err(rejection)) => {
+                self.want_for(&rejection, at);
+                return Err(rejection.into());
+            }
         };
         if let Some(credential) = recorded.credential() {
             self.peers.take(sender, credential, &self.delegation);
@@ -97,14 +76,8 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         }
     }
 
-    /// The record of a session, if one is due for what was prepared: publish it, and when the broker
-    /// has acknowledged it, say [`Device::record_published`]. `out` needs room for the credential and
-    /// 170 bytes; nothing is lost if it is too short.
-    pub fn poll_record(&mut self, at: Clock, out: &mut [u8]) -> Option<Transmit> {
-        let at = self.clock(at);
-        if self.due != 0 {
-            return None;
-        }
+    /// The record of a session, if one is due for what was prepared.
+    pub(super) fn poll_record(&mut self, at: Clock, out: &mut [u8]) -> Option<Transmit> {
         let is_due = |group: &&Group| group.own_record.is_some_and(|record| record.to_send);
         let id = self.groups.iter().flatten().find(is_due)?.id;
         let place = self.place_of(&id)?;
@@ -140,9 +113,12 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         })
     }
 
-    /// The broker has acknowledged the record of this device in a group: messages that follow are of
-    /// the short form, if they are sealed so.
-    pub fn record_published(&mut self, group: &GroupId) {
+    /// The broker has acknowledged what [`Device::poll_transmit`] gave for this topic. After the
+    /// record of a session, its messages go in the short form, if they are sealed so.
+    pub fn acknowledged(&mut self, topic: &ReservedTopic) {
+        let ReservedTopic::SessionRecord(group, _) = topic else {
+            return;
+        };
         let Some(group) = self.place_of(group).and_then(|place| self.place_mut(place)) else {
             return;
         };

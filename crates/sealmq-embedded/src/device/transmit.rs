@@ -12,6 +12,7 @@ use sealmq_keys::package_age::MIN_SET;
 use zeroize::Zeroizing;
 
 use super::Device;
+use crate::Clock;
 use crate::packages::MAX_PACKAGE;
 use crate::records::MAX_GROUPS;
 
@@ -148,12 +149,20 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         Some(Filter::Topic(ReservedTopic::Credential(*member)))
     }
 
-    /// One more thing to publish, until `None`; nothing while records are [due](Device::due). 1.5 KiB
-    /// of `out` are enough; nothing is lost if it is too short.
-    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<Transmit> {
+    /// One more thing to publish, until `None`; nothing while records are [due](Device::due). When the
+    /// broker has acknowledged it, say so: [`Device::acknowledged`]. 1.5 KiB of `out` are enough;
+    /// nothing is lost if it is too short.
+    pub fn poll_transmit(&mut self, at: Clock, out: &mut [u8]) -> Option<Transmit> {
         if self.due != 0 {
             return None;
         }
+        let own = self.poll_own(out);
+        own.or_else(|| self.poll_nonce(out))
+            .or_else(|| self.poll_record(self.clock(at), out))
+    }
+
+    /// What goes on topics of this member's own.
+    fn poll_own(&mut self, out: &mut [u8]) -> Option<Transmit> {
         if self.confirm {
             let len = self.write_confirmation(out)?;
             self.confirm = false;
@@ -174,6 +183,10 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 retain: true,
             });
         }
+        None
+    }
+
+    fn poll_nonce(&mut self, out: &mut [u8]) -> Option<Transmit> {
         let member = self.number();
         let (domain, identity) = (self.delegation_domain(), &self.identity);
         let mut groups = self.groups.iter_mut().flatten();

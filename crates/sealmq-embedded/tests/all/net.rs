@@ -262,14 +262,9 @@ impl Net {
     pub fn deliver(&mut self, board: usize, topic: &str, payload: &[u8], retained: bool) {
         let at = self.clock(board);
         let this = &mut self.boards[board];
-        if this.device.is_record(topic) {
+        if this.device.is_reserved(topic) {
             let mut buf = payload.to_vec();
-            if let Ok(Some(event)) = this.device.open_record(topic, at, &mut buf) {
-                this.events.push(event);
-            }
-            self.settle(board);
-        } else if this.device.is_reserved(topic) {
-            if let Ok(Some(event)) = this.device.handle(topic, payload, at) {
+            if let Ok(Some(event)) = this.device.handle(topic, &mut buf, at) {
                 this.events.push(event);
             }
             this.store();
@@ -302,6 +297,7 @@ impl Net {
 
     /// Subscribes and publishes what is due, and offers again what waits.
     pub fn settle(&mut self, board: usize) {
+        let at = self.clock(board);
         for _ in 0..32 {
             let this = &mut self.boards[board];
             if !this.online {
@@ -314,9 +310,10 @@ impl Net {
                 continue;
             }
             let mut out = [0; 1536];
-            if let Some(sent) = this.device.poll_transmit(&mut out) {
+            if let Some(sent) = this.device.poll_transmit(at, &mut out) {
                 let topic = sent.topic.under(&prefix).to_string();
                 self.publish_bytes(&topic, &out[..sent.len], sent.retain);
+                self.boards[board].device.acknowledged(&sent.topic);
                 continue;
             }
             let waiting = std::mem::take(&mut this.waiting);
@@ -366,12 +363,8 @@ impl Net {
         let this = &mut self.boards[board];
         this.device.prepare(message, at, &mut this.rng)?;
         this.store();
-        let mut record = [0; 700];
-        if let Some(sent) = this.device.poll_record(at, &mut record) {
-            let name = sent.topic.under(this.device.prefix()).to_string();
-            self.publish_bytes(&name, &record[..sent.len], sent.retain);
-            let group = self.group();
-            self.boards[board].device.record_published(&group);
+        if message.short {
+            self.settle(board);
         }
         let this = &mut self.boards[board];
         let room = this.device.room(message, payload.len(), at)?;
