@@ -80,7 +80,7 @@ pub enum SealRefused {
     NotPrepared,
     /// Store what is due, and say so.
     Uncommitted,
-    /// The random number generator failed or gives zeros.
+    /// The random number generator failed, or is stuck.
     Random,
     /// Session numbers are used up.
     Numbers,
@@ -98,7 +98,9 @@ impl fmt::Display for SealRefused {
             Self::Obstacle(obstacle) => write!(f, "this member may not send now: {obstacle:?}"),
             Self::NotPrepared => f.write_str("no session: call prepare first"),
             Self::Uncommitted => f.write_str("records are due: store them first"),
-            Self::Random => f.write_str("the random number generator failed: nothing was sealed"),
+            Self::Random => {
+                f.write_str("the random number generator failed or is stuck: nothing was sealed")
+            }
             Self::Numbers => f.write_str("session numbers are used up: a new credential is needed"),
             Self::Session(error) => error.fmt(f),
         }
@@ -113,7 +115,7 @@ impl core::error::Error for SealRefused {}
 pub enum StartError {
     /// A stored record is damaged or of another version.
     Record,
-    /// The random number generator failed or gives zeros.
+    /// The random number generator failed, or is stuck.
     Random,
     /// A name, prefix or number that is not allowed, or an object that does not verify.
     Object(ObjectError),
@@ -127,7 +129,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record => f.write_str("a stored record is damaged or of another version"),
-            Self::Random => f.write_str("the random number generator failed or gives only zeros"),
+            Self::Random => {
+                f.write_str("the random number generator failed or is stuck: look at the board's")
+            }
             Self::Object(error) => error.fmt(f),
             Self::TooLong => f.write_str("an object is longer than this device keeps"),
             Self::OtherDevice => f.write_str("the credential is for another device or request"),

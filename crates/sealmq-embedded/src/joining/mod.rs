@@ -10,6 +10,7 @@ use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::objects::{EnrolmentRequest, Fingerprint, NO_TOKEN, VerifiedDelegation, Voucher};
 
+use crate::draw::secret;
 use crate::packages::{MAX_PACKAGE, Package, Packages};
 use crate::records::{self, IdentityRecord, NumbersRecord, RecordId, RequestRecord};
 use crate::{Clock, Device, StartError};
@@ -50,8 +51,8 @@ impl Joining {
     /// [`StartError::Random`].
     pub fn begin(rng: &mut impl TryCryptoRng) -> Result<Self, StartError> {
         Ok(Self {
-            identity: IdentityKey::from_seed(&draw(rng)?),
-            secret: DeviceSecret::new(draw(rng)?),
+            identity: IdentityKey::from_seed(&secret(rng)?),
+            secret: DeviceSecret::new(secret(rng)?),
             packages: Packages::default(),
             package_number: 0,
             request: Digest::ZERO,
@@ -267,13 +268,4 @@ impl Joining {
         let voucher = delegation.voucher(fields.signer, Role::Issue);
         voucher.ok_or(StartError::OtherDevice)
     }
-}
-
-fn draw(rng: &mut impl TryCryptoRng) -> Result<Secret, StartError> {
-    let mut failed = false;
-    let secret = Secret::init_with(|out| failed = rng.try_fill_bytes(out).is_err());
-    if failed || *secret.expose() == [0; 32] {
-        return Err(StartError::Random);
-    }
-    Ok(secret)
 }

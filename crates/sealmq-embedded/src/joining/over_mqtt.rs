@@ -120,8 +120,9 @@ impl Joining {
         let request = request.get(..len).unwrap_or_default();
         let number = self.package_number.checked_add(1);
         let number = number.ok_or(StartError::Random)?;
-        let entropy = entropy(rng).map_err(|_| StartError::Random)?;
-        let hedged = self.secret.hedge(&entropy, Purpose::Join, number.into());
+        let hedged = self
+            .secret
+            .hedge(&entropy(rng)?, Purpose::Join, number.into());
         self.secret = hedged.next;
         let sealed = JoinRequest::seal_into(&delegation, way.token, request, &hedged.seed, out)?;
         Ok(sealed.len())

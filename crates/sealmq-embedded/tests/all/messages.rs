@@ -1,9 +1,10 @@
 use sealmq_core::object::Access;
-use sealmq_embedded::{SealRefused, Sealing};
+use sealmq_embedded::{Joining, SealRefused, Sealing, StartError};
 use sealmq_keys::member::OutgoingMessage;
 use sealmq_keys::objects::Policy;
 
 use crate::net::Net;
+use crate::stand_ins::TestRng;
 
 const TOPIC: &str = "plant/a";
 
@@ -67,11 +68,11 @@ fn a_retained_value_opens_for_late_joiners_on_both_sides() {
 fn no_session_is_used_twice_and_nothing_goes_out_uncommitted() {
     let mut net = Net::new(Policy::default());
     let board = net.board("sensor", Access::BOTH);
-    // The RNG gives the same at every start and call.
-    net.boards[board].rng.1 = true;
     let mut encs = std::collections::BTreeSet::new();
     for _ in 0..20 {
         net.restart(board);
+        // A poor RNG: at each start it begins anew.
+        net.boards[board].rng.0 = 7;
         let at = net.clock(board);
         let this = &mut net.boards[board];
         let message = Sealing::event(TOPIC);
@@ -88,6 +89,28 @@ fn no_session_is_used_twice_and_nothing_goes_out_uncommitted() {
         let envelope = net.seal(board, &message, b"x").unwrap();
         assert!(encs.insert(envelope[9..41].to_vec()));
     }
+}
+
+#[test]
+fn a_stuck_generator_is_refused_at_the_start_and_later() {
+    let stuck = &mut TestRng(5, true);
+    assert_eq!(Joining::begin(stuck).err(), Some(StartError::Random));
+    let mut net = Net::new(Policy::default());
+    let board = net.board("sensor", Access::BOTH);
+    net.seal(board, &Sealing::event(TOPIC), b"1").unwrap();
+    net.boards[board].rng.1 = true;
+    // The session that there is goes on; no new one begins.
+    net.seal(board, &Sealing::event(TOPIC), b"2").unwrap();
+    net.restart(board);
+    let at = net.clock(board);
+    let this = &mut net.boards[board];
+    for message in [Sealing::event(TOPIC), Sealing::value(TOPIC)] {
+        let refused = this.device.prepare(&message, at, &mut this.rng);
+        assert_eq!(refused, Err(SealRefused::Random));
+    }
+    assert_eq!(this.device.due().count(), 0, "no number is used up");
+    this.rng.1 = false;
+    net.seal(board, &Sealing::event(TOPIC), b"3").unwrap();
 }
 
 #[test]
