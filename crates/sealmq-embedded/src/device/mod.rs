@@ -300,8 +300,11 @@ impl<
         }
     }
 
-    /// The clock, if it can be right (spec/keys.md §8).
-    fn clock(&self, at: Clock) -> Clock {
+    /// What a clock says, if it can be right (spec/keys.md §8): the device judges by it whatever time it
+    /// is given. A clock that comes later, or is right again, counts at once; until then the device
+    /// goes on as one without.
+    #[must_use]
+    pub fn clock(&self, at: Clock) -> Clock {
         let groups = self.groups.iter().flatten();
         let skews = groups.filter_map(|group| Some(group.state()?.policy()?.skew));
         let skew = skews.fold(DEFAULT_SKEW, u32::max);

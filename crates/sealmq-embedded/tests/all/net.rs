@@ -36,6 +36,8 @@ pub struct Board {
     pub rng: TestRng,
     pub online: bool,
     pub has_clock: bool,
+    /// Milliseconds that its clock is behind.
+    pub behind: u64,
     pub subscriptions: BTreeSet<String>,
     pub inbox: Vec<Vec<u8>>,
     pub rejected: Vec<&'static str>,
@@ -149,7 +151,9 @@ impl Net {
 
     pub fn clock(&self, board: usize) -> Clock {
         Clock {
-            now: self.boards[board].has_clock.then_some(self.now),
+            now: self.boards[board]
+                .has_clock
+                .then_some(self.now - self.boards[board].behind),
             uptime: Some(self.now - START * 1000 + 1),
         }
     }
@@ -200,6 +204,7 @@ impl Net {
             rng,
             online: false,
             has_clock: true,
+            behind: 0,
             subscriptions: BTreeSet::new(),
             inbox: Vec::new(),
             rejected: Vec::new(),
