@@ -48,7 +48,7 @@
 //!
 //! # What it does not do
 //!
-//! Suite 2; wills; kept keys of before the newest ones; telling of two devices with one identity;
+//! Suite 2; kept keys of before the newest ones; telling of two devices with one identity;
 //! groups whose covers are so long that they travel in chunks ([`Refused::Chunked`]).
 
 mod bytes;

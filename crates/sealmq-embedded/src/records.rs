@@ -93,6 +93,8 @@ pub(crate) struct RequestRecord {
 pub(crate) struct NumbersRecord {
     pub(crate) secret: [u8; 32],
     pub(crate) session: u64,
+    /// 0 as long as no will was sealed under the credential.
+    pub(crate) connection: u64,
     pub(crate) package: u32,
 }
 

@@ -12,11 +12,13 @@ mod seal;
 mod short;
 mod start;
 mod transmit;
+mod will;
 
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, VerifyingKey};
 use sealmq_core::object::Authorities;
 use sealmq_core::open::DeviceReceiver;
 use sealmq_core::replay::{Durable, Record};
+use sealmq_core::seal::Connection;
 use sealmq_core::{DomainId, GroupId, MemberNumber, VerifiedCredential};
 use sealmq_keys::group::{Fork, MAX_STATE_LEN};
 use sealmq_keys::objects::{VerifiedDelegation, Voucher};
@@ -105,6 +107,7 @@ pub struct Device<
     secret: DeviceSecret,
     /// Highest session number used.
     session_number: u64,
+    connection: Connection,
     package_number: u32,
     root: VerifyingKey,
     prefix: Bytes<MAX_PREFIX>,
@@ -171,6 +174,7 @@ impl<
                 &NumbersRecord {
                     secret: *self.secret.expose(),
                     session: self.session_number,
+                    connection: self.connection.number(),
                     package: self.package_number,
                 },
                 out,

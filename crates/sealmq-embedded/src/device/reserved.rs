@@ -173,6 +173,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         let copy = copy.ok_or(Refused::TooLong)?;
         self.own_voucher = voucher.ok_or(ObjectError::Role)?;
         self.own = copy;
+        self.connection.renewed();
         for group in self.groups.iter_mut().flatten() {
             // What it sealed under the one before ranks below all that follows.
             group.state_session = None;
@@ -182,6 +183,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             }
         }
         self.open_places();
+        self.mark(RecordId::Numbers);
         self.mark(RecordId::Credential);
         Ok(Some(Event::Credential(serial)))
     }

@@ -94,6 +94,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             false => group.session.is_some(),
             true => group.state_session.is_some(),
         };
+        if message.retain {
+            self.ready_connection(at)?;
+        }
         match (is_ready, message.retain) {
             (true, _) => {}
             (false, true) => {
@@ -116,7 +119,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
 
     /// Begins a session with a number that was never used, and hedged randomness: both are durable
     /// before anything of the session goes out (threat model A22, A23).
-    fn begin<R>(
+    pub(super) fn begin<R>(
         &mut self,
         place: u8,
         state: bool,
@@ -209,6 +212,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         if self.due != 0 {
             return Err(SealRefused::Uncommitted);
         }
+        if message.retain && self.connection.is_due() {
+            return Err(SealRefused::NotPrepared);
+        }
         // The session stays whatever happens: its counter must not go back.
         let group = self.place_mut(place).ok_or(SealRefused::NoGroup)?;
         let (mut event, mut state) = (group.session.take(), group.state_session.take());
@@ -259,7 +265,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         seal(parts).map_err(SealRefused::Session)
     }
 
-    fn publisher<'d>(
+    pub(super) fn publisher<'d>(
         &'d self,
         group: &'d Group,
     ) -> Result<Publisher<'d, Standing<'d>>, SealRefused> {
@@ -268,14 +274,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
     }
 
     fn value(&self) -> Value<'_> {
-        // A device seals no wills, so that its connections need no numbers.
         Value {
-            connection: 0,
+            connection: self.connection.number(),
             credential: self.own.bytes(),
         }
     }
 
-    fn outgoing<'m>(
+    pub(super) fn outgoing<'m>(
         &'m self,
         message: &Sealing<'m>,
         group: &Group,
@@ -301,6 +306,19 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
 
     /// The one group whose filters match the topic, if its rules allow the message now.
     fn may_seal(&self, message: &Sealing<'_>, at: Clock) -> Result<u8, SealRefused> {
+        let timed = message
+            .properties
+            .is_some_and(|p| p.message_expiry().is_some());
+        self.may_seal_timed(message, timed, at)
+    }
+
+    /// `timed`: it carries an expiry, or is a Last Will.
+    pub(super) fn may_seal_timed(
+        &self,
+        message: &Sealing<'_>,
+        timed: bool,
+        at: Clock,
+    ) -> Result<u8, SealRefused> {
         let topic = Topic::new(message.topic).map_err(|_| SealRefused::Topic)?;
         if self.is_reserved(message.topic) {
             return Err(SealRefused::Topic);
@@ -312,9 +330,6 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             covers.then_some((place, group))
         });
         let (place, group) = covering.ok_or(SealRefused::NoGroup)?;
-        let timed = message
-            .properties
-            .is_some_and(|p| p.message_expiry().is_some());
         let standing = self.standing(group);
         let allowed = standing.may_send(topic, timed, moment(at));
         allowed.map_err(SealRefused::Obstacle)?;

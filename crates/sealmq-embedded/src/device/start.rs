@@ -5,6 +5,7 @@
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Authorities, ObjectError, Role};
 use sealmq_core::open::{DecapsulationLimit, DeviceReceiver};
+use sealmq_core::seal::Connection;
 use sealmq_core::wire::Suite;
 use sealmq_core::{DomainId, VerifiedCredential};
 use sealmq_keys::check_prefix;
@@ -130,6 +131,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             request,
             secret: DeviceSecret::new(Secret::new(numbers.secret)),
             session_number: numbers.session,
+            connection: Connection::of(numbers.connection),
             package_number: numbers.package,
             root: *delegation.root(),
             prefix: Bytes::new(prefix.as_bytes())?,

@@ -91,6 +91,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
     /// A connection began, and [`Device::subscriptions`] were made: what the broker keeps of this
     /// device is published again.
     pub fn connected(&mut self) {
+        self.connection.begun();
         self.confirm = self
             .groups
             .iter()

@@ -194,6 +194,7 @@ impl Joining {
                 &NumbersRecord {
                     secret: *self.secret.expose(),
                     session: 0,
+                    connection: 0,
                     package: self.package_number,
                 },
                 out,
@@ -231,6 +232,7 @@ impl Joining {
         let numbers = NumbersRecord {
             secret: *self.secret.expose(),
             session: 0,
+            connection: 0,
             package: self.package_number,
         };
         let device = Device::start(

@@ -92,6 +92,70 @@ fn no_session_is_used_twice_and_nothing_goes_out_uncommitted() {
 }
 
 #[test]
+fn a_will_ranks_above_its_connection_and_below_the_next() {
+    let mut net = Net::new(Policy::default());
+    let board = net.board("sensor", Access::BOTH);
+    let reader = net.board("display", Access::BOTH);
+    let host = net.host("host", Access::BOTH);
+    let will = |net: &mut Net, at: sealmq_embedded::Clock| {
+        let this = &mut net.boards[board];
+        let (mut out, state) = ([0; 1024], Sealing::value(TOPIC));
+        let sealed = this
+            .device
+            .seal_will(&state, b"gone", at, &mut this.rng, &mut out);
+        sealed.map(|len| {
+            assert!(
+                this.device.due().count() > 0,
+                "its number is stored before CONNECT"
+            );
+            this.store();
+            out[..len].to_vec()
+        })
+    };
+    let publish = |net: &mut Net, envelope: &[u8], what: &[u8]| {
+        net.now += 1000;
+        net.publish_bytes(TOPIC, envelope, true);
+        net.deliver_host(host, TOPIC, envelope, false);
+        assert_eq!(net.boards[reader].inbox.last().unwrap(), what);
+        assert_eq!(net.hosts[host].inbox.last().unwrap(), what);
+    };
+    let value = net.seal(board, &Sealing::value(TOPIC), b"1").unwrap();
+    publish(&mut net, &value, b"1");
+    let at = net.clock(board);
+    let first = will(&mut net, at).unwrap();
+    net.connect(board);
+    let value = net.seal(board, &Sealing::value(TOPIC), b"2").unwrap();
+    publish(&mut net, &value, b"2");
+    publish(&mut net, &first, b"gone");
+    // What was sealed before the will of its connection is not shown after it.
+    net.publish_bytes(TOPIC, &value, true);
+    net.deliver_host(host, TOPIC, &value, false);
+    assert_eq!(net.boards[reader].inbox.last().unwrap(), b"gone");
+    // Another connection, also without a will and after a power cut.
+    let second = will(&mut net, at).unwrap();
+    for restart in [false, true] {
+        if restart {
+            net.restart(board);
+        }
+        net.connect(board);
+        let at = net.clock(board);
+        let this = &mut net.boards[board];
+        if restart {
+            let early = this.device.room(&Sealing::value(TOPIC), 1, at);
+            assert_eq!(early.err(), Some(SealRefused::NotPrepared));
+        }
+        let value = net.seal(board, &Sealing::value(TOPIC), b"3").unwrap();
+        publish(&mut net, &value, b"3");
+        let old = if restart { &second } else { &first };
+        net.deliver(reader, TOPIC, old, true);
+        assert_eq!(net.boards[reader].inbox.last().unwrap(), b"3", "{restart}");
+    }
+    // Without a clock readers could not tell how old it is.
+    let at = sealmq_embedded::Clock { now: None, ..at };
+    assert!(will(&mut net, at).is_err());
+}
+
+#[test]
 fn a_stuck_generator_is_refused_at_the_start_and_later() {
     let stuck = &mut TestRng(5, true);
     assert_eq!(Joining::begin(stuck).err(), Some(StartError::Random));
