@@ -65,6 +65,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Token(TokenCommand::List(args)) => authority::token_list(&args),
         Command::Token(TokenCommand::Revoke(args)) => authority::token_revoke(&args),
         Command::Join(args) => in_runtime(join::run(args)),
+        Command::Factory(args) => authority::factory(&args),
         Command::Rotate(args) => authority::rotate(&args),
         Command::Authority(AuthorityCommand::Run(args)) => in_runtime(authority::run(args)),
         Command::Authority(AuthorityCommand::RequestDelegation(args)) => {

@@ -6,6 +6,7 @@ mod connection;
 mod device;
 mod domain;
 mod duration;
+mod factory;
 mod join;
 mod log;
 mod messages;
@@ -26,6 +27,7 @@ pub(crate) use domain::{
     MemberCommand, MemberExport, MemberInstall, MemberRemove, MemberRenew, MemberRequest,
     MembershipArgs, RotateArgs, RunArgs,
 };
+pub(crate) use factory::FactoryArgs;
 pub(crate) use join::{
     ApproveArgs, JoinArgs, RejectArgs, Role, TokenCommand, TokenCreate, TokenRevoke,
 };
@@ -87,6 +89,12 @@ pub(crate) enum Command {
     /// On the device: become a member over MQTT, with a token or by an operator's approval
     #[command(disable_help_flag = true)]
     Join(JoinArgs),
+    /// Enrol devices by a list of names, and make an image of flash for each
+    ///
+    /// For firmware over sealmq-embedded: a device with such an image in its flash is a member from its
+    /// first start on, without a token. The images hold the devices' secret keys. The same command again
+    /// goes on where it was interrupted; no name is enrolled twice.
+    Factory(FactoryArgs),
     /// Give a group new keys now
     Rotate(RotateArgs),
     /// Run the authority; renew its delegation, back it up, restore it

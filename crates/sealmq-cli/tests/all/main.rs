@@ -15,6 +15,7 @@ mod commands;
 mod common;
 mod demo;
 mod errors;
+mod factory;
 mod flow;
 mod inspect;
 mod joining;
