@@ -40,6 +40,9 @@
 // Bytes of RAM that a device takes; all it has between calls.
 #define SEALMQ_DEVICE_SIZE 36864
 
+// Most bytes of a message's properties: each of them, its texts, and 7 bytes for each.
+#define SEALMQ_PROPERTIES_SIZE 256
+
 // Bytes by which an envelope is longer than its payload, at most, in a group without padding:
 // spec/envelope.md §3, and the device's credential with its length.
 #define SEALMQ_OVERHEAD 667
@@ -90,6 +93,49 @@ typedef enum sealmq_status {
   SEALMQ_ERROR_BUG = 16,
 } sealmq_status;
 
+// Bytes of somebody else, or a text **without** a zero byte behind it; null: it is not there.
+typedef struct sealmq_span {
+  // Where.
+  const uint8_t *bytes;
+  // How many.
+  size_t len;
+} sealmq_span;
+
+// What came for the application. All of it was signed by its sender, but for `retained`. What it points
+// to is in the buffer that was given; the sender's name in the device, until the next call with it.
+typedef struct sealmq_delivery {
+  // The payload; null: nothing for the application.
+  const uint8_t *payload;
+  // Its length in bytes.
+  size_t payload_len;
+  // The sender's number, never given to another.
+  uint32_t sender;
+  // The sender's name, as the authority enrolled it.
+  struct sealmq_span sender_name;
+  // Milliseconds since 1970, by the sender's clock; 0 if it has none.
+  uint64_t sent_at_ms;
+  // Number of the sender's session, and of the message in it.
+  uint64_t session;
+  // Number of the message in its session.
+  uint32_t counter;
+  // Delivered as the topic's retained value.
+  bool retained;
+  // The sender's Last Will.
+  bool is_will;
+  // The payload is UTF-8 text.
+  bool is_text;
+  // The payload's type.
+  struct sealmq_span content_type;
+  // Where an answer is expected.
+  struct sealmq_span response_topic;
+  // What an answer is to repeat.
+  struct sealmq_span correlation;
+  // The application's own pairs: `sealmq_delivery_user`.
+  size_t user_len;
+  // All properties, as they travelled (spec/envelope.md §5).
+  struct sealmq_span properties;
+} sealmq_delivery;
+
 // A device: a place of the caller's, such as a static, zero before `sealmq_device_open`,
 // and never moved or copied. Nothing in it is the caller's to read.
 typedef struct SEALMQ_ALIGNED(16) sealmq_device {
@@ -123,19 +169,52 @@ typedef struct sealmq_board {
   const uint8_t *device_key;
 } sealmq_board;
 
-// What came for the application.
-typedef struct sealmq_delivery {
-  // The payload, in the buffer that was given; null: nothing for the application.
+// A pair of the application's own.
+typedef struct sealmq_pair {
+  // Its name.
+  const char *name;
+  // Its value.
+  const char *value;
+} sealmq_pair;
+
+// What MQTT 5 carries beside a payload. Here it travels inside the envelope, protected, with
+// MQTT 3.1.1, too. All zero: none.
+typedef struct sealmq_properties {
+  // The payload is UTF-8 text.
+  bool is_text;
+  // Seconds from sealing on after which no reader takes the message; 0: no end.
+  uint32_t expiry_s;
+  // The payload's type, or null.
+  const char *content_type;
+  // Where an answer is expected, or null.
+  const char *response_topic;
+  // What an answer is to repeat, or null.
+  const uint8_t *correlation;
+  // Its length in bytes.
+  size_t correlation_len;
+  // The application's own pairs, in order, or null.
+  const struct sealmq_pair *user;
+  // How many.
+  size_t user_len;
+} sealmq_properties;
+
+// A message to be sealed.
+typedef struct sealmq_device_message {
+  // The topic name on which it is published.
+  const char *topic;
+  // The payload; may be null if `payload_len` is 0.
   const uint8_t *payload;
   // Its length in bytes.
   size_t payload_len;
-  // The sender's number, never given to another.
-  uint32_t sender;
-  // Milliseconds since 1970, by the sender's clock; 0 if it has none.
-  uint64_t sent_at_ms;
-  // Delivered as the topic's retained value.
-  bool retained;
-} sealmq_delivery;
+  // Published with the RETAIN flag: who comes later gets it, too.
+  bool retain;
+  // At most 100 bytes around the payload, instead of some 600 or, once readers know the device, 150.
+  // A record of the session is published first, by `sealmq_device_next_packet`; until the broker has
+  // acknowledged it, and with `retain`, the full form is taken.
+  bool short_form;
+  // At most `SEALMQ_PROPERTIES_SIZE` bytes; null: none.
+  const struct sealmq_properties *properties;
+} sealmq_device_message;
 
 // One packet of key management: PUBLISH with QoS 1.
 typedef struct sealmq_packet {
@@ -147,6 +226,8 @@ typedef struct sealmq_packet {
   size_t payload_len;
   // The RETAIN flag.
   bool retain;
+  // Messages of the short form wait until `sealmq_device_acknowledged` is called for it.
+  bool is_awaited;
 } sealmq_packet;
 
 #ifdef __cplusplus
@@ -156,6 +237,20 @@ extern "C" {
 // What a number of `sealmq_status` means, in a few words. Never null, and valid for ever; a
 // number that is not among them is "unknown".
 const char *sealmq_strerror(int32_t status);
+
+// Writes pair number `index`, from 0, of the application's own pairs to `*name` and `*value`; it points
+// into the buffer that the delivery points to.
+//
+// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ARGUMENT` (there are not so many, or the delivery's
+// properties were changed).
+//
+// The caller promises:
+// `delivery` points to a delivery whose buffer is still as it was; `name` and `value` to places for
+// results.
+enum sealmq_status sealmq_delivery_user(const struct sealmq_delivery *delivery,
+                                        size_t index,
+                                        struct sealmq_span *name,
+                                        struct sealmq_span *value);
 
 // Opens the device that is in flash, or begins a new one. The board's structure is copied; its
 // callbacks and `context` have to stay. After `SEALMQ_ERROR_STORE` of any call this is the way on. There
@@ -231,27 +326,24 @@ enum sealmq_status sealmq_device_received(struct sealmq_device *device,
 // `device` is an open device.
 enum sealmq_status sealmq_device_tick(struct sealmq_device *device);
 
-// Seals `payload_len` bytes at `payload` for `topic`, in the `capacity` bytes at `buffer`, and writes to
-// `*envelope` and `*envelope_len` where the envelope stands in it: publish that, with this RETAIN flag,
-// and nothing else. `payload_len` and `SEALMQ_OVERHEAD` are enough, in a group without padding. If
-// `capacity` is too small, `*envelope_len` says what is needed, and nothing was used up. What the
-// envelope rests on is stored when this returns.
+// Seals a message in the `capacity` bytes at `buffer`, and writes to `*envelope` and `*envelope_len`
+// where the envelope stands in it: publish that on the message's topic, with its RETAIN flag, and nothing
+// else. The payload's length, `SEALMQ_OVERHEAD` and what the properties take are enough, in a group
+// without padding. If `capacity` is too small, `*envelope_len` says what is needed, and nothing was used
+// up. What the envelope rests on is stored when this returns.
 //
 // Errors: `SEALMQ_ERROR_NO_KEYS` (none yet, or expired; also until the group's topics are known),
 // `SEALMQ_ERROR_NOT_ALLOWED` (no grant, or removed), `SEALMQ_ERROR_BUFFER`, `SEALMQ_ERROR_NULL`,
-// `SEALMQ_ERROR_ARGUMENT` (the topic, a length, payload and buffer overlap), `SEALMQ_ERROR_RANDOM`,
-// `SEALMQ_ERROR_STORE` (open the device again), `SEALMQ_ERROR_MEMBER`, `SEALMQ_ERROR_IN_USE`,
-// `SEALMQ_ERROR_ENDED`. Nothing may be sent instead.
+// `SEALMQ_ERROR_ARGUMENT` (the topic, properties, a length, payload and buffer overlap),
+// `SEALMQ_ERROR_RANDOM`, `SEALMQ_ERROR_STORE` (open the device again), `SEALMQ_ERROR_MEMBER`,
+// `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`. Nothing may be sent instead.
 //
 // The caller promises:
-// `device` is an open device; `topic` a zero-terminated string; `payload_len` bytes stand at `payload`;
-// `capacity` bytes may be written at `buffer`; `envelope` and `envelope_len` point to places for the
-// results. None of them lies in another.
+// `device` is an open device; `message` points to a message whose pointers are as documented; `capacity`
+// bytes may be written at `buffer`; `envelope` and `envelope_len` point to places for results. None of
+// them lies in another.
 enum sealmq_status sealmq_device_seal(struct sealmq_device *device,
-                                      const char *topic,
-                                      const uint8_t *payload,
-                                      size_t payload_len,
-                                      bool retain,
+                                      const struct sealmq_device_message *message,
                                       uint8_t *buffer,
                                       size_t capacity,
                                       const uint8_t **envelope,
@@ -273,7 +365,9 @@ enum sealmq_status sealmq_device_next_filter(struct sealmq_device *device,
                                              size_t capacity);
 
 // Writes the next packet of key management to `*packet`; an empty topic: none now. What it rests on is
-// stored. Call it until then, whenever `sealmq_device_next_filter` has nothing more.
+// stored. Call it until then, whenever `sealmq_device_next_filter` has nothing more, and after each
+// `sealmq_device_seal` of the short form. When the broker has acknowledged
+// one that is awaited: `sealmq_device_acknowledged`.
 //
 // Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_STORE` (the flash failed: open the device again),
 // `SEALMQ_ERROR_RANDOM`, `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`, `SEALMQ_ERROR_MEMBER`.
@@ -282,6 +376,18 @@ enum sealmq_status sealmq_device_next_filter(struct sealmq_device *device,
 // `device` is an open device; `packet` points to a place for a packet.
 enum sealmq_status sealmq_device_next_packet(struct sealmq_device *device,
                                              struct sealmq_packet *packet);
+
+// The broker has acknowledged (PUBACK) the packet of key management on this topic. Messages of the short
+// form wait for that of their session's record: until then they are sealed in the full form. Others need
+// no word.
+//
+// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ARGUMENT` (no UTF-8), `SEALMQ_ERROR_MEMBER`,
+// `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`.
+//
+// The caller promises:
+// `device` is an open device; `topic` a zero-terminated string.
+enum sealmq_status sealmq_device_acknowledged(struct sealmq_device *device,
+                                              const char *topic);
 
 #ifdef __cplusplus
 }  // extern "C"

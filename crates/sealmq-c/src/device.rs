@@ -6,11 +6,13 @@ mod calls;
 mod cell;
 mod joining;
 mod machine;
+mod message;
 mod packets;
 
 pub use board::*;
 pub use calls::*;
 pub use cell::*;
+pub use message::*;
 pub use packets::*;
 
 /// Where a panic would end. There is none in this library: what could panic is refused by its lints,

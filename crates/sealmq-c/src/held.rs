@@ -7,8 +7,9 @@ use std::ffi::CString;
 use bytes::Bytes;
 use sealmq_client::{Gap, Message, Properties, Retained, Subscription, Wire};
 
-use crate::message::{sealmq_message, sealmq_pair, sealmq_properties};
+use crate::message::sealmq_message;
 use crate::output::{sealmq_filter, sealmq_output};
+use crate::properties::{sealmq_pair, sealmq_properties};
 
 /// Until the next call with the handle. Each is a piece of its own on the heap, which
 /// stays where it is when this moves.

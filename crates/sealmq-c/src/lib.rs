@@ -11,6 +11,7 @@
 //! | `codes`, `status` | numbers of errors, and the text of the last one |
 //! | `arguments`, `handle` | the boundary: pointers are checked, no panic gets out, one call at a time |
 //! | `store`, `platform` | what the caller provides: records, time, randomness |
+//! | `properties` | what travels beside a payload |
 //! | `message`, `output`, `held` | messages both ways; what a machine wants done, and what it tells |
 //! | `client`, `joining`, `member` | the machines: `sealmq-client`'s two, and the member alone |
 //! | `device` | for microcontrollers, `include/sealmq_device.h`: `sealmq-embedded` in memory of the caller's |
@@ -39,6 +40,7 @@ mod notice;
 mod output;
 #[cfg(feature = "host")]
 mod platform;
+mod properties;
 mod random;
 #[cfg(feature = "host")]
 mod status;
@@ -47,6 +49,7 @@ mod store;
 
 #[cfg(feature = "device")]
 pub use self::device::*;
+pub use self::properties::*;
 #[cfg(feature = "host")]
 pub use self::{
     client::*, joining::*, member::*, message::*, output::*, platform::*, status::*, store::*,

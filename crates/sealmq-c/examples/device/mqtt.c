@@ -83,9 +83,11 @@ bool mqtt_subscribe(const char *filter) {
     return put_head(0x82, 2 + 2 + length(filter) + 1) && put_u16(identifier()) && put_text(filter) && put(&qos, 1);
 }
 
-bool mqtt_publish(const char *topic, const uint8_t *payload, size_t len, bool retain) {
-    return put_head(retain ? 0x33 : 0x32, 2 + length(topic) + 2 + len) && put_text(topic) && put_u16(identifier()) &&
-           put(payload, len);
+uint16_t mqtt_publish(const char *topic, const uint8_t *payload, size_t len, bool retain) {
+    uint16_t number = identifier();
+    bool sent = put_head(retain ? 0x33 : 0x32, 2 + length(topic) + 2 + len) && put_text(topic) && put_u16(number) &&
+                put(payload, len);
+    return sent ? number : 0;
 }
 
 bool mqtt_acknowledge(uint16_t number) { return number == 0 || (put_head(0x40, 2) && put_u16(number)); }
@@ -98,8 +100,12 @@ int mqtt_receive(mqtt_message *message, unsigned ms) {
     int got = get(ms, &type, &len, &whole);
     if (got <= 0)
         return got;
+    if ((type & 0xf0) == 0x40 && len >= 2) {
+        message->identifier = (uint16_t)(in[0] << 8 | in[1]);
+        return 2;
+    }
     if ((type & 0xf0) != 0x30)
-        return 0; /* PUBACK, SUBACK, PINGRESP: what is lost is sent again by its own rules */
+        return 0; /* SUBACK, PINGRESP: what is lost is sent again by its own rules */
     size_t topic = len < 2 ? 0 : (size_t)in[0] << 8 | in[1];
     size_t at = 2 + topic;
     message->identifier = 0;

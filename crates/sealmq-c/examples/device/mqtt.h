@@ -16,10 +16,12 @@ typedef struct {
 
 bool mqtt_connect(const char *client_id);
 bool mqtt_subscribe(const char *filter);
-bool mqtt_publish(const char *topic, const uint8_t *payload, size_t len, bool retain);
+/* The packet identifier, which the broker will acknowledge; 0: the connection has ended. */
+uint16_t mqtt_publish(const char *topic, const uint8_t *payload, size_t len, bool retain);
 /* PUBACK, when the message is done with. */
 bool mqtt_acknowledge(uint16_t identifier);
-/* A PUBLISH came: 1; none within so many milliseconds: 0; the connection has ended: -1. */
+/* A PUBLISH came: 1; the PUBACK of `message->identifier`: 2; neither within so many milliseconds: 0; the
+ * connection has ended: -1. */
 int mqtt_receive(mqtt_message *message, unsigned ms);
 
 #endif

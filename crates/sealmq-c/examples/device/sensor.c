@@ -10,6 +10,11 @@
 
 static sealmq_device device;
 static sealmq_packet packet;
+/* A packet whose acknowledgement messages of the short form wait for. */
+static struct {
+    char topic[SEALMQ_TOPIC_SIZE];
+    uint16_t identifier;
+} awaited;
 
 /* A message that waits for its sender's credential. */
 static struct {
@@ -43,22 +48,31 @@ static bool flush(void) {
         sealmq_status status = sealmq_device_next_packet(&device, &packet);
         if (status != SEALMQ_OK)
             return !is_fatal(status);
-        if (*packet.topic && !mqtt_publish(packet.topic, packet.payload, packet.payload_len, packet.retain))
+        if (!*packet.topic)
+            return true;
+        uint16_t sent = mqtt_publish(packet.topic, packet.payload, packet.payload_len, packet.retain);
+        if (!sent)
             return false;
-    } while (*packet.topic);
-    return true;
+        if (packet.is_awaited) {
+            copy(awaited.topic, packet.topic, sizeof awaited.topic);
+            awaited.identifier = sent;
+        }
+    } while (true);
 }
 
 /* Opens a message, in place. */
 static sealmq_status open_message(char *topic, uint8_t *payload, size_t len, bool retained) {
-    static char text[64];
+    static char text[64], name[65];
     sealmq_delivery delivery;
     sealmq_status status = sealmq_device_received(&device, topic, payload, len, retained, &delivery);
     if (status == SEALMQ_OK && delivery.payload) {
         size_t shown = delivery.payload_len < sizeof text - 1 ? delivery.payload_len : sizeof text - 1;
         copy(text, delivery.payload, shown);
         text[shown] = 0;
+        copy(name, delivery.sender_name.bytes, delivery.sender_name.len);
+        name[delivery.sender_name.len] = 0;
         port_log("command: ", text);
+        port_log("from: ", name);
     } else if (status == SEALMQ_ERROR_REJECTED)
         port_log("rejected on ", topic);
     return status;
@@ -69,6 +83,13 @@ static void try_held(void) {
     if (held.is_there)
         held.is_there =
             open_message(held.topic, held.payload, held.payload_len, held.retained) == SEALMQ_ERROR_NO_KEYS;
+}
+
+static void acknowledged(uint16_t identifier) {
+    if (identifier == awaited.identifier) {
+        awaited.identifier = 0;
+        sealmq_device_acknowledged(&device, awaited.topic);
+    }
 }
 
 static bool receive(mqtt_message *message) {
@@ -92,10 +113,13 @@ static bool send_reading(unsigned long number) {
     size_t len;
     for (int at = 13; at > 7; at--, number /= 10)
         reading[at] = (uint8_t)('0' + number % 10);
-    sealmq_status status =
-        sealmq_device_seal(&device, READING, reading, 14, false, buffer, sizeof buffer, &envelope, &len);
+    const sealmq_properties text = {.is_text = true};
+    /* As short as it goes: a reading each second. */
+    const sealmq_device_message message = {
+        .topic = READING, .payload = reading, .payload_len = 14, .short_form = true, .properties = &text};
+    sealmq_status status = sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len);
     if (status == SEALMQ_OK)
-        return mqtt_publish(READING, envelope, len, false);
+        return mqtt_publish(READING, envelope, len, false) != 0;
     if (status == SEALMQ_ERROR_NOT_ALLOWED)
         port_log("not allowed: removed, or without a grant", "");
     return !is_fatal(status); /* keys are on their way, or it was removed: nothing goes out in clear */
@@ -106,13 +130,16 @@ static bool converse(void) {
     static unsigned long number;
     mqtt_message message;
     bool was_member = false, is_member = false;
+    awaited.identifier = 0;
     if (!mqtt_connect(port_name()) || sealmq_device_connected(&device) != SEALMQ_OK || !flush() ||
         !mqtt_subscribe(COMMANDS))
         return false;
     for (uint64_t next = 0;;) {
         int got = mqtt_receive(&message, 100);
-        if (got < 0 || (got > 0 && !receive(&message)))
+        if (got < 0 || (got == 1 && !receive(&message)))
             return false;
+        if (got == 2)
+            acknowledged(message.identifier);
         sealmq_device_is_member(&device, &is_member);
         if (is_member && !was_member)
             port_log("member", "");

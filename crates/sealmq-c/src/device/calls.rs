@@ -4,12 +4,14 @@ use core::ffi::c_char;
 use core::ops::Range;
 use core::ptr;
 
+use sealmq_core::MemberNumber;
 use sealmq_embedded::{SealRefused, Sealing};
 
 use super::asking::OBJECT;
 use super::board::sealmq_board;
 use super::cell::{create, enter, sealmq_device};
 use super::machine::{Machine, of_seal};
+use super::message::{SEALMQ_PROPERTIES_SIZE, sealing, sealmq_delivery, sealmq_device_message};
 use crate::arguments::{Place, Wrong, array, structure, text};
 use crate::codes::sealmq_status::{self, *};
 
@@ -17,30 +19,6 @@ use crate::codes::sealmq_status::{self, *};
 /// spec/envelope.md §3, and the device's credential with its length.
 pub const SEALMQ_OVERHEAD: usize = 667;
 const _: () = assert!(SEALMQ_OVERHEAD == 153 + 2 + OBJECT);
-
-/// What came for the application.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct sealmq_delivery {
-    /// The payload, in the buffer that was given; null: nothing for the application.
-    pub payload: *const u8,
-    /// Its length in bytes.
-    pub payload_len: usize,
-    /// The sender's number, never given to another.
-    pub sender: u32,
-    /// Milliseconds since 1970, by the sender's clock; 0 if it has none.
-    pub sent_at_ms: u64,
-    /// Delivered as the topic's retained value.
-    pub retained: bool,
-}
-
-const NOTHING: sealmq_delivery = sealmq_delivery {
-    payload: ptr::null(),
-    payload_len: 0,
-    sender: 0,
-    sent_at_ms: 0,
-    retained: false,
-};
 
 /// Opens the device that is in flash, or begins a new one. The board's structure is copied; its
 /// callbacks and `context` have to stay. After `SEALMQ_ERROR_STORE` of any call this is the way on. There
@@ -162,7 +140,7 @@ pub unsafe extern "C" fn sealmq_device_received(
     let work = |machine: &mut Machine| {
         // SAFETY: as the caller promises; so are the others.
         let place = unsafe { Place::new(delivery, "delivery") }?;
-        place.put(NOTHING);
+        place.put(sealmq_delivery::NONE);
         // SAFETY: as above.
         let topic = unsafe { text(topic, "topic") }?;
         // SAFETY: as above; for its checks only.
@@ -207,33 +185,26 @@ pub unsafe extern "C" fn sealmq_device_tick(device: *mut sealmq_device) -> sealm
     unsafe { enter(device, work) }
 }
 
-/// Seals `payload_len` bytes at `payload` for `topic`, in the `capacity` bytes at `buffer`, and writes to
-/// `*envelope` and `*envelope_len` where the envelope stands in it: publish that, with this RETAIN flag,
-/// and nothing else. `payload_len` and `SEALMQ_OVERHEAD` are enough, in a group without padding. If
-/// `capacity` is too small, `*envelope_len` says what is needed, and nothing was used up. What the
-/// envelope rests on is stored when this returns.
+/// Seals a message in the `capacity` bytes at `buffer`, and writes to `*envelope` and `*envelope_len`
+/// where the envelope stands in it: publish that on the message's topic, with its RETAIN flag, and nothing
+/// else. The payload's length, [`SEALMQ_OVERHEAD`] and what the properties take are enough, in a group
+/// without padding. If `capacity` is too small, `*envelope_len` says what is needed, and nothing was used
+/// up. What the envelope rests on is stored when this returns.
 ///
 /// Errors: `SEALMQ_ERROR_NO_KEYS` (none yet, or expired; also until the group's topics are known),
 /// `SEALMQ_ERROR_NOT_ALLOWED` (no grant, or removed), `SEALMQ_ERROR_BUFFER`, `SEALMQ_ERROR_NULL`,
-/// `SEALMQ_ERROR_ARGUMENT` (the topic, a length, payload and buffer overlap), `SEALMQ_ERROR_RANDOM`,
-/// `SEALMQ_ERROR_STORE` (open the device again), `SEALMQ_ERROR_MEMBER`, `SEALMQ_ERROR_IN_USE`,
-/// `SEALMQ_ERROR_ENDED`. Nothing may be sent instead.
+/// `SEALMQ_ERROR_ARGUMENT` (the topic, properties, a length, payload and buffer overlap),
+/// `SEALMQ_ERROR_RANDOM`, `SEALMQ_ERROR_STORE` (open the device again), `SEALMQ_ERROR_MEMBER`,
+/// `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`. Nothing may be sent instead.
 ///
 /// # Safety
-/// `device` is an open device; `topic` a zero-terminated string; `payload_len` bytes stand at `payload`;
-/// `capacity` bytes may be written at `buffer`; `envelope` and `envelope_len` point to places for the
-/// results. None of them lies in another.
+/// `device` is an open device; `message` points to a message whose pointers are as documented; `capacity`
+/// bytes may be written at `buffer`; `envelope` and `envelope_len` point to places for results. None of
+/// them lies in another.
 #[unsafe(no_mangle)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "each is a pointer with its length"
-)]
 pub unsafe extern "C" fn sealmq_device_seal(
     device: *mut sealmq_device,
-    topic: *const c_char,
-    payload: *const u8,
-    payload_len: usize,
-    retain: bool,
+    message: *const sealmq_device_message,
     buffer: *mut u8,
     capacity: usize,
     envelope: *mut *const u8,
@@ -247,24 +218,22 @@ pub unsafe extern "C" fn sealmq_device_seal(
         place.put(ptr::null());
         place_len.put(0);
         // SAFETY: as above.
-        let topic = unsafe { text(topic, "topic") }?;
+        let given = unsafe { structure(message, "message") }?;
+        let mut room = [0; SEALMQ_PROPERTIES_SIZE];
         // SAFETY: as above.
-        let payload = unsafe { array(payload, payload_len, "payload") }?;
+        let message = unsafe { sealing(given, &mut room) }?;
+        // SAFETY: as above.
+        let payload = unsafe { array(given.payload, given.payload_len, "payload") }?;
         // SAFETY: as above; for its checks only.
-        let room = unsafe { array(buffer.cast_const(), capacity, "buffer") }?.as_ptr_range();
+        let all = unsafe { array(buffer.cast_const(), capacity, "buffer") }?.as_ptr_range();
         let inside = payload.as_ptr_range();
-        if !payload.is_empty() && inside.start < room.end && room.start < inside.end {
+        if !payload.is_empty() && inside.start < all.end && all.start < inside.end {
             return Err(Wrong::argument("buffer", "holds the payload").status);
         }
         let buffer: &mut [u8] = match capacity {
             0 => &mut [],
             // SAFETY: as above, and nobody else has it.
             len => unsafe { core::slice::from_raw_parts_mut(buffer, len) },
-        };
-        let message = Sealing {
-            retain,
-            announce: true,
-            ..Sealing::event(topic)
         };
         match machine.seal(&message, payload, buffer) {
             Ok(sealed) => {
@@ -297,18 +266,14 @@ impl Machine {
             self.save()?;
             return Ok(None);
         }
-        let opened = match device.open(topic, retained, clock, payload) {
-            Ok(opened) => sealmq_delivery {
-                payload: opened.payload().as_ptr(),
-                payload_len: opened.payload().len(),
-                sender: opened.sender().0,
-                sent_at_ms: opened.sent_at().unwrap_or(0),
-                retained,
-            },
+        let mut opened = match device.open(topic, retained, clock, payload) {
+            Ok(opened) => sealmq_delivery::of(&opened),
             Err(rejection) if rejection.may_wait() => return Err(SEALMQ_ERROR_NO_KEYS),
             Err(_) => return Err(SEALMQ_ERROR_REJECTED),
         };
         self.save()?;
+        let sender = MemberNumber(opened.sender);
+        opened.name_sender(self.member()?.sender_name(sender));
         Ok(Some(opened))
     }
 
@@ -324,17 +289,16 @@ impl Machine {
             needed => (SEALMQ_ERROR_BUFFER, needed),
         };
         self.member().map_err(|status| (status, 0))?;
-        // There may be no session, or one that has ended with the message before: a new one begins.
-        match self.seal_once(message, payload, buffer) {
-            Ok(sealed) => Ok(buffer.get(sealed).unwrap_or_default()),
+        self.prepare(message).map_err(|status| (status, 0))?;
+        let sealed = match self.seal_once(message, payload, buffer) {
+            // The session has ended with the message before: a new one begins.
             Err((SealRefused::NotPrepared, 0)) => {
                 self.prepare(message).map_err(|status| (status, 0))?;
-                let sealed = self.seal_once(message, payload, buffer);
-                let sealed = sealed.map_err(why)?;
-                Ok(buffer.get(sealed).unwrap_or_default())
+                self.seal_once(message, payload, buffer)
             }
-            Err(refused) => Err(why(refused)),
-        }
+            sealed => sealed,
+        };
+        Ok(buffer.get(sealed.map_err(why)?).unwrap_or_default())
     }
 
     /// A session, stored.

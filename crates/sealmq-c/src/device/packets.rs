@@ -3,9 +3,11 @@
 use core::ffi::c_char;
 use core::fmt::{self, Display, Write as _};
 
+use sealmq_keys::ReservedTopic;
+
 use super::cell::{enter, sealmq_device};
 use super::machine::Machine;
-use crate::arguments::Place;
+use crate::arguments::{Place, text};
 use crate::codes::sealmq_status::{self, *};
 
 /// Bytes that hold every topic and filter of key management, the zero byte included.
@@ -24,6 +26,8 @@ pub struct sealmq_packet {
     pub payload_len: usize,
     /// The RETAIN flag.
     pub retain: bool,
+    /// Messages of the short form wait until `sealmq_device_acknowledged` is called for it.
+    pub is_awaited: bool,
 }
 
 /// Writes the next filter to subscribe with QoS 1, zero-terminated, to the `capacity` bytes at `filter`:
@@ -51,10 +55,10 @@ pub unsafe extern "C" fn sealmq_device_next_filter(
         if capacity < SEALMQ_TOPIC_SIZE {
             return Err(SEALMQ_ERROR_BUFFER);
         }
-        let mut text = Text::new();
-        machine.next_filter(&mut text)?;
+        let mut name = Text::new();
+        machine.next_filter(&mut name)?;
         // SAFETY: so many bytes may be written there, as the caller promises.
-        unsafe { filter.copy_from_nonoverlapping(text.bytes.as_ptr(), SEALMQ_TOPIC_SIZE) };
+        unsafe { filter.copy_from_nonoverlapping(name.bytes.as_ptr(), SEALMQ_TOPIC_SIZE) };
         Ok(())
     };
     // SAFETY: as the caller promises.
@@ -62,7 +66,9 @@ pub unsafe extern "C" fn sealmq_device_next_filter(
 }
 
 /// Writes the next packet of key management to `*packet`; an empty topic: none now. What it rests on is
-/// stored. Call it until then, whenever [`sealmq_device_next_filter`] has nothing more.
+/// stored. Call it until then, whenever [`sealmq_device_next_filter`] has nothing more, and after each
+/// [`sealmq_device_seal`](super::sealmq_device_seal) of the short form. When the broker has acknowledged
+/// one that is awaited: [`sealmq_device_acknowledged`].
 ///
 /// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_STORE` (the flash failed: open the device again),
 /// `SEALMQ_ERROR_RANDOM`, `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`, `SEALMQ_ERROR_MEMBER`.
@@ -81,6 +87,33 @@ pub unsafe extern "C" fn sealmq_device_next_packet(
         unsafe { packet.write_bytes(0, 1) };
         // SAFETY: there, aligned, and just written.
         machine.next_packet(unsafe { &mut *packet })
+    };
+    // SAFETY: as the caller promises.
+    unsafe { enter(device, work) }
+}
+
+/// The broker has acknowledged (PUBACK) the packet of key management on this topic. Messages of the short
+/// form wait for that of their session's record: until then they are sealed in the full form. Others need
+/// no word.
+///
+/// Errors: `SEALMQ_ERROR_NULL`, `SEALMQ_ERROR_ARGUMENT` (no UTF-8), `SEALMQ_ERROR_MEMBER`,
+/// `SEALMQ_ERROR_IN_USE`, `SEALMQ_ERROR_ENDED`.
+///
+/// # Safety
+/// `device` is an open device; `topic` a zero-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealmq_device_acknowledged(
+    device: *mut sealmq_device,
+    topic: *const c_char,
+) -> sealmq_status {
+    let work = |machine: &mut Machine| {
+        // SAFETY: as the caller promises.
+        let topic = unsafe { text(topic, "topic") }?;
+        let device = machine.member()?;
+        if let Some(topic) = ReservedTopic::parse(device.prefix(), topic) {
+            device.acknowledged(&topic);
+        }
+        Ok(())
     };
     // SAFETY: as the caller promises.
     unsafe { enter(device, work) }
@@ -118,6 +151,7 @@ impl Machine {
             {
                 text.put(&sent.topic.under(device.prefix()))?;
                 (packet.payload_len, packet.retain) = (sent.len, sent.retain);
+                packet.is_awaited = matches!(sent.topic, ReservedTopic::SessionRecord(..));
             }
         } else if self.joining.is_none() {
             return Err(SEALMQ_ERROR_MEMBER);

@@ -54,6 +54,7 @@ fn for_hosts() {
         "status.rs",
         "platform.rs",
         "store.rs",
+        "properties.rs",
         "message.rs",
         "notice.rs",
         "output.rs",
@@ -71,8 +72,10 @@ fn for_hosts() {
 fn for_devices() {
     let sources = [
         "codes.rs",
+        "properties.rs",
         "device/board.rs",
         "device/cell.rs",
+        "device/message.rs",
         "device/calls.rs",
         "device/packets.rs",
     ];

@@ -89,6 +89,13 @@ static const sealmq_board board = {.flash_size = SEALMQ_FLASH_SIZE,
                                    .now = now,
                                    .random = draw};
 
+static sealmq_status seal(const char *topic, const void *payload, size_t len, bool retain, void *buffer,
+                          size_t capacity, const uint8_t **envelope, size_t *envelope_len) {
+    const sealmq_device_message message = {
+        .topic = topic, .payload = payload, .payload_len = len, .retain = retain};
+    return sealmq_device_seal(&device, &message, buffer, capacity, envelope, envelope_len);
+}
+
 static void nulls(void) {
     char filter[SEALMQ_TOPIC_SIZE];
     static sealmq_packet packet;
@@ -104,7 +111,9 @@ static void nulls(void) {
     IS_NULL(sealmq_device_connected(NULL));
     IS_NULL(sealmq_device_received(NULL, "a", &byte, 1, false, &delivery));
     IS_NULL(sealmq_device_tick(NULL));
-    IS_NULL(sealmq_device_seal(NULL, "a", &byte, 1, false, &byte, 1, &envelope, &len));
+    const sealmq_device_message message = {.topic = "a", .payload = &byte, .payload_len = 1};
+    IS_NULL(sealmq_device_seal(NULL, &message, &byte, 1, &envelope, &len));
+    IS_NULL(sealmq_device_acknowledged(NULL, "a"));
     IS_NULL(sealmq_device_next_filter(NULL, filter, sizeof filter));
     IS_NULL(sealmq_device_next_packet(NULL, &packet));
     EXPECT(sealmq_device_open((sealmq_device *)((uint8_t *)&device + 1), &board), SEALMQ_ERROR_ARGUMENT);
@@ -135,7 +144,7 @@ static void unenrolled(void) {
     OK(sealmq_device_is_member(&device, &is_member));
     TRUE(!is_member);
     EXPECT(sealmq_device_next_filter(&device, filter, sizeof filter), SEALMQ_ERROR_MEMBER);
-    EXPECT(sealmq_device_seal(&device, "a", &byte, 1, false, buffer, sizeof buffer, &envelope, &len),
+    EXPECT(seal("a", &byte, 1, false, buffer, sizeof buffer, &envelope, &len),
            SEALMQ_ERROR_MEMBER);
     TRUE(!envelope && !len);
     IS_NULL(sealmq_device_join(&device, NULL, "name"));
@@ -147,30 +156,101 @@ static void sealing(void) {
     uint8_t buffer[900], *exact;
     const uint8_t *envelope, payload[] = "21.5";
     size_t len, needed;
-    EXPECT(sealmq_device_seal(&device, "plant/a", payload, 4, false, NULL, 0, &envelope, &needed),
+    EXPECT(seal("plant/a", payload, 4, false, NULL, 0, &envelope, &needed),
            SEALMQ_ERROR_BUFFER);
     TRUE(!envelope && needed > 4 && needed <= 4 + SEALMQ_OVERHEAD);
     exact = malloc(needed);
     if (!exact)
         abort();
-    EXPECT(sealmq_device_seal(&device, "plant/a", payload, 4, false, exact, needed - 1, &envelope, &len),
+    EXPECT(seal("plant/a", payload, 4, false, exact, needed - 1, &envelope, &len),
            SEALMQ_ERROR_BUFFER);
-    OK(sealmq_device_seal(&device, "plant/a", payload, 4, false, exact, needed, &envelope, &len));
+    OK(seal("plant/a", payload, 4, false, exact, needed, &envelope, &len));
     TRUE(envelope >= exact && envelope + len <= exact + needed);
     free(exact);
-    OK(sealmq_device_seal(&device, "plant/a", NULL, 0, true, buffer, sizeof buffer, &envelope, &len));
-    IS_NULL(sealmq_device_seal(&device, "plant/a", NULL, 1, false, buffer, sizeof buffer, &envelope, &len));
-    IS_NULL(sealmq_device_seal(&device, NULL, payload, 4, false, buffer, sizeof buffer, &envelope, &len));
-    IS_NULL(sealmq_device_seal(&device, "plant/a", payload, 4, false, buffer, sizeof buffer, NULL, &len));
-    IS_NULL(sealmq_device_seal(&device, "plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, NULL));
-    EXPECT(sealmq_device_seal(&device, "plant/+", payload, 4, false, buffer, sizeof buffer, &envelope, &len),
+    OK(seal("plant/a", NULL, 0, true, buffer, sizeof buffer, &envelope, &len));
+    IS_NULL(seal("plant/a", NULL, 1, false, buffer, sizeof buffer, &envelope, &len));
+    IS_NULL(seal(NULL, payload, 4, false, buffer, sizeof buffer, &envelope, &len));
+    IS_NULL(seal("plant/a", payload, 4, false, buffer, sizeof buffer, NULL, &len));
+    IS_NULL(seal("plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, NULL));
+    EXPECT(seal("plant/+", payload, 4, false, buffer, sizeof buffer, &envelope, &len),
            SEALMQ_ERROR_ARGUMENT);
-    EXPECT(sealmq_device_seal(&device, "plant/a", payload, SIZE_MAX, false, buffer, sizeof buffer, &envelope, &len),
+    EXPECT(seal("plant/a", payload, SIZE_MAX, false, buffer, sizeof buffer, &envelope, &len),
            SEALMQ_ERROR_ARGUMENT);
-    EXPECT(sealmq_device_seal(&device, "plant/a", buffer + 10, 4, false, buffer, sizeof buffer, &envelope, &len),
+    EXPECT(seal("plant/a", buffer + 10, 4, false, buffer, sizeof buffer, &envelope, &len),
            SEALMQ_ERROR_ARGUMENT);
-    EXPECT(sealmq_device_seal(&device, "elsewhere", payload, 4, false, buffer, sizeof buffer, &envelope, &len),
-           SEALMQ_ERROR_NO_KEYS);
+    EXPECT(seal("elsewhere", payload, 4, false, buffer, sizeof buffer, &envelope, &len), SEALMQ_ERROR_NO_KEYS);
+    IS_NULL(sealmq_device_seal(&device, NULL, buffer, sizeof buffer, &envelope, &len));
+}
+
+/* Properties of all kinds, too long, and not allowed. */
+static void properties(void) {
+    static char longest[SEALMQ_PROPERTIES_SIZE];
+    uint8_t buffer[1200];
+    const uint8_t *envelope;
+    size_t bare, len;
+    const sealmq_pair pairs[] = {{"unit", "C"}, {"unit", ""}, {NULL, "x"}};
+    sealmq_properties given = {.is_text = true,
+                               .expiry_s = 60,
+                               .content_type = "text/plain",
+                               .response_topic = "plant/answers",
+                               .correlation = (const uint8_t *)"17",
+                               .correlation_len = 2,
+                               .user = pairs,
+                               .user_len = 2};
+    sealmq_device_message message = {.topic = "plant/a", .payload = (const uint8_t *)"21.5", .payload_len = 4};
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &bare));
+    message.properties = &given;
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    TRUE(len > bare + 50 && len < bare + 90);
+    given.user_len = 3;
+    IS_NULL(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    given.user_len = SIZE_MAX;
+    EXPECT(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len), SEALMQ_ERROR_ARGUMENT);
+    given.user_len = 2;
+    given.response_topic = "plant/#";
+    EXPECT(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len), SEALMQ_ERROR_ARGUMENT);
+    given.response_topic = NULL;
+    memset(longest, 'a', sizeof longest - 1);
+    given.content_type = longest;
+    EXPECT(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len), SEALMQ_ERROR_ARGUMENT);
+    given.content_type = "\xff";
+    EXPECT(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len), SEALMQ_ERROR_ARGUMENT);
+    given = (sealmq_properties){0};
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    TRUE(len == bare);
+    sealmq_span name, value;
+    const sealmq_delivery none = {0};
+    EXPECT(sealmq_delivery_user(&none, 0, &name, &value), SEALMQ_ERROR_ARGUMENT);
+    IS_NULL(sealmq_delivery_user(NULL, 0, &name, &value));
+    IS_NULL(sealmq_delivery_user(&none, 0, NULL, &value));
+    const sealmq_delivery noise = {.properties = {.bytes = (const uint8_t *)"\x26\xff\xff", .len = 3}};
+    EXPECT(sealmq_delivery_user(&noise, 0, &name, &value), SEALMQ_ERROR_ARGUMENT);
+}
+
+/* The full form until the broker has the session's record, then at most 100 bytes more than the payload. */
+static void short_form(void) {
+    static sealmq_packet packet;
+    static char record[SEALMQ_TOPIC_SIZE];
+    uint8_t buffer[1200];
+    const uint8_t *envelope;
+    size_t len;
+    const sealmq_device_message message = {
+        .topic = "plant/a", .payload = (const uint8_t *)"21.5", .payload_len = 4, .short_form = true};
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    TRUE(len > 104);
+    do {
+        OK(sealmq_device_next_packet(&device, &packet));
+        if (packet.is_awaited)
+            memcpy(record, packet.topic, sizeof record);
+    } while (*packet.topic);
+    TRUE(*record);
+    OK(sealmq_device_acknowledged(&device, "plant/a"));
+    IS_NULL(sealmq_device_acknowledged(&device, NULL));
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    TRUE(len > 104);
+    OK(sealmq_device_acknowledged(&device, record));
+    OK(sealmq_device_seal(&device, &message, buffer, sizeof buffer, &envelope, &len));
+    TRUE(len > 4 && len <= 104);
 }
 
 /* Cut and altered envelopes, and garbage on topics of keys. */
@@ -180,7 +260,7 @@ static void receiving(void) {
     const uint8_t *envelope, payload[] = "21.5";
     size_t len;
     sealmq_delivery delivery;
-    OK(sealmq_device_seal(&device, "plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len));
+    OK(seal("plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len));
     for (size_t cut = 0; cut <= len; cut++) {
         uint8_t *copy = malloc(cut ? cut : 1);
         if (!copy)
@@ -224,7 +304,7 @@ static void failing_flash(void) {
         operations_left = cut;
         sealmq_status status = sealmq_device_open(&device, &board);
         if (status == SEALMQ_OK)
-            status = sealmq_device_seal(&device, "plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len);
+            status = seal("plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len);
         if (status == SEALMQ_ERROR_STORE) {
             failed++;
             EXPECT(sealmq_device_tick(&device), SEALMQ_ERROR_ENDED);
@@ -232,7 +312,7 @@ static void failing_flash(void) {
             TRUE(status == SEALMQ_OK);
         operations_left = 1000000;
         OK(sealmq_device_open(&device, &board));
-        OK(sealmq_device_seal(&device, "plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len));
+        OK(seal("plant/a", payload, 4, false, buffer, sizeof buffer, &envelope, &len));
         TRUE(memcmp(last, envelope, len < sizeof last ? len : sizeof last));
         memcpy(last, envelope, len);
     }
@@ -250,6 +330,8 @@ int main(int count, char **arguments) {
     memcpy(flash, before, sizeof flash);
     OK(sealmq_device_open(&device, &board));
     sealing();
+    properties();
+    short_form();
     receiving();
     calls_back = true;
     said = SEALMQ_OK;
@@ -257,12 +339,12 @@ int main(int count, char **arguments) {
     uint8_t buffer[900];
     const uint8_t *envelope;
     size_t len;
-    OK(sealmq_device_seal(&device, "plant/a", NULL, 0, false, buffer, sizeof buffer, &envelope, &len));
+    OK(seal("plant/a", NULL, 0, false, buffer, sizeof buffer, &envelope, &len));
     EXPECT(said, SEALMQ_ERROR_IN_USE);
     calls_back = false;
     no_random = true;
     OK(sealmq_device_open(&device, &board));
-    EXPECT(sealmq_device_seal(&device, "plant/a", NULL, 0, false, buffer, sizeof buffer, &envelope, &len),
+    EXPECT(seal("plant/a", NULL, 0, false, buffer, sizeof buffer, &envelope, &len),
            SEALMQ_ERROR_RANDOM);
     no_random = false;
     failing_flash();

@@ -250,6 +250,13 @@ impl<
         Some(self.group(group)?.1.state()?.current()?.epoch)
     }
 
+    /// The name of a sender of which a message was opened, as the authority enrolled it; `None` if it
+    /// has given way to others.
+    #[must_use]
+    pub fn sender_name(&self, sender: MemberNumber) -> Option<&str> {
+        Some(self.peers.get(sender)?.credential.fields().name)
+    }
+
     /// Whether a group has removed this device, as far as it knows.
     #[must_use]
     pub fn is_removed(&self, group: &GroupId) -> bool {
