@@ -36,7 +36,7 @@ impl Scene {
         site.catch_up(&mut sender);
         site.catch_up(&mut reader);
         // Who it is, and its session.
-        introduce(&site.topic("first"), &mut sender, &mut reader);
+        site.introduce(&site.topic("first"), &mut sender, &mut reader);
         Self {
             site,
             sender,
@@ -55,7 +55,7 @@ impl Scene {
         let topic = self.site.topic("first");
         for mut other in others {
             self.site.catch_up(&mut other);
-            introduce(&topic, &mut other, &mut self.reader);
+            self.site.introduce(&topic, &mut other, &mut self.reader);
         }
     }
 
@@ -79,6 +79,16 @@ impl Scene {
         let region = Region::new(allocator);
         drop(member);
         (loading, region.change().bytes_deallocated)
+    }
+
+    /// The bytes that the reader holds which has heard all senders, sessions included; then it
+    /// starts again.
+    pub fn held(&mut self, allocator: Allocator) -> usize {
+        let reloaded = self.reader.reload();
+        let heard = std::mem::replace(&mut self.reader.member, reloaded);
+        let region = Region::new(allocator);
+        drop(heard);
+        region.change().bytes_deallocated
     }
 
     /// What one message costs in the steady state, by so many rounds of so many messages.
@@ -115,13 +125,6 @@ impl Scene {
         let [check, seal, open] = costs;
         Costs { check, seal, open }
     }
-}
-
-fn introduce(topic: &str, sender: &mut Device, reader: &mut Device) {
-    let mut message = OutgoingMessage::new(topic, &PAYLOAD);
-    message.announce_credential = true;
-    let envelope = sender.seal(&message, &mut CountingRng::new(3));
-    reader.open(topic, &envelope);
 }
 
 /// What one call costs.

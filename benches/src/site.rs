@@ -112,6 +112,14 @@ impl Site {
         }
     }
 
+    /// A first message: who the sender is, and its session.
+    pub fn introduce(&self, topic: &str, sender: &mut Device, reader: &mut Device) {
+        let mut message = OutgoingMessage::new(topic, &[0x5a; 256]);
+        message.announce_credential = true;
+        let envelope = sender.seal(&message, &mut CountingRng::new(3));
+        reader.open(topic, &envelope);
+    }
+
     fn publish(&mut self, plan: Plan) {
         let prefix = self.authority.prefix();
         for publication in plan.publications {
@@ -164,6 +172,11 @@ impl Device {
             Delivery::Message(received) => received.payload().len(),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What its member stored.
+    pub(crate) fn into_store(self) -> MemoryStore {
+        self.store
     }
 
     /// The member as a program that starts again has it.

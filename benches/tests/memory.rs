@@ -23,6 +23,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const DAYS: u64 = 86_400;
+/// Bytes that a reader holds of a sender that it has just heard: its session and its topic, and what
+/// is remembered of the last few thousand only.
+const HEARD: usize = 3072;
 
 #[test]
 fn a_member_is_small_and_messages_cost_the_same_at_any_site() {
@@ -38,7 +41,12 @@ fn what_a_message_allocates_does_not_grow() {
     let mut small = Scene::new(1, 1, 4);
     let at_least = costs(&mut small);
     let mut many_senders = Scene::new(1, 1, 10);
+    let (_, few) = many_senders.load(ALLOCATOR);
     many_senders.add_senders(1..200);
+    // What a reader holds of each sender: after a start, and with its session.
+    let (_, loaded) = many_senders.load(ALLOCATOR);
+    let loaded = (loaded - few) / 199;
+    assert!(loaded <= 1024, "{loaded} bytes for each sender");
     let mut many_topics = small;
     many_topics.add_topics(0..1500);
     for scene in [
@@ -56,6 +64,8 @@ fn what_a_message_allocates_does_not_grow() {
             assert!(now.bytes() * 10 <= small.bytes() * 11, "{costs} {at_least}");
         }
     }
+    let heard = (many_senders.held(ALLOCATOR) - few) / 199;
+    assert!(heard <= HEARD, "{heard} bytes for each sender");
 }
 
 fn a_member_without_messages_holds_less_than_64_kib() {

@@ -56,6 +56,11 @@ fn main() {
         );
     }
 
+    println!(
+        "\nWith a session of each sender, {} B for each.",
+        scene.held(ALLOCATOR) / known
+    );
+
     let most = number("SEALMQ_GROWTH_TOPICS", 1_000_000);
     println!("\n| topics of one sender | {heads}");
     println!("|---:|---:|---:|---:|---:|---:|");

@@ -6,7 +6,7 @@
 )]
 //! The sealmq envelope: suites, sessions, replay windows and identities.
 //!
-//! No std, no allocator (but for the features `suite2`, `tables` and `aws-lc`), no clock, no random number generator: time, entropy and bytes come in
+//! No std, no allocator (but for the features `alloc`, `suite2`, `tables` and `aws-lc`), no clock, no random number generator: time, entropy and bytes come in
 //! as arguments. The normative text is `spec/envelope.md`.
 //!
 //! # How large the tables have to be
@@ -18,11 +18,11 @@
 //! sender that claims a huge number can bring all others to that point; only credentials under a
 //! new delegation end it. State is refused so, too, of senders whose topics found no place, and
 //! under credentials below the highest known one altogether. So give a device places
-//! for all the senders and topics that it reads; hosts move into larger tables in time
-//! ([`open::Receiver::move_into`]). A receiver serves one domain: what it remembers is ordered by
+//! for all the senders and topics that it reads; hosts have tables that grow
+//! ([`replay::Table`]). A receiver serves one domain: what it remembers is ordered by
 //! the serials of that domain's delegations.
 
-#[cfg(feature = "suite2")]
+#[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "tables")]
 extern crate std;
@@ -34,6 +34,7 @@ pub mod replay;
 pub mod seal;
 
 mod credential;
+mod held;
 mod ids;
 mod name;
 mod suite;

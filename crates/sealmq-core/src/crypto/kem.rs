@@ -85,15 +85,37 @@ impl SessionSecrets {
     }
 
     fn export(export: backend::Export<'_>) -> Result<Self, backend::Refused> {
+        SessionExports::export(export).map(|exports| exports.expand())
+    }
+}
+
+/// The same before the key is expanded: 44 bytes, for readers that keep many.
+pub(crate) struct SessionExports {
+    key: Secret,
+    base_nonce: Zeroizing<[u8; NONCE_LEN]>,
+}
+
+impl SessionExports {
+    fn export(export: backend::Export<'_>) -> Result<Self, backend::Refused> {
         let mut result = Ok(());
         let key = Secret::init_with(|out| result = export(b"sealmq/1 message key", out));
         result?;
         let mut base_nonce = Zeroizing::new([0; NONCE_LEN]);
         export(b"sealmq/1 base nonce", &mut *base_nonce)?;
-        Ok(Self {
-            key: MessageKey::new(&key),
-            base_nonce,
-        })
+        Ok(Self { key, base_nonce })
+    }
+
+    pub(crate) fn expand(&self) -> SessionSecrets {
+        SessionSecrets {
+            key: MessageKey::new(&self.key),
+            base_nonce: self.base_nonce.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for SessionExports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionExports").finish_non_exhaustive()
     }
 }
 
@@ -198,12 +220,22 @@ pub fn session_receiver(
     announcement: &Digest,
     enc: &[u8; ENC_LEN],
 ) -> Result<SessionSecrets, KemError> {
+    session_exports(group, psk, announcement, enc).map(|exports| exports.expand())
+}
+
+/// As [`session_receiver`].
+pub(crate) fn session_exports(
+    group: &KemKeyPair,
+    psk: &SessionPsk,
+    announcement: &Digest,
+    enc: &[u8; ENC_LEN],
+) -> Result<SessionExports, KemError> {
     backend::psk_receiver(
         &group.private,
         (psk.hpke.expose(), &announcement.0),
         &session_info(announcement),
         enc,
-        SessionSecrets::export,
+        SessionExports::export,
     )
     .map_err(|_| KemError)
 }

@@ -41,6 +41,7 @@ pub use kem::{
     ENC_LEN, KemError, KemKeyPair, KemPublicKey, MAC_LEN, SESSION_TAG_LEN, SessionPsk,
     SessionSecrets, session_receiver, session_sender,
 };
+pub(crate) use kem::{SessionExports, session_exports};
 pub use recipient::{
     Enc, KemId, MAX_ENC_LEN, RecipientKey, RecipientKeyPair, XWING_ENC_LEN, XWING_KEY_LEN,
     open_base, seal_base,

@@ -1,12 +1,12 @@
-use core::mem;
-
-use crate::crypto::{Digest, ENC_LEN, KemError, MAC_LEN, SessionSecrets, session_receiver};
+use crate::crypto::{
+    Digest, ENC_LEN, KemError, MAC_LEN, SessionExports, SessionSecrets, session_exports,
+};
 use crate::ids::MemberNumber;
 use crate::open::ReadingEpoch;
-use crate::replay::{Table, probe};
+use crate::replay::Table;
 use crate::wire::Header;
 
-/// A place for the expanded keys of one session in a [`Table`].
+/// A place for the keys of one session in a [`Table`].
 #[derive(Debug, Default)]
 pub struct KeySlot(Option<CachedKeys>);
 
@@ -20,7 +20,8 @@ struct CachedKeys {
     announcement: Digest,
     enc: [u8; ENC_LEN],
     mac: [u8; MAC_LEN],
-    secrets: SessionSecrets,
+    /// To expand them takes little of the time of a message, and to keep them so most of the memory.
+    secrets: SessionExports,
     used: u64,
     /// Whose session is known for the short form, too: members can use one `enc`.
     known_of: Option<MemberNumber>,
@@ -65,19 +66,23 @@ impl<K: Table<KeySlot>> KeyCache<K> {
     }
 
     pub(crate) fn find(&mut self, announcement: &Digest, header: &Header) -> Option<KeyPlace> {
-        let slots = self.slots.as_mut();
-        for index in probe(hash(&header.enc), slots.len()) {
+        let is_it = |place: &usize| {
             // Places are freed when an epoch leaves the window, so a free one ends nothing.
-            if let Some(keys) = slots.get_mut(index).and_then(|slot| slot.0.as_mut())
-                && (keys.enc, keys.mac) == (header.enc, header.mac)
-                && keys.announcement == *announcement
-            {
-                self.clock = self.clock.saturating_add(1);
-                keys.used = self.clock;
-                return Some(KeyPlace::Cached(index));
-            }
-        }
-        None
+            let keys = self.slots.get(*place).and_then(|slot| slot.0.as_ref());
+            keys.is_some_and(|keys| {
+                (keys.enc, keys.mac) == (header.enc, header.mac)
+                    && keys.announcement == *announcement
+            })
+        };
+        let place = self.slots.candidates(hash(&header.enc)).find(is_it)?;
+        self.clock = self.clock.saturating_add(1);
+        let clock = self.clock;
+        self.cached(place)?.used = clock;
+        Some(KeyPlace::Cached(place))
+    }
+
+    fn cached(&mut self, place: usize) -> Option<&mut CachedKeys> {
+        self.slots.get_mut(place)?.0.as_mut()
     }
 
     /// Decapsulates into a free place, or that of another session which is not verified.
@@ -87,7 +92,7 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         header: &Header,
     ) -> Result<KeyPlace, KemError> {
         let enc = &header.enc;
-        let secrets = session_receiver(epoch.key_pair, epoch.psk, &epoch.announcement, enc)?;
+        let secrets = session_exports(epoch.key_pair, epoch.psk, &epoch.announcement, enc)?;
         let announcement = epoch.announcement;
         self.clock = self.clock.saturating_add(1);
         let keys = CachedKeys {
@@ -112,22 +117,18 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         })
     }
 
-    pub(crate) fn get(&self, place: KeyPlace) -> Option<&SessionSecrets> {
+    pub(crate) fn get(&self, place: KeyPlace) -> Option<SessionSecrets> {
         let slot = match place {
-            KeyPlace::Cached(index) => self.slots.as_ref().get(index)?,
+            KeyPlace::Cached(index) => self.slots.get(index)?,
             KeyPlace::Scratch => &self.scratch,
         };
-        slot.0.as_ref().map(|keys| &keys.secrets)
+        slot.0.as_ref().map(|keys| keys.secrets.expand())
     }
 
     /// A message of this session was verified; `true` if none was before.
     pub(crate) fn verified(&mut self, place: KeyPlace) -> bool {
         let keys = match place {
-            KeyPlace::Cached(index) => self
-                .slots
-                .as_mut()
-                .get_mut(index)
-                .and_then(|s| s.0.as_mut()),
+            KeyPlace::Cached(index) => self.cached(index),
             KeyPlace::Scratch => self.scratch.0.as_mut(),
         };
         let Some(keys) = keys.filter(|keys| !keys.verified) else {
@@ -153,28 +154,29 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         let KeyPlace::Cached(index) = place else {
             return true;
         };
-        let slot = self.slots.as_mut().get_mut(index);
-        let before = slot
-            .and_then(|slot| slot.0.as_mut())
-            .and_then(|keys| keys.known_of.replace(sender));
+        let keys = self.cached(index);
+        let before = keys.and_then(|keys| keys.known_of.replace(sender));
         before != Some(sender)
     }
 
     /// A free place, or that of the session which is worth least; for keys that are not verified none
     /// of a verified session.
-    fn place_for(&self, enc: &[u8; ENC_LEN], verified: bool) -> Option<usize> {
-        let slots = self.slots.as_ref();
-        let worth = |i: &usize| {
-            let keys = slots.get(*i).and_then(|s| s.0.as_ref());
-            keys.map(|keys| (keys.verified, keys.used))
-        };
-        let place = probe(hash(enc), slots.len()).min_by_key(worth)?;
-        let is_verified = worth(&place).is_some_and(|(verified, _)| verified);
-        (verified || !is_verified).then_some(place)
+    fn place_for(&mut self, enc: &[u8; ENC_LEN], verified: bool) -> Option<usize> {
+        let hash_of = hash(enc);
+        if let Some(free) = self.slots.free(hash_of, |slot| slot.0.is_none()) {
+            return Some(free);
+        }
+        let keys = |i: usize| self.slots.get(i).and_then(|slot| slot.0.as_ref());
+        let worth = |i: &usize| keys(*i).map(|keys| (keys.verified, keys.used));
+        let place = self.slots.rivals(hash_of).min_by_key(worth)?;
+        let out = keys(place).filter(|out| verified || !out.verified)?;
+        let before = hash(&out.enc);
+        self.slots.replaced(place, before, hash_of);
+        Some(place)
     }
 
     fn put(&mut self, place: usize, keys: CachedKeys) {
-        let Some(slot) = self.slots.as_mut().get_mut(place) else {
+        let Some(slot) = self.slots.get_mut(place) else {
             return;
         };
         let before = slot.0.as_ref().is_some_and(|there| there.verified);
@@ -184,32 +186,22 @@ impl<K: Table<KeySlot>> KeyCache<K> {
         slot.0 = Some(keys);
     }
 
-    /// Moves all keys into another table, all places of which are free.
-    pub(crate) fn move_into(&mut self, slots: K) {
-        let mut from = mem::replace(&mut self.slots, slots);
-        self.verified = 0;
-        for slot in from.as_mut() {
-            if let Some(keys) = slot.0.take()
-                && let Some(place) = self.place_for(&keys.enc, keys.verified)
-            {
-                self.put(place, keys);
-            }
-        }
-    }
-
     pub(crate) fn drop_scratch(&mut self) {
         self.scratch.0 = None;
     }
 
     /// Wipes the keys of all sessions whose announcement `keep` does not name.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Digest) -> bool) {
-        for slot in self.slots.as_mut() {
-            let Some(keys) = slot.0.take_if(|keys| !keep(&keys.announcement)) else {
+        for place in 0..self.slots.places() {
+            let slot = self.slots.get_mut(place);
+            let gone = slot.and_then(|slot| slot.0.take_if(|keys| !keep(&keys.announcement)));
+            let Some(keys) = gone else {
                 continue;
             };
             if keys.verified {
                 self.verified = self.verified.saturating_sub(1);
             }
+            self.slots.freed(place, hash(&keys.enc));
         }
     }
 }

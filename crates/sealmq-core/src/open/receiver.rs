@@ -22,8 +22,8 @@ pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: u
 
 /// Opens envelopes of all groups of one member, and remembers what it has opened.
 ///
-/// The tables are the caller's: arrays on devices ([`DeviceReceiver`]), `Vec` or `Box<[_]>` on
-/// hosts. `W` is the replay window in 64-bit words: 2 (128 counters) on devices, 16 (1024) on
+/// The tables are the caller's: arrays on devices ([`DeviceReceiver`]), ones that grow on hosts
+/// ([`Table`]). `W` is the replay window in 64-bit words: 2 (128 counters) on devices, 16 (1024) on
 /// hosts.
 ///
 /// Replay protection is as durable as the caller makes it. After each opened message, store what
@@ -66,8 +66,7 @@ where
 {
     /// A receiver over the caller's tables, all places free: one per sender and group, one per
     /// sender and topic (for retained values and gap reports), one per session (for its keys), and
-    /// a small one per session of which messages of the short form can be opened. Give each about
-    /// twice as many places as are needed at a time.
+    /// a small one per session of which messages of the short form can be opened.
     #[must_use]
     pub const fn new(
         senders: S,
@@ -153,12 +152,12 @@ where
         let place = self.session_keys(&header, &epoch, request)?;
         let keyed = parsed.with_keys(&epoch, header, None);
         let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let decrypted = keyed.decrypt(secrets, request)?;
+        let decrypted = keyed.decrypt(&secrets, request)?;
         let verified = decrypted.verify(
             request,
             directory,
             &self.replay,
-            secrets,
+            &secrets,
             &mut self.verifier,
         )?;
         let mut new_session = None;
@@ -192,11 +191,11 @@ where
         let place = self.session_keys(&header, &epoch, request)?;
         let keyed = parsed.with_keys(&epoch, header, Some(session.fields));
         let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let verified = keyed.decrypt(secrets, request)?.verify(
+        let verified = keyed.decrypt(&secrets, request)?.verify(
             request,
             directory,
             &self.replay,
-            secrets,
+            &secrets,
             &mut self.verifier,
         )?;
         self.verified(place);
@@ -224,7 +223,7 @@ where
         let place = self.session_keys(&header, &epoch, request)?;
         let keyed = parsed.with_keys(&epoch, header, None);
         let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let decrypted = keyed.decrypt(secrets, request)?;
+        let decrypted = keyed.decrypt(&secrets, request)?;
         let tag = SessionTag(epoch.psk.tag(&header.enc, sender));
         let recorded =
             decrypted.verify_record(request, sender, tag, directory, &mut self.verifier)?;
@@ -345,23 +344,6 @@ where
     #[must_use]
     pub const fn known_session_count(&self) -> usize {
         self.sessions.len()
-    }
-
-    /// Moves the known sessions into another table, all places of which are free.
-    pub fn move_sessions_into(&mut self, sessions: N) {
-        self.sessions.move_into(sessions);
-    }
-
-    /// Moves everything into other tables, all places of which are free: larger ones, before full
-    /// ones push out records. Nothing is forgotten, and what waits for the store still does.
-    pub fn move_into(&mut self, senders: S, topics: T) {
-        self.replay.move_into(senders, topics);
-    }
-
-    /// Moves the session keys into another table, all places of which are free: a larger one,
-    /// before a full one gives up keys that are in use. The places left are wiped.
-    pub fn move_keys_into(&mut self, keys: K) {
-        self.keys.move_into(keys);
     }
 }
 

@@ -1,8 +1,6 @@
-use core::mem;
-
 use crate::crypto::{Digest, ENC_LEN, MAC_LEN};
 use crate::ids::KeyId;
-use crate::replay::{Table, probe};
+use crate::replay::Table;
 use crate::wire::{Header, SessionFields, SessionTag, Suite};
 
 /// A place for one session in a [`Table`]: what its messages of the short form leave out.
@@ -81,12 +79,12 @@ impl<N: Table<SessionSlot>> Sessions<N> {
     }
 
     fn at(&self, place: usize) -> Option<&KnownSession> {
-        self.slots.as_ref().get(place)?.0.as_ref()
+        self.slots.get(place)?.0.as_ref()
     }
 
     fn place_of(&self, tag: SessionTag) -> Option<usize> {
         let is_it = |place: &usize| self.at(*place).is_some_and(|known| known.tag == tag);
-        probe(hash(tag), self.slots.as_ref().len()).find(is_it)
+        self.slots.candidates(hash(tag)).find(is_it)
     }
 
     /// A message of the session verified.
@@ -94,7 +92,7 @@ impl<N: Table<SessionSlot>> Sessions<N> {
         self.clock = self.clock.saturating_add(1);
         let clock = self.clock;
         if let Some(place) = self.place_of(tag)
-            && let Some(known) = self.slots.as_mut().get_mut(place)
+            && let Some(known) = self.slots.get_mut(place)
             && let Some(known) = known.0.as_mut()
         {
             known.used = clock;
@@ -117,34 +115,40 @@ impl<N: Table<SessionSlot>> Sessions<N> {
     /// than one session of others from the places that it chooses its tags for; else of the least
     /// recently used one.
     fn put(&mut self, session: KnownSession) {
-        let slots = self.slots.as_ref();
-        let sender = session.fields.sender;
-        let worth = |place: &usize| {
-            let known = self.at(*place);
-            known.map(|known| (known.fields.sender != sender, known.used))
+        let hash_of = hash(session.tag);
+        let place = match self.slots.free(hash_of, |slot| slot.0.is_none()) {
+            Some(free) => {
+                self.len = self.len.saturating_add(1);
+                free
+            }
+            None => {
+                let sender = session.fields.sender;
+                let worth = |place: &usize| {
+                    let known = self.at(*place);
+                    known.map(|known| (known.fields.sender != sender, known.used))
+                };
+                let Some(place) = self.slots.rivals(hash_of).min_by_key(worth) else {
+                    return;
+                };
+                if let Some(out) = self.at(place).map(|out| hash(out.tag)) {
+                    self.slots.replaced(place, out, hash_of);
+                }
+                place
+            }
         };
-        let place = probe(hash(session.tag), slots.len()).min_by_key(worth);
-        if let Some(slot) = place.and_then(|place| self.slots.as_mut().get_mut(place))
-            && slot.0.replace(session).is_none()
-        {
-            self.len = self.len.saturating_add(1);
-        }
-    }
-
-    /// Moves all sessions into another table, all places of which are free.
-    pub(crate) fn move_into(&mut self, slots: N) {
-        let mut from = mem::replace(&mut self.slots, slots);
-        self.len = 0;
-        for session in from.as_mut().iter_mut().filter_map(|slot| slot.0.take()) {
-            self.put(session);
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.0 = Some(session);
         }
     }
 
     /// Forgets the sessions of all epochs that `keep` does not name.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Digest) -> bool) {
-        for slot in self.slots.as_mut() {
-            if slot.0.take_if(|known| !keep(&known.announcement)).is_some() {
+        for place in 0..self.slots.places() {
+            let slot = self.slots.get_mut(place);
+            let gone = slot.and_then(|slot| slot.0.take_if(|known| !keep(&known.announcement)));
+            if let Some(known) = gone {
                 self.len = self.len.saturating_sub(1);
+                self.slots.freed(place, hash(known.tag));
             }
         }
     }
@@ -197,9 +201,8 @@ mod tests {
             [Some(1), None, Some(3)]
         );
         assert_eq!(sessions.len(), 2);
-        sessions.move_into(table(8));
         sessions.note(session(2, 2, 1));
-        assert_eq!((sessions.len(), sender(&sessions, 1)), (3, Some(1)));
+        assert_eq!((sessions.len(), sender(&sessions, 2)), (2, Some(2)));
         sessions.retain(|announcement| *announcement == Digest([1; 32]));
         assert_eq!((sessions.len(), sender(&sessions, 1)), (1, None));
     }

@@ -68,16 +68,6 @@ impl<K> Debt<K> {
         self.enlist(tally, index);
     }
 
-    /// A place of another table moves here, with its record.
-    pub(super) fn take_over(&mut self, other: Self, tally: &mut Tally, index: usize) {
-        *self = Self {
-            gone: other.gone.or(self.gone.take()),
-            listed: self.listed,
-            ..other
-        };
-        self.enlist(tally, index);
-    }
-
     /// The first place of the list leaves it: what it owed, which counts as done, if it still owed
     /// something.
     pub(super) fn settle(&mut self, tally: &mut Tally, index: usize) -> Option<Due<K>> {

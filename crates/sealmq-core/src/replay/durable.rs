@@ -7,7 +7,7 @@ use super::topic::{TopicRecord, TopicSlot};
 use super::{RECORD_KEY_LEN, Record, Table};
 
 /// A change that a store has to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Durable<const W: usize> {
     /// Put the record under its [key](Record::key).
     Put(Record<W>),
@@ -18,18 +18,12 @@ pub enum Durable<const W: usize> {
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
     /// All records, for a full copy.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<W>> + '_ {
-        let senders = self
-            .senders
-            .as_ref()
-            .iter()
-            .filter_map(|s| s.record)
-            .map(Record::Sender);
-        let topics = self
-            .topics
-            .as_ref()
-            .iter()
-            .filter_map(|s| s.record)
-            .map(Record::Topic);
+        let senders = (0..self.senders.places()).filter_map(|place| {
+            let record = self.senders.get(place)?.record.clone()?;
+            Some(Record::Sender(record))
+        });
+        let topics = (0..self.topics.places())
+            .filter_map(|place| Some(Record::Topic(self.topics.get(place)?.record?)));
         core::iter::once(Record::Floors(self.floors))
             .chain(senders)
             .chain(topics)
@@ -47,9 +41,11 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     fn next_sender(&mut self) -> Option<Durable<W>> {
         loop {
             let index = self.sender_tally.next()?;
-            let slot = self.senders.as_mut().get_mut(index)?;
+            let slot = self.senders.get_mut(index)?;
             let key = match slot.debt.settle(&mut self.sender_tally, index) {
-                Some(Due::Changed) => return slot.record.map(Record::Sender).map(Durable::Put),
+                Some(Due::Changed) => {
+                    return slot.record.clone().map(Record::Sender).map(Durable::Put);
+                }
                 Some(Due::Gone(key)) => key,
                 None => continue,
             };
@@ -57,7 +53,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             let Some(back) = self.find_sender(&key.group, key.member) else {
                 return Some(Durable::Delete(key.record_key()));
             };
-            if let Some(slot) = self.senders.as_mut().get_mut(back) {
+            if let Some(slot) = self.senders.get_mut(back) {
                 slot.debt.set_stored();
             }
         }
@@ -66,7 +62,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     fn next_topic(&mut self) -> Option<Durable<W>> {
         loop {
             let index = self.topic_tally.next()?;
-            let slot = self.topics.as_mut().get_mut(index)?;
+            let slot = self.topics.get_mut(index)?;
             let key = match slot.debt.settle(&mut self.topic_tally, index) {
                 Some(Due::Changed) => return slot.record.map(Record::Topic).map(Durable::Put),
                 Some(Due::Gone(key)) => key,
@@ -75,7 +71,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             let Some(back) = self.find_topic(&key) else {
                 return Some(Durable::Delete(key.record_key()));
             };
-            if let Some(slot) = self.topics.as_mut().get_mut(back) {
+            if let Some(slot) = self.topics.get_mut(back) {
                 slot.debt.set_stored();
             }
         }
@@ -91,8 +87,8 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
     }
 
     fn restore_sender(&mut self, original: SenderRecord<W>) {
-        let mut stored = original;
-        let known = self.sender(&stored.group, stored.member).copied();
+        let mut stored = original.clone();
+        let known = self.sender(&stored.group, stored.member).cloned();
         if known.is_none() {
             // It may have been pushed out since it was stored.
             stored.raise(&self.raised);
@@ -101,14 +97,17 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             self.raise_floors(&stored.floors());
             return;
         };
-        let Some(slot) = self.senders.as_mut().get_mut(index) else {
+        let Some(slot) = self.senders.get_mut(index) else {
             return;
         };
         slot.debt.set_stored();
         let Some(record) = slot.record.as_mut() else {
             return;
         };
-        *record = known.map_or(stored, |known| known.merged(&stored));
+        *record = match known {
+            Some(known) => known.merged(&stored),
+            None => stored,
+        };
         if *record != original {
             slot.debt.change(&mut self.sender_tally, index);
         }
@@ -126,7 +125,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             self.forget_mark(&stored.key(), mark);
             return;
         };
-        let Some(slot) = self.topics.as_mut().get_mut(index) else {
+        let Some(slot) = self.topics.get_mut(index) else {
             return;
         };
         slot.debt.set_stored();

@@ -77,6 +77,7 @@ mod tests {
     use super::super::window::Window;
     use super::*;
     use crate::credential::CredentialOrder;
+    use crate::held::Held;
 
     /// The bytes that the version before pinned in its own test.
     fn sender() -> Vec<u8> {
@@ -104,12 +105,12 @@ mod tests {
         let mut expected = SenderRecord::<2>::new(GroupId([3; 16]), MemberNumber(4));
         (expected.serial, expected.floor) = (Some(credential), 5);
         expected.will = Some((credential, 6));
-        expected.recent[0] = Some(Recent {
+        expected.recent[0] = Some(Held::new(Recent {
             number: 9,
             enc: [10; 32],
             window: Window::from_parts(11, [1, 0]).unwrap(),
             is_older: false,
-        });
+        }));
         let found = Record::decode_earlier(&sender());
         assert_eq!(found, Ok(Some(Record::Sender(expected))));
 

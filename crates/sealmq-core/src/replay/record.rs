@@ -2,10 +2,13 @@ use core::fmt;
 
 use super::floors::Floors;
 use super::place::{Place, PlaceFloor};
-use super::sender::{NO_CREDENTIAL, RECENT_SESSIONS, Recent, SenderKey, SenderRecord};
+use super::sender::{
+    NO_CREDENTIAL, RECENT_SESSIONS, Recent, RecentSessions, SenderKey, SenderRecord,
+};
 use super::topic::{TopicKey, TopicRecord};
 use super::window::Window;
 use crate::credential::CredentialOrder;
+use crate::held::Held;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::{MAX_COUNTER, MAX_SESSION_NUMBER, Reader, Truncated, Writer};
 
@@ -25,7 +28,7 @@ const SENDER_OLDER: u8 = 11;
 
 /// A durable piece of replay state. Put it into the store under [`Record::key`]; a newer one of
 /// the same key takes the place of the older. The bytes are this implementation's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record<const W: usize> {
     /// The floors for senders without a record.
@@ -196,7 +199,7 @@ impl<const W: usize> Record<W> {
     pub(super) fn decode_recent(
         input: &mut Reader<'_>,
         own: usize,
-    ) -> Result<[Option<Recent<W>>; RECENT_SESSIONS], RecordError> {
+    ) -> Result<RecentSessions<W>, RecordError> {
         let mut all = [const { None }; RECENT_SESSIONS];
         let mut above = MAX_SESSION_NUMBER;
         for (index, place) in all.iter_mut().enumerate() {
@@ -230,12 +233,12 @@ impl<const W: usize> Record<W> {
                 *word = u64::from_be_bytes(recent.array()?);
             }
             let window = Window::from_parts(top, bits).ok_or(RecordError)?;
-            *place = Some(Recent {
+            *place = Some(Held::new(Recent {
                 number,
                 enc,
                 window,
                 is_older,
-            });
+            }));
         }
         Ok(all)
     }

@@ -7,6 +7,7 @@ use super::place::Place;
 use super::window::Window;
 use crate::credential::CredentialOrder;
 use crate::crypto::ENC_LEN;
+use crate::held::Held;
 use crate::ids::{GroupId, MemberNumber};
 use crate::wire::MAX_SESSION_NUMBER;
 
@@ -22,7 +23,10 @@ pub(crate) const NO_CREDENTIAL: CredentialOrder = CredentialOrder {
 /// Credential and session number: the order of a sender's wills.
 pub(crate) type WillOrder = (CredentialOrder, u64);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// See [`SenderRecord::recent`].
+pub(crate) type RecentSessions<const W: usize> = [Option<Held<Recent<W>>>; RECENT_SESSIONS];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recent<const W: usize> {
     pub(crate) number: u64,
     pub(crate) enc: [u8; ENC_LEN],
@@ -32,7 +36,7 @@ pub(crate) struct Recent<const W: usize> {
 }
 
 /// Everything remembered of one sender in one group. `W` is the window's length in 64-bit words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderRecord<const W: usize> {
     pub(crate) group: GroupId,
     pub(crate) member: MemberNumber,
@@ -52,7 +56,7 @@ pub struct SenderRecord<const W: usize> {
     /// stands for it: that this sender has a place again does not tell which part of it was its.
     pub(crate) before: Floors,
     /// Those of the credential, then those of the one before; each descending by number. Then empty.
-    pub(crate) recent: [Option<Recent<W>>; RECENT_SESSIONS],
+    pub(crate) recent: RecentSessions<W>,
 }
 
 impl<const W: usize> SenderRecord<W> {
@@ -123,7 +127,7 @@ impl<const W: usize> SenderRecord<W> {
 
     /// Sessions of the credential, or of the one before.
     fn sessions(&self, is_older: bool) -> impl Iterator<Item = &Recent<W>> {
-        let all = self.recent.iter().flatten();
+        let all = self.recent.iter().flatten().map(|recent| &**recent);
         all.filter(move |recent| recent.is_older == is_older)
     }
 
@@ -154,7 +158,7 @@ impl<const W: usize> SenderRecord<W> {
 
     fn keep(&mut self, keep: impl Fn(&Recent<W>) -> bool) {
         for place in &mut self.recent {
-            *place = place.filter(&keep);
+            place.take_if(|recent| !keep(recent));
         }
         self.sort();
     }
@@ -211,8 +215,8 @@ impl<const W: usize> SenderRecord<W> {
     /// This record, which is in use, with one that was stored: whatever either refuses is refused.
     pub(crate) fn merged(&self, stored: &Self) -> Self {
         let (mut merged, other) = match self.serial < stored.serial {
-            true => (*stored, self),
-            false => (*self, stored),
+            true => (stored.clone(), self),
+            false => (self.clone(), stored),
         };
         if self.serial == stored.serial {
             // What was stored counts as seen as a whole.
@@ -339,12 +343,12 @@ impl<const W: usize> SenderRecord<W> {
             };
             *floor = (*floor).max(out.number);
         }
-        *place = Some(Recent {
+        *place = Some(Held::new(Recent {
             number,
             enc: *enc,
             window: Window::starting_at(counter),
             is_older,
-        });
+        }));
         self.sort();
     }
 }

@@ -138,7 +138,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
             });
             return;
         };
-        let Some(slot) = self.senders.as_mut().get_mut(index) else {
+        let Some(slot) = self.senders.get_mut(index) else {
             return;
         };
         let Some(record) = slot.record.as_mut() else {
@@ -168,7 +168,7 @@ impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S
         if let Some(place) = place {
             self.raise_mark(index, place);
         }
-        let record = self.topics.as_mut().get_mut(index)?.record.as_mut()?;
+        let record = self.topics.get_mut(index)?.record.as_mut()?;
         let (gap, next) =
             Sequence::judge(record.sequence, message.serial, message.number, sequence?);
         record.sequence = Some(next);

@@ -2,8 +2,7 @@
 
 use crate::world::insider::{put_together, session_keys, sign, take_apart};
 use crate::world::*;
-use sealmq_core::open::{DecapsulationLimit, KeySlot, Receiver, Rejection};
-use sealmq_core::replay::{SenderSlot, TopicSlot};
+use sealmq_core::open::Rejection;
 use sealmq_core::seal::{Membership, Outgoing};
 use sealmq_core::wire::{Header, MAX_COUNTER};
 
@@ -284,44 +283,4 @@ fn many_topics_cost_their_own_sender_its_marks() {
         let opened = reader.open(&mut receiver, &retained("plant/new"), &new);
         assert!(opened.is_ok(), "{places} places: {opened:?}");
     }
-}
-
-#[test]
-fn session_keys_move_into_a_larger_table() {
-    let group = Group::new(1, 1);
-    let alice = Member::new(7, &group);
-    let reader = Reader::new(&group, &[&alice]);
-    let limit = DecapsulationLimit {
-        burst: 1,
-        per_second: 1,
-        without_clock: 1,
-    };
-    let keys = |places: usize| (0..places).map(|_| KeySlot::EMPTY).collect::<Vec<_>>();
-    let mut receiver: HostReceiver = Receiver::new(
-        vec![SenderSlot::EMPTY; 8],
-        vec![TopicSlot::EMPTY; 8],
-        keys(4),
-        no_sessions(8),
-        limit,
-    );
-    let mut sessions: Vec<_> = (9..12).map(|number| group.session(number)).collect();
-    for session in &mut sessions {
-        let envelope = alice.seal(session, &plain(), b"first");
-        assert!(reader.open(&mut receiver, &live(TOPIC), &envelope).is_ok());
-    }
-    assert_eq!(receiver.session_count(), 3);
-    // A forgery takes the one decapsulation: from here on only known keys open anything.
-    let other = group.session(20);
-    let mut forged = alice.seal(&mut group.session(21), &plain(), b"forged");
-    forged[9..41].copy_from_slice(other.enc());
-    forged[41..45].copy_from_slice(&group.events.psk.mac(other.enc()));
-    assert!(reader.open(&mut receiver, &live(TOPIC), &forged).is_err());
-    receiver.move_keys_into(keys(16));
-    assert_eq!(receiver.session_count(), 3);
-    for session in &mut sessions {
-        let envelope = alice.seal(session, &plain(), b"second");
-        assert!(reader.open(&mut receiver, &live(TOPIC), &envelope).is_ok());
-    }
-    receiver.retain_epochs(|_| false);
-    assert_eq!(receiver.session_count(), 0);
 }

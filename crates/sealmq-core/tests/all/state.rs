@@ -218,10 +218,10 @@ fn state_and_events_leave_each_other_alone() {
         let before = scene
             .receiver
             .sender(&scene.group.id, ALICE)
-            .copied()
+            .cloned()
             .unwrap();
         let windows = |receiver: &HostReceiver, group: &Group| {
-            let record = receiver.sender(&group.id, ALICE).copied().unwrap();
+            let record = receiver.sender(&group.id, ALICE).cloned().unwrap();
             (record.serial(), record.floor(), record.highest())
         };
         // State of Alice and of others, with all numbers there are, live and retained.

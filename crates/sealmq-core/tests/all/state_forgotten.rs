@@ -2,7 +2,6 @@
 
 use crate::state::{REPLAY, Scene};
 use crate::world::*;
-use sealmq_core::replay::{SenderSlot, TopicSlot};
 use sealmq_core::seal::Outgoing;
 
 #[test]
@@ -50,9 +49,6 @@ fn full_tables_forget_no_place() {
         check(&mut scene);
         // Smaller ones, too, and then large ones.
         scene.restart(1, 1);
-        check(&mut scene);
-        let tables = (vec![SenderSlot::EMPTY; 16], vec![TopicSlot::EMPTY; 16]);
-        scene.receiver.move_into(tables.0, tables.1);
         check(&mut scene);
         scene.restart(16, 16);
         check(&mut scene);

@@ -59,6 +59,7 @@ mod short;
 mod snapshots;
 mod state;
 mod succession;
+mod table;
 mod tick;
 mod topics;
 mod types;

@@ -1,6 +1,7 @@
 //! One credential of another member, verified when it is first used: a store may hold those of many
-//! senders, and few of them send.
+//! senders, and few of them send. So one that is not in use takes little memory.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
 
@@ -14,7 +15,7 @@ pub(super) struct Peer {
     /// What the store has; empty once it was looked at.
     stored: Cell<Vec<u8>>,
     /// `None` in it: what the store has does not verify.
-    holder: OnceCell<Option<Holder>>,
+    holder: OnceCell<Option<Box<Holder>>>,
 }
 
 impl Peer {
@@ -34,7 +35,7 @@ impl Peer {
         Self {
             order: holder.order(),
             stored: Cell::default(),
-            holder: OnceCell::from(Some(holder)),
+            holder: OnceCell::from(Some(Box::new(holder))),
         }
     }
 
@@ -53,7 +54,7 @@ impl Peer {
 
     /// `verify` is asked once.
     pub(super) fn get(&self, verify: impl FnOnce(Vec<u8>) -> Option<Holder>) -> Option<&Holder> {
-        let verify = || verify(self.stored.take());
-        self.holder.get_or_init(verify).as_ref()
+        let verify = || verify(self.stored.take()).map(Box::new);
+        self.holder.get_or_init(verify).as_deref()
     }
 }

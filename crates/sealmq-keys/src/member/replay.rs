@@ -1,6 +1,5 @@
 //! The receiver of `sealmq-core` over tables of this member, and its durable copy.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,6 +8,7 @@ use sealmq_core::replay::{Durable, RECORD_KEY_LEN, Record, RecordError, SenderSl
 
 use super::MemberError;
 use super::records;
+use super::table::Growing;
 use super::types::{MemberOptions, Now};
 use crate::store::{Changes, Store};
 
@@ -18,23 +18,17 @@ const WORDS: usize = 16;
 /// Milliseconds between snapshots while messages arrive.
 const FLUSH_EVERY: u64 = 1_000;
 
-pub(super) type HostReceiver =
-    Receiver<Box<[SenderSlot<WORDS>]>, Box<[TopicSlot]>, Box<[KeySlot]>, Box<[SessionSlot]>, WORDS>;
-
-/// Entries the tables are made for at first. They grow as they fill: a device that hears one
-/// sender does not pay for a thousand.
-const FIRST_ROOM: Room = Room {
-    senders: 4,
-    topics: 8,
-    sessions: 8,
-    known: 4,
-};
+pub(super) type HostReceiver = Receiver<
+    Growing<SenderSlot<WORDS>>,
+    Growing<TopicSlot>,
+    Growing<KeySlot>,
+    Growing<SessionSlot>,
+    WORDS,
+>;
 
 /// Opens envelopes, and says when the replay state has to be stored.
 pub(super) struct Reader {
     pub(super) receiver: HostReceiver,
-    room: Room,
-    most: Room,
     /// What the store has to change because its records did not fit.
     pruned: Changes,
     every: u32,
@@ -46,70 +40,16 @@ pub(super) struct Reader {
     made: Option<(Changes, u32)>,
 }
 
-/// How many entries the tables are made for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Room {
-    senders: usize,
-    topics: usize,
-    /// With their keys.
-    sessions: usize,
-    /// Of which messages of the short form can be opened.
-    known: usize,
-}
-
-impl Room {
-    /// Room in which this many entries fit easily, at most `most`: a table that is nearly full
-    /// pushes out records, and what these refused is then refused to all.
-    fn at_least(self, entries: Self, most: Self) -> Self {
-        Self {
-            senders: doubled(self.senders, entries.senders, most.senders),
-            topics: doubled(self.topics, entries.topics, most.topics),
-            sessions: doubled(self.sessions, entries.sessions, most.sessions),
-            known: doubled(self.known, entries.known, most.known),
-        }
-    }
-}
-
-fn doubled(mut room: usize, entries: usize, most: usize) -> usize {
-    room = room.min(most);
-    // Up to three quarters.
-    while room < most && entries.saturating_mul(4) >= room.saturating_mul(3) {
-        room = room.saturating_mul(2).min(most);
-    }
-    room
-}
-
 impl Reader {
     pub(super) fn load<S: Store>(store: &S, options: &MemberOptions) -> Result<Self, MemberError> {
-        let mut stored = Vec::new();
-        for (key, value) in records::list(store, records::REPLAY_PREFIX)? {
-            let record = Record::<WORDS>::decode(records::body(&key, &value)?);
-            stored.push(record.map_err(|_| MemberError::Record(key.clone()))?);
-        }
-        let count = |kind: fn(&Record<WORDS>) -> bool| stored.iter().filter(|r| kind(r)).count();
-        let most = Room {
-            senders: options.max_senders,
-            topics: options.max_topics,
-            sessions: options.max_sessions,
-            known: options.max_senders,
-        };
-        let stored_entries = Room {
-            senders: count(|r| matches!(r, Record::Sender(_))),
-            topics: count(|r| matches!(r, Record::Topic(_))),
-            sessions: 0,
-            known: 0,
-        };
-        let room = FIRST_ROOM.at_least(stored_entries, most);
         let mut reader = Self {
             receiver: HostReceiver::new(
-                table(room.senders, || SenderSlot::EMPTY),
-                table(room.topics, || TopicSlot::EMPTY),
-                table(room.sessions, || KeySlot::EMPTY),
-                table(room.known, || SessionSlot::EMPTY),
+                Growing::new(options.max_senders),
+                Growing::new(options.max_topics),
+                Growing::new(options.max_sessions),
+                Growing::new(options.max_senders),
                 options.decapsulations,
             ),
-            room,
-            most,
             pruned: Changes::new(),
             every: options.replay_persist_every.max(1),
             unsaved: 0,
@@ -119,7 +59,9 @@ impl Reader {
         };
         reader.receiver.keep_tables(options.max_tables);
         let mut pruned = Changes::new();
-        for record in stored {
+        for (key, value) in records::list(store, records::REPLAY_PREFIX)? {
+            let record = Record::<WORDS>::decode(records::body(&key, &value)?);
+            let record = record.map_err(|_| MemberError::Record(key.clone()))?;
             reader.receiver.restore(record);
             reader.collect(&mut pruned);
         }
@@ -130,8 +72,6 @@ impl Reader {
 
     /// Counts an accepted message; the snapshot that has to be stored now, if one has.
     pub(super) fn accepted(&mut self, now: Now) -> Option<Changes> {
-        // One message adds at most one entry to a table, so it is in time.
-        self.grow();
         self.unsaved = self.unsaved.saturating_add(1);
         if self.not_stored() >= self.every {
             return Some(self.snapshot(now));
@@ -224,32 +164,6 @@ impl Reader {
             }
         }
     }
-
-    /// Before a table is full.
-    pub(super) fn grow(&mut self) {
-        let entries = Room {
-            senders: self.receiver.sender_count(),
-            topics: self.receiver.topic_count(),
-            sessions: self.receiver.session_count(),
-            known: self.receiver.known_session_count(),
-        };
-        let room = self.room.at_least(entries, self.most);
-        if room.sessions != self.room.sessions {
-            let keys = table(room.sessions, || KeySlot::EMPTY);
-            self.receiver.move_keys_into(keys);
-        }
-        if room.known != self.room.known {
-            let sessions = table(room.known, || SessionSlot::EMPTY);
-            self.receiver.move_sessions_into(sessions);
-        }
-        if (room.senders, room.topics) != (self.room.senders, self.room.topics) {
-            self.receiver.move_into(
-                table(room.senders, || SenderSlot::EMPTY),
-                table(room.topics, || TopicSlot::EMPTY),
-            );
-        }
-        self.room = room;
-    }
 }
 
 /// Key and body of a record that version 3 stored; `None` of one that says nothing any more.
@@ -273,11 +187,4 @@ fn replay_key(key: &[u8; RECORD_KEY_LEN]) -> String {
     name.push_str(records::REPLAY_PREFIX);
     name.extend(digits.filter_map(digit));
     name
-}
-
-/// A table for `count` entries: twice as many places, so that few of them compete.
-fn table<T>(count: usize, slot: impl FnMut() -> T) -> Box<[T]> {
-    core::iter::repeat_with(slot)
-        .take(count.saturating_mul(2))
-        .collect()
 }

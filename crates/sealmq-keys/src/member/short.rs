@@ -263,7 +263,7 @@ impl Member {
             uptime: self.uptime,
             ..Request::new(Topic::new(topic).ok()?)
         };
-        let taken = self.with_view(now, |view, receiver| {
+        self.with_view(now, |view, receiver| {
             if receiver.knows_record(sender, view, payload) {
                 return None;
             }
@@ -273,8 +273,6 @@ impl Member {
                 let credential = recorded.credential().map(<[u8]>::to_vec);
                 (recorded.tag(), credential)
             }))
-        });
-        self.reader.grow();
-        taken
+        })
     }
 }

@@ -35,15 +35,15 @@ pub struct MemberOptions {
     /// Hand out this member's own messages that come back.
     pub accept_own: bool,
     /// Most senders, over all groups, whose replay windows are kept. The memory grows with their
-    /// number, about 2 to 5 KiB each. Beyond it older senders are pushed out: all senders that
+    /// number, about 1 KiB each. Beyond it older senders are pushed out: all senders that
     /// are not remembered are then refused until they begin a session with a higher number, and
     /// those without a clock, which count from 1, for good.
     pub max_senders: usize,
     /// Most pairs of sender and topic that are remembered for retained values and gap reports.
-    /// The memory grows with their number, about 300 to 600 bytes each. Beyond it the member
+    /// The memory grows with their number, about 200 bytes each. Beyond it the member
     /// with the most topics loses the one with the oldest value.
     pub max_topics: usize,
-    /// Sessions whose expanded keys are kept, about 1 KiB each: more cost one X25519 computation
+    /// Sessions whose keys are kept, about 200 bytes each: more cost one X25519 computation
     /// whenever they come back.
     pub max_sessions: usize,
     /// Senders for which tables are kept that make opening faster, 20 KiB each: those of which most
@@ -75,7 +75,7 @@ impl Default for MemberOptions {
             accept_own: false,
             max_senders: 65_536,
             max_topics: 65_536,
-            max_sessions: 1024,
+            max_sessions: 65_536,
             max_tables: 32,
             decapsulations: DecapsulationLimit::HOST,
             sequence: true,

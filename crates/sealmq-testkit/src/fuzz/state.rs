@@ -66,7 +66,7 @@ pub fn replay_record(data: &[u8]) -> bool {
         let kept: Vec<Record<2>> = receiver.records().collect();
         // Restoring what is known already changes nothing but what it forgets for safety.
         for record in &kept {
-            receiver.restore(*record);
+            receiver.restore(record.clone());
         }
         assert_eq!(receiver.records().count(), kept.len());
     }

@@ -20,12 +20,12 @@ fn records_are_encoded_as_ever() {
         counter: 9,
     };
     sender.forgotten = Some(place);
-    sender.recent[0] = Some(Recent {
+    sender.recent[0] = Some(Held::new(Recent {
         number: 9,
         enc: [10; ENC_LEN],
         window: Window::from_parts(11, [1, 0]).unwrap(),
         is_older: false,
-    });
+    }));
     let topic = TopicRecord {
         group,
         member,
@@ -53,7 +53,7 @@ fn records_are_encoded_as_ever() {
     let floor = ["0100000001", &u64_of(7), "01", &u64_of(8), "00000009"].concat();
     let of_floors = ["00000001", &u64_of(2), &u64_of(3), &floor].concat();
     let empty = "00".repeat((RECENT_SESSIONS - 1) * (8 + 32 + 4 + 16));
-    let mut with_older = sender;
+    let mut with_older = sender.clone();
     with_older.older = (
         CredentialOrder {
             delegation: 1,
@@ -61,13 +61,13 @@ fn records_are_encoded_as_ever() {
         },
         4,
     );
-    with_older.recent[1] = Some(Recent {
-        number: 10,
-        is_older: true,
-        ..sender.recent[0].unwrap()
-    });
+    let mut older = sender.recent[0].clone().unwrap();
+    (older.number, older.is_older) = (10, true);
+    with_older.recent[1] = Some(older);
     let mut bytes = [0; Record::<2>::MAX_LEN];
-    let len = Record::Sender(with_older).encode(&mut bytes).unwrap();
+    let len = Record::Sender(with_older.clone())
+        .encode(&mut bytes)
+        .unwrap();
     assert_eq!(
         bytes[..18],
         [

@@ -144,7 +144,7 @@ fn what_stood_before_it_is_its_own_until_a_newer_credential() {
     assert_eq!(made_by_state.floors(), floors);
     assert!(!made_by_state.is_new(&event(order(2, 3), 1, 50, 0)));
     assert!(made_by_state.is_new(&event(order(2, 3), 1, 51, 0)));
-    let mut record = made_by_state;
+    let mut record = made_by_state.clone();
     record.advance(order(2, 3));
     assert_eq!(record.floors(), floors);
     assert_eq!((record.floor, record.will), (50, Some((order(2, 3), 60))));
