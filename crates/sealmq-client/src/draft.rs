@@ -1,6 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem::take;
 
 use bytes::Bytes;
 use sealmq_core::topic::Topic;
@@ -46,6 +47,16 @@ impl Draft {
         })
     }
 
+    /// Moves it out; what stays has its quality of service and its flags.
+    pub(crate) fn lend(&mut self) -> Self {
+        Self {
+            topic: take(&mut self.topic),
+            payload: take(&mut self.payload),
+            properties: take(&mut self.properties),
+            ..*self
+        }
+    }
+
     /// Its expiry counts from here on.
     pub(crate) fn begin(&mut self, now: Now) {
         let expiry = self
@@ -86,7 +97,8 @@ impl Draft {
         message
     }
 
-    pub(crate) fn sealed(&self, envelope: Vec<u8>) -> Wire {
+    /// Its topic goes with the envelope.
+    pub(crate) fn sealed(&mut self, envelope: Vec<u8>) -> Wire {
         // The broker needs the expiry to drop what it queues; nothing else stays outside.
         let properties = Properties {
             expiry: self.properties.expiry,
@@ -95,13 +107,14 @@ impl Draft {
         self.wire(envelope.into(), properties)
     }
 
-    pub(crate) fn in_clear(&self) -> Wire {
+    /// As [`Self::sealed`].
+    pub(crate) fn in_clear(&mut self) -> Wire {
         self.wire(self.payload.clone(), self.properties.clone())
     }
 
-    fn wire(&self, payload: Bytes, properties: Properties) -> Wire {
+    fn wire(&mut self, payload: Bytes, properties: Properties) -> Wire {
         Wire {
-            topic: self.topic.clone(),
+            topic: take(&mut self.topic),
             payload,
             qos: self.qos,
             retain: self.retain,

@@ -1,14 +1,14 @@
 //! Which accepted messages are outstanding, and who waits until they are not.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::in_order::InOrder;
 use crate::output::{FlushId, PublishId};
 
 #[derive(Default)]
 pub(crate) struct Ledger {
     next: u64,
-    outstanding: BTreeSet<u64>,
+    outstanding: InOrder<u64, ()>,
     flushes: u64,
     /// Each waits until nothing below its number is outstanding.
     waiting: Vec<(u64, FlushId)>,
@@ -23,14 +23,14 @@ impl Ledger {
     pub(crate) fn accept(&mut self) -> PublishId {
         let id = self.next;
         self.next = id.saturating_add(1);
-        self.outstanding.insert(id);
+        self.outstanding.insert(id, ());
         PublishId(id)
     }
 
     /// The flushes that are over with it.
     pub(crate) fn done(&mut self, id: PublishId) -> Vec<FlushId> {
         self.outstanding.remove(&id.0);
-        let first = self.outstanding.first().copied().unwrap_or(u64::MAX);
+        let first = self.outstanding.first().map_or(u64::MAX, |(id, ())| *id);
         let mut over = Vec::new();
         self.waiting.retain(|(below, flush)| {
             let waits = first < *below;

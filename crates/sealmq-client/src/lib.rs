@@ -110,6 +110,7 @@ mod contest;
 mod draft;
 mod error;
 mod event;
+mod in_order;
 mod inbox;
 mod isolation;
 mod joining;
@@ -139,6 +140,8 @@ pub use client::{Acknowledged, Client, Incoming};
 pub use draft::Draft;
 pub use error::{ClientError, OpenError, StoreFailure};
 pub use event::Event;
+#[doc(hidden)]
+pub use in_order::InOrder;
 pub use isolation::Ending;
 pub use joining::{JoinError, JoinOutput, Joined, Joining};
 pub use limits::{BrokerLimit, Limits, NoConnack};
@@ -161,7 +164,7 @@ pub use wire::{Alias, Qos, Wire};
 pub use sealmq_core::open::Rejection;
 pub use sealmq_core::replay::Gap;
 pub use sealmq_keys::member::{
-    MemberEvent, MemberOptions, Properties, SealError, SentMessage, Stats,
+    MemberEvent, MemberOptions, Name, Properties, SealError, SentMessage, Stats,
 };
 pub use sealmq_keys::objects::DevicesSign;
 

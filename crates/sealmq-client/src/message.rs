@@ -1,12 +1,14 @@
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 #[cfg(feature = "std")]
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use sealmq_core::replay::Gap;
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::member::{Properties, Received};
+use sealmq_keys::member::{Name, Properties, Received};
 
 /// An authentic message: everything here was signed by its sender, except `retained`.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,9 +19,9 @@ pub struct Message {
     /// Who sent it: the member's number, never reused.
     pub sender: MemberNumber,
     /// The sender's name, as the authority enrolled it.
-    pub sender_name: String,
+    pub sender_name: Name,
     /// Name of the group that covers the topic.
-    pub group: String,
+    pub group: Name,
     /// Id of that group.
     pub group_id: GroupId,
     /// The epoch whose keys sealed it.
@@ -55,13 +57,6 @@ impl Message {
 
 impl From<Received> for Message {
     fn from(received: Received) -> Self {
-        let buffer = Bytes::from(received.buffer);
-        // The range is the member machine's own, within the buffer; an empty payload otherwise.
-        let payload = if received.range.end <= buffer.len() && !received.range.is_empty() {
-            buffer.slice(received.range)
-        } else {
-            Bytes::new()
-        };
         Self {
             topic: received.topic,
             sender: received.sender,
@@ -76,9 +71,29 @@ impl From<Received> for Message {
             retained: received.retained,
             will: received.will,
             properties: received.properties,
-            payload,
+            payload: payload(received.buffer, received.range),
         }
     }
+}
+
+/// Payloads up to here are moved, which is cheaper than to share their memory.
+const MOVED: usize = 64 * 1024;
+
+/// Of an opened envelope. The range is the member machine's own, within the buffer; an empty
+/// payload otherwise.
+fn payload(mut buffer: Vec<u8>, range: Range<usize>) -> Bytes {
+    if range.end > buffer.len() || range.is_empty() {
+        return Bytes::new();
+    }
+    if range.len() > MOVED {
+        return Bytes::from(buffer).slice(range);
+    }
+    // At the end of its buffer it has no capacity behind it, for which `Bytes` would allocate.
+    let before = buffer.len().saturating_sub(range.len());
+    buffer.copy_within(range, before);
+    let mut payload = Bytes::from(buffer);
+    payload.advance(before);
+    payload
 }
 
 impl fmt::Debug for Message {

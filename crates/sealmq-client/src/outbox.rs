@@ -7,6 +7,7 @@ mod accepted;
 mod entry;
 mod expiring;
 mod leaving;
+mod lending;
 mod orphans;
 mod recent;
 pub(crate) mod stored;
@@ -17,6 +18,7 @@ use alloc::vec::Vec;
 
 use sealmq_keys::Changes;
 
+use crate::in_order::InOrder;
 use crate::output::{PublishId, Resume};
 use crate::published::{PublishResult, ReasonCode};
 use crate::window::{Identifiers, Window};
@@ -32,9 +34,9 @@ use suspects::{Suspects, Verdict};
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// By order of acceptance.
-    entries: BTreeMap<u64, Entry>,
+    entries: InOrder<u64, Entry>,
     next: u64,
-    queued: BTreeSet<u64>,
+    queued: InOrder<u64, ()>,
     /// The driver writes, and gets identifiers, in this order.
     handed: VecDeque<u64>,
     packets: BTreeMap<u16, u64>,
@@ -73,7 +75,7 @@ impl Outbox {
     /// Takes one that an earlier process had at this place: before any other.
     pub(crate) fn push_at(&mut self, order: u64, message: Accepted) {
         self.next = order.saturating_add(1);
-        self.queued.insert(order);
+        self.queued.insert(order, ());
         self.stored = self.stored.saturating_add(usize::from(message.is_stored));
         self.expiring.insert(order, &message);
         self.entries.insert(order, Entry::queued(message));
@@ -115,7 +117,9 @@ impl Outbox {
         let any = self.suspects.accuse(complaint);
         if !any {
             // It ends without them, too.
-            self.queued.extend(self.suspects.clear());
+            for order in self.suspects.clear() {
+                self.queued.insert(order, ());
+            }
         }
         any
     }
@@ -245,14 +249,20 @@ impl Outbox {
 
     /// Queues what was held back, if its turn has come. Before [`Outbox::next`].
     pub(crate) fn recall(&mut self) {
-        let first = self.queued.first().copied();
-        self.queued.extend(self.suspects.recall(first));
+        let first = self.first_queued();
+        if let Some(order) = self.suspects.recall(first) {
+            self.queued.insert(order, ());
+        }
+    }
+
+    fn first_queued(&self) -> Option<u64> {
+        self.queued.first().map(|(order, ())| *order)
     }
 
     /// Whose turn it is.
     fn turn(&self) -> Option<u64> {
         let Some(suspect) = self.suspects.first_alone() else {
-            return self.queued.first().copied();
+            return self.first_queued();
         };
         let idle = self.handed.is_empty() && self.window.is_idle();
         (idle && self.queued.contains(&suspect)).then_some(suspect)
@@ -285,8 +295,8 @@ impl Outbox {
 
     /// Key management's own goes out at the highest quality of service that the broker has.
     pub(crate) fn lower_next(&mut self, most: Qos) {
-        let order = self.queued.first();
-        if let Some(entry) = order.and_then(|order| self.entries.get_mut(order))
+        let order = self.first_queued();
+        if let Some(entry) = order.and_then(|order| self.entries.get_mut(&order))
             && entry.message.id.is_none()
             && let Content::Wire(wire) = &mut entry.message.content
         {
@@ -331,13 +341,13 @@ impl Outbox {
     /// The next message waits, and others go first until it is taken up again. Its place.
     pub(crate) fn put_aside(&mut self) -> Option<u64> {
         let order = self.turn()?;
-        self.queued.remove(&order).then_some(order)
+        self.queued.remove(&order).map(|()| order)
     }
 
     /// It can be sealed, and goes before all that were accepted after it.
     pub(crate) fn take_up(&mut self, order: u64) {
-        if self.entries.contains_key(&order) {
-            self.queued.insert(order);
+        if self.entries.contains(&order) {
+            self.queued.insert(order, ());
         }
     }
 
@@ -465,7 +475,7 @@ impl Outbox {
         if let Some(entry) = self.entries.get_mut(&order) {
             entry.state = State::Queued;
             if !self.suspects.is_held(order) {
-                self.queued.insert(order);
+                self.queued.insert(order, ());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Slots for publishes on their way, and the packet identifiers that a driver's library gives out.
 
-use alloc::collections::BTreeMap;
+use crate::in_order::InOrder;
 
 /// How a driver's library gives out packet identifiers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Identifiers {
 pub(crate) struct Window {
     identifiers: Identifiers,
     /// QoS 1 and 2 that hold or will hold an identifier, with its running number.
-    active: BTreeMap<u64, u64>,
+    active: InOrder<u64, u64>,
     /// Running number of the next identifier on this connection.
     next: u64,
     limit: u16,
@@ -58,7 +58,7 @@ impl Window {
     /// Whether the next identifier would reach the oldest that is in use: the library would stall,
     /// or, for QoS 2, use it twice.
     fn is_round(&self) -> bool {
-        let oldest = self.active.first_key_value();
+        let oldest = self.active.first();
         let oldest = oldest.map_or(self.next, |(_, number)| *number);
         let distance = self.next.saturating_sub(oldest);
         self.identifiers == Identifiers::Ring && distance >= u64::from(self.limit)

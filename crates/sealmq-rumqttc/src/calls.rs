@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sealmq_client::{Client, ClientError, Draft, FlushId, GivenUp, PublishId, Subscription, Time};
+use sealmq_client::{
+    Client, ClientError, Draft, FlushId, GivenUp, InOrder, PublishId, Subscription, Time,
+};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::notice::Outcome;
@@ -35,10 +37,10 @@ pub(crate) struct Request {
 /// Who waits in a call for what.
 #[derive(Default)]
 pub(crate) struct Calls {
-    asking: BTreeMap<PublishId, oneshot::Sender<Result<(), ClientError>>>,
+    asking: InOrder<PublishId, oneshot::Sender<Result<(), ClientError>>>,
     /// Places among those that `publish` accepts.
-    room: BTreeMap<PublishId, OwnedSemaphorePermit>,
-    notices: BTreeMap<PublishId, oneshot::Sender<Outcome>>,
+    room: InOrder<PublishId, OwnedSemaphorePermit>,
+    notices: InOrder<PublishId, oneshot::Sender<Outcome>>,
     flushes: BTreeMap<FlushId, oneshot::Sender<()>>,
     pub(crate) goodbye: Option<oneshot::Sender<()>>,
     outstanding: Arc<AtomicUsize>,
@@ -64,8 +66,12 @@ impl Calls {
             }) => {
                 let id = client.publish(draft, time);
                 self.room.insert(id, room);
-                self.asking.extend(reply.map(|reply| (id, reply)));
-                self.notices.extend(notice.map(|notice| (id, notice)));
+                if let Some(reply) = reply {
+                    self.asking.insert(id, reply);
+                }
+                if let Some(notice) = notice {
+                    self.notices.insert(id, notice);
+                }
             }
             Command::Subscribe(subscriptions) => client.subscribe(subscriptions),
             Command::Unsubscribe(filter) => client.unsubscribe(filter),

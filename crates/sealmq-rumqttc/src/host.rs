@@ -2,8 +2,8 @@
 //! calls that wait, and serving everybody while the library works.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use sealmq_keys::member::{Member, MemberError};
 use sealmq_keys::{RELEASED_AT, Store};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::calls::{Calls, Command};
 use crate::clock::Clock;
@@ -73,6 +73,7 @@ pub(crate) struct Host<L: Library> {
     acknowledged: u64,
     hang_up: bool,
     pub(crate) closed: bool,
+    alarm: Alarm,
 }
 
 /// What happened first.
@@ -113,6 +114,7 @@ impl<L: Library> Host<L> {
             acknowledged: 0,
             hang_up: false,
             closed: false,
+            alarm: Alarm::default(),
         })
     }
 
@@ -200,6 +202,7 @@ impl<L: Library> Host<L> {
             }
             let timeout = self.client.poll_timeout().map(Duration::from_millis);
             let timeout = timeout.and_then(|uptime| self.started.checked_add(uptime));
+            let alarm = self.alarm.at(timeout);
             // While the application does not take events, the network has to wait; but not while
             // something is outstanding, for which the application itself may be waiting.
             let open = self.waiting.has_room(self.client.unopened())
@@ -219,7 +222,8 @@ impl<L: Library> Host<L> {
                     self.acknowledge();
                     self.calls.command(command, &mut self.client, time);
                 }
-                () = at(timeout) => {
+                Some(()) = async { Some(alarm?.await) } => {
+                    self.alarm = Alarm::default();
                     self.calls.abandon(&mut self.client);
                     self.client.handle_timeout(self.time(), &mut SysRng);
                 }
@@ -271,10 +275,19 @@ impl<L: Library> Host<L> {
     }
 }
 
-/// At a time; never without one.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
+/// Set again only when the time is another one, which it is seldom: that costs as much as all else
+/// around a message.
+#[derive(Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Rings at a time, once; without one there is none.
+    fn at(&mut self, time: Option<Instant>) -> Option<Pin<&mut Sleep>> {
+        let time = time?;
+        let alarm = self.0.get_or_insert_with(|| Box::pin(sleep_until(time)));
+        if alarm.deadline() != time {
+            alarm.as_mut().reset(time);
+        }
+        Some(alarm.as_mut())
     }
 }

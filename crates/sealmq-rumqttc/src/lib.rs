@@ -117,6 +117,6 @@ pub use sealmq_keys::objects::{Fingerprint, Token};
 /// What appears in this crate's types.
 pub use sealmq_client::{
     BrokerLimit, ClientError, DevicesSign, Gap, GivenUp, JoinError, Joined, KeptValues,
-    MemberEvent, MemberOptions, Message, OpenError, Properties, PublishResult, ReasonCode,
+    MemberEvent, MemberOptions, Message, Name, OpenError, Properties, PublishResult, ReasonCode,
     Rejection, SealError, SentMessage, Stats, StoreFailure, TopicMap, TopicMapError,
 };

@@ -6,9 +6,9 @@ mod holding;
 mod isolating;
 mod parked;
 mod receiving;
+mod record_waits;
 mod resealing;
 mod sending;
-mod short;
 mod short_form;
 mod storing;
 mod taking;
@@ -54,7 +54,7 @@ use crate::wire::{Qos, Wire};
 pub use answers::Acknowledged;
 use parked::Parked;
 pub use receiving::Incoming;
-use short_form::ShortForm;
+use record_waits::RecordWaits;
 use unsaved::Unsaved;
 
 /// Most refused topics of key management that are remembered.
@@ -66,7 +66,7 @@ pub struct Client {
     member: Member,
     plaintext: Vec<String>,
     announce_credential: bool,
-    short: ShortForm,
+    short: RecordWaits,
     wait_for_keys: u64,
     /// Messages that wait in the member, by ticket, with what acknowledges them.
     waiting: BTreeMap<u64, Option<DeliveryId>>,
@@ -176,7 +176,7 @@ impl Client {
             member: Member::load(store, options.member.clone())?,
             plaintext: options.plaintext.clone(),
             announce_credential: options.announce_credential,
-            short: ShortForm::new(options.short_form),
+            short: RecordWaits::new(options.short_form),
             wait_for_keys: milliseconds(options.wait_for_keys),
             waiting: BTreeMap::new(),
             held_at: None,

@@ -73,7 +73,7 @@ impl Client {
 
     pub(super) fn receive(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
         let Incoming {
-            topic,
+            mut topic,
             payload,
             retain,
             properties,
@@ -94,7 +94,9 @@ impl Client {
             self.give(event, delivery);
             return;
         }
-        let (opened, actions) = self.member.open(&topic, &payload, retain, time.clock);
+        let (opened, actions) = self
+            .member
+            .open_taking(&mut topic, &payload, retain, time.clock);
         match opened {
             Delivery::Message(received) => {
                 self.carry_out(actions);

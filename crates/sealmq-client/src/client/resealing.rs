@@ -27,11 +27,11 @@ impl Client {
 
     /// A value's turn has come: seals the newest one, if none was sealed since.
     pub(super) fn next_value(&mut self, topic: &str, time: Time, rng: &mut impl TryCryptoRng) {
-        let Some(draft) = self.values.queued(topic, time) else {
+        let Some(mut draft) = self.values.queued(topic, time) else {
             self.outbox.drop_next();
             return;
         };
-        match self.seal(&draft, time, rng) {
+        match self.seal(&mut draft, time, rng) {
             Ok(packet) => self.sealed(packet),
             Err(_) => {
                 // Said when it was published, or by the events of key management.

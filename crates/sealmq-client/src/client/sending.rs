@@ -211,19 +211,28 @@ impl Client {
                 let topic = topic.clone();
                 self.next_value(&topic, time, rng);
             }
-            Some(Content::Draft(draft)) => {
-                let mut draft = draft.clone();
-                draft.shorten(self.outbox.next_expires(), self.clock);
-                if self.waits_for_record(&draft, time, rng) {
-                    return true;
-                }
-                match self.seal(&draft, time, rng) {
-                    Ok(packet) => self.sealed(packet),
-                    Err(error) => self.cannot_seal(draft, error, time),
-                }
-            }
+            Some(Content::Draft(_)) => self.next_draft(time, rng),
         }
         true
+    }
+
+    fn next_draft(&mut self, time: Time, rng: &mut impl TryCryptoRng) {
+        let expires = self.outbox.next_expires();
+        let Some((order, mut draft)) = self.outbox.lend_draft() else {
+            return;
+        };
+        draft.shorten(expires, self.clock);
+        if self.waits_for_record(&draft, time, rng) {
+            self.outbox.give_back(order, draft);
+            return;
+        }
+        match self.seal(&mut draft, time, rng) {
+            Ok(packet) => self.sealed(packet),
+            Err(error) => {
+                self.outbox.give_back(order, draft.clone());
+                self.cannot_seal(draft, error, time);
+            }
+        }
     }
 
     fn next_has_expired(&self) -> bool {
@@ -258,10 +267,11 @@ impl Client {
         self.push(Output::Resume(resume));
     }
 
-    /// Seals a message when its turn has come: what has to be durable first, and the packet.
+    /// Seals a message when its turn has come: what has to be durable first, and the packet, to which
+    /// the topic is moved.
     pub(super) fn seal(
         &mut self,
-        draft: &Draft,
+        draft: &mut Draft,
         time: Time,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Packet, SealError> {

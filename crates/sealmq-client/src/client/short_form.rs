@@ -1,80 +1,93 @@
-use alloc::collections::BTreeMap;
+//! The short form: the record of a session is with the broker before its messages.
+
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
+use sealmq_keys::member::OutgoingMessage;
 
-/// Milliseconds for which messages wait for the acknowledgement of a record. After that they are
-/// of the full form.
-const PATIENCE: u64 = 5_000;
+use super::Client;
+use crate::draft::Draft;
+use crate::time::Time;
+use crate::wire::Wire;
 
-/// Who waits until the broker has the record of a session.
-pub(super) struct ShortForm {
-    pub(super) is_on: bool,
-    /// Records in the outbox.
-    records: BTreeMap<GroupId, Bytes>,
-    /// How long messages of a group wait.
-    until: BTreeMap<GroupId, u64>,
-    /// Places in the outbox.
-    aside: Vec<(GroupId, u64)>,
-}
+impl Client {
+    pub(super) fn outgoing<'d>(&self, draft: &'d Draft) -> OutgoingMessage<'d> {
+        draft.outgoing(self.announce_credential, self.short.is_on)
+    }
 
-impl ShortForm {
-    pub(super) const fn new(is_on: bool) -> Self {
-        Self {
-            is_on,
-            records: BTreeMap::new(),
-            until: BTreeMap::new(),
-            aside: Vec::new(),
+    /// Whether the next message of the outbox, which this is, waits for the record of its session;
+    /// then others go first.
+    pub(super) fn waits_for_record(
+        &mut self,
+        draft: &Draft,
+        time: Time,
+        rng: &mut impl TryCryptoRng,
+    ) -> bool {
+        if !self.short.is_on {
+            return false;
+        }
+        if self.release_impatient(time) {
+            // What was set aside goes before this one.
+            return true;
+        }
+        let message = self.outgoing(draft);
+        // What is wrong with the message is said when it is sealed.
+        let due = self.member.record_due(&message, time.clock, rng);
+        let due = due.unwrap_or_default();
+        let is_new = due.is_some();
+        if let Some(due) = due {
+            self.commit(due.changes);
+            let wire = Wire::from(due.publication);
+            if self.short.is_missing(due.group, &wire.payload) {
+                self.publish_own(wire);
+            }
+        }
+        let Some(group) = self.member.awaits_record(&draft.topic) else {
+            return false;
+        };
+        if is_new {
+            self.short.begin(group, time.uptime);
+        }
+        if !self.short.has_patience(group, time.uptime) {
+            return false;
+        }
+        if let Some(order) = self.outbox.put_aside() {
+            self.short.wait(group, order);
+        }
+        true
+    }
+
+    /// The broker has a message of key management.
+    pub(super) fn own_arrived(&mut self, topic: &str, payload: &Bytes) {
+        if let Some(group) = self.member.record_published(topic, payload) {
+            self.short.settled(group);
+            self.end_waiting(&[group]);
         }
     }
 
-    /// A record is due: whether it has to be given to the outbox, which keeps it until the broker
-    /// has it.
-    pub(super) fn is_missing(&mut self, group: GroupId, record: &Bytes) -> bool {
-        let before = self.records.insert(group, record.clone());
-        before.as_ref() != Some(record)
+    /// The broker does not take a message of key management: nobody waits for a record.
+    pub(super) fn own_refused(&mut self) {
+        let groups = self.short.on_way();
+        for group in &groups {
+            self.short.settled(*group);
+        }
+        self.end_waiting(&groups);
     }
 
-    /// Messages of the group begin to wait.
-    pub(super) fn begin(&mut self, group: GroupId, uptime: u64) {
-        self.until.insert(group, uptime.saturating_add(PATIENCE));
+    /// Who has waited long enough for a record goes without; whether anybody has.
+    pub(super) fn release_impatient(&mut self, time: Time) -> bool {
+        let groups: Vec<GroupId> = self.short.over(time.uptime);
+        self.end_waiting(&groups);
+        !groups.is_empty()
     }
 
-    /// Whether messages of the group still wait.
-    pub(super) fn has_patience(&self, group: GroupId, uptime: u64) -> bool {
-        self.until.get(&group).is_some_and(|until| *until > uptime)
-    }
-
-    pub(super) fn wait(&mut self, group: GroupId, order: u64) {
-        self.aside.push((group, order));
-    }
-
-    /// The broker has the record of a group, or does not take it.
-    pub(super) fn settled(&mut self, group: GroupId) {
-        self.records.remove(&group);
-    }
-
-    /// Nobody of this group waits any more: their places.
-    pub(super) fn release(&mut self, group: GroupId) -> Vec<u64> {
-        self.until.remove(&group);
-        let released = self.aside.extract_if(.., |(of, _)| *of == group);
-        released.map(|(_, order)| order).collect()
-    }
-
-    /// Groups whose patience is over.
-    pub(super) fn over(&self, uptime: u64) -> Vec<GroupId> {
-        let over = self.until.iter().filter(|(_, until)| **until <= uptime);
-        over.map(|(group, _)| *group).collect()
-    }
-
-    /// Groups with a record on its way.
-    pub(super) fn on_way(&self) -> Vec<GroupId> {
-        self.records.keys().copied().collect()
-    }
-
-    /// When [`ShortForm::over`] has something.
-    pub(super) fn until(&self) -> Option<u64> {
-        self.until.values().copied().min()
+    fn end_waiting(&mut self, groups: &[GroupId]) {
+        for group in groups {
+            for order in self.short.release(*group) {
+                self.outbox.take_up(order);
+            }
+        }
     }
 }

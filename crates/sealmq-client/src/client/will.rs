@@ -42,7 +42,7 @@ impl Client {
             self.push(Output::Connect(None));
             return;
         }
-        match self.seal(&draft, time, rng) {
+        match self.seal(&mut draft.clone(), time, rng) {
             Ok(Packet { changes, wire, .. }) => {
                 self.will_under = self.will_under(&draft);
                 let age = self.member.will_age_on(&draft.topic).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ impl Outbox {
         for (order, mut message, _) in self.recent.take() {
             message.is_again = true;
             self.stored = self.stored.saturating_add(usize::from(message.is_stored));
-            self.queued.insert(order);
+            self.queued.insert(order, ());
             self.expiring.insert(order, &message);
             self.entries.insert(order, Entry::queued(message));
         }
@@ -31,7 +31,7 @@ impl Outbox {
     /// looked at when its turn comes.
     pub(crate) fn expire(&mut self, now: u64) -> Vec<Accepted> {
         let mut due = self.expiring.take_due(now);
-        due.retain(|order| self.queued.remove(order));
+        due.retain(|order| self.queued.remove(order).is_some());
         due.into_iter()
             .filter_map(|order| self.finish(order))
             .collect()

@@ -17,6 +17,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use crate::in_order::InOrder;
+
 /// A message that has ended so many connections is given up.
 const MOST_ENDS: u8 = 3;
 /// So many of them with nothing else on its way.
@@ -26,7 +28,7 @@ const MOST_ALONE: u8 = 2;
 #[derive(Default)]
 pub(super) struct Suspects {
     /// Written on this connection and not settled, with the time.
-    on_way: BTreeMap<u64, u64>,
+    on_way: InOrder<u64, u64>,
     /// On their way when the last connection ended.
     accused: BTreeSet<u64>,
     /// The broker, or its last packet, complained about one of them.
@@ -61,7 +63,7 @@ impl Suspects {
 
     /// When the first of those that are on their way was written.
     pub(super) fn on_way_since(&self) -> Option<u64> {
-        self.on_way.first_key_value().map(|(_, uptime)| *uptime)
+        self.on_way.first().map(|(_, uptime)| *uptime)
     }
 
     /// It is not outstanding any more.
@@ -76,7 +78,7 @@ impl Suspects {
     /// The connection ended, and what is on its way may be the reason.
     pub(super) fn accuse(&mut self, complaint: bool) -> bool {
         self.complaint = complaint;
-        self.accused = core::mem::take(&mut self.on_way).into_keys().collect();
+        self.accused = self.on_way.take_keys().collect();
         !self.accused.is_empty()
     }
 
@@ -98,7 +100,7 @@ impl Suspects {
 
     /// Nothing is on its way any more.
     pub(super) fn disconnected(&mut self) {
-        self.on_way.clear();
+        self.on_way = InOrder::default();
     }
 
     /// The next connection is there: what becomes of the accused. `next` is the order that the next

@@ -69,7 +69,7 @@ fn from_sealed<V: Version>(event: Told<V>) -> Option<Happening> {
             topic: message.topic,
             payload: message.payload.to_vec(),
             retained: message.retained,
-            sender: message.sender_name,
+            sender: message.sender_name.to_string(),
             question: message
                 .properties
                 .response_topic

@@ -10,6 +10,7 @@ use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::{GroupId, KeyId};
 
 use super::MemberError;
+use super::Name;
 use super::asking::Asking;
 use super::candidates::{Candidates, Wanted};
 use super::chunks::Chunks;
@@ -57,6 +58,7 @@ pub(super) struct Group {
     pub(super) asking_successor: Asking,
     /// Serial of the delegation under which packages were published for want of a welcome.
     pub(super) packages_under: u32,
+    shared_name: Name,
 }
 
 impl Group {
@@ -75,6 +77,13 @@ impl Group {
 
     pub(super) fn name(&self) -> &str {
         self.state.as_ref().map_or("", |state| state.name())
+    }
+
+    pub(super) fn shared_name(&mut self) -> Name {
+        if self.shared_name != *self.name() {
+            self.shared_name = self.name().into();
+        }
+        self.shared_name.clone()
     }
 
     pub(super) fn filters(&self) -> Vec<String> {

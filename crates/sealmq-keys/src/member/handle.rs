@@ -297,7 +297,7 @@ impl Member {
         let name = self
             .peers
             .get(member, &self.delegation)
-            .map(|c| c.name.clone());
+            .map(|c| c.name.to_string());
         Action::Event(MemberEvent::SenderKnown {
             member,
             name: name.unwrap_or_default(),

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use sealmq_core::object::{Access, Authorities, ObjectError};
 use sealmq_core::{CredentialOrder, GroupId, MemberNumber, VerifiedCredential};
 
+use super::Name;
 use crate::delegation::VerifiedDelegation;
 use crate::standing::Holding;
 
@@ -18,7 +19,7 @@ pub(super) struct Holder {
     pub(super) signer: u8,
     pub(super) member: MemberNumber,
     pub(super) serial: u32,
-    pub(super) name: String,
+    pub(super) name: Name,
     pub(super) issued_at: u64,
     pub(super) not_after: u64,
     /// Ascending by group.
@@ -74,7 +75,7 @@ impl Holder {
             signer: fields.signer,
             member: fields.member,
             serial: fields.credential_serial,
-            name: fields.name.to_string(),
+            name: fields.name.into(),
             issued_at: fields.issued_at,
             not_after: fields.not_after,
             grants: grants.collect(),

@@ -38,6 +38,7 @@ mod lease;
 mod leases;
 mod left_out;
 mod migrate;
+mod name;
 mod older;
 mod open;
 mod outcome;
@@ -81,6 +82,7 @@ pub use enrol::{EnrolledAs, MAX_PACKAGES};
 pub use error::MemberError;
 pub use event::{MemberEvent, SentMessage};
 pub use join::{GroupTitle, JoinAction, JoinOptions, JoinWay, Joiner};
+pub use name::Name;
 #[doc(hidden)]
 pub use older::{Before as KeptBefore, Older as OlderKept, WentBack};
 pub use peers::MAX_WANTED;

@@ -6,19 +6,21 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::mem::take;
 
-use sealmq_core::MemberNumber;
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::SessionTag;
+use sealmq_core::{GroupId, MemberNumber};
 
-use super::Member;
 use super::fetching::Ask;
+use super::groups::Group;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
 use super::replay::HostReceiver;
 use super::types::{Action, Delivery, Now, Properties, Received};
 use super::view::View;
+use super::{Member, Name};
 use crate::store::Changes;
 
 impl Member {
@@ -32,6 +34,18 @@ impl Member {
         retain: bool,
         now: Now,
     ) -> (Delivery, Vec<Action>) {
+        self.open_taking(&mut topic.to_owned(), envelope, retain, now)
+    }
+
+    /// As [`Member::open`], but of a message that is not rejected the topic is taken, which leaves
+    /// an empty one.
+    pub fn open_taking(
+        &mut self,
+        topic: &mut String,
+        envelope: &[u8],
+        retain: bool,
+        now: Now,
+    ) -> (Delivery, Vec<Action>) {
         let now = self.clock(now);
         let mut actions = Vec::new();
         let mut buffer = envelope.to_vec();
@@ -39,7 +53,7 @@ impl Member {
         let cause = match opened.0 {
             Ok(opened) => {
                 let tickets = self.waiting_for_session(opened.new_session);
-                let received = opened.with_buffer(topic, buffer);
+                let received = opened.with_buffer(take(topic), buffer);
                 self.retry_tickets(tickets, now, &mut actions);
                 return (Delivery::Message(Box::new(received)), actions);
             }
@@ -50,7 +64,7 @@ impl Member {
             }
         };
         let waiting = Waiting {
-            topic: topic.to_owned(),
+            topic: topic.clone(),
             envelope: buffer,
             retain,
             since: now.or(self.uptime),
@@ -67,7 +81,10 @@ impl Member {
         }
         self.count_waiting();
         match ticket {
-            Some(ticket) => (Delivery::Waiting(ticket), actions),
+            Some(ticket) => {
+                topic.clear();
+                (Delivery::Waiting(ticket), actions)
+            }
             None => {
                 self.count_rejection(&cause);
                 (Delivery::Rejected(cause), actions)
@@ -117,7 +134,7 @@ impl Member {
             match opened {
                 Ok(opened) => {
                     tickets.extend(self.waiting_for_session(opened.new_session));
-                    let received = opened.with_buffer(&waiting.topic, waiting.envelope);
+                    let received = opened.with_buffer(waiting.topic, waiting.envelope);
                     actions.push(Action::Message(ticket, Box::new(received)));
                 }
                 Err(rejection) if self.is_worth_waiting(&rejection, now) => {
@@ -272,13 +289,9 @@ impl Member {
         let mut received = Received {
             topic: String::new(),
             sender: member,
-            sender_name: String::new(),
+            sender_name: Name::default(),
             group,
-            group_name: self
-                .groups
-                .get(&group)
-                .map(|g| g.name().to_owned())
-                .unwrap_or_default(),
+            group_name: self.name_of_group(group),
             epoch: opened.epoch(),
             session: opened.session_number(),
             counter: opened.counter().into(),
@@ -348,6 +361,11 @@ impl Member {
             Ok(PeerUpdate::Installed { first }) => Some(first),
             _ => None,
         }
+    }
+
+    fn name_of_group(&mut self, group: GroupId) -> Name {
+        let group = self.groups.get_mut(&group);
+        group.map(Group::shared_name).unwrap_or_default()
     }
 
     fn is_worth_waiting(&self, rejection: &Rejection, now: Now) -> bool {
@@ -443,9 +461,9 @@ struct OpenedParts {
 }
 
 impl OpenedParts {
-    fn with_buffer(self, topic: &str, buffer: Vec<u8>) -> Received {
+    fn with_buffer(self, topic: String, buffer: Vec<u8>) -> Received {
         Received {
-            topic: topic.to_owned(),
+            topic,
             buffer,
             ..self.received
         }

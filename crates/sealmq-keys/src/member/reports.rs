@@ -2,7 +2,7 @@
 //! confirmation to the authority (spec/envelope.md §11, spec/keys.md §4).
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::ToString as _;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -13,7 +13,7 @@ use sealmq_core::open::Sighting;
 use super::event::{MemberEvent, SentMessage};
 use super::records;
 use super::types::{Action, Now};
-use super::{Member, MemberError, seconds};
+use super::{Member, MemberError, Name, seconds};
 use crate::confirmation::MAX_CONFIRMATION_LEN;
 use crate::objects::{DEVICE_REPORTS, DeviceReport, DeviceReports, MAX_DEVICE_REPORTS};
 use crate::store::{Changes, Store};
@@ -120,7 +120,7 @@ impl Member {
         }
         actions.push(Action::Event(MemberEvent::TwoDevices {
             member: sighting.member,
-            name: self.name_of(sighting.member),
+            name: self.name_of(sighting.member).to_string(),
             group: sighting.group,
             sign: sign.what,
             first: sign.first,
@@ -130,7 +130,7 @@ impl Member {
     }
 
     /// The name of a member, as its credential says it; empty if that is not known.
-    pub(super) fn name_of(&self, member: MemberNumber) -> String {
+    pub(super) fn name_of(&self, member: MemberNumber) -> Name {
         let credential = match self.own.member == member {
             true => Some(&self.own),
             false => self.peers.get(member, &self.delegation),

@@ -11,6 +11,7 @@ use sealmq_core::replay::Gap;
 use sealmq_core::{GroupId, MemberNumber};
 use serde::{Deserialize, Serialize};
 
+use super::Name;
 use super::event::MemberEvent;
 use crate::outputs::Publication;
 use crate::store::Changes;
@@ -200,11 +201,11 @@ pub struct Received {
     /// Who sent it.
     pub sender: MemberNumber,
     /// The sender's name.
-    pub sender_name: String,
+    pub sender_name: Name,
     /// The group of the topic.
     pub group: GroupId,
     /// The group's name.
-    pub group_name: String,
+    pub group_name: Name,
     /// The epoch in which it was sealed.
     pub epoch: u64,
     /// Number of the sender's session.

@@ -232,7 +232,10 @@ fn nothing_overtakes_a_retained_value() {
     for id in 0..2 {
         push(&mut outbox, id, Qos::AtLeastOnce);
     }
-    for entry in outbox.entries.values_mut() {
+    for order in 0..outbox.next {
+        let Some(entry) = outbox.entries.get_mut(&order) else {
+            continue;
+        };
         if let Content::Wire(wire) = &mut entry.message.content {
             wire.retain = true;
         }
