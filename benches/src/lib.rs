@@ -11,6 +11,7 @@
 )]
 
 mod domain;
+mod engine;
 mod floor;
 mod group;
 mod growth;
@@ -20,6 +21,7 @@ mod scale;
 mod site;
 
 pub use domain::{CountingRng, Domain, NOW};
+pub use engine::Engine;
 pub use floor::Floor;
 pub use group::{Group, HEADROOM, Message, Reader, SenderNumbers};
 pub use growth::{Allocator, Cost, Costs, Scene};

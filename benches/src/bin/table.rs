@@ -1,5 +1,6 @@
 //! Measures and prints the table of the README:
-//! `cargo run --release -p sealmq-bench --bin table`.
+//! `cargo run --release -p sealmq-bench --bin table [--features aws-lc]`. `messages` behind it prints
+//! what concerns messages only.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,10 +15,12 @@ use std::alloc::System;
 use std::hint::black_box;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sealmq_bench::{
-    Domain, Floor, Group, HEADROOM, Paired, Reader, SIZES, SenderNumbers, Stopwatch, paired,
-    per_call,
+    Domain, Engine, Floor, Group, HEADROOM, Paired, Reader, SIZES, SenderNumbers, Stopwatch,
+    paired, per_call,
 };
+use sealmq_core::seal::SenderSession;
 use sealmq_core::wire::{Header, varint_len};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -32,6 +35,10 @@ const ROUNDS: usize = 151;
 fn main() {
     let group = Group::new(SenderNumbers::TYPICAL);
     messages(&group);
+    above(&group);
+    if std::env::args().nth(1).as_deref() == Some("messages") {
+        return;
+    }
     sessions(&group);
     overhead();
     groups();
@@ -43,23 +50,133 @@ fn messages(group: &Group) {
         "Processor time, medians of {ROUNDS} interleaved rounds. The floor is the same SHA-256 of"
     );
     println!(
-        "the transcript, Ed25519 over 64 bytes and AES-256-GCM of the plaintext, called bare.\n"
+        "the transcript, Ed25519 over 64 bytes and AES-256-GCM of the plaintext, called bare, of {};",
+        Floor::LIBRARY
     );
-    println!("| payload | seal | floor | ratio | open | floor | ratio |");
-    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "to open, dalek's `verify_strict` with the same hash and cipher. Of a known sender there is a table.\n"
+    );
+    println!(
+        "| payload | seal | floor | ratio | open | of a known sender | floor | ratio | of a known sender |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for size in SIZES {
-        let (seal, open) = (seal(group, size), open(group, size));
+        let seal = seal(group, size);
+        let (first, known) = (open(group, size, false), open(group, size, true));
         println!(
-            "| {} | {} | {} | {:.2} | {} | {} | {:.2} |",
+            "| {} | {} | {} | {:.2} | {} | {} | {} | {:.2} | {:.2} |",
             human_size(size),
             micros(seal.ours),
             micros(seal.floor),
             seal.ratio,
-            micros(open.ours),
-            micros(open.floor),
-            open.ratio,
+            micros(first.ours),
+            micros(known.ours),
+            micros(known.floor),
+            first.ratio,
+            known.ratio,
         );
     }
+}
+
+/// What is above: the client engine over all of it at 256 B, and at 1 MiB all of it over the hash
+/// and the cipher.
+fn above(group: &Group) {
+    const SIZE: usize = 256;
+    let payload = Bytes::from_static(&[0x5a; SIZE]);
+    let calls = calls(SIZE);
+    let (mut sender, mut reader, topic) = Engine::pair();
+    let mut session = group.start(6);
+    let publisher = group.publisher();
+    let mut buf = vec![0x5a; HEADROOM + SIZE + 80];
+    let sealing = paired(
+        ROUNDS,
+        calls,
+        |calls| {
+            let start = Stopwatch::start();
+            for _ in 0..calls {
+                black_box(sender.publish(&topic, payload.clone()));
+            }
+            start.elapsed()
+        },
+        |calls| {
+            let start = Stopwatch::start();
+            for _ in 0..calls {
+                black_box(group.seal(&mut session, &publisher, &mut buf, SIZE));
+            }
+            start.elapsed()
+        },
+    );
+    let mut known = known_reader(group, &mut session, SIZE);
+    let opening = paired(
+        ROUNDS,
+        calls,
+        |calls| {
+            let envelopes: Vec<_> = (0..calls)
+                .map(|_| sender.publish(&topic, payload.clone()))
+                .collect();
+            let start = Stopwatch::start();
+            for envelope in envelopes {
+                assert_eq!(reader.receive(&topic, envelope), SIZE);
+            }
+            start.elapsed()
+        },
+        |calls| {
+            let mut envelopes: Vec<_> = (0..calls)
+                .map(|_| group.envelope(&mut session, SIZE))
+                .collect();
+            let start = Stopwatch::start();
+            for envelope in &mut envelopes {
+                assert_eq!(known.open(envelope).unwrap().payload().len(), SIZE);
+            }
+            start.elapsed()
+        },
+    );
+    let large = SIZES[SIZES.len() - 1];
+    let floor = Floor::new();
+    let mut buf = vec![0x5a; HEADROOM + large + 80];
+    let mut bare = Floor::buffer(large);
+    let bulk = paired(
+        ROUNDS,
+        1,
+        |_| {
+            let start = Stopwatch::start();
+            black_box(group.seal(&mut session, &publisher, &mut buf, large));
+            start.elapsed()
+        },
+        |_| {
+            let start = Stopwatch::start();
+            floor.hash_and_encrypt(black_box(&mut bare));
+            start.elapsed()
+        },
+    );
+    println!("\n| what | | over | | ratio |");
+    println!("|---|---:|---|---:|---:|");
+    for (what, over, all) in [
+        ("client engine, publish 256 B", "seal", sealing),
+        (
+            "client engine, receive 256 B",
+            "open, known sender",
+            opening,
+        ),
+        ("seal 1 MiB", "SHA-256 and AES-256-GCM alone", bulk),
+    ] {
+        println!(
+            "| {what} | {} | {over} | {} | {:.2} |",
+            micros(all.ours),
+            micros(all.floor),
+            all.ratio
+        );
+    }
+}
+
+/// A reader that has a table of the sender.
+fn known_reader(group: &Group, session: &mut SenderSession, size: usize) -> Reader {
+    let mut reader = Reader::new(group);
+    reader.keep_tables();
+    for _ in 0..32 {
+        let _ = reader.open(&mut group.envelope(session, size)).unwrap();
+    }
+    reader
 }
 
 /// How many calls make a round.
@@ -100,9 +217,12 @@ fn seal(group: &Group, size: usize) -> Paired {
     )
 }
 
-fn open(group: &Group, size: usize) -> Paired {
+fn open(group: &Group, size: usize, known: bool) -> Paired {
     let mut session = group.start(2);
-    let mut reader = Reader::new(group);
+    let mut reader = match known {
+        true => known_reader(group, &mut session, 0),
+        false => Reader::new(group),
+    };
     let _ = reader
         .open(&mut group.envelope(&mut session, size))
         .unwrap();
