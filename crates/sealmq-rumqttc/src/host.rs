@@ -2,7 +2,7 @@
 //! calls that wait, and serving everybody while the library works.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,7 +222,7 @@ impl<L: Library> Host<L> {
                     self.acknowledge();
                     self.calls.command(command, &mut self.client, time);
                 }
-                Some(()) = async { Some(alarm?.await) } => {
+                () = rings(alarm) => {
                     self.alarm = Alarm::default();
                     self.calls.abandon(&mut self.client);
                     self.client.handle_timeout(self.time(), &mut SysRng);
@@ -272,6 +272,14 @@ impl<L: Library> Host<L> {
             };
             self.deliver(permit);
         }
+    }
+}
+
+/// When it rings; never without one.
+async fn rings(alarm: Option<Pin<&mut Sleep>>) {
+    match alarm {
+        Some(alarm) => alarm.await,
+        None => pending().await,
     }
 }
 
