@@ -263,7 +263,8 @@ impl Broker {
                 seen.fault("inject clear text");
             }
             4 if !topic.starts_with(&self.prefix) => {
-                payload[0] = 0x91;
+                // The short form, and a reserved one (spec/envelope.md).
+                payload[0] = if dice.one_in(2) { 0x91 } else { 0x92 };
                 seen.fault("inject another form");
             }
             _ => seen.fault("replay"),

@@ -6,7 +6,7 @@ use sealmq_client::{
 };
 use sealmq_core::open::Rejection;
 use sealmq_keys::member::Properties;
-use sealmq_keys::{Change, Changes, Publication, Store as _};
+use sealmq_keys::{Change, Changes, Publication, ReservedTopic, Store as _};
 
 use super::broker::Delivery;
 use super::device::Device;
@@ -23,6 +23,7 @@ pub(super) fn open(settings: &Settings, store: &MemoryStore, client: usize) -> C
     let mut options = Options {
         member: options_of(settings, client),
         announce_credential: client.is_multiple_of(4),
+        short_form: client % 2 == 1,
         ..Options::default()
     };
     if settings.sabotage == Sabotage::NotSealedAgain {
@@ -217,10 +218,15 @@ impl World {
                     payload: wire.payload.to_vec(),
                     retain: wire.retain,
                 };
-                if !of_keys {
+                let is_record = is_record(&self.broker.prefix, &publication.topic);
+                if is_record {
+                    self.note_record(device, &publication);
+                } else if !of_keys {
                     self.note_sent(device, &publication);
                 }
-                self.publish(publication);
+                if !(is_record && self.settings.sabotage == Sabotage::LostRecords) {
+                    self.publish(publication);
+                }
                 if kept {
                     let this = &mut self.devices[device];
                     this.engine
@@ -336,6 +342,11 @@ fn begins_session(changes: &Changes) -> bool {
     let device =
         |change: &Change| matches!(change, Change::Put { key, .. } if key == "member/device");
     changes.iter().all(device)
+}
+
+pub(super) fn is_record(prefix: &str, topic: &str) -> bool {
+    let topic = ReservedTopic::parse(prefix, topic);
+    matches!(topic, Some(ReservedTopic::SessionRecord(..)))
 }
 
 /// How many messages had to wait, and how many came back to their sender.

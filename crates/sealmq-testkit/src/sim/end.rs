@@ -110,6 +110,17 @@ impl World {
             };
             let later: Vec<_> = self.messages.iter().filter(later).collect();
             let this = &mut self.devices[device];
+            for record in &self.records {
+                let time = Time {
+                    uptime: self.now - this.begun,
+                    clock: this.has_clock.then_some(self.now),
+                };
+                let shown = incoming(&record.topic, &record.payload, true);
+                this.engine.handle_publish(shown, time);
+                while this.engine.poll_output(time, &mut this.rng).is_some() {
+                    this.engine.committed();
+                }
+            }
             for message in later {
                 let time = Time {
                     uptime: self.now - this.begun,

@@ -53,6 +53,7 @@ impl World {
             46 => self.withhold_lists(device, step),
             47 if self.dice.one_in(2) => self.give_old_value(device),
             38 if self.settings.floods && self.dice.one_in(4) => self.flood(device),
+            48 => self.forge_record(device),
             _ => {}
         }
     }

@@ -45,6 +45,23 @@ impl World {
         });
     }
 
+    /// A member shows a reader a record of its own as that of another member.
+    pub(super) fn forge_record(&mut self, reader: usize) {
+        let client = self.devices[reader].client;
+        let forger = self.dice.index(self.devices.len());
+        let Some(topic) = self.records.last().map(|record| record.topic.clone()) else {
+            return;
+        };
+        let number = format!("/s/{}", self.devices[forger].number().0);
+        if topic.ends_with(&number) || !self.broker.clients[client].online {
+            return;
+        }
+        if let Some((record, _)) = self.seal_by_force(forger, &topic) {
+            self.seen.fault("forged record");
+            self.broker.inject(client, &topic, &record, true);
+        }
+    }
+
     /// Seals with what stands in a device's store, without asking its library.
     fn seal_by_force(&mut self, device: usize, topic: &str) -> Option<(Vec<u8>, u64)> {
         let this = &self.devices[device];

@@ -28,6 +28,8 @@
 //! * a log that is too short or goes on with inventions is refused at a restore: nobody who was
 //!   removed is a member again, and nobody else is out;
 //! * a copy of a member's store opens no welcome that is older than the window;
+//! * of the short form nothing goes out before the record of its session, no nonce serves a record
+//!   and a message, and a record that is forged or comes again changes nothing of the above;
 //! * what a reader shows of a sender's state on a topic never goes back, whether it comes live or
 //!   retained, and no will comes live after a newer one, or after its age;
 //! * state counts only with kept keys and a credential of delegations that the one which the reader
@@ -153,6 +155,8 @@ pub enum Sabotage {
     SentFirst,
     /// Devices do not wait for the retained announcements after a connect.
     Unsettled,
+    /// The broker acknowledges the records of sessions, and loses them.
+    LostRecords,
 }
 
 /// How a process dies at a commit.

@@ -2,12 +2,18 @@
 
 use sealmq_client::Message as Incoming;
 use sealmq_core::KeyId;
+use sealmq_core::crypto::session_receiver;
 use sealmq_core::object::{Kind, Object};
-use sealmq_keys::kept_name;
+use sealmq_core::topic::Topic;
+use sealmq_core::wire::{BodyFields, Head, Header, SessionTag};
+use sealmq_keys::{Publication, kept_name};
 
 use super::Sabotage;
-use super::device::varint;
 use super::world::World;
+
+/// What names key and nonce of an envelope, whatever its form: the encapsulated key, and the
+/// counter.
+pub(super) type Nonce = ([u8; 32], u32);
 
 /// A sealed message.
 pub(super) struct Message {
@@ -28,6 +34,8 @@ pub(super) struct Message {
     pub(super) will: bool,
     /// Its sender followed epochs of a thief's.
     pub(super) misled: bool,
+    /// The number of its session is a guess.
+    pub(super) guessed: bool,
     /// The sender's credential: serial of the delegation, and its own.
     pub(super) credential: (u32, u32),
     /// The sender's connection, by the simulation's own count.
@@ -55,17 +63,10 @@ impl Message {
 #[derive(Clone)]
 pub(super) struct Session {
     number: u64,
+    /// Nobody could read it yet when it was published, so that it may be one before the newest.
+    guessed: bool,
     epoch: u64,
     announcement: Vec<u8>,
-}
-
-/// Version, key id, encapsulated key, its mac, and the counter's varint.
-fn header(envelope: &[u8]) -> (&[u8], KeyId, [u8; 32], u64) {
-    let mut rest = &envelope[1 + 8 + 32 + 4..];
-    let counter = varint(&mut rest);
-    let header = &envelope[..envelope.len() - rest.len()];
-    let key = KeyId(envelope[1..9].try_into().unwrap());
-    (header, key, envelope[9..41].try_into().unwrap(), counter)
 }
 
 impl World {
@@ -84,44 +85,61 @@ impl World {
             retain: false,
             will: false,
             misled: false,
+            guessed: false,
             credential: (0, 0),
             connection: 0,
         });
         id
     }
 
-    /// An envelope's number, if a device sealed it.
+    /// Of the short form: by the records of sessions.
+    fn nonce_of(&self, envelope: &[u8]) -> Option<Nonce> {
+        match Head::parse(envelope).ok()? {
+            Head::Full(header) => Some((header.enc, header.counter)),
+            Head::Short(header) => Some((*self.tags.get(&header.tag)?, header.counter)),
+        }
+    }
+
+    /// An envelope's number, if a device sealed it as a message.
     pub(super) fn number_of(&self, envelope: &[u8]) -> Option<usize> {
-        self.headers.get(header(envelope).0).copied()
+        self.nonces.get(&self.nonce_of(envelope)?).copied()?
     }
 
     /// Whether this very envelope was seen before. No two have one key and nonce, whatever a sender
     /// forgot.
     pub(super) fn is_sealed_before(&self, envelope: &[u8]) -> bool {
-        let known = self.headers.get(header(envelope).0);
-        let same = |known: &usize| self.messages[*known].envelope == envelope;
-        assert!(known.is_none_or(same), "a nonce twice");
+        let nonce = self.nonce_of(envelope);
+        let known = self
+            .nonces
+            .get(&nonce.expect("short before its record was sealed"));
+        let is_it = |id: usize| self.messages[id].envelope == envelope;
+        assert!(
+            known.is_none_or(|id| id.is_some_and(is_it)),
+            "a nonce twice"
+        );
         known.is_some()
     }
 
     /// What a device sealed, after its commit: checked, and kept to compare.
     pub(super) fn note_sealed(&mut self, device: usize, id: usize, envelope: &[u8]) {
-        let (header, key, enc, counter) = header(envelope);
-        self.headers.insert(header.to_vec(), id);
-        let session = match self.sessions.get(&enc) {
-            Some(session) => session.clone(),
-            None => {
-                let session = self.begun_session(device, id, key);
-                self.sessions.insert(enc, session.clone());
-                session
+        let nonce = self.nonce_of(envelope).unwrap();
+        self.nonces.insert(nonce, Some(id));
+        let is_state = self.messages[id].is_state();
+        let session = match Head::parse(envelope).unwrap() {
+            Head::Full(header) => {
+                let topic = self.messages[id].topic.clone();
+                self.session_of(device, &header, is_state, (&topic, envelope))
+            }
+            Head::Short(_) => {
+                self.seen.total("sealed in the short form");
+                self.sessions[&nonce.0].clone()
             }
         };
-        let place = (device, session.number, counter);
+        let place = (device, session.number, nonce.1.into());
         self.places.entry(place).or_default().push(id);
-        let is_state = self.messages[id].is_state();
         self.check_sealed(device, &session.announcement, is_state);
         self.check_settled(device);
-        let (now, turn) = (self.now / 1000, self.headers.len());
+        let (now, turn) = (self.now / 1000, self.nonces.len());
         let this = &self.devices[device];
         let newest = this.announcement(this.epoch());
         let misled = newest.is_some_and(|newest| self.is_forged(newest))
@@ -131,6 +149,7 @@ impl World {
         message.credential = this.read_numbers().credential;
         message.connection = this.connections;
         message.misled = misled;
+        message.guessed = session.guessed;
         message.at = now;
         message.turn = turn;
         message.epoch = session.epoch;
@@ -138,11 +157,79 @@ impl World {
         message.envelope = envelope.to_vec();
     }
 
+    /// A device publishes the record of a session, perhaps once more.
+    pub(super) fn note_record(&mut self, device: usize, record: &Publication) {
+        let header = Header::parse(&record.payload).unwrap();
+        let state = self.devices[device].state().unwrap();
+        let Some(epoch) = state.by_key_id(&header.key_id) else {
+            // It waited for the broker for longer than its epoch lasted.
+            return self.seen.total("records published late");
+        };
+        let psk = epoch.psk().session();
+        let tag = SessionTag(psk.tag(&header.enc, self.devices[device].number()));
+        if self.tags.insert(tag, header.enc).is_some() {
+            assert!(self.records.contains(record), "another record of a session");
+            return self.seen.total("records published again");
+        }
+        self.seen.total("records published");
+        self.records.push(record.clone());
+        let known = self.nonces.insert((header.enc, header.counter), None);
+        assert!(known.is_none(), "a nonce twice");
+        let session = self.session_of(device, &header, false, (&record.topic, &record.payload));
+        self.check_sealed(device, &session.announcement, false);
+        self.check_settled(device);
+    }
+
+    /// The session number in an event, as whoever reads in its epoch sees it.
+    fn number_in(&self, header: &Header, (topic, envelope): (&str, &[u8])) -> Option<u64> {
+        self.devices.iter().find_map(|device| {
+            let state = device.state()?;
+            let epoch = state.by_key_id(&header.key_id)?;
+            let psk = epoch.psk().session();
+            let secrets = session_receiver(epoch.key_pair?, &psk, epoch.hash, &header.enc).ok()?;
+            let (head, rest) = envelope.split_at(header.encoded_len());
+            let (text, tag) = rest.split_last_chunk()?;
+            let topic = Topic::new(topic).ok()?.hash();
+            let (nonce, aad) = (
+                secrets.nonce(header.counter.into()),
+                [head, &topic.0].concat(),
+            );
+            let mut text = text.to_vec();
+            secrets
+                .key
+                .open_in_place(&nonce, &aad, &mut text, tag)
+                .ok()?;
+            let (body, _) = text.split_last_chunk::<64>()?;
+            Some(BodyFields::parse(body).ok()?.session_number)
+        })
+    }
+
+    fn session_of(
+        &mut self,
+        device: usize,
+        header: &Header,
+        is_state: bool,
+        sent: (&str, &[u8]),
+    ) -> Session {
+        if let Some(session) = self.sessions.get(&header.enc) {
+            return session.clone();
+        }
+        let mut session = self.begun_session(device, is_state, header.key_id);
+        if !is_state {
+            // Other sessions may have begun while this one waited for its record.
+            let number = self.number_in(header, sent);
+            session.guessed = number.is_none();
+            session.number = number.unwrap_or(session.number);
+        }
+        self.sessions.insert(header.enc, session.clone());
+        session
+    }
+
     /// The session that a device has just begun.
-    fn begun_session(&mut self, device: usize, id: usize, key: KeyId) -> Session {
+    fn begun_session(&mut self, device: usize, is_state: bool, key: KeyId) -> Session {
         let this = &mut self.devices[device];
         let number = this.newest_session();
-        let (epoch, announcement) = if self.messages[id].is_state() {
+        let (epoch, announcement) = if is_state {
             let state = this.state().unwrap();
             let (epoch, _, kept) = state.kept_key().unwrap();
             let named = KeyId::of(&kept_name(&kept.kept));
@@ -159,6 +246,7 @@ impl World {
         };
         Session {
             number,
+            guessed: false,
             epoch,
             announcement,
         }
@@ -180,9 +268,27 @@ impl World {
             (&message.topic, message.is_state()) == (&received.topic, true)
         };
         let same = same.or_else(|| found.clone().find(|id| topic(id)));
+        let guess = || self.guessed(sender, text, received);
+        let guess = same.is_none().then(guess).flatten();
+        let same = same.or(guess.as_ref());
         let is_known = same.is_some() || !self.is_orderly(sender);
         assert!(is_known, "nobody has sealed {text} as it is accepted");
         same.copied().unwrap_or(text)
+    }
+
+    /// The envelope of a message whose session number could only be guessed.
+    fn guessed(&self, sender: usize, text: usize, received: &Incoming) -> Option<usize> {
+        let mut messages = self.messages.iter().enumerate();
+        let found = messages.find(|(_, message)| {
+            let counter = match Head::parse(&message.envelope) {
+                Ok(Head::Full(header)) => header.counter,
+                Ok(Head::Short(header)) => header.counter,
+                Err(_) => return false,
+            };
+            (message.sender, message.text, message.guessed) == (sender, text, true)
+                && received.counter == u64::from(counter)
+        });
+        found.map(|(id, _)| id)
     }
 
     /// Whether a device begins no numbers again that it used.

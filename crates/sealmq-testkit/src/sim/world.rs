@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sealmq_authority::office::Office;
 use sealmq_authority::{Authority, Lineage, RootKey};
 use sealmq_core::object::Access;
+use sealmq_core::wire::SessionTag;
 use sealmq_keys::{Changes, Publication};
 
 use super::broker::{Broker, Client};
@@ -13,7 +14,7 @@ use super::device::Device;
 use super::joining::Newcomer;
 use super::report::{Report, Trace};
 use super::restore::Backups;
-use super::sealed::{Message, Session};
+use super::sealed::{Message, Nonce, Session};
 use super::successor::delegation_of;
 use super::thief::Thief;
 use super::{Crashes, Dice, Dies, Settings};
@@ -69,8 +70,12 @@ pub(super) struct World {
     pub(super) died: Vec<usize>,
     /// Devices that are not members yet.
     pub(super) newcomers: Vec<Newcomer>,
-    /// Header and so key and nonce of every envelope, with its message.
-    pub(super) headers: BTreeMap<Vec<u8>, usize>,
+    /// Of every envelope, with its message; of records of sessions without one.
+    pub(super) nonces: BTreeMap<Nonce, Option<usize>>,
+    /// Sessions of the short form, with their encapsulated keys.
+    pub(super) tags: BTreeMap<SessionTag, [u8; 32]>,
+    /// Their records, as they were published first.
+    pub(super) records: Vec<Publication>,
     /// By encapsulated key.
     pub(super) sessions: BTreeMap<[u8; 32], Session>,
     /// Envelopes by sender, session number and counter.
@@ -136,7 +141,9 @@ impl World {
             uncounted: false,
             died: Vec::new(),
             newcomers: Vec::new(),
-            headers: BTreeMap::new(),
+            nonces: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            records: Vec::new(),
             sessions: BTreeMap::new(),
             places: BTreeMap::new(),
             lineage,

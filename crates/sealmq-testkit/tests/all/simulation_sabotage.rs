@@ -157,3 +157,8 @@ fn a_client_that_does_not_settle_after_a_connect() {
         "seals while announcements are on their way",
     );
 }
+
+#[test]
+fn a_broker_that_loses_the_records_of_sessions() {
+    noticed(Sabotage::LostRecords, "does not hear");
+}
