@@ -3,7 +3,9 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Digest, VerifyingKey};
 use crate::ids::{DomainId, GroupId, MemberNumber};
 use crate::name::check_name;
-use crate::object::{Access, Authorities, Kind, List, Object, ObjectError, Role, check_extensions};
+use crate::object::{
+    Access, Authorities, Kind, List, Object, ObjectError, Role, check_extensions, decode_prefix,
+};
 
 /// Longest credential object in bytes.
 pub const MAX_CREDENTIAL_LEN: usize = 8192;
@@ -177,7 +179,8 @@ impl<B: AsRef<[u8]>> VerifiedCredential<B> {
         // extensions after the fields are left alone.
         let body =
             Object::parse(self.bytes.as_ref(), Kind::Credential).map_or(&[][..], |o| o.body());
-        postcard::from_bytes(body).unwrap_or(Credential {
+        let fields = decode_prefix(body).map(|(fields, _)| fields);
+        fields.unwrap_or(Credential {
             domain: DomainId([0; 16]),
             serial: 0,
             signer: 0,

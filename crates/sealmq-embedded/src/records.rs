@@ -1,7 +1,7 @@
 //! What has to be kept, record by record: no wire form, each with a version as its first byte.
 
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::Role;
+use sealmq_core::object::{Role, decode, encode};
 use sealmq_keys::group::MAX_STATE_LEN;
 use sealmq_keys::objects::{TOKEN_ID_LEN, Voucher};
 use sealmq_keys::package_age::Listed;
@@ -165,7 +165,7 @@ pub(crate) struct LeftOut {
 pub(crate) fn put<T: Serialize>(record: &T, out: &mut [u8]) -> Result<usize, StartError> {
     let (version, rest) = out.split_first_mut().ok_or(StartError::TooLong)?;
     *version = VERSION;
-    let body = postcard::to_slice(record, rest).map_err(|_| StartError::TooLong)?;
+    let body = encode(record, rest).map_err(|_| StartError::TooLong)?;
     Ok(body.len().saturating_add(1))
 }
 
@@ -187,5 +187,5 @@ pub(crate) fn body(value: &[u8]) -> Result<&[u8], StartError> {
 }
 
 pub(crate) fn get<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, StartError> {
-    postcard::from_bytes(body(value)?).map_err(|_| StartError::Record)
+    decode(body(value)?).map_err(|_| StartError::Record)
 }

@@ -1,5 +1,6 @@
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
+
+use super::reader::{Failed, Reader};
 
 /// Encoding or decoding failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,64 +11,29 @@ pub enum CodecError {
     BufferTooSmall,
 }
 
-/// A sink that compares instead of storing: the canonical check needs no buffer.
-struct Compare<'a> {
-    expected: &'a [u8],
-}
-
-impl Flavor for Compare<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.expected = self
-            .expected
-            .strip_prefix(bytes)
-            .ok_or(postcard::Error::DeserializeBadEncoding)?;
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        if self.expected.is_empty() {
-            Ok(())
-        } else {
-            Err(postcard::Error::DeserializeBadEncoding)
-        }
+impl From<Failed> for CodecError {
+    fn from(_: Failed) -> Self {
+        Self::Encoding
     }
 }
 
 /// Decodes a value that stands at the start of `bytes`; returns it and the rest.
 ///
-/// postcard takes overlong varints, so the value must encode to the very bytes it came from.
+/// postcard takes overlong varints; here nothing is taken but what the value encodes to.
 ///
 /// # Errors
 /// [`CodecError::Encoding`].
-pub fn decode_prefix<'a, T>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError>
-where
-    T: Deserialize<'a> + Serialize,
-{
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Encoding)?;
-    let expected = bytes
-        .len()
-        .checked_sub(rest.len())
-        .and_then(|used| bytes.get(..used))
-        .ok_or(CodecError::Encoding)?;
-    postcard::serialize_with_flavor::<T, _, ()>(&value, Compare { expected })
-        .map_err(|_| CodecError::Encoding)?;
-    Ok((value, rest))
+pub fn decode_prefix<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError> {
+    let mut reader = Reader { rest: bytes };
+    let value = T::deserialize(&mut reader)?;
+    Ok((value, reader.rest))
 }
 
 /// Decodes a value that fills `bytes` to the end, canonically.
 ///
 /// # Errors
 /// [`CodecError::Encoding`].
-pub fn decode<'a, T>(bytes: &'a [u8]) -> Result<T, CodecError>
-where
-    T: Deserialize<'a> + Serialize,
-{
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     match decode_prefix(bytes)? {
         (value, []) => Ok(value),
         _ => Err(CodecError::Encoding),

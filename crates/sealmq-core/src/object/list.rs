@@ -106,7 +106,7 @@ impl<'a, T: Deserialize<'a>> Iterator for ListIter<'a, T> {
         if self.rest.is_empty() {
             return None;
         }
-        let (element, rest) = postcard::take_from_bytes(self.rest).ok()?;
+        let (element, rest) = decode_prefix(self.rest).ok()?;
         self.rest = rest;
         Some(element)
     }

@@ -3,6 +3,7 @@
 mod codec;
 mod extensions;
 mod list;
+mod reader;
 
 use core::fmt;
 
@@ -283,13 +284,12 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// [`ObjectError::Encoding`].
-    pub fn decode<T>(&self) -> Result<(T, Extensions<'a>), ObjectError>
-    where
-        T: Deserialize<'a> + Serialize,
-    {
-        match self.extended {
-            true => Ok(decode(self.body())?),
-            false => Ok((decode(self.body())?, List::EMPTY)),
+    pub fn decode<T: Deserialize<'a>>(&self) -> Result<(T, Extensions<'a>), ObjectError> {
+        let (fields, rest) = decode_prefix(self.body())?;
+        match (self.extended, rest) {
+            (true, rest) => Ok((fields, decode(rest)?)),
+            (false, []) => Ok((fields, List::EMPTY)),
+            (false, _) => Err(ObjectError::Encoding),
         }
     }
 

@@ -1,5 +1,5 @@
 use sealmq_core::crypto::Digest;
-use sealmq_core::object::List;
+use sealmq_core::object::{List, decode_prefix};
 use sealmq_core::topic::{Filter, Topic};
 use sealmq_core::{MAX_NAME_LEN, check_name};
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ impl Newest {
     pub(super) fn filters(&self) -> impl Iterator<Item = Filter<'_>> {
         let mut rest = self.filters.get();
         core::iter::from_fn(move || {
-            let (filter, after) = postcard::take_from_bytes::<&str>(rest).ok()?;
+            let (filter, after) = decode_prefix::<&str>(rest).ok()?;
             rest = after;
             Some(Filter::of_checked(filter))
         })
