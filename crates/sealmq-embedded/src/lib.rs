@@ -34,14 +34,20 @@
 //! |---|---|---|
 //! | – | whatever the setting: identity, delegation, one-time keys | 5,584 |
 //! | `GROUPS` | groups, 1 to 12: keys of 17 epochs, two sessions | 6,512 |
-//! | `SENDERS` | senders remembered: replay state, and a credential | 896 + `OBJECT` |
+//! | `SENDERS` | senders remembered: replay state, and a credential; 0: see below | 896 + `OBJECT` |
 //! | `TOPICS` | topics on which state or gaps of a sender are followed | 168 |
 //! | `KEYS` | sessions whose keys are at hand | 136 |
 //! | `OBJECT` | longest credential or delegation that it can keep, beside those of senders | 2 |
 //!
 //! `Device<1, 1, 1, 1, 512>` has 14,832, `Device<1, 4, 8, 4, 512>` 20,640. The largest record takes a
 //! buffer of [`MAX_RECORD_LEN`] while it is stored. What makes a device makes it in an `Option` of the
-//! caller's, such as a static: nothing returns one. While it does, all of it is on the stack once.
+//! caller's, such as a static: nothing returns one.
+//!
+//! # What it links
+//!
+//! What an application does not call is not linked: without [`Joining`], a factory makes the device;
+//! without [`Device::open`], it only publishes. `Device<GROUPS, 0, 0, 0, OBJECT>` is such a device: it
+//! has no place for a sender, opens nothing, keeps no replay state, and nothing of that is linked.
 //!
 //! Nothing is copied out of the receive buffer: envelopes are opened, and announcements read, where
 //! they stand. What may wait is the caller's to keep, in that buffer or at the broker.

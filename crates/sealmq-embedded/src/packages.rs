@@ -6,7 +6,7 @@ use sealmq_core::DomainId;
 use sealmq_core::crypto::{
     DeviceSecret, Digest, IdentityKey, KemId, Purpose, RecipientKeyPair, Secret,
 };
-use sealmq_core::object::ObjectError;
+use sealmq_core::object::{ObjectError, decode_prefix};
 use sealmq_keys::objects::{KEM_X25519, KeyPackage};
 use sealmq_keys::package_age::{GroupProgress, KEPT_SETS, MIN_SET, PackageAge, times};
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ impl Package {
 }
 
 /// The unused ones, ascending by number.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Packages {
     pub(crate) places: [Option<Package>; PACKAGES],
     /// New ones are due.
@@ -126,6 +126,16 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
+    #[inline(always)]
+    pub(crate) fn none() -> Self {
+        Self {
+            places: core::array::from_fn(|_| None),
+            replenish: false,
+            end_older: false,
+            to_send: false,
+        }
+    }
+
     /// Takes back a record, one place after the other: all of them are large on the stack.
     pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), StartError> {
         let mut rest = records::body(record)?;
@@ -139,7 +149,7 @@ impl Packages {
         place: &mut Option<Package>,
         record: &'r [u8],
     ) -> Result<&'r [u8], StartError> {
-        let taken = postcard::take_from_bytes(record);
+        let taken = decode_prefix(record);
         let (package, rest) = taken.map_err(|_| StartError::Record)?;
         *place = package;
         Ok(rest)

@@ -57,21 +57,21 @@ impl Machine {
             FlashStore::open(flash, 0..given.flash_size, key.as_ref()).map_err(of_flash)?;
         // SAFETY: within the place, which is aligned. It holds nothing yet that needs a drop, and
         // nobody else knows it.
-        let (device, scratch) = unsafe {
+        let (device, joining, scratch) = unsafe {
             (&raw mut (*place).device).write(None);
+            (&raw mut (*place).joining).write(None);
             (&raw mut (*place).scratch).write_bytes(0, 1);
-            (&mut (*place).device, &mut (*place).scratch)
+            let (device, joining) = (&mut (*place).device, &mut (*place).joining);
+            (device, joining, &mut (*place).scratch)
         };
         store.load(device, scratch).map_err(of_flash)?;
-        let joining = match device {
-            Some(_) => None,
-            None => store.load_joining(scratch).map_err(of_flash)?,
-        };
+        if device.is_none() {
+            store.load_joining(joining, scratch).map_err(of_flash)?;
+        }
         // SAFETY: as above; with these, everything was written.
         unsafe {
             (&raw mut (*place).board).write(board);
             (&raw mut (*place).store).write(store);
-            (&raw mut (*place).joining).write(joining);
             (&raw mut (*place).asking).write(Asking::new());
             (&raw mut (*place).subscribed).write(usize::MAX);
             (&raw mut (*place).failed).write(false);

@@ -52,6 +52,7 @@ pub(crate) struct KeyCache<K> {
 }
 
 impl<K: Table<KeySlot>> KeyCache<K> {
+    #[inline(always)]
     pub(crate) const fn new(slots: K) -> Self {
         Self {
             slots,

@@ -1,7 +1,10 @@
+use core::array::from_fn;
+
 use super::bucket::Bucket;
 use super::keys::{KeyCache, KeyPlace, KeySlot};
 use super::sessions::{KnownSession, SessionSlot, Sessions};
 use super::stages::check_epoch;
+use super::verify::{Decrypted, Verified};
 use super::{
     DecapsulationLimit, Directory, Epochs, Opened, Parsed, ReadingEpoch, Recorded, Rejection,
     Request,
@@ -42,18 +45,18 @@ impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
     DeviceReceiver<SENDERS, TOPICS, KEYS>
 {
     /// A receiver without an allocator.
+    // Inline and element by element, so that it is made in its place: a constant would stand in
+    // flash, and cross the stack.
     #[must_use]
-    pub const fn on_device(limit: DecapsulationLimit) -> Self {
-        Self {
-            replay: ReplayState::new(
-                [const { SenderSlot::EMPTY }; SENDERS],
-                [const { TopicSlot::EMPTY }; TOPICS],
-            ),
-            keys: KeyCache::new([const { KeySlot::EMPTY }; KEYS]),
-            sessions: Sessions::new([const { SessionSlot::EMPTY }; SENDERS]),
-            bucket: Bucket::new(limit),
-            verifier: Verifier::new(),
-        }
+    #[inline(always)]
+    pub fn on_device(limit: DecapsulationLimit) -> Self {
+        Self::new(
+            from_fn(|_| SenderSlot::EMPTY),
+            from_fn(|_| TopicSlot::EMPTY),
+            from_fn(|_| KeySlot::EMPTY),
+            from_fn(|_| SessionSlot::EMPTY),
+            limit,
+        )
     }
 }
 
@@ -68,6 +71,7 @@ where
     /// sender and topic (for retained values and gap reports), one per session (for its keys), and
     /// a small one per session of which messages of the short form can be opened.
     #[must_use]
+    #[inline(always)]
     pub const fn new(
         senders: S,
         topics: T,
@@ -148,18 +152,8 @@ where
         directory: &impl Directory,
     ) -> Result<Opened<'b>, Rejection> {
         let epoch = find(epochs, &header)?;
-        check_epoch(&header, &epoch, request)?;
-        let place = self.session_keys(&header, &epoch, request)?;
-        let keyed = parsed.with_keys(&epoch, header, None);
-        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let decrypted = keyed.decrypt(&secrets, request)?;
-        let verified = decrypted.verify(
-            request,
-            directory,
-            &self.replay,
-            &secrets,
-            &mut self.verifier,
-        )?;
+        let (decrypted, place) = self.decrypt(parsed, header, None, &epoch, request)?;
+        let verified = self.verify(decrypted, place, request, directory)?;
         let mut new_session = None;
         if let Some(fields) = verified.session()
             && self.keys.is_news(place, fields.sender)
@@ -186,18 +180,10 @@ where
         let unknown = Rejection::UnknownSession { tag: short.tag };
         let session = *self.sessions.get(short.tag).ok_or(unknown)?;
         let header = session.header(short.suite, short.counter);
+        let fields = Some(session.fields);
         let epoch = find(epochs, &header)?;
-        check_epoch(&header, &epoch, request)?;
-        let place = self.session_keys(&header, &epoch, request)?;
-        let keyed = parsed.with_keys(&epoch, header, Some(session.fields));
-        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let verified = keyed.decrypt(&secrets, request)?.verify(
-            request,
-            directory,
-            &self.replay,
-            &secrets,
-            &mut self.verifier,
-        )?;
+        let (decrypted, place) = self.decrypt(parsed, header, fields, &epoch, request)?;
+        let verified = self.verify(decrypted, place, request, directory)?;
         self.verified(place);
         self.sessions.used(short.tag);
         Ok(verified.release(&mut self.replay))
@@ -219,11 +205,7 @@ where
         if epoch.for_state {
             return Err(Rejection::Rejected);
         }
-        check_epoch(&header, &epoch, request)?;
-        let place = self.session_keys(&header, &epoch, request)?;
-        let keyed = parsed.with_keys(&epoch, header, None);
-        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
-        let decrypted = keyed.decrypt(&secrets, request)?;
+        let (decrypted, place) = self.decrypt(parsed, header, None, &epoch, request)?;
         let tag = SessionTag(epoch.psk.tag(&header.enc, sender));
         let recorded =
             decrypted.verify_record(request, sender, tag, directory, &mut self.verifier)?;
@@ -232,6 +214,34 @@ where
         self.sessions.note(session);
         self.verified(place);
         Ok(recorded)
+    }
+
+    /// Steps 2 to 5, behind the look-up of the epoch.
+    fn decrypt<'b>(
+        &mut self,
+        parsed: Parsed<'b>,
+        header: Header,
+        short: Option<SessionFields>,
+        epoch: &ReadingEpoch<'_>,
+        request: &Request<'_>,
+    ) -> Result<(Decrypted<'b>, KeyPlace), Rejection> {
+        check_epoch(&header, epoch, request)?;
+        let place = self.session_keys(&header, epoch, request)?;
+        let keyed = parsed.with_keys(epoch, header, short);
+        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
+        Ok((keyed.decrypt(&secrets, request)?, place))
+    }
+
+    fn verify<'b>(
+        &mut self,
+        decrypted: Decrypted<'b>,
+        place: KeyPlace,
+        request: &Request<'_>,
+        directory: &impl Directory,
+    ) -> Result<Verified<'b>, Rejection> {
+        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
+        let (replay, verifier) = (&self.replay, &mut self.verifier);
+        decrypted.verify(request, directory, replay, &secrets, verifier)
     }
 
     /// Which key id stands in an envelope, or, in the short form, would stand there, as far as the

@@ -1,7 +1,8 @@
 //! Step 6, its first part: the credentials that a message is judged by.
 
 use super::{Directory, Sender, SenderQuery};
-use crate::credential::Credential;
+use crate::credential::{Credential, CredentialOrder};
+use crate::ids::MemberNumber;
 use crate::object::{Kind, Object};
 use crate::wire::hint_of;
 
@@ -28,19 +29,19 @@ pub(super) enum Unfit {
 }
 
 impl Found {
-    const fn known(known: Sender) -> Self {
+    const fn known(known: &Sender) -> Self {
         Self {
-            known,
+            known: *known,
             used: false,
-            sender: known,
+            sender: *known,
         }
     }
 
-    const fn inside(known: Sender) -> Self {
+    const fn inside(known: &Sender) -> Self {
         Self {
-            known,
+            known: *known,
             used: true,
-            sender: known,
+            sender: *known,
         }
     }
 
@@ -50,11 +51,14 @@ impl Found {
         directory: &impl Directory,
         inside: Option<&[u8]>,
     ) -> Option<Self> {
-        let known = known_of(query, directory);
-        inside
-            .and_then(|inside| newer(query, directory, known.as_ref(), inside))
-            .map(Self::inside)
-            .or_else(|| known.map(Self::known))
+        let known = &known_of(query, directory);
+        let known = known.as_ref();
+        if let Some(inside) = inside
+            && let Some(newer) = &newer(query, directory, known, inside)
+        {
+            return Some(Self::inside(newer));
+        }
+        known.map(Self::known)
     }
 
     /// State: under the credential inside (spec/envelope.md §9, "The sender of state").
@@ -64,30 +68,29 @@ impl Found {
         inside: &[u8],
     ) -> Result<Self, Unfit> {
         let object = Object::parse(inside, Kind::Credential).map_err(|_| Unfit::Rejected)?;
-        let known = known_of(query, directory);
-        let is_known = |known: &Sender| object.hash() == known.credential_hash;
-        if let Some(known) = known.filter(is_known) {
+        // By reference: what is moved stands twice on the stack of some devices.
+        let known = &known_of(query, directory);
+        let known = known.as_ref();
+        if let Some(known) = known.filter(|known| object.hash() == known.credential_hash) {
             return Ok(Self::known(known));
         }
-        let claimed = Credential::claimed(&object).map_err(|_| Unfit::Rejected)?;
-        if claimed.member != query.member {
-            return Err(Unfit::Rejected);
-        }
-        let Some(known) = known.filter(|known| claimed.order() <= known.order()) else {
-            return newer(query, directory, known.as_ref(), inside)
-                .map(Self::inside)
+        let claimed = claimed(&object, query.member)?;
+        let Some(known) = known.filter(|known| claimed <= known.order()) else {
+            return newer(query, directory, known, inside)
+                .map(|newer| Self::inside(&newer))
                 .ok_or(Unfit::Unknown);
         };
-        if claimed.order() == known.order() {
+        if claimed == known.order() {
             return Err(Unfit::Rejected);
         }
-        let older = older(query, directory, &known, inside);
-        let older = older.filter(|older| older.order() == claimed.order());
-        let sender = older.ok_or(Unfit::Revoked)?;
-        Ok(Self {
-            sender,
-            ..Self::known(known)
-        })
+        match &older(query, directory, known, inside) {
+            Some(sender) if sender.order() == claimed => Ok(Self {
+                known: *known,
+                used: false,
+                sender: *sender,
+            }),
+            _ => Err(Unfit::Revoked),
+        }
     }
 
     /// An event that says by its hint that it was made under an older credential than the known
@@ -108,6 +111,15 @@ impl Found {
         let inside = inside.filter(is_meant);
         inside.or_else(|| before().filter(is_meant))
     }
+}
+
+/// What the credential inside says of its order. On its own: its fields are not on the stack while its
+/// signature is verified.
+#[inline(never)]
+fn claimed(object: &Object<'_>, member: MemberNumber) -> Result<CredentialOrder, Unfit> {
+    let claimed = Credential::claimed(object).map_err(|_| Unfit::Rejected)?;
+    let is_of = claimed.member == member;
+    is_of.then(|| claimed.order()).ok_or(Unfit::Rejected)
 }
 
 /// A credential inside that is below the known one and counts: of the same key, because a number

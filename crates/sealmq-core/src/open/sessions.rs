@@ -61,6 +61,7 @@ pub(crate) struct Sessions<N> {
 }
 
 impl<N: Table<SessionSlot>> Sessions<N> {
+    #[inline(always)]
     pub(crate) const fn new(slots: N) -> Self {
         Self {
             slots,

@@ -30,7 +30,8 @@ pub struct Decrypted<'b> {
 /// when it has recorded it, gives out the payload.
 pub struct Verified<'b> {
     message: Decrypted<'b>,
-    sender: Sender,
+    /// The credential that verified it.
+    credential: CredentialOrder,
     known: CredentialOrder,
     credential_used: bool,
     class: Class,
@@ -61,26 +62,30 @@ impl<'b> Decrypted<'b> {
             member,
             topic: request.topic,
         };
-        let found = match self.find_sender(&query, directory) {
+        // By reference: what is moved stands twice on the stack of some devices.
+        let found = self.find_sender(&query, directory);
+        let found = match &found {
             Ok(found) => found,
             Err(Unfit::Unknown) => return Err(self.wait_for(Missing::Credential, secrets)),
             Err(Unfit::Revoked) => return Err(Rejection::Revoked { member }),
             Err(Unfit::Rejected) => return Err(Rejection::Rejected),
         };
-        let known = found.known;
+        let known = &found.known;
         let Some(lowest_serial) = known.lowest_serial else {
             return Err(self.wait_for(Missing::RefusedList, secrets));
         };
         // State says by the credential inside under which one it was made.
         let is_state = self.fields.is_state();
         let age = credential_age(self.fields.hint, known.serial);
+        let older;
         let sender = match age {
-            _ if is_state => found.sender,
-            CredentialAge::Known => found.sender,
+            _ if is_state => &found.sender,
+            CredentialAge::Known => &found.sender,
             CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
-            CredentialAge::Older => found
-                .older_of_event(&query, directory, self.inside(), self.fields.hint)
-                .ok_or(Rejection::Revoked { member })?,
+            CredentialAge::Older => {
+                older = found.older_of_event(&query, directory, self.inside(), self.fields.hint);
+                older.as_ref().ok_or(Rejection::Revoked { member })?
+            }
         };
         // Events count as long as their credential does; state goes by the known one's times.
         let own_lowest = sender.lowest_serial.filter(|_| !is_state).unwrap_or(0);
@@ -89,8 +94,8 @@ impl<'b> Decrypted<'b> {
             return Err(Rejection::Revoked { member });
         }
         let policy = &self.context.policy;
-        let of_sender = || time::check_credential(request.now, &sender, policy);
-        if let Err(stale) = time::check_credential(request.now, &known, policy)
+        let of_sender = || time::check_credential(request.now, sender, policy);
+        if let Err(stale) = time::check_credential(request.now, known, policy)
             .and_then(|()| if is_state { Ok(()) } else { of_sender() })
         {
             if !is_state {
@@ -111,17 +116,17 @@ impl<'b> Decrypted<'b> {
         match replay.check(&self.message(class, sender.order(), known.order(), None)) {
             Verdict::New => {}
             Verdict::Replay => {
-                self.look_for_devices(&sender, class, directory, verifier);
+                self.look_for_devices(sender, class, directory, verifier);
                 return Err(Rejection::Replay { member });
             }
             Verdict::OldCredential => return Err(Rejection::Revoked { member }),
         }
-        self.check_signature(&sender, verifier)
+        self.check_signature(sender, verifier)
             .ok_or(Rejection::Rejected)?;
         let report_gaps = request.report_gaps;
         Ok(Verified {
             message: self,
-            sender,
+            credential: sender.order(),
             known: known.order(),
             credential_used: found.used,
             class,
@@ -324,18 +329,17 @@ impl<'b> Verified<'b> {
         S: Table<SenderSlot<W>>,
         T: Table<TopicSlot>,
     {
-        let sighting = self.message.sighting(self.sender.order(), self.class);
+        let sighting = self.message.sighting(self.credential, self.class);
         let message = self.message;
         let sequence = message.fields.sequence.filter(|_| self.report_gaps);
-        let serial = self.sender.order();
         let gap: Option<Gap> =
-            replay.commit(&message.message(self.class, serial, self.known, sequence));
+            replay.commit(&message.message(self.class, self.credential, self.known, sequence));
         let facts = Facts {
             group: message.context.group,
             epoch: message.context.epoch,
             announcement: message.context.announcement,
             counter: message.context.header.counter,
-            serial: self.sender.serial,
+            serial: self.credential.credential,
             credential_used: self.credential_used,
             retained: matches!(
                 self.class,

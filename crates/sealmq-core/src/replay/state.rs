@@ -31,6 +31,7 @@ pub(crate) struct ReplayState<S, T, const W: usize> {
 }
 
 impl<S: Table<SenderSlot<W>>, T: Table<TopicSlot>, const W: usize> ReplayState<S, T, W> {
+    #[inline(always)]
     pub(crate) const fn new(senders: S, topics: T) -> Self {
         Self {
             senders,

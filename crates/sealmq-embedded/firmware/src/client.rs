@@ -3,18 +3,16 @@
 use core::fmt::Write;
 
 use minimq::{Connection, InboundPublish, Publication, QoS, SubscriptionOptions, TopicFilter};
-use sealmq_embedded::flash::{FlashStore, SCRATCH_LEN};
-use sealmq_embedded::{Clock, Device, Event, SealRefused, Sealing};
+use sealmq_embedded::flash::SCRATCH_LEN;
+use sealmq_embedded::{Clock, Event, SealRefused, Sealing};
 use sealmq_keys::ReservedTopic;
 
+use crate::commands::{Commands, Sensor, Store};
 use crate::cost::Count;
 use crate::say;
-use crate::semihosting::{Flash, Random, now, uptime};
+use crate::semihosting::{Random, now, uptime};
 use crate::transport::{Uart, within};
 
-/// One group, two senders and topics at hand.
-pub type Sensor = Device<1, 2, 2, 2, 512>;
-pub type Store = FlashStore<Flash, 45>;
 pub type Link<'a, 'b> = Connection<'a, 'b, Uart>;
 
 /// Longest packet that comes: an announcement with a cover of about 70 entries. The broker drops
@@ -24,8 +22,6 @@ pub const PACKET: usize = 4096;
 pub const PACKET_OUT: usize = 2048;
 /// Longest topic.
 const TOPIC: usize = 128;
-/// Longest envelope: a message of 1 KiB.
-const ENVELOPE: usize = 1280;
 
 /// What ends the firmware: its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +44,13 @@ pub struct Text {
 }
 
 impl Text {
+    pub const EMPTY: Self = Self {
+        bytes: [0; TOPIC],
+        len: 0,
+    };
+
     pub fn of(what: impl core::fmt::Display) -> Self {
-        let mut text = Self {
-            bytes: [0; TOPIC],
-            len: 0,
-        };
+        let mut text = Self::EMPTY;
         // What is too long is no topic of this device.
         let _ = write!(text, "{what}");
         text
@@ -81,36 +79,6 @@ pub fn clock() -> Clock {
     Clock {
         now: Some(now()),
         uptime: Some(uptime() / 1000),
-    }
-}
-
-/// An envelope that waits.
-pub struct Envelope {
-    topic: Text,
-    payload: [u8; ENVELOPE],
-    len: usize,
-    retained: bool,
-}
-
-impl Envelope {
-    pub const EMPTY: Self = Self {
-        topic: Text {
-            bytes: [0; TOPIC],
-            len: 0,
-        },
-        payload: [0; ENVELOPE],
-        len: 0,
-        retained: false,
-    };
-
-    /// What is too long does not wait.
-    fn put(&mut self, topic: &str, retained: bool, payload: &[u8]) {
-        if let Some(place) = self.payload.get_mut(..payload.len()) {
-            place.copy_from_slice(payload);
-            self.len = payload.len();
-            self.topic = Text::of(topic);
-            self.retained = retained;
-        }
     }
 }
 
@@ -150,7 +118,7 @@ pub async fn publish(
 /// The device, its flash, and what is still to do on a connection.
 pub struct Client {
     pub device: &'static mut Sensor,
-    pub store: Store,
+    pub store: &'static mut Store,
     pub random: Random,
     scratch: &'static mut [u8; SCRATCH_LEN],
     /// Subscriptions of the device that were made.
@@ -158,17 +126,15 @@ pub struct Client {
     connected: bool,
     /// Where what is on its way goes, of what the device publishes.
     sent: Option<ReservedTopic>,
-    /// An envelope that waits for keys; empty if none does.
-    waiting: &'static mut Envelope,
+    commands: Commands,
 }
 
 impl Client {
     pub fn new(
         device: &'static mut Sensor,
-        store: Store,
+        store: &'static mut Store,
         random: Random,
         scratch: &'static mut [u8; SCRATCH_LEN],
-        waiting: &'static mut Envelope,
     ) -> Self {
         Self {
             device,
@@ -178,7 +144,7 @@ impl Client {
             made: 0,
             connected: false,
             sent: None,
-            waiting,
+            commands: Commands::new(),
         }
     }
 
@@ -219,12 +185,8 @@ impl Client {
         Ok(false)
     }
 
-    /// Takes what arrived; `opened` gets the payload of a message, after it was stored as seen.
-    pub fn handle(
-        &mut self,
-        publish: &InboundPublish<'_>,
-        opened: &mut dyn FnMut(&str, &[u8]),
-    ) -> Result<(), Failure> {
+    /// Takes what arrived.
+    pub fn handle(&mut self, publish: &InboundPublish<'_>) -> Result<(), Failure> {
         let (topic, payload) = (publish.topic(), publish.payload());
         // The client gives it to read only.
         let Some(copy) = self.scratch.get_mut(..payload.len()) else {
@@ -232,24 +194,15 @@ impl Client {
         };
         copy.copy_from_slice(payload);
         if !self.device.is_reserved(topic) {
-            let retained = publish.retained();
-            if open(
-                self.device,
-                &mut self.store,
-                (topic, retained, copy),
-                opened,
-            )? {
-                // The latest: the broker delivers no other again.
-                self.waiting.put(topic, retained, payload);
-            }
-            return Ok(());
+            let message = (topic, publish.retained(), copy);
+            return self.commands.handle(self.device, self.store, message);
         }
         let handled = self.device.handle(topic, copy, clock());
         self.save()?;
         match handled {
             Ok(Some(event)) => {
                 say!("event {}", name(&event));
-                self.try_waiting(opened)
+                self.commands.try_waiting(self.device, self.store)
             }
             Ok(None) => Ok(()),
             Err(error) => {
@@ -257,16 +210,6 @@ impl Client {
                 Ok(())
             }
         }
-    }
-
-    fn try_waiting(&mut self, opened: &mut dyn FnMut(&str, &[u8])) -> Result<(), Failure> {
-        let waiting = &mut *self.waiting;
-        let bytes = waiting.payload.get_mut(..waiting.len).unwrap_or_default();
-        let envelope = (waiting.topic.as_str(), waiting.retained, bytes);
-        if waiting.len > 0 && !open(self.device, &mut self.store, envelope, opened)? {
-            waiting.len = 0;
-        }
-        Ok(())
     }
 
     /// Seals a message straight into the client's transmit buffer. `false`: it may not be sent now.
@@ -334,29 +277,5 @@ const fn name(event: &Event) -> &'static str {
         Event::Kept(_) => "Kept",
         Event::Session(_) => "Session",
         _ => "another",
-    }
-}
-
-/// Opens in place; `true` if the envelope, which is as it was then, may open later.
-fn open(
-    device: &mut Sensor,
-    store: &mut Store,
-    (topic, retained, envelope): (&str, bool, &mut [u8]),
-    opened: &mut dyn FnMut(&str, &[u8]),
-) -> Result<bool, Failure> {
-    let at = clock();
-    let count = Count::begin();
-    match device.open(topic, retained, at, envelope) {
-        Ok(message) => {
-            count.end("open");
-            store.save_seen(device).map_err(|_| Failure::Flash)?;
-            opened(topic, message.payload());
-            Ok(false)
-        }
-        Err(rejection) if rejection.may_wait() => Ok(true),
-        Err(rejection) => {
-            say!("rejected {topic} {}", rejection.name());
-            Ok(false)
-        }
     }
 }

@@ -4,7 +4,8 @@ use sealmq_embedded::flash::SCRATCH_LEN;
 use sealmq_embedded::{Answer, Joined, Joining, Way};
 use sealmq_keys::objects::TokenFields;
 
-use crate::client::{Failure, Link, Sensor, Store, Text, clock, publish, receive, subscribe};
+use crate::client::{Failure, Link, Text, clock, publish, receive, subscribe};
+use crate::commands::{Sensor, Store};
 use crate::say;
 use crate::semihosting::{File, Random, uptime};
 use crate::transport::block_on;
@@ -16,15 +17,15 @@ const REQUEST: usize = 1536;
 /// The request goes out again after so many microseconds.
 const PAUSE: u64 = 10_000_000;
 
-/// What the broker keeps for who joins.
-struct Objects {
-    delegation: [u8; OBJECT],
+/// What the broker keeps for who joins, in the scratch.
+struct Objects<'s> {
+    delegation: &'s mut [u8],
     delegation_len: usize,
-    credential: [u8; OBJECT],
+    credential: &'s mut [u8],
     credential_len: usize,
 }
 
-impl Objects {
+impl Objects<'_> {
     fn delegation(&self) -> &[u8] {
         self.delegation
             .get(..self.delegation_len)
@@ -51,19 +52,20 @@ pub fn join(
     let mut fields = [0; 384];
     let fields = read_token(token, scratch, &mut fields)?;
     let way = Way::by_token(&fields, name).map_err(|_| Failure::Arguments)?;
-    let mut joining = begin(store, random, scratch);
-    // By reference: what is moved stands twice on the stack.
-    let joining = joining.as_mut().map_err(|failure| *failure)?;
+    let mut joining = None;
+    let joining = begin(&mut joining, store, random, scratch)?;
     let topic = Text::of(joining.topic().under(fields.prefix));
+    let (delegation, rest) = scratch.split_at_mut(OBJECT);
+    let (credential, rest) = rest.split_at_mut(OBJECT);
     let mut objects = Objects {
-        delegation: [0; OBJECT],
+        delegation,
         delegation_len: 0,
-        credential: [0; OBJECT],
+        credential,
         credential_len: 0,
     };
     block_on(|| {
         let names = (fields.prefix, topic.as_str());
-        let kept = (&mut *store, &mut *scratch);
+        let kept = (&mut *store, rest);
         ask(&mut *joining, link, &way, names, kept, random, &mut objects)
     })?;
     let joined = Joined {
@@ -91,11 +93,18 @@ fn read_token<'b>(
     TokenFields::parse(text.unwrap_or_default(), fields).map_err(|_| Failure::Arguments)
 }
 
-fn begin(store: &mut Store, random: &mut Random, scratch: &mut [u8]) -> Result<Joining, Failure> {
-    match store.load_joining(scratch).map_err(|_| Failure::Flash)? {
-        Some(joining) => Ok(joining),
-        None => Joining::begin(random).map_err(|_| Failure::Random),
+fn begin<'p>(
+    place: &'p mut Option<Joining>,
+    store: &mut Store,
+    random: &mut Random,
+    scratch: &mut [u8],
+) -> Result<&'p mut Joining, Failure> {
+    let loaded = store.load_joining(place, scratch);
+    loaded.map_err(|_| Failure::Flash)?;
+    if place.is_none() {
+        *place = Some(Joining::begin(random).map_err(|_| Failure::Random)?);
     }
+    place.as_mut().ok_or(Failure::Random)
 }
 
 /// Asks until a credential came.
@@ -104,9 +113,9 @@ async fn ask(
     link: &mut Link<'_, '_>,
     way: &Way<'_>,
     (prefix, topic): (&str, &str),
-    (store, scratch): (&mut Store, &mut [u8; SCRATCH_LEN]),
+    (store, scratch): (&mut Store, &mut [u8]),
     random: &mut Random,
-    objects: &mut Objects,
+    objects: &mut Objects<'_>,
 ) -> Result<(), Failure> {
     let [delegation, answer] = joining
         .subscriptions()

@@ -8,6 +8,7 @@
 //! | `memory` | places for what is large; how deep the stack was |
 //! | `transport` | the UART as a byte stream; an executor of one task |
 //! | `client` | a device over an MQTT client: what an application takes |
+//! | `commands` | what is sent to it; `no_commands` in a program that only publishes |
 //! | `join` | the first start |
 //! | `cost` | instructions, for the table in docs/device.md |
 //! | `sensor` | the application |
@@ -16,6 +17,8 @@
 
 mod board;
 mod client;
+#[cfg_attr(feature = "publish", path = "no_commands.rs")]
+mod commands;
 mod cost;
 mod join;
 mod memory;

@@ -6,10 +6,8 @@ use minimq::{Buffers, ConfigBuilder, Session};
 use sealmq_embedded::Sealing;
 use sealmq_embedded::flash::{FlashStore, SCRATCH_LEN};
 
-use crate::client::{
-    Client, Envelope, Failure, Link, PACKET, PACKET_OUT, Sensor, Store, Text, clock, receive,
-    subscribe,
-};
+use crate::client::{Client, Failure, Link, PACKET, PACKET_OUT, Text, clock, receive, subscribe};
+use crate::commands::{Commands, Sensor, Store};
 use crate::join::join;
 use crate::memory::{Place, Stack};
 use crate::say;
@@ -21,7 +19,8 @@ const EVERY: u64 = 1_000_000;
 
 // What is large has a place of its own, and is made there: nothing of it crosses the stack.
 static DEVICE: Place<MaybeUninit<Option<Sensor>>> = Place::new(MaybeUninit::uninit());
-static WAITING: Place<Envelope> = Place::new(Envelope::EMPTY);
+static STORE: Place<MaybeUninit<Store>> = Place::new(MaybeUninit::uninit());
+static SESSION: Place<MaybeUninit<Session<'static>>> = Place::new(MaybeUninit::uninit());
 static SCRATCH: Place<[u8; SCRATCH_LEN]> = Place::new([0; SCRATCH_LEN]);
 static RECEIVE: Place<[u8; PACKET]> = Place::new([0; PACKET]);
 static TRANSMIT: Place<[u8; PACKET_OUT]> = Place::new([0; PACKET_OUT]);
@@ -34,24 +33,36 @@ pub fn run(stack: Stack) -> Result<(), Failure> {
     let (name, flash, token) = (word()?, word()?, word()?);
 
     let mut random = Random::seeded().ok_or(Failure::Random)?;
-    let flash = File::open(flash, true).ok_or(Failure::Flash)?;
-    let mut store: Store =
-        FlashStore::open(Flash(flash), 0..64 * 1024, None).map_err(|_| Failure::Flash)?;
+    let store = open(flash)?;
     let (place, scratch) = (DEVICE.take().write(None), SCRATCH.take());
     store.load(place, scratch).map_err(|_| Failure::Flash)?;
-    let buffers = Buffers::new(RECEIVE.take(), TRANSMIT.take());
-    let config = ConfigBuilder::new(buffers).client_id(name);
-    let mut session = Session::new(config.map_err(|_| Failure::Arguments)?);
+    let session = begin(name)?;
     let link = block_on(|| session.connect(Uart));
     let mut link = link.map_err(|_| Failure::Network)?;
     say!("connected");
     if place.is_none() {
-        let (store, random) = (&mut store, &mut random);
-        join(place, &mut link, (name, token), store, random, scratch)?;
+        join(place, &mut link, (name, token), store, &mut random, scratch)?;
     }
     let device = place.as_mut().ok_or(Failure::Keys)?;
-    let client = Client::new(device, store, random, scratch, WAITING.take());
+    let client = Client::new(device, store, random, scratch);
     block_on(|| sense(client, link, name, stack))
+}
+
+// Functions of their own: what they make is on the stack once.
+
+#[inline(never)]
+fn open(path: &str) -> Result<&'static mut Store, Failure> {
+    let flash = File::open(path, true).ok_or(Failure::Flash)?;
+    let store = FlashStore::open(Flash(flash), 0..64 * 1024, None);
+    Ok(STORE.take().write(store.map_err(|_| Failure::Flash)?))
+}
+
+#[inline(never)]
+fn begin(name: &str) -> Result<&'static mut Session<'static>, Failure> {
+    let buffers = Buffers::new(RECEIVE.take(), TRANSMIT.take());
+    let config = ConfigBuilder::new(buffers).client_id(name);
+    let session = Session::new(config.map_err(|_| Failure::Arguments)?);
+    Ok(SESSION.take().write(session))
 }
 
 async fn sense(
@@ -63,11 +74,7 @@ async fn sense(
     crate::cost::bare();
     let reading = Text::of(format_args!("plant/{name}/temp"));
     let state = Text::of(format_args!("plant/{name}/state"));
-    let mut own = [
-        Text::of(format_args!("plant/{name}/cmd")),
-        Text::of("plant/setpoint"),
-    ]
-    .into_iter();
+    let mut own = Commands::topics(name);
     let (mut next, mut is_due, mut count) = (0, false, 0_u32);
     let (mut told, mut stated) = (false, false);
     loop {
@@ -107,10 +114,7 @@ async fn sense(
             }
         }
         if let Some(publish) = receive(&mut link).await? {
-            client.handle(&publish, &mut |topic, payload| {
-                let text = core::str::from_utf8(payload).unwrap_or("?");
-                say!("opened {topic} {text}");
-            })?;
+            client.handle(&publish)?;
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Ask {
 }
 
 impl Group {
+    // Inline, so that it is made in its place and not on the stack.
+    #[inline(always)]
     pub(super) const fn new(id: GroupId) -> Self {
         Self {
             id,
@@ -70,13 +72,11 @@ impl Group {
         }
     }
 
-    pub(super) fn of_notes(notes: &NotesRecord) -> Self {
-        Self {
-            voucher: notes.voucher.map(|voucher| voucher.voucher(Role::Groups)),
-            listed: notes.listed,
-            left_out: notes.left_out,
-            ..Self::new(notes.group)
-        }
+    /// Takes back what is known beside the keys.
+    pub(super) fn restore_notes(&mut self, notes: &NotesRecord) {
+        self.voucher = notes.voucher.map(|voucher| voucher.voucher(Role::Groups));
+        self.listed = notes.listed;
+        self.left_out = notes.left_out;
     }
 
     pub(super) fn notes(&self) -> NotesRecord {
@@ -98,7 +98,7 @@ impl Group {
 
     /// The first welcome.
     pub(super) fn install(&mut self, welcome: OpenedWelcome) {
-        self.state = Some(GroupState::install(welcome));
+        GroupState::install_into(&mut self.state, welcome);
     }
 
     /// `None`: damaged, or of another group.

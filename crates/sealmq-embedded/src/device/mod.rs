@@ -134,6 +134,9 @@ impl<
     const OBJECT: usize,
 > Device<GROUPS, SENDERS, TOPICS, KEYS, OBJECT>
 {
+    /// Without a place for a sender it only publishes, and what is for readers is not linked.
+    pub(crate) const READS: bool = SENDERS > 0;
+
     /// What has to be stored, in one transaction, before the machine goes on. Notes come before
     /// the keys of their group, as [`Device::restore`] wants them.
     pub fn due(
@@ -218,12 +221,17 @@ impl<
 
     /// Takes back a record of what was seen.
     pub fn restore_seen(&mut self, record: Record<2>) {
-        self.receiver.restore(record);
+        if Self::READS {
+            self.receiver.restore(record);
+        }
     }
 
     /// One change to the records of what was seen; store them in this order, until `None`.
     pub fn next_seen(&mut self) -> Option<Durable<2>> {
-        self.receiver.next_dirty()
+        match Self::READS {
+            true => self.receiver.next_dirty(),
+            false => None,
+        }
     }
 
     /// This member's number.

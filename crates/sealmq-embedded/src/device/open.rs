@@ -205,6 +205,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         at: Clock,
         buf: &'b mut [u8],
     ) -> Result<Message<'b>, Rejection> {
+        if !Self::READS {
+            return Err(Rejection::Rejected);
+        }
         let at = self.clock(at);
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
         let request = Request {

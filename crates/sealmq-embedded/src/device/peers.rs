@@ -37,9 +37,10 @@ pub(super) struct Peers<const SENDERS: usize, const GROUPS: usize, const OBJECT:
 }
 
 impl<const S: usize, const G: usize, const O: usize> Peers<S, G, O> {
-    pub(super) const fn new() -> Self {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
         Self {
-            known: [const { None }; S],
+            known: core::array::from_fn(|_| None),
             wanted: [None; WANTED],
             clock: 0,
         }
@@ -149,6 +150,8 @@ impl<const S: usize, const G: usize, const O: usize> Peers<S, G, O> {
 
     /// Credentials under an older delegation are void.
     pub(super) fn forget(&mut self) {
-        self.known = [const { None }; S];
+        for known in &mut self.known {
+            *known = None;
+        }
     }
 }

@@ -62,8 +62,10 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             ReservedTopic::Credential(member) if member == own => {
                 return self.handle_own_credential(payload);
             }
-            ReservedTopic::Credential(member) => return self.handle_credential(member, payload),
-            ReservedTopic::SessionRecord(_, sender) => {
+            ReservedTopic::Credential(member) if Self::READS => {
+                return self.handle_credential(member, payload);
+            }
+            ReservedTopic::SessionRecord(_, sender) if Self::READS => {
                 return self.handle_record(name, sender, payload, at);
             }
             ReservedTopic::Welcome(member, group) | ReservedTopic::NonceAnswer(member, group)
@@ -104,9 +106,8 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         if payload == self.delegation_object.as_ref() {
             return Ok(None);
         }
-        // By reference: what is moved stands twice on the stack of some devices.
-        let delegation = &VerifiedDelegation::verify(payload, &self.root);
-        let delegation = delegation.as_ref().map_err(|error| *error)?;
+        let mut verified = None;
+        let delegation = VerifiedDelegation::verify_into(&mut verified, payload, &self.root)?;
         if !delegation.supersedes(&self.delegation)? {
             return Ok(None);
         }

@@ -2,6 +2,8 @@
 //! a function of its own for each, so that only one is there at a time, and none while signatures
 //! are verified.
 
+use core::array::from_fn;
+
 use sealmq_core::crypto::{DeviceSecret, Digest, IdentityKey, Secret, VerifyingKey};
 use sealmq_core::object::{Authorities, ObjectError, Role};
 use sealmq_core::open::{DecapsulationLimit, DeviceReceiver};
@@ -104,29 +106,38 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         if own.key() != &identity.verifying_key() {
             return Err(StartError::OtherDevice);
         }
-        let verified = &VerifiedDelegation::verify(delegation, root);
-        let verified = verified.as_ref().map_err(|error| *error)?;
+        let mut verified = None;
+        VerifiedDelegation::verify_into(&mut verified, delegation, root)?;
         let device = Self::new(
             place,
             (identity, numbers),
             (prefix, delegation),
-            (verified, own, voucher),
+            (&mut verified, own, voucher),
         );
         let device = device.ok_or(StartError::TooLong)?;
         device.open_places();
         Ok(device)
     }
 
-    /// On its own, because all of the device is on the stack here once: not while it is verified.
+    /// On its own, because much of the device is on the stack here once: not while it is verified.
+    /// What is empty is not: it is made inline, element by element.
     #[inline(never)]
     fn new<'p>(
         place: &'p mut Option<Self>,
         (identity, (request, numbers)): (IdentityKey, (Digest, &NumbersRecord)),
         (prefix, delegation_object): (&str, &[u8]),
-        (delegation, own, own_voucher): (&VerifiedDelegation, &VerifiedCredential<&[u8]>, Voucher),
+        (delegation, own, own_voucher): (
+            &mut Option<VerifiedDelegation>,
+            &VerifiedCredential<&[u8]>,
+            Voucher,
+        ),
     ) -> Option<&'p mut Self> {
         let own = own.with_copy(Bytes::new(own.bytes())?)?;
-        Some(place.insert(Self {
+        let prefix = Bytes::new(prefix.as_bytes())?;
+        let delegation_object = Bytes::new(delegation_object)?;
+        let delegation = delegation.take()?;
+        // Assigned, not inserted: a call would have it on the stack.
+        *place = Some(Self {
             identity,
             request,
             secret: DeviceSecret::new(Secret::new(numbers.secret)),
@@ -134,13 +145,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             connection: Connection::of(numbers.connection),
             package_number: numbers.package,
             root: *delegation.root(),
-            prefix: Bytes::new(prefix.as_bytes())?,
-            delegation: delegation.clone(),
-            delegation_object: Bytes::new(delegation_object)?,
+            prefix,
+            delegation,
+            delegation_object,
             own,
             own_voucher,
-            packages: Packages::default(),
-            groups: [const { None }; G],
+            packages: Packages::none(),
+            groups: from_fn(|_| None),
             peers: Peers::new(),
             receiver: DeviceReceiver::on_device(DecapsulationLimit::default()),
             due: 0,
@@ -148,7 +159,8 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             own_asked: false,
             session_records: Wanted::NONE,
             ask_records: false,
-        }))
+        });
+        place.as_mut()
     }
 
     /// Takes back one record of a kind that [`Device::load`] did not.
@@ -168,10 +180,17 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
     fn restore_notes(&mut self, place: u8, value: &[u8]) -> Result<(), StartError> {
         let notes: NotesRecord = records::get(value)?;
         for other in &mut self.groups {
-            other.take_if(|other| other.id == notes.group);
+            // Not `take_if`: that moves it over the stack.
+            if other.as_ref().is_some_and(|other| other.id == notes.group) {
+                *other = None;
+            }
         }
         let group = self.groups.get_mut(usize::from(place));
-        *group.ok_or(StartError::Record)? = Some(Group::of_notes(&notes));
+        let place = group.ok_or(StartError::Record)?;
+        *place = Some(Group::new(notes.group));
+        if let Some(group) = place {
+            group.restore_notes(&notes);
+        }
         // Those that are granted and have no place yet, behind those that have.
         self.open_places();
         Ok(())

@@ -132,25 +132,34 @@ impl<F: NorFlash, const SLOTS: usize> FlashStore<F, SLOTS> {
         self.save_seen(device)
     }
 
-    /// A device that waits for the answer to its request; `None` if there is none.
+    /// Puts a device that waits for the answer to its request into `place`; `None` if there is none.
     ///
     /// # Errors
     /// As [`FlashStore::load`].
-    pub fn load_joining(&mut self, scratch: &mut [u8]) -> Result<Option<Joining>, F> {
-        let loaded = self.load_joining_into(scratch);
+    pub fn load_joining(
+        &mut self,
+        place: &mut Option<Joining>,
+        scratch: &mut [u8],
+    ) -> Result<(), F> {
+        *place = None;
+        let loaded = self.load_joining_into(place, scratch);
         scratch.zeroize();
         loaded
     }
 
-    fn load_joining_into(&mut self, scratch: &mut [u8]) -> Result<Option<Joining>, F> {
+    fn load_joining_into(
+        &mut self,
+        place: &mut Option<Joining>,
+        scratch: &mut [u8],
+    ) -> Result<(), F> {
         let (identity, rest) = self.get(RecordId::Identity, scratch)?;
         let (numbers, rest) = self.get(RecordId::Numbers, rest)?;
         let (packages, rest) = self.get(RecordId::Packages, rest)?;
         let (request, _) = self.get(RecordId::Request, rest)?;
-        if identity.is_empty() {
-            return Ok(None);
+        if !identity.is_empty() {
+            Joining::load(place, identity, numbers, packages, request)?;
         }
-        Ok(Some(Joining::load(identity, numbers, packages, request)?))
+        Ok(())
     }
 
     /// Stores it, before its request goes out.

@@ -88,6 +88,9 @@ impl<F: NorFlash, const SLOTS: usize> FlashStore<F, SLOTS> {
         device: &mut Device<G, S, T, K, O>,
         scratch: &mut [u8],
     ) -> Result<(), F> {
+        if S == 0 {
+            return Ok(());
+        }
         for slot in FLOORS..Self::end() {
             let len = self.log.read(slot, scratch)?;
             let value = scratch.get(..len).unwrap_or_default();

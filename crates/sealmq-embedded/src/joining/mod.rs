@@ -53,38 +53,57 @@ impl Joining {
         Ok(Self {
             identity: IdentityKey::from_seed(&secret(rng)?),
             secret: DeviceSecret::new(secret(rng)?),
-            packages: Packages::default(),
+            packages: Packages::none(),
             package_number: 0,
             request: Digest::ZERO,
             asked: None,
         })
     }
 
-    /// Goes on after a start, with what was stored.
+    /// Goes on after a start, with what was stored, in a place of the caller's; what was there is
+    /// dropped.
     ///
     /// # Errors
-    /// [`StartError::Record`].
+    /// [`StartError::Record`]; the place is empty then.
     pub fn load(
+        place: &mut Option<Self>,
         identity: &[u8],
         numbers: &[u8],
         packages: &[u8],
         request: &[u8],
-    ) -> Result<Self, StartError> {
-        let identity: IdentityRecord = records::get(identity)?;
-        let numbers: NumbersRecord = records::get(numbers)?;
-        let mut kept = Packages::default();
-        kept.restore(packages)?;
-        Ok(Self {
+    ) -> Result<(), StartError> {
+        let asked = match request {
+            [] => None,
+            request => Some(records::get(request)?),
+        };
+        Self::put(
+            place,
+            records::get(identity)?,
+            &records::get(numbers)?,
+            asked,
+        );
+        let restored = place
+            .as_mut()
+            .map(|joining| joining.packages.restore(packages));
+        restored.unwrap_or(Ok(())).inspect_err(|_| *place = None)
+    }
+
+    /// On its own: all of it is on the stack here once.
+    #[inline(never)]
+    fn put(
+        place: &mut Option<Self>,
+        identity: IdentityRecord,
+        numbers: &NumbersRecord,
+        asked: Option<RequestRecord>,
+    ) {
+        *place = Some(Self {
             identity: IdentityKey::from_seed(&Secret::new(identity.seed)),
             secret: DeviceSecret::new(Secret::new(numbers.secret)),
-            packages: kept,
+            packages: Packages::none(),
             package_number: numbers.package,
             request: identity.request,
-            asked: match request {
-                [] => None,
-                request => Some(records::get(request)?),
-            },
-        })
+            asked,
+        });
     }
 
     /// The device's fingerprint, for an operator.
@@ -255,13 +274,14 @@ impl Joining {
         answer: &Joined<'_>,
         at: Clock,
     ) -> Result<Voucher, StartError> {
-        let delegation = VerifiedDelegation::verify(answer.delegation, root)?;
+        let mut place = None;
+        let delegation = VerifiedDelegation::verify_into(&mut place, answer.delegation, root)?;
         delegation.check_pinned(Some(Suite::One), 0)?;
         let now = at.now.map(|now| now / 1000);
         if now.is_some_and(|now| !delegation.is_valid_at(now, crate::device::DEFAULT_SKEW)) {
             return Err(sealmq_core::object::ObjectError::Expired.into());
         }
-        let credential = VerifiedCredential::verify(answer.credential, &delegation)?;
+        let credential = VerifiedCredential::verify(answer.credential, &*delegation)?;
         let fields = credential.fields();
         let own = credential.key() == &self.identity.verifying_key();
         if !own || fields.request != self.request {

@@ -99,7 +99,9 @@ impl Joining {
         rng: &mut impl TryCryptoRng,
         out: &mut [u8],
     ) -> Result<usize, StartError> {
-        let delegation = verify(way, delegation, at)?;
+        let mut place = None;
+        let delegation = VerifiedDelegation::verify_into(&mut place, delegation, &way.root_key)?;
+        check(way, delegation, at)?;
         let domain = delegation.domain();
         let token = way.token.map_or(NO_TOKEN, |(id, _)| *id);
         let same = |asked: &RequestRecord| asked.domain == domain && asked.token == token;
@@ -124,7 +126,7 @@ impl Joining {
             .secret
             .hedge(&entropy(rng)?, Purpose::Join, number.into());
         self.secret = hedged.next;
-        let sealed = JoinRequest::seal_into(&delegation, way.token, request, &hedged.seed, out)?;
+        let sealed = JoinRequest::seal_into(delegation, way.token, request, &hedged.seed, out)?;
         Ok(sealed.len())
     }
 
@@ -142,7 +144,10 @@ impl Joining {
         if Object::parse(answer, Kind::JoinRefusal).is_err() {
             return Ok(Answer::Credential);
         }
-        let refusal = VerifiedJoinRefusal::verify(answer, &verify(way, delegation, at)?)?;
+        let mut place = None;
+        let delegation = VerifiedDelegation::verify_into(&mut place, delegation, &way.root_key)?;
+        check(way, delegation, at)?;
+        let refusal = VerifiedJoinRefusal::verify(answer, &*delegation)?;
         let fields = refusal.fields();
         if fields.request != self.request {
             return Err(StartError::OtherDevice);
@@ -154,12 +159,11 @@ impl Joining {
     }
 }
 
-fn verify(way: &Way<'_>, bytes: &[u8], at: Clock) -> Result<VerifiedDelegation, StartError> {
-    let delegation = VerifiedDelegation::verify(bytes, &way.root_key)?;
+fn check(way: &Way<'_>, delegation: &VerifiedDelegation, at: Clock) -> Result<(), StartError> {
     delegation.check_pinned(Some(Suite::One), way.serial)?;
     let now = at.now.map(|now| now / 1000);
     if now.is_some_and(|now| !delegation.is_valid_at(now, DEFAULT_SKEW)) {
         return Err(ObjectError::Expired.into());
     }
-    Ok(delegation)
+    Ok(())
 }

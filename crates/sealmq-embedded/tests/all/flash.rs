@@ -176,7 +176,9 @@ fn flash_that_was_never_used_is_empty() {
     let mut place: Option<Sensor> = None;
     store.load(&mut place, &mut scratch).unwrap();
     assert!(place.is_none());
-    assert!(store.load_joining(&mut scratch).unwrap().is_none());
+    let mut joining = None;
+    store.load_joining(&mut joining, &mut scratch).unwrap();
+    assert!(joining.is_none());
     assert_eq!(store.own(3, &mut scratch), Ok(0));
     store.put_own(3, b"ssid", &mut scratch).unwrap();
     assert_eq!(store.own(3, &mut scratch), Ok(4));

@@ -47,7 +47,9 @@ fn a_device_joins_by_token_and_goes_on_after_a_power_cut() {
     drop(joining);
 
     // What the device asks after a start is the same request, and the answer fits.
-    let mut joining = store.load_joining(&mut scratch).unwrap().unwrap();
+    let mut kept = None;
+    store.load_joining(&mut kept, &mut scratch).unwrap();
+    let joining = kept.as_mut().unwrap();
     let mut again = [0; 1536];
     joining
         .ask(&way, &delegation, AT, &mut rng, &mut again)
@@ -64,14 +66,7 @@ fn a_device_joins_by_token_and_goes_on_after_a_power_cut() {
         credential,
     };
     let mut place: Option<Sensor> = None;
-    assert!(
-        store
-            .load_joining(&mut scratch)
-            .unwrap()
-            .unwrap()
-            .accept(&mut place, joined(&altered), AT)
-            .is_err()
-    );
+    assert!(joining.accept(&mut place, joined(&altered), AT).is_err());
     assert!(place.is_none());
     joining.accept(&mut place, joined(&answer), AT).unwrap();
     let board = net.add_board(place.unwrap(), rng);

@@ -105,7 +105,20 @@ impl GroupState {
                 error
             }
         })?;
-        let (slot, kept) = self.unwrap(&announcement, context.chunk)?;
+        self.take(&announcement, context.chunk)
+    }
+
+    /// Steps 6 to 8, on their own: what is kept of an announcement is large, and not on the stack
+    /// while its signature is verified.
+    #[inline(never)]
+    fn take(
+        &mut self,
+        announcement: &Announcement<'_>,
+        chunk: Option<&[u8]>,
+    ) -> Result<Followed, FollowError> {
+        let head = announcement.head();
+        let epoch = head.epoch;
+        let (slot, kept) = self.unwrap(announcement, chunk)?;
 
         if epoch < self.current_epoch() {
             self.take_kept(kept);

@@ -4,6 +4,7 @@ use super::GroupState;
 use super::error::{Fork, InstallError};
 use super::kept_state::KeptState;
 use super::slot::{MAX_SLOTS, Slot, Slots};
+use crate::tree::PathKeys;
 use crate::welcome::{OpenedWelcome, WelcomeFields};
 
 /// What a newer welcome changed.
@@ -23,12 +24,28 @@ impl GroupState {
     /// The state of a member that has no other of this group yet.
     #[must_use]
     pub fn install(welcome: OpenedWelcome) -> Self {
-        let OpenedWelcome {
-            fields,
-            path,
-            proof,
-            kept,
-        } = welcome;
+        let (fields, kept) = (welcome.fields, welcome.kept);
+        let mut state = Self::without_kept(&fields, welcome.path, welcome.proof);
+        state.kept = kept.map(|key| KeptState::of_welcome(&fields, key));
+        state
+    }
+
+    /// [`GroupState::install`] into a place of the caller's: a whole state is on the stack, but
+    /// nothing beside it.
+    pub fn install_into(place: &mut Option<Self>, welcome: OpenedWelcome) {
+        let (fields, kept) = (welcome.fields, welcome.kept);
+        Self::put(place, &fields, welcome.path, welcome.proof);
+        if let Some(state) = place {
+            state.kept = kept.map(|key| KeptState::of_welcome(&fields, key));
+        }
+    }
+
+    #[inline(never)]
+    fn put(place: &mut Option<Self>, fields: &WelcomeFields, path: PathKeys, proof: [u8; 32]) {
+        *place = Some(Self::without_kept(fields, path, proof));
+    }
+
+    fn without_kept(fields: &WelcomeFields, path: PathKeys, proof: [u8; 32]) -> Self {
         Self {
             domain: fields.domain,
             group: fields.group,
@@ -39,10 +56,10 @@ impl GroupState {
             proof,
             path,
             base: fields.epoch,
-            before: before(&fields),
+            before: before(fields),
             healed_before: (fields.healing_epoch, fields.healing),
             slots: Slots::empty(),
-            kept: kept.map(|key| KeptState::of_welcome(&fields, key)),
+            kept: None,
             newest: None,
             renewed_until: 0,
             good_until_uptime: None,
@@ -114,10 +131,16 @@ impl GroupState {
         Ok(Installed::Moved)
     }
 
+    fn replace(&mut self, welcome: OpenedWelcome) {
+        let (fields, kept) = (welcome.fields, welcome.kept);
+        self.begin_again(&fields, welcome.path, welcome.proof);
+        self.kept = kept.map(|key| KeptState::of_welcome(&fields, key));
+    }
+
     /// On its own: a whole state is on the stack.
     #[inline(never)]
-    fn replace(&mut self, welcome: OpenedWelcome) {
-        *self = Self::install(welcome);
+    fn begin_again(&mut self, fields: &WelcomeFields, path: PathKeys, proof: [u8; 32]) {
+        *self = Self::without_kept(fields, path, proof);
     }
 
     /// What speaks against a welcome of a newer delegation. An authority issues welcomes for its

@@ -195,7 +195,17 @@ impl GroupState {
 
     /// `None`: half of a state may be in the place.
     pub(super) fn from_record(place: &mut Option<Self>, record: &StateRecord<'_>) -> Option<()> {
-        let state = Self::put_without_slots(place, record)?;
+        let path = PathKeys::from_bytes(record.depth, record.leaf, record.keys)?;
+        let half = path.half();
+        Self::put_fields(place, record, path);
+        let state = place.as_mut()?;
+        if let Some(newest) = &record.newest {
+            state.newest = Some(Newest::new(newest)?);
+        }
+        if let Some(kept) = &record.kept {
+            let key = KeptKey::from_bytes(half, kept.key)?;
+            state.kept = Some(KeptState::new(kept.epoch, kept.serial, key));
+        }
         let mut oldest = None;
         let mut last = 0;
         for slot in &record.slots {
@@ -222,23 +232,8 @@ impl GroupState {
 
     /// On its own, because all of the state is on the stack here once.
     #[inline(never)]
-    fn put_without_slots<'p>(
-        place: &'p mut Option<Self>,
-        record: &StateRecord<'_>,
-    ) -> Option<&'p mut Self> {
-        let newest = match &record.newest {
-            Some(newest) => Some(Newest::new(newest)?),
-            None => None,
-        };
-        let path = PathKeys::from_bytes(record.depth, record.leaf, record.keys)?;
-        let kept = match &record.kept {
-            Some(kept) => {
-                let key = KeptKey::from_bytes(path.half(), kept.key)?;
-                Some(KeptState::new(kept.epoch, kept.serial, key))
-            }
-            None => None,
-        };
-        Some(place.insert(Self {
+    fn put_fields(place: &mut Option<Self>, record: &StateRecord<'_>, path: PathKeys) {
+        *place = Some(Self {
             domain: record.domain,
             group: record.group,
             serial: record.serial,
@@ -251,11 +246,11 @@ impl GroupState {
             before: record.before,
             healed_before: (record.healing_epoch, record.healing),
             slots: Slots::empty(),
-            kept,
-            newest,
+            kept: None,
+            newest: None,
             renewed_until: record.renewed_until,
             good_until_uptime: None,
-        }))
+        });
     }
 }
 

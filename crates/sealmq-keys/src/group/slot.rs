@@ -80,8 +80,10 @@ impl Slot {
 pub(super) struct Slots([Option<Slot>; MAX_SLOTS]);
 
 impl Slots {
-    pub(super) const fn empty() -> Self {
-        Self([const { None }; MAX_SLOTS])
+    /// Inline and element by element: a constant would stand in flash, and cross the stack.
+    #[inline(always)]
+    pub(super) fn empty() -> Self {
+        Self(core::array::from_fn(|_| None))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {

@@ -1,3 +1,5 @@
+use core::array::from_fn;
+
 use sealmq_core::DomainId;
 use sealmq_core::crypto::{Digest, RecipientKey, VerifyingKey};
 use sealmq_core::object::{
@@ -92,8 +94,6 @@ pub struct Delegation<'a> {
 
 type AuthorityKeys = [Option<(VerifyingKey, Roles)>; MAX_AUTHORITY_KEYS];
 type KemKeys = [Option<RecipientKey>; MAX_KEM_KEYS];
-const NO_KEYS: AuthorityKeys = [None; MAX_AUTHORITY_KEYS];
-const NO_KEM_KEYS: KemKeys = [const { None }; MAX_KEM_KEYS];
 
 impl Delegation<'_> {
     /// Checks the fields and signs with the root key, for a domain of this suite.
@@ -109,7 +109,7 @@ impl Delegation<'_> {
     ) -> Result<(&'o [u8], Digest), ObjectError> {
         let root = root.into();
         self.check_root(&root.key().verifying_key())?;
-        let (mut keys, mut kem_keys) = (NO_KEYS, NO_KEM_KEYS);
+        let (mut keys, mut kem_keys) = (from_fn(|_| None), from_fn(|_| None));
         self.check(suite, &mut keys, &mut kem_keys)?;
         Continuation::of(root.extensions(), self.serial)?;
         let signed = sign_object_as(suite, Kind::Delegation, self, root, out)?;
@@ -221,10 +221,27 @@ impl VerifiedDelegation {
     /// # Errors
     /// Any [`ObjectError`] but `Role`, `Expired` and `Serial`.
     pub fn verify(bytes: &[u8], root: &VerifyingKey) -> Result<Self, ObjectError> {
+        let mut place = None;
+        Self::verify_into(&mut place, bytes, root)?;
+        place.ok_or(ObjectError::Encoding)
+    }
+
+    /// [`VerifiedDelegation::verify`] into a place of the caller's: it is large, and nothing of it
+    /// crosses the stack.
+    ///
+    /// # Errors
+    /// As there; the place is empty then.
+    pub fn verify_into<'p>(
+        place: &'p mut Option<Self>,
+        bytes: &[u8],
+        root: &VerifyingKey,
+    ) -> Result<&'p mut Self, ObjectError> {
+        *place = None;
         if bytes.len() > MAX_DELEGATION_LEN {
             return Err(ObjectError::TooLarge);
         }
-        Self::check(&Object::parse_any(bytes, Kind::Delegation)?, root)
+        Self::check(place, &Object::parse_any(bytes, Kind::Delegation)?, root)?;
+        place.as_mut().ok_or(ObjectError::Encoding)
     }
 
     /// [`VerifiedDelegation::verify`] of one that a store from before extensions holds
@@ -233,27 +250,38 @@ impl VerifiedDelegation {
     /// # Errors
     /// As there.
     pub fn verify_kept(bytes: &[u8], root: &VerifyingKey) -> Result<Self, ObjectError> {
+        let mut place = None;
         let object = Object::parse_any(bytes, Kind::Delegation)?;
-        Self::check(&object.before_extensions(), root)
+        Self::check(&mut place, &object.before_extensions(), root)?;
+        place.ok_or(ObjectError::Encoding)
     }
 
-    fn check(object: &Object<'_>, root: &VerifyingKey) -> Result<Self, ObjectError> {
+    fn check(
+        place: &mut Option<Self>,
+        object: &Object<'_>,
+        root: &VerifyingKey,
+    ) -> Result<(), ObjectError> {
         let (body, extensions) = object.decode::<Delegation<'_>>()?;
         body.check_root(root)?;
         let hash = object.verify(root, &extensions, &[])?;
-        Self::of(object.suite(), root, &body, hash, &extensions)
+        let put = Self::put(place, object.suite(), root, &body, hash, &extensions);
+        if put.is_err() {
+            *place = None;
+        }
+        put
     }
 
     /// On its own: the keys are large, and not on the stack while the signature is verified.
     #[inline(never)]
-    fn of(
+    fn put(
+        place: &mut Option<Self>,
         suite: Suite,
         root: &VerifyingKey,
         body: &Delegation<'_>,
         hash: Digest,
         extensions: &Extensions<'_>,
-    ) -> Result<Self, ObjectError> {
-        let mut verified = Self {
+    ) -> Result<(), ObjectError> {
+        *place = Some(Self {
             suite,
             domain: body.domain,
             root: *root,
@@ -262,14 +290,16 @@ impl VerifiedDelegation {
             not_after: body.not_after,
             hash,
             since: body.serial,
-            keys: NO_KEYS,
-            kem_keys: NO_KEM_KEYS,
-        };
+            // Not constants, which would stand in flash.
+            keys: from_fn(|_| None),
+            kem_keys: from_fn(|_| None),
+        });
+        let verified = place.as_mut().ok_or(ObjectError::Encoding)?;
         body.check(suite, &mut verified.keys, &mut verified.kem_keys)?;
         if let Some(continuation) = Continuation::of(extensions, body.serial)? {
             verified.since = continuation.since;
         }
-        Ok(verified)
+        Ok(())
     }
 
     /// Whether this one takes the place of `current`: `false` for the same object again.

@@ -322,7 +322,13 @@ impl<'a> VerifiedWelcome<'a> {
         text.copy_from_slice(sealed);
         let info = fields.info().map_err(|_| KemError)?;
         open_base(init_key, &info, self.aad, self.body.enc, text, tag)?;
+        self.opened(text)
+    }
 
+    /// On its own: not on the stack while the ciphertext is opened.
+    #[inline(never)]
+    fn opened(&self, text: &[u8]) -> Result<OpenedWelcome, WelcomeError> {
+        let fields = self.body.fields;
         let path_len = usize::from(fields.depth).saturating_mul(32);
         let (path, inner) = text.split_at_checked(path_len).ok_or(KemError)?;
         let path = PathKeys::from_bytes(fields.depth, fields.leaf, path).ok_or(KemError)?;

@@ -93,7 +93,9 @@ impl<const PAGE: usize, const WORD: usize> Image for Store<PAGE, WORD> {
     }
 
     fn joining(&mut self) -> Result<Option<Joining>, Failure> {
-        self.load_joining(&mut scratch()).map_err(failure)
+        let mut place = None;
+        let loaded = self.load_joining(&mut place, &mut scratch());
+        loaded.map(|()| place).map_err(failure)
     }
 
     fn finish(&mut self, file: &CredentialFile, values: &[(u8, String)]) -> Result<(), Failure> {
