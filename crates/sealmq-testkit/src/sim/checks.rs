@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sealmq_client::Message as Incoming;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
@@ -9,7 +10,6 @@ use sealmq_keys::member::MemberEvent;
 use sealmq_keys::{Announcement, Publication, ReservedTopic, VerifiedDelegation};
 
 use super::Sabotage;
-use super::sealed::Received;
 use super::successor::{Delegations, serial_of};
 use super::world::{LEASE, World};
 
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// A member has taken a message for authentic.
-    pub(super) fn accepted(&mut self, device: usize, received: &Received) {
+    pub(super) fn accepted(&mut self, device: usize, received: &Incoming) {
         self.seen.total("accepted");
         let id = self.envelope_of(received);
         let message = &self.messages[id];

@@ -168,16 +168,8 @@ impl World {
         message.sender != reader
             && sender.removed.is_none()
             && kept.contains(&head_of(announcement).0.0)
-            && self.has_kept(reader, announcement)
             && delegations.continues(current, message.credential.0)
             && mark.is_none_or(|mark| order >= *mark)
-    }
-
-    /// A sensor has no kept keys but the newest: it does not read the list that leads to others.
-    fn has_kept(&self, reader: usize, announcement: &[u8]) -> bool {
-        let reader = &self.devices[reader];
-        let newest = || Some(reader.state()?.kept_key()?.2.kept);
-        !reader.is_sensor() || newest() == Some(head_of(announcement).0)
     }
 
     /// Who joined in the end has no event of before, nor with the help of those who were removed
