@@ -319,7 +319,7 @@ fn allocations(group: &Group) -> (usize, usize) {
     let sealing = change.allocations + change.reallocations;
     let mut reader = Reader::new(group);
     // The first of a session makes room for its window.
-    reader.open(&mut group.envelope(&mut session, 256)).unwrap();
+    let _ = reader.open(&mut group.envelope(&mut session, 256)).unwrap();
     let region = Region::new(ALLOCATOR);
     for (buf, place) in bufs.iter_mut().zip(places) {
         let _ = black_box(reader.open(&mut buf[place]).unwrap());
