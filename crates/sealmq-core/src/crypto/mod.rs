@@ -27,6 +27,8 @@ mod sign;
 mod small_order;
 #[cfg(feature = "tables")]
 mod tables;
+#[cfg(feature = "tables")]
+mod together;
 mod verifier;
 
 #[cfg(feature = "aws-lc")]

@@ -45,26 +45,51 @@ impl Tables {
             .count()
     }
 
+    /// `decided`: whether it fits, if that is known.
     pub(super) fn verify(
         &mut self,
         key: &VerifyingKey,
         message: &[u8],
         signature: &[u8; SIGNATURE_LEN],
+        decided: Option<bool>,
     ) -> Result<(), SignatureError> {
-        let place = self
-            .senders
-            .iter()
-            .position(|heard| heard.key == *key.as_bytes());
-        let table = place
-            .and_then(|place| self.senders.get(place))
-            .and_then(|heard| heard.table.as_ref());
-        match table {
-            Some(table) => table.verify(message, signature),
-            None => key.backend().verify(message, signature),
+        let place = self.place_of(key);
+        let fits = decided.unwrap_or_else(|| {
+            let verified = match self.table(place) {
+                Some(table) => table.verify(message, signature),
+                None => key.backend().verify(message, signature),
+            };
+            verified.is_ok()
+        });
+        if !fits {
+            return Err(SignatureError);
         }
-        .map_err(|_| SignatureError)?;
         self.count_in(place, key);
         Ok(())
+    }
+
+    /// All of verification but what several can share.
+    pub(super) fn expected(
+        &self,
+        key: &VerifyingKey,
+        message: &[u8],
+        signature: &[u8; SIGNATURE_LEN],
+    ) -> Result<backend::Expected, SignatureError> {
+        let expected = match self.table(self.place_of(key)) {
+            Some(table) => table.expected(message, signature),
+            None => key.backend().expected(message, signature),
+        };
+        expected.map_err(|_| SignatureError)
+    }
+
+    fn place_of(&self, key: &VerifyingKey) -> Option<usize> {
+        self.senders
+            .iter()
+            .position(|heard| heard.key == *key.as_bytes())
+    }
+
+    fn table(&self, place: Option<usize>) -> Option<&backend::Table> {
+        self.senders.get(place?)?.table.as_ref()
     }
 
     fn count_in(&mut self, place: Option<usize>, key: &VerifyingKey) {

@@ -1,8 +1,11 @@
 use core::fmt;
 
-#[cfg(feature = "tables")]
-use super::tables::Tables;
 use super::{Digest, SIGNATURE_LEN, SignatureContext, SignatureError, VerifyingKey};
+#[cfg(feature = "tables")]
+use super::{
+    tables::Tables,
+    together::{Signed, Together},
+};
 
 /// Verifies signatures for a reader, which meets the same senders again and again. Results are those
 /// of [`VerifyingKey::verify`]. With the feature `tables`, and if it may, it keeps a table of 20 KiB
@@ -11,6 +14,8 @@ use super::{Digest, SIGNATURE_LEN, SignatureContext, SignatureError, VerifyingKe
 pub struct Verifier {
     #[cfg(feature = "tables")]
     pub(super) tables: Tables,
+    #[cfg(feature = "tables")]
+    pub(super) together: Together,
 }
 
 impl Verifier {
@@ -20,6 +25,8 @@ impl Verifier {
         Self {
             #[cfg(feature = "tables")]
             tables: Tables::new(),
+            #[cfg(feature = "tables")]
+            together: Together::new(),
         }
     }
 
@@ -70,12 +77,51 @@ impl Verifier {
         signature: &[u8; SIGNATURE_LEN],
     ) -> Result<(), SignatureError> {
         #[cfg(feature = "tables")]
-        let result = self
-            .tables
-            .verify(key, &context.signed_bytes(digest), signature);
+        let result = self.verify_or_collect(
+            Signed {
+                key: *key.as_bytes(),
+                message: context.signed_bytes(digest),
+                signature: *signature,
+            },
+            key,
+        );
         #[cfg(not(feature = "tables"))]
         let result = key.verify(context, digest, signature);
         result
+    }
+}
+
+/// Several signatures together: [`Verifier::verify`] is called with each of them twice, first between
+/// `begin_together` and `end_together`, where it refuses all of them.
+#[cfg(feature = "tables")]
+impl Verifier {
+    pub(crate) fn begin_together(&mut self) {
+        self.together.begin();
+    }
+
+    pub(crate) fn end_together(&mut self) {
+        self.together.end();
+    }
+
+    /// Whether there is no room for another one.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.together.is_full()
+    }
+
+    fn verify_or_collect(
+        &mut self,
+        signed: Signed,
+        key: &VerifyingKey,
+    ) -> Result<(), SignatureError> {
+        let (message, signature) = (&signed.message, &signed.signature);
+        if self.together.collects() {
+            if let Ok(expected) = self.tables.expected(key, message, signature) {
+                self.together.collect(signed, expected);
+            }
+            return Err(SignatureError);
+        }
+        let decided = self.together.take(&signed);
+        self.tables.verify(key, message, signature, decided)
     }
 }
 

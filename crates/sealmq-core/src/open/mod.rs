@@ -1,5 +1,6 @@
 //! Opening: the pipeline of spec/envelope.md §9, from bytes to a message whose sender is proven.
 
+mod ahead;
 mod bucket;
 mod context;
 mod keys;

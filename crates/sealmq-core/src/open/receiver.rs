@@ -35,10 +35,10 @@ pub type DeviceReceiver<const SENDERS: usize, const TOPICS: usize, const KEYS: u
 #[derive(Debug)]
 pub struct Receiver<S, T, K, N, const W: usize> {
     replay: ReplayState<S, T, W>,
-    keys: KeyCache<K>,
-    sessions: Sessions<N>,
+    pub(super) keys: KeyCache<K>,
+    pub(super) sessions: Sessions<N>,
     bucket: Bucket,
-    verifier: Verifier,
+    pub(super) verifier: Verifier,
 }
 
 impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
@@ -232,16 +232,16 @@ where
         Ok((keyed.decrypt(&secrets, request)?, place))
     }
 
-    fn verify<'b>(
+    pub(super) fn verify<'b>(
         &mut self,
         decrypted: Decrypted<'b>,
         place: KeyPlace,
         request: &Request<'_>,
         directory: &impl Directory,
     ) -> Result<Verified<'b>, Rejection> {
-        let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
         let (replay, verifier) = (&self.replay, &mut self.verifier);
-        decrypted.verify(request, directory, replay, &secrets, verifier)
+        let secrets = || self.keys.get(place);
+        decrypted.verify(request, directory, replay, secrets, verifier)
     }
 
     /// Which key id stands in an envelope, or, in the short form, would stand there, as far as the
@@ -357,7 +357,10 @@ where
     }
 }
 
-fn find<'e>(epochs: &'e impl Epochs, header: &Header) -> Result<ReadingEpoch<'e>, Rejection> {
+pub(super) fn find<'e>(
+    epochs: &'e impl Epochs,
+    header: &Header,
+) -> Result<ReadingEpoch<'e>, Rejection> {
     let key_id = header.key_id;
     epochs.find(&key_id).ok_or(Rejection::UnknownKey { key_id })
 }

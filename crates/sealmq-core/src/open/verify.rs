@@ -40,13 +40,13 @@ pub struct Verified<'b> {
 
 impl<'b> Decrypted<'b> {
     /// Steps 6 to 9. Nothing is recorded here. If something is missing that may still arrive, the
-    /// buffer holds the envelope again.
+    /// buffer holds the envelope again: for that alone are `secrets`.
     pub(crate) fn verify<S, T, const W: usize>(
         self,
         request: &Request<'_>,
         directory: &impl Directory,
         replay: &ReplayState<S, T, W>,
-        secrets: &SessionSecrets,
+        secrets: impl Fn() -> Option<SessionSecrets>,
         verifier: &mut Verifier,
     ) -> Result<Verified<'b>, Rejection>
     where
@@ -66,13 +66,13 @@ impl<'b> Decrypted<'b> {
         let found = self.find_sender(&query, directory);
         let found = match &found {
             Ok(found) => found,
-            Err(Unfit::Unknown) => return Err(self.wait_for(Missing::Credential, secrets)),
+            Err(Unfit::Unknown) => return Err(self.wait_for(Missing::Credential, secrets())),
             Err(Unfit::Revoked) => return Err(Rejection::Revoked { member }),
             Err(Unfit::Rejected) => return Err(Rejection::Rejected),
         };
         let known = &found.known;
         let Some(lowest_serial) = known.lowest_serial else {
-            return Err(self.wait_for(Missing::RefusedList, secrets));
+            return Err(self.wait_for(Missing::RefusedList, secrets()));
         };
         // State says by the credential inside under which one it was made.
         let is_state = self.fields.is_state();
@@ -81,7 +81,7 @@ impl<'b> Decrypted<'b> {
         let sender = match age {
             _ if is_state => &found.sender,
             CredentialAge::Known => &found.sender,
-            CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets)),
+            CredentialAge::Newer => return Err(self.wait_for(Missing::Credential, secrets())),
             CredentialAge::Older => {
                 older = found.older_of_event(&query, directory, self.inside(), self.fields.hint);
                 older.as_ref().ok_or(Rejection::Revoked { member })?
@@ -102,7 +102,7 @@ impl<'b> Decrypted<'b> {
                 return Err(Rejection::Stale(stale));
             }
             // It stays with the broker for longer than a credential is valid.
-            self.put_back(secrets);
+            self.put_back(secrets());
             return Err(Rejection::Stale(Staleness::CredentialOfState { member }));
         }
         if !(known.may_publish && sender.may_publish) {
@@ -233,7 +233,7 @@ impl<'b> Decrypted<'b> {
         self.plain.body()?.get(range)
     }
 
-    fn wait_for(self, missing: Missing, secrets: &SessionSecrets) -> Rejection {
+    fn wait_for(self, missing: Missing, secrets: Option<SessionSecrets>) -> Rejection {
         let (group, member) = (self.context.group, self.fields.sender);
         self.put_back(secrets);
         Rejection::UnknownSender {
@@ -243,9 +243,11 @@ impl<'b> Decrypted<'b> {
         }
     }
 
-    fn put_back(self, secrets: &SessionSecrets) {
+    fn put_back(self, secrets: Option<SessionSecrets>) {
         let counter = self.context.header.counter;
-        self.plain.put_back(secrets, counter, &self.topic_hash);
+        if let Some(secrets) = secrets {
+            self.plain.put_back(&secrets, counter, &self.topic_hash);
+        }
     }
 
     /// `None`: delivered as retained, but not published so (threat model B2).

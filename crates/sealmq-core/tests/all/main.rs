@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod ahead;
 mod delegations;
 mod durability;
 mod flood;

@@ -55,6 +55,16 @@ impl Ed25519Public {
         self.0.table()
     }
 
+    /// AWS-LC has nothing for many at once.
+    #[cfg(feature = "tables")]
+    pub(in crate::crypto) fn expected(
+        &self,
+        message: &[u8],
+        signature: &[u8; 64],
+    ) -> Result<super::Expected, Refused> {
+        self.0.expected(message, signature)
+    }
+
     pub(in crate::crypto) fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }

@@ -18,7 +18,7 @@ pub(super) use hash::{Sha256, hkdf_expand, hkdf_extract};
 pub(super) use hpke::x25519;
 pub(super) use hpke::{X25519Private, base_sender, psk_receiver, psk_sender};
 #[cfg(feature = "tables")]
-pub(super) use rustcrypto::Table;
+pub(super) use rustcrypto::{Expected, Table};
 pub(super) use rustcrypto::{Export, Refused};
 #[cfg(feature = "suite2")]
 pub(super) use rustcrypto::{XWingPrivate, is_xwing_key};

@@ -82,7 +82,30 @@ macro_rules! backend {
                 };
                 let verified = key.verify(message, signature).is_ok();
                 #[cfg(feature = "tables")]
-                assert_eq!(key.table().verify(message, signature).is_ok(), verified);
+                {
+                    let table = key.table();
+                    assert_eq!(table.verify(message, signature).is_ok(), verified);
+                    // In company of another one that does not fit, and of itself.
+                    let mut other = *signature;
+                    other[32] ^= 1;
+                    let of_other = key.verify(message, &other).is_ok();
+                    let company = [
+                        (key.expected(message, &other), of_other),
+                        (key.expected(message, signature), verified),
+                        (table.expected(message, signature), verified),
+                        (table.expected(message, &other), of_other),
+                    ];
+                    let (fit, expected): (Vec<_>, Vec<_>) = company
+                        .into_iter()
+                        .filter_map(|(this, fits)| {
+                            this.ok().map(|this| (fits, this)).or_else(|| {
+                                assert!(!fits);
+                                None
+                            })
+                        })
+                        .unzip();
+                    assert_eq!(super::$module::Expected::fit_each(&expected), fit);
+                }
                 verified
             }
 

@@ -10,6 +10,7 @@
 //! | [`Ed25519Private`] | made of a seed only, wiped on drop |
 //! | [`Ed25519Public`] | takes canonical keys only that are not of small order; a signature counts if S is below L, and R canonical and not of small order (ed25519-dalek's `verify_strict`) |
 //! | `Table` | made by `table` of a key: the results of its `verify`, sooner |
+//! | `Expected` | made by `expected` of a key or its table: the results of `verify`, for many at once |
 //! | [`X25519Private`], [`XWingPrivate`] | DeriveKeyPair of the KEM; wiped on drop |
 //! | [`psk_sender`], [`psk_receiver`] | HPKE in psk mode, for what it exports; low-order keys are refused |
 //! | [`base_sender`], `open` of the private keys | HPKE in base mode, one text, in place |
@@ -19,6 +20,8 @@
 
 mod aead;
 mod ed25519;
+#[cfg(feature = "tables")]
+mod expected;
 mod hash;
 mod hpke;
 pub(super) mod seed_rng;
@@ -38,4 +41,4 @@ pub(super) use hpke::{Export, X25519Private, base_sender, psk_receiver, psk_send
 #[cfg(feature = "suite2")]
 pub(super) use hpke::{XWingPrivate, is_xwing_key};
 #[cfg(feature = "tables")]
-pub(super) use table::Table;
+pub(super) use {expected::Expected, table::Table};

@@ -5,10 +5,9 @@ use std::vec::Vec;
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::traits::Identity as _;
 use curve25519_dalek::{EdwardsPoint, Scalar};
-use sha2::{Digest as _, Sha512};
 
 use super::Refused;
-use crate::crypto::small_order;
+use super::expected::Expected;
 
 /// Parts of a scalar, each with multiples of its own, so that 16 doublings are left of 256.
 const PARTS: usize = 16;
@@ -41,19 +40,17 @@ impl Table {
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<(), Refused> {
-        if small_order::is_r_of(signature) {
-            return Err(Refused);
-        }
-        let (r, s) = signature.split_first_chunk::<32>().ok_or(Refused)?;
-        let s = s.try_into().map_err(|_| Refused)?;
-        let s = Option::from(Scalar::from_canonical_bytes(s)).ok_or(Refused)?;
-        let hash = Sha512::new()
-            .chain_update(r)
-            .chain_update(self.key)
-            .chain_update(message);
-        let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
-        let expected = self.expected_r(&k, &s).compress();
-        (expected.as_bytes() == r).then_some(()).ok_or(Refused)
+        let expected = self.expected(message, signature)?;
+        expected.fits().then_some(()).ok_or(Refused)
+    }
+
+    /// All of verification but for the comparison of R.
+    pub(in crate::crypto) fn expected(
+        &self,
+        message: &[u8],
+        signature: &[u8; 64],
+    ) -> Result<Expected, Refused> {
+        Expected::new(&self.key, message, signature, |k, s| self.expected_r(k, s))
     }
 
     /// S × B − k × A.
