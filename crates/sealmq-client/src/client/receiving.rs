@@ -1,5 +1,6 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sealmq_core::open::Rejection;
@@ -69,6 +70,26 @@ impl Client {
             }
             self.take_in(message, delivery, time);
         }
+    }
+
+    /// PUBLISHes that came together, before [`handle_publish`](Self::handle_publish) takes one after
+    /// the other: their signatures are verified together, which takes less time. Nothing else comes
+    /// of it. Of use from two of them; more than 64 bring no more.
+    pub fn verify_ahead<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m Incoming>,
+        time: Time,
+    ) {
+        let topics = &self.topic_map;
+        let messages: Vec<_> = messages
+            .into_iter()
+            .filter(|message| !self.member.is_reserved(&message.topic))
+            .filter_map(|message| Some((topics.to_sealed(&message.topic)?, message)))
+            .collect();
+        let messages = messages
+            .iter()
+            .map(|(topic, message)| (&**topic, &*message.payload, message.retain));
+        self.member.verify_ahead(messages, time.clock);
     }
 
     pub(super) fn receive(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
