@@ -292,11 +292,25 @@ impl Reader {
     /// # Errors
     /// As [`Receiver::open`].
     pub fn open<'b>(&mut self, envelope: &'b mut [u8]) -> Result<Opened<'b>, Rejection> {
-        let request = Request {
-            now: self.now,
-            ..Request::new(Message::topic())
-        };
+        let request = self.request();
         self.receiver
             .open(&request, &self.known, &self.known, envelope)
+    }
+
+    /// Verifies signatures together, before the envelopes are opened.
+    pub fn verify_ahead(&mut self, envelopes: &[Vec<u8>]) {
+        let request = self.request();
+        let messages = envelopes
+            .iter()
+            .map(|envelope| (request, envelope.as_slice()));
+        self.receiver
+            .verify_ahead(messages, &self.known, &self.known);
+    }
+
+    fn request(&self) -> Request<'static> {
+        Request {
+            now: self.now,
+            ..Request::new(Message::topic())
+        }
     }
 }

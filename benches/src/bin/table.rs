@@ -54,26 +54,29 @@ fn messages(group: &Group) {
         Floor::LIBRARY
     );
     println!(
-        "to open, dalek's `verify_strict` with the same hash and cipher. Of a known sender there is a table.\n"
+        "to open, dalek's `verify_strict` with the same hash and cipher. Of a known sender there is a table;\nin bursts {BURST} of its messages came together.\n"
     );
     println!(
-        "| payload | seal | floor | ratio | open | of a known sender | floor | ratio | of a known sender |"
+        "| payload | seal | floor | ratio | open | of a known sender | in bursts | floor | ratio | of a known sender | in bursts |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for size in SIZES {
         let seal = seal(group, size);
-        let (first, known) = (open(group, size, false), open(group, size, true));
+        let [first, known, bursts] =
+            [From::Anybody, From::Known, From::KnownInBursts].map(|from| open(group, size, from));
         println!(
-            "| {} | {} | {} | {:.2} | {} | {} | {} | {:.2} | {:.2} |",
+            "| {} | {} | {} | {:.2} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} |",
             human_size(size),
             micros(seal.ours),
             micros(seal.floor),
             seal.ratio,
             micros(first.ours),
             micros(known.ours),
+            micros(bursts.ours),
             micros(known.floor),
             first.ratio,
             known.ratio,
+            bursts.ratio,
         );
     }
 }
@@ -217,11 +220,23 @@ fn seal(group: &Group, size: usize) -> Paired {
     )
 }
 
-fn open(group: &Group, size: usize, known: bool) -> Paired {
+/// How many come together in a burst.
+const BURST: usize = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// The reader has no table of the sender.
+    Anybody,
+    Known,
+    /// The same, of messages that came together.
+    KnownInBursts,
+}
+
+fn open(group: &Group, size: usize, from: From) -> Paired {
     let mut session = group.start(2);
-    let mut reader = match known {
-        true => known_reader(group, &mut session, 0),
-        false => Reader::new(group),
+    let mut reader = match from {
+        From::Known | From::KnownInBursts => known_reader(group, &mut session, 0),
+        From::Anybody => Reader::new(group),
     };
     let _ = reader
         .open(&mut group.envelope(&mut session, size))
@@ -240,10 +255,19 @@ fn open(group: &Group, size: usize, known: bool) -> Paired {
             let mut envelopes: Vec<_> = (0..calls)
                 .map(|_| group.envelope(&mut session, size))
                 .collect();
+            let together = match from {
+                From::KnownInBursts => BURST,
+                From::Known | From::Anybody => envelopes.len(),
+            };
             let start = Stopwatch::start();
-            for envelope in &mut envelopes {
-                let opened = reader.open(envelope).expect("opens without X25519");
-                assert_eq!(opened.payload().len(), size);
+            for burst in envelopes.chunks_mut(together) {
+                if from == From::KnownInBursts {
+                    reader.verify_ahead(burst);
+                }
+                for envelope in burst {
+                    let opened = reader.open(envelope).expect("opens without X25519");
+                    assert_eq!(opened.payload().len(), size);
+                }
             }
             start.elapsed()
         },
