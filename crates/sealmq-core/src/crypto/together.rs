@@ -1,6 +1,7 @@
 //! Signatures of several messages, verified together before the messages are opened one by one. What
 //! is remembered is whether a signature is one of a key over a text, which nothing can change.
 
+use std::collections::VecDeque;
 use std::vec::Vec;
 
 use super::{SIGNATURE_LEN, backend};
@@ -13,7 +14,7 @@ pub(super) struct Together {
     collects: bool,
     collected: Vec<Signed>,
     expected: Vec<backend::Expected>,
-    decided: Vec<(Signed, bool)>,
+    decided: VecDeque<(Signed, bool)>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Together {
             collects: false,
             collected: Vec::new(),
             expected: Vec::new(),
-            decided: Vec::new(),
+            decided: VecDeque::new(),
         }
     }
 
@@ -65,7 +66,7 @@ impl Together {
     /// What was decided of this one, which is asked for once.
     pub(super) fn take(&mut self, signed: &Signed) -> Option<bool> {
         let place = self.decided.iter().position(|(this, _)| this == signed)?;
-        Some(self.decided.remove(place).1)
+        self.decided.remove(place).map(|(_, fits)| fits)
     }
 }
 

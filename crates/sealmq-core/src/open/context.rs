@@ -45,6 +45,11 @@ impl<'b> Plain<'b> {
         self.base
     }
 
+    #[cfg(feature = "tables")]
+    pub(super) const fn bytes(&self) -> &[u8] {
+        self.buf
+    }
+
     pub(crate) fn body(&self) -> Option<&[u8]> {
         let end = self
             .buf

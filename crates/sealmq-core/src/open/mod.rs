@@ -3,6 +3,8 @@
 mod ahead;
 mod bucket;
 mod context;
+#[cfg(feature = "tables")]
+mod decrypted;
 mod keys;
 mod lookup;
 mod opened;

@@ -1,6 +1,8 @@
 use core::array::from_fn;
 
 use super::bucket::Bucket;
+#[cfg(feature = "tables")]
+use super::decrypted::DecryptedAhead;
 use super::keys::{KeyCache, KeyPlace, KeySlot};
 use super::sessions::{KnownSession, SessionSlot, Sessions};
 use super::stages::check_epoch;
@@ -39,6 +41,8 @@ pub struct Receiver<S, T, K, N, const W: usize> {
     pub(super) sessions: Sessions<N>,
     bucket: Bucket,
     pub(super) verifier: Verifier,
+    #[cfg(feature = "tables")]
+    pub(super) ahead: DecryptedAhead,
 }
 
 impl<const SENDERS: usize, const TOPICS: usize, const KEYS: usize>
@@ -85,6 +89,8 @@ where
             sessions: Sessions::new(sessions),
             bucket: Bucket::new(limit),
             verifier: Verifier::new(),
+            #[cfg(feature = "tables")]
+            ahead: DecryptedAhead::new(),
         }
     }
 
@@ -227,7 +233,12 @@ where
     ) -> Result<(Decrypted<'b>, KeyPlace), Rejection> {
         check_epoch(&header, epoch, request)?;
         let place = self.session_keys(&header, epoch, request)?;
-        let keyed = parsed.with_keys(epoch, header, short);
+        #[cfg_attr(not(feature = "tables"), allow(unused_mut))]
+        let mut keyed = parsed.with_keys(epoch, header, short);
+        #[cfg(feature = "tables")]
+        if let Some(decrypted) = keyed.decrypted_before(&mut self.ahead, request.topic) {
+            return Ok((decrypted, place));
+        }
         let secrets = self.keys.get(place).ok_or(Rejection::Rejected)?;
         Ok((keyed.decrypt(&secrets, request)?, place))
     }
@@ -305,6 +316,8 @@ where
     pub fn retain_epochs(&mut self, keep: impl Fn(&Digest) -> bool) {
         self.keys.retain(&keep);
         self.sessions.retain(keep);
+        #[cfg(feature = "tables")]
+        self.ahead.clear();
     }
 
     /// What is remembered of a sender.

@@ -1,9 +1,13 @@
 //! Steps 1 to 5: from bytes to something that decrypts, which proves nothing about its sender.
 
 use super::context::{Context, Plain, with_parts};
+#[cfg(feature = "tables")]
+use super::decrypted::DecryptedAhead;
 use super::verify::Decrypted;
 use super::{ReadingEpoch, Rejection, Request, time};
 use crate::crypto::SessionSecrets;
+#[cfg(feature = "tables")]
+use crate::topic::Topic;
 use crate::transcript::Aad;
 use crate::wire::{BodyFields, Head, Header, SessionFields, flags};
 
@@ -74,6 +78,26 @@ pub struct Keyed<'b> {
 }
 
 impl<'b> Keyed<'b> {
+    /// Steps 4 and 5 of what was decrypted before.
+    #[cfg(feature = "tables")]
+    pub(super) fn decrypted_before(
+        &mut self,
+        ahead: &mut DecryptedAhead,
+        topic: Topic<'_>,
+    ) -> Option<Decrypted<'b>> {
+        let (fields, topic_hash) = ahead.take(topic, &self.context, self.parsed.buf)?;
+        let plain = Plain {
+            base: self.parsed.head.encoded_len(),
+            buf: core::mem::take(&mut self.parsed.buf),
+        };
+        Some(Decrypted {
+            plain,
+            fields,
+            topic_hash,
+            context: self.context,
+        })
+    }
+
     /// Steps 4 and 5: AEAD, and the parts of the plaintext.
     pub(crate) fn decrypt(
         self,
