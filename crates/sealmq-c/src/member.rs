@@ -444,7 +444,7 @@ pub unsafe extern "C" fn sealmq_member_unseal(
         machine.take(actions)?;
         match opened {
             Delivery::Message(received) => {
-                machine.held.message(Message::from(*received));
+                machine.held.message(Message::from(received));
                 // SAFETY: `show` has just put it there.
                 let shown = unsafe { structure(machine.held.shown(), "message") }?;
                 place.put(*shown);

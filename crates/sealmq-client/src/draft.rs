@@ -1,5 +1,4 @@
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::mem::take;
 
@@ -98,13 +97,13 @@ impl Draft {
     }
 
     /// Its topic goes with the envelope.
-    pub(crate) fn sealed(&mut self, envelope: Vec<u8>) -> Wire {
+    pub(crate) fn sealed(&mut self, envelope: Bytes) -> Wire {
         // The broker needs the expiry to drop what it queues; nothing else stays outside.
         let properties = Properties {
             expiry: self.properties.expiry,
             ..Properties::default()
         };
-        self.wire(envelope.into(), properties)
+        self.wire(envelope, properties)
     }
 
     /// As [`Self::sealed`].

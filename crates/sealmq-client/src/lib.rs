@@ -108,6 +108,7 @@ mod backoff;
 mod client;
 mod contest;
 mod draft;
+mod envelopes;
 mod error;
 mod event;
 mod in_order;

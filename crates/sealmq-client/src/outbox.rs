@@ -54,8 +54,11 @@ pub(crate) struct Outbox {
     ended: Vec<(u64, bool)>,
 }
 
-/// Given to the driver and not written: bounds what a lost connection has to give back.
-const MAX_HANDED: usize = 256;
+/// Given to the driver and not written: bounds what a lost connection has to give back, and so the
+/// first is written before the last is sealed.
+const MAX_HANDED: usize = 16;
+/// Where several share a commit.
+const MAX_HANDED_STORED: usize = 256;
 
 impl Outbox {
     /// The broker may lose what it acknowledged less than so many milliseconds ago.
@@ -272,7 +275,11 @@ impl Outbox {
     /// [`Outbox::hand`] or [`Outbox::drop_next`].
     pub(crate) fn next(&self) -> Option<&Content> {
         let content = &self.entries.get(&self.turn()?)?.message.content;
-        if !self.resuming.is_empty() || self.handed.len() >= MAX_HANDED {
+        let most_handed = match self.has_stored() {
+            true => MAX_HANDED_STORED,
+            false => MAX_HANDED,
+        };
+        if !self.resuming.is_empty() || self.handed.len() >= most_handed {
             return None;
         }
         (content.qos() == Qos::AtMostOnce || self.window.has_room()).then_some(content)

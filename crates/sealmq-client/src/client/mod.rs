@@ -25,7 +25,7 @@ use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 use sealmq_core::crypto::Digest;
-use sealmq_core::topic::{Filter, Topic};
+use sealmq_core::topic::Filter;
 use sealmq_keys::member::{Action, Member, Now};
 use sealmq_keys::{Changes, Store};
 
@@ -33,6 +33,7 @@ use crate::aliases::Aliases;
 use crate::backoff::Backoff;
 use crate::contest::Contest;
 use crate::draft::Draft;
+use crate::envelopes::Envelopes;
 use crate::error::OpenError;
 use crate::event::Event;
 use crate::inbox::Inbox;
@@ -76,6 +77,7 @@ pub struct Client {
     shared: Vec<String>,
     subscriptions: Subscriptions,
     outbox: Outbox,
+    envelopes: Envelopes,
     unsaved: Unsaved,
     ledger: Ledger,
     inbox: Inbox<Incoming>,
@@ -103,6 +105,8 @@ pub struct Client {
     uptime: u64,
     /// What the clock said then, if that can be true.
     clock: Now,
+    /// The time that both are of, if the member has learnt nothing since.
+    looked: Option<Time>,
     isolation: Isolation,
     /// Publishes are held back.
     settling: Option<Settling>,
@@ -186,6 +190,7 @@ impl Client {
                 options.identifiers,
                 milliseconds(options.broker_writes_within),
             ),
+            envelopes: Envelopes::default(),
             unsaved: Unsaved::default(),
             ledger: Ledger::default(),
             inbox: Inbox::default(),
@@ -202,6 +207,7 @@ impl Client {
             connections: 0,
             uptime: 0,
             clock: None,
+            looked: None,
             isolation: Isolation::default(),
             settling: None,
             resume_until: None,
@@ -357,6 +363,9 @@ impl Client {
 
     /// Without a clock the member counts how long the program has been running.
     fn set_time(&mut self, time: Time) {
+        if self.looked.replace(time) == Some(time) {
+            return;
+        }
         self.uptime = self.uptime.max(time.uptime);
         if let Some(settling) = &mut self.settling {
             settling.look(time);
@@ -369,6 +378,7 @@ impl Client {
 
     /// What the member wants done, in its order.
     fn carry_out(&mut self, actions: Vec<Action>) {
+        self.looked = None;
         for action in actions {
             match action {
                 Action::Commit(changes) => self.commit(changes),
@@ -469,23 +479,10 @@ impl Client {
             self.push(Output::Unsubscribe(filter));
         }
     }
-
-    fn is_plaintext(&self, topic: &str) -> bool {
-        matches_any(&self.plaintext, topic)
-    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn matches_any(filters: &[String], topic: &str) -> bool {
-    let Ok(topic) = Topic::new(topic) else {
-        return false;
-    };
-    filters
-        .iter()
-        .any(|filter| Filter::new(filter).is_ok_and(|filter| filter.matches(topic)))
 }
 
 impl core::fmt::Debug for Client {

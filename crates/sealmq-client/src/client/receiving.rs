@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use sealmq_core::open::Rejection;
+use sealmq_core::topic::{Filter, Topic};
 use sealmq_keys::member::{Delivery, Properties, Received, SealError};
 
-use super::{Client, matches_any};
+use super::Client;
 use crate::event::Event;
 use crate::output::{DeliveryId, Output};
 use crate::time::Time;
@@ -121,7 +122,7 @@ impl Client {
         match opened {
             Delivery::Message(received) => {
                 self.carry_out(actions);
-                self.opened(*received, delivery);
+                self.opened(received, delivery);
             }
             Delivery::Waiting(ticket) => {
                 let (kept, early) = self.hold(delivery);
@@ -162,9 +163,25 @@ impl Client {
         }
     }
 
+    pub(super) fn is_plaintext(&self, topic: &str) -> bool {
+        matches_any(&self.plaintext, topic)
+    }
+
     fn acknowledge(&mut self, delivery: Option<DeliveryId>) {
         if let Some(delivery) = delivery {
             self.push(Output::Acknowledge(delivery));
         }
     }
+}
+
+fn matches_any(filters: &[String], topic: &str) -> bool {
+    if filters.is_empty() {
+        return false;
+    }
+    let Ok(topic) = Topic::new(topic) else {
+        return false;
+    };
+    filters
+        .iter()
+        .any(|filter| Filter::new(filter).is_ok_and(|filter| filter.matches(topic)))
 }

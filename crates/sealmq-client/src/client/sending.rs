@@ -91,6 +91,13 @@ impl Client {
         id
     }
 
+    /// Whether the last [`publish`](Self::publish), which gave this identity, was accepted at once:
+    /// then whoever called it need not wait for [`Output::Accepted`], which follows all the same.
+    #[must_use]
+    pub fn has_accepted(&self, id: PublishId) -> bool {
+        matches!(self.queue.back(), Some(Output::Accepted(last)) if *last == id)
+    }
+
     /// The caller gave up before the message was accepted, and sends it again perhaps.
     pub fn abandon(&mut self, id: PublishId) {
         let before = self.parked.len();
@@ -107,15 +114,15 @@ impl Client {
     /// # Errors
     /// What [`Output::Refused`] would say.
     pub fn check(&self, draft: &Draft, time: Time) -> Result<(), SealError> {
-        match self.member.check_topic(&draft.topic) {
+        let checked = match draft.clears() {
+            true => self.member.check_topic(&draft.topic),
+            false => self.member.check(&self.outgoing(draft), time.clock),
+        };
+        match checked {
             // Only where certainly no group covers the topic.
-            Err(SealError::NoGroup) if self.is_plaintext(&draft.topic) => return Ok(()),
-            result => result?,
+            Err(SealError::NoGroup) if self.is_plaintext(&draft.topic) => Ok(()),
+            checked => checked,
         }
-        if draft.clears() {
-            return Ok(());
-        }
-        self.member.check(&self.outgoing(draft), time.clock)
     }
 
     fn accept(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
@@ -283,12 +290,13 @@ impl Client {
             return Ok(Packet::new(changes, draft.in_clear()));
         }
         let message = self.outgoing(draft);
-        match self.member.seal(&message, time.clock, rng) {
-            Ok(mut sealed) => {
-                let value = self.note_value(draft, time, &mut sealed.changes);
+        let buffer = &mut self.envelopes.buffer;
+        match self.member.seal_into(&message, time.clock, rng, buffer) {
+            Ok(mut changes) => {
+                let value = self.note_value(draft, time, &mut changes);
                 Ok(Packet {
                     value,
-                    ..Packet::new(sealed.changes, draft.sealed(sealed.payload))
+                    ..Packet::new(changes, draft.sealed(self.envelopes.take()))
                 })
             }
             Err(SealError::NoGroup) if !draft.will && self.is_plaintext(&draft.topic) => {

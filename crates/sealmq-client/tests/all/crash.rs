@@ -125,7 +125,7 @@ fn a_flood_waits_unopened() {
         world.run(5);
     }
     let opened = world.nodes[reader].texts().len();
-    assert!((48..64).contains(&opened), "{opened}");
+    assert!((56..64).contains(&opened), "{opened}");
     assert!(world.nodes[reader].client.unopened() > 20_000);
     while take(&mut world, reader, 10) > 0 {
         world.run(5);

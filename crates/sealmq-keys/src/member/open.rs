@@ -55,7 +55,7 @@ impl Member {
                 let tickets = self.waiting_for_session(opened.new_session);
                 let received = opened.with_buffer(take(topic), buffer);
                 self.retry_tickets(tickets, now, &mut actions);
-                return (Delivery::Message(Box::new(received)), actions);
+                return (Delivery::Message(received), actions);
             }
             Err(rejection) if self.is_worth_waiting(&rejection, now) => rejection,
             Err(rejection) => {

@@ -77,7 +77,7 @@ impl Reader {
             return Some(self.snapshot(now));
         }
         // Early enough that messages go on while it waits.
-        if self.deferred && self.unsaved >= self.every.saturating_mul(3).div_ceil(4) {
+        if self.deferred && self.unsaved >= self.every.saturating_mul(7).div_ceil(8) {
             self.make(now);
         }
         None

@@ -18,6 +18,7 @@ use super::draw::entropy;
 use super::groups::Group;
 use super::types::{Now, OutgoingMessage, Sealed};
 use super::{Member, SealError, seconds};
+use crate::Changes;
 use crate::reserved::is_reserved;
 use crate::standing::{Moment, Obstacle, Standing};
 
@@ -34,16 +35,50 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<Sealed, SealError> {
+        let mut payload = Vec::new();
+        let (group, epoch) = self.seal_to(message, now, rng, &mut payload)?;
+        Ok(Sealed {
+            changes: core::mem::take(&mut self.unsaved),
+            payload,
+            group,
+            epoch,
+        })
+    }
+
+    /// As [`Member::seal`], errors included, into a buffer of the caller's, which then holds the
+    /// envelope and nothing else: what has to be durable before it goes out.
+    ///
+    /// # Errors
+    /// As there. What the buffer holds then means nothing.
+    pub fn seal_into(
+        &mut self,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        envelope: &mut Vec<u8>,
+    ) -> Result<Changes, SealError> {
+        self.seal_to(message, now, rng, envelope)?;
+        Ok(core::mem::take(&mut self.unsaved))
+    }
+
+    fn seal_to(
+        &mut self,
+        message: &OutgoingMessage<'_>,
+        now: Now,
+        rng: &mut impl TryCryptoRng,
+        out: &mut Vec<u8>,
+    ) -> Result<(GroupId, u64), SealError> {
         let now = self.clock(now);
         let (id, topic) = self.may_seal(message, now)?;
         let epoch = self.current_epoch(id)?;
         if message.will {
             let session = self.begin(id, Class::State, now, rng, StateSession::start)?;
             let number = session.number();
-            let payload = self.seal_will(session, id, topic, message, now)?;
+            self.seal_will(session, id, topic, message, now, out)?;
             self.connection.will(number);
             self.save_device()?;
-            return Ok(self.sealed(payload, id, epoch));
+            self.stats.sealed = self.stats.sealed.saturating_add(1);
+            return Ok((id, epoch));
         }
         let class = if message.retain {
             self.ready_connection(now)?;
@@ -52,24 +87,15 @@ impl Member {
             Class::Event
         };
         self.ready_session(id, class, now, rng)?;
-        let payload = match self.seal_once(id, class, topic, message, now) {
+        match self.seal_once(id, class, topic, message, now, out) {
             Err(SealError::Message(SessionError::SessionEnded(_))) => {
                 self.renew_session(id, class, now, rng)?;
-                self.seal_once(id, class, topic, message, now)?
+                self.seal_once(id, class, topic, message, now, out)?;
             }
             result => result?,
-        };
-        Ok(self.sealed(payload, id, epoch))
-    }
-
-    fn sealed(&mut self, payload: Vec<u8>, group: GroupId, epoch: u64) -> Sealed {
-        self.stats.sealed = self.stats.sealed.saturating_add(1);
-        Sealed {
-            changes: core::mem::take(&mut self.unsaved),
-            payload,
-            group,
-            epoch,
         }
+        self.stats.sealed = self.stats.sealed.saturating_add(1);
+        Ok((id, epoch))
     }
 
     /// Whether a message could be sealed now: what [`Member::seal`] would say, without sealing and
@@ -78,8 +104,8 @@ impl Member {
     /// # Errors
     /// As there, but for what only sealing can show.
     pub fn check(&self, message: &OutgoingMessage<'_>, now: Now) -> Result<(), SealError> {
-        message.properties.check().map_err(SealError::Properties)?;
-        self.may_seal(message, self.clock(now)).map(drop)
+        self.may_seal(message, self.clock(now))?;
+        message.properties.check().map_err(SealError::Properties)
     }
 
     /// Whether this member may publish on a topic at all, whatever the time: that lets it clear a
@@ -321,7 +347,8 @@ impl Member {
         topic: Topic<'_>,
         message: &OutgoingMessage<'_>,
         now: Now,
-    ) -> Result<Vec<u8>, SealError> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         let sequence = if self.options.sequence {
             self.sequences.next(message.topic)
         } else {
@@ -333,11 +360,18 @@ impl Member {
         let result = match class {
             Class::Event => {
                 let mut session = group.session.take().ok_or_else(|| no_keys(id))?;
-                let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
-                    let room = session.room(&parts.publisher, &parts.outgoing, len)?;
-                    make_room(room, len, out);
-                    session.seal_into(&parts.publisher, &parts.outgoing, now, parts.payload, out)
-                });
+                let result =
+                    self.sealed_by(id, topic, message, now, sequence, out, |parts, out| {
+                        let room = session.room(&parts.publisher, &parts.outgoing, len)?;
+                        make_room(room, len, out);
+                        session.seal_into(
+                            &parts.publisher,
+                            &parts.outgoing,
+                            now,
+                            parts.payload,
+                            out,
+                        )
+                    });
                 if let Some(group) = self.groups.get_mut(&id) {
                     group.session = Some(session);
                 }
@@ -349,12 +383,13 @@ impl Member {
                     connection: self.connection.number(),
                     credential: self.own.bytes(),
                 };
-                let result = self.sealed_by(id, topic, message, now, sequence, |parts, out| {
-                    let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
-                    let room = session.room(publisher, outgoing, &value, len)?;
-                    make_room(room, len, out);
-                    session.seal_into(publisher, outgoing, &value, now, parts.payload, out)
-                });
+                let result =
+                    self.sealed_by(id, topic, message, now, sequence, out, |parts, out| {
+                        let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
+                        let room = session.room(publisher, outgoing, &value, len)?;
+                        make_room(room, len, out);
+                        session.seal_into(publisher, outgoing, &value, now, parts.payload, out)
+                    });
                 if let Some(group) = self.groups.get_mut(&id) {
                     group.state_session = Some(session);
                 }
@@ -374,9 +409,10 @@ impl Member {
         topic: Topic<'_>,
         message: &OutgoingMessage<'_>,
         now: Now,
-    ) -> Result<Vec<u8>, SealError> {
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         let (len, retain) = (message.payload.len(), message.retain);
-        self.sealed_by(id, topic, message, now, None, |parts, out| {
+        self.sealed_by(id, topic, message, now, None, out, |parts, out| {
             let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
             let room = session.room_for_will(publisher, outgoing, retain, len)?;
             make_room(room, len, out);
@@ -385,6 +421,7 @@ impl Member {
     }
 
     /// Sets up publisher and message, and lets `seal` fill the envelope.
+    #[allow(clippy::too_many_arguments, reason = "what a message is sealed with")]
     fn sealed_by(
         &self,
         id: GroupId,
@@ -392,8 +429,9 @@ impl Member {
         message: &OutgoingMessage<'_>,
         now: Now,
         sequence: Option<u32>,
+        out: &mut Vec<u8>,
         seal: impl FnOnce(&Parts<'_>, &mut Vec<u8>) -> Result<usize, SessionError>,
-    ) -> Result<Vec<u8>, SealError> {
+    ) -> Result<(), SealError> {
         let group = self.groups.get(&id);
         let group = group.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
         let standing = self.standing(id, group);
@@ -427,10 +465,9 @@ impl Member {
             outgoing,
             payload: message.payload,
         };
-        let mut envelope = Vec::new();
-        let len = seal(&parts, &mut envelope).map_err(SealError::Message)?;
-        envelope.truncate(len);
-        Ok(envelope)
+        let len = seal(&parts, out).map_err(SealError::Message)?;
+        out.truncate(len);
+        Ok(())
     }
 }
 
@@ -443,6 +480,7 @@ struct Parts<'a> {
 
 fn make_room(room: Room, payload: usize, out: &mut Vec<u8>) {
     let around = room.headroom.saturating_add(room.tailroom);
+    out.clear();
     out.resize(payload.saturating_add(around), 0);
 }
 

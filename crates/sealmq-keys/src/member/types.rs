@@ -184,9 +184,13 @@ impl fmt::Debug for Sealed {
 /// What became of a delivery.
 #[derive(Debug)]
 #[must_use]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the rule, and a box would be an allocation for each message"
+)]
 pub enum Delivery {
     /// It is authentic. Commit the changes among the actions first.
-    Message(Box<Received>),
+    Message(Received),
     /// It waits for a key or a credential; an action with this ticket ends the wait.
     Waiting(u64),
     /// It was rejected. Acknowledge it all the same.

@@ -305,7 +305,7 @@ impl Net {
             self.act(device, actions);
             let this = &mut self.devices[device];
             match opened {
-                Delivery::Message(message) => this.inbox.push(*message),
+                Delivery::Message(message) => this.inbox.push(message),
                 Delivery::Rejected(rejection) => this.rejected.push(rejection),
                 Delivery::Waiting(_) => {}
             }
