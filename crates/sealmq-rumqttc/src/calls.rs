@@ -16,20 +16,22 @@ use crate::notice::Outcome;
     reason = "the large one is the rule, and a box would be an allocation for each message"
 )]
 pub(crate) enum Command {
-    Publish(Request),
+    /// With whoever waits for the answer; nobody after `try_publish`: then an error becomes an event.
+    Publish(Request, Option<Reply>),
     Subscribe(Vec<Subscription>),
     Unsubscribe(String),
     Flush(oneshot::Sender<()>),
     Disconnect(oneshot::Sender<()>),
 }
 
+/// Tells whether a message was accepted.
+pub(crate) type Reply = oneshot::Sender<Result<(), ClientError>>;
+
 /// A message to be sealed.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) draft: Draft,
     pub(crate) room: OwnedSemaphorePermit,
-    /// `None` for `try_publish`: then an error becomes an event.
-    pub(crate) reply: Option<oneshot::Sender<Result<(), ClientError>>>,
     /// Whoever wants to know what becomes of it.
     pub(crate) notice: Option<oneshot::Sender<Outcome>>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Request {
 /// Who waits in a call for what.
 #[derive(Default)]
 pub(crate) struct Calls {
-    asking: InOrder<PublishId, oneshot::Sender<Result<(), ClientError>>>,
+    asking: InOrder<PublishId, Reply>,
     /// Places among those that `publish` accepts.
     room: InOrder<PublishId, OwnedSemaphorePermit>,
     notices: InOrder<PublishId, oneshot::Sender<Outcome>>,
@@ -58,19 +60,10 @@ impl Calls {
 
     pub(crate) fn command(&mut self, command: Command, client: &mut Client, time: Time) {
         match command {
-            Command::Publish(Request {
-                draft,
-                room,
-                reply,
-                notice,
-            }) => {
-                let id = client.publish(draft, time);
-                self.room.insert(id, room);
+            Command::Publish(request, reply) => {
+                let id = self.publish(request, client, time);
                 if let Some(reply) = reply {
                     self.asking.insert(id, reply);
-                }
-                if let Some(notice) = notice {
-                    self.notices.insert(id, notice);
                 }
             }
             Command::Subscribe(subscriptions) => client.subscribe(subscriptions),
@@ -83,6 +76,37 @@ impl Calls {
                 client.disconnect(time);
             }
         }
+    }
+
+    fn publish(&mut self, request: Request, client: &mut Client, time: Time) -> PublishId {
+        let Request {
+            draft,
+            room,
+            notice,
+        } = request;
+        let id = client.publish(draft, time);
+        self.room.insert(id, room);
+        if let Some(notice) = notice {
+            self.notices.insert(id, notice);
+        }
+        id
+    }
+
+    /// `None`: the message was accepted. Otherwise the answer comes later.
+    pub(crate) fn publish_now(
+        &mut self,
+        request: Request,
+        client: &mut Client,
+        time: Time,
+    ) -> Option<oneshot::Receiver<Result<(), ClientError>>> {
+        let id = self.publish(request, client, time);
+        self.count(client.outstanding());
+        if client.has_accepted(id) {
+            return None;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.asking.insert(id, reply);
+        Some(answer)
     }
 
     /// Callers that left are not waited for.

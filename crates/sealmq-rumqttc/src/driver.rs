@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use getrandom::SysRng;
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::eventloop::Network;
 use crate::host::{Callers, Host, Step};
+use crate::hub::Hub;
 use crate::library::Rumqttc;
 use crate::options::SealOptions;
 use crate::progress::Progress;
@@ -63,15 +64,19 @@ impl<V: Version> Driver<V> {
     }
 
     pub(crate) fn outstanding(&self) -> Arc<AtomicUsize> {
-        self.host.calls.outstanding()
+        self.host.hub().calls.outstanding()
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.host.progress)
     }
 
-    pub(crate) fn prefix(&self) -> &str {
-        self.host.client.member().prefix()
+    pub(crate) fn hub(&self) -> Weak<Mutex<Hub>> {
+        Arc::downgrade(&self.host.hub)
+    }
+
+    pub(crate) fn prefix(&self) -> Arc<str> {
+        self.host.hub().client.member().prefix().into()
     }
 
     pub(crate) async fn run(mut self: Box<Self>) {
@@ -104,15 +109,20 @@ impl<V: Version> Driver<V> {
             }
             let eventloop = &mut self.eventloop;
             match host.serve(callers, V::poll(eventloop)).await? {
-                Step::Done(Ok(event)) => host.on_event(event, eventloop).await?,
+                Step::Done(Ok(event)) => {
+                    host.on_events(event, eventloop, &callers.events).await?;
+                }
                 Step::Done(Err(error)) => {
                     host.drain(eventloop);
+                    let mut hub = host.hub();
                     if let Some(how) = V::no_connack(&error) {
-                        host.client.handle_no_connack(how);
+                        hub.client.handle_no_connack(how);
                     }
-                    let (ending, time) = (V::ending(&error), host.time());
-                    let again = host.client.handle_disconnected(ending, time, &mut SysRng);
-                    if again.is_some() && !host.client.is_old_news() {
+                    let (ending, time) = (V::ending(&error), hub.time());
+                    let again = hub.client.handle_disconnected(ending, time, &mut SysRng);
+                    let is_news = again.is_some() && !hub.client.is_old_news();
+                    drop(hub);
+                    if is_news {
                         host.report(Err(PollError::Connection(error)));
                     }
                     pause = Some(again.unwrap_or_default());
@@ -120,8 +130,10 @@ impl<V: Version> Driver<V> {
                 Step::HangUp => {
                     V::clean(eventloop);
                     host.drain(eventloop);
-                    let (ending, time) = (Ending::Unrelated, host.time());
-                    let again = host.client.handle_disconnected(ending, time, &mut SysRng);
+                    let mut hub = host.hub();
+                    let (ending, time) = (Ending::Unrelated, hub.time());
+                    let again = hub.client.handle_disconnected(ending, time, &mut SysRng);
+                    drop(hub);
                     pause = Some(again.unwrap_or_default());
                 }
                 Step::Left => host.leave(),
@@ -132,10 +144,13 @@ impl<V: Version> Driver<V> {
     }
 
     async fn connect(&mut self) -> Result<(), StoreFailure> {
-        let time = self.host.time();
-        self.host.client.connect(time, &mut SysRng);
+        {
+            let mut hub = self.host.hub();
+            let time = hub.time();
+            hub.client.connect(time, &mut SysRng);
+        }
         self.host.pump().await?;
-        let fresh = self.host.client.wants_fresh_session();
+        let fresh = self.host.hub().client.wants_fresh_session();
         let will = self.host.library.will.take();
         V::renew(&mut self.eventloop, &self.mqtt, will, fresh);
         let network = self.network.lock().unwrap_or_else(PoisonError::into_inner);

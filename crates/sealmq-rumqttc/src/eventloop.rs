@@ -13,6 +13,7 @@ use crate::client::AsyncClient;
 use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::host::{Callers, Handed};
+use crate::hub::Way;
 use crate::library::Rumqttc;
 use crate::options::SealOptions;
 use crate::progress::Progress;
@@ -56,20 +57,22 @@ impl<V: Version> EventLoop<V> {
         V::prepare(&mut mqtt, options);
         let options = &options.clone().with_room_for(V::largest(&mqtt));
         let (commands, receiver) = mpsc::unbounded_channel();
+        let queued = Arc::default();
         let (sender, events) = mpsc::channel(options.capacity);
         let room = Arc::new(Semaphore::new(options.capacity.min(Semaphore::MAX_PERMITS)));
         let callers = Callers {
             commands: receiver,
+            queued: Arc::clone(&queued),
             events: sender,
             room: Arc::clone(&room),
         };
         let network = Network::default();
         let driver = Driver::<V>::new(mqtt, store, options, Arc::clone(&network), callers)?;
-        let (outstanding, prefix) = (driver.outstanding(), driver.prefix().into());
-        let progress = driver.progress();
+        let (outstanding, prefix) = (driver.outstanding(), driver.prefix());
+        let (hub, progress) = (driver.hub(), driver.progress());
         let start = Arc::new(Start::new(Box::new(driver).run()));
         let handle = Handle {
-            commands,
+            way: Way::new(hub, Arc::clone(&progress), commands, queued),
             room,
             outstanding,
             persistent: options.client.persistent_outbox,

@@ -3,17 +3,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealmq_client::{ClientError, Draft, Qos, Subscription, TopicMap, check_filter};
-use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::calls::{Command, Request};
+use crate::hub::Way;
 use crate::notice::{Outcome, PublishNotice};
 use crate::progress::Progress;
 use crate::start::Start;
 
 /// What clients of every version of MQTT hold: the way to the driver.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Handle {
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) way: Way,
     /// One permit for each message that is not acknowledged yet.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) outstanding: Arc<AtomicUsize>,
@@ -47,15 +48,16 @@ impl Handle {
     ) -> Result<(), ClientError> {
         let room = Arc::clone(&self.room).acquire_owned().await;
         let room = room.map_err(|_| ClientError::Closed)?;
-        let (reply, result) = oneshot::channel();
         self.start.now();
-        self.command(Command::Publish(Request {
+        let request = Request {
             draft,
             room,
-            reply: Some(reply),
             notice,
-        }))?;
-        result.await.map_err(|_| ClientError::Closed)?
+        };
+        match self.way.publish(request)? {
+            None => Ok(()),
+            Some(answer) => answer.await.map_err(|_| ClientError::Closed)?,
+        }
     }
 
     pub(crate) fn try_publish(&self, draft: Draft) -> Result<(), ClientError> {
@@ -83,19 +85,19 @@ impl Handle {
             TryAcquireError::NoPermits => ClientError::Full,
             TryAcquireError::Closed => ClientError::Closed,
         })?;
-        self.command(Command::Publish(Request {
+        let request = Request {
             draft,
             room,
-            reply: None,
             notice,
-        }))
+        };
+        self.way.command(Command::Publish(request, None))
     }
 
     pub(crate) fn subscribe(&self, wanted: Vec<Subscription>) -> Result<(), ClientError> {
         for wanted in &wanted {
             self.check_filter(&wanted.filter)?;
         }
-        self.command(Command::Subscribe(wanted))
+        self.way.command(Command::Subscribe(wanted))
     }
 
     fn check_filter(&self, filter: &str) -> Result<(), ClientError> {
@@ -118,7 +120,7 @@ impl Handle {
 
     pub(crate) fn unsubscribe(&self, filter: String) -> Result<(), ClientError> {
         self.check_filter(&filter)?;
-        self.command(Command::Unsubscribe(filter))
+        self.way.command(Command::Unsubscribe(filter))
     }
 
     pub(crate) fn outstanding(&self) -> usize {
@@ -128,7 +130,7 @@ impl Handle {
     pub(crate) async fn flush(&self) -> Result<(), ClientError> {
         let (reply, flushed) = oneshot::channel();
         self.start.now();
-        self.command(Command::Flush(reply))?;
+        self.way.command(Command::Flush(reply))?;
         flushed.await.map_err(|_| ClientError::Closed)
     }
 
@@ -136,7 +138,7 @@ impl Handle {
         let (reply, done) = oneshot::channel();
         self.start.now();
         self.progress.came_back();
-        self.command(Command::Disconnect(reply))?;
+        self.way.command(Command::Disconnect(reply))?;
         done.await.map_err(|_| ClientError::Closed)
     }
 
@@ -144,10 +146,6 @@ impl Handle {
         let (reply, _nobody_waits) = oneshot::channel();
         self.start.now();
         self.progress.came_back();
-        self.command(Command::Disconnect(reply))
-    }
-
-    fn command(&self, command: Command) -> Result<(), ClientError> {
-        self.commands.send(command).map_err(|_| ClientError::Closed)
+        self.way.command(Command::Disconnect(reply))
     }
 }

@@ -1,10 +1,10 @@
 //! What a driver on tokio does whatever its library: the client's outputs, the store's thread, the
 //! calls that wait, and serving everybody while the library works.
 
-use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use getrandom::SysRng;
@@ -15,8 +15,8 @@ use tokio::sync::mpsc::Permit;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::calls::{Calls, Command};
-use crate::clock::Clock;
+use crate::calls::Command;
+use crate::hub::{Hub, lock};
 use crate::options::SealOptions;
 use crate::progress::Progress;
 use crate::store::CommitThread;
@@ -46,6 +46,8 @@ pub(crate) type Report<L> = Result<<L as Library>::Event, PollError<<L as Librar
 /// The application's ends.
 pub(crate) struct Callers<L: Library> {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    /// Commands that were not carried out yet.
+    pub(crate) queued: Arc<AtomicUsize>,
     pub(crate) events: mpsc::Sender<Handed<L>>,
     pub(crate) room: Arc<Semaphore>,
 }
@@ -59,22 +61,21 @@ pub(crate) struct Handed<L: Library> {
 
 /// Everything of a driver but the library's event loop, which is borrowed while it works.
 pub(crate) struct Host<L: Library> {
-    pub(crate) client: Client,
+    /// Ends with this: callers hold it for as long as a call takes only.
+    pub(crate) hub: Arc<Mutex<Hub>>,
     pub(crate) library: L,
-    pub(crate) calls: Calls,
     store: CommitThread,
-    clock: Arc<dyn Clock>,
     started: Instant,
     /// For the application.
-    waiting: Waiting<Report<L>>,
+    pub(crate) waiting: Waiting<Report<L>>,
     pub(crate) progress: Arc<Progress>,
-    /// What is acknowledged when the application has taken as many, in their order.
-    handed: VecDeque<DeliveryId>,
-    acknowledged: u64,
     hang_up: bool,
     pub(crate) closed: bool,
     alarm: Alarm,
 }
+
+/// Commands that are carried out together, at most.
+const COMMANDS: usize = 64;
 
 /// What happened first.
 pub(crate) enum Step<T> {
@@ -101,29 +102,24 @@ impl<L: Library> Host<L> {
         // Below the time of this release a device's clock is none.
         let mut client = options.client.clone();
         client.member.clock_floor = client.member.clock_floor.max(RELEASED_AT);
+        let (client, progress) = (Client::open(&store, &client)?, Arc::default());
+        let hub = Hub::new(client, Arc::clone(&options.clock), Arc::clone(&progress));
         Ok(Self {
-            client: Client::open(&store, &client)?,
             library,
-            calls: Calls::default(),
             store: CommitThread::new(store),
-            clock: Arc::clone(&options.clock),
-            started: Instant::now(),
+            started: hub.started(),
+            hub: Arc::new(Mutex::new(hub)),
             waiting: Waiting::new(),
-            progress: Arc::default(),
-            handed: VecDeque::new(),
-            acknowledged: 0,
+            progress,
             hang_up: false,
             closed: false,
             alarm: Alarm::default(),
         })
     }
 
-    pub(crate) fn time(&self) -> Time {
-        let uptime = self.started.elapsed().as_millis();
-        Time {
-            uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
-            clock: self.clock.now_ms(),
-        }
+    /// Never held while waiting for anything.
+    pub(crate) fn hub(&self) -> MutexGuard<'_, Hub> {
+        lock(&self.hub)
     }
 
     /// For the application, of the library.
@@ -136,9 +132,11 @@ impl<L: Library> Host<L> {
         self.waiting.push(report, None, 0);
     }
 
-    /// Whether a message of QoS 0 that has just come is lost, because the application takes none.
-    pub(crate) const fn loses(&mut self) -> bool {
-        self.waiting.loses(self.client.unopened())
+    /// Callers that left are not waited for.
+    pub(crate) fn abandon(&self) {
+        let mut hub = self.hub();
+        let hub = &mut *hub;
+        hub.calls.abandon(&mut hub.client);
     }
 
     fn event(&mut self, event: Event, delivery: Option<DeliveryId>) {
@@ -153,31 +151,43 @@ impl<L: Library> Host<L> {
 
     /// Does what the client wants done.
     pub(crate) async fn pump(&mut self) -> Result<(), StoreFailure> {
-        while let Some(output) = self.client.poll_output(self.time(), &mut SysRng) {
-            self.calls.count(self.client.outstanding());
+        let mut time = self.hub().time();
+        while let Some(output) = self.next_output(time) {
             match output {
-                Output::Commit(changes) => match self.store.commit(changes).await {
-                    Ok(()) => self.client.committed(),
-                    Err(error) => {
-                        self.client.commit_failed();
+                Output::Commit(changes) => {
+                    let result = self.store.commit(changes).await;
+                    let mut hub = self.hub();
+                    if let Err(error) = result {
+                        hub.client.commit_failed();
                         return Err(error);
                     }
-                },
+                    hub.client.committed();
+                    time = hub.time();
+                }
                 Output::Event(event, delivery) => self.event(event, delivery),
-                Output::Accepted(id) => self.calls.accepted(id),
+                Output::Accepted(id) => self.hub().calls.accepted(id),
                 Output::Refused { id, topic, error } => {
-                    if let Some(error) = self.calls.refused(id, error) {
+                    let error = self.hub().calls.refused(id, error);
+                    if let Some(error) = error {
                         self.event(Event::NotPublished { topic, error }, None);
                     }
                 }
-                Output::Done(id, outcome) => self.calls.done(id, outcome),
-                Output::Flushed(id) => self.calls.flushed(id),
+                Output::Done(id, outcome) => self.hub().calls.done(id, outcome),
+                Output::Flushed(id) => self.hub().calls.flushed(id),
                 Output::HangUp => self.hang_up = true,
                 Output::Closed => self.closed = true,
                 output => self.library.hand(output),
             }
         }
         Ok(())
+    }
+
+    fn next_output(&self, time: Time) -> Option<Output> {
+        let mut hub = self.hub();
+        let output = hub.client.poll_output(time, &mut SysRng)?;
+        // Before anybody is answered.
+        hub.calls.count(hub.client.outstanding());
+        Some(output)
     }
 
     /// Waits for something, and serves everybody else meanwhile.
@@ -187,12 +197,15 @@ impl<L: Library> Host<L> {
         wait: impl Future<Output = T>,
     ) -> Result<Step<T>, StoreFailure> {
         let Callers {
-            commands, events, ..
+            commands,
+            queued,
+            events,
+            ..
         } = callers;
         let mut wait = pin!(wait);
         let progress = Arc::clone(&self.progress);
         loop {
-            self.acknowledge();
+            self.hub().acknowledge();
             self.pump().await?;
             if self.closed {
                 return Ok(Step::Left);
@@ -200,14 +213,9 @@ impl<L: Library> Host<L> {
             if std::mem::take(&mut self.hang_up) {
                 return Ok(Step::HangUp);
             }
-            let timeout = self.client.poll_timeout().map(Duration::from_millis);
-            let timeout = timeout.and_then(|uptime| self.started.checked_add(uptime));
-            let alarm = self.alarm.at(timeout);
-            // While the application does not take events, the network has to wait; but not while
-            // something is outstanding, for which the application itself may be waiting.
-            let open = self.waiting.has_room(self.client.unopened())
-                || self.client.outstanding() > 0
-                || self.calls.goodbye.is_some();
+            self.deliver_all(events);
+            let open = self.may_read();
+            let alarm = self.alarm.at(self.timeout());
             tokio::select! {
                 done = &mut wait, if open => return Ok(Step::Done(done)),
                 permit = events.reserve(), if !self.waiting.is_empty() => match permit {
@@ -217,17 +225,57 @@ impl<L: Library> Host<L> {
                 () = events.closed() => return Ok(Step::Left),
                 () = progress.news() => {}
                 // Without clients the subscriptions go on.
-                Some(command) = commands.recv() => {
-                    let time = self.time();
-                    self.acknowledge();
-                    self.calls.command(command, &mut self.client, time);
-                }
+                Some(command) = commands.recv() => self.carry_out(command, commands, queued),
                 () = rings(alarm) => {
                     self.alarm = Alarm::default();
-                    self.calls.abandon(&mut self.client);
-                    self.client.handle_timeout(self.time(), &mut SysRng);
+                    self.abandon();
+                    let mut hub = self.hub();
+                    let time = hub.time();
+                    hub.client.handle_timeout(time, &mut SysRng);
                 }
             }
+        }
+    }
+
+    /// When to look at the client again.
+    fn timeout(&self) -> Option<Instant> {
+        let uptime = self.hub().client.poll_timeout()?;
+        self.started.checked_add(Duration::from_millis(uptime))
+    }
+
+    /// Whether the network may bring more. While the application does not take events, it has to wait;
+    /// but not while something is outstanding, for which the application itself may be waiting.
+    pub(crate) fn may_read(&self) -> bool {
+        if self.closed || self.hang_up {
+            return false;
+        }
+        let hub = self.hub();
+        self.waiting.has_room(hub.client.unopened())
+            || hub.client.outstanding() > 0
+            || hub.calls.goodbye.is_some()
+    }
+
+    /// Carries out what has been called meanwhile, so that it shares commits and packets.
+    fn carry_out(
+        &self,
+        first: Command,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        queued: &AtomicUsize,
+    ) {
+        let others = std::iter::from_fn(|| commands.try_recv().ok());
+        let mut hub = self.hub();
+        for command in std::iter::once(first).chain(others).take(COMMANDS) {
+            hub.command(command);
+            queued.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Hands over what the application has room for.
+    pub(crate) fn deliver_all(&mut self, events: &mpsc::Sender<Handed<L>>) {
+        while !self.waiting.is_empty()
+            && let Ok(permit) = events.try_reserve()
+        {
+            self.deliver(permit);
         }
     }
 
@@ -236,41 +284,41 @@ impl<L: Library> Host<L> {
         if let Some((report, delivery)) = self.waiting.pop(L::overflow) {
             L::log(&report);
             let counts = delivery.is_some();
+            if let Some(delivery) = delivery {
+                self.hub().gave(delivery);
+            }
             permit.send(Handed { report, counts });
-            self.handed.extend(delivery);
-        }
-    }
-
-    /// What the application has taken is acknowledged to the broker.
-    fn acknowledge(&mut self) {
-        while self.acknowledged < self.progress.taken()
-            && let Some(delivery) = self.handed.pop_front()
-        {
-            self.acknowledged = self.acknowledged.saturating_add(1);
-            self.client.handle_delivered(delivery);
         }
     }
 
     /// The application is gone.
-    pub(crate) fn leave(&mut self) {
-        self.acknowledge();
-        self.client.leave();
+    pub(crate) fn leave(&self) {
+        let mut hub = self.hub();
+        hub.acknowledge();
+        hub.client.leave();
     }
 
     /// Whoever waits in a call learns that it is over; the last events wait for the application.
-    pub(crate) async fn end(mut self, mut callers: Callers<L>) {
-        if let Some(goodbye) = self.calls.goodbye.take() {
+    pub(crate) async fn end(self, mut callers: Callers<L>) {
+        let Self {
+            hub, mut waiting, ..
+        } = self;
+        let goodbye = lock(&hub).calls.goodbye.take();
+        if let Some(goodbye) = goodbye {
             let _caller_left = goodbye.send(());
         }
-        self.calls = Calls::default();
+        // With whoever waits for an answer. No call finds it any more.
+        drop(hub);
         callers.room.close();
         callers.commands.close();
         while callers.commands.try_recv().is_ok() {}
-        while !self.waiting.is_empty() {
+        while let Some((report, delivery)) = waiting.pop(L::overflow) {
             let Ok(permit) = callers.events.reserve().await else {
                 return;
             };
-            self.deliver(permit);
+            L::log(&report);
+            let counts = delivery.is_some();
+            permit.send(Handed { report, counts });
         }
     }
 }

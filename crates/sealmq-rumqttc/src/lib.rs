@@ -81,6 +81,7 @@ mod driver;
 pub mod eventloop;
 mod handle;
 mod host;
+mod hub;
 pub mod joining;
 mod library;
 pub mod link;

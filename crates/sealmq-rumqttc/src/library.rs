@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use sealmq_client::{Output, Qos, SealedWill, StoreFailure};
+use tokio::sync::mpsc::Sender;
 
 use crate::eventloop::Event;
-use crate::host::{Host, Library, Report};
+use crate::host::{Handed, Host, Library, Report};
+use crate::hub::lock;
 use crate::log::log;
 use crate::state::States;
 use crate::version::{Heard, Version};
@@ -61,13 +63,36 @@ impl<V: Version> Rumqttc<V> {
 }
 
 impl<V: Version> Host<Rumqttc<V>> {
-    pub(crate) async fn on_event(
+    /// Takes what rumqttc has read at once, the first of which it gave. Messages are handed over one by
+    /// one; what else is to be done about all of it is done together.
+    pub(crate) async fn on_events(
         &mut self,
-        event: V::Mqtt,
+        first: V::Mqtt,
         eventloop: &mut V::EventLoop,
+        events: &Sender<Handed<Rumqttc<V>>>,
     ) -> Result<(), StoreFailure> {
-        self.calls.abandon(&mut self.client);
+        self.abandon();
+        let mut next = Some(first);
+        while let Some(event) = next {
+            let is_message = self.on_event(event, eventloop);
+            // As `poll` would give it.
+            next = match self.may_read() {
+                true => V::events(eventloop).pop_front(),
+                false => None,
+            };
+            if is_message || next.is_none() {
+                self.pump().await?;
+                V::pending(eventloop).extend(self.library.resume.drain(..));
+                self.deliver_all(events);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it was a message.
+    fn on_event(&mut self, event: V::Mqtt, eventloop: &mut V::EventLoop) -> bool {
         let heard = V::heard(&event);
+        let is_message = matches!(heard, Heard::Publish(_));
         if let Heard::Connected {
             session_present,
             mut limits,
@@ -76,8 +101,10 @@ impl<V: Version> Host<Rumqttc<V>> {
             let states = &mut self.library.states;
             states.renew(eventloop, &event, session_present);
             limits.receive_maximum = states.limit(limits.receive_maximum);
-            let time = self.time();
-            self.client.handle_connected(session_present, limits, time);
+            let mut hub = self.hub();
+            let time = hub.time();
+            hub.client.handle_connected(session_present, limits, time);
+            drop(hub);
             self.library.connack = Some(event.clone());
             self.library.aliases.clear();
             self.pass_on(event);
@@ -87,26 +114,23 @@ impl<V: Version> Host<Rumqttc<V>> {
             if goodbye {
                 // Nothing may follow.
                 self.drain(eventloop);
-                self.client.handle_disconnect_written();
+                self.hub().client.handle_disconnect_written();
             }
         }
-        if self.client.wants_fresh_state()
-            && let Some(connack) = &self.library.connack
-        {
+        let wants_fresh_state = self.hub().client.wants_fresh_state();
+        if wants_fresh_state && let Some(connack) = &self.library.connack {
             self.library.states.renew(eventloop, connack, true);
             V::know_aliases(eventloop, &self.library.aliases);
-            self.client.handle_fresh_state();
+            self.hub().client.handle_fresh_state();
         }
-        self.pump().await?;
-        V::pending(eventloop).extend(self.library.resume.drain(..));
-        Ok(())
+        is_message
     }
 
     /// The last that rumqttc has to tell of a connection.
     pub(crate) fn drain(&mut self, eventloop: &mut V::EventLoop) {
         for event in std::mem::take(V::events(eventloop)) {
             match V::heard(&event) {
-                Heard::PublishWritten(0) => self.client.handle_publish_unwritten(),
+                Heard::PublishWritten(0) => self.hub().client.handle_publish_unwritten(),
                 heard => self.on_packet(heard, event),
             }
         }
@@ -116,17 +140,19 @@ impl<V: Version> Host<Rumqttc<V>> {
     }
 
     fn on_packet(&mut self, heard: Heard, event: V::Mqtt) {
-        let time = self.time();
-        let client = &mut self.client;
+        let mut hub = lock(&self.hub);
+        let time = hub.time();
+        let client = &mut hub.client;
         match heard {
             Heard::Publish(mut message) => {
                 if let Some(alias) = V::alias(&event) {
                     self.library.resolve(alias, &mut message.topic);
                 }
                 // Of QoS 0, and nobody takes it. Key management goes on all the same.
-                let is_key = self.client.is_reserved(&message.topic);
-                if message.qos != Qos::AtMostOnce || is_key || !self.loses() {
-                    self.client.handle_publish(message, time);
+                let may_be_lost =
+                    message.qos == Qos::AtMostOnce && !client.is_reserved(&message.topic);
+                if !may_be_lost || !self.waiting.loses(client.unopened()) {
+                    client.handle_publish(message, time);
                 }
                 return;
             }
@@ -144,6 +170,7 @@ impl<V: Version> Host<Rumqttc<V>> {
             Heard::UnsubscribeWritten(packet) => client.handle_unsubscribe_written(packet),
             Heard::Connected { .. } | Heard::DisconnectWritten | Heard::Other => {}
         }
+        drop(hub);
         self.pass_on(event);
     }
 

@@ -23,8 +23,13 @@ impl Progress {
     pub(crate) fn came_back(&self) {
         let returned = self.returned.load(Ordering::Acquire);
         if self.taken.swap(returned, Ordering::AcqRel) != returned {
-            self.news.notify_one();
+            self.wake();
         }
+    }
+
+    /// There is something to do for the driver.
+    pub(crate) fn wake(&self) {
+        self.news.notify_one();
     }
 
     /// How many it has.
@@ -32,7 +37,7 @@ impl Progress {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Until it has more.
+    /// Until it has more, or there is something else to do.
     pub(crate) async fn news(&self) {
         self.news.notified().await;
     }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -9,15 +10,24 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The driver's task, until somebody waits for what it does: whoever publishes and polls in one
 /// task may publish first.
-pub(crate) struct Start(Mutex<Option<Task>>);
+pub(crate) struct Start {
+    task: Mutex<Option<Task>>,
+    is_over: AtomicBool,
+}
 
 impl Start {
     pub(crate) fn new(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(Mutex::new(Some(Box::pin(task))))
+        Self {
+            task: Mutex::new(Some(Box::pin(task))),
+            is_over: AtomicBool::new(false),
+        }
     }
 
     /// In a runtime; elsewhere it has to be `poll` that starts it.
     pub(crate) fn now(&self) {
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -32,7 +42,9 @@ impl Start {
     }
 
     fn take(&self) -> Option<Task> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.is_over.store(true, Ordering::Release);
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        task.take()
     }
 }
 
