@@ -3,6 +3,18 @@
 
 use alloc::collections::VecDeque;
 
+/// A key that is a number.
+pub trait Numbered: Ord {
+    /// It.
+    fn number(&self) -> u64;
+}
+
+impl Numbered for u64 {
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
 /// Entries by key, ascending. To put one in at the end and to take one from the beginning is cheap.
 #[derive(Debug)]
 pub struct InOrder<K, V>(VecDeque<(K, V)>);
@@ -13,13 +25,22 @@ impl<K, V> Default for InOrder<K, V> {
     }
 }
 
-impl<K: Ord, V> InOrder<K, V> {
+impl<K: Numbered, V> InOrder<K, V> {
     /// Where a key stands, or would.
     fn place(&self, key: &K) -> Result<usize, usize> {
-        match self.0.back() {
-            Some((last, _)) if last < key => Err(self.0.len()),
-            _ => self.0.binary_search_by(|(other, _)| other.cmp(key)),
+        match (self.0.front(), self.0.back()) {
+            (_, Some((last, _))) if last < key => return Err(self.0.len()),
+            (Some((first, _)), _) => {
+                // Where none is missing in between.
+                let distance = key.number().wrapping_sub(first.number());
+                let place = usize::try_from(distance).unwrap_or(usize::MAX);
+                if self.0.get(place).is_some_and(|(there, _)| there == key) {
+                    return Ok(place);
+                }
+            }
+            _ => {}
         }
+        self.0.binary_search_by(|(other, _)| other.cmp(key))
     }
 
     /// How many there are.
@@ -97,7 +118,7 @@ mod tests {
     #[test]
     fn it_is_a_map_in_order() {
         let mut map = InOrder::default();
-        for key in [5, 9, 7, 1, 9] {
+        for key in [5_u64, 9, 7, 1, 9] {
             map.insert(key, key * 10);
         }
         map.insert(7, 8);

@@ -142,7 +142,7 @@ pub use draft::Draft;
 pub use error::{ClientError, OpenError, StoreFailure};
 pub use event::Event;
 #[doc(hidden)]
-pub use in_order::InOrder;
+pub use in_order::{InOrder, Numbered};
 pub use isolation::Ending;
 pub use joining::{JoinError, JoinOutput, Joined, Joining};
 pub use limits::{BrokerLimit, Limits, NoConnack};

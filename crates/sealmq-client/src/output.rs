@@ -5,6 +5,7 @@ use sealmq_keys::Changes;
 
 use crate::error::ClientError;
 use crate::event::Event;
+use crate::in_order::Numbered;
 use crate::published::{GivenUp, PublishResult};
 use crate::subscription::Subscription;
 use crate::will::SealedWill;
@@ -20,6 +21,12 @@ impl PublishId {
     /// For drivers that have to name it: each publish of a client has another number.
     #[must_use]
     pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl Numbered for PublishId {
+    fn number(&self) -> u64 {
         self.0
     }
 }

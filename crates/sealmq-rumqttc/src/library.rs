@@ -1,6 +1,6 @@
 //! Between rumqttc's events and the client's inputs, and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use sealmq_client::{Output, Qos, SealedWill, StoreFailure};
 use tokio::sync::mpsc::Sender;
@@ -11,6 +11,9 @@ use crate::hub::lock;
 use crate::log::log;
 use crate::state::States;
 use crate::version::{Heard, Version};
+
+/// Messages whose signatures are verified together, at most.
+const TOGETHER: usize = 64;
 
 /// rumqttc, but for its event loop.
 pub(crate) struct Rumqttc<V: Version> {
@@ -72,6 +75,7 @@ impl<V: Version> Host<Rumqttc<V>> {
         events: &Sender<Handed<Rumqttc<V>>>,
     ) -> Result<(), StoreFailure> {
         self.abandon();
+        self.verify_ahead(&first, V::events(eventloop));
         let mut next = Some(first);
         while let Some(event) = next {
             let is_message = self.on_event(event, eventloop);
@@ -87,6 +91,18 @@ impl<V: Version> Host<Rumqttc<V>> {
             }
         }
         Ok(())
+    }
+
+    /// Of messages that came together, before one after the other is taken. Those with a topic alias
+    /// only are not looked at.
+    fn verify_ahead(&self, first: &V::Mqtt, others: &VecDeque<V::Mqtt>) {
+        let events = || std::iter::once(first).chain(others);
+        if events().filter_map(V::message).nth(1).is_some() {
+            let mut hub = self.hub();
+            let time = hub.time();
+            let messages = events().filter_map(V::message).take(TOGETHER);
+            hub.client.verify_ahead(messages, time);
+        }
     }
 
     /// Whether it was a message.

@@ -106,6 +106,9 @@ pub trait Version: Debug + Sized + Send + Sync + Unpin + 'static {
     fn resume(resume: Resume) -> Self::Request;
     #[doc(hidden)]
     fn heard(event: &Self::Mqtt) -> Heard;
+    /// Topic, payload and retain flag of an incoming PUBLISH.
+    #[doc(hidden)]
+    fn message(event: &Self::Mqtt) -> Option<(&str, &[u8], bool)>;
     /// The topic alias with which an incoming PUBLISH came.
     #[doc(hidden)]
     fn alias(_: &Self::Mqtt) -> Option<u16> {

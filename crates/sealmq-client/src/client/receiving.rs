@@ -76,20 +76,24 @@ impl Client {
     /// PUBLISHes that came together, before [`handle_publish`](Self::handle_publish) takes one after
     /// the other: their signatures are verified together, which takes less time. Nothing else comes
     /// of it. Of use from two of them; more than 64 bring no more.
+    ///
+    /// Of each its topic, its payload, and whether the broker delivers it as a retained value.
     pub fn verify_ahead<'m>(
         &mut self,
-        messages: impl IntoIterator<Item = &'m Incoming>,
+        messages: impl IntoIterator<Item = (&'m str, &'m [u8], bool)>,
         time: Time,
     ) {
         let topics = &self.topic_map;
         let messages: Vec<_> = messages
             .into_iter()
-            .filter(|message| !self.member.is_reserved(&message.topic))
-            .filter_map(|message| Some((topics.to_sealed(&message.topic)?, message)))
+            .filter(|(topic, ..)| !self.member.is_reserved(topic))
+            .filter_map(|(topic, payload, retain)| {
+                Some((topics.to_sealed(topic)?, payload, retain))
+            })
             .collect();
         let messages = messages
             .iter()
-            .map(|(topic, message)| (&**topic, &*message.payload, message.retain));
+            .map(|(topic, payload, retain)| (&**topic, *payload, *retain));
         self.member.verify_ahead(messages, time.clock);
     }
 

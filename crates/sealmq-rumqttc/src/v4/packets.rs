@@ -226,6 +226,15 @@ impl Version for V4 {
         }
     }
 
+    fn message(event: &Event) -> Option<(&str, &[u8], bool)> {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => {
+                Some((&publish.topic, &publish.payload, publish.retain))
+            }
+            _ => None,
+        }
+    }
+
     fn done() -> ConnectionError {
         ConnectionError::RequestsDone
     }

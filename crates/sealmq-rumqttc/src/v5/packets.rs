@@ -210,6 +210,16 @@ impl Version for V5 {
         }
     }
 
+    fn message(event: &Event) -> Option<(&str, &[u8], bool)> {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => {
+                let topic = std::str::from_utf8(&publish.topic).ok()?;
+                Some((topic, &publish.payload, publish.retain))
+            }
+            _ => None,
+        }
+    }
+
     fn alias(event: &Event) -> Option<u16> {
         match event {
             Event::Incoming(Packet::Publish(publish)) => publish.properties.as_ref()?.topic_alias,
