@@ -1,5 +1,5 @@
-//! What a member holds on the heap, and what a message allocates. One test in this binary: the
-//! allocator counts for all threads.
+//! What a member holds on the heap, and what a message allocates, by itself and in the driver. One test
+//! in this binary: the allocator counts for all threads.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 )]
 
 use std::alloc::System;
+use std::process::Command;
 
 use sealmq_authority::{Authority, GrantSpec, NewGroup};
 use sealmq_bench::{CountingRng, NOW, Scene};
@@ -17,7 +18,9 @@ use sealmq_keys::Store as _;
 use sealmq_keys::member::{Action, Member, MemberOptions};
 use sealmq_keys::objects::decode_request;
 use sealmq_store::MemoryStore;
+use sealmq_testbroker::{Limits, Server};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::runtime::Builder;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -26,11 +29,45 @@ const DAYS: u64 = 86_400;
 /// Bytes that a reader holds of a sender that it has just heard: its session and its topic, and what
 /// is remembered of the last few thousand only.
 const HEARD: usize = 3072;
+/// Allocations for each message, on average; five of them are of the store, once for 56 messages.
+const SUBSCRIBER: f64 = 9.5;
 
 #[test]
 fn a_member_is_small_and_messages_cost_the_same_at_any_site() {
     a_member_without_messages_holds_less_than_64_kib();
     what_a_message_allocates_does_not_grow();
+    the_driver_allocates_little_for_a_message();
+}
+
+/// Allocations of a whole program that publishes, and of one that subscribes, as `mqtt` prints them:
+/// with the payload of the one, and what the other commits of its replay windows.
+fn the_driver_allocates_little_for_a_message() {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime.block_on(Server::start(Limits::default())).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_mqtt"))
+        .arg(broker.address().to_string())
+        .env("SEALMQ_BENCH_MESSAGES", "1000")
+        .env("SEALMQ_BENCH_ROUNDS", "1")
+        .output()
+        .unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    for (side, publisher, subscriber) in [
+        ("| sealmq-rumqttc, QoS 0 |", 7.0, SUBSCRIBER),
+        // rumqttc itself allocates two or three more at QoS 1.
+        ("| sealmq-rumqttc, QoS 1 |", 9.0, SUBSCRIBER),
+    ] {
+        let row = table.lines().find(|line| line.starts_with(side)).unwrap();
+        let allocations = |column| {
+            let cell = row
+                .split('|')
+                .nth(column)
+                .and_then(|cell| cell.trim().split(' ').next());
+            cell.and_then(|number| number.parse::<f64>().ok()).unwrap()
+        };
+        assert!(allocations(4) <= publisher, "{table}");
+        assert!(allocations(6) <= subscriber, "{table}");
+    }
 }
 
 /// What a message allocates at a small site, and at large ones: the same but for what a few

@@ -3,6 +3,7 @@
 //!
 //! Without an address, Mosquitto is started. Publisher and subscriber are processes of their own,
 //! so that the processor time and the allocations of each are its own; both sides take turns.
+//! `SEALMQ_BENCH_MESSAGES` and `SEALMQ_BENCH_ROUNDS` set other numbers.
 
 #![allow(
     clippy::unwrap_used,
@@ -59,13 +60,15 @@ fn main() {
     if let Some("publish" | "subscribe") = args.first().map(String::as_str) {
         return roles::run(&args);
     }
-    let messages = env::var("SEALMQ_BENCH_MESSAGES").map_or(MESSAGES, |n| n.parse().unwrap());
+    let number = |name, usual| env::var(name).map_or(usual, |number| number.parse().unwrap());
+    let messages = number("SEALMQ_BENCH_MESSAGES", MESSAGES);
+    let rounds = number("SEALMQ_BENCH_ROUNDS", ROUNDS);
     let broker = Broker::new(args.first().map(String::as_str));
     let folder = tempfile::tempdir().unwrap();
     domain::create(folder.path(), &broker.address);
     println!("### rumqttc and sealmq-rumqttc, through {}\n", broker.name);
     println!(
-        "{PAYLOAD} B, MQTT 5, at most {} messages on their way; medians of {ROUNDS} runs of {messages} messages, in turns.\n",
+        "{PAYLOAD} B, MQTT 5, at most {} messages on their way; medians of {rounds} runs of {messages} messages, in turns.\n",
         roles::WINDOW
     );
     println!(
@@ -74,7 +77,7 @@ fn main() {
     println!("|---|---:|---:|---:|---:|---:|");
     for qos in ["0", "1"] {
         let mut sides = [Vec::new(), Vec::new()];
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             for side in [round % 2, (round + 1) % 2] {
                 let kind = ["plain", "sealed"][side];
                 sides[side].push(run(kind, qos, messages, folder.path(), &broker.address));
