@@ -309,25 +309,34 @@ impl Authority {
             .sort_by_cached_key(|publication| self.order(publication));
     }
 
-    /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, welcomes, refused
-    /// lists, chunks and announcements by epoch, kept keys, heartbeats, clears.
-    fn order(&self, publication: &Publication) -> (u8, u64) {
+    /// Order of publishing (spec/keys.md §9): delegation, credentials, answers, refused lists, their
+    /// chunks; by epoch its welcomes, chunks and announcement; kept keys, heartbeats, clears. A
+    /// welcome moves its member's base, so what was announced before its epoch comes before it.
+    fn order(&self, publication: &Publication) -> (u8, u64, u8) {
         if publication.payload.is_empty() {
-            return (10, 0);
+            return (9, 0, 0);
         }
         match ReservedTopic::parse(&self.domain.prefix, &publication.topic) {
-            Some(ReservedTopic::Delegation) => (0, 0),
-            Some(ReservedTopic::Credential(_)) => (1, 0),
-            Some(ReservedTopic::Answer(_)) => (2, 0),
-            Some(ReservedTopic::Welcome(..)) => (3, 0),
-            Some(ReservedTopic::RefusedList(_)) => (4, 0),
-            Some(ReservedTopic::RefusedChunk(..)) => (4, 1),
-            Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch),
-            Some(ReservedTopic::Announcement(_, epoch)) => (6, epoch),
-            Some(ReservedTopic::KeptKeys(_)) => (7, 0),
-            Some(ReservedTopic::Heartbeat(_)) => (8, 0),
-            _ => (9, 0),
+            Some(ReservedTopic::Delegation) => (0, 0, 0),
+            Some(ReservedTopic::Credential(_)) => (1, 0, 0),
+            Some(ReservedTopic::Answer(_)) => (2, 0, 0),
+            Some(ReservedTopic::RefusedList(_)) => (3, 0, 0),
+            Some(ReservedTopic::RefusedChunk(..)) => (4, 0, 0),
+            Some(ReservedTopic::Welcome(member, group)) => {
+                (5, self.welcomed_for(member, &group).unwrap_or(0), 0)
+            }
+            Some(ReservedTopic::Chunk(_, epoch, _)) => (5, epoch, 1),
+            Some(ReservedTopic::Announcement(_, epoch)) => (5, epoch, 2),
+            Some(ReservedTopic::KeptKeys(_)) => (6, 0, 0),
+            Some(ReservedTopic::Heartbeat(_)) => (7, 0, 0),
+            _ => (8, 0, 0),
         }
+    }
+
+    /// The epoch of a member's newest welcome.
+    fn welcomed_for(&self, member: MemberNumber, group: &GroupId) -> Option<u64> {
+        let grant = self.members.get(&member)?.grant(group)?;
+        Some(grant.places.last()?.issued.epoch)
     }
 
     fn check_usable(&self) -> Result<(), AuthorityError> {

@@ -2,6 +2,7 @@
 
 use sealmq_authority::{AuthorityEvent, office::OfficeEvent};
 use sealmq_core::object::Access;
+use sealmq_keys::member::MemberEvent;
 use sealmq_keys::objects::Policy;
 use sealmq_keys::{Publication, ReservedTopic};
 
@@ -215,5 +216,37 @@ fn what_was_committed_and_not_sent_is_sent_by_the_next_process() {
     for sent in street.published(1) {
         let before = stored.0.get(&format!("outbox/{}", sent.topic));
         assert_eq!(before, Some(&sent.payload), "{}", sent.topic);
+    }
+}
+
+/// A command rotates, and in the same look the office finds the packages of members that wait for a
+/// welcome: what is announced comes to them before a welcome for a later epoch, after which they
+/// could not follow it.
+#[test]
+fn a_welcome_comes_after_what_was_announced_before_its_epoch() {
+    let mut street = Street::new();
+    street.pass(3000);
+    let ann = street.join("ann", Access::BOTH);
+    let bob = street.join("bob", Access::BOTH);
+    street.pass_all(2);
+    street.command(|a, now, rng| a.renew_generation("plant", now, rng).unwrap());
+    street.pass(1000);
+    // Both make packages for the new generation.
+    street.net.tick(ann);
+    street.net.tick(bob);
+    let before = street.net.epoch(ann).unwrap();
+    street.command(|a, now, rng| a.rotate("plant", now, rng).unwrap());
+    street.pass(1000);
+    let (followed, last) = (before + 1, street.net.epoch(ann).unwrap());
+    assert!(last > followed, "both were welcomed");
+    for device in [ann, bob] {
+        let of_epoch = |event: &MemberEvent| match event {
+            MemberEvent::Epoch { epoch, .. } | MemberEvent::Joined { epoch, .. } => Some(*epoch),
+            _ => None,
+        };
+        let events = street.net.devices[device].events.iter();
+        let new = events.filter_map(of_epoch).filter(|epoch| *epoch > before);
+        // The one that was announced, the welcome, and the epoch of the welcome.
+        assert_eq!(new.collect::<Vec<_>>(), [followed, last, last]);
     }
 }
