@@ -13,12 +13,14 @@
 //! | [`group`] | a member's keys of one group, without an allocator |
 //! | [`standing`] | whether a member may send or read now |
 //! | [`package_age`] | when one-time keys are replaced |
+//! | [`asking`] | when something that is missing is asked for again |
 //! | [`session_records`] | the short form: when records of sessions are asked for and published |
 //! | [`member`] | the member machine |
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod asking;
 mod clock;
 mod epoch;
 pub mod group;

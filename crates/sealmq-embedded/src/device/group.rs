@@ -4,6 +4,7 @@ use sealmq_core::crypto::Digest;
 use sealmq_core::object::Role;
 use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::{GroupId, MemberNumber};
+use sealmq_keys::asking::Asking;
 use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{OpenedWelcome, RefusedChunk, VerifiedDelegation, Voucher};
 use sealmq_keys::package_age::{GroupProgress, Listed};
@@ -32,6 +33,8 @@ pub(super) struct Group {
     pub(super) own_chunk: Option<RefusedChunk>,
     /// What to subscribe again, so that the broker delivers once more what it keeps.
     pub(super) ask: Ask,
+    /// For messages that wait for the refused list, or a chunk of it.
+    pub(super) asking: Asking,
 }
 
 /// Subscriptions that are due for a group.
@@ -41,7 +44,7 @@ pub(super) struct Ask {
     pub(super) list: bool,
     pub(super) wanted: bool,
     pub(super) heartbeat: bool,
-    /// A chunk of the refused list, by its first member.
+    /// The chunk of the refused list that tells of this device, by its first member.
     pub(super) chunk: Option<MemberNumber>,
 }
 
@@ -69,6 +72,7 @@ impl Group {
                 heartbeat: false,
                 chunk: None,
             },
+            asking: Asking::NEVER,
         }
     }
 

@@ -7,15 +7,16 @@ use sealmq_core::{GroupId, MemberNumber};
 use sealmq_keys::objects::{Lowest as Found, RefusedChunk, RefusedList, RefusedRun};
 
 use super::group::Group;
-use super::peers::{Lowest, Peer};
+use super::peers::{Fetch, Lowest, Peer};
 use super::{Device, Event};
+use crate::Clock;
 use crate::error::Refused;
 use crate::records::RecordId;
 
 const fn found(found: Found) -> Lowest {
     match found {
         Found::Serial(serial) => Lowest::Serial(serial),
-        Found::InChunk(chunk) => Lowest::InChunk(chunk),
+        Found::InChunk(chunk) => Lowest::InChunk(chunk, Fetch::Idle),
     }
 }
 
@@ -50,12 +51,18 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 None => Err(ObjectError::Serial.into()),
             };
         };
+        let mut is_news = false;
         for peer in self.peers.known.iter_mut().flatten() {
-            if let Some(lowest) = peer.lowest.get_mut(usize::from(place)) {
+            // What was read for a sender is of this list: another one made it unknown.
+            if let Some(lowest @ Lowest::Unknown) = peer.lowest.get_mut(usize::from(place)) {
                 *lowest = found(list.lowest_serial(peer.member));
+                is_news = true;
             }
         }
-        Ok(Some(event.unwrap_or(Event::List(id))))
+        if let Some(group) = self.place_mut(place) {
+            group.asking.reset();
+        }
+        Ok(event.or_else(|| is_news.then_some(Event::List(id))))
     }
 
     pub(super) fn handle_list_chunk(
@@ -81,7 +88,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             let Some(lowest) = peer.lowest.get_mut(usize::from(place)) else {
                 continue;
             };
-            if let Lowest::InChunk(chunk) = lowest
+            if let Lowest::InChunk(chunk, _) = lowest
                 && let Some(run) = run(chunk)
             {
                 *lowest = Lowest::Serial(run.lowest_serial(member));
@@ -114,27 +121,39 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         Some(event)
     }
 
-    /// A message waits for what the list, or a chunk of it, says of its sender.
-    pub(super) fn want_list(&mut self, id: &GroupId, member: MemberNumber) {
+    /// A message waits for what the list, or a chunk of it, says of its sender. Each message of each
+    /// sender comes by here, however often it is offered: the list was asked for when it changed, or
+    /// when the sender's credential came, and is asked for again only after a while.
+    pub(super) fn want_list(&mut self, id: &GroupId, member: MemberNumber, at: Clock) {
         let Some(place) = self.place_of(id) else {
             return;
         };
-        // One that came inside of the message: the list is read for it when it is kept.
-        let peer = self.peers.get(member);
-        let chunk = peer.and_then(|peer| match peer.lowest.get(usize::from(place)) {
-            Some(Lowest::InChunk(chunk)) => Some(*chunk),
-            _ => None,
-        });
-        if peer.is_none() {
+        let Some(lowest) = self.peers.lowest_mut(member, place) else {
+            // Its credential came inside of the message: the list is read for it when it is kept.
             self.peers.want(member);
-        }
-        if let Some(group) = self.place_mut(place) {
-            match chunk {
-                Some(chunk) => group.ask.chunk = Some(chunk.first),
-                None => group.ask.list = true,
-            }
+            return;
+        };
+        let group = self.groups.get_mut(usize::from(place));
+        let Some(group) = group.and_then(Option::as_mut) else {
+            return;
+        };
+        let again = group.asking.is_due(at.uptime.or(at.now));
+        match lowest {
+            Lowest::InChunk(_, fetch) if again || *fetch == Fetch::Idle => *fetch = Fetch::Due,
+            Lowest::InChunk(..) => {}
+            _ => group.ask.list |= again,
         }
     }
+}
+
+/// Whether the list that the newest announcement of a group names has to be read for a sender.
+pub(super) fn lacks_list<const G: usize, const O: usize>(
+    group: &Group,
+    peer: Option<&Peer<G, O>>,
+    place: usize,
+) -> bool {
+    let read = peer.and_then(|peer| peer.lowest.get(place));
+    lowest_of(group, peer, place).is_none() && matches!(read, None | Some(Lowest::Unknown))
 }
 
 /// The lowest serial that the newest list of a group accepts of a sender, as far as it was read;

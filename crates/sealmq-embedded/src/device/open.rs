@@ -239,7 +239,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             self.peers.want(member);
         }
         if let Some((group, member)) = rejection.awaited_list() {
-            self.want_list(&group, member);
+            self.want_list(&group, member, at);
         }
         if matches!(rejection, Rejection::UnknownSession { .. }) {
             self.want_records(at);

@@ -16,7 +16,18 @@ pub(super) enum Lowest {
     /// The lowest serial that is accepted.
     Serial(u32),
     /// This chunk tells.
-    InChunk(RefusedChunk),
+    InChunk(RefusedChunk, Fetch),
+}
+
+/// Whether a chunk was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// Nothing waits for it.
+    Idle,
+    /// It is to be asked for.
+    Due,
+    /// It was, on this connection.
+    Asked,
 }
 
 pub(super) struct Peer<const GROUPS: usize, const OBJECT: usize> {
@@ -48,6 +59,39 @@ impl<const S: usize, const G: usize, const O: usize> Peers<S, G, O> {
 
     pub(super) fn get(&self, member: MemberNumber) -> Option<&Peer<G, O>> {
         self.known.iter().flatten().find(|p| p.member == member)
+    }
+
+    /// What the list of a group says of a sender.
+    pub(super) fn lowest_mut(&mut self, member: MemberNumber, place: u8) -> Option<&mut Lowest> {
+        let mut known = self.known.iter_mut().flatten();
+        let peer = known.find(|peer| peer.member == member)?;
+        peer.lowest.get_mut(usize::from(place))
+    }
+
+    /// The next chunk of a group's list that messages wait for, by its first member.
+    pub(super) fn chunk_due(&mut self, place: u8) -> Option<MemberNumber> {
+        let mut due = None;
+        for peer in self.known.iter_mut().flatten() {
+            if let Some(Lowest::InChunk(chunk, fetch @ Fetch::Due)) =
+                peer.lowest.get_mut(usize::from(place))
+                && *due.get_or_insert(chunk.first) == chunk.first
+            {
+                *fetch = Fetch::Asked;
+            }
+        }
+        due
+    }
+
+    /// A new connection: what was asked for on the one before may not come.
+    pub(super) fn connected(&mut self) {
+        for wanted in self.wanted.iter_mut().flatten() {
+            wanted.1 = false;
+        }
+        for lowest in self.known.iter_mut().flatten().flat_map(|p| &mut p.lowest) {
+            if let Lowest::InChunk(_, fetch @ Fetch::Asked) = lowest {
+                *fetch = Fetch::Due;
+            }
+        }
     }
 
     pub(super) fn heard(&mut self, member: MemberNumber) {

@@ -10,7 +10,7 @@ use sealmq_keys::group::{
 use sealmq_keys::objects::{KeptKeys, UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome};
 use sealmq_keys::package_age::Listed;
 
-use super::lists::lowest_of;
+use super::lists::lacks_list;
 use super::{DEFAULT_SKEW, Device, Event, seconds};
 use crate::Clock;
 use crate::bytes::Bytes;
@@ -200,7 +200,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             let peer = self.peers.get(member);
             for (place, group) in self.groups.iter_mut().enumerate() {
                 if let Some(group) = group {
-                    group.ask.list |= lowest_of(group, peer, place).is_none();
+                    group.ask.list |= lacks_list(group, peer, place);
                 }
             }
         }

@@ -98,14 +98,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             .flatten()
             .any(|group| group.state().is_some());
         self.packages.to_send = true;
-        for wanted in self.peers.wanted.iter_mut().flatten() {
-            wanted.1 = false;
-        }
+        self.peers.connected();
         for group in self.groups.iter_mut().flatten() {
             group.ask.wanted = group.wanted.is_some();
             group.ask.announcements = false;
             group.ask.list = false;
             group.ask.heartbeat = false;
+            group.asking.reset();
             if let Some(record) = &mut group.own_record {
                 record.due.connected();
             }
@@ -121,12 +120,14 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             self.own_asked = true;
             return Some(Filter::Own(self.number()));
         }
-        for group in self.groups.iter_mut().flatten() {
+        for (place, group) in (0..).zip(&mut self.groups) {
+            let Some(group) = group else { continue };
             let id = group.id;
             if core::mem::take(&mut group.ask.list) {
                 return Some(Filter::Topic(ReservedTopic::RefusedList(id)));
             }
-            if let Some(first) = group.ask.chunk.take() {
+            let own = group.ask.chunk.take();
+            if let Some(first) = own.or_else(|| self.peers.chunk_due(place)) {
                 return Some(Filter::Topic(ReservedTopic::RefusedChunk(id, first)));
             }
             if core::mem::take(&mut group.ask.wanted)

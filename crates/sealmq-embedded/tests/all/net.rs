@@ -39,6 +39,8 @@ pub struct Board {
     /// Milliseconds that its clock is behind.
     pub behind: u64,
     pub subscriptions: BTreeSet<String>,
+    /// What it has asked for beside those of each connection.
+    pub asked: Vec<String>,
     pub inbox: Vec<Vec<u8>>,
     pub rejected: Vec<&'static str>,
     pub events: Vec<Event>,
@@ -206,6 +208,7 @@ impl Net {
             has_clock: true,
             behind: 0,
             subscriptions: BTreeSet::new(),
+            asked: Vec::new(),
             inbox: Vec::new(),
             rejected: Vec::new(),
             events: Vec::new(),
@@ -311,6 +314,7 @@ impl Net {
             let prefix = this.device.prefix().to_owned();
             if let Some(filter) = this.device.poll_subscribe() {
                 let filter = filter.under(&prefix).to_string();
+                this.asked.push(filter.clone());
                 self.subscribe(board, &filter);
                 continue;
             }

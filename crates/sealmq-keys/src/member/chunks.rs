@@ -8,9 +8,9 @@ use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::ObjectError;
 
 use super::Member;
-use super::asking::Asking;
 use super::outcome::{BadObject, Handled};
 use super::types::{Action, Now};
+use crate::asking::Asking;
 use crate::reserved::ReservedTopic;
 
 /// Most chunks that a group waits for or keeps, of 8216 bytes at most. An epoch is followed as

@@ -11,7 +11,6 @@ use sealmq_core::{GroupId, KeyId};
 
 use super::MemberError;
 use super::Name;
-use super::asking::Asking;
 use super::candidates::{Candidates, Wanted};
 use super::chunks::Chunks;
 use super::event::MemberEvent;
@@ -26,6 +25,7 @@ use super::topics::Topics;
 use super::types::Action;
 use super::untold::Untold;
 use crate::announcement::{MAX_WINDOW, Policy};
+use crate::asking::Asking;
 use crate::group::{EpochView, Fork, GroupState};
 use crate::package_age::Listed;
 use crate::store::{Changes, Store};

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::asking::Asking;
+use crate::asking::Asking;
 use crate::group::LeaseClaim;
 use crate::heartbeat::VerifiedHeartbeat;
 use crate::nonce_answer::LEASE_NONCE_LEN;

@@ -7,11 +7,11 @@ use sealmq_core::GroupId;
 use sealmq_core::crypto::Digest;
 
 use super::Member;
-use super::asking::Asking;
 use super::event::MemberEvent;
 use super::records::{self, LeftOutRecord};
 use super::types::Action;
 use crate::announcement::UnverifiedAnnouncement;
+use crate::asking::Asking;
 use crate::store::Changes;
 
 /// The newest epoch that has no key for this member.

@@ -13,7 +13,6 @@
 //!    shutdown;
 //! 5. without a clock, tells [`Member::set_uptime`] how long the device has been running.
 
-mod asking;
 mod candidates;
 mod chunks;
 mod clock;
@@ -94,6 +93,7 @@ pub use types::{
 };
 
 use crate::announcement::UnverifiedAnnouncement;
+use crate::asking::Asking;
 use crate::delegation::VerifiedDelegation;
 use crate::reserved::{
     ReservedTopic, announcements_filter, credentials_filter, group_filter, is_reserved,
@@ -101,7 +101,6 @@ use crate::reserved::{
 };
 use crate::session_records::Wanted;
 use crate::store::{Changes, Store};
-use asking::Asking;
 use evidence::Reported;
 use fetching::Whose;
 use groups::Group;

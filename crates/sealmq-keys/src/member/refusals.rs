@@ -9,9 +9,9 @@ use sealmq_core::object::ObjectError;
 use sealmq_core::{DomainId, GroupId, MemberNumber};
 
 use super::Member;
-use super::asking::Asking;
 use super::records;
 use super::types::{Action, Now};
+use crate::asking::Asking;
 use crate::refused::{Lowest, Refusal, RefusedChunk, RefusedList, RefusedRun};
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;

@@ -1,21 +1,26 @@
-//! When something that is missing is asked for.
-
-use super::types::Now;
+//! When something that is missing is asked for, at members of every kind.
 
 /// Milliseconds until something missing is asked for again.
 const ASK_AFTER: u64 = 2_000;
 const ASK_AGAIN: u64 = 30_000;
 
-/// When something missing is asked for (again).
-#[derive(Debug, Default)]
-pub(super) struct Asking {
+/// When something missing is asked for (again). Times are milliseconds, of a clock or since the
+/// device was started; `None` without either.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asking {
     next: Option<u64>,
     asked: bool,
 }
 
 impl Asking {
+    /// Nothing was asked for.
+    pub const NEVER: Self = Self {
+        next: None,
+        asked: false,
+    };
+
     /// Whether to ask now; the retained copy usually comes by itself within moments.
-    pub(super) fn is_due(&mut self, now: Now) -> bool {
+    pub fn is_due(&mut self, now: Option<u64>) -> bool {
         let Some(now) = now else {
             // Without a clock: once.
             return !core::mem::replace(&mut self.asked, true);
@@ -33,12 +38,14 @@ impl Asking {
     }
 
     /// Whether it was asked for at all.
-    pub(super) const fn has_begun(&self) -> bool {
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn has_begun(&self) -> bool {
         self.asked
     }
 
     /// It is asked for at this moment.
-    pub(super) const fn asked(&mut self, now: Now) {
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn asked(&mut self, now: Option<u64>) {
         self.asked = true;
         self.next = match now {
             Some(now) => Some(now.saturating_add(ASK_AGAIN)),
@@ -47,7 +54,7 @@ impl Asking {
     }
 
     /// Ends the asking; `true` if it had begun.
-    pub(super) fn reset(&mut self) -> bool {
+    pub fn reset(&mut self) -> bool {
         core::mem::take(self).asked
     }
 }
