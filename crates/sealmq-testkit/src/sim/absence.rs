@@ -32,6 +32,7 @@ pub fn absence(publishers: usize, days: u64) -> Report {
         thief: false,
         restores: false,
         floods: false,
+        sensors: false,
         crashes: Crashes::Never,
         sabotage: Sabotage::None,
     };

@@ -93,6 +93,10 @@ impl Broker {
         }
     }
 
+    pub(super) fn is_reserved(&self, topic: &str) -> bool {
+        sealmq_keys::is_reserved(&self.prefix, topic)
+    }
+
     pub(super) fn publish(&mut self, publication: Publication, dice: &mut Dice, seen: &mut Report) {
         let Publication {
             topic,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sealmq_client::Message as Incoming;
 use sealmq_core::crypto::VerifyingKey;
 use sealmq_core::object::{Kind, Object};
 use sealmq_core::{Credential, MemberNumber};
@@ -10,6 +9,7 @@ use sealmq_keys::member::MemberEvent;
 use sealmq_keys::{Announcement, Publication, ReservedTopic, VerifiedDelegation};
 
 use super::Sabotage;
+use super::sealed::Received;
 use super::successor::{Delegations, serial_of};
 use super::world::{LEASE, World};
 
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// A member has taken a message for authentic.
-    pub(super) fn accepted(&mut self, device: usize, received: &Incoming) {
+    pub(super) fn accepted(&mut self, device: usize, received: &Received) {
         self.seen.total("accepted");
         let id = self.envelope_of(received);
         let message = &self.messages[id];

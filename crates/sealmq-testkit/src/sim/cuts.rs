@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 
 use sealmq_authority::{
     AuditLog, Authority, DelegationRequest, DomainOptions, Lineage, NewGroup, Plan, ResumeOptions,
-    RootKey, Schedule, TokenSpec,
+    RootKey, Schedule,
 };
 use sealmq_core::object::Access;
 use sealmq_keys::member::Member;
-use sealmq_keys::{NamePattern, Policy, Roles, Store as _, decode_request};
+use sealmq_keys::{Policy, Roles, Store as _, decode_request};
 
 use super::joining::grant;
 use super::report::Report;
@@ -109,6 +109,7 @@ pub fn play(history: History, crashes: Crashes) -> Report {
         thief: false,
         restores: false,
         floods: false,
+        sensors: false,
         crashes,
         sabotage: Sabotage::None,
     };
@@ -228,26 +229,8 @@ impl World {
         );
     }
 
-    /// A token that reaches its devices: one of which nobody heard is of no use.
     pub(super) fn token(&mut self, uses: u32) -> String {
-        let spec = TokenSpec {
-            grants: vec![grant(Access::BOTH)],
-            name: NamePattern::Prefix("device-".into()),
-            ttl: 300,
-            uses,
-            member_validity: LONG,
-            broker: String::new(),
-        };
-        loop {
-            let (now, deaths) = (self.now_s(), self.died.len());
-            let made = self.authority.create_token(&spec, now, &mut self.rng);
-            let (token, plan) = made.unwrap();
-            self.carry_out(plan);
-            if self.died.len() == deaths {
-                self.seen.total("made tokens");
-                return token.to_uri().unwrap().to_string();
-            }
-        }
+        self.token_for(grant(Access::BOTH), uses, 300, LONG)
     }
 
     pub(super) fn approve(&mut self, newcomer: usize) {

@@ -10,13 +10,44 @@ use sealmq_keys::member::{MemberOptions, Now};
 use sealmq_keys::{Change, Changes, Delegation, GroupState, Publication};
 
 use super::Settings;
+use super::sensor::Sensor;
 use super::state::Kept;
 use crate::fuzz::world::{CountingRng, MemoryStore};
 
+/// What a device runs.
+pub(super) enum Engine {
+    Host(Box<Client>),
+    Sensor(Box<Sensor>),
+}
+
+impl Engine {
+    pub(super) fn host(&self) -> &Client {
+        match self {
+            Self::Host(client) => client,
+            Self::Sensor(_) => panic!("a sensor is no host"),
+        }
+    }
+
+    pub(super) fn host_mut(&mut self) -> &mut Client {
+        match self {
+            Self::Host(client) => client,
+            Self::Sensor(_) => panic!("a sensor is no host"),
+        }
+    }
+
+    pub(super) fn sensor_mut(&mut self) -> &mut Sensor {
+        match self {
+            Self::Sensor(sensor) => sensor,
+            Self::Host(_) => panic!("a host is no sensor"),
+        }
+    }
+}
+
 pub(super) struct Device {
-    pub(super) engine: Client,
+    pub(super) engine: Engine,
     /// When its process began, Unix milliseconds.
     pub(super) begun: u64,
+    /// Of a sensor what its flash holds, as a host would store it.
     pub(super) store: MemoryStore,
     pub(super) rng: CountingRng,
     /// Where its random numbers stood at its last commit: after a start they go on from there.
@@ -40,6 +71,8 @@ pub(super) struct Device {
     /// The group's state as it was last decoded, and what it said.
     pub(super) state_read: Vec<u8>,
     pub(super) epoch_read: (u32, u64),
+    /// Of a sensor the same, when its announcements were taken into the store.
+    pub(super) state_shown: Vec<u8>,
     /// The credential, likewise.
     pub(super) credential_read: (Vec<u8>, (u32, u32)),
     /// Announcements that it has reported as forks, and when.
@@ -141,7 +174,22 @@ impl Device {
     }
 
     pub(super) fn number(&self) -> MemberNumber {
-        self.engine.member().number()
+        match &self.engine {
+            Engine::Host(client) => client.member().number(),
+            Engine::Sensor(sensor) => sensor.number(),
+        }
+    }
+
+    pub(super) const fn is_sensor(&self) -> bool {
+        matches!(self.engine, Engine::Sensor(_))
+    }
+
+    /// Objects on reserved topics that its process has refused.
+    pub(super) fn reserved_refused(&self) -> u64 {
+        match &self.engine {
+            Engine::Host(client) => client.member().stats().reserved_refused,
+            Engine::Sensor(sensor) => sensor.refused,
+        }
     }
 
     pub(super) const fn next_packet(&mut self) -> u16 {
@@ -227,8 +275,11 @@ impl Device {
     }
 
     pub(super) fn epoch(&self) -> u64 {
-        let mut groups = self.engine.member().groups();
-        groups.next().and_then(|group| group.epoch).unwrap_or(0)
+        let epoch = match &self.engine {
+            Engine::Host(client) => client.member().groups().next().and_then(|g| g.epoch),
+            Engine::Sensor(sensor) => sensor.epoch(),
+        };
+        epoch.unwrap_or(0)
     }
 
     /// Epoch and announcement that a key id names.

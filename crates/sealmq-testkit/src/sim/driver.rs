@@ -9,8 +9,9 @@ use sealmq_keys::member::Properties;
 use sealmq_keys::{Change, Changes, Publication, ReservedTopic, Store as _};
 
 use super::broker::Delivery;
-use super::device::Device;
+use super::device::{Device, Engine};
 use super::later::options_of;
+use super::sealed::Received;
 use super::world::{Life, World};
 use super::{Dies, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore};
@@ -19,7 +20,7 @@ use crate::fuzz::world::{CountingRng, MemoryStore};
 const SETTLING: u64 = 5_000;
 
 /// A new process of the device with this number at the broker.
-pub(super) fn open(settings: &Settings, store: &MemoryStore, client: usize) -> Client {
+pub(super) fn open(settings: &Settings, store: &MemoryStore, client: usize) -> Box<Client> {
     let mut options = Options {
         member: options_of(settings, client),
         announce_credential: client.is_multiple_of(4),
@@ -31,7 +32,7 @@ pub(super) fn open(settings: &Settings, store: &MemoryStore, client: usize) -> C
     }
     let mut opened = Client::open(store, &options).unwrap();
     opened.subscribe(vec![Subscription::new("plant/#".into(), Qos::AtLeastOnce)]);
-    opened
+    Box::new(opened)
 }
 
 impl World {
@@ -49,10 +50,13 @@ impl World {
         this.load_again = false;
         this.leaving = false;
         this.begun = self.now;
+        if this.is_sensor() {
+            return self.start_sensor(device);
+        }
         if self.settings.sabotage == Sabotage::NoConnections {
             this.forget_connection();
         }
-        this.engine = open(&self.settings, &this.store, this.client);
+        this.engine = Engine::Host(open(&self.settings, &this.store, this.client));
         this.drafts.clear();
         this.values.clear();
         this.late.clear();
@@ -68,8 +72,9 @@ impl World {
     pub(super) fn disconnect(&mut self, device: usize) {
         let time = self.time_of(device);
         let this = &mut self.devices[device];
-        if self.broker.clients[this.client].online {
+        if self.broker.clients[this.client].online && !this.is_sensor() {
             this.engine
+                .host_mut()
                 .handle_disconnected(Ending::Unrelated, time, &mut this.rng);
         }
         self.broker.disconnect(this.client);
@@ -78,6 +83,9 @@ impl World {
     /// Connects, whatever became of the connection before.
     pub(super) fn connect(&mut self, device: usize) {
         self.disconnect(device);
+        if self.devices[device].is_sensor() {
+            return self.connect_sensor(device);
+        }
         self.begin_connection(device);
         self.run(device);
     }
@@ -96,7 +104,7 @@ impl World {
     fn connect_with_will(&mut self, device: usize) {
         let time = self.time_of(device);
         let this = &mut self.devices[device];
-        this.engine.connect(time, &mut this.rng);
+        this.engine.host_mut().connect(time, &mut this.rng);
     }
 
     /// Commits for a device.
@@ -133,7 +141,7 @@ impl World {
                 time.uptime += SETTLING;
             }
             let this = &mut self.devices[device];
-            let Some(output) = this.engine.poll_output(time, &mut this.rng) else {
+            let Some(output) = this.engine.host_mut().poll_output(time, &mut this.rng) else {
                 break;
             };
             let Output::Commit(changes) = output else {
@@ -162,7 +170,7 @@ impl World {
             }
             committed = life == Life::Goes;
             ends |= life == Life::Ends;
-            self.devices[device].engine.committed();
+            self.devices[device].engine.host_mut().committed();
         }
         for changes in std::mem::take(&mut self.devices[device].late) {
             match self.commit(device, &changes) {
@@ -191,27 +199,32 @@ impl World {
                 self.broker.clients[client].online = true;
                 let this = &mut self.devices[device];
                 this.connected_at = self.now;
-                this.engine.handle_connected(false, Limits::default(), time);
+                this.engine
+                    .host_mut()
+                    .handle_connected(false, Limits::default(), time);
             }
             Output::Subscribe(wanted) => {
-                this.engine.handle_subscribe_written(packet);
+                this.engine.host_mut().handle_subscribe_written(packet);
                 for wanted in &wanted {
                     let (dice, seen) = (&mut self.dice, &mut self.seen);
                     self.broker.subscribe(client, &wanted.filter, dice, seen);
                 }
                 let granted = vec![Ok(Qos::AtLeastOnce); wanted.len()];
                 let this = &mut self.devices[device];
-                this.engine.handle_subscribed(packet, &granted, time);
+                this.engine
+                    .host_mut()
+                    .handle_subscribed(packet, &granted, time);
             }
             Output::Unsubscribe(filter) => {
-                this.engine.handle_unsubscribe_written(packet);
+                this.engine.host_mut().handle_unsubscribe_written(packet);
                 self.broker.unsubscribe(client, &filter);
-                this.engine.handle_unsubscribed(packet);
+                this.engine.host_mut().handle_unsubscribed(packet);
             }
             Output::Publish(wire) => {
-                let of_keys = this.engine.member().is_reserved(&wire.topic);
+                let of_keys = self.broker.is_reserved(&wire.topic);
                 let kept = wire.qos != Qos::AtMostOnce;
                 this.engine
+                    .host_mut()
                     .handle_publish_written(if kept { packet } else { 0 });
                 let publication = Publication {
                     topic: wire.topic,
@@ -230,6 +243,7 @@ impl World {
                 if kept {
                     let this = &mut self.devices[device];
                     this.engine
+                        .host_mut()
                         .handle_acknowledged(packet, Acknowledged::Complete(ReasonCode::SUCCESS));
                 }
             }
@@ -239,7 +253,7 @@ impl World {
             }
             Output::Event(event, token) => {
                 match event {
-                    Event::Message(message) => self.accepted(device, &message),
+                    Event::Message(message) => self.accepted(device, &Received::of(&message)),
                     Event::Rejected { reason, topic } => {
                         self.seen.rejection(reason.name());
                         self.trace
@@ -249,13 +263,16 @@ impl World {
                     _ => {}
                 }
                 if let Some(token) = token {
-                    self.devices[device].engine.handle_delivered(token);
+                    self.devices[device]
+                        .engine
+                        .host_mut()
+                        .handle_delivered(token);
                 }
             }
             Output::Disconnect => {
                 // The broker forgets the will.
                 this.will = None;
-                this.engine.handle_disconnect_written();
+                this.engine.host_mut().handle_disconnect_written();
                 let leaving = this.leaving;
                 self.disconnect(device);
                 if !leaving {
@@ -275,8 +292,7 @@ impl World {
             retain,
             ..
         } = delivery;
-        let this = &self.devices[device];
-        let reserved = this.engine.member().is_reserved(&topic);
+        let reserved = self.broker.is_reserved(&topic);
         let fork = reserved && self.is_fork(device, &topic, &payload);
         let before = counted(&self.devices[device]);
         if !self.hand(device, &topic, &payload, retain) {
@@ -302,34 +318,45 @@ impl World {
         payload: &[u8],
         retain: bool,
     ) -> bool {
+        if self.devices[device].is_sensor() {
+            return self.hand_to_sensor(device, topic, payload, retain);
+        }
         let time = self.time_of(device);
         let this = &mut self.devices[device];
         this.engine
+            .host_mut()
             .handle_publish(incoming(topic, payload, retain), time);
         self.run(device)
     }
 
     /// Time has passed for a device.
     pub(super) fn time_out(&mut self, device: usize) {
+        if self.devices[device].is_sensor() {
+            return self.maintain_sensor(device);
+        }
         let time = self.time_of(device);
         let this = &mut self.devices[device];
         let online = self.broker.clients[this.client].online;
-        let due = this.engine.poll_timeout();
+        let due = this.engine.host_mut().poll_timeout();
         if online && due.is_some_and(|due| due <= time.uptime) {
-            this.engine.handle_timeout(time, &mut this.rng);
+            this.engine.host_mut().handle_timeout(time, &mut this.rng);
             self.run(device);
         }
     }
 
     /// Shuts a device's process down in an orderly way, and starts another one.
     pub(super) fn restart(&mut self, device: usize) {
+        if self.devices[device].is_sensor() {
+            // It has no orderly end.
+            return self.load(device);
+        }
         let time = self.time_of(device);
         let this = &mut self.devices[device];
         this.leaving = true;
         if this.has_clock {
-            this.engine.disconnect(time);
+            this.engine.host_mut().disconnect(time);
         } else {
-            this.engine.leave();
+            this.engine.host_mut().leave();
         }
         if self.run(device) {
             self.load(device);
@@ -351,7 +378,10 @@ pub(super) fn is_record(prefix: &str, topic: &str) -> bool {
 
 /// How many messages had to wait, and how many came back to their sender.
 fn counted(device: &Device) -> (u64, u64) {
-    let stats = device.engine.member().stats();
+    let Engine::Host(client) = &device.engine else {
+        return (0, 0);
+    };
+    let stats = client.member().stats();
     let own = stats.rejected.get(Rejection::Own.name());
     (stats.waited, own.copied().unwrap_or(0))
 }

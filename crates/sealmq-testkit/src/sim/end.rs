@@ -75,6 +75,9 @@ impl World {
                     assert!(heard, "{reader} does not hear {sender}");
                     let total = if heard { "heard" } else { "not heard" };
                     self.seen.total(total);
+                    if self.devices[sender].is_sensor() {
+                        self.seen.total("a sensor's message heard");
+                    }
                 }
             }
         }
@@ -110,15 +113,30 @@ impl World {
             };
             let later: Vec<_> = self.messages.iter().filter(later).collect();
             let this = &mut self.devices[device];
+            if this.is_sensor() {
+                let later = later.iter().map(|message| (message.at * 1000, *message));
+                let opened = this.shown_to_removed(self.now, &self.records, later);
+                assert!(
+                    opened.is_none(),
+                    "{device}, removed at {removed}, opens a message of {opened:?}"
+                );
+                self.seen.total("envelopes shown to removed sensors");
+                continue;
+            }
             for record in &self.records {
                 let time = Time {
                     uptime: self.now - this.begun,
                     clock: this.has_clock.then_some(self.now),
                 };
                 let shown = incoming(&record.topic, &record.payload, true);
-                this.engine.handle_publish(shown, time);
-                while this.engine.poll_output(time, &mut this.rng).is_some() {
-                    this.engine.committed();
+                this.engine.host_mut().handle_publish(shown, time);
+                while this
+                    .engine
+                    .host_mut()
+                    .poll_output(time, &mut this.rng)
+                    .is_some()
+                {
+                    this.engine.host_mut().committed();
                 }
             }
             for message in later {
@@ -127,11 +145,11 @@ impl World {
                     clock: this.has_clock.then_some(message.at * 1000),
                 };
                 let shown = incoming(&message.topic, &message.envelope, false);
-                this.engine.handle_publish(shown, time);
+                this.engine.host_mut().handle_publish(shown, time);
                 let mut opens = false;
-                while let Some(output) = this.engine.poll_output(time, &mut this.rng) {
+                while let Some(output) = this.engine.host_mut().poll_output(time, &mut this.rng) {
                     opens |= matches!(output, Output::Event(Event::Message(_), _));
-                    this.engine.committed();
+                    this.engine.host_mut().committed();
                 }
                 assert!(
                     !opens,

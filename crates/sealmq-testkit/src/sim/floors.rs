@@ -9,6 +9,9 @@ use super::world::World;
 /// Words of a member's replay windows.
 pub(super) const WORDS: usize = 16;
 
+/// Those of a sensor's.
+pub(super) const SENSOR_WORDS: usize = 2;
+
 /// What a record of marks begins with, behind the record's version.
 pub(super) const TOPIC: u8 = 10;
 const SENDER: u8 = 9;
@@ -26,9 +29,9 @@ enum Height {
     Mark([u8; 30]),
 }
 
-fn height(value: &[u8]) -> Option<Height> {
+fn height<const W: usize>(value: &[u8]) -> Option<Height> {
     let record = &value[1..];
-    match (record[0], Record::<WORDS>::decode(record).unwrap()) {
+    match (record[0], Record::<W>::decode(record).unwrap()) {
         (SENDER, Record::Sender(sender)) => {
             let serial = sender.serial();
             let serial = serial.map(|serial| (serial.delegation, serial.credential));
@@ -80,7 +83,13 @@ pub(super) fn is_of_state(changes: &Changes) -> bool {
 impl World {
     /// Before a commit: no floor of it is below the one that is stored, and none is forgotten.
     pub(super) fn check_floors(&mut self, device: usize, changes: &Changes) {
-        let stored = &self.devices[device].store.0;
+        let this = &self.devices[device];
+        let height = if this.is_sensor() {
+            height::<SENSOR_WORDS>
+        } else {
+            height::<WORDS>
+        };
+        let stored = &this.store.0;
         for change in changes {
             match change {
                 Change::Put { key, value } if key.starts_with("replay/") => {

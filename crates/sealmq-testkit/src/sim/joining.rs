@@ -13,7 +13,7 @@ use sealmq_keys::{
 
 use super::Dies;
 use super::broker::{Client, Delivery};
-use super::device::{Device, Numbers};
+use super::device::{Device, Engine, Numbers};
 use super::driver::open;
 use super::later::every_third;
 use super::state::Kept;
@@ -39,6 +39,17 @@ pub(super) struct Newcomer {
     pub(super) waits: Option<Fingerprint>,
     pub(super) refused: Option<JoinRefusalReason>,
     joined: bool,
+}
+
+/// A new member, as it was made.
+pub(super) struct Arrived {
+    pub(super) engine: Engine,
+    pub(super) store: MemoryStore,
+    pub(super) rng: CountingRng,
+    pub(super) rng_mark: u64,
+    pub(super) client: usize,
+    pub(super) access: Access,
+    pub(super) has_clock: bool,
 }
 
 impl Newcomer {
@@ -289,12 +300,28 @@ impl World {
     }
 
     fn becomes_member(&mut self, new: Newcomer) {
-        self.devices.push(Device {
-            engine: open(&self.settings, &new.store, new.client),
-            begun: self.now,
+        let engine = Engine::Host(open(&self.settings, &new.store, new.client));
+        self.add_device(Arrived {
+            engine,
             store: new.store,
             rng: new.rng,
             rng_mark: new.rng_start,
+            client: new.client,
+            access: new.access,
+            has_clock: new.has_clock,
+        });
+        self.note_delegation(self.devices.len() - 1);
+        self.seen.total("joined");
+    }
+
+    /// Somebody is a member from now on.
+    pub(super) fn add_device(&mut self, new: Arrived) {
+        self.devices.push(Device {
+            engine: new.engine,
+            begun: self.now,
+            store: new.store,
+            rng: new.rng,
+            rng_mark: new.rng_mark,
             client: new.client,
             access: new.access,
             has_clock: new.has_clock,
@@ -305,6 +332,7 @@ impl World {
             live: BTreeSet::new(),
             numbers: Numbers::default(),
             state_read: Vec::new(),
+            state_shown: Vec::new(),
             epoch_read: (0, 0),
             credential_read: (Vec::new(), (0, 0)),
             backup: None,
@@ -327,8 +355,6 @@ impl World {
             will: None,
             kept: Kept::default(),
         });
-        self.note_delegation(self.devices.len() - 1);
-        self.seen.total("joined");
     }
 }
 

@@ -62,13 +62,7 @@ impl World {
         twin.set_extensions(&critical).unwrap();
         let mut rng = CountingRng(self.commits ^ (1 << 40));
         let plan = twin.rotate("plant", self.now / 1000, &mut rng).unwrap();
-        let refused = |world: &Self| {
-            world.devices[device]
-                .engine
-                .member()
-                .stats()
-                .reserved_refused
-        };
+        let refused = |world: &Self| world.devices[device].reserved_refused();
         let before = refused(self);
         let epoch = self.devices[device].epoch();
         let mut shown = 0;

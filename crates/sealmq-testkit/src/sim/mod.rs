@@ -7,8 +7,11 @@
 //!
 //! Devices are played by `sealmq_client::{Client, Joining}`, the authority by
 //! `sealmq_authority::office::Office`, on a store on which commands of people act, too: what is
-//! here is only what drivers do. The same happens at every run of a seed. A broken invariant is a
-//! panic:
+//! here is only what drivers do. In a quarter of the seeds some devices are sensors: played by
+//! `sealmq_embedded::{Device, Joining}` over its flash store, whose power goes within a write where
+//! a host's process dies before a commit. What they store is read as a host's store
+//! (`sensor_records`), so that the same checks see both. The same happens at every run of a seed. A
+//! broken invariant is a panic:
 //!
 //! * what is sealed after a removal and the stated latency is opened by nobody removed, and what a
 //!   removed publisher sends is accepted by nobody after it;
@@ -38,6 +41,13 @@
 //!   what a publisher still has is sealed again; who joins has no event of before, and who was
 //!   removed or only publishes no key of state.
 //!
+//! Of sensors also: of a transaction all is there or nothing, wherever the power went; and they start
+//! with what they stored last.
+//!
+//! What sensors cannot do by design, and is not asked of them: read state under other kept keys than
+//! the newest (`has_kept`), seal a value again that they had published under older ones, and tell
+//! that their whole flash was written back. They leave no wills here.
+//!
 //! Exceptions, as in spec/keys.md: epochs are compared under one delegation serial (§3), and a
 //! device whose own store was put back is enrolled anew before it has to converge.
 
@@ -65,6 +75,9 @@ mod joining;
 mod keeping;
 mod late;
 mod later;
+#[path = "../../../sealmq-embedded/tests/all/nor.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of sealmq-embedded")]
+mod nor;
 mod office;
 mod process;
 mod report;
@@ -72,6 +85,10 @@ mod restore;
 mod sabotage;
 mod sealed;
 mod sending;
+mod sensor;
+mod sensor_joining;
+mod sensor_loop;
+mod sensor_records;
 mod short_log;
 mod state;
 mod successor;
@@ -157,6 +174,8 @@ pub enum Sabotage {
     Unsettled,
     /// The broker acknowledges the records of sessions, and loses them.
     LostRecords,
+    /// Sensors do not store the numbers of the sessions that they begin.
+    ForgottenNumbers,
 }
 
 /// How a process dies at a commit.
@@ -185,6 +204,8 @@ pub struct Settings {
     pub restores: bool,
     /// Whether readers get more sessions than they can decapsulate.
     pub floods: bool,
+    /// Whether some devices are sensors: of `sealmq-embedded`, with their flash.
+    pub sensors: bool,
     /// Where processes die.
     pub crashes: Crashes,
     /// What is spoilt on purpose.
@@ -202,6 +223,8 @@ impl Settings {
             thief: seed % 4 == 3,
             restores: seed % 4 == 1,
             floods: seed % 8 == 2,
+            // A quarter of each kind of seed.
+            sensors: seed / 4 % 4 == seed % 4,
             crashes: Crashes::OneIn(100),
             sabotage: Sabotage::None,
         }

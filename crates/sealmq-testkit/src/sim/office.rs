@@ -12,7 +12,7 @@ use super::{Dies, Sabotage, Settings};
 use crate::fuzz::world::{CountingRng, MemoryStore, YEAR};
 
 /// Seconds that credentials are valid: short, so that they are renewed.
-const CREDENTIAL: u64 = 400;
+pub(super) const CREDENTIAL: u64 = 400;
 
 pub(super) fn group() -> NewGroup {
     NewGroup {
@@ -72,6 +72,10 @@ impl World {
             Access::BOTH,
         ] {
             world.join_with(access);
+        }
+        if settings.sensors {
+            world.begin_sensor(Access::BOTH);
+            world.begin_sensor(Access::BOTH);
         }
         world
     }
@@ -191,6 +195,9 @@ impl World {
             for device in devices {
                 self.devices[device].removed = Some(now);
                 self.seen.total("removed");
+                if self.devices[device].is_sensor() {
+                    self.seen.total("a sensor was removed");
+                }
             }
         }
     }

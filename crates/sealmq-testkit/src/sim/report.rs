@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealmq_client::ClientError;
 use sealmq_core::crypto::Digest;
+use sealmq_embedded::SealRefused;
 use sealmq_keys::{Change, Changes};
 
 /// How often everything happened, over one or more seeds.
@@ -15,6 +16,8 @@ pub struct Report {
     pub rejections: BTreeMap<String, u64>,
     /// Events of members, by kind.
     pub member_events: BTreeMap<String, u64>,
+    /// Events of sensors, by kind.
+    pub sensor_events: BTreeMap<String, u64>,
     /// Events of authorities, by kind.
     pub authority_events: BTreeMap<String, u64>,
     /// Messages that were not sealed, by reason.
@@ -68,6 +71,10 @@ impl Report {
         count(&mut self.member_events, &variant(event), 1);
     }
 
+    pub(super) fn sensor_event(&mut self, event: &impl std::fmt::Debug) {
+        count(&mut self.sensor_events, &variant(event), 1);
+    }
+
     pub(super) fn authority_event(&mut self, event: &impl std::fmt::Debug) {
         count(&mut self.authority_events, &variant(event), 1);
     }
@@ -79,6 +86,14 @@ impl Report {
             error => variant(error),
         };
         count(&mut self.unsealed, &name, 1);
+    }
+
+    pub(super) fn unsealed_by_sensor(&mut self, refused: &SealRefused) {
+        let name = match refused {
+            SealRefused::Obstacle(obstacle) => variant(obstacle),
+            refused => variant(refused),
+        };
+        count(&mut self.unsealed, &format!("{name}, by a sensor"), 1);
     }
 
     /// Each kind of record counts once per commit.
@@ -113,6 +128,7 @@ impl Report {
             (&mut self.faults, &other.faults),
             (&mut self.rejections, &other.rejections),
             (&mut self.member_events, &other.member_events),
+            (&mut self.sensor_events, &other.sensor_events),
             (&mut self.authority_events, &other.authority_events),
             (&mut self.unsealed, &other.unsealed),
             (&mut self.commits, &other.commits),

@@ -69,6 +69,10 @@ impl World {
                 self.backups.copy = Some(self.store.clone());
             }
             let this = &mut self.devices[device];
+            if this.is_sensor() {
+                // Nothing of it tells of a flash that somebody wrote back (spec/keys.md §13).
+                return;
+            }
             this.backup = Some((this.store.clone(), this.live.clone(), this.kept.clone()));
         }
     }

@@ -1,7 +1,7 @@
 //! Harm on purpose, which the checks have to notice.
 
 use super::Sabotage;
-use super::device::varint;
+use super::device::{Engine, varint};
 use super::driver::open;
 use super::office::group;
 use super::thief::{encoded, find};
@@ -86,7 +86,7 @@ impl World {
         for device in self.devices.iter_mut().filter(|d| d.removed.is_some()) {
             match self.settings.sabotage {
                 Sabotage::LeakedStore => {
-                    device.engine = open(&self.settings, &store, 0);
+                    device.engine = Engine::Host(open(&self.settings, &store, 0));
                 }
                 Sabotage::LeakedKeys => {
                     let states = store.0.iter().filter(|(key, _)| key.ends_with("/state"));

@@ -1,6 +1,5 @@
 //! What devices have sealed: every envelope, with what orders it and what its keys rest on.
 
-use sealmq_client::Message as Incoming;
 use sealmq_core::KeyId;
 use sealmq_core::crypto::session_receiver;
 use sealmq_core::object::{Kind, Object};
@@ -14,6 +13,29 @@ use super::world::World;
 /// What names key and nonce of an envelope, whatever its form: the encapsulated key, and the
 /// counter.
 pub(super) type Nonce = ([u8; 32], u32);
+
+/// What a device has opened, whichever kind it is.
+pub(super) struct Received {
+    pub(super) topic: String,
+    pub(super) session: u64,
+    pub(super) counter: u64,
+    pub(super) retained: bool,
+    pub(super) will: bool,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Received {
+    pub(super) fn of(message: &sealmq_client::Message) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            session: message.session,
+            counter: message.counter,
+            retained: message.retained,
+            will: message.will,
+            payload: message.payload.to_vec(),
+        }
+    }
+}
 
 /// A sealed message.
 pub(super) struct Message {
@@ -168,6 +190,13 @@ impl World {
         let psk = epoch.psk().session();
         let tag = SessionTag(psk.tag(&header.enc, self.devices[device].number()));
         if self.tags.insert(tag, header.enc).is_some() {
+            if self.devices[device].is_sensor() && !self.records.contains(record) {
+                // It keeps no copy, and seals another one.
+                let known = self.nonces.insert((header.enc, header.counter), None);
+                assert!(known.is_none(), "a nonce twice");
+                self.records.push(record.clone());
+                return self.seen.total("records sealed again");
+            }
             assert!(self.records.contains(record), "another record of a session");
             return self.seen.total("records published again");
         }
@@ -253,8 +282,8 @@ impl World {
     }
 
     /// The envelope that a message came in.
-    pub(super) fn envelope_of(&self, received: &Incoming) -> usize {
-        let text = String::from_utf8(received.payload.to_vec()).unwrap();
+    pub(super) fn envelope_of(&self, received: &Received) -> usize {
+        let text = String::from_utf8(received.payload.clone()).unwrap();
         let text: usize = text.parse().unwrap();
         let sender = self.messages[text].sender;
         let place = (sender, received.session, received.counter);
@@ -277,7 +306,7 @@ impl World {
     }
 
     /// The envelope of a message whose session number could only be guessed.
-    fn guessed(&self, sender: usize, text: usize, received: &Incoming) -> Option<usize> {
+    fn guessed(&self, sender: usize, text: usize, received: &Received) -> Option<usize> {
         let mut messages = self.messages.iter().enumerate();
         let found = messages.find(|(_, message)| {
             let counter = match Head::parse(&message.envelope) {

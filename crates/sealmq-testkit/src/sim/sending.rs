@@ -3,6 +3,7 @@
 use sealmq_client::{Draft, Qos};
 use sealmq_keys::Publication;
 
+use super::device::Engine;
 use super::world::World;
 
 /// Topics that have several publishers.
@@ -30,6 +31,10 @@ impl World {
     pub(super) fn send_on(&mut self, device: usize, topic: String, retain: bool) -> bool {
         let id = self.draft(device, topic.clone());
         self.messages[id].retain = retain;
+        if let Engine::Sensor(sensor) = &mut self.devices[device].engine {
+            sensor.drafts.push_back(id);
+            return self.run_sensor(device);
+        }
         let mut draft = Draft::new(topic, id.to_string().into()).unwrap();
         draft.retain = retain;
         if self.dice.one_in(4) {
@@ -37,7 +42,7 @@ impl World {
         }
         let time = self.time_of(device);
         let this = &mut self.devices[device];
-        let publish = this.engine.publish(draft, time);
+        let publish = this.engine.host_mut().publish(draft, time);
         this.drafts.push_back((publish, id));
         let refused = self.seen.refused;
         self.run(device) && self.seen.refused == refused
@@ -87,7 +92,10 @@ impl World {
             let text = message.text.to_string();
             let mut draft = Draft::new(message.topic.clone(), text.into()).unwrap();
             draft.retain = true;
-            this.engine.check(&draft, self.time_of(device)).ok()?;
+            this.engine
+                .host()
+                .check(&draft, self.time_of(device))
+                .ok()?;
         }
         Some(index)
     }

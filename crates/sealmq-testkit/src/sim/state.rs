@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmq_client::Message as Incoming;
-
 use super::device::Device;
 use super::office::group;
-use super::sealed::Order;
+use super::sealed::{Order, Received};
 use super::successor::serial_of;
 use super::world::World;
 
@@ -24,7 +22,7 @@ pub(super) struct Kept {
 
 impl World {
     /// A reader shows this: no state goes back, and no will comes live after a newer one.
-    pub(super) fn check_kept(&mut self, device: usize, received: &Incoming, id: usize) {
+    pub(super) fn check_kept(&mut self, device: usize, received: &Received, id: usize) {
         let message = &self.messages[id];
         assert_eq!(received.will, message.will, "{id} is a will, or is not");
         if !message.is_state() {

@@ -36,14 +36,18 @@ impl World {
         });
         let this = &mut self.devices[device];
         this.will_draft = draft;
-        this.engine.set_will(will).unwrap();
+        this.engine.host_mut().set_will(will).unwrap();
     }
 
     /// A retained will where the device alone publishes; the broker sets it free, and the process
     /// ends. The next one connects without a will, and publishes a value.
     pub(super) fn value_after_will(&mut self, device: usize) {
         let this = &self.devices[device];
-        if !this.has_clock || !this.access.may_publish() || this.asleep > self.broker.step {
+        if this.is_sensor()
+            || !this.has_clock
+            || !this.access.may_publish()
+            || this.asleep > self.broker.step
+        {
             return;
         }
         let id = self.draft(device, own_topic(device));
@@ -59,7 +63,8 @@ impl World {
         };
         self.disconnect(device);
         self.devices[device].will_draft = Some(id);
-        self.devices[device].engine.set_will(Some(will)).unwrap();
+        let engine = &mut self.devices[device].engine;
+        engine.host_mut().set_will(Some(will)).unwrap();
         self.connect_as_it_is(device);
         self.pass_seconds(6);
         let will = self.devices[device].will.take();

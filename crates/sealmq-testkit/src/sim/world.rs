@@ -15,6 +15,7 @@ use super::joining::Newcomer;
 use super::report::{Report, Trace};
 use super::restore::Backups;
 use super::sealed::{Message, Nonce, Session};
+use super::sensor_joining::Arrival;
 use super::successor::delegation_of;
 use super::thief::Thief;
 use super::{Crashes, Dice, Dies, Settings};
@@ -70,6 +71,8 @@ pub(super) struct World {
     pub(super) died: Vec<usize>,
     /// Devices that are not members yet.
     pub(super) newcomers: Vec<Newcomer>,
+    /// Sensors that are not, either.
+    pub(super) arrivals: Vec<Arrival>,
     /// Of every envelope, with its message; of records of sessions without one.
     pub(super) nonces: BTreeMap<Nonce, Option<usize>>,
     /// Sessions of the short form, with their encapsulated keys.
@@ -141,6 +144,7 @@ impl World {
             uncounted: false,
             died: Vec::new(),
             newcomers: Vec::new(),
+            arrivals: Vec::new(),
             nonces: BTreeMap::new(),
             tags: BTreeMap::new(),
             records: Vec::new(),
@@ -216,6 +220,8 @@ impl World {
                     self.receive(&delivery);
                 } else if let Some(device) = self.devices.iter().position(|d| d.client == client) {
                     self.deliver(device, delivery);
+                } else if self.arrivals.iter().any(|new| new.client == client) {
+                    self.deliver_to_arrival(client, &delivery);
                 } else {
                     self.deliver_to_newcomer(client, &delivery);
                 }
@@ -258,6 +264,7 @@ impl World {
         self.wake(step);
         self.sabotage(step);
         self.wake_newcomers();
+        self.wake_arrivals();
         self.open_office(step);
         self.flow();
         self.pass_seconds(seconds);
@@ -272,6 +279,7 @@ impl World {
                 self.time_out(device);
             }
             self.time_out_newcomers();
+            self.time_out_arrivals();
             self.run_office();
             self.flow();
         }
@@ -349,6 +357,9 @@ impl World {
             2 => Access::PUBLISH,
             _ => Access::BOTH,
         };
+        if self.wants_sensor() {
+            return self.begin_sensor(access);
+        }
         self.join_with(access);
     }
 }

@@ -125,6 +125,35 @@ const TOTALS: [&str; 38] = [
     "sealed in the short form",
 ];
 
+/// What sensors have to do beside hosts.
+const SENSORS: [&str; 11] = [
+    "a sensor joined",
+    "a sensor published",
+    "a sensor opened",
+    "a sensor refused a message",
+    "a sensor refused an object",
+    "refused lists that sensors fetch",
+    "a sensor lost power",
+    "a sensor lost power within a commit",
+    "a sensor was removed",
+    "a sensor's message heard",
+    "envelopes shown to removed sensors",
+];
+
+const SENSOR_EVENTS: [&str; 11] = [
+    "Delegation",
+    "Credential",
+    "Joined",
+    "Epoch",
+    "Filled",
+    "LeftOut",
+    "Lease",
+    "Sender",
+    "Session",
+    "List",
+    "Kept",
+];
+
 /// Plays all settings, on every core.
 fn play(all: &[Settings]) -> Report {
     let next = AtomicU64::new(0);
@@ -195,4 +224,6 @@ fn nothing_goes_back_or_leaks_whatever_the_broker_does() {
         &report.authority_events,
     );
     assert_occurred("what else", &TOTALS, &report.totals);
+    assert_occurred("what sensors do", &SENSORS, &report.totals);
+    assert_occurred("sensor events", &SENSOR_EVENTS, &report.sensor_events);
 }

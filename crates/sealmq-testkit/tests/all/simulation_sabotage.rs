@@ -22,6 +22,7 @@ fn noticed(sabotage: Sabotage, words: &str) {
             } else {
                 Crashes::Never
             },
+            sensors: sabotage == Sabotage::ForgottenNumbers,
             sabotage,
             ..Settings::hostile(seed, STEPS)
         };
@@ -161,4 +162,9 @@ fn a_client_that_does_not_settle_after_a_connect() {
 #[test]
 fn a_broker_that_loses_the_records_of_sessions() {
     noticed(Sabotage::LostRecords, "does not hear");
+}
+
+#[test]
+fn a_sensor_that_does_not_store_the_numbers_of_its_sessions() {
+    noticed(Sabotage::ForgottenNumbers, " after Numbers");
 }
