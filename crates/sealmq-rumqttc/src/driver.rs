@@ -53,6 +53,7 @@ impl<V: Version> Driver<V> {
             aliases: BTreeMap::new(),
             resume: Vec::new(),
             will: None,
+            verified_ahead: false,
         };
         Ok(Self {
             host: Host::open(store, options, library)?,

@@ -28,6 +28,8 @@ pub(crate) struct Rumqttc<V: Version> {
     pub(crate) resume: Vec<V::Request>,
     /// For the next CONNECT.
     pub(crate) will: Option<SealedWill>,
+    /// What rumqttc has read and not given yet was looked at.
+    pub(crate) verified_ahead: bool,
 }
 
 impl<V: Version> Library for Rumqttc<V> {
@@ -75,7 +77,9 @@ impl<V: Version> Host<Rumqttc<V>> {
         events: &Sender<Handed<Rumqttc<V>>>,
     ) -> Result<(), StoreFailure> {
         self.abandon();
-        self.verify_ahead(&first, V::events(eventloop));
+        if !self.library.verified_ahead {
+            self.verify_ahead(&first, V::events(eventloop));
+        }
         let mut next = Some(first);
         while let Some(event) = next {
             let is_message = self.on_event(event, eventloop);
@@ -90,6 +94,8 @@ impl<V: Version> Host<Rumqttc<V>> {
                 self.deliver_all(events);
             }
         }
+        // rumqttc reads no more before it has given these.
+        self.library.verified_ahead = !V::events(eventloop).is_empty();
         Ok(())
     }
 
@@ -144,6 +150,7 @@ impl<V: Version> Host<Rumqttc<V>> {
 
     /// The last that rumqttc has to tell of a connection.
     pub(crate) fn drain(&mut self, eventloop: &mut V::EventLoop) {
+        self.library.verified_ahead = false;
         for event in std::mem::take(V::events(eventloop)) {
             match V::heard(&event) {
                 Heard::PublishWritten(0) => self.hub().client.handle_publish_unwritten(),

@@ -83,6 +83,10 @@ impl Client {
         messages: impl IntoIterator<Item = (&'m str, &'m [u8], bool)>,
         time: Time,
     ) {
+        // Until what waits is opened, others would have been looked at.
+        if !self.opens_at_once() {
+            return;
+        }
         let topics = &self.topic_map;
         let messages: Vec<_> = messages
             .into_iter()

@@ -35,12 +35,17 @@ impl Client {
 
     /// Opens a message, or lets it wait.
     pub(super) fn take_in(&mut self, message: Incoming, delivery: Option<DeliveryId>, time: Time) {
-        if self.inbox.is_empty() && !self.member.is_full() {
+        if self.opens_at_once() {
             return self.receive(message, delivery, time);
         }
         let texts = message.topic.len().saturating_add(message.payload.len());
         let bytes = texts.saturating_add(size_of::<Incoming>());
         self.inbox.push(message, delivery, bytes);
+    }
+
+    /// Whether a message that comes now is opened, or waits.
+    pub(super) fn opens_at_once(&self) -> bool {
+        self.inbox.is_empty() && !self.member.is_full()
     }
 
     /// Opens the next one that waits, if it may be opened now.
