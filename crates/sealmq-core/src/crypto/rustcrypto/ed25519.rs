@@ -1,5 +1,3 @@
-#[cfg(feature = "tables")]
-use curve25519_dalek::EdwardsPoint;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 
 use super::Refused;
@@ -46,16 +44,13 @@ impl Ed25519Public {
     }
 
     #[cfg(feature = "tables")]
-    #[allow(clippy::arithmetic_side_effects, reason = "of a point")]
     pub(in crate::crypto) fn expected(
         &self,
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<super::Expected, Refused> {
-        super::Expected::new(self.as_bytes(), message, signature, |k, s| {
-            let negated = -self.0.to_edwards();
-            EdwardsPoint::vartime_double_scalar_mul_basepoint(k, &negated, s)
-        })
+        let point = |k: &_, s: &_| super::expected::point(&self.0, k, s);
+        super::Expected::new(self.as_bytes(), message, signature, point)
     }
 
     pub(in crate::crypto) fn as_bytes(&self) -> &[u8; 32] {

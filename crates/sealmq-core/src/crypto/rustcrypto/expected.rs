@@ -2,6 +2,7 @@ use std::vec::Vec;
 
 use curve25519_dalek::traits::Identity as _;
 use curve25519_dalek::{EdwardsPoint, Scalar};
+use ed25519_dalek::VerifyingKey;
 use sha2::{Digest as _, Sha512};
 
 use super::Refused;
@@ -19,26 +20,25 @@ pub(in crate::crypto) struct Expected {
 }
 
 impl Expected {
-    /// Refuses what needs no point. `point` computes S × B − k × A from k and S.
+    /// `point` computes S × B − k × A from k and the bytes of S, or nothing if S is not below L.
     pub(super) fn new(
         key: &[u8; 32],
         message: &[u8],
         signature: &[u8; 64],
-        point: impl FnOnce(&Scalar, &Scalar) -> EdwardsPoint,
+        point: impl FnOnce(&Scalar, &[u8; 32]) -> Option<EdwardsPoint>,
     ) -> Result<Self, Refused> {
         if small_order::is_r_of(signature) {
             return Err(Refused);
         }
         let (r, s) = signature.split_first_chunk::<32>().ok_or(Refused)?;
         let s = s.try_into().map_err(|_| Refused)?;
-        let s = Option::from(Scalar::from_canonical_bytes(s)).ok_or(Refused)?;
         let hash = Sha512::new()
             .chain_update(r)
             .chain_update(key)
             .chain_update(message);
         let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
         Ok(Self {
-            point: point(&k, &s),
+            point: point(&k, s).ok_or(Refused)?,
             r: *r,
         })
     }
@@ -61,4 +61,12 @@ impl Expected {
         }
         fits
     }
+}
+
+/// S × B − k × A of a key without a table.
+#[allow(clippy::arithmetic_side_effects, reason = "of a point")]
+pub(super) fn point(key: &VerifyingKey, k: &Scalar, s: &[u8; 32]) -> Option<EdwardsPoint> {
+    let s: Option<Scalar> = Scalar::from_canonical_bytes(*s).into();
+    let negated = -key.to_edwards();
+    s.map(|s| EdwardsPoint::vartime_double_scalar_mul_basepoint(k, &negated, &s))
 }

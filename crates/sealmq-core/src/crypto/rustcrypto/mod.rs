@@ -19,6 +19,8 @@
 //! nothing comes of it.
 
 mod aead;
+#[cfg(feature = "tables")]
+mod comb;
 mod ed25519;
 #[cfg(feature = "tables")]
 mod expected;

@@ -1,37 +1,35 @@
-use std::boxed::Box;
 use std::sync::OnceLock;
-use std::vec::Vec;
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
-use curve25519_dalek::traits::Identity as _;
 use curve25519_dalek::{EdwardsPoint, Scalar};
+use ed25519_dalek::VerifyingKey;
 
 use super::Refused;
-use super::expected::Expected;
+use super::comb::{Combs, double, has_digits, is_even};
+use super::expected::{Expected, point};
 
-/// Parts of a scalar, each with multiples of its own, so that 16 doublings are left of 256.
-const PARTS: usize = 16;
-const BITS: usize = 256 / PARTS;
+/// For k: 128 points, 20 KiB per key.
+const KEY_COLUMNS: usize = 18;
+type OfKey = Combs<KEY_COLUMNS, 7>;
 
-/// Width of the digits of k: 8 odd multiples per part, 20 KiB per key.
-const KEY_WIDTH: usize = 5;
-/// Width of the digits of S: 32 odd multiples per part, 80 KiB for all keys together.
-const BASE_WIDTH: usize = 7;
+/// For S: 512 points, 80 KiB for all keys together.
+const BASE_COLUMNS: usize = 14;
+type OfBase = Combs<BASE_COLUMNS, 9>;
 
 /// A public key with multiples of it, for signatures that are verified in less than half of the time.
 /// One at a time, with the results of `verify`: the point that R has to be is computed, and its bytes
 /// are compared.
 pub(in crate::crypto) struct Table {
-    key: [u8; 32],
-    negated: Multiples<KEY_WIDTH>,
+    key: VerifyingKey,
+    negated: OfKey,
 }
 
 impl Table {
-    #[allow(clippy::arithmetic_side_effects, reason = "of points")]
-    pub(super) fn new(key: &ed25519_dalek::VerifyingKey) -> Self {
+    #[allow(clippy::arithmetic_side_effects, reason = "of a point")]
+    pub(super) fn new(key: &VerifyingKey) -> Self {
         Self {
-            key: key.to_bytes(),
-            negated: Multiples::new(-key.to_edwards()),
+            key: *key,
+            negated: Combs::new(-key.to_edwards()),
         }
     }
 
@@ -50,99 +48,77 @@ impl Table {
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<Expected, Refused> {
-        Expected::new(&self.key, message, signature, |k, s| self.expected_r(k, s))
+        let key = self.key.as_bytes();
+        Expected::new(key, message, signature, |k, s| self.point(k, s))
     }
 
     /// S × B − k × A.
-    fn expected_r(&self, k: &Scalar, s: &Scalar) -> EdwardsPoint {
-        static BASE: OnceLock<Multiples<BASE_WIDTH>> = OnceLock::new();
-        let base = BASE.get_or_init(|| Multiples::new(ED25519_BASEPOINT_POINT));
-        let (k, s) = (digits::<KEY_WIDTH>(k), digits::<BASE_WIDTH>(s));
-        let mut sum = EdwardsPoint::identity();
-        for bit in (0..BITS).rev() {
-            sum = double(&sum);
-            let parts = k.chunks_exact(BITS).zip(s.chunks_exact(BITS)).enumerate();
-            for (part, (k, s)) in parts {
-                self.negated.add(&mut sum, part, k.get(bit));
-                base.add(&mut sum, part, s.get(bit));
-            }
-        }
-        sum
-    }
-}
-
-/// Odd multiples of a point and of the point times 2^16, 2^32, …
-struct Multiples<const WIDTH: usize>(Box<[EdwardsPoint]>);
-
-impl<const WIDTH: usize> Multiples<WIDTH> {
-    const PER_PART: usize = 1 << (WIDTH - 2);
-
-    #[allow(clippy::arithmetic_side_effects, reason = "of points, and constants")]
-    fn new(mut point: EdwardsPoint) -> Self {
-        let mut all = Vec::with_capacity(PARTS * Self::PER_PART);
-        for _ in 0..PARTS {
-            let (mut odd, twice) = (point, double(&point));
-            for _ in 0..Self::PER_PART {
-                all.push(odd);
-                odd += twice;
-            }
-            for _ in 0..BITS {
-                point = double(&point);
-            }
-        }
-        Self(all.into_boxed_slice())
-    }
-
-    /// Adds the part's point times a digit.
     #[allow(clippy::arithmetic_side_effects, reason = "of points")]
-    fn add(&self, sum: &mut EdwardsPoint, part: usize, digit: Option<&i8>) {
-        let Some(digit) = digit.filter(|digit| **digit != 0) else {
-            return;
-        };
-        let odd = usize::from(digit.unsigned_abs() / 2);
-        let place = part.wrapping_mul(Self::PER_PART).wrapping_add(odd);
-        // Always there: digits are odd and below 2^(WIDTH − 1).
-        if let Some(point) = self.0.get(place) {
-            match *digit > 0 {
-                true => *sum += point,
-                false => *sum -= point,
+    fn point(&self, k: &Scalar, s: &[u8; 32]) -> Option<EdwardsPoint> {
+        static BASE: OnceLock<OfBase> = OnceLock::new();
+        let k_bytes = k.as_bytes();
+        if !has_digits(k_bytes) || !has_digits(s) {
+            return point(&self.key, k, s);
+        }
+        let base = BASE.get_or_init(|| Combs::new(ED25519_BASEPOINT_POINT));
+        let (of_k, of_s) = (OfKey::digits(k_bytes), OfBase::digits(s));
+        let mut sum = self.negated.at(KEY_COLUMNS - 1, &of_k);
+        for column in (0..KEY_COLUMNS - 1).rev() {
+            sum = double(&sum);
+            self.negated.add(&mut sum, column, &of_k);
+            if column < BASE_COLUMNS {
+                base.add(&mut sum, column, &of_s);
+            }
+        }
+        // Digits are those of odd numbers.
+        if is_even(k_bytes) {
+            sum += self.key.to_edwards();
+        }
+        if is_even(s) {
+            sum -= ED25519_BASEPOINT_POINT;
+        }
+        Some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+
+    use super::*;
+
+    #[test]
+    fn the_point_is_that_of_dalek_for_every_kind_of_scalar() {
+        let power = |exponent: u32| (0..exponent).fold(Scalar::ONE, |power, _| power + power);
+        let edge = power(252);
+        let scalars: Vec<Scalar> = (0..4_u64)
+            .map(Scalar::from)
+            .flat_map(|small| [small, -small, edge - small, edge + small])
+            .chain((0..252).step_by(21).map(power))
+            .chain((1..10_u64).map(|n| Scalar::from(n).invert()))
+            .collect();
+        // With a part of small order, as a key of somebody who means no good.
+        for torsion in [EIGHT_TORSION[0], EIGHT_TORSION[1]] {
+            let point = EdwardsPoint::mul_base(&Scalar::from(77_u64)) + torsion;
+            let key = VerifyingKey::from_bytes(&point.compress().to_bytes()).unwrap();
+            let table = Table::new(&key);
+            for k in &scalars {
+                for s in &scalars {
+                    let of_dalek = EdwardsPoint::vartime_double_scalar_mul_basepoint(k, &-point, s);
+                    assert_eq!(table.point(k, s.as_bytes()), Some(of_dalek), "{k:?} {s:?}");
+                }
             }
         }
     }
-}
 
-#[allow(clippy::arithmetic_side_effects, reason = "of points")]
-fn double(point: &EdwardsPoint) -> EdwardsPoint {
-    point + point
-}
-
-/// The scalar, below 2^253, as a sum of digits × 2^position, the digits 0 or odd and between
-/// ±2^(WIDTH − 1); of WIDTH digits one after the other at most one is not 0.
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "positions below 264, digits below 2^WIDTH"
-)]
-fn digits<const WIDTH: usize>(scalar: &Scalar) -> [i8; 256] {
-    let mut bytes = [0; 36];
-    if let Some(first) = bytes.first_chunk_mut() {
-        *first = scalar.to_bytes();
-    }
-    let bits_from = |position: usize| {
-        let four = bytes.get(position / 8..).and_then(<[u8]>::first_chunk);
-        four.map_or(0, |four| u32::from_le_bytes(*four) >> (position % 8))
-    };
-    let mut digits = [0; 256];
-    let (mut position, mut carry) = (0, 0);
-    while let Some(digit) = digits.get_mut(position) {
-        let window = (bits_from(position) & ((1 << WIDTH) - 1)) + carry;
-        if window.is_multiple_of(2) {
-            position += 1;
-            continue;
+    #[test]
+    fn s_is_below_l() {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key();
+        let mut l = (-Scalar::ONE).to_bytes();
+        assert!(Table::new(&key).point(&Scalar::ONE, &l).is_some());
+        l[0] += 1;
+        for s in [l, [0xff; 32]] {
+            assert_eq!(Table::new(&key).point(&Scalar::ONE, &s), None);
         }
-        carry = u32::from(window >= 1 << (WIDTH - 1));
-        let value = i64::from(window) - (i64::from(carry) << WIDTH);
-        *digit = i8::try_from(value).unwrap_or_default();
-        position += WIDTH;
     }
-    digits
 }
