@@ -9,7 +9,7 @@ use crate::crypto::{Digest, sha256};
 pub const MAX_TOPIC_LEN: usize = 65535;
 
 /// The level of a publish filter that stands for the member's own name (spec/keys.md §4).
-const OWN_NAME: &str = "%c";
+const OWN_NAME: &[u8] = b"%c";
 
 /// A text is no valid topic name or filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,11 @@ impl<'a> Topic<'a> {
     /// # Errors
     /// Empty, above 65535 bytes, with U+0000 or with a wildcard character.
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
-        check_text(name)?;
-        if name.bytes().any(|b| matches!(b, b'+' | b'#')) {
+        // Without a way out in the middle, so that several bytes are looked at together.
+        let odd = |byte| matches!(byte, 0 | b'+' | b'#');
+        let any_odd = name.bytes().fold(false, |any, byte| any | odd(byte));
+        if any_odd || name.is_empty() || name.len() > MAX_TOPIC_LEN {
+            check_text(name)?;
             return Err(TopicError::Wildcard);
         }
         Ok(Self(name))
@@ -178,27 +181,38 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn matches_by(self, topic: Topic<'_>, literal: impl Fn(&str, &str) -> bool) -> bool {
+    fn matches_by(self, topic: Topic<'_>, literal: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        let (filter, name) = (self.0.as_bytes(), topic.0.as_bytes());
         // Most filters fail here: they differ in what has to be the same in any case.
         let open = |byte| matches!(byte, b'+' | b'#' | b'%');
-        let mut bytes = self.0.bytes().zip(topic.0.bytes());
-        let first = bytes.find(|(own, other)| open(*own) || own != other);
-        if first.is_some_and(|(own, _)| !open(own)) {
+        let mut pairs = filter.iter().zip(name);
+        let alike = pairs.position(|(own, other)| open(*own) || own != other);
+        if alike.is_some_and(|place| filter.get(place).is_some_and(|own| !open(*own))) {
             return false;
         }
-        let (mut levels, mut names) = (self.0.split('/'), topic.0.split('/'));
-        let mut first = true;
+        // On with the first level that may differ.
+        let alike = alike.unwrap_or_else(|| filter.len().min(name.len()));
+        let slash = filter.iter().take(alike).rposition(|byte| *byte == b'/');
+        let start = slash.map_or(0, |slash| slash.saturating_add(1));
+        let mut levels = levels(filter.get(start..).unwrap_or_default());
+        let mut names = self::levels(name.get(start..).unwrap_or_default());
+        let mut first = slash.is_none();
         loop {
             match (levels.next(), names.next()) {
-                (Some("#" | "+"), Some(name)) if first && name.starts_with('$') => return false,
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(_)) => {}
+                (Some(b"#" | b"+"), Some(name)) if first && name.starts_with(b"$") => return false,
+                (Some(b"#"), _) | (None, None) => return true,
+                (Some(b"+"), Some(_)) => {}
                 (Some(level), Some(name)) if literal(level, name) => {}
                 _ => return false,
             }
             first = false;
         }
     }
+}
+
+/// The levels of a topic or filter, as bytes: to look for a byte is cheaper than for a character.
+pub fn levels(text: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    text.split(|byte| *byte == b'/')
 }
 
 impl fmt::Display for Filter<'_> {
@@ -214,7 +228,7 @@ impl fmt::Display for Filter<'_> {
 pub fn matches_grant(filter: Filter<'_>, member_name: &str, topic: Topic<'_>) -> bool {
     filter.matches_by(topic, |level, name| {
         if level == OWN_NAME {
-            name == member_name
+            name == member_name.as_bytes()
         } else {
             level == name
         }

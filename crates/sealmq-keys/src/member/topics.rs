@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use sealmq_core::GroupId;
-use sealmq_core::topic::{Filter, Topic};
+use sealmq_core::topic::{Filter, Topic, levels};
 
 use crate::group::GroupState;
 
@@ -27,7 +27,7 @@ struct Level {
     below: Option<GroupId>,
     /// What goes on with `+`.
     any: Option<Box<Level>>,
-    named: BTreeMap<Box<str>, Level>,
+    named: BTreeMap<Box<[u8]>, Level>,
 }
 
 impl Topics {
@@ -59,21 +59,22 @@ impl Topics {
     /// with the lowest id, for all members alike.
     pub(super) fn group_of(&self, topic: Topic<'_>) -> Option<GroupId> {
         let system = topic.as_str().starts_with('$');
-        self.root.find(topic.as_str().split('/'), system)
+        let found = self.root.find(levels(topic.as_str().as_bytes()), system);
+        found.copied()
     }
 }
 
 impl Level {
     fn add(&mut self, filter: &str, id: GroupId) {
         let mut level = self;
-        for name in filter.split('/') {
+        for name in levels(filter.as_bytes()) {
             level = match name {
                 // The last level of its filter.
-                "#" => {
+                b"#" => {
                     level.below = lower(level.below, Some(id));
                     return;
                 }
-                "+" => level.any.get_or_insert_default(),
+                b"+" => level.any.get_or_insert_default(),
                 name => level.named.entry(name.into()).or_default(),
             };
         }
@@ -83,12 +84,12 @@ impl Level {
     /// Each level is looked at once at most. `system`: no wildcard stands for the first name.
     fn find<'t>(
         &self,
-        mut names: impl Iterator<Item = &'t str> + Clone,
+        mut names: impl Iterator<Item = &'t [u8]> + Clone,
         system: bool,
-    ) -> Option<GroupId> {
-        let below = self.below.filter(|_| !system);
+    ) -> Option<&GroupId> {
+        let below = self.below.as_ref().filter(|_| !system);
         let Some(name) = names.next() else {
-            return lower(self.here, below);
+            return lower(self.here.as_ref(), below);
         };
         let any = self.any.as_ref().filter(|_| !system);
         let any = any.and_then(|level| level.find(names.clone(), false));
@@ -98,7 +99,7 @@ impl Level {
     }
 }
 
-fn lower(a: Option<GroupId>, b: Option<GroupId>) -> Option<GroupId> {
+fn lower<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
