@@ -2,6 +2,8 @@
 
 mod connection;
 mod error;
+#[cfg(feature = "alloc")]
+mod heap;
 mod number;
 mod outgoing;
 mod publisher;

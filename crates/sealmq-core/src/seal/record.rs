@@ -48,7 +48,9 @@ impl SenderSession {
             ..Outgoing::new(record.topic)
         };
         let tag = record.psk.tag(self.enc(), membership.member());
-        let len = self.copy_and_seal(publisher, &message, Class::Record, now, &[], out)?;
+        let len = self.copy_and_seal(publisher, &message, Class::Record, now, &[], |len| {
+            out.get_mut(..len)
+        })?;
         self.short
             .get_or_insert(Short::new(SessionTag(tag), credential));
         Ok(len)

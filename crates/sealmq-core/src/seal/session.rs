@@ -219,35 +219,33 @@ impl SenderSession {
         payload: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        self.copy_and_seal(publisher, message, Class::Event, now, payload, out)
+        self.copy_and_seal(publisher, message, Class::Event, now, payload, |len| {
+            out.get_mut(..len)
+        })
     }
 
-    pub(super) fn copy_and_seal<M: Membership>(
+    /// `out` gives room for an envelope of so many bytes, if there is.
+    pub(super) fn copy_and_seal<'o, M: Membership>(
         &mut self,
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'_>,
         class: Class,
         now: Option<u64>,
         payload: &[u8],
-        out: &mut [u8],
+        out: impl FnOnce(usize) -> Option<&'o mut [u8]>,
     ) -> Result<usize, SealError> {
-        let room = self.layout(publisher, message, class, payload.len())?.room;
-        let no_room = SealError::Room {
-            headroom: room.headroom,
-            tailroom: room.tailroom,
-        };
-        let end = room.headroom.checked_add(payload.len()).ok_or(no_room)?;
-        out.get_mut(room.headroom..end)
+        let layout = self.checked_layout(publisher, message, class, now, payload.len())?;
+        let no_room = layout.no_room();
+        let end = layout.room.headroom.checked_add(payload.len());
+        let end = end.ok_or(no_room)?;
+        let len = end.checked_add(layout.room.tailroom).ok_or(no_room)?;
+        let envelope = out(len).ok_or(no_room)?;
+        envelope
+            .get_mut(layout.room.headroom..end)
             .ok_or(no_room)?
             .copy_from_slice(payload);
-        match self.seal_class(publisher, message, class, now, out, room.headroom..end) {
-            Ok(envelope) => Ok(envelope.end),
-            Err(error) => {
-                // The copy is ours to remove, whatever the error was.
-                out.zeroize();
-                Err(error)
-            }
-        }
+        self.finish(publisher, message, &layout, envelope)?;
+        Ok(len)
     }
 
     pub(super) fn seal_class<M: Membership>(
@@ -259,6 +257,30 @@ impl SenderSession {
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, SealError> {
+        let layout = self.checked_layout(publisher, message, class, now, payload.len())?;
+        let (room, no_room) = (layout.room, layout.no_room());
+        let start = payload.start.checked_sub(room.headroom).ok_or(no_room)?;
+        let end = payload.end.checked_add(room.tailroom).ok_or(no_room)?;
+        if payload.start > payload.end {
+            return Err(no_room);
+        }
+        let envelope = buf.get_mut(start..end).ok_or(no_room)?;
+        let sealed = self.finish(publisher, message, &layout, envelope);
+        if sealed.is_err() {
+            buf.zeroize();
+        }
+        sealed.map(|()| start..end)
+    }
+
+    /// Where everything goes, if the message may be sealed.
+    fn checked_layout<'m, M: Membership>(
+        &self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'m>,
+        class: Class,
+        now: Option<u64>,
+        payload_len: usize,
+    ) -> Result<Layout<'m>, SealError> {
         let membership = publisher.membership();
         if membership.group() != self.group {
             return Err(SealError::WrongGroup);
@@ -268,32 +290,28 @@ impl SenderSession {
         }
         check_validity(now, self.not_after)?;
         self.check_limits(now)?;
-        let layout = self.layout(publisher, message, class, payload.len())?;
-        let room = layout.room;
-        let no_room = SealError::Room {
-            headroom: room.headroom,
-            tailroom: room.tailroom,
-        };
-        let start = payload.start.checked_sub(room.headroom).ok_or(no_room)?;
-        let end = payload.end.checked_add(room.tailroom).ok_or(no_room)?;
-        if payload.start > payload.end {
-            return Err(no_room);
-        }
-        let envelope = buf.get_mut(start..end).ok_or(no_room)?;
+        self.layout(publisher, message, class, payload_len)
+    }
 
-        // From here on the counter is used up, whatever happens (threat model D2, A22).
-        let head = layout.head;
+    /// Seals the payload in its place. From here on the counter is used up, whatever happens (threat
+    /// model D2, A22).
+    fn finish<M: Membership>(
+        &mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        layout: &Layout<'_>,
+        envelope: &mut [u8],
+    ) -> Result<(), SealError> {
         self.counter = self.counter.saturating_add(1);
         if let Some(short) = &mut self.short {
-            short.sealed(matches!(head, Head::Short(_)));
+            short.sealed(matches!(layout.head, Head::Short(_)));
         }
         self.bytes = self.bytes.saturating_add(layout.plaintext_len as u64);
-        let sealed = self.write(publisher, message, &layout, envelope);
+        let sealed = self.write(publisher, message, layout, envelope);
         if sealed.is_none() {
-            buf.zeroize();
-            return Err(SealError::Encryption);
+            envelope.zeroize();
         }
-        Ok(start..end)
+        sealed.ok_or(SealError::Encryption)
     }
 
     /// Writes everything around the payload, signs and encrypts. Never `None` in practice, since
@@ -454,6 +472,15 @@ pub(super) struct Layout<'a> {
     padding: usize,
     plaintext_len: usize,
     pub(super) room: Room,
+}
+
+impl Layout<'_> {
+    const fn no_room(&self) -> SealError {
+        SealError::Room {
+            headroom: self.room.headroom,
+            tailroom: self.room.tailroom,
+        }
+    }
 }
 
 fn check_validity(now: Option<u64>, not_after: u64) -> Result<(), SealError> {

@@ -42,7 +42,7 @@ pub struct Value<'a> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct StateSession(SenderSession);
+pub struct StateSession(pub(super) SenderSession);
 
 impl StateSession {
     /// Encapsulates to the group's kept key.
@@ -147,7 +147,9 @@ impl StateSession {
     ) -> Result<usize, SealError> {
         let (message, class) = value.parts(message);
         self.0
-            .copy_and_seal(publisher, &message, class, now, payload, out)
+            .copy_and_seal(publisher, &message, class, now, payload, |len| {
+                out.get_mut(..len)
+            })
     }
 
     /// Seals a Last Will, which takes a session of its own (threat model A25): the session is used up.
@@ -161,13 +163,27 @@ impl StateSession {
     /// [`SealError::WillNeedsTime`], [`SealError::Field`] without a credential, or as
     /// [`SenderSession::seal_in_place`].
     pub fn seal_will_into<M: Membership>(
-        mut self,
+        self,
         publisher: &Publisher<'_, M>,
         message: &Outgoing<'_>,
         retain: bool,
         now: Option<u64>,
         payload: &[u8],
         out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        self.seal_will(publisher, message, retain, now, payload, |len| {
+            out.get_mut(..len)
+        })
+    }
+
+    pub(super) fn seal_will<'o, M: Membership>(
+        mut self,
+        publisher: &Publisher<'_, M>,
+        message: &Outgoing<'_>,
+        retain: bool,
+        now: Option<u64>,
+        payload: &[u8],
+        out: impl FnOnce(usize) -> Option<&'o mut [u8]>,
     ) -> Result<usize, SealError> {
         if self.0.sealed() != 0 {
             return Err(SealError::WillNeedsOwnSession);
@@ -182,7 +198,7 @@ impl StateSession {
 }
 
 impl<'a> Value<'a> {
-    const fn parts<'m>(&self, message: &Outgoing<'m>) -> (Outgoing<'m>, Class)
+    pub(super) const fn parts<'m>(&self, message: &Outgoing<'m>) -> (Outgoing<'m>, Class)
     where
         'a: 'm,
     {

@@ -8,8 +8,8 @@ use rand_core::TryCryptoRng;
 use sealmq_core::GroupId;
 use sealmq_core::crypto::{Digest, Purpose};
 use sealmq_core::seal::{
-    Outgoing, Publisher, PublisherError, Room, SealError as SessionError, SenderSession,
-    SessionLimits, SessionStart, StateSession, Value, next_session_number,
+    Outgoing, Publisher, PublisherError, SealError as SessionError, SenderSession, SessionLimits,
+    SessionStart, StateSession, Value, next_session_number,
 };
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Padding;
@@ -36,12 +36,12 @@ impl Member {
         rng: &mut impl TryCryptoRng,
     ) -> Result<Sealed, SealError> {
         let mut payload = Vec::new();
-        let (group, epoch) = self.seal_to(message, now, rng, &mut payload)?;
+        let group = self.seal_to(message, now, rng, &mut payload)?;
         Ok(Sealed {
             changes: core::mem::take(&mut self.unsaved),
             payload,
             group,
-            epoch,
+            epoch: self.current_epoch(group)?,
         })
     }
 
@@ -67,10 +67,9 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
         out: &mut Vec<u8>,
-    ) -> Result<(GroupId, u64), SealError> {
+    ) -> Result<GroupId, SealError> {
         let now = self.clock(now);
         let (id, topic) = self.may_seal(message, now)?;
-        let epoch = self.current_epoch(id)?;
         if message.will {
             let session = self.begin(id, Class::State, now, rng, StateSession::start)?;
             let number = session.number();
@@ -78,7 +77,7 @@ impl Member {
             self.connection.will(number);
             self.save_device()?;
             self.stats.sealed = self.stats.sealed.saturating_add(1);
-            return Ok((id, epoch));
+            return Ok(id);
         }
         let class = if message.retain {
             self.ready_connection(now)?;
@@ -95,7 +94,7 @@ impl Member {
             result => result?,
         }
         self.stats.sealed = self.stats.sealed.saturating_add(1);
-        Ok((id, epoch))
+        Ok(id)
     }
 
     /// Whether a message could be sealed now: what [`Member::seal`] would say, without sealing and
@@ -354,7 +353,6 @@ impl Member {
         } else {
             None
         };
-        let len = message.payload.len();
         let group = self.groups.get_mut(&id).ok_or_else(|| no_keys(id))?;
         // The session stays whatever happens: its counter must not go back.
         let result = match class {
@@ -362,15 +360,8 @@ impl Member {
                 let mut session = group.session.take().ok_or_else(|| no_keys(id))?;
                 let result =
                     self.sealed_by(id, topic, message, now, sequence, out, |parts, out| {
-                        let room = session.room(&parts.publisher, &parts.outgoing, len)?;
-                        make_room(room, len, out);
-                        session.seal_into(
-                            &parts.publisher,
-                            &parts.outgoing,
-                            now,
-                            parts.payload,
-                            out,
-                        )
+                        let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
+                        session.seal_into_vec(publisher, outgoing, now, parts.payload, out)
                     });
                 if let Some(group) = self.groups.get_mut(&id) {
                     group.session = Some(session);
@@ -386,9 +377,7 @@ impl Member {
                 let result =
                     self.sealed_by(id, topic, message, now, sequence, out, |parts, out| {
                         let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
-                        let room = session.room(publisher, outgoing, &value, len)?;
-                        make_room(room, len, out);
-                        session.seal_into(publisher, outgoing, &value, now, parts.payload, out)
+                        session.seal_into_vec(publisher, outgoing, &value, now, parts.payload, out)
                     });
                 if let Some(group) = self.groups.get_mut(&id) {
                     group.state_session = Some(session);
@@ -411,12 +400,10 @@ impl Member {
         now: Now,
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
-        let (len, retain) = (message.payload.len(), message.retain);
+        let retain = message.retain;
         self.sealed_by(id, topic, message, now, None, out, |parts, out| {
             let (publisher, outgoing) = (&parts.publisher, &parts.outgoing);
-            let room = session.room_for_will(publisher, outgoing, retain, len)?;
-            make_room(room, len, out);
-            session.seal_will_into(publisher, outgoing, retain, now, parts.payload, out)
+            session.seal_will_into_vec(publisher, outgoing, retain, now, parts.payload, out)
         })
     }
 
@@ -430,7 +417,7 @@ impl Member {
         now: Now,
         sequence: Option<u32>,
         out: &mut Vec<u8>,
-        seal: impl FnOnce(&Parts<'_>, &mut Vec<u8>) -> Result<usize, SessionError>,
+        seal: impl FnOnce(&Parts<'_>, &mut Vec<u8>) -> Result<(), SessionError>,
     ) -> Result<(), SealError> {
         let group = self.groups.get(&id);
         let group = group.ok_or_else(|| SealError::NoKeysYet { groups: vec![id] })?;
@@ -465,9 +452,7 @@ impl Member {
             outgoing,
             payload: message.payload,
         };
-        let len = seal(&parts, out).map_err(SealError::Message)?;
-        out.truncate(len);
-        Ok(())
+        seal(&parts, out).map_err(SealError::Message)
     }
 }
 
@@ -476,12 +461,6 @@ struct Parts<'a> {
     publisher: Publisher<'a, Standing<'a>>,
     outgoing: Outgoing<'a>,
     payload: &'a [u8],
-}
-
-fn make_room(room: Room, payload: usize, out: &mut Vec<u8>) {
-    let around = room.headroom.saturating_add(room.tailroom);
-    out.clear();
-    out.resize(payload.saturating_add(around), 0);
 }
 
 pub(super) fn no_keys(id: GroupId) -> SealError {
