@@ -28,17 +28,17 @@ impl<K, V> Default for InOrder<K, V> {
 impl<K: Numbered, V> InOrder<K, V> {
     /// Where a key stands, or would.
     fn place(&self, key: &K) -> Result<usize, usize> {
-        match (self.0.front(), self.0.back()) {
-            (_, Some((last, _))) if last < key => return Err(self.0.len()),
-            (Some((first, _)), _) => {
-                // Where none is missing in between.
-                let distance = key.number().wrapping_sub(first.number());
-                let place = usize::try_from(distance).unwrap_or(usize::MAX);
-                if self.0.get(place).is_some_and(|(there, _)| there == key) {
-                    return Ok(place);
-                }
-            }
-            _ => {}
+        let Some((first, _)) = self.0.front() else {
+            return Err(0);
+        };
+        // Where none is missing in between.
+        let distance = key.number().wrapping_sub(first.number());
+        let place = usize::try_from(distance).unwrap_or(usize::MAX);
+        if self.0.get(place).is_some_and(|(there, _)| there == key) {
+            return Ok(place);
+        }
+        if self.0.back().is_some_and(|(last, _)| last < key) {
+            return Err(self.0.len());
         }
         self.0.binary_search_by(|(other, _)| other.cmp(key))
     }
@@ -88,14 +88,18 @@ impl<K: Numbered, V> InOrder<K, V> {
                     there.1 = value;
                 }
             }
+            Err(place) if place == self.0.len() => self.0.push_back((key, value)),
             Err(place) => self.0.insert(place, (key, value)),
         }
     }
 
     /// Takes one out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.place(key).ok()?;
-        self.0.remove(place).map(|(_, value)| value)
+        let removed = match self.place(key).ok()? {
+            0 => self.0.pop_front(),
+            place => self.0.remove(place),
+        };
+        removed.map(|(_, value)| value)
     }
 
     /// Keeps those of which this is true.

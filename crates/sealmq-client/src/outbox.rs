@@ -271,10 +271,12 @@ impl Outbox {
         (idle && self.queued.contains(&suspect)).then_some(suspect)
     }
 
-    /// The next message, if it may be handed over now. Then call [`Outbox::sealed`],
-    /// [`Outbox::hand`] or [`Outbox::drop_next`].
-    pub(crate) fn next(&self) -> Option<&Content> {
-        let content = &self.entries.get(&self.turn()?)?.message.content;
+    /// The next message, if it may be handed over now, and when its expiry runs out. Then call
+    /// [`Outbox::sealed`], [`Outbox::hand`] or [`Outbox::drop_next`].
+    pub(crate) fn next(&self) -> Option<(&Content, Option<u64>)> {
+        let Accepted {
+            content, expires, ..
+        } = &self.entries.get(&self.turn()?)?.message;
         let most_handed = match self.has_stored() {
             true => MAX_HANDED_STORED,
             false => MAX_HANDED,
@@ -282,7 +284,8 @@ impl Outbox {
         if !self.resuming.is_empty() || self.handed.len() >= most_handed {
             return None;
         }
-        (content.qos() == Qos::AtMostOnce || self.window.has_room()).then_some(content)
+        let has_room = content.qos() == Qos::AtMostOnce || self.window.has_room();
+        has_room.then_some((content, *expires))
     }
 
     /// The next message was sealed; `value` names it among the values that are kept. Its record

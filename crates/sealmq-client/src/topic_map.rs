@@ -127,12 +127,12 @@ impl TopicMap {
         wanted
     }
 
-    /// With the names of this broker.
-    pub(crate) fn output(&self, mut output: Output) -> Output {
+    /// Gives it the names of this broker.
+    pub(crate) fn rename(&self, output: &mut Output) {
         if self.entries.is_empty() {
-            return output;
+            return;
         }
-        match &mut output {
+        match output {
             Output::Publish(wire) | Output::Resume(Resume::Publish(_, wire)) => {
                 self.place(&mut wire.topic);
             }
@@ -145,7 +145,6 @@ impl TopicMap {
             Output::Connect(Some(will)) => self.place(&mut will.wire.topic),
             _ => {}
         }
-        output
     }
 
     /// Bytes by which a packet grows.

@@ -190,13 +190,16 @@ impl Client {
         if let Some(connection) = &self.connection {
             self.outbox.lower_next(connection.limits.maximum_qos);
         }
-        match self.outbox.next() {
-            None => return false,
-            Some(_) if self.next_has_expired() => {
+        let Some((content, expires)) = self.outbox.next() else {
+            return false;
+        };
+        let has_expired = expires.zip(self.clock).is_some_and(|(at, now)| at <= now);
+        match content {
+            _ if has_expired => {
                 let expired = self.outbox.drop_next();
                 self.give_up(expired, GivenUp::Expired);
             }
-            Some(Content::Wire(wire)) => {
+            Content::Wire(wire) => {
                 let wire = wire.clone();
                 match self.check_limits(&wire.topic, wire.packet_size(), wire.qos, wire.retain) {
                     Ok(()) => {
@@ -214,17 +217,16 @@ impl Client {
                     }
                 }
             }
-            Some(Content::Value(topic)) => {
+            Content::Value(topic) => {
                 let topic = topic.clone();
                 self.next_value(&topic, time, rng);
             }
-            Some(Content::Draft(_)) => self.next_draft(time, rng),
+            Content::Draft(_) => self.next_draft(expires, time, rng),
         }
         true
     }
 
-    fn next_draft(&mut self, time: Time, rng: &mut impl TryCryptoRng) {
-        let expires = self.outbox.next_expires();
+    fn next_draft(&mut self, expires: Option<u64>, time: Time, rng: &mut impl TryCryptoRng) {
         let Some((order, mut draft)) = self.outbox.lend_draft() else {
             return;
         };
@@ -240,11 +242,6 @@ impl Client {
                 self.cannot_seal(draft, error, time);
             }
         }
-    }
-
-    fn next_has_expired(&self) -> bool {
-        let expires = self.outbox.next_expires().zip(self.clock);
-        expires.is_some_and(|(at, now)| at <= now)
     }
 
     /// The next message of the outbox was sealed.

@@ -36,9 +36,4 @@ impl Outbox {
             .filter_map(|order| self.finish(order))
             .collect()
     }
-
-    /// When the next message expires, Unix milliseconds.
-    pub(crate) fn next_expires(&self) -> Option<u64> {
-        self.entries.get(&self.turn()?)?.message.expires
-    }
 }

@@ -32,7 +32,7 @@ fn push(outbox: &mut Outbox, id: u64, qos: Qos) {
 /// Hands over what may be handed; the topics.
 fn hand_all(outbox: &mut Outbox) -> Vec<String> {
     let mut topics = Vec::new();
-    while let Some(content) = outbox.next() {
+    while let Some((content, _)) = outbox.next() {
         topics.push(content.topic().to_owned());
         outbox.hand();
     }

@@ -42,7 +42,7 @@ impl Broker {
                 socket.push(resume);
             }
             outbox.recall();
-            while let Some(Content::Wire(wire)) = outbox.next() {
+            while let Some((Content::Wire(wire), _)) = outbox.next() {
                 let wire = wire.clone();
                 outbox.hand();
                 let exactly_or_at_least_once = wire.qos != Qos::AtMostOnce;
@@ -198,7 +198,10 @@ fn a_message_of_qos_0_that_cannot_be_written_does_not_block() {
                 .filter_map(number),
         );
         outbox.recall();
-        if outbox.next().is_some_and(|content| content.topic() == "1") {
+        if outbox
+            .next()
+            .is_some_and(|(content, _)| content.topic() == "1")
+        {
             break;
         }
         hand_all(&mut outbox);
