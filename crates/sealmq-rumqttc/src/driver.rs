@@ -105,7 +105,7 @@ impl<V: Version> Driver<V> {
                     Step::Left => host.leave(),
                     _ => self.connect().await?,
                 }
-                self.host.pump().await?;
+                self.host.settle().await?;
                 continue;
             }
             let eventloop = &mut self.eventloop;
@@ -114,7 +114,7 @@ impl<V: Version> Driver<V> {
                     host.on_events(event, eventloop, &callers.events).await?;
                 }
                 Step::Done(Err(error)) => {
-                    host.drain(eventloop);
+                    host.forget(eventloop).await?;
                     let mut hub = host.hub();
                     if let Some(how) = V::no_connack(&error) {
                         hub.client.handle_no_connack(how);
@@ -129,17 +129,19 @@ impl<V: Version> Driver<V> {
                     pause = Some(again.unwrap_or_default());
                 }
                 Step::HangUp => {
-                    V::clean(eventloop);
-                    host.drain(eventloop);
+                    host.forget(eventloop).await?;
                     let mut hub = host.hub();
                     let (ending, time) = (Ending::Unrelated, hub.time());
                     let again = hub.client.handle_disconnected(ending, time, &mut SysRng);
                     drop(hub);
                     pause = Some(again.unwrap_or_default());
                 }
-                Step::Left => host.leave(),
+                Step::Left => {
+                    host.leave();
+                    host.settle().await?;
+                }
             }
-            host.pump().await?;
+            host.pump();
         }
         Ok(())
     }
@@ -150,7 +152,7 @@ impl<V: Version> Driver<V> {
             let time = hub.time();
             hub.client.connect(time, &mut SysRng);
         }
-        self.host.pump().await?;
+        self.host.settle().await?;
         let fresh = self.host.hub().client.wants_fresh_session();
         let will = self.host.library.will.take();
         V::renew(&mut self.eventloop, &self.mqtt, will, fresh);

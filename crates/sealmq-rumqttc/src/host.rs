@@ -69,7 +69,7 @@ pub(crate) struct Host<L: Library> {
     /// For the application.
     pub(crate) waiting: Waiting<Report<L>>,
     pub(crate) progress: Arc<Progress>,
-    hang_up: bool,
+    pub(crate) hang_up: bool,
     pub(crate) closed: bool,
     alarm: Alarm,
 }
@@ -149,21 +149,13 @@ impl<L: Library> Host<L> {
         }
     }
 
-    /// Does what the client wants done.
-    pub(crate) async fn pump(&mut self) -> Result<(), StoreFailure> {
-        let mut time = self.hub().time();
+    /// Does what the client wants done. A commit only begins: until it is durable nothing comes out,
+    /// and what arrives meanwhile is opened.
+    pub(crate) fn pump(&mut self) {
+        let time = self.hub().time();
         while let Some(output) = self.next_output(time) {
             match output {
-                Output::Commit(changes) => {
-                    let result = self.store.commit(changes).await;
-                    let mut hub = self.hub();
-                    if let Err(error) = result {
-                        hub.client.commit_failed();
-                        return Err(error);
-                    }
-                    hub.client.committed();
-                    time = hub.time();
-                }
+                Output::Commit(changes) => self.store.begin(changes),
                 Output::Event(event, delivery) => self.event(event, delivery),
                 Output::Accepted(id) => self.hub().calls.accepted(id),
                 Output::Refused { id, topic, error } => {
@@ -179,7 +171,26 @@ impl<L: Library> Host<L> {
                 output => self.library.hand(output),
             }
         }
+    }
+
+    /// Does all that the client wants done, whatever is to be durable before it.
+    pub(crate) async fn settle(&mut self) -> Result<(), StoreFailure> {
+        self.pump();
+        while self.store.is_busy() {
+            let result = self.store.done().await;
+            self.committed(result)?;
+            self.pump();
+        }
         Ok(())
+    }
+
+    fn committed(&self, result: Result<(), StoreFailure>) -> Result<(), StoreFailure> {
+        let mut hub = self.hub();
+        match result {
+            Ok(()) => hub.client.committed(),
+            Err(_) => hub.client.commit_failed(),
+        }
+        result
     }
 
     fn next_output(&self, time: Time) -> Option<Output> {
@@ -206,7 +217,7 @@ impl<L: Library> Host<L> {
         let progress = Arc::clone(&self.progress);
         loop {
             self.hub().acknowledge();
-            self.pump().await?;
+            self.pump();
             if self.closed {
                 return Ok(Step::Left);
             }
@@ -224,6 +235,7 @@ impl<L: Library> Host<L> {
                 },
                 () = events.closed() => return Ok(Step::Left),
                 () = progress.news() => {}
+                result = self.store.done(), if self.store.is_busy() => self.committed(result)?,
                 // Without clients the subscriptions go on.
                 Some(command) = commands.recv() => self.carry_out(command, commands, queued),
                 () = rings(alarm) => {

@@ -32,6 +32,14 @@ pub(crate) struct Rumqttc<V: Version> {
     pub(crate) verified_ahead: bool,
 }
 
+/// What an event of rumqttc was about.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Message,
+    Connected,
+    Other,
+}
+
 impl<V: Version> Library for Rumqttc<V> {
     type Event = Event<V>;
     type Failure = V::Failure;
@@ -82,14 +90,18 @@ impl<V: Version> Host<Rumqttc<V>> {
         }
         let mut next = Some(first);
         while let Some(event) = next {
-            let is_message = self.on_event(event, eventloop);
+            let kind = self.on_event(event, eventloop);
             // As `poll` would give it.
             next = match self.may_read() {
                 true => V::events(eventloop).pop_front(),
                 false => None,
             };
-            if is_message || next.is_none() {
-                self.pump().await?;
+            if kind == Kind::Connected {
+                // What a resumed session sends first must not come after the queue.
+                self.settle().await?;
+            }
+            if kind != Kind::Other || next.is_none() {
+                self.pump();
                 V::pending(eventloop).extend(self.library.resume.drain(..));
                 self.deliver_all(events);
             }
@@ -111,10 +123,13 @@ impl<V: Version> Host<Rumqttc<V>> {
         }
     }
 
-    /// Whether it was a message.
-    fn on_event(&mut self, event: V::Mqtt, eventloop: &mut V::EventLoop) -> bool {
+    fn on_event(&mut self, event: V::Mqtt, eventloop: &mut V::EventLoop) -> Kind {
         let heard = V::heard(&event);
-        let is_message = matches!(heard, Heard::Publish(_));
+        let kind = match heard {
+            Heard::Publish(_) => Kind::Message,
+            Heard::Connected { .. } => Kind::Connected,
+            _ => Kind::Other,
+        };
         if let Heard::Connected {
             session_present,
             mut limits,
@@ -145,11 +160,20 @@ impl<V: Version> Host<Rumqttc<V>> {
             V::know_aliases(eventloop, &self.library.aliases);
             self.hub().client.handle_fresh_state();
         }
-        is_message
+        kind
+    }
+
+    /// Of a connection that has ended. What waited for a commit belongs to it as well.
+    pub(crate) async fn forget(&mut self, eventloop: &mut V::EventLoop) -> Result<(), StoreFailure> {
+        self.settle().await?;
+        self.hang_up = false;
+        V::clean(eventloop);
+        self.drain(eventloop);
+        Ok(())
     }
 
     /// The last that rumqttc has to tell of a connection.
-    pub(crate) fn drain(&mut self, eventloop: &mut V::EventLoop) {
+    fn drain(&mut self, eventloop: &mut V::EventLoop) {
         self.library.verified_ahead = false;
         for event in std::mem::take(V::events(eventloop)) {
             match V::heard(&event) {
