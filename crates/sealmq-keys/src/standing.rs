@@ -64,6 +64,8 @@ pub struct Standing<'a> {
     pub removed: bool,
     /// The credential.
     pub holding: Holding<'a>,
+    /// A topic that the group's filters cover, if one is known: they are not asked again.
+    pub covered: Option<Topic<'a>>,
 }
 
 /// Why a member may not send.
@@ -268,6 +270,7 @@ impl Membership for Standing<'_> {
         let narrowed = filter.is_empty()
             || Filter::new(filter)
                 .is_ok_and(|filter| matches_grant(filter, self.holding.name, topic));
-        narrowed && self.state.is_some_and(|state| state.covers_topic(topic))
+        let covered = || self.state.is_some_and(|state| state.covers_topic(topic));
+        narrowed && (self.covered == Some(topic) || covered())
     }
 }

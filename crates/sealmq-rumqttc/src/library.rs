@@ -164,7 +164,10 @@ impl<V: Version> Host<Rumqttc<V>> {
     }
 
     /// Of a connection that has ended. What waited for a commit belongs to it as well.
-    pub(crate) async fn forget(&mut self, eventloop: &mut V::EventLoop) -> Result<(), StoreFailure> {
+    pub(crate) async fn forget(
+        &mut self,
+        eventloop: &mut V::EventLoop,
+    ) -> Result<(), StoreFailure> {
         self.settle().await?;
         self.hang_up = false;
         V::clean(eventloop);

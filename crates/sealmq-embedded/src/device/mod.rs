@@ -355,6 +355,7 @@ impl<
             keys_end: group.keys_end(&self.delegation),
             removed: group.is_left_out() == Some(true),
             holding: holding(&self.own, &group.id, self.own_end()),
+            covered: None,
         }
     }
 }

@@ -89,6 +89,7 @@ impl<const G: usize, const S: usize, const O: usize> View<'_, G, S, O> {
             keys_end: group.keys_end(self.delegation),
             removed: false,
             holding,
+            covered: None,
         }
     }
 

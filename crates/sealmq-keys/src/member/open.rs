@@ -110,7 +110,7 @@ impl Member {
                 Some((self.opening(topic, retained, now), envelope))
             })
             .collect();
-        self.with_view(now, |view, receiver| {
+        self.with_view(None, now, |view, receiver| {
             receiver.verify_ahead(requests, view, view)
         });
     }
@@ -284,7 +284,8 @@ impl Member {
         // A broker that delivers on a name that is none has made it up.
         let topic = Topic::new(topic).map_err(|_| Rejection::Rejected)?;
         let request = self.opening(topic, retained, now);
-        let (opened, credential, told) = self.with_view(now, |view, receiver| {
+        let near = self.topics.group_of(topic);
+        let (opened, credential, told) = self.with_view(near, now, |view, receiver| {
             let opened = receiver.open(&request, view, view, buffer);
             let opened = opened.map_err(|rejection| view.explain(rejection));
             (opened, view.inside.take(), view.told.take())
@@ -346,14 +347,18 @@ impl Member {
         }
     }
 
-    /// What the receiver looks things up in, and the receiver.
+    /// What the receiver looks things up in, and the receiver. `near`: the group whose keys are
+    /// probably asked for.
     pub(super) fn with_view<R>(
         &mut self,
+        near: Option<GroupId>,
         now: Now,
         run: impl FnOnce(&View<'_>, &mut HostReceiver) -> R,
     ) -> R {
         let view = View {
             groups: &self.groups,
+            topics: &self.topics,
+            near: Cell::new(near),
             peers: &self.peers,
             own: &self.own,
             delegation: &self.delegation,

@@ -154,13 +154,20 @@ impl Member {
     }
 
     /// This member in the group of a topic.
-    fn standing_on<'t>(&self, topic: &'t str) -> Result<(Standing<'_>, Topic<'t>), SealError> {
+    fn standing_on<'s, 't: 's>(
+        &'s self,
+        topic: &'t str,
+    ) -> Result<(Standing<'s>, Topic<'t>), SealError> {
         let name = Topic::new(topic).map_err(SealError::Topic)?;
         if is_reserved(&self.prefix, topic) {
             return Err(SealError::Reserved);
         }
         if let Some((id, group)) = self.group_on(name) {
-            return Ok((self.standing(id, group), name));
+            let standing = Standing {
+                covered: Some(name),
+                ..self.standing(id, group)
+            };
+            return Ok((standing, name));
         }
         let unknown: Vec<GroupId> = self.groups_without_keys().collect();
         Err(if unknown.is_empty() {
@@ -182,6 +189,7 @@ impl Member {
             keys_end: self.past.end_of(group, &self.delegation),
             removed: group.is_left_out() == Some(true),
             holding: self.own.holding(&id, self.own_end()),
+            covered: None,
         }
     }
 

@@ -263,7 +263,7 @@ impl Member {
             uptime: self.uptime,
             ..Request::new(Topic::new(topic).ok()?)
         };
-        self.with_view(now, |view, receiver| {
+        self.with_view(None, now, |view, receiver| {
             if receiver.knows_record(sender, view, payload) {
                 return None;
             }

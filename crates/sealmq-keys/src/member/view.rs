@@ -16,6 +16,7 @@ use super::peers::Peers;
 use super::pending::Pending;
 use super::seconds;
 use super::succession::Past;
+use super::topics::Topics;
 use super::types::Now;
 use crate::delegation::VerifiedDelegation;
 use crate::standing::{Issued, Moment, Standing};
@@ -23,6 +24,9 @@ use crate::standing::{Issued, Moment, Standing};
 /// What the receiver looks things up in.
 pub(super) struct View<'a> {
     pub(super) groups: &'a BTreeMap<GroupId, Group>,
+    pub(super) topics: &'a Topics,
+    /// The group that is asked first for a key.
+    pub(super) near: Cell<Option<GroupId>>,
     pub(super) peers: &'a Peers,
     pub(super) own: &'a Holder,
     pub(super) delegation: &'a VerifiedDelegation,
@@ -43,7 +47,9 @@ pub(super) struct View<'a> {
 
 impl Epochs for View<'_> {
     fn find(&self, key_id: &KeyId) -> Option<ReadingEpoch<'_>> {
-        self.groups.iter().find_map(|(id, group)| {
+        let near = self.near.get();
+        let near = near.and_then(|id| self.groups.get_key_value(&id));
+        near.into_iter().chain(self.groups).find_map(|(id, group)| {
             let state = group.state.as_ref()?;
             let until = || self.standing(*id, group, self.own).reads_until(self.at());
             let policy = group.policy();
@@ -56,6 +62,8 @@ impl Epochs for View<'_> {
                     let epoch = state.current_epoch();
                     (epoch, keys.name, keys.pair, keys.psk, true)
                 };
+            let not_after = until()?;
+            self.near.set(Some(*id));
             Some(ReadingEpoch {
                 group: *id,
                 epoch,
@@ -64,7 +72,7 @@ impl Epochs for View<'_> {
                 suite: self.delegation.suite().data_path(),
                 key_pair,
                 psk,
-                not_after: until()?,
+                not_after,
                 policy: ReadPolicy {
                     skew: policy.skew,
                     grace: policy.grace,
@@ -112,6 +120,7 @@ impl View<'_> {
             keys_end: self.past.end_of(group, self.delegation),
             removed: false,
             holding: holder.holding(&id, self.end_of(holder)),
+            covered: None,
         }
     }
 
@@ -126,7 +135,11 @@ impl View<'_> {
 
     fn judge(&self, query: &SenderQuery<'_>, holder: &Holder) -> Option<Sender> {
         let group = self.groups.get(&query.group)?;
-        let standing = self.standing(query.group, group, holder);
+        let standing = Standing {
+            covered: (self.topics.group_of(query.topic) == Some(query.group))
+                .then_some(query.topic),
+            ..self.standing(query.group, group, holder)
+        };
         let issued = Issued {
             delegation: holder.delegation_serial,
             issued_at: holder.issued_at,
