@@ -8,7 +8,7 @@ use super::Client;
 use super::parked::Parked;
 use crate::draft::Draft;
 use crate::error::ClientError;
-use crate::outbox::Content;
+use crate::outbox::{Accepted, Content};
 use crate::output::{Output, PublishId, Resume};
 use crate::published::GivenUp;
 use crate::settle::Settling;
@@ -71,6 +71,9 @@ impl Client {
         if draft.alias {
             self.aliases.want(&draft.topic);
         }
+        if self.seal_at_once(&mut draft, id, time) {
+            return id;
+        }
         match self.check(&draft, time) {
             Err(error) if self.wait_for_keys > 0 && may_pass(&error) => {
                 self.parked.push_back(Parked {
@@ -89,6 +92,45 @@ impl Client {
             }
         }
         id
+    }
+
+    /// Seals a message whose turn it is now, if nothing else has to be done for it: so it need not be
+    /// checked before, and need not wait as a draft. Whether it was.
+    fn seal_at_once(&mut self, draft: &mut Draft, id: PublishId, time: Time) -> bool {
+        let needs_more = draft.retain || self.short.is_on || self.stores(draft);
+        if needs_more || !self.is_turn_of(draft, time) {
+            return false;
+        }
+        let message = self.outgoing(draft);
+        let buffer = &mut self.envelopes.buffer;
+        let sealed = self.member.seal_ready_into(&message, time.clock, buffer);
+        if sealed != Ok(true) {
+            return false;
+        }
+        let wire = draft.sealed(self.envelopes.take());
+        self.push(Output::Accepted(id));
+        self.outbox.push(Accepted {
+            content: Content::Wire(wire),
+            id: Some(id),
+            expires: draft.expires,
+            until: None,
+            value: None,
+            is_stored: false,
+            is_again: false,
+        });
+        true
+    }
+
+    /// Whether a new message would go out next, and now.
+    fn is_turn_of(&self, draft: &Draft, time: Time) -> bool {
+        let Draft { topic, qos, .. } = draft;
+        let size = draft.smallest_size();
+        self.may_send()
+            && self.settling.is_none()
+            && self.parked.is_empty()
+            && self.pace.until(time.uptime).is_none()
+            && self.outbox.hands_at_once(*qos)
+            && self.check_limits(topic, size, *qos, draft.retain).is_ok()
     }
 
     /// Whether the last [`publish`](Self::publish), which gave this identity, was accepted at once:

@@ -37,10 +37,14 @@ impl Client {
         Ok(())
     }
 
+    /// Whether a message has a record until the broker has it.
+    pub(super) fn stores(&self, draft: &Draft) -> bool {
+        self.unsaved.is_on && draft.qos != Qos::AtMostOnce
+    }
+
     /// A message of the application was checked.
     pub(super) fn take(&mut self, draft: Draft, id: PublishId, until: Option<u64>) {
-        let is_stored = self.unsaved.is_on && draft.qos != Qos::AtMostOnce;
-        let expires = draft.expires;
+        let (is_stored, expires) = (self.stores(&draft), draft.expires);
         let content = Content::Draft(draft);
         if is_stored {
             let changes = &mut self.unsaved.changes;

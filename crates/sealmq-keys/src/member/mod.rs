@@ -47,6 +47,7 @@ mod peer;
 mod peers;
 mod pending;
 mod properties;
+mod ready;
 mod records;
 mod refusals;
 mod replay;

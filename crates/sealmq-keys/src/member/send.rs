@@ -246,22 +246,7 @@ impl Member {
         now: Now,
         rng: &mut impl TryCryptoRng,
     ) -> Result<(), SealError> {
-        let group = self.groups.get(&id).ok_or_else(|| no_keys(id))?;
-        let state = group.state.as_deref();
-        let state = state.ok_or_else(|| no_keys(id))?;
-        let is_ready = match class {
-            Class::Event => {
-                let current = state.current().ok_or_else(|| no_keys(id))?;
-                let session = group.session.as_ref();
-                session.is_some_and(|session| session.announcement() == current.hash)
-            }
-            Class::State => {
-                let kept = state.kept().ok_or_else(|| no_keys(id))?;
-                let session = group.state_session.as_ref();
-                session.is_some_and(|session| *session.kept() == kept.name)
-            }
-        };
-        if is_ready {
+        if self.is_session_ready(id, class)? {
             return Ok(());
         }
         self.renew_session(id, class, now, rng)
@@ -347,7 +332,7 @@ impl Member {
         Ok(())
     }
 
-    fn seal_once(
+    pub(super) fn seal_once(
         &mut self,
         id: GroupId,
         class: Class,
