@@ -7,7 +7,7 @@ use sealmq_authority::{Authority, GrantSpec, NewGroup, Plan};
 use sealmq_core::crypto::{IdentityKey, RecipientKey, Secret, VerifyingKey, seal_base, sha256};
 use sealmq_core::object::{Access, Authorities as _};
 use sealmq_core::{GroupId, MemberNumber};
-use sealmq_keys::group::{FollowContext, FollowError, GroupState};
+use sealmq_keys::group::{Chunk, FollowContext, FollowError, GroupState};
 use sealmq_keys::objects::{VerifiedDelegation, VerifiedWelcome};
 use sealmq_keys::{Changes, ReservedTopic, Store as _};
 use sealmq_store::MemoryStore;
@@ -215,11 +215,12 @@ impl Follower<'_> {
                 chunk: None,
             };
             let mut result = self.state.follow(payload, &context);
-            if let Err(FollowError::NeedsChunk { epoch, number, .. }) = result {
-                let topic = ReservedTopic::Chunk(self.fleet.group, epoch, number).name(prefix);
+            if let Err(FollowError::NeedsChunk { epoch, chunk }) = result {
+                let topic =
+                    ReservedTopic::Chunk(self.fleet.group, epoch, chunk.number).name(prefix);
                 let chunk = by_topic[topic.as_str()];
                 self.bytes += chunk.len();
-                context.chunk = Some(chunk);
+                context.chunk = Some(Chunk::Bytes(chunk));
                 result = self.state.follow(payload, &context);
             }
             self.time += watch.elapsed();

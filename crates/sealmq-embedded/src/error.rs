@@ -21,8 +21,6 @@ pub enum Refused {
     Install(InstallError),
     /// A welcome to a package that this device does not have.
     Package,
-    /// The cover is in chunks, which this version does not read on devices.
-    Chunked,
     /// It is longer than this device keeps: raise `OBJECT`.
     TooLong,
     /// The record of a session that is not authentic, or waits for something that is asked for.
@@ -37,9 +35,6 @@ impl fmt::Display for Refused {
             Self::Welcome(error) => error.fmt(f),
             Self::Install(error) => error.fmt(f),
             Self::Package => f.write_str("the welcome is for a key that this device does not have"),
-            Self::Chunked => {
-                f.write_str("the cover is in chunks: this device reads short covers only")
-            }
             Self::TooLong => f.write_str("the object is longer than this device keeps"),
             Self::Record(rejection) => f.write_str(rejection.name()),
         }

@@ -54,10 +54,10 @@
 //!
 //! # What it does not do
 //!
-//! Suite 2; kept keys of before the newest ones; telling of two devices with one identity;
-//! groups whose covers are so long that they travel in chunks ([`Refused::Chunked`]).
+//! Suite 2; kept keys of before the newest ones; telling of two devices with one identity.
 
 mod bytes;
+mod chunks;
 mod device;
 mod draw;
 mod error;

@@ -171,6 +171,11 @@ impl Client {
             self.connected = true;
             self.device.connected();
         }
+        if let Some(filter) = self.device.poll_unsubscribe() {
+            let filter = Text::of(filter.under(prefix.as_str()));
+            let sent = link.unsubscribe(&[filter.as_str()], &[]).await;
+            return sent.map(|_| true).map_err(|_| Failure::Network);
+        }
         if let Some(filter) = self.device.poll_subscribe() {
             subscribe(link, Text::of(filter.under(prefix.as_str())).as_str()).await?;
             return Ok(true);

@@ -4,14 +4,19 @@ use sealmq_core::crypto::Digest;
 use sealmq_core::object::Role;
 use sealmq_core::seal::{SenderSession, StateSession};
 use sealmq_core::{GroupId, MemberNumber};
+use sealmq_keys::ReservedTopic;
 use sealmq_keys::asking::Asking;
 use sealmq_keys::group::GroupState;
 use sealmq_keys::objects::{OpenedWelcome, RefusedChunk, VerifiedDelegation, Voucher};
 use sealmq_keys::package_age::{GroupProgress, Listed};
 
 use super::own_record::OwnRecord;
+use crate::chunks::Chunks;
 use crate::leases::Leases;
 use crate::records::{LeftOut, NotesRecord, VoucherRecord};
+
+/// Topics of single epochs and chunks of a group that are subscribed: two at a time are needed.
+const SINGLE: usize = 4;
 
 pub(super) struct Group {
     pub(super) id: GroupId,
@@ -27,6 +32,9 @@ pub(super) struct Group {
     pub(super) leases: Leases,
     /// A healing announcement that has to be followed first.
     pub(super) wanted: Option<(u64, Digest)>,
+    pub(super) chunks: Chunks,
+    /// Epochs, or chunks of them, whose own topics were subscribed.
+    single: [Option<(u64, Option<u32>)>; SINGLE],
     /// The package of a welcome that cannot be opened any more; 0 for none.
     pub(super) unusable: u32,
     /// The chunk of a refused list that tells of this device.
@@ -63,6 +71,8 @@ impl Group {
             own_record: None,
             leases: Leases::NONE,
             wanted: None,
+            chunks: Chunks::NONE,
+            single: [None; SINGLE],
             unusable: 0,
             own_chunk: None,
             ask: Ask {
@@ -132,6 +142,54 @@ impl Group {
         left_out
             .removed
             .filter(|_| left_out.epoch > self.current_epoch())
+    }
+
+    /// An epoch was followed: what waited for it is asked for.
+    pub(super) fn go_on(&mut self, epoch: u64) {
+        let Some(state) = &self.state else {
+            return;
+        };
+        let wanted = self.wanted.take_if(|(wanted, _)| *wanted <= epoch);
+        let (wanted, current) = (wanted.is_some(), state.current_epoch());
+        let is_behind = wanted || self.listed.is_some_and(|listed| listed.epoch > current);
+        self.ask.announcements |= self.chunks.followed(state, wanted) && is_behind;
+    }
+
+    /// One more of these topics that is due.
+    pub(super) fn poll_single(&mut self) -> Option<ReservedTopic> {
+        let wanted = self
+            .wanted
+            .filter(|_| core::mem::take(&mut self.ask.wanted));
+        let wanted = wanted.map(|(epoch, _)| ReservedTopic::Announcement(self.id, epoch));
+        let topic = wanted.or_else(|| self.chunks.poll(self.id))?;
+        let single = match topic {
+            ReservedTopic::Chunk(_, epoch, number) => Some((epoch, Some(number))),
+            ReservedTopic::Announcement(_, epoch) => Some((epoch, None)),
+            _ => None,
+        };
+        if !self.single.contains(&single) {
+            // The oldest one ends with the connection.
+            self.single.rotate_right(1);
+            if let Some(first) = self.single.first_mut() {
+                *first = single;
+            }
+        }
+        Some(topic)
+    }
+
+    /// One more that nothing is missing from.
+    pub(super) fn poll_unused(&mut self) -> Option<ReservedTopic> {
+        let wanted = |(epoch, _)| ReservedTopic::Announcement(self.id, epoch);
+        let needed = [self.wanted.map(wanted), self.chunks.topic(self.id)];
+        self.single.iter_mut().find_map(|single| {
+            let (epoch, number) = (*single)?;
+            let topic = match number {
+                Some(number) => ReservedTopic::Chunk(self.id, epoch, number),
+                None => ReservedTopic::Announcement(self.id, epoch),
+            };
+            (!needed.contains(&Some(topic))).then(|| *single = None)?;
+            Some(topic)
+        })
     }
 
     /// What the rules for packages look at; `None` before an announcement came.

@@ -1,5 +1,6 @@
 //! The device machine.
 
+mod chunks;
 mod group;
 mod lease;
 mod lists;

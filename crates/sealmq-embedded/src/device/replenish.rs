@@ -13,13 +13,14 @@ use crate::records::RecordId;
 impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: usize>
     Device<G, S, T, K, O>
 {
-    /// Does what time brings, and what needs randomness: ends packages and makes new ones, and makes
-    /// nonces on a device without a clock. Call it about once a second; then store what is due.
+    /// Does what time brings, and what needs randomness: asks again for chunks that did not come, ends
+    /// packages and makes new ones, and makes nonces on a device without a clock. Call it about once a second; then store what is due.
     ///
     /// # Errors
     /// The random number generator failed; what was due stays so.
     pub fn maintain(&mut self, at: Clock, rng: &mut impl TryCryptoRng) -> Result<(), SealRefused> {
         let at = self.clock(at);
+        self.ask_for_chunks(at);
         self.note_epochs();
         self.end_stale_packages(at);
         if self.packages.replenish || self.set_was_due() || self.needs_packages(at) {

@@ -5,7 +5,7 @@ use sealmq_core::object::{ObjectError, Role};
 use sealmq_core::{MemberNumber, VerifiedCredential};
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::group::{
-    FollowContext, FollowError, Followed, GroupState, InstallError, Installed,
+    Chunk, FollowContext, FollowError, Followed, GroupState, InstallError, Installed,
 };
 use sealmq_keys::objects::{KeptKeys, UnverifiedAnnouncement, VerifiedDelegation, VerifiedWelcome};
 use sealmq_keys::package_age::Listed;
@@ -14,6 +14,7 @@ use super::lists::lacks_list;
 use super::{DEFAULT_SKEW, Device, Event, seconds};
 use crate::Clock;
 use crate::bytes::Bytes;
+use crate::chunks::Chunks;
 use crate::error::Refused;
 use crate::records::{LeftOut, RecordId};
 
@@ -74,6 +75,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 group
             }
             ReservedTopic::Announcement(group, _)
+            | ReservedTopic::Chunk(group, ..)
             | ReservedTopic::RefusedList(group)
             | ReservedTopic::RefusedChunk(group, _)
             | ReservedTopic::KeptKeys(group)
@@ -93,6 +95,9 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                     self.session_records.ask_again();
                 }
                 Ok(event)
+            }
+            ReservedTopic::Chunk(_, epoch, number) => {
+                self.handle_chunk(place, epoch, number, payload)
             }
             ReservedTopic::RefusedList(_) => self.handle_list(place, payload),
             ReservedTopic::RefusedChunk(_, first) => self.handle_list_chunk(place, first, payload),
@@ -128,6 +133,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 state.is_some_and(|state| state.end_kept(|serial| delegation.continues(serial)));
             // What only keys of older delegations vouch for counts no more (spec/keys.md §3).
             group.wanted = None;
+            group.chunks = Chunks::NONE;
             group.own_chunk = None;
             group.left_out = None;
             group.leases.forget_claims();
@@ -273,6 +279,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             }
         };
         group.end_sessions();
+        group.chunks = Chunks::NONE;
         group.ask.announcements = true;
         group.ask.heartbeat = true;
         self.packages.used(fields.package_number);
@@ -330,12 +337,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         }
         let list = state.refused().copied();
         let wanted = group.wanted.filter(|wanted| *wanted == (epoch, hash));
+        let entry = group.chunks.entry(epoch);
         let context = FollowContext {
             authorities: &self.delegation,
             prefix: self.prefix.as_str(),
             now: seconds(at),
             referenced: wanted.map(|(_, hash)| hash),
-            chunk: None,
+            chunk: entry.as_ref().map(Chunk::Entry),
         };
         let Some(state) = group.state_mut() else {
             return Ok(None);
@@ -364,15 +372,12 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         match result {
             Ok(Followed::AlreadyKnown) => Ok(None),
             Ok(followed) => {
-                if group.wanted.is_some_and(|(wanted, _)| wanted <= epoch) {
-                    group.wanted = None;
-                    group.ask.announcements = true;
-                }
                 // It may be of a delegation that the current one does not continue.
                 let delegation = &self.delegation;
                 if let Some(state) = group.state_mut() {
                     state.end_kept(|serial| delegation.continues(serial));
                 }
+                group.go_on(epoch);
                 let mut event = Event::Filled(id);
                 if let Followed::Current { epoch, .. } = followed {
                     event = Event::Epoch { group: id, epoch };
@@ -403,12 +408,18 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 Ok(Some(event))
             }
             Err(FollowError::NeedsHealing { epoch, hash }) => {
-                group.ask.wanted |= group.wanted != Some((epoch, hash));
-                group.wanted = Some((epoch, hash));
+                if !group.chunks.blocks(head.epoch, epoch) {
+                    group.ask.wanted |= group.wanted != Some((epoch, hash));
+                    group.wanted = Some((epoch, hash));
+                }
                 Err(Refused::Follow(FollowError::NeedsHealing { epoch, hash }))
             }
-            Err(FollowError::NeedsChunk { .. }) => Err(Refused::Chunked),
+            Err(FollowError::NeedsChunk { epoch, chunk }) => {
+                group.chunks.needs(epoch, chunk);
+                Err(Refused::Follow(FollowError::NeedsChunk { epoch, chunk }))
+            }
             Err(FollowError::NotCovered) => {
+                group.chunks.left_out(epoch);
                 let known = group.left_out.map_or(group.current_epoch(), |l| l.epoch);
                 if epoch > known.max(group.current_epoch()) {
                     let before = group.left_out.filter(|before| before.list == head.refused);
@@ -428,7 +439,10 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
                 }
                 Err(Refused::Follow(FollowError::NotCovered))
             }
-            Err(error) => Err(Refused::Follow(error)),
+            Err(error) => {
+                group.ask.announcements |= group.chunks.refused(epoch);
+                Err(Refused::Follow(error))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use sealmq_keys::package_age::MIN_SET;
 use zeroize::Zeroizing;
 
 use super::Device;
+use super::group::Group;
 use crate::Clock;
 use crate::packages::MAX_PACKAGE;
 use crate::records::MAX_GROUPS;
@@ -104,6 +105,7 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             group.ask.announcements = false;
             group.ask.list = false;
             group.ask.heartbeat = false;
+            group.chunks.connected();
             group.asking.reset();
             if let Some(record) = &mut group.own_record {
                 record.due.connected();
@@ -130,10 +132,8 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
             if let Some(first) = own.or_else(|| self.peers.chunk_due(place)) {
                 return Some(Filter::Topic(ReservedTopic::RefusedChunk(id, first)));
             }
-            if core::mem::take(&mut group.ask.wanted)
-                && let Some((epoch, _)) = group.wanted
-            {
-                return Some(Filter::Topic(ReservedTopic::Announcement(id, epoch)));
+            if let Some(topic) = group.poll_single() {
+                return Some(Filter::Topic(topic));
             }
             if core::mem::take(&mut group.ask.announcements) {
                 return Some(Filter::Announcements(id));
@@ -149,6 +149,13 @@ impl<const G: usize, const S: usize, const T: usize, const K: usize, const O: us
         let (member, asked) = wanted.find(|(_, asked)| !*asked)?;
         *asked = true;
         Some(Filter::Topic(ReservedTopic::Credential(*member)))
+    }
+
+    /// One more subscription that nothing is missing from any more, until `None`. Not to end one costs
+    /// nothing but a place at the broker, as long as the connection.
+    pub fn poll_unsubscribe(&mut self) -> Option<Filter> {
+        let mut groups = self.groups.iter_mut().flatten();
+        groups.find_map(Group::poll_unused).map(Filter::Topic)
     }
 
     /// One more thing to publish, until `None`; nothing while records are [due](Device::due). When the

@@ -7,7 +7,7 @@ use crate::net::Net;
 
 const TOPIC: &str = "plant/a";
 
-fn both_ways(net: &mut Net, board: usize, host: usize) {
+pub(crate) fn both_ways(net: &mut Net, board: usize, host: usize) {
     let before = (net.boards[board].inbox.len(), net.hosts[host].inbox.len());
     let envelope = net.seal(board, &Sealing::event(TOPIC), b"up").unwrap();
     net.deliver_host(host, TOPIC, &envelope, false);

@@ -15,6 +15,7 @@ mod nor;
 #[allow(unreachable_pub, reason = "shared by the tests of this binary")]
 mod stand_ins;
 
+mod chunks;
 mod clockless;
 mod cuts;
 mod flash;

@@ -4,11 +4,13 @@ mod hosts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sealmq_authority::{Authority, DomainOptions, GrantSpec, NewGroup, Plan, RootKey, TokenSpec};
-use sealmq_core::GroupId;
+use sealmq_authority::{
+    Authority, DomainOptions, Enrolled, GrantSpec, NewGroup, Plan, RootKey, TokenSpec,
+};
 use sealmq_core::crypto::Secret;
 use sealmq_core::object::Access;
 use sealmq_core::topic::{Filter, Topic};
+use sealmq_core::{GroupId, MemberNumber};
 use sealmq_embedded::flash::{FlashError, FlashStore, SCRATCH_LEN};
 use sealmq_embedded::{Clock, Device, Event, Joined, Joining, Sealing};
 use sealmq_keys::objects::{NamePattern, Policy, Roles, UNKNOWN_DOMAIN, decode_credential_file};
@@ -21,6 +23,10 @@ use crate::stand_ins::TestRng;
 
 const START: u64 = 1_800_000_000;
 const YEAR: u64 = 365 * 86_400;
+
+/// Longest packet that a device takes, and what MQTT has in one beside topic and payload.
+const PACKET: usize = 4096;
+const MQTT: usize = 10;
 
 pub type Sensor = Device<2, 4, 8, 4, 1024>;
 
@@ -46,6 +52,8 @@ pub struct Board {
     pub events: Vec<Event>,
     /// What may open later.
     pub waiting: Vec<(String, Vec<u8>, bool)>,
+    /// Bytes of what came.
+    pub received: usize,
 }
 
 pub struct Net {
@@ -55,6 +63,8 @@ pub struct Net {
     pub rng: TestRng,
     pub now: u64,
     pub retained: BTreeMap<String, Vec<u8>>,
+    /// What is retained comes in the reverse order.
+    pub backwards: bool,
     pub boards: Vec<Board>,
     pub hosts: Vec<Host>,
 }
@@ -68,6 +78,11 @@ fn matches(filter: &str, topic: &str) -> bool {
 
 impl Net {
     pub fn new(policy: Policy) -> Self {
+        Self::in_tree(policy, 8)
+    }
+
+    /// A group whose tree has this depth.
+    pub fn in_tree(policy: Policy, depth: u8) -> Self {
         let mut rng = TestRng(1, false);
         let root = RootKey::generate(&mut rng).unwrap();
         let options = DomainOptions::default();
@@ -84,13 +99,14 @@ impl Net {
             rng,
             now: START * 1000,
             retained: BTreeMap::new(),
+            backwards: false,
             boards: Vec::new(),
             hosts: Vec::new(),
         };
         net.carry_out(plan);
         let group = NewGroup {
             policy,
-            depth: 8,
+            depth,
             ..NewGroup::new("plant", ["plant/#"])
         };
         let plan = net
@@ -174,17 +190,7 @@ impl Net {
             now: Some(self.now),
             uptime: None,
         };
-        let mut joining = Joining::begin(&mut rng).unwrap();
-        let mut out = [0; 2048];
-        let len = joining
-            .request(UNKNOWN_DOMAIN, name, at, &mut rng, &mut out)
-            .unwrap();
-        let grants = [grant(access)];
-        let (enrolled, plan) = self
-            .authority
-            .enrol(&out[..len], &grants, YEAR, self.now / 1000, &mut self.rng)
-            .unwrap();
-        self.carry_out(plan);
+        let (mut joining, enrolled) = self.request(name, access, &mut rng);
         let file = decode_credential_file(&enrolled.credential_file).unwrap();
         assert_eq!(file.root_key, self.root);
         let answer = Joined {
@@ -196,6 +202,35 @@ impl Net {
         let mut place: Option<Sensor> = None;
         joining.accept(&mut place, answer, at).unwrap();
         self.add_board(place.unwrap(), rng)
+    }
+
+    fn request(&mut self, name: &str, access: Access, rng: &mut TestRng) -> (Joining, Enrolled) {
+        let at = Clock {
+            now: Some(self.now),
+            uptime: None,
+        };
+        let mut joining = Joining::begin(rng).unwrap();
+        let mut out = [0; 2048];
+        let len = joining
+            .request(UNKNOWN_DOMAIN, name, at, rng, &mut out)
+            .unwrap();
+        let grants = [grant(access)];
+        let (enrolled, plan) = self
+            .authority
+            .enrol(&out[..len], &grants, YEAR, self.now / 1000, &mut self.rng)
+            .unwrap();
+        self.carry_out(plan);
+        (joining, enrolled)
+    }
+
+    /// Members that were enrolled and never come.
+    pub fn enrol_others(&mut self, count: usize) -> Vec<MemberNumber> {
+        let mut rng = TestRng(900_000, false);
+        let names = (0..count).map(|n| format!("other-{n}"));
+        let numbers = names.map(|name| self.request(&name, Access::BOTH, &mut rng).1.number);
+        let numbers = numbers.collect();
+        self.tick_authority();
+        numbers
     }
 
     pub fn add_board(&mut self, device: Sensor, rng: TestRng) -> usize {
@@ -213,6 +248,7 @@ impl Net {
             rejected: Vec::new(),
             events: Vec::new(),
             waiting: Vec::new(),
+            received: 0,
         });
         let board = self.boards.len() - 1;
         self.boards[board].store();
@@ -256,12 +292,15 @@ impl Net {
 
     pub fn subscribe(&mut self, board: usize, filter: &str) {
         self.boards[board].subscriptions.insert(filter.into());
-        let kept: Vec<(String, Vec<u8>)> = self
+        let mut kept: Vec<(String, Vec<u8>)> = self
             .retained
             .iter()
             .filter(|(topic, _)| matches(filter, topic))
             .map(|(t, p)| (t.clone(), p.clone()))
             .collect();
+        if self.backwards {
+            kept.reverse();
+        }
         for (topic, payload) in kept {
             self.deliver(board, &topic, &payload, true);
         }
@@ -270,6 +309,11 @@ impl Net {
     pub fn deliver(&mut self, board: usize, topic: &str, payload: &[u8], retained: bool) {
         let at = self.clock(board);
         let this = &mut self.boards[board];
+        // What is larger the broker drops.
+        if topic.len() + payload.len() + MQTT > PACKET {
+            return;
+        }
+        this.received += payload.len();
         if this.device.is_reserved(topic) {
             let mut buf = payload.to_vec();
             if let Ok(Some(event)) = this.device.handle(topic, &mut buf, at) {
@@ -312,6 +356,11 @@ impl Net {
                 return;
             }
             let prefix = this.device.prefix().to_owned();
+            if let Some(filter) = this.device.poll_unsubscribe() {
+                let filter = filter.under(&prefix).to_string();
+                this.subscriptions.remove(&filter);
+                continue;
+            }
             if let Some(filter) = this.device.poll_subscribe() {
                 let filter = filter.under(&prefix).to_string();
                 this.asked.push(filter.clone());
@@ -402,10 +451,14 @@ impl Net {
         self.carry_out(plan);
     }
 
-    pub fn remove(&mut self, number: sealmq_core::MemberNumber) {
+    pub fn remove(&mut self, number: MemberNumber) {
+        self.remove_all(&[number]);
+    }
+
+    pub fn remove_all(&mut self, numbers: &[MemberNumber]) {
         let plan = self
             .authority
-            .remove(number, self.now / 1000, &mut self.rng)
+            .remove_all(numbers, self.now / 1000, &mut self.rng)
             .unwrap();
         self.carry_out(plan);
     }

@@ -3,6 +3,8 @@ use core::fmt;
 use sealmq_core::crypto::Digest;
 use sealmq_core::object::ObjectError;
 
+use crate::announcement::ChunkRef;
+
 /// Two signed objects tell different stories of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fork {
@@ -46,12 +48,10 @@ pub enum FollowError {
     /// The entry for this member stands in a chunk of the cover; pass it as
     /// [`FollowContext::chunk`](super::FollowContext::chunk).
     NeedsChunk {
-        /// The epoch, and
+        /// The epoch, which with the chunk's number names its topic.
         epoch: u64,
-        /// the chunk's number, which together name its topic.
-        number: u32,
-        /// SHA-256 of the chunk.
-        hash: Digest,
+        /// The chunk.
+        chunk: ChunkRef,
     },
     /// The chunk is not the one that the announcement refers to: ask for it again.
     Chunk,
@@ -74,8 +74,8 @@ impl fmt::Display for FollowError {
             Self::NeedsHealing { epoch, .. } => {
                 return write!(f, "the announcement of epoch {epoch} has to be followed first: wait for it");
             }
-            Self::NeedsChunk { epoch, number, .. } => {
-                return write!(f, "chunk {number} of the cover of epoch {epoch} is needed: fetch it");
+            Self::NeedsChunk { epoch, chunk } => {
+                return write!(f, "chunk {} of the cover of epoch {epoch} is needed: fetch it", chunk.number);
             }
             Self::Chunk => "the chunk is not the one that the announcement refers to: it is old or was altered; fetch it again",
             Self::NotCovered => "the announcement has no key for this member: it was removed from the group, or needs a new welcome",

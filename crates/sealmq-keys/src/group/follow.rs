@@ -6,7 +6,7 @@ use super::error::{FollowError, Fork};
 use super::kept_state::KeptState;
 use super::newest::{Newest, NewestRecord};
 use super::slot::{Slot, SlotSecret};
-use crate::announcement::{Announcement, Cover, UnverifiedAnnouncement};
+use crate::announcement::{Announcement, ChunkEntry, Cover, UnverifiedAnnouncement};
 use crate::epoch::{EpochSecret, Psk, ReaderSecret};
 use crate::tree::{Half, NodeKey};
 
@@ -30,7 +30,17 @@ pub struct FollowContext<'a, A> {
     /// under an older delegation.
     pub referenced: Option<Digest>,
     /// The chunk that [`FollowError::NeedsChunk`] asked for; `None` if nothing asked.
-    pub chunk: Option<&'a [u8]>,
+    pub chunk: Option<Chunk<'a>>,
+}
+
+/// A chunk of a cover, or what was kept of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Chunk<'a> {
+    /// What stands on its topic.
+    Bytes(&'a [u8]),
+    /// What was read of it before the announcement is there (again): small devices hold one of
+    /// the two at a time.
+    Entry(&'a ChunkEntry),
 }
 
 /// What an announcement changed.
@@ -114,7 +124,7 @@ impl GroupState {
     fn take(
         &mut self,
         announcement: &Announcement<'_>,
-        chunk: Option<&[u8]>,
+        chunk: Option<Chunk<'_>>,
     ) -> Result<Followed, FollowError> {
         let head = announcement.head();
         let epoch = head.epoch;
@@ -249,7 +259,7 @@ impl GroupState {
     fn unwrap(
         &self,
         announcement: &Announcement<'_>,
-        chunk: Option<&[u8]>,
+        chunk: Option<Chunk<'_>>,
     ) -> Result<(Slot, Option<KeptState>), FollowError> {
         let head = announcement.head();
         let (generation, cover) = announcement
@@ -258,25 +268,30 @@ impl GroupState {
         if generation.depth != self.path.depth() {
             return Err(ObjectError::Field("generations").into());
         }
-        let entries = match cover {
-            Cover::Inline(entries) => entries,
+        let leaf = self.path.leaf();
+        let read;
+        let entry = match cover {
+            Cover::Inline(entries) => entries.for_leaf(generation.depth, leaf),
             Cover::Chunked(chunks) => {
-                let wanted = chunks.for_leaf(self.path.leaf());
-                let wanted = wanted.ok_or(FollowError::NotCovered)?;
-                let chunk = chunk.ok_or(FollowError::NeedsChunk {
-                    epoch: head.epoch,
-                    number: wanted.number,
-                    hash: wanted.hash,
-                })?;
-                wanted.entries(chunk).map_err(|error| match error {
-                    ObjectError::Serial => FollowError::Chunk,
-                    error => FollowError::Object(error),
-                })?
+                let wanted = chunks.for_leaf(leaf).ok_or(FollowError::NotCovered)?;
+                read = match chunk {
+                    Some(Chunk::Bytes(bytes)) => {
+                        wanted.read(leaf, bytes).map_err(|error| match error {
+                            ObjectError::Serial => FollowError::Chunk,
+                            error => FollowError::Object(error),
+                        })?
+                    }
+                    Some(Chunk::Entry(entry)) if entry.is_of(&wanted, leaf) => *entry,
+                    _ => {
+                        return Err(FollowError::NeedsChunk {
+                            epoch: head.epoch,
+                            chunk: wanted,
+                        });
+                    }
+                };
+                read.entry()
             }
         };
-        let entry = entries
-            .iter()
-            .find(|entry| self.path.get(entry.node).is_some());
         let entry = entry.ok_or(FollowError::NotCovered)?;
         let key = self
             .key_at(entry.node, head.epoch)

@@ -26,7 +26,7 @@ use crate::tree::{Half, PathKeys};
 
 pub use crate::epoch::{EpochSecret, Psk, ReaderSecret};
 pub use error::{FollowError, Fork, InstallError, StateError};
-pub use follow::{FollowContext, Followed, MAX_CATCH_UP};
+pub use follow::{Chunk, FollowContext, Followed, MAX_CATCH_UP};
 pub use install::Installed;
 pub use kept::KeptView;
 pub use lease::{LeaseClaim, Renewal};
@@ -153,6 +153,12 @@ impl GroupState {
     #[must_use]
     pub const fn half(&self) -> Half {
         self.path.half()
+    }
+
+    /// The leaf that it has.
+    #[must_use]
+    pub const fn leaf(&self) -> u32 {
+        self.path.leaf()
     }
 
     /// The oldest epoch that can still be followed: that of the path keys.

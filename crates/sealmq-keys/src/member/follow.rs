@@ -15,7 +15,7 @@ use super::pending::waits_for_keys;
 use super::types::{Action, Now};
 use super::{Member, seconds};
 use crate::announcement::UnverifiedAnnouncement;
-use crate::group::{FollowContext, FollowError, Followed};
+use crate::group::{Chunk, FollowContext, FollowError, Followed};
 use crate::reserved::ReservedTopic;
 use crate::store::Changes;
 
@@ -110,7 +110,7 @@ impl Member {
             prefix: &self.prefix,
             now: seconds(now),
             referenced,
-            chunk: group.chunks.get(epoch),
+            chunk: group.chunks.get(epoch).map(Chunk::Bytes),
         };
         let before = Before::of(Some(state.as_ref()));
         let verified = group.candidates.has_verified(epoch, bytes);
@@ -192,14 +192,10 @@ impl Member {
                 group.candidates.keep(epoch, &hash, bytes, waits);
                 Ok(Step::Needs)
             }
-            Err(FollowError::NeedsChunk {
-                epoch,
-                number,
-                hash: of_chunk,
-            }) => {
+            Err(FollowError::NeedsChunk { epoch, chunk }) => {
                 group.candidates.keep(epoch, &hash, bytes, Waits::Chunk);
-                if group.chunks.want(epoch, number, of_chunk) {
-                    let topic = ReservedTopic::Chunk(id, epoch, number).name(&self.prefix);
+                if group.chunks.want(epoch, chunk.number, chunk.hash) {
+                    let topic = ReservedTopic::Chunk(id, epoch, chunk.number).name(&self.prefix);
                     actions.push(Action::Subscribe(topic));
                 }
                 Ok(Step::Kept)

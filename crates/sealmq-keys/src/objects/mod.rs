@@ -33,10 +33,11 @@ pub(crate) mod join_request;
 pub(crate) mod token;
 
 pub use announcement::{
-    Announcement, ChunkRef, ChunkSink, Cover, CoverChunks, CoverEntries, CoverEntry, CoverKey,
-    ENTRY_LEN, EpochKind, Generation, Head, INLINE_LIMIT, MAX_ANNOUNCEMENT_LEN, MAX_CHUNK_ENTRIES,
-    MAX_CHUNK_LEN, MAX_FILTERS, MAX_FILTERS_LEN, MAX_GENERATIONS, MAX_INLINE_ENTRIES,
-    MAX_INLINE_LEN, MAX_WINDOW, Policy, UnverifiedAnnouncement, reaches_reserved,
+    Announcement, CHUNK_ENTRIES, ChunkEntry, ChunkRef, ChunkSink, Cover, CoverChunks, CoverEntries,
+    CoverEntry, CoverKey, ENTRY_LEN, EpochKind, Generation, Head, INLINE_LIMIT, MANY_CHUNKS,
+    MAX_ANNOUNCEMENT_LEN, MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_FILTERS, MAX_FILTERS_LEN,
+    MAX_GENERATIONS, MAX_INLINE_ENTRIES, MAX_INLINE_LEN, MAX_WINDOW, Policy,
+    UnverifiedAnnouncement, reaches_reserved,
 };
 pub use confirmation::{
     Confirmation, ConfirmationEntry, MAX_CONFIRMATION_ENTRIES, MAX_CONFIRMATION_LEN,

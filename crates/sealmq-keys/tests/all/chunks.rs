@@ -33,8 +33,7 @@ fn without_the_right_chunk_nothing_changes() {
     let wanted = chunk_of(&sim, &member, 70);
     let needs = FollowError::NeedsChunk {
         epoch: 1,
-        number: wanted.number,
-        hash: wanted.hash,
+        chunk: wanted,
     };
     assert_eq!(follow(&mut member, sim.bytes(1), 1), Err(needs));
     let right = &chunks[wanted.number as usize];
@@ -132,11 +131,12 @@ fn chunks_have_bounded_size_and_even_length() {
     // No two neighbours: one entry beside each removed leaf at least.
     sim.removed = leaves(12, Half::Readers).step_by(4).take(200).collect();
     let nodes = cover(12, &sim.removed).len();
+    let chunks = nodes.div_ceil(CHUNK_ENTRIES);
     for (limit, count) in [
         (usize::MAX, 0),
         (nodes * ENTRY_LEN, 0),
-        (nodes * ENTRY_LEN - 1, nodes.div_ceil(MAX_CHUNK_ENTRIES)),
-        (INLINE_LIMIT, nodes.div_ceil(MAX_CHUNK_ENTRIES)),
+        (nodes * ENTRY_LEN - 1, chunks),
+        (INLINE_LIMIT, chunks),
     ] {
         let mut sim = sim.clone();
         sim.inline_limit = limit;
@@ -151,15 +151,49 @@ fn chunks_have_bounded_size_and_even_length() {
     }
     // The shortest cover that is too long for inline still makes two chunks.
     let mut sim = Sim::new(12);
-    sim.removed = leaves(12, Half::Readers).step_by(4).take(70).collect();
-    while cover(12, &sim.removed).len() < 158 {
+    sim.removed = leaves(12, Half::Readers).step_by(4).take(1).collect();
+    while cover(12, &sim.removed).len() * ENTRY_LEN <= INLINE_LIMIT {
         let next = sim.removed.last().unwrap() + 4;
         sim.removed.push(next);
     }
-    assert!(cover(12, &sim.removed).len() <= 2 * MAX_CHUNK_ENTRIES);
+    assert!(cover(12, &sim.removed).len() <= 2 * CHUNK_ENTRIES);
     sim.inline_limit = INLINE_LIMIT;
     sim.heal_now();
     assert_eq!(sim.epoch(1).chunks.len(), 2);
+}
+
+/// Scattered removals in a tree as groups begin with: what a small device receives of each, as long as
+/// no new generation is due.
+#[test]
+fn announcements_and_chunks_fit_into_small_packets() {
+    const DEPTH: u8 = 16;
+    let all: Vec<u32> = leaves(DEPTH, Half::Readers).collect();
+    let random = |n: u64| {
+        let random = crate::sim::secret(&[0x5ca7, n]);
+        let random = u16::from_be_bytes(*random.expose().first_chunk().unwrap());
+        all[usize::from(random) % all.len()]
+    };
+    let (mut largest, mut longest) = (0, 0);
+    for count in [1, 3, 10, 30, 100, 300, 900] {
+        let mut sim = Sim::new(DEPTH);
+        sim.inline_limit = INLINE_LIMIT;
+        sim.removed = (1..=count).map(random).collect();
+        let entries = cover(DEPTH, &sim.removed).len();
+        sim.heal_now();
+        let chunks = &sim.epoch(1).chunks;
+        let chunk = chunks.iter().map(Vec::len).max().unwrap_or(0);
+        let announcement = sim.bytes(1).len();
+        println!(
+            "{count} removed, {entries} entries: {announcement} bytes, {} chunks of {chunk}",
+            chunks.len()
+        );
+        assert!(entries <= 4096);
+        assert_eq!(chunks.is_empty(), entries * ENTRY_LEN <= INLINE_LIMIT);
+        assert!(chunks.len() <= MANY_CHUNKS);
+        (largest, longest) = (chunk.max(largest), announcement.max(longest));
+    }
+    // The rest of a packet of 4 KiB is for its topic, and for the filters of a group.
+    assert!(largest <= 3848 && longest <= 2560, "{largest}, {longest}");
 }
 
 /// What issue 3 asks for: 1,000 of 100,000 members removed at once, through a broker that takes

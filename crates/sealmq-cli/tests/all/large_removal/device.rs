@@ -10,7 +10,7 @@ use sealmq_core::open::{
 use sealmq_core::topic::Topic;
 use sealmq_core::wire::Suite;
 use sealmq_core::{CredentialOrder, KeyId, VerifiedCredential};
-use sealmq_keys::group::{FollowContext, FollowError, GroupState, MAX_STATE_LEN};
+use sealmq_keys::group::{Chunk, FollowContext, FollowError, GroupState, MAX_STATE_LEN};
 use sealmq_keys::objects::{
     EnrolmentRequest, KEM_X25519, KeyPackage, Lowest, MAX_CHUNK_LEN, RefusedList, UNKNOWN_DOMAIN,
     VerifiedDelegation, VerifiedWelcome,
@@ -120,7 +120,7 @@ impl SmallDevice {
         self.announcement.fill(bytes);
         match self.follow(false, prefix, now) {
             Ok(()) => None,
-            Err(FollowError::NeedsChunk { number, .. }) => Some(number),
+            Err(FollowError::NeedsChunk { chunk, .. }) => Some(chunk.number),
             Err(error) => panic!("{error}"),
         }
     }
@@ -137,7 +137,7 @@ impl SmallDevice {
             prefix,
             now: Some(now),
             referenced: None,
-            chunk: with_chunk.then(|| self.second.get()),
+            chunk: with_chunk.then(|| Chunk::Bytes(self.second.get())),
         };
         self.state.follow(self.announcement.get(), &context)?;
         let stored = &mut self.second.bytes[..MAX_STATE_LEN];

@@ -4,7 +4,7 @@ use sealmq_core::crypto::{Digest, sha256};
 use sealmq_core::object::{List, ObjectError};
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{WRAPPED_LEN, all_leaves, is_leaf, leaf_range};
+use crate::tree::{WRAPPED_LEN, all_leaves, covers, is_leaf, leaf_range};
 
 /// Length of one cover entry in bytes: node and wrapped secret.
 pub const ENTRY_LEN: usize = 4 + WRAPPED_LEN;
@@ -12,11 +12,17 @@ pub const ENTRY_LEN: usize = 4 + WRAPPED_LEN;
 pub const MAX_INLINE_LEN: usize = 49_152;
 /// Most entries of an inline cover.
 pub const MAX_INLINE_ENTRIES: usize = MAX_INLINE_LEN / ENTRY_LEN;
-/// Length in bytes above which an authority should split a cover into chunks, so that devices
-/// need not hold all of it.
-pub const INLINE_LIMIT: usize = 8192;
+/// Length in bytes up to which an authority should let the covers of an announcement stand inline,
+/// together. What is longer goes in chunks, so that devices need not receive all of it at once.
+pub const INLINE_LIMIT: usize = 1560;
 /// Most entries of a chunk.
 pub const MAX_CHUNK_ENTRIES: usize = 158;
+/// Entries of a chunk, unless an announcement had to name more than [`MANY_CHUNKS`] then.
+pub const CHUNK_ENTRIES: usize = 30;
+/// Chunks of an announcement from which on it has larger ones instead of more: about 2 KiB in it.
+/// With covers of 4096 entries, from which on a new generation is due, a chunk has 3848 bytes, and
+/// both fit into packets of 4 KiB.
+pub const MANY_CHUNKS: usize = 56;
 /// Longest chunk in bytes.
 pub const MAX_CHUNK_LEN: usize = MAX_CHUNK_ENTRIES * ENTRY_LEN;
 
@@ -127,6 +133,44 @@ impl ChunkRef {
             _ => Err(ERROR),
         }
     }
+
+    /// What the chunk that this refers to says to a leaf.
+    ///
+    /// # Errors
+    /// As [`ChunkRef::entries`].
+    pub fn read(&self, leaf: u32, bytes: &[u8]) -> Result<ChunkEntry, ObjectError> {
+        let entry = self.entries(bytes)?.for_leaf(self.depth, leaf);
+        Ok(ChunkEntry {
+            chunk: *self,
+            leaf,
+            entry: entry.map(|entry| (entry.node, *entry.wrapped)),
+        })
+    }
+}
+
+/// What a chunk says to one leaf: all that a member has to keep of it. Made by [`ChunkRef::read`]
+/// only, of the bytes that an announcement names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkEntry {
+    chunk: ChunkRef,
+    leaf: u32,
+    /// Node and wrapped secret; `None` if the leaf is left out.
+    entry: Option<(u32, [u8; WRAPPED_LEN])>,
+}
+
+impl ChunkEntry {
+    /// Whether it is what this chunk says to this leaf.
+    pub(crate) fn is_of(&self, chunk: &ChunkRef, leaf: u32) -> bool {
+        self.chunk == *chunk && self.leaf == leaf
+    }
+
+    pub(crate) fn entry(&self) -> Option<CoverEntry<'_>> {
+        let (node, wrapped) = self.entry.as_ref()?;
+        Some(CoverEntry {
+            node: *node,
+            wrapped,
+        })
+    }
 }
 
 /// The references to the chunks of one cover, checked: two or more, ascending by first leaf.
@@ -216,6 +260,11 @@ impl<'a> CoverEntries<'a> {
             free_from = leaves.end;
         }
         Ok(Self(entries))
+    }
+
+    /// The only entry that a leaf can open.
+    pub(crate) fn for_leaf(&self, depth: u8, leaf: u32) -> Option<CoverEntry<'a>> {
+        self.iter().find(|entry| covers(depth, entry.node, leaf))
     }
 
     /// The entries in order.

@@ -17,8 +17,9 @@ use sealmq_core::{DomainId, GroupId, KeyId};
 use self::cover::EncodedCover;
 
 pub use cover::{
-    ChunkRef, Cover, CoverChunks, CoverEntries, CoverEntry, ENTRY_LEN, INLINE_LIMIT,
-    MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_INLINE_ENTRIES, MAX_INLINE_LEN,
+    CHUNK_ENTRIES, ChunkEntry, ChunkRef, Cover, CoverChunks, CoverEntries, CoverEntry, ENTRY_LEN,
+    INLINE_LIMIT, MANY_CHUNKS, MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_INLINE_ENTRIES,
+    MAX_INLINE_LEN,
 };
 pub use filters::{MAX_FILTERS, MAX_FILTERS_LEN, reaches_reserved};
 pub use head::{EpochKind, Generation, Head, MAX_GENERATIONS};

@@ -5,7 +5,8 @@ use sealmq_core::object::{FORM_SUITE_1, Kind, ObjectError, Signer, sign_encoded}
 
 use super::MAX_ANNOUNCEMENT_LEN;
 use super::cover::{
-    Chunk, CoverEntries, ENTRY_LEN, MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN, MAX_INLINE_LEN,
+    CHUNK_ENTRIES, Chunk, CoverEntries, ENTRY_LEN, MANY_CHUNKS, MAX_CHUNK_ENTRIES, MAX_CHUNK_LEN,
+    MAX_INLINE_LEN,
 };
 use super::head::Head;
 use crate::cursor::Cursor;
@@ -23,7 +24,8 @@ pub struct CoverKey {
 
 /// Where the chunks of long covers go while an announcement is signed.
 pub struct ChunkSink<'s> {
-    /// Length in bytes up to which a cover stands inline; longer ones are split.
+    /// Length in bytes up to which covers stand inline, all together; of longer ones each that is
+    /// longer than its share is split.
     /// [`INLINE_LIMIT`](super::INLINE_LIMIT) suits devices.
     pub inline_limit: usize,
     /// Takes number and bytes of each chunk, in order: the payloads of the topics
@@ -64,7 +66,8 @@ impl Head<'_> {
     /// from `secret` (what stands in the head is not looked at), wraps the secret for every node of
     /// `covers` (one cover for each generation, nodes ascending by the leaves that they cover)
     /// and signs. `prefix` is the one of the reserved topics. Covers longer than the sink's limit
-    /// go to it in chunks of at most 8216 bytes; publish them before the announcement.
+    /// go to it in chunks of 30 entries, of more if there were more than 56 chunks, and of at most
+    /// 8216 bytes; publish them before the announcement.
     ///
     /// `salt` and `secret` must be fresh for each call: a wrap key serves one announcement.
     ///
@@ -103,13 +106,13 @@ impl Head<'_> {
             psk: &psk,
         };
 
-        let inline_limit = sink.inline_limit;
+        let cut = Cut::of(covers, sink.inline_limit);
         let layouts = || {
             let generations = head.generations.iter();
             covers
                 .iter()
                 .zip(generations)
-                .map(move |(keys, generation)| Layout::of(keys, generation.depth, inline_limit))
+                .map(move |(keys, generation)| Layout::of(keys, generation.depth, cut))
         };
         let len = layouts().try_fold(0_u32, |sum, layout| {
             Ok::<_, ObjectError>(sum.saturating_add(layout?.encoded_len()?))
@@ -155,6 +158,31 @@ impl Wrapper<'_> {
     }
 }
 
+/// How the covers of an announcement are cut.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// Length up to which a cover stands inline.
+    inline: usize,
+    /// Most entries of a chunk.
+    per_chunk: usize,
+}
+
+impl Cut {
+    fn of(covers: &[&[CoverKey]], inline_limit: usize) -> Self {
+        let entries = covers
+            .iter()
+            .fold(0_usize, |sum, keys| sum.saturating_add(keys.len()));
+        let together = entries.saturating_mul(ENTRY_LEN) <= inline_limit;
+        let share = inline_limit.checked_div(covers.len()).unwrap_or(0);
+        Self {
+            inline: if together { inline_limit } else { share },
+            per_chunk: entries
+                .div_ceil(MANY_CHUNKS)
+                .clamp(CHUNK_ENTRIES, MAX_CHUNK_ENTRIES),
+        }
+    }
+}
+
 /// How one cover is encoded. Known before anything is wrapped, because the covers' length stands
 /// before them.
 struct Layout<'k> {
@@ -165,13 +193,13 @@ struct Layout<'k> {
 }
 
 impl<'k> Layout<'k> {
-    fn of(keys: &'k [CoverKey], depth: u8, inline_limit: usize) -> Result<Self, ObjectError> {
+    fn of(keys: &'k [CoverKey], depth: u8, cut: Cut) -> Result<Self, ObjectError> {
         let len = keys.len().saturating_mul(ENTRY_LEN);
         // A chunked cover has two chunks at least.
-        let per_chunk = if len <= inline_limit || keys.len() < 2 {
+        let per_chunk = if len <= cut.inline || keys.len() < 2 {
             None
         } else {
-            let chunks = keys.len().div_ceil(MAX_CHUNK_ENTRIES).max(2);
+            let chunks = keys.len().div_ceil(cut.per_chunk).max(2);
             Some(keys.len().div_ceil(chunks))
         };
         if per_chunk.is_none() && len > MAX_INLINE_LEN {

@@ -370,8 +370,9 @@ impl Sim {
                     pending.pop();
                 }
                 Err(FollowError::NeedsHealing { epoch, hash }) => pending.push((epoch, Some(hash))),
-                Err(FollowError::NeedsChunk { epoch, number, .. }) => {
-                    chunk = Some(self.epoch(epoch).chunks[number as usize].as_slice());
+                Err(FollowError::NeedsChunk { epoch, chunk: of }) => {
+                    let bytes = &self.epoch(epoch).chunks[of.number as usize];
+                    chunk = Some(Chunk::Bytes(bytes));
                 }
                 Err(error) => return Err(error),
             }
@@ -418,7 +419,7 @@ pub fn follow_with(
             prefix: PREFIX,
             now,
             referenced: None,
-            chunk,
+            chunk: chunk.map(Chunk::Bytes),
         },
     )
 }

@@ -3,8 +3,8 @@
 use sealmq_core::crypto::{KemId, RecipientKeyPair};
 use sealmq_keys::tree::Half;
 use sealmq_keys::{
-    FollowContext, FollowError, Followed, GroupState, InstallError, Installed, Psk, ReaderSecret,
-    VerifiedWelcome, default_prefix,
+    Chunk, FollowContext, FollowError, Followed, GroupState, InstallError, Installed, Psk,
+    ReaderSecret, VerifiedWelcome, default_prefix,
 };
 
 use super::kept::Keys;
@@ -44,7 +44,7 @@ pub(crate) fn follow(input: Input<'_>) -> Checked {
             prefix: &prefix,
             now: step.opt_u64("now"),
             referenced: own.filter(|hash| asked.contains(hash)),
-            chunk: chunk.as_deref(),
+            chunk: chunk.as_deref().map(Chunk::Bytes),
         };
         let before = keys.state.to_bytes().unwrap();
         last = match keys.follow(&authority, |state| state.follow(&bytes, &context)) {
@@ -90,8 +90,8 @@ fn reason_of(error: &FollowError, asked: &mut Vec<Digest>) -> Asked {
             asked.push(*hash);
             return ("needs_healing", Some(*epoch), None);
         }
-        FollowError::NeedsChunk { number, .. } => {
-            return ("needs_chunk", None, Some((*number).into()));
+        FollowError::NeedsChunk { chunk, .. } => {
+            return ("needs_chunk", None, Some(chunk.number.into()));
         }
         FollowError::Chunk => "serial",
         FollowError::NotCovered => "not_covered",

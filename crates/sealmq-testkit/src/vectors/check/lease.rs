@@ -2,7 +2,7 @@
 
 use sealmq_core::object::Role;
 use sealmq_keys::{
-    FollowContext, Followed, GroupState, HeartbeatFields, LeaseClaim, Renewal, Roles,
+    Chunk, FollowContext, Followed, GroupState, HeartbeatFields, LeaseClaim, Renewal, Roles,
     VerifiedHeartbeat, VerifiedNonceAnswer, default_prefix,
 };
 
@@ -70,7 +70,7 @@ impl Holder {
             prefix: &prefix,
             now: step.opt_u64("now"),
             referenced: None,
-            chunk: chunk.as_deref(),
+            chunk: chunk.as_deref().map(Chunk::Bytes),
         };
         let followed = self.state.follow(&step.hex("object"), &context);
         let followed = followed.map_err(|error| error.to_string())?;
