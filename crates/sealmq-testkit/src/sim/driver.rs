@@ -206,6 +206,9 @@ impl World {
             Output::Subscribe(wanted) => {
                 this.engine.host_mut().handle_subscribe_written(packet);
                 for wanted in &wanted {
+                    if wanted.filter.contains("/c/") {
+                        self.seen.total("chunks that hosts fetch");
+                    }
                     let (dice, seen) = (&mut self.dice, &mut self.seen);
                     self.broker.subscribe(client, &wanted.filter, dice, seen);
                 }

@@ -231,6 +231,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Depth of the group's tree. In a deep one a removal has a long cover: with those of two
+    /// generations, or of two members, it goes in chunks.
+    pub(crate) const fn depth(&self) -> u8 {
+        if self.seed / 16 % 2 == 1 { 20 } else { 6 }
+    }
+}
+
 /// Steps at the end in which the broker behaves.
 const CALM: u64 = 60;
 

@@ -58,7 +58,11 @@ impl World {
         let mut store = MemoryStore::default();
         store.commit(&new.plan.changes).unwrap();
         let mut authority = new.authority;
-        let plan = authority.add_group(&group(), START, &mut rng).unwrap();
+        let group = NewGroup {
+            depth: settings.depth(),
+            ..group()
+        };
+        let plan = authority.add_group(&group, START, &mut rng).unwrap();
         store.commit(&plan.changes).unwrap();
         let root = RootKey::from_seed(&new.root_seed);
         let held = Held { store, root, rng };

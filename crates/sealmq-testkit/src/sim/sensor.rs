@@ -207,6 +207,13 @@ impl Sensor {
         self.has_topics = false;
     }
 
+    /// The next topic filter that it needs no more.
+    pub(super) fn next_unused(&mut self) -> Option<String> {
+        let machine = self.place.as_mut().as_mut().unwrap();
+        let unused = machine.poll_unsubscribe();
+        unused.map(|filter| filter.under(machine.prefix()).to_string())
+    }
+
     /// The next topic filter that it subscribes.
     pub(super) fn next_filter(&mut self) -> Option<String> {
         let made = self.made;

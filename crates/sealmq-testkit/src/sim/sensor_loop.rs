@@ -152,6 +152,10 @@ impl World {
         }
         let is_settled = self.now >= this.connected_at + SETTLING;
         let sensor = this.engine.sensor_mut();
+        if let Some(unused) = sensor.next_unused() {
+            self.broker.unsubscribe(client, &unused);
+            return Some(Life::Goes);
+        }
         let filter = sensor.next_filter();
         let filter = filter.or_else(|| {
             let had = std::mem::replace(&mut sensor.has_topics, true);
@@ -160,6 +164,9 @@ impl World {
         if let Some(filter) = filter {
             if is_settled && filter.ends_with("/r") {
                 self.seen.total("refused lists that sensors fetch");
+            }
+            if filter.contains("/c/") {
+                self.seen.total("chunks that sensors fetch");
             }
             let (dice, seen) = (&mut self.dice, &mut self.seen);
             self.broker.subscribe(client, &filter, dice, seen);

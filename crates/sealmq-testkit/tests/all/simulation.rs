@@ -84,7 +84,8 @@ const AUTHORITY_EVENTS: [&str; 16] = [
 ];
 
 /// What shows that the checks had something to check.
-const TOTALS: [&str; 38] = [
+const TOTALS: [&str; 39] = [
+    "chunks that hosts fetch",
     "critical extensions refused",
     "authorities of a later version",
     "accepted",
@@ -126,13 +127,14 @@ const TOTALS: [&str; 38] = [
 ];
 
 /// What sensors have to do beside hosts.
-const SENSORS: [&str; 11] = [
+const SENSORS: [&str; 12] = [
     "a sensor joined",
     "a sensor published",
     "a sensor opened",
     "a sensor refused a message",
     "a sensor refused an object",
     "refused lists that sensors fetch",
+    "chunks that sensors fetch",
     "a sensor lost power",
     "a sensor lost power within a commit",
     "a sensor was removed",
