@@ -378,8 +378,10 @@ impl Outbox {
         }
         let order = self.handed.pop_front()?;
         if packet == 0 {
-            let written = self.finish(order)?;
-            return Some(Arrived::new(&written, PublishResult::Written));
+            let written = &self.entries.get(&order)?.message;
+            let arrived = Arrived::new(written, PublishResult::Written);
+            self.end(order);
+            return Some(arrived);
         }
         let entry = self.entries.get_mut(&order)?;
         (entry.state, entry.said) = (State::Sent(packet), ReasonCode::default());
@@ -461,23 +463,6 @@ impl Outbox {
     /// The library has a new state.
     pub(crate) const fn fresh_state(&mut self) {
         self.window.fresh_state();
-    }
-
-    fn finish(&mut self, order: u64) -> Option<Accepted> {
-        let message = self.remove(order)?;
-        if message.is_stored {
-            self.ended.push((order, message.content.retain()));
-        }
-        Some(message)
-    }
-
-    fn remove(&mut self, order: u64) -> Option<Accepted> {
-        self.window.give_back(order);
-        self.suspects.forget(order);
-        let message = self.entries.remove(&order)?.message;
-        self.expiring.remove(order, &message);
-        self.stored = self.stored.saturating_sub(usize::from(message.is_stored));
-        Some(message)
     }
 
     fn requeue(&mut self, order: u64) {
