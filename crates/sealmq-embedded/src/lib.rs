@@ -33,13 +33,13 @@
 //! | setting | what it is | each |
 //! |---|---|---|
 //! | – | whatever the setting: identity, delegation, one-time keys | 5,584 |
-//! | `GROUPS` | groups, 1 to 12: keys of 17 epochs, two sessions | 6,512 |
+//! | `GROUPS` | groups, 1 to 12: keys of 17 epochs, two sessions | 6,784 |
 //! | `SENDERS` | senders remembered: replay state, and a credential; 0: see below | 896 + `OBJECT` |
 //! | `TOPICS` | topics on which state or gaps of a sender are followed | 168 |
 //! | `KEYS` | sessions whose keys are at hand | 136 |
 //! | `OBJECT` | longest credential or delegation that it can keep, beside those of senders | 2 |
 //!
-//! `Device<1, 1, 1, 1, 512>` has 14,832, `Device<1, 4, 8, 4, 512>` 20,640. The largest record takes a
+//! `Device<1, 1, 1, 1, 512>` has 15,104, `Device<1, 4, 8, 4, 512>` 20,912. The largest record takes a
 //! buffer of [`MAX_RECORD_LEN`] while it is stored. What makes a device makes it in an `Option` of the
 //! caller's, such as a static: nothing returns one.
 //!
