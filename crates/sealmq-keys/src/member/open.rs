@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
 use core::mem::take;
 
 use sealmq_core::open::{Missing, Rejection, Request, Staleness};
@@ -17,9 +16,7 @@ use super::fetching::Ask;
 use super::groups::Group;
 use super::peers::PeerUpdate;
 use super::pending::Waiting;
-use super::replay::HostReceiver;
 use super::types::{Action, Delivery, Now, Properties, Received};
-use super::view::View;
 use super::{Member, Name};
 use crate::store::Changes;
 
@@ -345,34 +342,6 @@ impl Member {
             drop_own: (!self.options.accept_own).then_some(self.own.member),
             report_gaps: self.options.report_gaps,
         }
-    }
-
-    /// What the receiver looks things up in, and the receiver. `near`: the group whose keys are
-    /// probably asked for.
-    pub(super) fn with_view<R>(
-        &mut self,
-        near: Option<GroupId>,
-        now: Now,
-        run: impl FnOnce(&View<'_>, &mut HostReceiver) -> R,
-    ) -> R {
-        let view = View {
-            groups: &self.groups,
-            topics: &self.topics,
-            near: Cell::new(near),
-            peers: &self.peers,
-            own: &self.own,
-            delegation: &self.delegation,
-            delegation_object: self.delegation_object.bytes(),
-            past: &self.past,
-            own_end: self.own_end(),
-            now,
-            uptime: self.uptime,
-            pending: &self.pending,
-            inside: RefCell::new(None),
-            clones: &self.clones,
-            told: Cell::new(None),
-        };
-        run(&view, &mut self.reader.receiver)
     }
 
     /// Keeps a credential that came inside a message which verified under it, if it is a new one:

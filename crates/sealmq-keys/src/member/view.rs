@@ -14,10 +14,11 @@ use super::groups::Group;
 use super::holder::Holder;
 use super::peers::Peers;
 use super::pending::Pending;
-use super::seconds;
+use super::replay::HostReceiver;
 use super::succession::Past;
 use super::topics::Topics;
 use super::types::Now;
+use super::{Member, seconds};
 use crate::delegation::VerifiedDelegation;
 use crate::standing::{Issued, Moment, Standing};
 
@@ -43,6 +44,36 @@ pub(super) struct View<'a> {
     pub(super) clones: &'a Clones,
     /// What was refused as a replay, and verified all the same.
     pub(super) told: Cell<Option<Sighting>>,
+}
+
+impl Member {
+    /// What the receiver looks things up in, and the receiver. `near`: the group whose keys are
+    /// probably asked for.
+    pub(super) fn with_view<R>(
+        &mut self,
+        near: Option<GroupId>,
+        now: Now,
+        run: impl FnOnce(&View<'_>, &mut HostReceiver) -> R,
+    ) -> R {
+        let view = View {
+            groups: &self.groups,
+            topics: &self.topics,
+            near: Cell::new(near),
+            peers: &self.peers,
+            own: &self.own,
+            delegation: &self.delegation,
+            delegation_object: self.delegation_object.bytes(),
+            past: &self.past,
+            own_end: self.own_end(),
+            now,
+            uptime: self.uptime,
+            pending: &self.pending,
+            inside: RefCell::new(None),
+            clones: &self.clones,
+            told: Cell::new(None),
+        };
+        run(&view, &mut self.reader.receiver)
+    }
 }
 
 impl Epochs for View<'_> {
