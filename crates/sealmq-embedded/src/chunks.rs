@@ -2,7 +2,6 @@
 //! entry that is for this device is kept, and then the broker delivers the announcement again.
 
 use sealmq_core::GroupId;
-use sealmq_core::object::ObjectError;
 use sealmq_keys::ReservedTopic;
 use sealmq_keys::asking::Asking;
 use sealmq_keys::group::{FollowError, GroupState};
@@ -174,10 +173,7 @@ impl Chunks {
             && let Missing::Chunk(chunk) = waiting.missing
             && (waiting.epoch, chunk.number) == (epoch, number)
         {
-            let entry = chunk.read(leaf, bytes).map_err(|error| match error {
-                ObjectError::Serial => FollowError::Chunk,
-                error => FollowError::Object(error),
-            })?;
+            let entry = chunk.read(leaf, bytes).map_err(FollowError::of_chunk)?;
             self.wait(epoch, Missing::Announcement(Some(entry)));
         }
         Ok(())

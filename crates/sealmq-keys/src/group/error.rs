@@ -65,6 +65,17 @@ pub enum FollowError {
     WrongSecret,
 }
 
+impl FollowError {
+    /// Why a chunk of a cover was refused: what does not fit its hash is another one.
+    #[must_use]
+    pub const fn of_chunk(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Serial => Self::Chunk,
+            error => Self::Object(error),
+        }
+    }
+}
+
 impl fmt::Display for FollowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

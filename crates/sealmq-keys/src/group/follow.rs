@@ -276,10 +276,7 @@ impl GroupState {
                 let wanted = chunks.for_leaf(leaf).ok_or(FollowError::NotCovered)?;
                 read = match chunk {
                     Some(Chunk::Bytes(bytes)) => {
-                        wanted.read(leaf, bytes).map_err(|error| match error {
-                            ObjectError::Serial => FollowError::Chunk,
-                            error => FollowError::Object(error),
-                        })?
+                        wanted.read(leaf, bytes).map_err(FollowError::of_chunk)?
                     }
                     Some(Chunk::Entry(entry)) if entry.is_of(&wanted, leaf) => *entry,
                     _ => {
